@@ -1,0 +1,28 @@
+//! keytrail answers who used which AWS KMS key, directly or through DynamoDB, and who was denied and why,
+//! from CloudTrail logs.
+//!
+//! ```text
+//!   source ─▶ decode ─▶ normalize ─▶ table ─▶ sql ─▶ cli
+//!   bytes     records    rows        Arrow    views   table, json, csv …
+//! ```
+//!
+//! Modules stand in the order in which a log passes them. Broken input becomes a counted, named fault; it never
+//! becomes a missing row.
+#![forbid(unsafe_code)]
+
+pub mod arn;
+pub mod json;
+pub mod schema;
+pub mod time;
+
+pub mod source;
+
+pub mod decode;
+
+pub mod normalize;
+
+pub mod table;
+
+pub mod sql;
+
+pub mod cli;
