@@ -1,1 +1,380 @@
-//! (under construction)
+//! Inflates one object: gzip with all its members, gzip in gzip, or plain bytes.
+//! In: compressed bytes. Out: inflated bytes, [`Flags`] for what was odd, or the [`Fault`] that damaged them.
+//! Two paths that agree on every input: one shot for the usual object, and a stream for everything large or odd.
+//! Never trusts a declared size, never writes a file name from a header anywhere.
+
+use std::io::Read;
+
+use flate2::{Decompress, FlushDecompress, Status};
+
+/// Largest gzip inside a gzip, in inflated bytes.
+pub const NESTED_BYTES_MAX: u64 = 64 << 20;
+/// Largest object, in inflated bytes.
+pub const OBJECT_BYTES_MAX: u64 = 4 << 30;
+const CHUNK_BYTES: usize = 256 << 10;
+
+/// Why an object gives nothing; the names stand in `objects.error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    EmptyObject,
+    NotGzip,
+    Header,
+    Truncated,
+    Corrupt,
+    Crc,
+    Isize,
+    Nested,
+    TooLarge,
+    Unreadable,
+}
+
+impl Fault {
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::EmptyObject => "empty_object",
+            Fault::NotGzip => "not_gzip",
+            Fault::Header => "gzip_header",
+            Fault::Truncated => "gzip_truncated",
+            Fault::Corrupt => "gzip_corrupt",
+            Fault::Crc => "gzip_crc",
+            Fault::Isize => "gzip_isize",
+            Fault::Nested => "gzip_nested",
+            Fault::TooLarge => "object_too_large",
+            Fault::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What was odd about an object that was read whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Flags {
+    pub multi_member: bool,
+    pub trailing_data: bool,
+    pub double_gzip: bool,
+    pub not_compressed: bool,
+    pub extension_mismatch: bool,
+}
+
+/// What an object's name says of its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    Gzip,
+    Plain,
+    Unnamed,
+}
+
+impl Named {
+    pub fn from_path(path: &str) -> Named {
+        let lower = path.to_ascii_lowercase();
+        match lower.rsplit('.').next() {
+            Some("gz") => Named::Gzip,
+            Some("json" | "jsonl" | "ndjson") => Named::Plain,
+            _ => Named::Unnamed,
+        }
+    }
+}
+
+/// Inflates a plain single-member gzip in one go, when that is provably the whole of `bytes`.
+/// `None`: the object is larger, odd or damaged; ask [`Inflate`], which says which.
+pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> Option<&'b [u8]> {
+    const FIXED_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
+    if bytes.len() < 18 || bytes[..4] != FIXED_HEADER {
+        return None;
+    }
+    let trailer = &bytes[bytes.len() - 8..];
+    let (crc, size) = (little_endian(&trailer[..4]), little_endian(&trailer[4..]) as usize);
+    // Deflate cannot expand beyond about 1032 to 1: a larger claim is a lie, and no reason to reserve memory.
+    if size > inflated_max || size / 1032 > bytes.len() {
+        return None;
+    }
+    if out.len() < size {
+        out.resize(size, 0);
+    }
+    let length = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out[..size]).ok()?;
+    // The decompressor stops at the end of the first member without saying where that was. Its trailer held this CRC
+    // and size; if those eight bytes stand only at the end of the file, the member is the whole file.
+    let whole = length == size
+        && libdeflater::crc32(&out[..size]) == crc
+        && memchr::memmem::find(&bytes[..bytes.len() - 1], trailer).is_none();
+    (whole && !out[..size].starts_with(&[0x1f, 0x8b])).then(|| &out[..size])
+}
+
+fn little_endian(bytes: &[u8]) -> u32 {
+    bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
+}
+
+/// Inflates as a stream, in memory that does not depend on the object's size.
+pub struct Inflate<R> {
+    input: Input<R>,
+    named: Named,
+    state: State,
+    decompress: Decompress,
+    crc: libdeflater::Crc,
+    member_bytes: u64,
+    members: u64,
+    total: u64,
+    total_max: u64,
+    pub flags: Flags,
+}
+
+enum State {
+    Start,
+    Member,
+    Plain,
+    /// The inner stream of a gzip in a gzip, its compressed bytes held whole.
+    Inner(Box<Inflate<std::io::Cursor<Vec<u8>>>>),
+    Done,
+}
+
+impl<R: Read> Inflate<R> {
+    pub fn new(reader: R, named: Named) -> Inflate<R> {
+        Inflate {
+            input: Input { reader, buffer: vec![0; CHUNK_BYTES], start: 0, end: 0 },
+            named,
+            state: State::Start,
+            decompress: Decompress::new(false),
+            crc: libdeflater::Crc::new(),
+            member_bytes: 0,
+            members: 0,
+            total: 0,
+            total_max: OBJECT_BYTES_MAX,
+            flags: Flags::default(),
+        }
+    }
+
+    /// Appends the next inflated bytes to `out`; `false` at the end of a whole object.
+    pub fn read_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let before = out.len();
+        let more = self.step(out)?;
+        if let State::Inner(_) = self.state {
+            return Ok(more);
+        }
+        self.total += (out.len() - before) as u64;
+        if self.total > self.total_max {
+            return Err(Fault::TooLarge);
+        }
+        if before == 0 && self.total == out.len() as u64 && self.members == 1 && out.starts_with(&[0x1f, 0x8b]) {
+            return self.enter_nested(out);
+        }
+        Ok(more)
+    }
+
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        match &mut self.state {
+            State::Start => self.start(),
+            State::Member => self.member(out),
+            State::Plain => self.plain(out),
+            State::Inner(inner) => {
+                let more = inner.read_chunk(out)?;
+                if inner.flags.double_gzip {
+                    return Err(Fault::Nested);
+                }
+                Ok(more)
+            }
+            State::Done => Ok(false),
+        }
+    }
+
+    fn start(&mut self) -> Result<bool, Fault> {
+        let head = self.input.peek(4)?;
+        if head.is_empty() {
+            return Err(Fault::EmptyObject);
+        }
+        if head.starts_with(&[0x1f, 0x8b]) {
+            self.flags.extension_mismatch = self.named == Named::Plain;
+            self.header()?;
+            return Ok(true);
+        }
+        let looks_like_text = matches!(head[0], b'{' | b'[' | b'<' | b' ' | b'\n' | b'\r' | b'\t' | 0xef) || head == b"PAR1";
+        if self.named == Named::Gzip && !looks_like_text {
+            return Err(Fault::NotGzip);
+        }
+        self.flags.not_compressed = self.named == Named::Gzip;
+        self.state = State::Plain;
+        Ok(true)
+    }
+
+    fn plain(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let bytes = self.input.fill()?;
+        let count = bytes.len();
+        out.extend_from_slice(bytes);
+        self.input.start += count;
+        Ok(count > 0)
+    }
+
+    /// Reads a member's header (RFC 1952) and gets ready for its body.
+    fn header(&mut self) -> Result<(), Fault> {
+        let mut crc = libdeflater::Crc::new();
+        let mut fixed = [0; 10];
+        for byte in &mut fixed {
+            *byte = self.input.byte()?;
+        }
+        if fixed[2] != 8 || fixed[3] & 0xe0 != 0 {
+            return Err(Fault::Header);
+        }
+        crc.update(&fixed);
+        let flags = fixed[3];
+        if flags & 4 != 0 {
+            let length = [self.input.byte()?, self.input.byte()?];
+            crc.update(&length);
+            for _ in 0..u16::from_le_bytes(length) {
+                crc.update(&[self.input.byte()?]);
+            }
+        }
+        for _ in 0..(flags >> 3 & 1) + (flags >> 4 & 1) {
+            loop {
+                let byte = self.input.byte()?;
+                crc.update(&[byte]);
+                if byte == 0 {
+                    break;
+                }
+            }
+        }
+        if flags & 2 != 0 && u16::from_le_bytes([self.input.byte()?, self.input.byte()?]) != crc.sum() as u16 {
+            return Err(Fault::Header);
+        }
+        self.members += 1;
+        self.flags.multi_member = self.members > 1;
+        self.decompress.reset(false);
+        self.crc = libdeflater::Crc::new();
+        self.member_bytes = 0;
+        self.state = State::Member;
+        Ok(())
+    }
+
+    fn member(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let before = out.len();
+        out.reserve(CHUNK_BYTES);
+        let (consumed_before, input) = (self.decompress.total_in(), self.input.fill()?);
+        let at_end = input.is_empty();
+        let status =
+            self.decompress.decompress_vec(input, out, FlushDecompress::None).map_err(|_| Fault::Corrupt)?;
+        let consumed = (self.decompress.total_in() - consumed_before) as usize;
+        self.input.start += consumed;
+        self.crc.update(&out[before..]);
+        self.member_bytes += (out.len() - before) as u64;
+        match status {
+            Status::StreamEnd => self.trailer().map(|()| true),
+            _ if at_end && out.len() == before => Err(Fault::Truncated),
+            _ => Ok(true),
+        }
+    }
+
+    fn trailer(&mut self) -> Result<(), Fault> {
+        let mut trailer = [0; 8];
+        for byte in &mut trailer {
+            *byte = self.input.byte()?;
+        }
+        if little_endian(&trailer[..4]) != self.crc.sum() {
+            return Err(Fault::Crc);
+        }
+        if little_endian(&trailer[4..]) != self.member_bytes as u32 {
+            return Err(Fault::Isize);
+        }
+        let rest = self.input.peek(2)?;
+        if rest.starts_with(&[0x1f, 0x8b]) {
+            return self.header();
+        }
+        self.flags.trailing_data = !rest.is_empty();
+        self.state = State::Done;
+        Ok(())
+    }
+
+    /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with what they hold.
+    fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+        let mut inner = std::mem::take(out);
+        while self.step(&mut inner)? {
+            if inner.len() as u64 > NESTED_BYTES_MAX {
+                return Err(Fault::TooLarge);
+            }
+        }
+        self.flags.double_gzip = true;
+        let mut inner = Inflate::new(std::io::Cursor::new(inner), Named::Unnamed);
+        inner.total_max = NESTED_BYTES_MAX;
+        self.state = State::Inner(Box::new(inner));
+        Ok(true)
+    }
+}
+
+struct Input<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl<R: Read> Input<R> {
+    /// The unread bytes, at least one unless the input has ended.
+    fn fill(&mut self) -> Result<&[u8], Fault> {
+        self.peek(1)?;
+        Ok(&self.buffer[self.start..self.end])
+    }
+
+    /// Up to `count` unread bytes, fewer only at the end of the input.
+    fn peek(&mut self, count: usize) -> Result<&[u8], Fault> {
+        while self.end - self.start < count {
+            if self.start > 0 {
+                self.buffer.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+            }
+            match self.reader.read(&mut self.buffer[self.end..]) {
+                Ok(0) => break,
+                Ok(read) => self.end += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(_) => return Err(Fault::Unreadable),
+            }
+        }
+        let end = self.end.min(self.start + count);
+        Ok(&self.buffer[self.start..end])
+    }
+
+    fn byte(&mut self) -> Result<u8, Fault> {
+        let byte = *self.peek(1)?.first().ok_or(Fault::Truncated)?;
+        self.start += 1;
+        Ok(byte)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn stream(bytes: &[u8]) -> Result<(Vec<u8>, Flags), Fault> {
+        let mut inflate = Inflate::new(bytes, Named::Gzip);
+        let mut all = Vec::new();
+        let mut chunk = Vec::new();
+        while inflate.read_chunk(&mut chunk)? {
+            all.append(&mut chunk);
+        }
+        all.append(&mut chunk);
+        Ok((all, inflate.flags))
+    }
+
+    #[test]
+    fn both_paths_agree_and_the_one_shot_path_declines_what_is_odd() {
+        let one = gzip(b"{\"Records\":[]}");
+        let two = [one.clone(), one.clone()].concat();
+        let tail = [one.clone(), b"x".to_vec()].concat();
+        let repeated_trailer = [one.clone(), one[one.len() - 8..].to_vec()].concat();
+        let mut out = Vec::new();
+        assert_eq!(one_shot(&one, 1 << 20, &mut out), Some(stream(&one).unwrap().0.as_slice()));
+        for odd in [&two, &tail, &repeated_trailer, &gzip(&one), &one[..one.len() - 1].to_vec()] {
+            assert_eq!(one_shot(odd, 1 << 20, &mut out), None);
+        }
+        assert!(stream(&two).unwrap().1.multi_member);
+        assert!(stream(&tail).unwrap().1.trailing_data);
+        assert!(stream(&repeated_trailer).unwrap().1.trailing_data);
+        assert!(stream(&gzip(&one)).unwrap().1.double_gzip);
+        assert_eq!(stream(&gzip(&gzip(&one))), Err(Fault::Nested));
+        assert_eq!(stream(&one[..one.len() - 1]), Err(Fault::Truncated));
+    }
+}

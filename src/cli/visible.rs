@@ -1,0 +1,168 @@
+//! Makes hostile text visible: what a terminal or an editor would act on is shown as `\x1b` or `\u{202e}`.
+//! In: any text of a log, a path or an error. Out: text of one line that is safe to print.
+//! Never used for the values of JSON, Parquet or a CSV file: those keep what the record says.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use unicode_width::UnicodeWidthChar;
+
+/// Marks that may follow one letter. Three is more than any living script stacks; the rest are counted.
+const MARKS_MAX: usize = 3;
+
+/// The text on one line, with every character that acts instead of showing written out.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut marks = 0;
+    for c in text.chars() {
+        let is_mark = !acts(c) && c.width() == Some(0);
+        if !is_mark {
+            note_marks(&mut out, marks);
+            marks = 0;
+            push_visible(&mut out, c);
+            continue;
+        }
+        marks += 1;
+        if marks <= MARKS_MAX {
+            out.push(c);
+        }
+    }
+    note_marks(&mut out, marks);
+    Cow::Owned(out)
+}
+
+/// Whether a terminal, an editor or a browser does something with this character other than draw it.
+pub fn acts(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_control();
+    }
+    matches!(c,
+        '\u{80}'..='\u{9f}'          // C1 controls: CSI and OSC in one byte
+        | '\u{ad}' | '\u{34f}'       // soft hyphen, grapheme joiner
+        | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}'
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}' // letters that draw nothing
+        | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}'    // zero width, direction marks
+        | '\u{2028}'..='\u{202e}'    // line and paragraph separators, direction overrides
+        | '\u{2060}'..='\u{206f}'    // joiners, isolates
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}'  // tag characters and further variation selectors
+    )
+}
+
+/// Cuts text to `columns` of a terminal; what is cut is shown by a `…`. The text must be visible already.
+pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
+    // No character takes more columns than it has bytes, so short text needs no measuring.
+    if text.len() <= columns || width(text) <= columns {
+        return Cow::Borrowed(text);
+    }
+    let mut room = columns.saturating_sub(1);
+    let mut out = String::with_capacity(columns + 4);
+    for c in text.chars() {
+        let w = c.width().unwrap_or(0);
+        if w > room {
+            break;
+        }
+        room -= w;
+        out.push(c);
+    }
+    out.push('…');
+    Cow::Owned(out)
+}
+
+/// Columns that visible text takes on a terminal.
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.chars().map(|c| c.width().unwrap_or(0)).sum() }
+}
+
+fn push_visible(out: &mut String, c: char) {
+    if !acts(c) {
+        return out.push(c);
+    }
+    let written = match c {
+        '\n' => write!(out, "\\n"),
+        '\r' => write!(out, "\\r"),
+        '\t' => write!(out, "\\t"),
+        c if c.is_ascii() => write!(out, "\\x{:02x}", c as u32),
+        c => write!(out, "\\u{{{:x}}}", c as u32),
+    };
+    written.expect("writing to a String cannot fail");
+}
+
+fn note_marks(out: &mut String, marks: usize) {
+    if marks > MARKS_MAX {
+        write!(out, "…(+{} marks)", marks - MARKS_MAX).expect("writing to a String cannot fail");
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// The hostile values, written run-length where they are long.
+    pub fn payloads() -> Vec<(String, String)> {
+        #[derive(serde::Deserialize)]
+        struct Payload {
+            name: String,
+            value: String,
+            #[serde(default)]
+            repeat: String,
+            #[serde(default)]
+            times: usize,
+        }
+        let list: Vec<Payload> = serde_json::from_str(include_str!("../../tests/bad/payloads.json")).unwrap();
+        list.into_iter().map(|p| (p.name, p.value + &p.repeat.repeat(p.times))).collect()
+    }
+
+    /// Independent of `acts`: the rule of the terminal, by code point.
+    pub fn harmless(text: &str) -> bool {
+        !text.chars().map(u32::from).any(|c| {
+            c < 0x20
+                || (0x7f..=0x9f).contains(&c)
+                || (0x202a..=0x202e).contains(&c)
+                || (0x2066..=0x2069).contains(&c)
+                || [0x200b, 0x200d, 0x200e, 0x200f, 0x61c, 0x2028, 0x2029, 0xfeff].contains(&c)
+                || (0xe0000..=0xe007f).contains(&c)
+        })
+    }
+
+    #[test]
+    fn shows_what_acts() {
+        for (text, shown) in [
+            ("plain", "plain"),
+            ("\x1b[31mred", "\\x1b[31mred"),
+            ("a\u{85}b\u{9b}", "a\\u{85}b\\u{9b}"),
+            ("\u{202e}exe", "\\u{202e}exe"),
+            ("a\r\n\tb\0\x7f", "a\\r\\n\\tb\\x00\\x7f"),
+            ("a\u{e0041}b\u{200b}", "a\\u{e0041}b\\u{200b}"),
+            ("e\u{301}é漢", "e\u{301}é漢"),
+            ("z\u{301}\u{301}\u{301}\u{301}\u{301}y", "z\u{301}\u{301}\u{301}…(+2 marks)y"),
+        ] {
+            assert_eq!(visible(text), shown);
+        }
+    }
+
+    #[test]
+    fn every_payload_is_harmless_and_bounded() {
+        let payloads = payloads();
+        assert_eq!(payloads.len(), 106);
+        for (name, value) in payloads {
+            let shown = visible(&value);
+            assert!(harmless(&shown), "{name}");
+            assert!(width(&shorten(&shown, 40)) <= 40, "{name}");
+            let storm = shown.chars().filter(|c| c.width() == Some(0)).count();
+            assert!(storm <= 3 * shown.chars().filter(|c| c.width() > Some(0)).count().max(1), "{name}");
+        }
+    }
+
+    #[test]
+    fn shortens_by_columns() {
+        assert_eq!(shorten("abcdef", 6), "abcdef");
+        assert_eq!(shorten("abcdefg", 6), "abcde…");
+        assert_eq!(shorten("漢字漢字", 6), "漢字…");
+    }
+}
