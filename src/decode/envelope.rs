@@ -1,1 +1,284 @@
-//! (under construction)
+//! Takes records out of whatever they were wrapped in on their way here.
+//! In: one item of a document. Out: the records in it, or the fault that quarantines it alone.
+//! Knows every wrapping that CloudTrail records travel in; knows nothing of what a record says.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+
+use super::split::{Around, Item, ItemFault, Shape};
+use super::{Prefilter, Status, inflate};
+use crate::json::{Kind, Tree, Value};
+
+/// One piece of an object, in document order.
+pub enum Decoded<'a> {
+    /// A JSON object that may be a CloudTrail record.
+    Record {
+        value: Value<'a>,
+        offset: u64,
+        account: Option<&'a str>,
+    },
+    /// A record that the prefilter ruled out; it was not parsed.
+    Irrelevant,
+    Fault(Fault<'a>),
+}
+
+/// An item that gives no record.
+pub struct Fault<'a> {
+    pub reason: &'static str,
+    pub offset: u64,
+    pub length: u64,
+    pub bytes: &'a [u8],
+}
+
+/// Opens the items of one object after another.
+pub struct Opener {
+    prefilter: Option<Prefilter>,
+    outer: Tree,
+    inner: Tree,
+    shape: Shape,
+    wrapped: Vec<&'static str>,
+    whole_object: Option<(Status, &'static str)>,
+}
+
+/// What an item turned out to be.
+enum Content<'a> {
+    Record(Value<'a>),
+    /// JSON text of a record, within a string.
+    Text(Cow<'a, str>),
+    /// `logEvents` of a CloudWatch Logs payload, as base64 of gzip.
+    LogsPayload(Cow<'a, str>),
+    None,
+}
+
+impl Opener {
+    pub fn new(prefilter: Option<Prefilter>) -> Opener {
+        let (outer, inner) = (Tree::new(), Tree::new());
+        Opener {
+            prefilter,
+            outer,
+            inner,
+            shape: Shape::default(),
+            wrapped: Vec::new(),
+            whole_object: None,
+        }
+    }
+
+    /// Starts an object whose document has been proved to have this shape.
+    pub fn begin(&mut self, shape: Shape) {
+        self.shape = shape;
+        self.wrapped.clear();
+        self.whole_object = None;
+    }
+
+    /// Set when the one document of the object turned out to be no log at all.
+    pub fn whole_object(&self) -> Option<(Status, &'static str)> {
+        self.whole_object
+    }
+
+    /// The flags that the document's shape and its wrappings call for.
+    pub fn flags(&self, shape: Shape) -> Vec<&'static str> {
+        let mut flags = self.wrapped.clone();
+        if shape.array {
+            flags.push("bare_array");
+        }
+        let bare = shape.documents - shape.record_documents - u64::from(shape.array);
+        if shape.documents > 1 {
+            flags.push(if shape.record_documents > 0 || shape.array {
+                "multi_document"
+            } else {
+                "ndjson"
+            });
+        } else if bare == 1 && flags.is_empty() {
+            flags.push("bare_event");
+        }
+        flags
+    }
+
+    pub fn open(&mut self, item: Item<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
+        let fault = match item.fault {
+            Some(ItemFault::TooLarge) => Some("record_too_large"),
+            Some(ItemFault::Line) => Some("json_syntax"),
+            None => None,
+        };
+        if let Some(reason) = fault {
+            return sink(item_fault(&item, reason));
+        }
+        if item.around == Around::Records
+            && self
+                .prefilter
+                .as_ref()
+                .is_some_and(|filter| filter.rules_out(item.bytes, item.has_backslash))
+        {
+            return sink(Decoded::Irrelevant);
+        }
+        let value = match self.outer.parse(item.bytes) {
+            Ok(value) => value,
+            Err(fault) => return sink(item_fault(&item, fault.name())),
+        };
+        let (content, wrapping, account) = contents(item.around, value);
+        if let Some(wrapping) = wrapping
+            && !self.wrapped.contains(&wrapping)
+        {
+            self.wrapped.push(wrapping);
+        }
+        let account = account.as_deref();
+        match content {
+            Content::Record(value) => sink(Decoded::Record {
+                value,
+                offset: item.offset,
+                account,
+            }),
+            Content::Text(text) => {
+                record_text(&mut self.inner, &item, text.as_bytes(), account, sink)
+            }
+            Content::LogsPayload(payload) => match logs_payload(&payload) {
+                Some(document) => logs_events(&item, &document, &mut self.inner, sink),
+                None => sink(item_fault(&item, "envelope_unknown")),
+            },
+            Content::None if item.around == Around::Document && self.shape.documents == 1 => {
+                self.whole_object = Some(no_log(value));
+            }
+            Content::None => sink(item_fault(&item, no_record(item.around, value))),
+        }
+    }
+}
+
+fn item_fault<'a>(item: &Item<'a>, reason: &'static str) -> Decoded<'a> {
+    Decoded::Fault(Fault {
+        reason,
+        offset: item.offset,
+        length: item.length,
+        bytes: item.bytes,
+    })
+}
+
+fn no_record(around: Around, value: Value) -> &'static str {
+    match (value.kind(), around) {
+        (Kind::Object, Around::Array | Around::Document)
+            if value.members().any(|(_, member)| is_container(member)) =>
+        {
+            "envelope_unknown"
+        }
+        (Kind::Object, _) => "record_not_cloudtrail",
+        _ => "record_not_object",
+    }
+}
+
+fn is_container(value: Value) -> bool {
+    matches!(value.kind(), Kind::Array | Kind::Object)
+}
+
+/// What a document that holds no record is.
+fn no_log(value: Value) -> (Status, &'static str) {
+    if value.get("digestS3Object").is_some() && value.get("logFiles").is_some() {
+        (Status::Skipped, "is_digest")
+    } else if value.get("configurationItems").is_some() || value.get("configSnapshotId").is_some() {
+        (Status::Skipped, "is_other_log")
+    } else {
+        (Status::Quarantined, "envelope_unknown")
+    }
+}
+
+/// Whether an object names one of the fields that only a record has.
+fn is_record(value: Value) -> bool {
+    ["eventSource", "eventName", "eventTime"]
+        .iter()
+        .any(|key| value.get(key).is_some())
+}
+
+/// Finds the record in an item, what wrapped it, and the account that the wrapping names.
+fn contents<'a>(
+    around: Around,
+    value: Value<'a>,
+) -> (Content<'a>, Option<&'static str>, Option<Cow<'a, str>>) {
+    let string = |path: &[&str]| value.path(path).and_then(Value::text);
+    let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);
+    match around {
+        Around::Records if value.kind() == Kind::Object => {
+            return (Content::Record(value), None, None);
+        }
+        Around::Records => return (Content::None, None, None),
+        Around::Events => return (text_of(&["CloudTrailEvent"]), Some("lookup_events"), None),
+        Around::LogEvents => return (text_of(&["message"]), Some("cloudwatch_logs"), None),
+        Around::Array | Around::Document => {}
+    }
+    if is_record(value) {
+        return (Content::Record(value), None, None);
+    }
+    if let Some(detail) = value.get("detail").filter(|detail| is_record(*detail)) {
+        return (
+            Content::Record(detail),
+            Some("eventbridge"),
+            string(&["account"]),
+        );
+    }
+    if let Some(record) = value
+        .path(&["aws", "cloudtrail"])
+        .filter(|record| is_record(*record))
+    {
+        return (Content::Record(record), Some("wrapped"), None);
+    }
+    if let Some(payload) = string(&["awslogs", "data"]) {
+        return (Content::LogsPayload(payload), Some("cloudwatch_logs"), None);
+    }
+    for (path, wrapping) in [
+        (&["CloudTrailEvent"][..], "lookup_events"),
+        (&["_raw"], "wrapped"),
+        (&["message"], "wrapped"),
+        (&["input", "message"], "wrapped"),
+    ] {
+        if let Some(text) = string(path) {
+            return (Content::Text(text), Some(wrapping), None);
+        }
+    }
+    (Content::None, None, None)
+}
+
+/// A record that came as the text of a string.
+fn record_text(
+    tree: &mut Tree,
+    item: &Item,
+    text: &[u8],
+    account: Option<&str>,
+    sink: &mut dyn FnMut(Decoded<'_>),
+) {
+    match tree.parse(text) {
+        Ok(value) if value.kind() == Kind::Object => sink(Decoded::Record {
+            value,
+            offset: item.offset,
+            account,
+        }),
+        Ok(_) => sink(item_fault(item, "record_not_object")),
+        Err(fault) => sink(item_fault(item, fault.name())),
+    }
+}
+
+/// The document that a CloudWatch Logs subscription hands over as base64 of gzip.
+fn logs_payload(payload: &str) -> Option<Vec<u8>> {
+    let stored = base64::engine::general_purpose::STANDARD
+        .decode(payload)
+        .ok()?;
+    let mut inflate = inflate::Inflate::new(stored.as_slice(), inflate::Named::Gzip);
+    let mut document = Vec::new();
+    while inflate.read_chunk(&mut document).ok()? {
+        if document.len() as u64 > inflate::NESTED_BYTES_MAX {
+            return None;
+        }
+    }
+    Some(document)
+}
+
+fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnMut(Decoded<'_>)) {
+    let mut payload = Tree::new();
+    let Ok(value) = payload.parse(document) else {
+        return sink(item_fault(item, "envelope_unknown"));
+    };
+    let owner = value.get("owner").and_then(Value::text);
+    for event in value.get("logEvents").into_iter().flat_map(Value::items) {
+        match event.get("message").and_then(Value::text) {
+            Some(text) => record_text(tree, item, text.as_bytes(), owner.as_deref(), sink),
+            None => sink(item_fault(item, "record_not_cloudtrail")),
+        }
+    }
+}

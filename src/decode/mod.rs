@@ -1,1 +1,342 @@
-//! (under construction)
+//! Turns the bytes of one object into records, each checked, or into named faults.
+//! In: a reader of the object and its name. Out: [`Decoded`] pieces in document order and one [`Summary`].
+//! A damaged object is found out before its first record is given away, so it gives nothing; a broken record is
+//! quarantined alone. Never reads a clock, never knows what a record means.
+
+pub mod envelope;
+pub mod inflate;
+pub mod prefilter;
+pub mod split;
+
+use std::io::{self, Read};
+
+use inflate::{Inflate, Named};
+use split::{Item, Shape, Splitter};
+
+pub use envelope::{Decoded, Fault};
+pub use prefilter::Prefilter;
+
+/// How an object came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Read,
+    Flagged,
+    Skipped,
+    Quarantined,
+    Missing,
+}
+
+/// What became of one object as a whole.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    pub status: Status,
+    /// The fault of a quarantined object, the reason of a skipped one, the flags of a flagged one.
+    pub error: Option<String>,
+    pub inflated_bytes: u64,
+}
+
+impl Summary {
+    fn of(status: Status, error: &str, inflated_bytes: u64) -> Summary {
+        Summary {
+            status,
+            error: Some(error.to_owned()),
+            inflated_bytes,
+        }
+    }
+
+    /// The object could not be opened or read.
+    fn unreadable(error: &io::Error) -> Summary {
+        match error.kind() {
+            io::ErrorKind::NotFound => Summary::of(Status::Missing, "missing", 0),
+            io::ErrorKind::PermissionDenied => {
+                Summary::of(Status::Quarantined, "permission_denied", 0)
+            }
+            _ => Summary::of(Status::Quarantined, "unreadable", 0),
+        }
+    }
+}
+
+/// Whether damaged objects give their whole records anyway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Damaged {
+    GivesNothing,
+    Salvage,
+}
+
+/// An object to decode: its name, its size as stored, and a way to open it, twice if it is large.
+pub struct Object<'a> {
+    pub name: &'a str,
+    pub bytes: u64,
+    pub open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
+}
+
+/// Most items whose places are remembered between the proof of a document and its reading.
+const PLACES_MAX: usize = 1 << 20;
+
+/// Where an item stands in the document at hand.
+struct Place {
+    offset: u32,
+    length: u32,
+    item: Item<'static>,
+}
+
+/// Decodes objects one after another, with buffers that it keeps.
+pub struct Decoder {
+    one_shot_bytes_max: usize,
+    damaged: Damaged,
+    stored: Vec<u8>,
+    inflated: Vec<u8>,
+    places: Vec<Place>,
+    opener: envelope::Opener,
+}
+
+/// What inflating found when all of it fits in memory, or that it does not.
+enum Inflated {
+    Whole(usize, inflate::Flags),
+    Broken(usize, inflate::Fault),
+    Large,
+}
+
+impl Decoder {
+    /// Objects of up to `one_shot_bytes_max` inflated bytes are held whole, larger ones are streamed, twice.
+    pub fn new(
+        one_shot_bytes_max: usize,
+        damaged: Damaged,
+        prefilter: Option<Prefilter>,
+    ) -> Decoder {
+        Decoder {
+            one_shot_bytes_max,
+            damaged,
+            stored: Vec::new(),
+            inflated: Vec::new(),
+            places: Vec::new(),
+            opener: envelope::Opener::new(prefilter),
+        }
+    }
+
+    /// Decodes one object. Everything that `sink` is given belongs to an object that will be `Read` or `Flagged`, or
+    /// is salvaged.
+    pub fn decode(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+        let reader = match (object.open)() {
+            Ok(reader) => reader,
+            Err(error) => return Summary::unreadable(&error),
+        };
+        if object.bytes > self.one_shot_bytes_max as u64 {
+            return self.decode_large(object, sink);
+        }
+        self.stored.clear();
+        let limit = self.one_shot_bytes_max as u64 + 1;
+        if let Err(error) = reader.take(limit).read_to_end(&mut self.stored) {
+            return Summary::unreadable(&error);
+        }
+        if self.stored.len() > self.one_shot_bytes_max {
+            return self.decode_large(object, sink);
+        }
+        match self.inflate_whole(Named::from_path(object.name)) {
+            Inflated::Whole(length, flags) => self.decode_whole(length, flags, None, sink),
+            Inflated::Broken(length, fault) if self.damaged == Damaged::Salvage => {
+                self.decode_whole(length, inflate::Flags::default(), Some(fault), sink)
+            }
+            Inflated::Broken(length, fault) => {
+                Summary::of(Status::Quarantined, fault.name(), length as u64)
+            }
+            Inflated::Large => self.decode_large(object, sink),
+        }
+    }
+
+    fn inflate_whole(&mut self, named: Named) -> Inflated {
+        if named == Named::Gzip
+            && let Some(document) =
+                inflate::one_shot(&self.stored, self.one_shot_bytes_max, &mut self.inflated)
+        {
+            return Inflated::Whole(document.len(), inflate::Flags::default());
+        }
+        self.inflated.clear();
+        let mut inflate = Inflate::new(self.stored.as_slice(), named);
+        let mut chunk = Vec::new();
+        loop {
+            match inflate.read_chunk(&mut chunk) {
+                Ok(more) => {
+                    self.inflated.append(&mut chunk);
+                    if !more {
+                        return Inflated::Whole(self.inflated.len(), inflate.flags);
+                    }
+                }
+                Err(fault) => {
+                    self.inflated.append(&mut chunk);
+                    return Inflated::Broken(self.inflated.len(), fault);
+                }
+            }
+            // What cannot become a document is not inflated to its end.
+            if self.inflated.len() > self.one_shot_bytes_max / 8
+                && matches!(
+                    Splitter::default().advance(&self.inflated[..4096], 0, false, &mut |_| {}),
+                    Err(_)
+                )
+            {
+                return Inflated::Whole(self.inflated.len(), inflate.flags);
+            }
+            if self.inflated.len() > self.one_shot_bytes_max {
+                return Inflated::Large;
+            }
+        }
+    }
+
+    /// Proves a document that is held in memory, then gives away its records.
+    fn decode_whole(
+        &mut self,
+        length: usize,
+        flags: inflate::Flags,
+        damage: Option<inflate::Fault>,
+        sink: &mut dyn FnMut(Decoded<'_>),
+    ) -> Summary {
+        let document = &self.inflated[..length];
+        let places = &mut self.places;
+        places.clear();
+        let mut items = 0usize;
+        let mut splitter = Splitter::default();
+        let proof = splitter.advance(document, 0, true, &mut |item| {
+            items += 1;
+            if places.len() < PLACES_MAX {
+                let (offset, length) = (item.offset as u32, item.length as u32);
+                places.push(Place {
+                    offset,
+                    length,
+                    item: Item { bytes: &[], ..item },
+                });
+            }
+        });
+        let fault = damage
+            .map(inflate::Fault::name)
+            .or_else(|| proof.err().map(split::Fault::name));
+        if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
+            return Summary::of(Status::Quarantined, fault, length as u64);
+        }
+        self.opener.begin(splitter.shape);
+        if items == places.len() {
+            for place in places.iter() {
+                let bytes = &document[place.offset as usize..][..place.length as usize];
+                let bytes = if place.item.fault == Some(split::ItemFault::TooLarge) {
+                    &[]
+                } else {
+                    bytes
+                };
+                self.opener.open(
+                    Item {
+                        bytes,
+                        ..place.item
+                    },
+                    sink,
+                );
+            }
+        } else {
+            // A fault here was found by the first pass already, at the same place.
+            let _same_as_proof = Splitter::default()
+                .advance(document, 0, true, &mut |item| self.opener.open(item, sink));
+        }
+        self.summary(splitter.shape, flags, fault, length as u64)
+    }
+
+    fn summary(
+        &self,
+        shape: Shape,
+        flags: inflate::Flags,
+        salvaged: Option<&str>,
+        bytes: u64,
+    ) -> Summary {
+        if let Some(whole) = self.opener.whole_object() {
+            return Summary::of(whole.0, whole.1, bytes);
+        }
+        let mut names = self.opener.flags(shape);
+        for (set, name) in [
+            (flags.multi_member, "multi_member"),
+            (flags.trailing_data || shape.trailing_data, "trailing_data"),
+            (flags.double_gzip, "double_gzip"),
+            (flags.not_compressed, "not_compressed"),
+            (flags.extension_mismatch, "extension_mismatch"),
+            (shape.bom, "bom"),
+        ] {
+            if set {
+                names.push(name);
+            }
+        }
+        if let Some(fault) = salvaged {
+            return Summary::of(Status::Quarantined, &format!("{fault} (salvaged)"), bytes);
+        }
+        match names.as_slice() {
+            [] => Summary {
+                status: Status::Read,
+                error: None,
+                inflated_bytes: bytes,
+            },
+            names => Summary::of(Status::Flagged, &names.join(","), bytes),
+        }
+    }
+
+    /// An object too large to hold: streamed once to prove it, once more to give away its records.
+    fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+        let proof = match stream(object, &mut self.inflated, &mut |_| {}) {
+            Ok(proof) => proof,
+            Err(error) => return Summary::unreadable(&error),
+        };
+        if let (Some(fault), Damaged::GivesNothing) = (proof.fault, self.damaged) {
+            return Summary::of(Status::Quarantined, fault, proof.bytes);
+        }
+        self.opener.begin(proof.shape);
+        let opener = &mut self.opener;
+        match stream(object, &mut self.inflated, &mut |item| {
+            opener.open(item, sink)
+        }) {
+            Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
+                self.summary(proof.shape, proof.flags, proof.fault, proof.bytes)
+            }
+            Ok(_) => Summary::of(Status::Quarantined, "changed", proof.bytes),
+            Err(error) => Summary::unreadable(&error),
+        }
+    }
+}
+
+struct Streamed {
+    shape: Shape,
+    flags: inflate::Flags,
+    fault: Option<&'static str>,
+    bytes: u64,
+}
+
+/// Inflates and splits an object in bounded memory.
+fn stream(
+    object: &Object,
+    buffer: &mut Vec<u8>,
+    sink: &mut dyn FnMut(Item<'_>),
+) -> io::Result<Streamed> {
+    let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
+    let mut splitter = Splitter::default();
+    let (mut base, mut bytes) = (0u64, 0u64);
+    buffer.clear();
+    let mut chunk = Vec::new();
+    let fault = loop {
+        let more = match inflate.read_chunk(&mut chunk) {
+            Ok(more) => more,
+            Err(fault) => break Some(fault.name()),
+        };
+        bytes += chunk.len() as u64;
+        buffer.append(&mut chunk);
+        match splitter.advance(buffer, base, !more, &mut |item| sink(item)) {
+            Ok(needed_from) => {
+                let done = ((needed_from - base) as usize).min(buffer.len());
+                buffer.drain(..done);
+                base += done as u64;
+            }
+            Err(fault) => break Some(fault.name()),
+        }
+        if !more {
+            break None;
+        }
+    };
+    Ok(Streamed {
+        shape: splitter.shape,
+        flags: inflate.flags,
+        fault,
+        bytes,
+    })
+}

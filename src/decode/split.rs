@@ -1,1 +1,761 @@
-//! (under construction)
+//! Finds the records of a document without parsing them, in one pass and in constant memory.
+//! In: inflated bytes, in one piece or in growing pieces. Out: [`Item`]s, each the bytes of one record or wrapper with
+//! its offset, and the shape of the document around them; or the [`Fault`] that makes the document unusable.
+//! An item is bounded by its brackets alone, so what is broken inside one cannot take its neighbours along.
+//! Never looks inside an item.
+
+use wide::u8x16;
+
+use crate::json;
+
+/// Largest record, in bytes.
+pub const RECORD_BYTES_MAX: usize = 16 << 20;
+
+/// Why a document gives nothing; the names stand in `objects.error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    Json(json::Fault),
+    EmptyDocument,
+    NotJson,
+    Encoding,
+    Html,
+    S3Error,
+    EnvelopeUnknown,
+    RecordsType,
+}
+
+impl Fault {
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::Json(fault) => fault.name(),
+            Fault::EmptyDocument => "empty_document",
+            Fault::NotJson => "not_json",
+            Fault::Encoding => "json_encoding",
+            Fault::Html => "envelope_html",
+            Fault::S3Error => "envelope_s3_error",
+            Fault::EnvelopeUnknown => "envelope_unknown",
+            Fault::RecordsType => "envelope_records_type",
+        }
+    }
+}
+
+const SYNTAX: Fault = Fault::Json(json::Fault::Syntax);
+const TRUNCATED: Fault = Fault::Json(json::Fault::Truncated);
+
+/// What an item stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Around {
+    /// `{"Records":[…]}`: what CloudTrail writes.
+    Records,
+    /// `{"Events":[…]}`: an answer of LookupEvents.
+    Events,
+    /// `{"logEvents":[…]}`: a CloudWatch Logs subscription record.
+    LogEvents,
+    /// A top-level array.
+    Array,
+    /// A top-level object: one record, a line of NDJSON, or a wrapper.
+    Document,
+}
+
+/// One bounded piece of a document.
+#[derive(Debug, Clone, Copy)]
+pub struct Item<'b> {
+    /// Empty when the item is too large to hold.
+    pub bytes: &'b [u8],
+    pub offset: u64,
+    pub length: u64,
+    pub around: Around,
+    /// Whether a backslash stands anywhere in it: then its text differs from its bytes.
+    pub has_backslash: bool,
+    pub fault: Option<ItemFault>,
+}
+
+/// Why one item is quarantined alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemFault {
+    TooLarge,
+    /// A line of NDJSON that does not end where the line does.
+    Line,
+}
+
+/// What was odd about a document that was read whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shape {
+    pub bom: bool,
+    pub documents: u64,
+    pub record_documents: u64,
+    pub trailing_data: bool,
+    pub array: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Start,
+    /// Inside a top-level object, before a key or `}`.
+    Key,
+    /// Inside a top-level object, after a member.
+    AfterMember,
+    /// A member's value that holds no items.
+    Skip,
+    /// Inside an array of items.
+    BeforeItem {
+        first: bool,
+    },
+    AfterItem,
+    InItem,
+    Done,
+}
+
+/// The resumable splitter: call [`Splitter::advance`] with the unconsumed bytes and more, until `at_end`.
+pub struct Splitter {
+    state: State,
+    /// Absolute offset of the next byte to look at.
+    at: u64,
+    scan: Scan,
+    item_start: u64,
+    around: Around,
+    /// Start of the top-level object that may turn out to be an item itself.
+    document_start: u64,
+    document_backslash: bool,
+    document_known: bool,
+    records_seen: bool,
+    ndjson: bool,
+    pub shape: Shape,
+}
+
+impl Default for Splitter {
+    fn default() -> Splitter {
+        Splitter {
+            state: State::Start,
+            at: 0,
+            scan: Scan::default(),
+            item_start: 0,
+            around: Around::Document,
+            document_start: 0,
+            document_backslash: false,
+            document_known: false,
+            records_seen: false,
+            ndjson: false,
+            shape: Shape::default(),
+        }
+    }
+}
+
+/// Whether [`Splitter::advance`] can go on with the bytes it has.
+enum Step {
+    On,
+    More,
+}
+
+impl Splitter {
+    /// Consumes what it can of `bytes`, whose first byte stands at offset `base`; `at_end` says that none follow.
+    /// Returns the offset from which bytes must be given again.
+    pub fn advance<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        base: u64,
+        at_end: bool,
+        sink: &mut impl FnMut(Item<'b>),
+    ) -> Result<u64, Fault> {
+        let view = View {
+            bytes,
+            base,
+            at_end,
+        };
+        while self.state != State::Done {
+            match self.step(&view, sink)? {
+                Step::On => {}
+                Step::More if at_end => return self.end().map(|()| self.at),
+                Step::More => break,
+            }
+        }
+        Ok(self.needed_from())
+    }
+
+    fn step<'b>(
+        &mut self,
+        view: &View<'b>,
+        sink: &mut impl FnMut(Item<'b>),
+    ) -> Result<Step, Fault> {
+        match self.state {
+            State::Start => self.start(view),
+            State::Key => self.key(view, sink),
+            State::AfterMember => self.after_member(view, sink),
+            State::Skip => self.skip(view),
+            State::BeforeItem { first } => self.before_item(view, first),
+            State::InItem => self.in_item(view, sink),
+            State::AfterItem => self.after_item(view),
+            State::Done => Ok(Step::On),
+        }
+    }
+
+    /// Bytes before this offset are not needed again.
+    fn needed_from(&self) -> u64 {
+        let keep = match self.state {
+            State::InItem => self.item_start,
+            State::Key | State::AfterMember | State::Skip if !self.document_known => {
+                self.document_start
+            }
+            _ => self.at,
+        };
+        if self.at - keep > RECORD_BYTES_MAX as u64 {
+            self.at
+        } else {
+            keep
+        }
+    }
+
+    fn end(&self) -> Result<(), Fault> {
+        match self.state {
+            State::Start if self.shape.documents == 0 => Err(Fault::EmptyDocument),
+            State::Start | State::Done => Ok(()),
+            State::InItem | State::Skip if self.scan.depth_seen > json::DEPTH_MAX as u32 => {
+                Err(Fault::Json(json::Fault::Depth))
+            }
+            _ => Err(TRUNCATED),
+        }
+    }
+
+    fn start(&mut self, view: &View) -> Result<Step, Fault> {
+        if self.at == 0 {
+            if view.rest(0).len() < 5 && !view.at_end {
+                return Ok(Step::More);
+            }
+            if view.rest(0).starts_with(b"\xef\xbb\xbf") {
+                self.shape.bom = true;
+                self.at = 3;
+            }
+        }
+        let Some(byte) = self.next_solid(view) else {
+            return Ok(Step::More);
+        };
+        match byte {
+            b'{' => {
+                self.document_start = self.at;
+                self.document_known = false;
+                self.document_backslash = false;
+                self.records_seen = false;
+                if self.ndjson {
+                    self.begin_item(Around::Document);
+                    return Ok(Step::On);
+                }
+                self.at += 1;
+                self.state = State::Key;
+            }
+            b'[' => {
+                self.at += 1;
+                self.around = Around::Array;
+                self.shape.array = true;
+                self.document_known = true;
+                self.state = State::BeforeItem { first: true };
+            }
+            _ if self.shape.documents > 0 => {
+                self.shape.trailing_data = true;
+                self.state = State::Done;
+            }
+            _ => return self.not_a_document(view),
+        }
+        Ok(Step::On)
+    }
+
+    /// Names what the bytes are instead of a document.
+    fn not_a_document(&self, view: &View) -> Result<Step, Fault> {
+        let rest = view.rest(self.at);
+        if rest.len() < 512 && !view.at_end {
+            return Ok(Step::More);
+        }
+        let head = &rest[..rest.len().min(512)];
+        let utf16_or_32 = head.starts_with(b"\xff\xfe")
+            || head.starts_with(b"\xfe\xff")
+            || head.starts_with(b"\0{")
+            || head.starts_with(b"\0\0\0{");
+        Err(match head[0] {
+            _ if utf16_or_32 => Fault::Encoding,
+            b'<' if memchr::memmem::find(head, b"<Error>").is_some() => Fault::S3Error,
+            b'<' => Fault::Html,
+            b'/' | b'#' | 0x0b | 0x0c | b'\'' | b'}' | b']' | b',' | b':' => SYNTAX,
+            _ if view.at_end && json::Tree::new().parse(rest).is_ok() => Fault::EnvelopeUnknown,
+            _ => Fault::NotJson,
+        })
+    }
+
+    /// The next byte that is not white space; leaves the position on it.
+    fn next_solid(&mut self, view: &View) -> Option<u8> {
+        let rest = view.rest(self.at);
+        let space = rest
+            .iter()
+            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
+            .count();
+        self.at += space as u64;
+        rest.get(space).copied()
+    }
+
+    fn key<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+        let Some(byte) = self.next_solid(view) else {
+            return Ok(Step::More);
+        };
+        if byte == b'}' && self.at == self.document_start + 1 {
+            return self.close_document(view, sink);
+        }
+        if byte == 0 && self.at == self.document_start + 1 {
+            return Err(Fault::Encoding);
+        }
+        if byte != b'"' {
+            return Err(SYNTAX);
+        }
+        let rest = view.rest(self.at);
+        let mut scan = Scan::default();
+        let Some(length) = scan.find_end(rest) else {
+            return self.wait(rest);
+        };
+        let (key, mut after) = (&rest[1..length - 1], length);
+        let space = |at: usize| {
+            rest[at..]
+                .iter()
+                .take_while(|byte| byte.is_ascii_whitespace())
+                .count()
+        };
+        after += space(after);
+        match rest.get(after) {
+            Some(b':') => after += 1,
+            Some(_) => return Err(SYNTAX),
+            None => return self.wait(rest),
+        }
+        after += space(after);
+        let Some(&value) = rest.get(after) else {
+            return self.wait(rest);
+        };
+        self.document_backslash |= scan.has_backslash;
+        self.at += after as u64;
+        self.member(key, value)
+    }
+
+    fn wait(&self, rest: &[u8]) -> Result<Step, Fault> {
+        if rest.len() > RECORD_BYTES_MAX {
+            Err(SYNTAX)
+        } else {
+            Ok(Step::More)
+        }
+    }
+
+    /// Decides by its key what a top-level member is.
+    fn member(&mut self, key: &[u8], value: u8) -> Result<Step, Fault> {
+        let around = match key {
+            b"Records" => Some(Around::Records),
+            b"Events" => Some(Around::Events),
+            b"logEvents" => Some(Around::LogEvents),
+            _ => None,
+        };
+        match around {
+            Some(Around::Records) if self.records_seen => {
+                return Err(Fault::Json(json::Fault::DuplicateKey));
+            }
+            Some(Around::Records) if value != b'[' => return Err(Fault::RecordsType),
+            Some(around) if value == b'[' => {
+                self.records_seen |= around == Around::Records;
+                self.document_known = true;
+                self.around = around;
+                self.at += 1;
+                self.state = State::BeforeItem { first: true };
+            }
+            _ => {
+                self.scan = Scan::default();
+                self.state = State::Skip;
+            }
+        }
+        Ok(Step::On)
+    }
+
+    fn skip(&mut self, view: &View) -> Result<Step, Fault> {
+        let rest = view.rest(self.at);
+        match self.scan.find_end_or_scalar(rest, view.at_end) {
+            Some(length) => {
+                self.at += length as u64;
+                self.document_backslash |= self.scan.has_backslash;
+                self.state = State::AfterMember;
+                Ok(Step::On)
+            }
+            None => {
+                self.at += rest.len() as u64;
+                Ok(Step::More)
+            }
+        }
+    }
+
+    fn after_member<'b>(
+        &mut self,
+        view: &View<'b>,
+        sink: &mut impl FnMut(Item<'b>),
+    ) -> Result<Step, Fault> {
+        match self.next_solid(view) {
+            None => return Ok(Step::More),
+            Some(b',') => {
+                self.at += 1;
+                self.state = State::Key;
+            }
+            Some(b'}') => return self.close_document(view, sink),
+            Some(_) => return Err(SYNTAX),
+        }
+        Ok(Step::On)
+    }
+
+    /// The top-level object ends; without a known array of items it is an item itself.
+    fn close_document<'b>(
+        &mut self,
+        view: &View<'b>,
+        sink: &mut impl FnMut(Item<'b>),
+    ) -> Result<Step, Fault> {
+        self.at += 1;
+        self.shape.documents += 1;
+        self.state = State::Start;
+        if self.document_known {
+            self.shape.record_documents += 1;
+            return Ok(Step::On);
+        }
+        let length = self.at - self.document_start;
+        let item = view.item(
+            self.document_start,
+            length,
+            Around::Document,
+            self.document_backslash,
+        );
+        // A document of one line before another line: the rest are lines as well.
+        let one_line = memchr::memchr(b'\n', item.bytes).is_none();
+        self.ndjson = one_line && view.rest(self.at).first() == Some(&b'\n');
+        sink(item);
+        Ok(Step::On)
+    }
+
+    fn before_item(&mut self, view: &View, first: bool) -> Result<Step, Fault> {
+        match self.next_solid(view) {
+            None => Ok(Step::More),
+            Some(b']') if first => self.close_items(),
+            Some(b',' | b']' | b'}' | b':') => Err(SYNTAX),
+            Some(_) => {
+                self.begin_item(self.around);
+                Ok(Step::On)
+            }
+        }
+    }
+
+    fn begin_item(&mut self, around: Around) {
+        self.around = around;
+        self.item_start = self.at;
+        self.scan = Scan::default();
+        self.state = State::InItem;
+    }
+
+    fn in_item<'b>(
+        &mut self,
+        view: &View<'b>,
+        sink: &mut impl FnMut(Item<'b>),
+    ) -> Result<Step, Fault> {
+        let rest = view.rest(self.at);
+        let line = (self.around == Around::Document)
+            .then(|| memchr::memchr(b'\n', rest))
+            .flatten();
+        let scanned = &rest[..line.unwrap_or(rest.len())];
+        let end = self
+            .scan
+            .find_end_or_scalar(scanned, view.at_end && line.is_none());
+        if end.is_none() && line.is_none() {
+            self.at += rest.len() as u64;
+            return Ok(Step::More);
+        }
+        self.at += end.unwrap_or(scanned.len()) as u64;
+        let mut item = view.item(
+            self.item_start,
+            self.at - self.item_start,
+            self.around,
+            self.scan.has_backslash,
+        );
+        if end.is_none() {
+            item.fault = Some(ItemFault::Line);
+        }
+        sink(item);
+        self.state = State::AfterItem;
+        if self.around == Around::Document {
+            self.shape.documents += 1;
+            self.state = State::Start;
+        }
+        Ok(Step::On)
+    }
+
+    fn after_item(&mut self, view: &View) -> Result<Step, Fault> {
+        match self.next_solid(view) {
+            None => Ok(Step::More),
+            Some(b',') => {
+                self.at += 1;
+                self.state = State::BeforeItem { first: false };
+                Ok(Step::On)
+            }
+            Some(b']') => self.close_items(),
+            Some(_) => Err(SYNTAX),
+        }
+    }
+
+    fn close_items(&mut self) -> Result<Step, Fault> {
+        self.at += 1;
+        self.state = State::AfterMember;
+        if self.around == Around::Array {
+            self.shape.documents += 1;
+            self.state = State::Start;
+        }
+        Ok(Step::On)
+    }
+}
+
+/// The bytes at hand, by absolute offset.
+struct View<'b> {
+    bytes: &'b [u8],
+    base: u64,
+    at_end: bool,
+}
+
+impl<'b> View<'b> {
+    fn rest(&self, at: u64) -> &'b [u8] {
+        &self.bytes[((at - self.base) as usize).min(self.bytes.len())..]
+    }
+
+    fn item(&self, start: u64, length: u64, around: Around, has_backslash: bool) -> Item<'b> {
+        let too_large = length > RECORD_BYTES_MAX as u64;
+        let bytes = match start.checked_sub(self.base) {
+            Some(from) if !too_large => &self.bytes[from as usize..(from + length) as usize],
+            _ => &[],
+        };
+        let fault = too_large.then_some(ItemFault::TooLarge);
+        Item {
+            bytes,
+            offset: start,
+            length,
+            around,
+            has_backslash,
+            fault,
+        }
+    }
+}
+
+/// Where a value ends, by its brackets outside strings; resumable at any byte.
+#[derive(Debug, Clone, Copy, Default)]
+struct Scan {
+    depth: u32,
+    depth_seen: u32,
+    in_string: bool,
+    escaped: bool,
+    started: bool,
+    has_backslash: bool,
+}
+
+const BLOCK: usize = 64;
+
+impl Scan {
+    /// As [`Scan::find_end`], also for numbers and literals, which end before the next separator.
+    fn find_end_or_scalar(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
+        if self.started || matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
+            self.started = true;
+            return self.find_end(bytes);
+        }
+        let separator = bytes
+            .iter()
+            .position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
+        separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
+    }
+
+    /// The length of the object, array or string that `bytes` goes on with, or `None` if it does not end here.
+    fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
+        let (blocks, tail) = bytes.as_chunks::<BLOCK>();
+        for (index, block) in blocks.iter().enumerate() {
+            if let Some(end) = self.block(block) {
+                return Some(index * BLOCK + end);
+            }
+        }
+        self.bytes(tail).map(|end| blocks.len() * BLOCK + end)
+    }
+
+    /// Sixty-four bytes at once, as bit masks; falls back to single bytes where a backslash stands.
+    fn block(&mut self, block: &[u8; BLOCK]) -> Option<usize> {
+        let masks = Masks::of(block);
+        self.has_backslash |= masks.backslash != 0;
+        if masks.backslash != 0 || self.escaped || self.depth == 0 {
+            return self.bytes(block);
+        }
+        let inside = prefix_xor(masks.quote) ^ (if self.in_string { u64::MAX } else { 0 });
+        let mut brackets = (masks.open | masks.close) & !inside;
+        while brackets != 0 {
+            let bit = brackets.trailing_zeros();
+            brackets &= brackets - 1;
+            if masks.open >> bit & 1 == 1 {
+                self.depth += 1;
+                self.depth_seen = self.depth_seen.max(self.depth);
+            } else {
+                self.depth -= 1;
+                if self.depth == 0 {
+                    return Some(bit as usize + 1);
+                }
+            }
+        }
+        self.in_string = inside >> 63 == 1;
+        None
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (index, &byte) in bytes.iter().enumerate() {
+            if self.in_string {
+                match byte {
+                    _ if self.escaped => self.escaped = false,
+                    b'\\' => (self.escaped, self.has_backslash) = (true, true),
+                    b'"' => {
+                        self.in_string = false;
+                        if self.depth == 0 {
+                            return Some(index + 1);
+                        }
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => {
+                    self.depth += 1;
+                    self.depth_seen = self.depth_seen.max(self.depth);
+                }
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(index + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// One bit per byte of a block.
+struct Masks {
+    quote: u64,
+    backslash: u64,
+    open: u64,
+    close: u64,
+}
+
+impl Masks {
+    fn of(block: &[u8; BLOCK]) -> Masks {
+        let mut masks = Masks {
+            quote: 0,
+            backslash: 0,
+            open: 0,
+            close: 0,
+        };
+        let (lanes, _) = block.as_chunks::<16>();
+        for (index, lane) in lanes.iter().enumerate() {
+            let bytes = u8x16::new(*lane);
+            // `[` and `{`, `]` and `}` differ in this one bit, and no other byte becomes one of them by it.
+            let folded = bytes | u8x16::splat(0x20);
+            let mask = |lane: u8x16, byte: u8| {
+                u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index)
+            };
+            masks.quote |= mask(bytes, b'"');
+            masks.backslash |= mask(bytes, b'\\');
+            masks.open |= mask(folded, b'{');
+            masks.close |= mask(folded, b'}');
+        }
+        masks
+    }
+}
+
+/// Each bit becomes the parity of itself and all lower bits: set from an opening quote to before the closing one.
+fn prefix_xor(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(
+        bytes: &[u8],
+        chunk: usize,
+    ) -> Result<(Vec<(String, Option<ItemFault>)>, Shape), Fault> {
+        let mut splitter = Splitter::default();
+        let mut items = Vec::new();
+        let (mut from, mut to) = (0usize, 0usize);
+        loop {
+            to = (to + chunk).min(bytes.len());
+            let at_end = to == bytes.len();
+            let mut sink = |item: Item| {
+                items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault))
+            };
+            from = splitter.advance(&bytes[from..to], from as u64, at_end, &mut sink)? as usize;
+            if at_end {
+                return Ok((items, splitter.shape));
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_of_any_size_give_the_same_items() {
+        let pad = "x".repeat(200);
+        for document in [
+            format!(
+                "{{\"Records\":[{{\"a\":\"}}]{pad}\\\"{{\"}},{{\"b\":[1,{{}}]}}, 5 ,null],\"y\":1}} tail"
+            ),
+            format!("[{{\"a\":1}},\"{pad}\\\\\",[[]]]"),
+            "{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n".to_owned(),
+            "{\"x\":[1,{\"Records\":[]}],\"Records\":[{\"k\":\"v\"}]}{\"Records\":[{}]}".to_owned(),
+            "\u{feff} {\"eventName\":\"x\"}".to_owned(),
+        ] {
+            let whole = split(document.as_bytes(), usize::MAX / 2).unwrap();
+            for chunk in 5..90 {
+                assert_eq!(
+                    split(document.as_bytes(), chunk).unwrap(),
+                    whole,
+                    "{document} by {chunk}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_broken_line_is_quarantined_alone() {
+        let (items, shape) = split(b"{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n", 1000).unwrap();
+        assert_eq!(
+            items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(),
+            [None, Some(ItemFault::Line), None]
+        );
+        assert_eq!(shape.documents, 3);
+    }
+
+    #[test]
+    fn documents_that_are_none_are_named() {
+        for (bytes, fault) in [
+            (&b"  "[..], Fault::EmptyDocument),
+            (b"{\"Records\":{}}", Fault::RecordsType),
+            (
+                b"{\"Records\":[],\"Records\":[]}",
+                Fault::Json(json::Fault::DuplicateKey),
+            ),
+            (b"{\"Records\":[{}", TRUNCATED),
+            (b"{\"Records\":[{},]}", SYNTAX),
+            (b"{\"Records\":[{}}},{}]}", SYNTAX),
+            (b"{'Records':[]}", SYNTAX),
+            (b"7", Fault::EnvelopeUnknown),
+            (b"a,b\n1,2\n", Fault::NotJson),
+            (b"<html>", Fault::Html),
+            (b"<?xml?><Error><Code>", Fault::S3Error),
+            (b"\xff\xfe{\0", Fault::Encoding),
+        ] {
+            assert_eq!(
+                split(bytes, 1000).err(),
+                Some(fault),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The arguments that verbs share, and what they mean: locations, scope, output.
+//! In: what clap parsed. Out: checked types of the stages below, or a usage error.
+//! A bad time, account or region is refused here; it never filters everything away in silence.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, ValueEnum};
+
+use super::exit::{Failure, say};
+use super::output::{self, Format, Style, Target};
+use super::times::{self, Moment};
+use super::visible::visible;
+use crate::normalize::EventFilter;
+use crate::source::{Location, Scope};
+
+#[derive(Args, Debug, Clone)]
+pub struct Global {
+    /// Print nothing on stderr but errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "General")]
+    pub quiet: bool,
+    /// Say more: every problem object, whole cells in tables
+    #[arg(short, long, global = true, help_heading = "General")]
+    pub verbose: bool,
+    /// Colors in the output; `auto` is on a terminal unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "General")]
+    pub color: ColorChoice,
+    /// Threads that read and compute [default: one per core]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "General")]
+    pub threads: Option<u16>,
+}
+
+impl Global {
+    pub fn threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or_else(cores, usize::from)
+    }
+
+    pub fn color_on(&self, stream_is_terminal: bool) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => stream_is_terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+        }
+    }
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct ScopeArgs {
+    /// Events from this time on: RFC 3339, a date, or 7d, 24h back from now (UTC)
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Scope")]
+    pub since: Option<String>,
+    /// Events before this time; a bare date leaves that day out
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Scope")]
+    pub until: Option<String>,
+    /// Events of a year, quarter, month or day: 2026, 2026-Q1, 2026-03, 2026-03-14
+    #[arg(long, value_name = "INTERVAL", conflicts_with_all = ["since", "until"], help_heading = "Scope")]
+    pub during: Option<String>,
+    /// Only this account (12 digits; repeatable)
+    #[arg(long, value_name = "ACCOUNT", help_heading = "Scope")]
+    pub account: Vec<String>,
+    /// Only this region, such as eu-west-1 (repeatable)
+    #[arg(long, value_name = "REGION", help_heading = "Scope")]
+    pub region: Vec<String>,
+    /// Only this organization, such as o-exampleorgid (repeatable)
+    #[arg(long, value_name = "ORG", help_heading = "Scope")]
+    pub org_id: Vec<String>,
+    /// Days after --until whose folders are read too, because AWS files events by delivery
+    #[arg(long, value_name = "DAYS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=366), help_heading = "Scope")]
+    pub late_days: u32,
+    /// Which records to keep
+    #[arg(long, value_name = "WHICH", default_value = "key-use", help_heading = "Scope")]
+    pub events: Events,
+    /// Also take the whole records of a damaged object; its rows are flagged
+    #[arg(long, help_heading = "Scope")]
+    pub salvage: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Events {
+    /// What concerns keys: KMS, DynamoDB, access changes, and every record that names a key
+    KeyUse,
+    /// Every record
+    All,
+}
+
+impl ScopeArgs {
+    pub fn filter(&self) -> EventFilter {
+        match self.events {
+            Events::KeyUse => EventFilter::KeyUse,
+            Events::All => EventFilter::All,
+        }
+    }
+
+    /// Checks every part and resolves times against `now_micros`.
+    pub fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
+        let (since, until) = self.interval(now_micros, global)?;
+        check(&self.account, is_account, "an account", "an account is 12 digits, such as 111122223333")?;
+        check(&self.region, is_region, "a region", "a region is written like eu-west-1")?;
+        check(&self.org_id, is_org, "an organization", "an organization is written like o-exampleorgid")?;
+        Ok(Scope {
+            since,
+            until,
+            accounts: self.account.clone(),
+            regions: self.region.clone(),
+            org_ids: self.org_id.clone(),
+            late_days: self.late_days,
+        })
+    }
+
+    fn interval(&self, now_micros: i64, global: &Global) -> Result<(Option<i64>, Option<i64>), Failure> {
+        if let Some(text) = &self.during {
+            let (since, until) = times::during(text).map_err(|e| Failure::usage(format!("cannot read --during: {e}")))?;
+            return Ok((Some(since), Some(until)));
+        }
+        let read = |flag: &str, text: &Option<String>| -> Result<Option<Moment>, Failure> {
+            let moment = text.as_deref().map(|t| times::moment(t, now_micros)).transpose();
+            moment.map_err(|e| Failure::usage(format!("cannot read {flag}: {e}")))
+        };
+        let (since, until) = (read("--since", &self.since)?, read("--until", &self.until)?);
+        if let (Some(s), Some(u)) = (since, until)
+            && s.micros >= u.micros
+        {
+            let both = format!("--since {} is not before --until {}", times::rfc3339(s.micros), times::rfc3339(u.micros));
+            return Err(Failure::usage(both).hint("the interval is [since, until), in UTC"));
+        }
+        if until.is_some_and(|u| u.is_bare_date) && !global.quiet {
+            let day = self.until.as_deref().map(visible).unwrap_or_default();
+            say(format_args!("note: --until {day} leaves out {day} itself (UTC)"));
+        }
+        Ok((since.map(|m| m.micros), until.map(|m| m.micros)))
+    }
+}
+
+/// What `-f` of a verb may say.
+pub trait FormatChoice: Copy {
+    fn format(self) -> Format;
+    /// The choice that a file name suggests, if the verb knows that format.
+    fn of(format: Format) -> Option<Self>;
+}
+
+#[derive(Args, Debug, Clone)]
+pub struct FileArgs {
+    /// Write to FILE; its ending also picks the format
+    #[arg(short, long, value_name = "FILE", help_heading = "Output")]
+    pub output: Option<PathBuf>,
+    /// Replace FILE if it exists
+    #[arg(long, requires = "output", help_heading = "Output")]
+    pub force: bool,
+}
+
+impl FileArgs {
+    pub fn target(&self) -> Result<Target, Failure> {
+        let existing = if self.force { output::Existing::Replace } else { output::Existing::Keep };
+        match &self.output {
+            Some(path) => Target::file(path, existing),
+            None => Ok(Target::stdout()),
+        }
+    }
+
+    /// `-f`, else the ending of FILE, else a table.
+    pub fn format(&self, chosen: Option<Format>) -> Format {
+        let by_name = || self.output.as_deref().and_then(Format::of_file);
+        chosen.or_else(by_name).unwrap_or(Format::Table)
+    }
+
+    pub fn style(&self, global: &Global, target: &Target) -> Style {
+        Style { color: global.color_on(target.is_terminal()), verbose: global.verbose }
+    }
+}
+
+/// The locations given, else `KEYTRAIL_FROM`.
+pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
+    let from_env = env::var("KEYTRAIL_FROM").ok().filter(|v| !v.is_empty());
+    let texts: Vec<&str> = if given.is_empty() { from_env.iter().map(String::as_str).collect() } else { given.iter().map(String::as_str).collect() };
+    if texts.is_empty() {
+        return Err(Failure::usage("no location given: nothing to read").hint("name a file or directory of CloudTrail logs, `-` for stdin, or set KEYTRAIL_FROM"));
+    }
+    texts.into_iter().map(|t| Location::parse(t).map_err(Failure::from)).collect()
+}
+
+/// `name=value` of `-p`.
+pub fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.trim_start_matches('$').to_owned(), value.to_owned())),
+        _ => Err("write name=value".to_owned()),
+    }
+}
+
+fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -> Result<(), Failure> {
+    match given.iter().find(|g| !is_right(g)) {
+        Some(bad) => Err(Failure::usage(format!("`{bad}` is not {what}")).hint(hint)),
+        None => Ok(()),
+    }
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words, then a number. The list of regions grows; its shape does not.
+fn is_region(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let is_word = |w: &&str| (2..=12).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
+    (2..=4).contains(&words.len()) && words.iter().all(|w| is_word(w)) && matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn is_org(text: &str) -> bool {
+    text.strip_prefix("o-").is_some_and(|id| (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_accounts_and_regions_by_shape() {
+        assert!(is_account("111122223333"));
+        for bad in ["", "11112222333", "1111222233334", "11112222333a", "١١١١٢٢٢٢٣٣٣٣"] {
+            assert!(!is_account(bad), "{bad}");
+        }
+        for good in ["us-east-1", "ap-southeast-2", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1", "mx-central-1", "il-central-1"] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-east-111", "-east-1", "east-1", "us-east-1 "] {
+            assert!(!is_region(bad), "{bad}");
+        }
+        assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
+    }
+
+    #[test]
+    fn splits_parameters_once() {
+        assert_eq!(parameter("key=a=b").unwrap(), ("key".to_owned(), "a=b".to_owned()));
+        assert_eq!(parameter("$key=").unwrap(), ("key".to_owned(), String::new()));
+        assert!(parameter("key").is_err() && parameter("=x").is_err());
+    }
+}

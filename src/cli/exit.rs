@@ -1,0 +1,103 @@
+//! Exit codes, and how a failure is told: `error: …` once, `hint: …` where the cure is known.
+//! In: errors of every stage. Out: lines on stderr and a code. Never prints what a terminal would act on.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::visible::visible;
+
+/// How a run ended, by the contract. Findings (1) and integrity (4) belong to verbs that judge them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Code {
+    /// All input is accounted for.
+    Done = 0,
+    Usage = 2,
+    /// An object or a record could not be used; what could is printed.
+    Incomplete = 3,
+    /// Network, disk, permission, a limit.
+    World = 5,
+    Interrupted = 130,
+}
+
+impl From<Code> for ExitCode {
+    fn from(code: Code) -> ExitCode {
+        ExitCode::from(code as u8)
+    }
+}
+
+/// Why a run stopped before its end.
+#[derive(Debug)]
+pub struct Failure {
+    code: Code,
+    message: String,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    pub fn usage(message: impl Into<String>) -> Failure {
+        Failure { code: Code::Usage, message: message.into(), hints: Vec::new() }
+    }
+
+    pub fn world(message: impl Into<String>) -> Failure {
+        Failure { code: Code::World, message: message.into(), hints: Vec::new() }
+    }
+
+    pub fn interrupted() -> Failure {
+        Failure { code: Code::Interrupted, message: String::new(), hints: Vec::new() }
+    }
+
+    /// The output could not be written. A reader that went away has what it wanted: that is no failure.
+    pub fn write(error: &io::Error) -> Failure {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure { code: Code::Done, message: String::new(), hints: Vec::new() };
+        }
+        Failure::world(format!("cannot write the output: {}", chain(error)))
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Failure {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// Tells the failure on stderr; a closed pipe and Ctrl-C need no words.
+    pub fn print(&self, color: bool) {
+        if self.message.is_empty() {
+            return;
+        }
+        let (red, cyan, plain) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        say(format_args!("{red}error:{plain} {}", visible(self.message.trim_end())));
+        for hint in &self.hints {
+            say(format_args!("{cyan}hint:{plain} {}", visible(hint)));
+        }
+    }
+}
+
+/// One line on stderr.
+pub fn say(line: impl Display) {
+    if writeln!(io::stderr(), "{line}").is_err() {
+        // Stderr is closed: there is nowhere left to say so, and the data on stdout is still worth finishing.
+    }
+}
+
+/// An error with its causes, outermost first.
+pub fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Some errors print their source themselves.
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}

@@ -1,0 +1,114 @@
+//! Where output goes: stdout, or a file that appears under its name only when it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use crate::cli::exit::Failure;
+use crate::cli::visible::visible;
+
+/// What to do with a file that is already there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    Keep,
+    Replace,
+}
+
+pub enum Target {
+    Stdout(BufWriter<Stdout>),
+    /// A device or pipe named by the user: written in place, there is nothing to overwrite.
+    Device(BufWriter<File>),
+    File { staged: BufWriter<NamedTempFile>, path: PathBuf, existing: Existing },
+}
+
+impl Target {
+    pub fn stdout() -> Target {
+        Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
+    }
+
+    /// Refuses at once, before a long run, what could not be written at its end.
+    pub fn file(path: &Path, existing: Existing) -> Result<Target, Failure> {
+        let shown = visible(&path.to_string_lossy()).into_owned();
+        let world = |e: io::Error| Failure::world(format!("cannot write `{shown}`: {e}"));
+        // A link stays a link: its target is what is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => return Err(Failure::usage(format!("cannot write `{shown}`: it is a directory"))),
+            Ok(meta) if !meta.is_file() => {
+                let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
+                return Ok(Target::Device(BufWriter::new(file)));
+            }
+            Ok(_) if existing == Existing::Keep => {
+                return Err(Failure::usage(format!("cannot write `{shown}`: it exists")).hint("give --force to replace it"));
+            }
+            _ => {}
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let staged = staged(folder).map_err(world)?;
+        Ok(Target::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Target::Stdout(_) => io::stdout().is_terminal(),
+            Target::Device(to) => to.get_ref().is_terminal(),
+            Target::File { .. } => false,
+        }
+    }
+
+    /// Columns of the terminal that reads this, None for files and pipes.
+    pub fn terminal_width(&self) -> Option<usize> {
+        if !self.is_terminal() {
+            return None;
+        }
+        let known = comfy_table::Table::new().width().map(usize::from).filter(|w| *w > 0);
+        Some(known.unwrap_or(80))
+    }
+
+    /// Flushes, and gives a file its name.
+    pub fn commit(self) -> Result<(), Failure> {
+        match self {
+            Target::Stdout(mut to) => to.flush().map_err(|e| Failure::write(&e)),
+            Target::Device(mut to) => to.flush().map_err(|e| Failure::write(&e)),
+            Target::File { staged, path, existing } => {
+                let file = staged.into_inner().map_err(|e| Failure::write(e.error()))?;
+                let named = match existing {
+                    Existing::Keep => file.persist_noclobber(&path),
+                    Existing::Replace => file.persist(&path),
+                };
+                let shown = path.to_string_lossy().into_owned();
+                named.map(drop).map_err(|e| Failure::world(format!("cannot write `{}`: {}", visible(&shown), e.error)))
+            }
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Target::Stdout(to) => to.write(bytes),
+            Target::Device(to) => to.write(bytes),
+            Target::File { staged, .. } => staged.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Target::Stdout(to) => to.flush(),
+            Target::Device(to) => to.flush(),
+            Target::File { staged, .. } => staged.flush(),
+        }
+    }
+}
+
+/// Beside its final place, so that the rename stays on one file system; readable as the umask allows, not
+/// only by its owner as temporary files are.
+fn staged(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".keytrail-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
