@@ -1,1 +1,153 @@
-//! (under construction)
+//! Takes AWS names apart and compares their shapes: ARNs, account ids, Regions, UUIDs, names of services.
+//! In: text of a record. Out: borrowed parts, or `None` where the text has another shape.
+//! Never looks anything up and never repairs a name.
+
+use std::borrow::Cow;
+
+/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`. Only the partition, service and resource are never empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arn<'a> {
+    pub partition: &'a str,
+    pub service: &'a str,
+    pub region: &'a str,
+    pub account: &'a str,
+    pub resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    pub fn parse(text: &'a str) -> Option<Arn<'a>> {
+        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
+        let mut next = || parts.next();
+        let arn = Arn { partition: next()?, service: next()?, region: next()?, account: next()?, resource: next()? };
+        let complete = !arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty();
+        complete.then_some(arn)
+    }
+
+    /// What follows `kind` and a `/` or `:` in the resource, as in `key/ID`, `secret:NAME`.
+    pub fn resource_of(&self, kind: &str) -> Option<&'a str> {
+        let name = self.resource.strip_prefix(kind)?.strip_prefix(['/', ':'])?;
+        (!name.is_empty()).then_some(name)
+    }
+
+    /// The id in the ARN of a KMS key.
+    pub fn kms_key_id(&self) -> Option<&'a str> {
+        let id = self.resource.strip_prefix("key/").filter(|_| self.service == "kms")?;
+        let located = !self.region.is_empty() && !self.account.is_empty();
+        (located && !id.is_empty() && !id.contains(['/', ':', ' '])).then_some(id)
+    }
+
+    /// `alias/NAME` in the ARN of a KMS alias.
+    pub fn is_kms_alias(&self) -> bool {
+        self.service == "kms" && self.resource.starts_with("alias/")
+    }
+}
+
+/// Twelve digits.
+pub fn is_account_id(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The shape of a Region's name: `us-east-1`, `us-gov-west-1`, and those of the future.
+pub fn is_region(text: &str) -> bool {
+    let mut labels = text.split('-');
+    let lower = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase());
+    labels.next_back().is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+        && labels.clone().count() >= 2
+        && labels.all(lower)
+}
+
+/// The partition that a Region belongs to.
+pub fn partition_of(region: &str) -> &'static str {
+    const PARTITIONS: [(&str, &str); 7] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("us-iso-", "aws-iso"),
+        ("us-isob-", "aws-iso-b"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-isof-", "aws-iso-f"),
+        ("eusc-", "aws-eusc"),
+    ];
+    PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// Thirty-two hexadecimal digits in AWS's grouping 8-4-4-4-12, of either case.
+pub fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// The id of a multi-Region KMS key as AWS makes it: `mrk-` and 32 hexadecimal digits.
+pub fn is_multi_region_id(text: &str) -> bool {
+    text.strip_prefix("mrk-").is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// A UUID in lower case; any other text as it is.
+pub fn lower_uuid(text: Cow<'_, str>) -> Cow<'_, str> {
+    if is_uuid(&text) && text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        text
+    }
+}
+
+/// The short name of the service behind a principal such as `dynamodb.amazonaws.com`,
+/// `logs.eu-west-1.amazonaws.com` or `fas.s3.amazonaws.com`: its last label that is not a Region.
+pub fn service_of(principal: &str) -> Option<&str> {
+    let labels = principal.strip_suffix(".amazonaws.com").or_else(|| principal.strip_suffix(".amazonaws.com.cn"))?;
+    let plain = |label: &&str| label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if labels.split('.').any(|label| label.is_empty() || !plain(&label)) {
+        return None;
+    }
+    labels.rsplit('.').find(|label| !is_region(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arns_need_partition_service_and_resource() {
+        let arn = Arn::parse("arn:aws:kms:us-east-1:111122223333:key/1234abcd").unwrap();
+        assert_eq!((arn.region, arn.account, arn.kms_key_id()), ("us-east-1", "111122223333", Some("1234abcd")));
+        assert_eq!(Arn::parse("arn:aws:s3:::bucket/a:b").unwrap().resource, "bucket/a:b");
+        for bad in ["", "arn:aws:kms", "arn:aws:kms:r:a:", "arn::kms:r:a:key/x", "ARN:aws:kms:r:a:key/x"] {
+            assert_eq!(Arn::parse(bad), None, "{bad}");
+        }
+        for not_key in ["arn:aws:kms:r:a:alias/x", "arn:aws:s3:::key/x", "arn:aws:kms:r:a:key/", "arn:aws:kms::a:key/x"] {
+            assert_eq!(Arn::parse(not_key).and_then(|arn| arn.kms_key_id()), None, "{not_key}");
+        }
+    }
+
+    #[test]
+    fn services_lose_regions_and_wrappers() {
+        for (principal, service) in [
+            ("dynamodb.amazonaws.com", Some("dynamodb")),
+            ("fas.s3.amazonaws.com", Some("s3")),
+            ("logs.us-gov-west-1.amazonaws.com", Some("logs")),
+            ("us-east-1.signin.amazonaws.com", Some("signin")),
+            ("replication.dynamodb.amazonaws.com", Some("dynamodb")),
+            ("kms.amazonaws.com.cn", Some("kms")),
+            ("AWS Internal", None),
+            (".amazonaws.com", None),
+            ("<b>.amazonaws.com", None),
+            ("dynamodb.amazonaws.com.example", None),
+        ] {
+            assert_eq!(service_of(principal), service, "{principal}");
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        assert!(is_region("us-east-1") && is_region("ap-southeast-10") && is_region("mars-north-1"));
+        assert!(!is_region("us-east") && !is_region("../../x") && !is_region("") && !is_region("ec2-1"));
+        assert!(is_account_id("111122223333") && !is_account_id("11112222333") && !is_account_id("anonymous123"));
+        assert_eq!(partition_of("us-gov-east-1"), "aws-us-gov");
+        assert_eq!(partition_of("us-east-1"), "aws");
+        let upper = Cow::Borrowed("0F1E2D3C-0000-4000-8000-000000000001");
+        assert_eq!(lower_uuid(upper), "0f1e2d3c-0000-4000-8000-000000000001");
+        assert_eq!(lower_uuid(Cow::Borrowed("NOT-A-UUID")), "NOT-A-UUID");
+    }
+}

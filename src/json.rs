@@ -76,22 +76,13 @@ impl Tree {
         if source.len() >= u32::MAX as usize {
             return Err(Fault::Syntax);
         }
-        let mut parser = Parser {
-            source,
-            at: 0,
-            nodes: &mut self.nodes,
-            keys: &mut self.keys,
-        };
+        let mut parser = Parser { source, at: 0, nodes: &mut self.nodes, keys: &mut self.keys };
         parser.value(0)?;
         parser.skip_space();
         if parser.at != source.len() {
             return Err(Fault::Syntax);
         }
-        Ok(Value {
-            source,
-            nodes: &self.nodes,
-            at: 0,
-        })
+        Ok(Value { source, nodes: &self.nodes, at: 0 })
     }
 }
 
@@ -158,9 +149,7 @@ impl<'a> Value<'a> {
 
     /// The member of an object by its exact key.
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        self.pairs()
-            .find(|(name, _)| name.is_text(key))
-            .map(|(_, value)| value)
+        self.pairs().find(|(name, _)| name.is_text(key)).map(|(_, value)| value)
     }
 
     pub fn path(self, keys: &[&str]) -> Option<Value<'a>> {
@@ -175,11 +164,7 @@ impl<'a> Value<'a> {
     /// The items of an array; nothing for other kinds.
     pub fn items(self) -> impl Iterator<Item = Value<'a>> {
         let node = self.node();
-        let end = if node.kind == Kind::Array {
-            node.next
-        } else {
-            0
-        };
+        let end = if node.kind == Kind::Array { node.next } else { 0 };
         let mut at = self.at + 1;
         std::iter::from_fn(move || {
             (at < end).then(|| {
@@ -192,11 +177,7 @@ impl<'a> Value<'a> {
 
     fn pairs(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
         let node = self.node();
-        let end = if node.kind == Kind::Object {
-            node.next
-        } else {
-            0
-        };
+        let end = if node.kind == Kind::Object { node.next } else { 0 };
         let mut at = self.at + 1;
         std::iter::from_fn(move || {
             (at < end).then(|| {
@@ -208,11 +189,7 @@ impl<'a> Value<'a> {
     }
 
     fn is_text(self, text: &str) -> bool {
-        if self.node().escaped {
-            self.decoded().0 == text
-        } else {
-            self.inner() == text.as_bytes()
-        }
+        if self.node().escaped { self.decoded().0 == text } else { self.inner() == text.as_bytes() }
     }
 
     /// A hash of the content: the same for any order of keys and any white space, numbers as written.
@@ -221,17 +198,12 @@ impl<'a> Value<'a> {
         match self.kind() {
             Kind::Object => {
                 let sum = self.pairs().fold(0u128, |sum, (key, value)| {
-                    sum.wrapping_add(
-                        value.canonical_hash(xxh3_64_with_seed(&key.hashed_bytes(), tagged)),
-                    )
+                    sum.wrapping_add(value.canonical_hash(xxh3_64_with_seed(&key.hashed_bytes(), tagged)))
                 });
                 xxh3_128_with_seed(&sum.to_le_bytes(), tagged)
             }
             Kind::Array => self.items().fold(u128::from(tagged), |hash, item| {
-                xxh3_128_with_seed(
-                    &item.canonical_hash(tagged).to_le_bytes(),
-                    (hash ^ (hash >> 64)) as u64,
-                )
+                xxh3_128_with_seed(&item.canonical_hash(tagged).to_le_bytes(), (hash ^ (hash >> 64)) as u64)
             }),
             _ => xxh3_128_with_seed(&self.hashed_bytes(), tagged),
         }
@@ -283,10 +255,7 @@ fn escape(bytes: &[u8]) -> (Option<char>, usize) {
             if (0xd800..0xdc00).contains(&high) && bytes.get(6..8) == Some(b"\\u") {
                 let low = hex4(&bytes[8..12]);
                 if (0xdc00..0xe000).contains(&low) {
-                    return (
-                        char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)),
-                        12,
-                    );
+                    return (char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00)), 12);
                 }
             }
             (char::from_u32(high), 6)
@@ -296,9 +265,7 @@ fn escape(bytes: &[u8]) -> (Option<char>, usize) {
 }
 
 fn hex4(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |value, &digit| {
-        value * 16 + char::from(digit).to_digit(16).unwrap_or(0)
-    })
+    digits.iter().fold(0, |value, &digit| value * 16 + char::from(digit).to_digit(16).unwrap_or(0))
 }
 
 /// What a byte means inside a string.
@@ -350,13 +317,7 @@ impl Parser<'_, '_> {
     /// Opens a node; [`Parser::close`] fills in where it ends.
     fn open(&mut self, kind: Kind) -> usize {
         let start = self.at as u32;
-        self.nodes.push(Node {
-            kind,
-            escaped: false,
-            start,
-            end: start,
-            next: 0,
-        });
+        self.nodes.push(Node { kind, escaped: false, start, end: start, next: 0 });
         self.nodes.len() - 1
     }
 
@@ -436,11 +397,7 @@ impl Parser<'_, '_> {
         }
         let node = self.nodes.len() as u32;
         self.string()?;
-        let key = Value {
-            source: self.source,
-            nodes: self.nodes,
-            at: node,
-        };
+        let key = Value { source: self.source, nodes: self.nodes, at: node };
         let hash = xxh3_64_with_seed(&key.hashed_bytes(), 0);
         self.keys.push((hash, node));
         Ok(())
@@ -450,29 +407,16 @@ impl Parser<'_, '_> {
     fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
         const PAIRWISE_MAX: usize = 32;
         let keys = &mut self.keys[keys_before..];
-        let value = |node: u32| {
-            Value {
-                source: self.source,
-                nodes: self.nodes,
-                at: node,
-            }
-            .hashed_bytes()
-        };
+        let value = |node: u32| Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes();
         let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
         let duplicate = if keys.len() <= PAIRWISE_MAX {
-            keys.iter()
-                .enumerate()
-                .any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
+            keys.iter().enumerate().any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
         } else {
             keys.sort_unstable();
             keys.windows(2).any(|pair| same(pair[0], pair[1]))
         };
         self.keys.truncate(keys_before);
-        if duplicate {
-            Err(Fault::DuplicateKey)
-        } else {
-            Ok(())
-        }
+        if duplicate { Err(Fault::DuplicateKey) } else { Ok(()) }
     }
 
     fn string(&mut self) -> Result<(), Fault> {
@@ -481,10 +425,7 @@ impl Parser<'_, '_> {
         let mut escaped = false;
         loop {
             let rest = &self.source[self.at..];
-            let Some(plain) = rest
-                .iter()
-                .position(|&byte| STRING_BYTE[usize::from(byte)] == SPECIAL)
-            else {
+            let Some(plain) = rest.iter().position(|&byte| STRING_BYTE[usize::from(byte)] == SPECIAL) else {
                 return Err(Fault::Truncated);
             };
             self.at += plain;
@@ -507,10 +448,7 @@ impl Parser<'_, '_> {
         match self.source.get(self.at + 1).ok_or(Fault::Truncated)? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
             b'u' => {
-                let digits = self
-                    .source
-                    .get(self.at + 2..self.at + 6)
-                    .ok_or(Fault::Truncated)?;
+                let digits = self.source.get(self.at + 2..self.at + 6).ok_or(Fault::Truncated)?;
                 if !digits.iter().all(u8::is_ascii_hexdigit) {
                     return Err(Fault::Syntax);
                 }
@@ -557,16 +495,9 @@ impl Parser<'_, '_> {
     }
 
     fn digits(&mut self) -> Result<usize, Fault> {
-        let count = self.source[self.at..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let count = self.source[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        if count == 0 {
-            Err(Fault::Syntax)
-        } else {
-            Ok(count)
-        }
+        if count == 0 { Err(Fault::Syntax) } else { Ok(count) }
     }
 }
 
@@ -600,11 +531,7 @@ mod tests {
             "",
         ] {
             let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
-            assert_eq!(
-                Tree::new().parse(text.as_bytes()).is_ok(),
-                expected,
-                "{text}"
-            );
+            assert_eq!(Tree::new().parse(text.as_bytes()).is_ok(), expected, "{text}");
         }
     }
 
@@ -616,18 +543,11 @@ mod tests {
             ("{\"a\":", Fault::Truncated),
             ("[1,]", Fault::Syntax),
         ] {
-            assert_eq!(
-                Tree::new().parse(text.as_bytes()).err(),
-                Some(fault),
-                "{text}"
-            );
+            assert_eq!(Tree::new().parse(text.as_bytes()).err(), Some(fault), "{text}");
         }
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(Tree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
-        assert_eq!(
-            Tree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(),
-            Some(Fault::Depth)
-        );
+        assert_eq!(Tree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(Fault::Depth));
         assert!(Tree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
     }
 
@@ -639,24 +559,13 @@ mod tests {
             assert!(value.is_lossy());
             assert!(value.text().unwrap().contains('\u{fffd}'));
         }
-        assert_eq!(
-            tree.parse(b"\"\\ud83d\\ude00\"").unwrap().text().unwrap(),
-            "\u{1f600}"
-        );
+        assert_eq!(tree.parse(b"\"\\ud83d\\ude00\"").unwrap().text().unwrap(), "\u{1f600}");
     }
 
     #[test]
     fn content_hash_ignores_order_and_space_only() {
-        let hash = |text: &str| {
-            Tree::new()
-                .parse(text.as_bytes())
-                .unwrap()
-                .canonical_hash(7)
-        };
-        assert_eq!(
-            hash("{\"a\":1,\"b\":[1,2]}"),
-            hash("{ \"b\": [1, 2], \"\\u0061\": 1 }")
-        );
+        let hash = |text: &str| Tree::new().parse(text.as_bytes()).unwrap().canonical_hash(7);
+        assert_eq!(hash("{\"a\":1,\"b\":[1,2]}"), hash("{ \"b\": [1, 2], \"\\u0061\": 1 }"));
         for other in [
             "{\"a\":1,\"b\":[2,1]}",
             "{\"a\":1.0,\"b\":[1,2]}",

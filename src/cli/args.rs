@@ -36,6 +36,10 @@ impl Global {
         self.threads.map_or_else(cores, usize::from)
     }
 
+    pub fn style(&self, target: &Target) -> Style {
+        Style { color: self.color_on(target.is_terminal()), verbose: self.verbose }
+    }
+
     pub fn color_on(&self, stream_is_terminal: bool) -> bool {
         match self.color {
             ColorChoice::Always => true,
@@ -132,13 +136,6 @@ impl ScopeArgs {
     }
 }
 
-/// What `-f` of a verb may say.
-pub trait FormatChoice: Copy {
-    fn format(self) -> Format;
-    /// The choice that a file name suggests, if the verb knows that format.
-    fn of(format: Format) -> Option<Self>;
-}
-
 #[derive(Args, Debug, Clone)]
 pub struct FileArgs {
     /// Write to FILE; its ending also picks the format
@@ -162,10 +159,6 @@ impl FileArgs {
     pub fn format(&self, chosen: Option<Format>) -> Format {
         let by_name = || self.output.as_deref().and_then(Format::of_file);
         chosen.or_else(by_name).unwrap_or(Format::Table)
-    }
-
-    pub fn style(&self, global: &Global, target: &Target) -> Style {
-        Style { color: global.color_on(target.is_terminal()), verbose: global.verbose }
     }
 }
 

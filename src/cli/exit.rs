@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use super::visible::visible;
+use crate::source::SourceError;
+use crate::sql::SqlError;
 
 /// How a run ended, by the contract. Findings (1) and integrity (4) belong to verbs that judge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,4 +102,24 @@ pub fn chain(error: &dyn Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Failure {
+        match &error {
+            SourceError::Unsupported { hint, .. } => Failure::usage(chain(&error)).hint(*hint),
+            _ => Failure::world(chain(&error)),
+        }
+    }
+}
+
+impl From<SqlError> for Failure {
+    fn from(error: SqlError) -> Failure {
+        let message = chain(&error);
+        match error {
+            SqlError::Plan { hint: Some(hint), .. } => Failure::usage(message).hint(hint),
+            SqlError::Plan { .. } | SqlError::Refused { .. } => Failure::usage(message),
+            SqlError::Limit { .. } | SqlError::World { .. } => Failure::world(message),
+        }
+    }
 }

@@ -1,1 +1,133 @@
-//! (under construction)
+//! The command line: arguments, one library call per verb, printing, exit codes.
+//! In: argv. Out: data on stdout, everything else on stderr, and an exit code of the contract.
+//! Nothing below this module prints.
+
+mod accounting;
+mod args;
+mod audit;
+mod completions;
+mod exit;
+mod man;
+mod open;
+mod output;
+mod progress;
+mod queries;
+mod query;
+mod shell;
+mod times;
+mod visible;
+
+use std::future::Future;
+use std::io::{IsTerminal, stderr};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use tokio::runtime::{Builder, Runtime};
+
+use args::Global;
+use exit::{Code, Failure, say};
+
+/// How long a stopped run may take to remove its unfinished files.
+const CLEANUP: Duration = Duration::from_millis(500);
+
+/// Who used which AWS KMS key, directly or through DynamoDB, and who was denied and why, from CloudTrail logs.
+#[derive(Parser, Debug)]
+#[command(name = "keytrail", version, max_term_width = 110, after_help = "Examples:
+  keytrail audit logs/
+  keytrail audit logs/ --since 7d --account 111122223333 -f markdown -o audit.md
+  keytrail query \"SELECT principal, key_arn, count(*) FROM key_use GROUP BY 1, 2 ORDER BY 3 DESC\" --from logs/
+  keytrail queries
+
+Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 5 the world failed, 130 interrupted.")]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Subcommand, Debug)]
+enum Verb {
+    /// Who used which key, who was denied and why, what needs a look
+    Audit(audit::AuditArgs),
+    /// Run SQL or a named query; with neither, on a terminal, the shell
+    Query(query::QueryArgs),
+    /// List the named queries, or show one
+    Queries(queries::QueriesArgs),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the manual
+    Man(man::ManArgs),
+}
+
+/// Everything from argv to the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let color = cli.global.color_on(stderr().is_terminal());
+    let code = dispatch(cli).unwrap_or_else(|failure| {
+        failure.print(color);
+        failure.code()
+    });
+    code.into()
+}
+
+fn dispatch(cli: Cli) -> Result<Code, Failure> {
+    let global = cli.global;
+    match cli.verb {
+        Verb::Audit(args) => with_runtime(&global, |runtime| interruptible(runtime, audit::run(args, global.clone()))),
+        Verb::Query(args) => match args.asked()? {
+            query::Asked::Now(source) => with_runtime(&global, |runtime| interruptible(runtime, query::run(args, source, global.clone()))),
+            query::Asked::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
+        },
+        Verb::Queries(args) => queries::run(&args, &global),
+        Verb::Completions(args) => completions::run(&args),
+        Verb::Man(_) => man::run(),
+    }
+}
+
+/// `--help` and `--version` are answers on stdout; the rest is a usage error, told by clap.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_answer = !error.use_stderr();
+    match error.print() {
+        Err(cause) if is_answer => Failure::write(&cause).code().into(),
+        // Stderr is closed: the exit code is all that is left to say.
+        _ if is_answer => Code::Done.into(),
+        _ => Code::Usage.into(),
+    }
+}
+
+fn with_runtime<T>(global: &Global, work: impl FnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
+    let built = Builder::new_multi_thread().worker_threads(global.threads()).enable_all().build();
+    let runtime = built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))?;
+    let result = work(&runtime);
+    // A thread that still reads has nobody to read for.
+    runtime.shutdown_background();
+    result
+}
+
+/// Runs work beside a watch on Ctrl-C. Stopped work is dropped, and with it its unfinished files.
+fn interruptible<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = Result<T, Failure>> + Send + 'static) -> Result<T, Failure> {
+    let mut task = runtime.spawn(work);
+    runtime.block_on(async move {
+        tokio::select! {
+            biased;
+            done = &mut task => done.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}")))),
+            pressed = tokio::signal::ctrl_c() => {
+                if let Err(error) = pressed {
+                    say(format_args!("note: Ctrl-C cannot be watched: {error}"));
+                    return task.await.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}"))));
+                }
+                task.abort();
+                match tokio::time::timeout(CLEANUP, task).await {
+                    // It finished in the same moment: what it has is whole.
+                    Ok(Ok(done)) => done,
+                    _ => Err(Failure::interrupted()),
+                }
+            }
+        }
+    })
+}

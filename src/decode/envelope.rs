@@ -54,14 +54,7 @@ enum Content<'a> {
 impl Opener {
     pub fn new(prefilter: Option<Prefilter>) -> Opener {
         let (outer, inner) = (Tree::new(), Tree::new());
-        Opener {
-            prefilter,
-            outer,
-            inner,
-            shape: Shape::default(),
-            wrapped: Vec::new(),
-            whole_object: None,
-        }
+        Opener { prefilter, outer, inner, shape: Shape::default(), wrapped: Vec::new(), whole_object: None }
     }
 
     /// Starts an object whose document has been proved to have this shape.
@@ -84,11 +77,7 @@ impl Opener {
         }
         let bare = shape.documents - shape.record_documents - u64::from(shape.array);
         if shape.documents > 1 {
-            flags.push(if shape.record_documents > 0 || shape.array {
-                "multi_document"
-            } else {
-                "ndjson"
-            });
+            flags.push(if shape.record_documents > 0 || shape.array { "multi_document" } else { "ndjson" });
         } else if bare == 1 && flags.is_empty() {
             flags.push("bare_event");
         }
@@ -105,10 +94,7 @@ impl Opener {
             return sink(item_fault(&item, reason));
         }
         if item.around == Around::Records
-            && self
-                .prefilter
-                .as_ref()
-                .is_some_and(|filter| filter.rules_out(item.bytes, item.has_backslash))
+            && self.prefilter.as_ref().is_some_and(|filter| filter.rules_out(item.bytes, item.has_backslash))
         {
             return sink(Decoded::Irrelevant);
         }
@@ -124,14 +110,8 @@ impl Opener {
         }
         let account = account.as_deref();
         match content {
-            Content::Record(value) => sink(Decoded::Record {
-                value,
-                offset: item.offset,
-                account,
-            }),
-            Content::Text(text) => {
-                record_text(&mut self.inner, &item, text.as_bytes(), account, sink)
-            }
+            Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
+            Content::Text(text) => record_text(&mut self.inner, &item, text.as_bytes(), account, sink),
             Content::LogsPayload(payload) => match logs_payload(&payload) {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                 None => sink(item_fault(&item, "envelope_unknown")),
@@ -145,19 +125,12 @@ impl Opener {
 }
 
 fn item_fault<'a>(item: &Item<'a>, reason: &'static str) -> Decoded<'a> {
-    Decoded::Fault(Fault {
-        reason,
-        offset: item.offset,
-        length: item.length,
-        bytes: item.bytes,
-    })
+    Decoded::Fault(Fault { reason, offset: item.offset, length: item.length, bytes: item.bytes })
 }
 
 fn no_record(around: Around, value: Value) -> &'static str {
     match (value.kind(), around) {
-        (Kind::Object, Around::Array | Around::Document)
-            if value.members().any(|(_, member)| is_container(member)) =>
-        {
+        (Kind::Object, Around::Array | Around::Document) if value.members().any(|(_, member)| is_container(member)) => {
             "envelope_unknown"
         }
         (Kind::Object, _) => "record_not_cloudtrail",
@@ -182,16 +155,11 @@ fn no_log(value: Value) -> (Status, &'static str) {
 
 /// Whether an object names one of the fields that only a record has.
 fn is_record(value: Value) -> bool {
-    ["eventSource", "eventName", "eventTime"]
-        .iter()
-        .any(|key| value.get(key).is_some())
+    ["eventSource", "eventName", "eventTime"].iter().any(|key| value.get(key).is_some())
 }
 
 /// Finds the record in an item, what wrapped it, and the account that the wrapping names.
-fn contents<'a>(
-    around: Around,
-    value: Value<'a>,
-) -> (Content<'a>, Option<&'static str>, Option<Cow<'a, str>>) {
+fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'static str>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
     let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);
     match around {
@@ -207,16 +175,9 @@ fn contents<'a>(
         return (Content::Record(value), None, None);
     }
     if let Some(detail) = value.get("detail").filter(|detail| is_record(*detail)) {
-        return (
-            Content::Record(detail),
-            Some("eventbridge"),
-            string(&["account"]),
-        );
+        return (Content::Record(detail), Some("eventbridge"), string(&["account"]));
     }
-    if let Some(record) = value
-        .path(&["aws", "cloudtrail"])
-        .filter(|record| is_record(*record))
-    {
+    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_record(*record)) {
         return (Content::Record(record), Some("wrapped"), None);
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
@@ -236,19 +197,9 @@ fn contents<'a>(
 }
 
 /// A record that came as the text of a string.
-fn record_text(
-    tree: &mut Tree,
-    item: &Item,
-    text: &[u8],
-    account: Option<&str>,
-    sink: &mut dyn FnMut(Decoded<'_>),
-) {
+fn record_text(tree: &mut Tree, item: &Item, text: &[u8], account: Option<&str>, sink: &mut dyn FnMut(Decoded<'_>)) {
     match tree.parse(text) {
-        Ok(value) if value.kind() == Kind::Object => sink(Decoded::Record {
-            value,
-            offset: item.offset,
-            account,
-        }),
+        Ok(value) if value.kind() == Kind::Object => sink(Decoded::Record { value, offset: item.offset, account }),
         Ok(_) => sink(item_fault(item, "record_not_object")),
         Err(fault) => sink(item_fault(item, fault.name())),
     }
@@ -256,9 +207,7 @@ fn record_text(
 
 /// The document that a CloudWatch Logs subscription hands over as base64 of gzip.
 fn logs_payload(payload: &str) -> Option<Vec<u8>> {
-    let stored = base64::engine::general_purpose::STANDARD
-        .decode(payload)
-        .ok()?;
+    let stored = base64::engine::general_purpose::STANDARD.decode(payload).ok()?;
     let mut inflate = inflate::Inflate::new(stored.as_slice(), inflate::Named::Gzip);
     let mut document = Vec::new();
     while inflate.read_chunk(&mut document).ok()? {

@@ -82,10 +82,7 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
         return None;
     }
     let trailer = &bytes[bytes.len() - 8..];
-    let (crc, size) = (
-        little_endian(&trailer[..4]),
-        little_endian(&trailer[4..]) as usize,
-    );
+    let (crc, size) = (little_endian(&trailer[..4]), little_endian(&trailer[4..]) as usize);
     // Deflate cannot expand beyond about 1032 to 1: a larger claim is a lie, and no reason to reserve memory.
     if size > inflated_max || size / 1032 > bytes.len() {
         return None;
@@ -93,9 +90,7 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
     if out.len() < size {
         out.resize(size, 0);
     }
-    let length = libdeflater::Decompressor::new()
-        .gzip_decompress(bytes, &mut out[..size])
-        .ok()?;
+    let length = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out[..size]).ok()?;
     // The decompressor stops at the end of the first member without saying where that was. Its trailer held this CRC
     // and size; if those eight bytes stand only at the end of the file, the member is the whole file.
     let whole = length == size
@@ -105,10 +100,7 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
 }
 
 fn little_endian(bytes: &[u8]) -> u32 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |value, &byte| value << 8 | u32::from(byte))
+    bytes.iter().rev().fold(0, |value, &byte| value << 8 | u32::from(byte))
 }
 
 /// Inflates as a stream, in memory that does not depend on the object's size.
@@ -137,12 +129,7 @@ enum State {
 impl<R: Read> Inflate<R> {
     pub fn new(reader: R, named: Named) -> Inflate<R> {
         Inflate {
-            input: Input {
-                reader,
-                buffer: vec![0; CHUNK_BYTES],
-                start: 0,
-                end: 0,
-            },
+            input: Input { reader, buffer: vec![0; CHUNK_BYTES], start: 0, end: 0 },
             named,
             state: State::Start,
             decompress: Decompress::new(false),
@@ -166,11 +153,7 @@ impl<R: Read> Inflate<R> {
         if self.total > self.total_max {
             return Err(Fault::TooLarge);
         }
-        if before == 0
-            && self.total == out.len() as u64
-            && self.members == 1
-            && out.starts_with(&[0x1f, 0x8b])
-        {
+        if before == 0 && self.total == out.len() as u64 && self.members == 1 && out.starts_with(&[0x1f, 0x8b]) {
             return self.enter_nested(out);
         }
         Ok(more)
@@ -202,10 +185,8 @@ impl<R: Read> Inflate<R> {
             self.header()?;
             return Ok(true);
         }
-        let looks_like_text = matches!(
-            head[0],
-            b'{' | b'[' | b'<' | b' ' | b'\n' | b'\r' | b'\t' | 0xef
-        ) || head == b"PAR1";
+        let looks_like_text =
+            matches!(head[0], b'{' | b'[' | b'<' | b' ' | b'\n' | b'\r' | b'\t' | 0xef) || head == b"PAR1";
         if self.named == Named::Gzip && !looks_like_text {
             return Err(Fault::NotGzip);
         }
@@ -250,9 +231,7 @@ impl<R: Read> Inflate<R> {
                 }
             }
         }
-        if flags & 2 != 0
-            && u16::from_le_bytes([self.input.byte()?, self.input.byte()?]) != crc.sum() as u16
-        {
+        if flags & 2 != 0 && u16::from_le_bytes([self.input.byte()?, self.input.byte()?]) != crc.sum() as u16 {
             return Err(Fault::Header);
         }
         self.members += 1;
@@ -269,10 +248,7 @@ impl<R: Read> Inflate<R> {
         out.reserve(CHUNK_BYTES);
         let (consumed_before, input) = (self.decompress.total_in(), self.input.fill()?);
         let at_end = input.is_empty();
-        let status = self
-            .decompress
-            .decompress_vec(input, out, FlushDecompress::None)
-            .map_err(|_| Fault::Corrupt)?;
+        let status = self.decompress.decompress_vec(input, out, FlushDecompress::None).map_err(|_| Fault::Corrupt)?;
         let consumed = (self.decompress.total_in() - consumed_before) as usize;
         self.input.start += consumed;
         self.crc.update(&out[before..]);
@@ -390,17 +366,8 @@ mod tests {
         let tail = [one.clone(), b"x".to_vec()].concat();
         let repeated_trailer = [one.clone(), one[one.len() - 8..].to_vec()].concat();
         let mut out = Vec::new();
-        assert_eq!(
-            one_shot(&one, 1 << 20, &mut out),
-            Some(stream(&one).unwrap().0.as_slice())
-        );
-        for odd in [
-            &two,
-            &tail,
-            &repeated_trailer,
-            &gzip(&one),
-            &one[..one.len() - 1].to_vec(),
-        ] {
+        assert_eq!(one_shot(&one, 1 << 20, &mut out), Some(stream(&one).unwrap().0.as_slice()));
+        for odd in [&two, &tail, &repeated_trailer, &gzip(&one), &one[..one.len() - 1].to_vec()] {
             assert_eq!(one_shot(odd, 1 << 20, &mut out), None);
         }
         assert!(stream(&two).unwrap().1.multi_member);

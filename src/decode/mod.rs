@@ -37,20 +37,14 @@ pub struct Summary {
 
 impl Summary {
     fn of(status: Status, error: &str, inflated_bytes: u64) -> Summary {
-        Summary {
-            status,
-            error: Some(error.to_owned()),
-            inflated_bytes,
-        }
+        Summary { status, error: Some(error.to_owned()), inflated_bytes }
     }
 
     /// The object could not be opened or read.
     fn unreadable(error: &io::Error) -> Summary {
         match error.kind() {
             io::ErrorKind::NotFound => Summary::of(Status::Missing, "missing", 0),
-            io::ErrorKind::PermissionDenied => {
-                Summary::of(Status::Quarantined, "permission_denied", 0)
-            }
+            io::ErrorKind::PermissionDenied => Summary::of(Status::Quarantined, "permission_denied", 0),
             _ => Summary::of(Status::Quarantined, "unreadable", 0),
         }
     }
@@ -99,11 +93,7 @@ enum Inflated {
 
 impl Decoder {
     /// Objects of up to `one_shot_bytes_max` inflated bytes are held whole, larger ones are streamed, twice.
-    pub fn new(
-        one_shot_bytes_max: usize,
-        damaged: Damaged,
-        prefilter: Option<Prefilter>,
-    ) -> Decoder {
+    pub fn new(one_shot_bytes_max: usize, damaged: Damaged, prefilter: Option<Prefilter>) -> Decoder {
         Decoder {
             one_shot_bytes_max,
             damaged,
@@ -137,17 +127,14 @@ impl Decoder {
             Inflated::Broken(length, fault) if self.damaged == Damaged::Salvage => {
                 self.decode_whole(length, inflate::Flags::default(), Some(fault), sink)
             }
-            Inflated::Broken(length, fault) => {
-                Summary::of(Status::Quarantined, fault.name(), length as u64)
-            }
+            Inflated::Broken(length, fault) => Summary::of(Status::Quarantined, fault.name(), length as u64),
             Inflated::Large => self.decode_large(object, sink),
         }
     }
 
     fn inflate_whole(&mut self, named: Named) -> Inflated {
         if named == Named::Gzip
-            && let Some(document) =
-                inflate::one_shot(&self.stored, self.one_shot_bytes_max, &mut self.inflated)
+            && let Some(document) = inflate::one_shot(&self.stored, self.one_shot_bytes_max, &mut self.inflated)
         {
             return Inflated::Whole(document.len(), inflate::Flags::default());
         }
@@ -169,10 +156,7 @@ impl Decoder {
             }
             // What cannot become a document is not inflated to its end.
             if self.inflated.len() > self.one_shot_bytes_max / 8
-                && matches!(
-                    Splitter::default().advance(&self.inflated[..4096], 0, false, &mut |_| {}),
-                    Err(_)
-                )
+                && matches!(Splitter::default().advance(&self.inflated[..4096], 0, false, &mut |_| {}), Err(_))
             {
                 return Inflated::Whole(self.inflated.len(), inflate.flags);
             }
@@ -199,16 +183,10 @@ impl Decoder {
             items += 1;
             if places.len() < PLACES_MAX {
                 let (offset, length) = (item.offset as u32, item.length as u32);
-                places.push(Place {
-                    offset,
-                    length,
-                    item: Item { bytes: &[], ..item },
-                });
+                places.push(Place { offset, length, item: Item { bytes: &[], ..item } });
             }
         });
-        let fault = damage
-            .map(inflate::Fault::name)
-            .or_else(|| proof.err().map(split::Fault::name));
+        let fault = damage.map(inflate::Fault::name).or_else(|| proof.err().map(split::Fault::name));
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
             return Summary::of(Status::Quarantined, fault, length as u64);
         }
@@ -216,34 +194,18 @@ impl Decoder {
         if items == places.len() {
             for place in places.iter() {
                 let bytes = &document[place.offset as usize..][..place.length as usize];
-                let bytes = if place.item.fault == Some(split::ItemFault::TooLarge) {
-                    &[]
-                } else {
-                    bytes
-                };
-                self.opener.open(
-                    Item {
-                        bytes,
-                        ..place.item
-                    },
-                    sink,
-                );
+                let bytes = if place.item.fault == Some(split::ItemFault::TooLarge) { &[] } else { bytes };
+                self.opener.open(Item { bytes, ..place.item }, sink);
             }
         } else {
             // A fault here was found by the first pass already, at the same place.
-            let _same_as_proof = Splitter::default()
-                .advance(document, 0, true, &mut |item| self.opener.open(item, sink));
+            let _same_as_proof =
+                Splitter::default().advance(document, 0, true, &mut |item| self.opener.open(item, sink));
         }
         self.summary(splitter.shape, flags, fault, length as u64)
     }
 
-    fn summary(
-        &self,
-        shape: Shape,
-        flags: inflate::Flags,
-        salvaged: Option<&str>,
-        bytes: u64,
-    ) -> Summary {
+    fn summary(&self, shape: Shape, flags: inflate::Flags, salvaged: Option<&str>, bytes: u64) -> Summary {
         if let Some(whole) = self.opener.whole_object() {
             return Summary::of(whole.0, whole.1, bytes);
         }
@@ -264,11 +226,7 @@ impl Decoder {
             return Summary::of(Status::Quarantined, &format!("{fault} (salvaged)"), bytes);
         }
         match names.as_slice() {
-            [] => Summary {
-                status: Status::Read,
-                error: None,
-                inflated_bytes: bytes,
-            },
+            [] => Summary { status: Status::Read, error: None, inflated_bytes: bytes },
             names => Summary::of(Status::Flagged, &names.join(","), bytes),
         }
     }
@@ -284,9 +242,7 @@ impl Decoder {
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        match stream(object, &mut self.inflated, &mut |item| {
-            opener.open(item, sink)
-        }) {
+        match stream(object, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
                 self.summary(proof.shape, proof.flags, proof.fault, proof.bytes)
             }
@@ -304,11 +260,7 @@ struct Streamed {
 }
 
 /// Inflates and splits an object in bounded memory.
-fn stream(
-    object: &Object,
-    buffer: &mut Vec<u8>,
-    sink: &mut dyn FnMut(Item<'_>),
-) -> io::Result<Streamed> {
+fn stream(object: &Object, buffer: &mut Vec<u8>, sink: &mut dyn FnMut(Item<'_>)) -> io::Result<Streamed> {
     let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
     let mut splitter = Splitter::default();
     let (mut base, mut bytes) = (0u64, 0u64);
@@ -333,10 +285,5 @@ fn stream(
             break None;
         }
     };
-    Ok(Streamed {
-        shape: splitter.shape,
-        flags: inflate.flags,
-        fault,
-        bytes,
-    })
+    Ok(Streamed { shape: splitter.shape, flags: inflate.flags, fault, bytes })
 }

@@ -24,11 +24,7 @@ impl Prefilter {
             None => Needles::Automaton(AhoCorasick::new(needles).ok()?),
         };
         let source_key = memmem::Finder::new(b"\"eventSource\":\"");
-        Some(Prefilter {
-            needles,
-            source_key,
-            escape: memmem::Finder::new(b"\\u"),
-        })
+        Some(Prefilter { needles, source_key, escape: memmem::Finder::new(b"\\u") })
     }
 
     /// Whether these bytes are a CloudTrail record that holds none of the needles. An escape could spell one.
@@ -42,10 +38,7 @@ impl Prefilter {
 
     /// An object whose event source is a service and not the `aws:s3` of a bucket notification.
     fn is_record(&self, record: &[u8]) -> bool {
-        let source = self
-            .source_key
-            .find(record)
-            .map(|at| &record[at + self.source_key.needle().len()..]);
+        let source = self.source_key.find(record).map(|at| &record[at + self.source_key.needle().len()..]);
         record.first() == Some(&b'{') && source.is_some_and(|source| !source.starts_with(b"aws:"))
     }
 }

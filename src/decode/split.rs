@@ -119,6 +119,8 @@ pub struct Splitter {
     document_backslash: bool,
     document_known: bool,
     records_seen: bool,
+    /// The document just closed stood on one line: if the line ends with it, the rest are lines as well.
+    one_line: bool,
     ndjson: bool,
     pub shape: Shape,
 }
@@ -135,6 +137,7 @@ impl Default for Splitter {
             document_backslash: false,
             document_known: false,
             records_seen: false,
+            one_line: false,
             ndjson: false,
             shape: Shape::default(),
         }
@@ -157,11 +160,7 @@ impl Splitter {
         at_end: bool,
         sink: &mut impl FnMut(Item<'b>),
     ) -> Result<u64, Fault> {
-        let view = View {
-            bytes,
-            base,
-            at_end,
-        };
+        let view = View { bytes, base, at_end };
         while self.state != State::Done {
             match self.step(&view, sink)? {
                 Step::On => {}
@@ -172,11 +171,7 @@ impl Splitter {
         Ok(self.needed_from())
     }
 
-    fn step<'b>(
-        &mut self,
-        view: &View<'b>,
-        sink: &mut impl FnMut(Item<'b>),
-    ) -> Result<Step, Fault> {
+    fn step<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         match self.state {
             State::Start => self.start(view),
             State::Key => self.key(view, sink),
@@ -193,16 +188,10 @@ impl Splitter {
     fn needed_from(&self) -> u64 {
         let keep = match self.state {
             State::InItem => self.item_start,
-            State::Key | State::AfterMember | State::Skip if !self.document_known => {
-                self.document_start
-            }
+            State::Key | State::AfterMember | State::Skip if !self.document_known => self.document_start,
             _ => self.at,
         };
-        if self.at - keep > RECORD_BYTES_MAX as u64 {
-            self.at
-        } else {
-            keep
-        }
+        if self.at - keep > RECORD_BYTES_MAX as u64 { self.at } else { keep }
     }
 
     fn end(&self) -> Result<(), Fault> {
@@ -224,6 +213,15 @@ impl Splitter {
             if view.rest(0).starts_with(b"\xef\xbb\xbf") {
                 self.shape.bom = true;
                 self.at = 3;
+            }
+        }
+        if std::mem::take(&mut self.one_line) {
+            match view.rest(self.at).first() {
+                None if !view.at_end => {
+                    self.one_line = true;
+                    return Ok(Step::More);
+                }
+                next => self.ndjson = next == Some(&b'\n'),
             }
         }
         let Some(byte) = self.next_solid(view) else {
@@ -282,10 +280,7 @@ impl Splitter {
     /// The next byte that is not white space; leaves the position on it.
     fn next_solid(&mut self, view: &View) -> Option<u8> {
         let rest = view.rest(self.at);
-        let space = rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'))
-            .count();
+        let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
         self.at += space as u64;
         rest.get(space).copied()
     }
@@ -309,12 +304,7 @@ impl Splitter {
             return self.wait(rest);
         };
         let (key, mut after) = (&rest[1..length - 1], length);
-        let space = |at: usize| {
-            rest[at..]
-                .iter()
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count()
-        };
+        let space = |at: usize| rest[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         after += space(after);
         match rest.get(after) {
             Some(b':') => after += 1,
@@ -331,11 +321,7 @@ impl Splitter {
     }
 
     fn wait(&self, rest: &[u8]) -> Result<Step, Fault> {
-        if rest.len() > RECORD_BYTES_MAX {
-            Err(SYNTAX)
-        } else {
-            Ok(Step::More)
-        }
+        if rest.len() > RECORD_BYTES_MAX { Err(SYNTAX) } else { Ok(Step::More) }
     }
 
     /// Decides by its key what a top-level member is.
@@ -382,11 +368,7 @@ impl Splitter {
         }
     }
 
-    fn after_member<'b>(
-        &mut self,
-        view: &View<'b>,
-        sink: &mut impl FnMut(Item<'b>),
-    ) -> Result<Step, Fault> {
+    fn after_member<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         match self.next_solid(view) {
             None => return Ok(Step::More),
             Some(b',') => {
@@ -400,11 +382,7 @@ impl Splitter {
     }
 
     /// The top-level object ends; without a known array of items it is an item itself.
-    fn close_document<'b>(
-        &mut self,
-        view: &View<'b>,
-        sink: &mut impl FnMut(Item<'b>),
-    ) -> Result<Step, Fault> {
+    fn close_document<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         self.at += 1;
         self.shape.documents += 1;
         self.state = State::Start;
@@ -413,15 +391,8 @@ impl Splitter {
             return Ok(Step::On);
         }
         let length = self.at - self.document_start;
-        let item = view.item(
-            self.document_start,
-            length,
-            Around::Document,
-            self.document_backslash,
-        );
-        // A document of one line before another line: the rest are lines as well.
-        let one_line = memchr::memchr(b'\n', item.bytes).is_none();
-        self.ndjson = one_line && view.rest(self.at).first() == Some(&b'\n');
+        let item = view.item(self.document_start, length, Around::Document, self.document_backslash);
+        self.one_line = memchr::memchr(b'\n', item.bytes).is_none();
         sink(item);
         Ok(Step::On)
     }
@@ -445,30 +416,17 @@ impl Splitter {
         self.state = State::InItem;
     }
 
-    fn in_item<'b>(
-        &mut self,
-        view: &View<'b>,
-        sink: &mut impl FnMut(Item<'b>),
-    ) -> Result<Step, Fault> {
+    fn in_item<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         let rest = view.rest(self.at);
-        let line = (self.around == Around::Document)
-            .then(|| memchr::memchr(b'\n', rest))
-            .flatten();
+        let line = (self.around == Around::Document).then(|| memchr::memchr(b'\n', rest)).flatten();
         let scanned = &rest[..line.unwrap_or(rest.len())];
-        let end = self
-            .scan
-            .find_end_or_scalar(scanned, view.at_end && line.is_none());
+        let end = self.scan.find_end_or_scalar(scanned, view.at_end && line.is_none());
         if end.is_none() && line.is_none() {
             self.at += rest.len() as u64;
             return Ok(Step::More);
         }
         self.at += end.unwrap_or(scanned.len()) as u64;
-        let mut item = view.item(
-            self.item_start,
-            self.at - self.item_start,
-            self.around,
-            self.scan.has_backslash,
-        );
+        let mut item = view.item(self.item_start, self.at - self.item_start, self.around, self.scan.has_backslash);
         if end.is_none() {
             item.fault = Some(ItemFault::Line);
         }
@@ -524,14 +482,7 @@ impl<'b> View<'b> {
             _ => &[],
         };
         let fault = too_large.then_some(ItemFault::TooLarge);
-        Item {
-            bytes,
-            offset: start,
-            length,
-            around,
-            has_backslash,
-            fault,
-        }
+        Item { bytes, offset: start, length, around, has_backslash, fault }
     }
 }
 
@@ -555,9 +506,7 @@ impl Scan {
             self.started = true;
             return self.find_end(bytes);
         }
-        let separator = bytes
-            .iter()
-            .position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
+        let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
         separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
     }
 
@@ -643,20 +592,13 @@ struct Masks {
 
 impl Masks {
     fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks {
-            quote: 0,
-            backslash: 0,
-            open: 0,
-            close: 0,
-        };
+        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0 };
         let (lanes, _) = block.as_chunks::<16>();
         for (index, lane) in lanes.iter().enumerate() {
             let bytes = u8x16::new(*lane);
             // `[` and `{`, `]` and `}` differ in this one bit, and no other byte becomes one of them by it.
             let folded = bytes | u8x16::splat(0x20);
-            let mask = |lane: u8x16, byte: u8| {
-                u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index)
-            };
+            let mask = |lane: u8x16, byte: u8| u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
             masks.quote |= mask(bytes, b'"');
             masks.backslash |= mask(bytes, b'\\');
             masks.open |= mask(folded, b'{');
@@ -678,19 +620,14 @@ fn prefix_xor(mut bits: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn split(
-        bytes: &[u8],
-        chunk: usize,
-    ) -> Result<(Vec<(String, Option<ItemFault>)>, Shape), Fault> {
+    fn split(bytes: &[u8], chunk: usize) -> Result<(Vec<(String, Option<ItemFault>)>, Shape), Fault> {
         let mut splitter = Splitter::default();
         let mut items = Vec::new();
         let (mut from, mut to) = (0usize, 0usize);
         loop {
             to = (to + chunk).min(bytes.len());
             let at_end = to == bytes.len();
-            let mut sink = |item: Item| {
-                items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault))
-            };
+            let mut sink = |item: Item| items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault));
             from = splitter.advance(&bytes[from..to], from as u64, at_end, &mut sink)? as usize;
             if at_end {
                 return Ok((items, splitter.shape));
@@ -702,9 +639,7 @@ mod tests {
     fn pieces_of_any_size_give_the_same_items() {
         let pad = "x".repeat(200);
         for document in [
-            format!(
-                "{{\"Records\":[{{\"a\":\"}}]{pad}\\\"{{\"}},{{\"b\":[1,{{}}]}}, 5 ,null],\"y\":1}} tail"
-            ),
+            format!("{{\"Records\":[{{\"a\":\"}}]{pad}\\\"{{\"}},{{\"b\":[1,{{}}]}}, 5 ,null],\"y\":1}} tail"),
             format!("[{{\"a\":1}},\"{pad}\\\\\",[[]]]"),
             "{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n".to_owned(),
             "{\"x\":[1,{\"Records\":[]}],\"Records\":[{\"k\":\"v\"}]}{\"Records\":[{}]}".to_owned(),
@@ -712,11 +647,7 @@ mod tests {
         ] {
             let whole = split(document.as_bytes(), usize::MAX / 2).unwrap();
             for chunk in 5..90 {
-                assert_eq!(
-                    split(document.as_bytes(), chunk).unwrap(),
-                    whole,
-                    "{document} by {chunk}"
-                );
+                assert_eq!(split(document.as_bytes(), chunk).unwrap(), whole, "{document} by {chunk}");
             }
         }
     }
@@ -724,10 +655,7 @@ mod tests {
     #[test]
     fn a_broken_line_is_quarantined_alone() {
         let (items, shape) = split(b"{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n", 1000).unwrap();
-        assert_eq!(
-            items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(),
-            [None, Some(ItemFault::Line), None]
-        );
+        assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), [None, Some(ItemFault::Line), None]);
         assert_eq!(shape.documents, 3);
     }
 
@@ -736,10 +664,7 @@ mod tests {
         for (bytes, fault) in [
             (&b"  "[..], Fault::EmptyDocument),
             (b"{\"Records\":{}}", Fault::RecordsType),
-            (
-                b"{\"Records\":[],\"Records\":[]}",
-                Fault::Json(json::Fault::DuplicateKey),
-            ),
+            (b"{\"Records\":[],\"Records\":[]}", Fault::Json(json::Fault::DuplicateKey)),
             (b"{\"Records\":[{}", TRUNCATED),
             (b"{\"Records\":[{},]}", SYNTAX),
             (b"{\"Records\":[{}}},{}]}", SYNTAX),
@@ -750,12 +675,7 @@ mod tests {
             (b"<?xml?><Error><Code>", Fault::S3Error),
             (b"\xff\xfe{\0", Fault::Encoding),
         ] {
-            assert_eq!(
-                split(bytes, 1000).err(),
-                Some(fault),
-                "{}",
-                String::from_utf8_lossy(bytes)
-            );
+            assert_eq!(split(bytes, 1000).err(), Some(fault), "{}", String::from_utf8_lossy(bytes));
         }
     }
 }

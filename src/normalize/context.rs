@@ -1,1 +1,304 @@
-//! (under construction)
+//! Decides what a key protects: reads the encryption context, and DynamoDB's own records of one table.
+//! In: request parameters and resources. Out: `encryption_context`, the columns of the resource and of the table.
+//! A client chooses its context, so what it names is only `claimed` unless the service it belongs to made the call.
+
+use std::borrow::Cow;
+
+use super::record::{Issues, Members};
+use super::row::{Row, Text};
+use crate::arn::{Arn, is_account_id, is_region, partition_of};
+use crate::json::{Kind, Value};
+
+/// How the value of a context key names its resource.
+#[derive(Clone, Copy)]
+enum Names {
+    /// An ARN whose resource begins with this kind, or has none.
+    Arn(&'static str),
+    /// An id or a name.
+    Id,
+    /// A DynamoDB table's name, its account beside it.
+    Table,
+    /// An EBS volume or snapshot.
+    Volume,
+    /// An S3 object or bucket, sometimes without `arn:aws:s3:::`.
+    Object,
+    /// A parameter, whose name begins with `/` exactly where it holds another.
+    Parameter,
+}
+
+struct Decoder {
+    key: &'static str,
+    service: &'static str,
+    kind: &'static str,
+    names: Names,
+}
+
+const fn decoder(key: &'static str, service: &'static str, kind: &'static str, names: Names) -> Decoder {
+    Decoder { key, service, kind, names }
+}
+
+const TABLE_NAME: &str = "aws:dynamodb:tableName";
+const SUBSCRIBER_ID: &str = "aws:dynamodb:subscriberId";
+
+/// Context keys by which services name their resource. The first that a context holds decides: a database's volume
+/// is its database, a trail's object its trail. A key that ends in `*` stands for all that begin so.
+const DECODERS: &[Decoder] = &[
+    decoder(TABLE_NAME, "dynamodb", "table", Names::Table),
+    decoder("SecretARN", "secretsmanager", "secret", Names::Arn("secret")),
+    decoder("PARAMETER_ARN", "ssm", "parameter", Names::Parameter),
+    decoder("aws:lambda:FunctionArn", "lambda", "function", Names::Arn("function")),
+    decoder("LambdaFunctionArn", "lambda", "function", Names::Arn("function")),
+    decoder("aws:rds:db-id", "rds", "db", Names::Id),
+    decoder("aws:dsql:ClusterId", "dsql", "cluster", Names::Id),
+    decoder("aws:sqs:arn", "sqs", "queue", Names::Arn("")),
+    decoder("aws:sns:topicArn", "sns", "topic", Names::Arn("")),
+    decoder("aws:logs:arn", "logs", "log-group", Names::Arn("log-group")),
+    decoder("aws:kinesis:arn", "kinesis", "stream", Names::Arn("stream")),
+    decoder("aws:elasticfilesystem:filesystem:id", "elasticfilesystem", "file-system", Names::Id),
+    decoder("aws:redshift:arn", "redshift", "cluster", Names::Arn("cluster")),
+    decoder("aws:cloudtrail:arn", "cloudtrail", "trail", Names::Arn("trail")),
+    decoder("aws:eks:context", "eks", "cluster", Names::Id),
+    decoder("aws:appconfig:deployment:arn", "appconfig", "deployment", Names::Arn("")),
+    decoder("aws:acm:arn", "acm", "certificate", Names::Arn("certificate")),
+    decoder("aws:elasticloadbalancing:arn", "elasticloadbalancing", "loadbalancer", Names::Arn("loadbalancer")),
+    decoder("aws:datazone:domainId", "datazone", "domain", Names::Id),
+    decoder("aws:workmail:arn", "workmail", "organization", Names::Arn("organization")),
+    decoder("aws:aoss:arn", "aoss", "collection", Names::Arn("collection")),
+    decoder("glue_catalog_id", "glue", "catalog", Names::Id),
+    decoder("kms_cmk_id", "elasticmapreduce", "cluster", Names::Id),
+    decoder("appBundleArn", "appfabric", "appbundle", Names::Arn("appbundle")),
+    decoder("aws:ses:*", "ses", "email", Names::Id),
+    decoder("aws:workspaces:*", "workspaces", "workspace", Names::Id),
+    decoder("aws:s3:arn", "s3", "object", Names::Object),
+    decoder("aws:ebs:id", "ec2", "volume", Names::Volume),
+];
+
+/// Elastic Transcoder names only itself.
+const TRANSCODER: (&str, &str) = ("service", "elastictranscoder.amazonaws.com");
+
+/// Services that pass on the context of another: EC2 attaches the volumes of databases, S3 reads and writes the
+/// objects of trails, CloudWatch Logs writes into streams, load balancers hold certificates.
+const MADE_FOR: &[(&str, &str)] = &[
+    ("ec2", "rds"),
+    ("rds", "ec2"),
+    ("s3", "cloudtrail"),
+    ("cloudtrail", "s3"),
+    ("logs", "kinesis"),
+    ("elasticloadbalancing", "acm"),
+    ("acm", "elasticloadbalancing"),
+    ("autoscaling", "ec2"),
+];
+
+/// What an encryption context says the key protects.
+struct Protected<'a> {
+    service: &'static str,
+    kind: &'static str,
+    arn: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+}
+
+/// Fills the columns of the context. Says which service calls KMS with such a context.
+pub(super) fn fill<'a>(
+    row: &mut Row<'a>,
+    members: &Members<'a>,
+    is_kms: bool,
+    issues: &mut Issues,
+) -> Option<&'static str> {
+    if is_kms {
+        let context = read(members.request_parameters, row.event_name.as_deref(), issues)?;
+        let service = protected_resource(row, &context);
+        row.encryption_context = Some(context.into_iter().map(|entry| (entry.key, entry.value)).collect());
+        return service;
+    }
+    if row.event_source.as_deref().is_some_and(|source| source == "dynamodb.amazonaws.com") {
+        table_of_own_record(row, members, issues);
+    }
+    None
+}
+
+/// Says whether the service that the resource belongs to made the call.
+pub(super) fn judge_trust(row: &mut Row<'_>) {
+    let Some(resource) = row.resource_service.as_deref() else {
+        return;
+    };
+    let is_theirs = match (row.via_service.as_deref(), row.via_source.as_deref()) {
+        (Some(_), Some("context")) => true,
+        (Some(via), _) => via == resource || MADE_FOR.contains(&(via, resource)),
+        (None, _) => false,
+    };
+    row.resource_trust = Some(Cow::Borrowed(if is_theirs { "service" } else { "claimed" }));
+}
+
+struct Entry<'a> {
+    key: Text<'a>,
+    value: Text<'a>,
+    /// Whether the record wrote the value as text; only such a value names a resource.
+    is_text: bool,
+}
+
+/// The encryption context, sorted by key; of `ReEncrypt` the destination's, under which the data is afterwards.
+fn read<'a>(parameters: Option<Value<'a>>, event_name: Option<&str>, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
+    let parameters = parameters?;
+    let keys: &[&str] = match event_name {
+        Some("ReEncrypt") => &["destinationEncryptionContext", "sourceEncryptionContext"],
+        _ => &["encryptionContext"],
+    };
+    let (key, context) = keys.iter().find_map(|key| Some((*key, parameters.get(key).filter(|it| !it.is_null())?)))?;
+    let path = format!("requestParameters.{key}");
+    if context.kind() != Kind::Object {
+        issues.add(&path, "not an object");
+        return None;
+    }
+    let mut entries: Vec<Entry> = context.members().map(|(key, value)| entry(key, value, &path, issues)).collect();
+    entries.sort_unstable_by(|left, right| left.key.cmp(&right.key));
+    // Keys that differ as bytes may agree once they are made text; the first stands.
+    entries.dedup_by(|later, first| later.key == first.key);
+    Some(entries)
+}
+
+fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -> Entry<'a> {
+    if key.contains(char::REPLACEMENT_CHARACTER) {
+        issues.add(path, "key not UTF-8");
+    }
+    match value.text() {
+        Some(text) => {
+            if matches!(text, Cow::Owned(_)) && value.is_lossy() {
+                issues.add(&format!("{path}.{key}"), "not UTF-8");
+            }
+            Entry { key, value: text, is_text: true }
+        }
+        None => {
+            issues.add(&format!("{path}.{key}"), "not text");
+            Entry { key, value: String::from_utf8_lossy(value.raw()), is_text: false }
+        }
+    }
+}
+
+fn find<'c, 'a>(context: &'c [Entry<'a>], key: &str) -> Option<&'c Text<'a>> {
+    let matches = |entry: &&Entry| match key.strip_suffix('*') {
+        Some(prefix) => entry.key.starts_with(prefix),
+        None => entry.key == key,
+    };
+    context.iter().find(matches).filter(|entry| entry.is_text && !entry.value.is_empty()).map(|entry| &entry.value)
+}
+
+fn protected_resource<'a>(row: &mut Row<'a>, context: &[Entry<'a>]) -> Option<&'static str> {
+    let region = row.aws_region.as_deref().unwrap_or_default();
+    let found = DECODERS.iter().find_map(|decoder| Some((decoder, find(context, decoder.key)?)));
+    let protected = match found {
+        Some((Decoder { names: Names::Table, .. }, table)) => table_of_context(table, find(context, SUBSCRIBER_ID), region),
+        Some((decoder, value)) => decode(decoder, value),
+        None if find(context, TRANSCODER.0).is_some_and(|service| service == TRANSCODER.1) => {
+            Protected { service: "elastictranscoder", kind: "job", arn: None, name: None }
+        }
+        None => return None,
+    };
+    if protected.kind == "table" {
+        row.table_name = protected.name.clone();
+        row.table_arn = protected.arn.clone();
+    }
+    // S3 reads and writes a trail's objects under the trail's context.
+    let by_s3 = protected.service == "cloudtrail" && find(context, "aws:s3:arn").is_some();
+    row.resource_service = Some(Cow::Borrowed(protected.service));
+    row.resource_type = Some(Cow::Borrowed(protected.kind));
+    row.resource_arn = protected.arn;
+    row.resource_name = protected.name;
+    Some(if by_s3 { "s3" } else { protected.service })
+}
+
+fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region: &str) -> Protected<'a> {
+    let (name, arn) = match table_of_arn(table) {
+        Some((name, arn)) => (name, Some(arn)),
+        None => (table.clone(), subscriber.and_then(|account| compose_table_arn(table, account, region))),
+    };
+    Protected { service: "dynamodb", kind: "table", arn, name: Some(name) }
+}
+
+fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
+    let Decoder { service, kind, names, .. } = *decoder;
+    let arn = Arn::parse(value);
+    let given_arn = || arn.is_some().then(|| value.clone());
+    let owned = |name: &str| Some(Cow::Owned(name.to_owned()));
+    let resource = arn.map_or(&**value, |arn| arn.resource);
+    match names {
+        Names::Arn(prefix) => {
+            let name = arn.and_then(|arn| arn.resource_of(prefix)).unwrap_or(resource).trim_end_matches(":*");
+            Protected { service, kind, arn: given_arn(), name: owned(name) }
+        }
+        Names::Parameter => {
+            let name = arn.and_then(|arn| arn.resource_of("parameter")).unwrap_or(resource);
+            let name = if name.contains('/') { Some(Cow::Owned(format!("/{name}"))) } else { owned(name) };
+            Protected { service, kind, arn: given_arn(), name }
+        }
+        Names::Object => {
+            let kind = if resource.contains('/') { "object" } else { "bucket" };
+            Protected { service, kind, arn: given_arn(), name: owned(resource) }
+        }
+        Names::Volume => {
+            let kind = if value.starts_with("snap-") { "snapshot" } else { kind };
+            Protected { service, kind, arn: given_arn(), name: Some(value.clone()) }
+        }
+        Names::Id | Names::Table => Protected { service, kind, arn: given_arn(), name: Some(value.clone()) },
+    }
+}
+
+/// The table of a record of DynamoDB's own, if it is of one table.
+fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
+    let of = |key| members.request_parameters.and_then(|parameters| parameters.get(key));
+    let asked = issues
+        .text(of("tableName"), "requestParameters.tableName")
+        .or_else(|| of("tableArn").or(of("resourceArn")).and_then(Value::text));
+    let found = match (asked, tables_of(members.resources)) {
+        (_, Tables::One(name, arn)) => Some((name, Some(arn))),
+        (_, Tables::Several) => None,
+        (Some(asked), Tables::None) => match table_of_arn(&asked) {
+            Some((name, arn)) => Some((name, Some(arn))),
+            None if asked.starts_with("arn:") => None,
+            None => {
+                let account = row.recipient_account_id.as_deref().unwrap_or_default();
+                let arn = compose_table_arn(&asked, account, row.aws_region.as_deref().unwrap_or_default());
+                Some((asked, arn))
+            }
+        },
+        (None, Tables::None) => None,
+    };
+    if let Some((name, arn)) = found {
+        row.table_name = Some(name);
+        row.table_arn = arn;
+    }
+}
+
+enum Tables<'a> {
+    None,
+    One(Text<'a>, Text<'a>),
+    Several,
+}
+
+/// The tables that `resources` names, themselves or by a stream, an index or a backup.
+fn tables_of(resources: Option<Value<'_>>) -> Tables<'_> {
+    let mut one: Option<(Text, Text)> = None;
+    for resource in resources.into_iter().flat_map(Value::items) {
+        let arn = resource.get("ARN").or_else(|| resource.get("arn")).and_then(Value::text);
+        let Some((name, arn)) = arn.as_ref().and_then(table_of_arn) else {
+            continue;
+        };
+        match &one {
+            Some((_, first)) if *first != arn => return Tables::Several,
+            _ => one = Some((name, arn)),
+        }
+    }
+    one.map_or(Tables::None, |(name, arn)| Tables::One(name, arn))
+}
+
+/// The name and the ARN of the table in an ARN of it or of a part of it.
+fn table_of_arn<'a>(text: &Text<'a>) -> Option<(Text<'a>, Text<'a>)> {
+    let arn = Arn::parse(text).filter(|arn| arn.service == "dynamodb")?;
+    let name = arn.resource_of("table")?.split('/').next().filter(|name| !name.is_empty())?;
+    let whole = format!("arn:{}:dynamodb:{}:{}:table/{name}", arn.partition, arn.region, arn.account);
+    Some((Cow::Owned(name.to_owned()), Cow::Owned(whole)))
+}
+
+fn compose_table_arn<'a>(name: &str, account: &str, region: &str) -> Option<Text<'a>> {
+    (is_region(region) && is_account_id(account))
+        .then(|| Cow::Owned(format!("arn:{}:dynamodb:{region}:{account}:table/{name}", partition_of(region))))
+}

@@ -1,1 +1,263 @@
-//! (under construction)
+//! Decides who called: the stable identity, its session, and whether a service stood between.
+//! In: `userIdentity`, and the source address that a service call shows. Out: the columns from `principal_type` to
+//! `via_source`. Never NULL: `principal`. Never guesses a person behind a service.
+
+use std::borrow::Cow;
+
+use super::record::{Issues, Members};
+use super::row::{Row, Text};
+use crate::arn::{Arn, is_account_id, partition_of, service_of};
+use crate::json::{Kind, Value};
+
+/// `invokedBy` of services that do not name themselves.
+const AWS_INTERNAL: &str = "AWS Internal";
+
+/// `context_service` is the service that calls KMS with an encryption context such as this record's.
+pub(super) fn fill<'a>(
+    row: &mut Row<'a>,
+    members: &Members<'a>,
+    context_service: Option<&'static str>,
+    issues: &mut Issues,
+) {
+    let Some(identity) = Identity::read(members.user_identity, issues) else {
+        row.principal = match members.user_identity.and_then(Value::text).filter(|text| !text.is_empty()) {
+            Some(text) => Cow::Owned(format!("unknown:{text}")),
+            None => Cow::Borrowed("unknown:none"),
+        };
+        row.caller_class = Some(Cow::Borrowed("unknown"));
+        return;
+    };
+    set_principal(row, &identity, issues);
+    set_session(row, &identity);
+    set_caller(row, &identity, context_service, issues);
+    row.principal_type = identity.kind;
+    row.principal_id = identity.principal_id;
+    row.principal_account_id = identity.account_id;
+    row.session_created = identity.session_created;
+    row.access_key_id = identity.access_key_id;
+    row.source_identity = identity.source_identity;
+    row.on_behalf_of = identity.on_behalf_of;
+    row.invoked_by = identity.invoked_by;
+    row.mfa_authenticated = match row.principal_type.as_deref() {
+        Some("AssumedRole") => identity.mfa_authenticated.filter(|is_true| *is_true),
+        _ => identity.mfa_authenticated,
+    };
+}
+
+/// `userIdentity`, read.
+struct Identity<'a> {
+    kind: Option<Text<'a>>,
+    principal_id: Option<Text<'a>>,
+    arn: Option<Text<'a>>,
+    account_id: Option<Text<'a>>,
+    access_key_id: Option<Text<'a>>,
+    user_name: Option<Text<'a>>,
+    invoked_by: Option<Text<'a>>,
+    issuer_arn: Option<Text<'a>>,
+    session_created: Option<i64>,
+    mfa_authenticated: Option<bool>,
+    source_identity: Option<Text<'a>>,
+    on_behalf_of: Option<Text<'a>>,
+}
+
+impl<'a> Identity<'a> {
+    fn read(value: Option<Value<'a>>, issues: &mut Issues) -> Option<Identity<'a>> {
+        let value = value.filter(|value| !value.is_null())?;
+        if value.kind() != Kind::Object {
+            issues.add("userIdentity", "not an object");
+            return None;
+        }
+        let session = value.get("sessionContext");
+        let issuer = session.and_then(|session| session.get("sessionIssuer"));
+        let attributes = session.and_then(|session| session.get("attributes"));
+        let of = |object: Option<Value<'a>>, key| object.and_then(|object| object.get(key));
+        let person = value.get("onBehalfOf");
+        let issuer_arn = issues.text(of(issuer, "arn"), "userIdentity.sessionContext.sessionIssuer.arn");
+        let issuer_account = issues.text(of(issuer, "accountId"), "userIdentity.sessionContext.sessionIssuer.accountId");
+        let store = issues.text(of(person, "identityStoreArn"), "userIdentity.onBehalfOf.identityStoreArn");
+        let user = issues.text(of(person, "userId"), "userIdentity.onBehalfOf.userId");
+        let arn = issues.text(value.get("arn"), "userIdentity.arn");
+        let account_id = issues
+            .text(value.get("accountId"), "userIdentity.accountId")
+            .or(issuer_account)
+            .or_else(|| arn.as_deref().or(store.as_deref()).and_then(account_of));
+        Some(Identity {
+            kind: issues.text(value.get("type"), "userIdentity.type"),
+            principal_id: issues.text(value.get("principalId"), "userIdentity.principalId"),
+            account_id,
+            access_key_id: issues.text(value.get("accessKeyId"), "userIdentity.accessKeyId"),
+            user_name: issues.text(value.get("userName"), "userIdentity.userName"),
+            invoked_by: issues.text(value.get("invokedBy"), "userIdentity.invokedBy"),
+            session_created: issues
+                .time(of(attributes, "creationDate"), "userIdentity.sessionContext.attributes.creationDate"),
+            mfa_authenticated: issues
+                .boolean(of(attributes, "mfaAuthenticated"), "userIdentity.sessionContext.attributes.mfaAuthenticated"),
+            source_identity: issues
+                .text(of(session, "sourceIdentity"), "userIdentity.sessionContext.sourceIdentity"),
+            on_behalf_of: user.map(|user| Cow::Owned(identity_center_user(store.as_deref(), &user))),
+            arn,
+            issuer_arn,
+        })
+    }
+
+    /// Whether the record names an identity of its own beside the service that acts.
+    fn names_someone(&self) -> bool {
+        self.arn.is_some() || self.principal_id.is_some() || self.issuer_arn.is_some()
+    }
+}
+
+fn account_of<'a>(arn: &str) -> Option<Text<'a>> {
+    let account = Arn::parse(arn)?.account;
+    is_account_id(account).then(|| Cow::Owned(account.to_owned()))
+}
+
+/// `idc:STORE/USER`, with the id of the identity store.
+fn identity_center_user(store_arn: Option<&str>, user: &str) -> String {
+    let store = store_arn.unwrap_or_default();
+    let id = Arn::parse(store).and_then(|arn| arn.resource_of("identitystore")).unwrap_or(store);
+    format!("idc:{id}/{user}")
+}
+
+fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Issues) {
+    let kind = identity.kind.as_deref();
+    let region = row.aws_region.as_deref().unwrap_or_default();
+    if let Some(arn) = stable_arn(identity, region, issues) {
+        row.principal_arn = Some(arn.clone());
+        row.principal = arn;
+        return;
+    }
+    let account = identity.account_id.as_deref();
+    let id = identity.principal_id.as_deref();
+    let service = identity.invoked_by.as_deref();
+    row.principal = Cow::Owned(match (kind, account, id) {
+        (Some("AWSService"), ..) => match service.or(source_service(row)) {
+            Some(service) => format!("service:{service}"),
+            None => "unknown:AWSService".to_owned(),
+        },
+        (None, ..) if service.is_some() && !identity.names_someone() => {
+            format!("service:{}", service.unwrap_or_default())
+        }
+        (Some("FederatedUser"), ..) => {
+            let issuer = identity.issuer_arn.as_deref().or(account).unwrap_or_default();
+            format!("federated:{issuer}/{}", federated_name(identity).unwrap_or_default())
+        }
+        (Some("IdentityCenterUser"), ..) if identity.on_behalf_of.is_some() => {
+            identity.on_behalf_of.as_deref().unwrap_or_default().to_owned()
+        }
+        (Some("SAMLUser"), _, Some(id)) => format!("saml:{id}"),
+        (Some("WebIdentityUser"), _, Some(id)) => format!("web:{id}"),
+        (Some("AWSAccount" | "IAMUser" | "AssumedRole" | "Role"), Some(account), Some(id)) => {
+            format!("account:{account}/{}", id.split(':').next().unwrap_or(id))
+        }
+        (Some("AWSAccount"), Some(account), None) => format!("account:{account}"),
+        _ => {
+            let any = identity.arn.as_deref().or(id).or(account).or(identity.user_name.as_deref());
+            format!("unknown:{}", any.unwrap_or("none"))
+        }
+    });
+}
+
+/// The ARN of the role, user or root that calls, where the record has one.
+fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
+    let text = identity.arn.as_ref();
+    let arn = text.and_then(|text| Arn::parse(text));
+    match identity.kind.as_deref() {
+        Some("Root") => match arn {
+            Some(arn) if arn.service == "iam" && arn.resource == "root" => text.cloned(),
+            _ => {
+                let account = identity.account_id.as_deref().filter(|account| is_account_id(account))?;
+                Some(Cow::Owned(format!("arn:{}:iam::{account}:root", partition_of(region))))
+            }
+        },
+        Some("IAMUser" | "AssumedRole" | "Role") | None => {
+            let issuer = identity.issuer_arn.as_ref().filter(|issuer| is_role(issuer));
+            if let Some(issuer) = issuer.filter(|_| identity.kind.as_deref() != Some("IAMUser")) {
+                return Some(issuer.clone());
+            }
+            let arn = arn?;
+            match (arn.service, arn.resource) {
+                (_, "root") => None,
+                ("sts", resource) if resource.starts_with("assumed-role/") => {
+                    issues.add("userIdentity.sessionContext.sessionIssuer.arn", "missing, path of the role unknown");
+                    let role = resource.split('/').nth(1).filter(|role| !role.is_empty())?;
+                    Some(Cow::Owned(format!("arn:{}:iam::{}:role/{role}", arn.partition, arn.account)))
+                }
+                ("iam", resource) if resource.starts_with("user/") || resource.starts_with("role/") => text.cloned(),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn is_role(arn: &str) -> bool {
+    Arn::parse(arn).is_some_and(|arn| arn.service == "iam" && arn.resource_of("role").is_some())
+}
+
+/// The name of a federated user: in its ARN, else behind the account in its id.
+fn federated_name<'i>(identity: &'i Identity<'_>) -> Option<&'i str> {
+    let by_arn = identity.arn.as_deref().and_then(Arn::parse).and_then(|arn| arn.resource_of("federated-user"));
+    by_arn.or_else(|| identity.principal_id.as_deref()?.split_once(':').map(|(_, name)| name))
+}
+
+fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
+    let arn = identity.arn.as_deref().and_then(Arn::parse);
+    let assumed = arn.and_then(|arn| arn.resource_of("assumed-role"));
+    let federated = arn.and_then(|arn| arn.resource_of("federated-user"));
+    if assumed.is_some() || federated.is_some() {
+        row.session_arn = identity.arn.clone();
+    }
+    let name = match identity.kind.as_deref() {
+        Some("FederatedUser") => federated_name(identity),
+        Some("AssumedRole" | "AWSAccount") | None => assumed
+            .and_then(|assumed| assumed.split_once('/').map(|(_, session)| session))
+            .or_else(|| identity.principal_id.as_deref()?.split_once(':').map(|(_, session)| session)),
+        _ => None,
+    };
+    row.session_name = name.filter(|name| !name.is_empty()).map(|name| Cow::Owned(name.to_owned()));
+}
+
+/// The service that the source address names instead of an address.
+fn source_service<'r>(row: &'r Row<'_>) -> Option<&'r str> {
+    row.source_ip_address.as_deref().filter(|source| service_of(source).is_some())
+}
+
+/// Who made the call, and which service stood between.
+fn set_caller<'a>(
+    row: &mut Row<'a>,
+    identity: &Identity<'a>,
+    context_service: Option<&'static str>,
+    issues: &mut Issues,
+) {
+    let invoked_by = identity.invoked_by.as_deref();
+    let is_internal = invoked_by.is_some_and(|service| service.starts_with(AWS_INTERNAL));
+    let by_invoked = invoked_by.and_then(service_of);
+    let by_source = source_service(row).and_then(service_of);
+    let is_service = identity.kind.as_deref() == Some("AWSService")
+        || (identity.kind.is_none() && invoked_by.is_some() && !identity.names_someone());
+    let short = |service: Option<&str>| service.map(|service| Cow::Owned(service.to_ascii_lowercase()));
+    let class = if is_service {
+        "service"
+    } else if invoked_by.is_some() || by_source.is_some() {
+        "forwarded"
+    } else if identity.names_someone() || identity.account_id.is_some() {
+        "direct"
+    } else {
+        "unknown"
+    };
+    let (via, source) = if by_invoked.is_some() {
+        (short(by_invoked), Some("invoked_by"))
+    } else if by_source.is_some() {
+        (short(by_source), Some("source_ip"))
+    } else if is_internal && context_service.is_some() {
+        (short(context_service), Some("context"))
+    } else {
+        (None, None)
+    };
+    if invoked_by.is_some() && by_invoked.is_none() && !is_internal {
+        issues.add("userIdentity.invokedBy", "not a service");
+    }
+    row.caller_class = Some(Cow::Borrowed(class));
+    row.via_service = via;
+    row.via_source = source.map(Cow::Borrowed);
+}

@@ -1,1 +1,211 @@
-//! (under construction)
+//! Decides which KMS key a record concerns, and what the record says about it.
+//! In: resources, answer, request, service details and the message of a refusal, in this order of trust.
+//! Out: the columns from `key_arn` to `key_material_id`, and those of algorithms, specs and grants.
+//! Never resolves an alias: that takes history, and a record has none.
+
+use std::borrow::Cow;
+
+use super::record::{Issues, Members};
+use super::row::{Row, Text};
+use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
+use crate::json::{Kind, Value};
+
+pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, is_kms: bool, issues: &mut Issues) {
+    let event_name = row.event_name.clone().unwrap_or_default();
+    if let Some((arn, source)) = find_key(row, members, is_kms, &event_name) {
+        set_key(row, arn);
+        row.key_source = Some(Cow::Borrowed(source));
+    }
+    if is_kms {
+        row.requested_alias = requested_alias(members, &event_name);
+        copy_details(row, members, &event_name, issues);
+    }
+}
+
+/// The accounts that own what the record is about: of its keys, else of its resources.
+pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Option<Text<'r>>; 2] {
+    let source = row.source_key_arn.as_deref().and_then(Arn::parse).map(|arn| Cow::Borrowed(arn.account));
+    match row.key_account_id.as_deref() {
+        Some(account) => [Some(Cow::Borrowed(account)), source],
+        None => {
+            let accounts = members.resources.into_iter().flat_map(Value::items);
+            let first = accounts.filter_map(|resource| resource.get("accountId")?.text()).next();
+            [first.filter(|account| is_account_id(account)), source]
+        }
+    }
+}
+
+/// The key and which step gave it. Of `ReEncrypt` the destination; the source goes to its own column.
+fn find_key<'a>(
+    row: &mut Row<'a>,
+    members: &Members<'a>,
+    is_kms: bool,
+    event_name: &str,
+) -> Option<(Text<'a>, &'static str)> {
+    let is_reencrypt = is_kms && event_name == "ReEncrypt";
+    let mut keys = key_arns(members.resources);
+    let first = keys.next();
+    if is_reencrypt {
+        row.source_key_arn = reencrypt_source(row, members, first.clone());
+        if let Some(second) = keys.next() {
+            return Some((second, "resources"));
+        }
+        // One key alone: it is the source if the caller says so, else the destination.
+        let is_source = first.is_some() && first == row.source_key_arn;
+        let destination = requested_key(row, members, "destinationKeyId").map(|arn| (arn, "request"));
+        return destination.or(first.filter(|_| !is_source).map(|arn| (arn, "resources"))).or_else(|| named_key(row));
+    }
+    if let Some(arn) = first {
+        return Some((arn, "resources"));
+    }
+    if !is_kms {
+        return named_key(row);
+    }
+    answered_key(row, members)
+        .map(|arn| (arn, "response"))
+        .or_else(|| {
+            let key = if matches!(event_name, "CreateAlias" | "UpdateAlias") { "targetKeyId" } else { "keyId" };
+            requested_key(row, members, key).map(|arn| (arn, "request"))
+        })
+        .or_else(|| {
+            let id = members.service_event_details?.get("keyId")?.text()?;
+            resolve(id, row).map(|arn| (arn, "service_event"))
+        })
+        .or_else(|| named_key(row))
+}
+
+/// `resources[0]` where there are two keys, else what the caller sent.
+fn reencrypt_source<'a>(row: &Row<'a>, members: &Members<'a>, first: Option<Text<'a>>) -> Option<Text<'a>> {
+    let two = key_arns(members.resources).nth(1).is_some();
+    if two { first } else { requested_key(row, members, "sourceKeyId") }
+}
+
+/// The KMS keys among the resources: objects with an `ARN` or `arn`, or plain text, in an array or alone.
+fn key_arns<'a>(resources: Option<Value<'a>>) -> impl Iterator<Item = Text<'a>> {
+    let alone = resources.filter(|resources| resources.kind() != Kind::Array);
+    let items = resources.into_iter().flat_map(Value::items);
+    alone.into_iter().chain(items).filter_map(|resource| {
+        let arn = resource.text().or_else(|| resource.get("ARN").or_else(|| resource.get("arn"))?.text())?;
+        canonical(arn)
+    })
+}
+
+/// The key in the answer: its ARN, or an id in the caller's account and Region.
+fn answered_key<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<Text<'a>> {
+    let answer = members.response_elements?;
+    let metadata = answer.get("keyMetadata");
+    let text = |object: Option<Value<'a>>, key| object?.get(key)?.text();
+    let candidates = [text(Some(answer), "keyId"), text(metadata, "arn"), text(metadata, "keyId")];
+    candidates.into_iter().flatten().find_map(|id| resolve(id, row))
+}
+
+fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<Text<'a>> {
+    resolve(members.request_parameters?.get(key)?.text()?, row)
+}
+
+/// A key ARN as it is; an id as the key of that id in the account and Region of the record.
+fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
+    if !is_uuid(&id) && !is_multi_region_id(&id) {
+        return canonical(id);
+    }
+    let region = row.aws_region.as_deref().filter(|region| is_region(region))?;
+    let account = row.recipient_account_id.as_deref().filter(|account| is_account_id(account))?;
+    let partition = partition_of(region);
+    Some(Cow::Owned(format!("arn:{partition}:kms:{region}:{account}:key/{}", id.to_ascii_lowercase())))
+}
+
+/// A key ARN with its id in lower case; nothing for other text.
+fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
+    let id = Arn::parse(&arn)?.kms_key_id()?;
+    let is_shouted = is_uuid(id) && id.bytes().any(|byte| byte.is_ascii_uppercase());
+    if !is_shouted {
+        return Some(arn);
+    }
+    let (start, id) = arn.split_at(arn.len() - id.len());
+    Some(Cow::Owned(format!("{start}{}", id.to_ascii_lowercase())))
+}
+
+/// The first whole key ARN in the error message. Half an id, where the message was cut, is no key.
+fn named_key<'a>(row: &Row<'a>) -> Option<(Text<'a>, &'static str)> {
+    let message = row.error_message.as_deref()?;
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
+    message.match_indices("arn:aws").find_map(|(at, _)| {
+        let rest = &message[at..];
+        let arn = &rest[..rest.find(|character| !is_part(character)).unwrap_or(rest.len())];
+        let arn = arn.trim_end_matches(':');
+        let id = Arn::parse(arn)?.kms_key_id()?;
+        let is_whole = is_uuid(id) || is_multi_region_id(id);
+        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten().map(|arn| (arn, "error_message"))
+    })
+}
+
+fn set_key<'a>(row: &mut Row<'a>, text: Text<'a>) {
+    if let Some(arn) = Arn::parse(&text) {
+        let id = arn.kms_key_id().unwrap_or(arn.resource);
+        let owned = |part: &str| Some(Cow::Owned(part.to_owned()));
+        row.key_id = owned(id);
+        row.key_account_id = owned(arn.account);
+        row.key_region = owned(arn.region);
+        row.key_family = Some(match id.starts_with("mrk-") {
+            true => Cow::Owned(format!("{}/{id}", arn.account)),
+            false => text.clone(),
+        });
+    }
+    row.key_arn = Some(text);
+}
+
+/// The alias that the caller sent: `alias/NAME` or the ARN of an alias.
+fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'a>> {
+    let parameters = members.request_parameters?;
+    let keys = match event_name {
+        "CreateAlias" | "UpdateAlias" | "DeleteAlias" => ["aliasName", "targetKeyId"],
+        "ReEncrypt" => ["destinationKeyId", "sourceKeyId"],
+        _ => ["keyId", "aliasName"],
+    };
+    let is_alias =
+        |text: &Text| text.starts_with("alias/") || Arn::parse(text).is_some_and(|arn| arn.is_kms_alias());
+    keys.into_iter().filter_map(|key| parameters.get(key)?.text()).find(is_alias)
+}
+
+/// What the record says about the key's material, its algorithm, its spec and its grants.
+fn copy_details<'a>(row: &mut Row<'a>, members: &Members<'a>, event_name: &str, issues: &mut Issues) {
+    let mut first = |places: &[(Option<Value<'a>>, &str, &str)]| {
+        places.iter().find_map(|(object, key, path)| issues.text(object.and_then(|object| object.get(key)), path))
+    };
+    let (request, answer) = (members.request_parameters, members.response_elements);
+    let (extra, details) = (members.additional_event_data, members.service_event_details);
+    row.key_material_id = first(&[
+        (extra, "keyMaterialId", "additionalEventData.keyMaterialId"),
+        (extra, "destinationKeyMaterialId", "additionalEventData.destinationKeyMaterialId"),
+        (answer, "keyMaterialId", "responseElements.keyMaterialId"),
+        (details, "currentKeyMaterialId", "serviceEventDetails.currentKeyMaterialId"),
+        (details, "keyMaterialId", "serviceEventDetails.keyMaterialId"),
+        (request, "keyMaterialId", "requestParameters.keyMaterialId"),
+    ]);
+    row.encryption_algorithm = first(&[
+        (request, "encryptionAlgorithm", "requestParameters.encryptionAlgorithm"),
+        (request, "destinationEncryptionAlgorithm", "requestParameters.destinationEncryptionAlgorithm"),
+    ]);
+    if event_name.starts_with("GenerateDataKey") {
+        row.data_key_spec = first(&[
+            (request, "keySpec", "requestParameters.keySpec"),
+            (request, "keyPairSpec", "requestParameters.keyPairSpec"),
+        ]);
+    } else {
+        let metadata = answer.and_then(|answer| answer.get("keyMetadata"));
+        row.key_spec = first(&[
+            (request, "keySpec", "requestParameters.keySpec"),
+            (request, "customerMasterKeySpec", "requestParameters.customerMasterKeySpec"),
+            (metadata, "keySpec", "responseElements.keyMetadata.keySpec"),
+        ]);
+    }
+    row.grant_id = first(&[
+        (answer, "grantId", "responseElements.grantId"),
+        (request, "grantId", "requestParameters.grantId"),
+        (extra, "grantId", "additionalEventData.grantId"),
+    ]);
+    row.grantee_principal = first(&[
+        (request, "granteePrincipal", "requestParameters.granteePrincipal"),
+        (request, "granteeServicePrincipal", "requestParameters.granteeServicePrincipal"),
+    ]);
+}

@@ -1,1 +1,37 @@
-//! (under construction)
+//! Turns one CloudTrail record into one row.
+//! In: a record as a [`json::Value`](crate::json::Value), and where it came from. Out: a [`Row`] that borrows from it.
+//! Never fails and never drops a record: an unreadable field becomes NULL, or text as it stands, and an issue that
+//! names its JSON path. No IO, no AWS calls; of the clock it asks only which year it is.
+//!
+//! `record` walks a record's top level once; `identity`, `outcome`, `key` and `context` each decide one group of
+//! columns from it; `row` is what they fill.
+
+mod context;
+mod docs;
+mod filter;
+mod identity;
+mod key;
+mod operation;
+mod outcome;
+mod record;
+mod row;
+
+pub use docs::docs_markdown;
+pub use filter::{EventFilter, is_cloudtrail, passes};
+pub use row::{Row, Wanted};
+
+use crate::json::Value;
+
+/// What is known of a record from around it. Used only where the record itself does not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Origin<'a> {
+    /// The account in the object's path.
+    pub account: Option<&'a str>,
+    /// The account that the envelope names.
+    pub envelope_account: Option<&'a str>,
+}
+
+/// One record as one row. Columns that are not wanted may stay NULL.
+pub fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
+    record::normalize(record, origin, wanted)
+}

@@ -1,1 +1,398 @@
-//! (under construction)
+//! Decides how a call ended and, where AWS refused it, what the message says about why.
+//! In: error code and message, and whether DynamoDB speaks for KMS. Out: [`Outcome`] and [`Denial`].
+//! Never calls an unknown code denied, and never fills in what a message does not say: a message that was cut at
+//! AWS's limit of 1 KB is read as far as it can decide.
+
+/// Error codes by outcome, in the order in which they are tried. A `*` stands for any text, at either end.
+pub const OUTCOMES: &[(&str, &[&str])] = &[
+    (
+        "denied",
+        &[
+            "AccessDenied",
+            "AccessDeniedException",
+            "VpceAccessDenied",
+            "*UnauthorizedOperation",
+            "UnauthorizedException",
+            "AuthorizationError",
+        ],
+    ),
+    ("dry_run", &["DryRunOperationException", "DryRunOperation"]),
+    ("not_found", &["NotFoundException"]),
+    (
+        "key_unavailable",
+        &["DisabledException", "KMSInvalidStateException", "KeyUnavailableException", "CloudHsm*", "CustomKeyStore*", "Xks*"],
+    ),
+    ("throttled", &["ThrottlingException", "LimitExceededException"]),
+    (
+        "invalid",
+        &[
+            "AlreadyExistsException",
+            "ConflictException",
+            "ExpiredImportTokenException",
+            "IncorrectKeyException",
+            "IncorrectKeyMaterialException",
+            "IncorrectTrustAnchorException",
+            "InvalidAliasNameException",
+            "InvalidArnException",
+            "InvalidCiphertextException",
+            "InvalidGrantIdException",
+            "InvalidGrantTokenException",
+            "InvalidImportTokenException",
+            "InvalidKeyUsageException",
+            "InvalidMarkerException",
+            "KMSInvalidMacException",
+            "KMSInvalidSignatureException",
+            "MalformedPolicyDocumentException",
+            "TagException",
+            "UnsupportedOperationException",
+            "ValidationException",
+        ],
+    ),
+    ("service_error", &["KMSInternalException", "DependencyTimeoutException", "InternalFailure", "ServiceUnavailable"]),
+];
+
+/// The kinds of policy a message can name: `denial_reason`, and the words for it.
+const POLICY_TYPES: &[(&str, &str)] = &[
+    ("identity_policy", "identity-based policy"),
+    ("identity_policy", "identity policy"),
+    ("resource_policy", "resource-based policy"),
+    ("resource_policy", "resource policy"),
+    ("session_policy", "session policy"),
+    ("permissions_boundary", "permissions boundary"),
+    ("vpc_endpoint_policy", "vpc endpoint policy"),
+    ("scp", "service control policy"),
+    ("rcp", "resource control policy"),
+    ("role_trust_policy", "role trust policy"),
+];
+
+/// Messages, without their full stop, that say no more than the code.
+const BARE_MESSAGES: &[&str] = &[
+    "access denied",
+    "accessdenied",
+    "access is denied",
+    "you are not authorized to perform this operation",
+    "you do not have sufficient access to perform this action",
+    "user is not authorized",
+];
+
+/// Trailers that AWS puts after, or instead of, a reason.
+const TRAILERS: &[&str] = &["encoded authorization failure message:"];
+
+/// A message at least this long may have been cut at AWS's cap of 1 KB.
+const MAYBE_CUT_BYTES: usize = 1000;
+
+/// How the call ended: `success`, `denied` …
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome(&'static str);
+
+impl Outcome {
+    pub const SUCCESS: Outcome = Outcome("success");
+    pub const OTHER_ERROR: Outcome = Outcome("other_error");
+    pub const DENIED: Outcome = Outcome("denied");
+
+    /// The outcome of a code and a message; absent ones are `None`, never empty.
+    /// A message without a code is an error of unknown kind: it is not a success, and no code says denied.
+    pub fn of(code: Option<&str>, message: Option<&str>) -> Outcome {
+        match code {
+            Some("200") => Outcome::SUCCESS,
+            Some(code) => Outcome::of_code(code),
+            None if message.is_some() => Outcome::OTHER_ERROR,
+            None => Outcome::SUCCESS,
+        }
+    }
+
+    /// The outcome of a code, with or without a prefix such as `KMS.` or `Client.`.
+    fn of_code(code: &str) -> Outcome {
+        let unprefixed = code.rsplit('.').next().unwrap_or(code);
+        OUTCOMES
+            .iter()
+            .find(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern, unprefixed)))
+            .map_or(Outcome::OTHER_ERROR, |(outcome, _)| Outcome(outcome))
+    }
+
+    pub fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+fn matches(pattern: &str, code: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(suffix), _) => code.ends_with(suffix),
+        (_, Some(prefix)) => code.starts_with(prefix),
+        _ => code == pattern,
+    }
+}
+
+/// What KMS said, inside an error of DynamoDB's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wrapped<'m> {
+    pub outcome: Outcome,
+    pub message: &'m str,
+}
+
+impl<'m> Wrapped<'m> {
+    /// Unwraps `KMS key access denied error: …AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`.
+    /// `None` where the message is DynamoDB's own.
+    pub fn of(message: &'m str) -> Option<Wrapped<'m>> {
+        let start = message.trim_start();
+        let says_kms = ["KMS key ", "KMS validation error", "KMS internal error"];
+        if !says_kms.iter().any(|words| start_ignoring_case(start, words).is_some()) {
+            return None;
+        }
+        let (_, text) = start.split_once(':')?;
+        let (text, service) = text.split_once("(Service:").unwrap_or((text, ""));
+        let exception = text.find("Exception: ");
+        let inner = exception.map_or(text, |at| &text[at + "Exception: ".len()..]);
+        let code = match service.split_once("Error Code:") {
+            Some((_, rest)) => rest.split([';', ',', ')']).next().unwrap_or_default().trim(),
+            None => exception.map_or("", |at| text[..at + "Exception".len()].rsplit(['.', ' ']).next().unwrap_or_default()),
+        };
+        let refused = start_ignoring_case(start, "KMS key access denied").is_some();
+        let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
+        Some(Wrapped { outcome, message: inner.trim() })
+    }
+}
+
+/// What a refusal says. NULL where it does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Denial<'m> {
+    pub reason: &'static str,
+    pub effect: Option<&'static str>,
+    pub action: Option<&'m str>,
+    pub resource: Option<&'m str>,
+    pub policy_arn: Option<&'m str>,
+}
+
+impl<'m> Denial<'m> {
+    /// Reads the message of a refusal. `code` decides only where the message does not.
+    pub fn of(code: Option<&str>, message: Option<&'m str>) -> Denial<'m> {
+        let Some(message) = message else {
+            let by_endpoint = code.is_some_and(|code| code.ends_with("VpceAccessDenied"));
+            return Denial::because(if by_endpoint { "vpc_endpoint_policy" } else { "unspecified" }, None);
+        };
+        Denial::of_grammar(message).unwrap_or_else(|| Denial::of_prose(message))
+    }
+
+    fn because(reason: &'static str, effect: Option<&'static str>) -> Denial<'m> {
+        Denial { reason, effect, ..Denial::default() }
+    }
+
+    /// Messages that do not name an action.
+    fn of_prose(message: &str) -> Denial<'m> {
+        let words = Words::new(message);
+        if words.find("ciphertext refers to a customer master key that does not exist").is_some()
+            || words.find("because the resource does not exist").is_some()
+        {
+            return Denial::because("resource_policy_or_missing", None);
+        }
+        if words.find("denied due to a vpc endpoint policy").is_some() {
+            return Denial::because("vpc_endpoint_policy", None);
+        }
+        let plain = TRAILERS.iter().find_map(|trailer| words.find(trailer)).map_or(message, |(before, _)| before);
+        let plain = plain.trim().trim_end_matches('.');
+        let bare = BARE_MESSAGES.iter().any(|bare| Words::new(plain).phrase(bare).is_some_and(|rest| rest.is_empty()));
+        Denial::because(if bare { "unspecified" } else { "unparsed" }, None)
+    }
+
+    /// `User: WHO is not authorized to perform: ACTION[ on resource: WHAT][ REASON][ TRAILER]`.
+    fn of_grammar(message: &'m str) -> Option<Denial<'m>> {
+        let cut = message.len() >= MAYBE_CUT_BYTES;
+        let (_, rest) = Words::new(message).find("is not authorized to perform:")?;
+        let (action, rest) = rest.word();
+        let (resource, tail) = match rest.phrase("on resource:") {
+            Some(named) => named.resource(),
+            None => ("", rest),
+        };
+        let mut denial = Denial::of_tail(tail, cut);
+        // The last word of a cut message may be half a name, which names something else.
+        let whole = |word: &'m str, after: Words| (!word.is_empty() && !(cut && after.is_empty())).then_some(word);
+        denial.action = whole(action, rest);
+        denial.resource = whole(resource, tail);
+        Some(denial)
+    }
+
+    /// What follows the action and the resource.
+    fn of_tail(tail: Words<'m>, cut: bool) -> Denial<'m> {
+        if tail.is_empty() {
+            return Denial::because(if cut { "unparsed" } else { "unspecified" }, None);
+        }
+        if tail.find("because the resource does not exist").is_some() {
+            return Denial::because("resource_policy_or_missing", None);
+        }
+        if let Some((_, rest)) = tail.find("because no") {
+            return Denial::because(rest.policy_type().map_or("unparsed", |(reason, _)| reason), Some("implicit"));
+        }
+        if let Some((_, rest)) = tail.find("with an explicit deny") {
+            return Denial::of_explicit(rest, cut);
+        }
+        let only_a_trailer = TRAILERS.iter().any(|trailer| tail.phrase(trailer).is_some()) || tail.is_access_advice();
+        Denial::because(if only_a_trailer { "unspecified" } else { "unparsed" }, None)
+    }
+
+    /// `[ in a TYPE[: POLICY-ARN]]`.
+    fn of_explicit(rest: Words<'m>, cut: bool) -> Denial<'m> {
+        let explicit = Some("explicit");
+        let Some(named) = ["in an", "in a", "in the"].iter().find_map(|words| rest.phrase(words)) else {
+            let cut_short = ["in", "i"].contains(&rest.word().0);
+            return Denial::because(if cut_short { "unparsed" } else { "unspecified" }, explicit);
+        };
+        let Some((reason, rest)) = named.policy_type() else {
+            return Denial::because("unparsed", explicit);
+        };
+        let (policy, after) = rest.skip_colon().word();
+        let whole = policy.starts_with("arn:") && !(cut && after.is_empty());
+        Denial { policy_arn: whole.then_some(policy), ..Denial::because(reason, explicit) }
+    }
+}
+
+/// The rest of a message, read word by word; case and the amount of white space do not matter.
+#[derive(Debug, Clone, Copy)]
+struct Words<'m>(&'m str);
+
+impl<'m> Words<'m> {
+    fn new(text: &'m str) -> Words<'m> {
+        Words(text.trim_start())
+    }
+
+    fn is_empty(self) -> bool {
+        self.0.trim_matches(['.', ' ']).is_empty()
+    }
+
+    /// The next word without the punctuation that ends a sentence, and what follows it.
+    fn word(self) -> (&'m str, Words<'m>) {
+        let end = self.0.find(char::is_whitespace).unwrap_or(self.0.len());
+        (self.0[..end].trim_end_matches(['.', ',', ';', ':']), Words::new(&self.0[end..]))
+    }
+
+    /// What follows `phrase`, if the message goes on with it.
+    fn phrase(self, phrase: &str) -> Option<Words<'m>> {
+        let mut rest = self;
+        for word in phrase.split(' ') {
+            rest = Words::new(start_ignoring_case(rest.0, word)?);
+        }
+        let ends_a_word = rest.0.len() != self.0.len() && self.ends_word_before(rest, phrase);
+        ends_a_word.then_some(rest)
+    }
+
+    /// Whether `phrase`, just read, was not only the beginning of a longer word.
+    fn ends_word_before(self, rest: Words<'m>, phrase: &str) -> bool {
+        let read = &self.0[..self.0.len() - rest.0.len()];
+        let goes_on = rest.0.chars().next().is_some_and(char::is_alphanumeric);
+        phrase.ends_with(':') || read.ends_with(char::is_whitespace) || !goes_on
+    }
+
+    /// The first place at the start of a word where `phrase` stands: what is before it and what follows.
+    fn find(self, phrase: &str) -> Option<(&'m str, Words<'m>)> {
+        let mut at = self;
+        loop {
+            if let Some(rest) = at.phrase(phrase) {
+                return Some((&self.0[..self.0.len() - at.0.len()], rest));
+            }
+            let end = at.0.find(char::is_whitespace)?;
+            at = Words::new(&at.0[end..]);
+        }
+    }
+
+    /// The resource of a message: a word, or where a name holds spaces all words before the reason.
+    fn resource(self) -> (&'m str, Words<'m>) {
+        let (word, rest) = self.word();
+        let one_word = word == "*" || word.starts_with("arn:aws") && word.contains(":kms:");
+        let reasons = ["because no", "because the resource", "with an explicit deny"];
+        let reason = reasons.iter().filter_map(|reason| self.find(reason)).map(|(before, _)| before).min_by_key(|text| text.len());
+        match reason {
+            Some(before) if !one_word => (before.trim_end(), Words(&self.0[before.len()..])),
+            _ => (word, rest),
+        }
+    }
+
+    /// The kind of policy that comes next, and what follows it. Where the text ends within its name,
+    /// the one kind that the name can still become.
+    fn policy_type(self) -> Option<(&'static str, Words<'m>)> {
+        if let Some(found) = POLICY_TYPES.iter().find_map(|(reason, words)| Some((*reason, self.phrase(words)?))) {
+            return Some(found);
+        }
+        let begun = self.0.trim_end();
+        let mut open = POLICY_TYPES.iter().filter(|(_, words)| start_ignoring_case(words, begun).is_some());
+        let (reason, _) = open.next().filter(|_| !begun.is_empty())?;
+        open.all(|(other, _)| other == reason).then_some((*reason, Words("")))
+    }
+
+    fn skip_colon(self) -> Words<'m> {
+        Words::new(self.0.strip_prefix(':').unwrap_or(self.0))
+    }
+
+    /// Whether this is the pointer to more about the refusal that newer messages end in.
+    fn is_access_advice(self) -> bool {
+        ["troubleshoot", "getauthorizationdetails", "authorization id"].iter().any(|word| contains_ignoring_case(self.0, word))
+    }
+}
+
+/// What follows `prefix` in `text`, in any case of letters.
+fn start_ignoring_case<'m>(text: &'m str, prefix: &str) -> Option<&'m str> {
+    let start = text.get(..prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])
+}
+
+fn contains_ignoring_case(text: &str, needle: &str) -> bool {
+    text.as_bytes().windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_their_near_misses() {
+        for (code, message, outcome) in [
+            (None, None, "success"),
+            (Some("200"), Some("OK"), "success"),
+            (None, Some("User is not authorized"), "other_error"),
+            (Some("AccessDenied"), None, "denied"),
+            (Some("KMS.AccessDeniedException"), None, "denied"),
+            (Some("Client.UnauthorizedOperation"), None, "denied"),
+            (Some("Client.UnauthorizedOperation.KMS"), None, "other_error"),
+            (Some("ACCESSDENIED"), None, "other_error"),
+            (Some("AccessDeniedByMoon"), None, "other_error"),
+            (Some("Client.DryRunOperation"), None, "dry_run"),
+            (Some("CloudHsmClusterNotActiveException"), None, "key_unavailable"),
+            (Some("XksProxyUriUnreachableException"), None, "key_unavailable"),
+            (Some("InternalFailure"), None, "service_error"),
+            (Some("403"), None, "other_error"),
+            (Some("."), None, "other_error"),
+        ] {
+            assert_eq!(Outcome::of(code, message).name(), outcome, "{code:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_policy_type_decides_only_where_one_is_left() {
+        let start = "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: kms:Decrypt on resource: * ";
+        for (tail, reason, effect) in [
+            ("because no identity-ba", "identity_policy", Some("implicit")),
+            ("because no v", "vpc_endpoint_policy", Some("implicit")),
+            ("because no resource-b", "resource_policy", Some("implicit")),
+            ("because no resource", "unparsed", Some("implicit")),
+            ("because no s", "unparsed", Some("implicit")),
+            ("because no", "unparsed", Some("implicit")),
+            ("becau", "unparsed", None),
+            ("with an explicit deny in a service con", "scp", Some("explicit")),
+            ("with an explicit deny in", "unparsed", Some("explicit")),
+            ("with an explicit den", "unparsed", None),
+            ("with an explicit deny in a martian policy", "unparsed", Some("explicit")),
+            ("because no identity-based-ish policy", "unparsed", Some("implicit")),
+        ] {
+            let denial = Denial::of(None, Some(&format!("{start}{tail}")));
+            assert_eq!((denial.reason, denial.effect), (reason, effect), "{tail}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_the_cap_may_have_cut_is_no_name() {
+        let long = format!(
+            "User: arn:aws:sts::111122223333:assumed-role/app/{} is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111122223333:key/0f1e",
+            "s".repeat(1000)
+        );
+        let denial = Denial::of(None, Some(&long));
+        assert_eq!((denial.reason, denial.action, denial.resource), ("unparsed", Some("kms:Decrypt"), None));
+    }
+}

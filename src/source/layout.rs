@@ -1,1 +1,514 @@
-//! (under construction)
+//! The key grammar of CloudTrail's deliveries and what a scope excludes by it.
+//! In: names of folders and files, one at a time from the root down. Out: where in the grammar one stands, or that
+//! nothing below can be in scope.
+//!
+//! ```text
+//! [prefix/]AWSLogs/[o-ORG/]ACCOUNT/CloudTrail[-KIND]/REGION/YYYY/MM/DD/ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_UNIQUE.json.gz
+//! ```
+//!
+//! A copy may lack the upper folders, so ACCOUNT/CloudTrail and CloudTrail/REGION are recognized wherever they stand.
+//! Whatever does not follow the grammar is read: a key only ever excludes. Does no IO.
+
+use chrono::NaiveDate;
+
+use super::Scope;
+
+/// Which of the sibling folders of a trail something lies in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Kind {
+    #[default]
+    Log,
+    Digest,
+    Insight,
+    Aggregated,
+    /// Logs that other services deliver beside the trail's.
+    OtherService,
+}
+
+const OTHER_SERVICES: [&[u8]; 8] = [
+    b"Config",
+    b"GuardDuty",
+    b"WAFLogs",
+    b"elasticloadbalancing",
+    b"network-firewall",
+    b"redshift",
+    b"vpcdnsquerylogs",
+    b"vpcflowlogs",
+];
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Step {
+    #[default]
+    Outside,
+    Logs,
+    Organization,
+    /// Twelve digits. Below anything but AWSLogs that means an account only once a trail's folder follows.
+    Account {
+        below_logs: bool,
+    },
+    Trail,
+    Region,
+    Year(i32),
+    Month(i32, u32),
+}
+
+/// Where a folder stands in the grammar, and what its path has said so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Place {
+    step: Step,
+    kind: Kind,
+    account: Option<u64>,
+    knows_region: bool,
+    knows_day: bool,
+}
+
+impl Place {
+    /// The place of a folder inside this one; none if all below it is out of scope.
+    pub(super) fn enter(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+        if name == b"AWSLogs" {
+            return Some(Place {
+                step: Step::Logs,
+                ..Place::default()
+            });
+        }
+        match self.step {
+            Step::Outside => Some(self.enter_outside(name)),
+            Step::Logs | Step::Organization => self.enter_logs(name, wanted),
+            Step::Account { below_logs } => self.enter_account(name, below_logs, wanted),
+            Step::Trail if is_region(name) => wanted.has_region(name).then_some(Place {
+                step: Step::Region,
+                knows_region: true,
+                ..self
+            }),
+            Step::Region | Step::Year(_) | Step::Month(..) => self.enter_date(name, wanted),
+            Step::Trail => Some(self.off_grammar()),
+        }
+    }
+
+    fn enter_outside(self, name: &[u8]) -> Place {
+        if let Some(kind) = trail_kind(name) {
+            Place {
+                step: Step::Trail,
+                kind,
+                ..self
+            }
+        } else if let Some(account) = account_number(name) {
+            Place {
+                step: Step::Account { below_logs: false },
+                account: Some(account),
+                ..self
+            }
+        } else {
+            self.off_grammar()
+        }
+    }
+
+    fn enter_logs(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+        if is_organization(name) && self.step == Step::Logs {
+            return wanted.has_organization(name).then_some(Place {
+                step: Step::Organization,
+                ..self
+            });
+        }
+        let Some(account) = account_number(name) else {
+            return Some(self.off_grammar());
+        };
+        // An account's own trail belongs to no organization.
+        let in_organization = self.step == Step::Organization || wanted.organizations.is_empty();
+        (in_organization && wanted.has_account(account)).then_some(Place {
+            step: Step::Account { below_logs: true },
+            account: Some(account),
+            ..self
+        })
+    }
+
+    fn enter_account(self, name: &[u8], below_logs: bool, wanted: &Wanted) -> Option<Place> {
+        if let Some(kind) = trail_kind(name) {
+            let wanted = self.account.is_none_or(|account| wanted.has_account(account));
+            return wanted.then_some(Place {
+                step: Step::Trail,
+                kind,
+                ..self
+            });
+        }
+        if !below_logs {
+            let unproven = Place { account: None, ..self };
+            return Some(unproven.enter_outside(name));
+        }
+        let kind = if OTHER_SERVICES.contains(&name) { Kind::OtherService } else { self.kind };
+        Some(Place { kind, ..self }.off_grammar())
+    }
+
+    fn enter_date(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+        let number = |digits: usize| (name.len() == digits).then(|| decimal(name)).flatten();
+        let (step, first, last) = match self.step {
+            Step::Region => {
+                let Some(year) = number(4).map(|y| y as i32) else {
+                    return Some(self.off_grammar());
+                };
+                (Step::Year(year), day_number(year, 1, 1), day_number(year, 12, 31))
+            }
+            Step::Year(year) => {
+                let Some(month) = number(2).map(|m| m as u32) else {
+                    return Some(self.off_grammar());
+                };
+                // A month has no day 31 for all, but none goes beyond 31 days after its first.
+                let first = day_number(year, month, 1);
+                (Step::Month(year, month), first, first.map(|day| day + 30))
+            }
+            Step::Month(year, month) => {
+                let day = number(2).and_then(|d| day_number(year, month, d as u32));
+                (Step::Outside, day, day)
+            }
+            _ => return Some(self.off_grammar()),
+        };
+        let (Some(first), Some(last)) = (first, last) else {
+            return Some(self.off_grammar());
+        };
+        let knows_day = step == Step::Outside;
+        wanted.has_days(first, last).then_some(Place { step, knows_day, ..self })
+    }
+
+    fn off_grammar(self) -> Place {
+        Place {
+            step: Step::Outside,
+            ..self
+        }
+    }
+
+    /// The account that the path proves.
+    pub(super) fn account(self) -> Option<u64> {
+        self.account.filter(|_| self.step != Step::Account { below_logs: false })
+    }
+
+    /// What a file of this folder is, by its own name and the folder's; none if its name says it is out of scope.
+    pub(super) fn file_kind(self, name: &[u8], wanted: &Wanted) -> Option<Kind> {
+        let Some(facts) = file_facts(name) else {
+            return Some(self.kind);
+        };
+        // What the folders have already said stands, so that a misnamed file is read and not lost.
+        let in_scope = (self.account().is_some() || wanted.has_account(facts.account))
+            && (self.knows_region || facts.region.is_none_or(|region| wanted.has_region(region)))
+            && (self.knows_day || facts.day.is_none_or(|day| wanted.has_days(day, day)));
+        let kind = if self.kind == Kind::Log { facts.kind } else { self.kind };
+        in_scope.then_some(kind)
+    }
+}
+
+/// What the name of a delivered file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileFacts<'a> {
+    pub(super) account: u64,
+    kind: Kind,
+    region: Option<&'a [u8]>,
+    day: Option<i64>,
+}
+
+/// Reads ACCOUNT_CloudTrail[-KIND]_REGION_STAMP…; old names have nothing between the stamp and the unique part, and a
+/// digest's name has the trail before the stamp.
+pub(super) fn file_facts(name: &[u8]) -> Option<FileFacts<'_>> {
+    let mut parts = name.split(|byte| *byte == b'_');
+    let account = account_number(parts.next()?)?;
+    let kind = trail_kind(parts.next()?)?;
+    let region = parts.next().filter(|part| is_region(part));
+    let day = parts.next().filter(|_| kind != Kind::Digest).and_then(stamp_day);
+    Some(FileFacts {
+        account,
+        kind,
+        region,
+        day,
+    })
+}
+
+/// `YYYYMMDDTHHmmZ`, as a prefix.
+fn stamp_day(stamp: &[u8]) -> Option<i64> {
+    let shaped = stamp.len() >= 14 && stamp[8] == b'T' && decimal(&stamp[9..13]).is_some() && stamp[13] == b'Z';
+    let [year, month, day] = [0..4, 4..6, 6..8].map(|range| stamp.get(range).and_then(decimal));
+    shaped.then_some(())?;
+    day_number(year? as i32, month? as u32, day? as u32)
+}
+
+fn trail_kind(name: &[u8]) -> Option<Kind> {
+    match name {
+        b"CloudTrail" | b"CloudTrail-NetworkActivity" => Some(Kind::Log),
+        b"CloudTrail-Digest" => Some(Kind::Digest),
+        b"CloudTrail-Insight" => Some(Kind::Insight),
+        b"CloudTrail-Aggregated" => Some(Kind::Aggregated),
+        _ => None,
+    }
+}
+
+fn account_number(name: &[u8]) -> Option<u64> {
+    (name.len() == 12).then(|| decimal(name)).flatten()
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let digit = |value: u64, byte: &u8| byte.is_ascii_digit().then(|| value * 10 + u64::from(byte - b'0'));
+    digits.iter().try_fold(0, digit)
+}
+
+fn is_organization(name: &[u8]) -> bool {
+    name.len() > 2 && matches!(name[..2], [b'o' | b'O', b'-']) && name[2..].iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1` and what AWS may add of that shape.
+fn is_region(name: &[u8]) -> bool {
+    let mut parts = name.rsplit(|byte| *byte == b'-');
+    let numbered = parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
+    let words = parts.clone().count();
+    numbered && words >= 2 && parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_lowercase))
+}
+
+fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
+    let epoch = NaiveDate::default();
+    NaiveDate::from_ymd_opt(year, month, day).map(|date| (date - epoch).num_days())
+}
+
+const DAY_MICROS: i64 = 86_400_000_000;
+
+/// The scope, as far as keys can tell.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    first_day: i64,
+    last_day: i64,
+    // An account that is not a number is never met, but keeps the list from meaning «all».
+    accounts: Vec<Option<u64>>,
+    regions: Vec<Vec<u8>>,
+    organizations: Vec<Vec<u8>>,
+}
+
+impl Wanted {
+    pub(super) fn new(scope: &Scope) -> Wanted {
+        let day = |micros: i64| micros.div_euclid(DAY_MICROS);
+        Wanted {
+            // A folder's day is the day of delivery. Nothing is delivered before it happens; some things are late.
+            first_day: scope.since.map_or(i64::MIN, day),
+            last_day: scope.until.map_or(i64::MAX, |until| {
+                day(until.saturating_sub(1)).saturating_add(i64::from(scope.late_days))
+            }),
+            accounts: scope.accounts.iter().map(|text| account_number(text.as_bytes())).collect(),
+            regions: scope.regions.iter().map(|text| text.clone().into_bytes()).collect(),
+            organizations: scope.org_ids.iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect(),
+        }
+    }
+
+    fn has_days(&self, first: i64, last: i64) -> bool {
+        first <= self.last_day && last >= self.first_day
+    }
+
+    fn has_account(&self, account: u64) -> bool {
+        self.accounts.is_empty() || self.accounts.contains(&Some(account))
+    }
+
+    fn has_region(&self, name: &[u8]) -> bool {
+        self.regions.is_empty() || self.regions.iter().any(|region| region == name)
+    }
+
+    fn has_organization(&self, name: &[u8]) -> bool {
+        self.organizations.is_empty() || self.organizations.contains(&name.to_ascii_lowercase())
+    }
+}
+
+const LOG_ENDINGS: [&str; 9] = [
+    ".json", ".gz", ".log", ".jsonl", ".ndjson", ".cloudtrail", ".json.gz", ".jsonl.gz", ".ndjson.gz",
+];
+
+/// Whether a file of this name is taken for a log. Hidden files and what tools leave behind are not.
+pub(super) fn is_log_name(name: &[u8]) -> bool {
+    let ends_with = |ending: &str| {
+        name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
+    };
+    !is_hidden(name) && LOG_ENDINGS.iter().any(|ending| ends_with(ending))
+}
+
+pub(super) fn is_hidden(name: &[u8]) -> bool {
+    name.starts_with(b".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(year: i32, month: u32, day: u32, hour: i64) -> Option<i64> {
+        Some(day_number(year, month, day).unwrap() * DAY_MICROS + hour * 3_600_000_000)
+    }
+
+    fn place(path: &str, scope: &Scope) -> Option<Place> {
+        let wanted = Wanted::new(scope);
+        path.split('/').try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), &wanted))
+    }
+
+    fn kept(path: &str, scope: &Scope) -> bool {
+        place(path, scope).is_some()
+    }
+
+    const TRAIL: &str = "AWSLogs/111122223333/CloudTrail/us-east-1";
+
+    #[test]
+    fn grammar_holds_with_any_top() {
+        let scope = Scope::default();
+        let account = Some(111_122_223_333);
+        for top in ["AWSLogs", "a/b/AWSLogs", "AWSLogs/o-abc123", "x/AWSLogs/O-EXAMPLE1", "copy", "AWSLogs/AWSLogs"] {
+            for (folder, kind) in [
+                ("CloudTrail", Kind::Log),
+                ("CloudTrail-NetworkActivity", Kind::Log),
+                ("CloudTrail-Digest", Kind::Digest),
+                ("CloudTrail-Insight", Kind::Insight),
+                ("CloudTrail-Aggregated", Kind::Aggregated),
+            ] {
+                for tail in ["", "/us-gov-west-1", "/eu-west-1/2026/02/28", "/eu-west-1/2026/13/45", "/x/y/2026"] {
+                    let path = format!("{top}/111122223333/{folder}{tail}");
+                    let place = place(&path, &scope).unwrap();
+                    assert_eq!((place.kind, place.account()), (kind, account), "{path}");
+                }
+            }
+        }
+        assert_eq!(place("AWSLogs/111122223333/vpcflowlogs/x", &scope).unwrap().kind, Kind::OtherService);
+        for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
+            assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn days_prune_to_the_delivery_window() {
+        // 10 March 06:00 up to 12 March 00:00: the last day asked for is the 11th.
+        let scope = |late_days| Scope {
+            since: micros(2026, 3, 10, 6),
+            until: micros(2026, 3, 12, 0),
+            late_days,
+            ..Scope::default()
+        };
+        for (late_days, day, expected) in [
+            (2, 9, false),
+            (2, 10, true),
+            (2, 11, true),
+            (2, 12, true),
+            (2, 13, true),
+            (2, 14, false),
+            (0, 11, true),
+            (0, 12, false),
+        ] {
+            let path = format!("{TRAIL}/2026/03/{day:02}");
+            assert_eq!(kept(&path, &scope(late_days)), expected, "{path} late {late_days}");
+        }
+        for (path, expected) in [
+            ("2025", false),
+            ("2027", false),
+            ("2026", true),
+            ("2026/02", false),
+            ("2026/03", true),
+            ("2026/04", false),
+            ("2026/3", true),
+            ("2026/03/32", true),
+            ("2026/03/9", true),
+            ("26/03/09", true),
+        ] {
+            assert_eq!(kept(&format!("{TRAIL}/{path}"), &scope(2)), expected, "{path}");
+        }
+        assert!(kept("any/us-east-1/2026/03/01", &scope(2)), "no trail's folder above: read");
+    }
+
+    /// Every day of 800 against windows of every length up to 40 days: kept if and only if it can hold a delivery.
+    #[test]
+    fn year_month_and_day_agree_with_arithmetic() {
+        let start = day_number(2023, 12, 1).unwrap();
+        for (from, length, late_days) in [(0, 1, 0), (29, 3, 2), (60, 40, 2), (89, 1, 30), (395, 31, 5), (700, 7, 0)] {
+            let scope = Scope {
+                since: Some((start + from) * DAY_MICROS + 1),
+                until: Some((start + from + length) * DAY_MICROS),
+                late_days,
+                ..Scope::default()
+            };
+            for offset in 0..800 {
+                let date = NaiveDate::from_num_days_from_ce_opt(719_163 + (start + offset) as i32).unwrap();
+                let path = format!("{TRAIL}/{}", date.format("%Y/%m/%d"));
+                let inside = offset >= from && offset < from + length + i64::from(late_days);
+                assert_eq!(kept(&path, &scope), inside, "{path}");
+            }
+        }
+    }
+
+    #[test]
+    fn accounts_regions_and_organizations_prune() {
+        let scope = Scope {
+            accounts: vec!["111122223333".into()],
+            regions: vec!["us-east-1".into()],
+            ..Scope::default()
+        };
+        for (path, expected) in [
+            (TRAIL, true),
+            ("AWSLogs/111122223334", false),
+            ("AWSLogs/o-abc/111122223333/CloudTrail", true),
+            ("AWSLogs/o-abc/111122223334", false),
+            ("AWSLogs/111122223333/CloudTrail/us-east-2", false),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1x", true),
+            ("copy/111122223334", true),
+            ("copy/111122223334/CloudTrail", false),
+            ("copy/111122223334/notes", true),
+            ("CloudTrail/us-east-2", false),
+        ] {
+            assert_eq!(kept(path, &scope), expected, "{path}");
+        }
+        let scope = Scope {
+            org_ids: vec!["o-ABC".into()],
+            ..Scope::default()
+        };
+        for (path, expected) in [
+            ("AWSLogs/o-abc/111122223333", true),
+            ("AWSLogs/o-abd/111122223333", false),
+            ("AWSLogs/111122223333", false),
+            ("copy/111122223333/CloudTrail", true),
+        ] {
+            assert_eq!(kept(path, &scope), expected, "{path}");
+        }
+        let nonsense = Scope {
+            accounts: vec!["prod".into()],
+            ..Scope::default()
+        };
+        assert!(!kept(TRAIL, &nonsense));
+    }
+
+    #[test]
+    fn file_names_tell_where_folders_do_not() {
+        let scope = Scope {
+            since: micros(2026, 1, 2, 0),
+            until: micros(2026, 1, 3, 0),
+            accounts: vec!["111122223333".into()],
+            ..Scope::default()
+        };
+        let wanted = Wanted::new(&scope);
+        let kind = |folder: &str, name: &str| place(folder, &scope).unwrap().file_kind(name.as_bytes(), &wanted);
+        let log = "111122223333_CloudTrail_us-east-1_20260102T0305Z_AbCdEfGhIjKlMnOp.json.gz";
+        let old = "111122223333_CloudTrail_us-east-1_20260102T0305ZAbCdEfGhIjKlMnOp.json.gz";
+        let digest = "111122223333_CloudTrail-Digest_us-east-1_t_us-east-1_20260102T030000Z.json.gz";
+        let late = "111122223333_CloudTrail_us-east-1_20260103T0000Z_AbCdEfGhIjKlMnOp.json.gz";
+        let foreign = "999988887777_CloudTrail_us-east-1_20260102T0305Z_AbCdEfGhIjKlMnOp.json.gz";
+        for (folder, name, expected) in [
+            ("flat", log, Some(Kind::Log)),
+            ("flat", old, Some(Kind::Log)),
+            ("flat", digest, Some(Kind::Digest)),
+            ("flat", late, None),
+            ("flat", foreign, None),
+            ("flat", "any.json.gz", Some(Kind::Log)),
+            (TRAIL, late, None),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", late, Some(Kind::Log)),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", foreign, Some(Kind::Log)),
+            ("AWSLogs/111122223333/CloudTrail-Insight", log, Some(Kind::Insight)),
+        ] {
+            assert_eq!(kind(folder, name), expected, "{folder} {name}");
+        }
+    }
+
+    #[test]
+    fn log_names() {
+        let logs = "a.json a.json.gz A.JSON.GZ x.log x.log.gz x.jsonl x.jsonl.gz x.ndjson x.ndjson.gz x.gz \
+            e.json.cloudtrail e.cloudtrail";
+        for name in logs.split_whitespace() {
+            assert!(is_log_name(name.as_bytes()), "{name}");
+        }
+        let others = "x.json.gz.part ._x.json.gz .json.gz .gz _$folder$ a.zip a.csv a.md gz json a.json~snapshot";
+        for name in others.split_whitespace() {
+            assert!(!is_log_name(name.as_bytes()), "{name}");
+        }
+    }
+}

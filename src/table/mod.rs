@@ -1,1 +1,66 @@
-//! (under construction)
+//! Raw logs as a table: the scan that turns objects into batches of `events`, and the accounting of what it read.
+//! In: a listing. Out: `events`, `objects` and `quarantine` as DataFusion tables.
+//! Objects are decoded in parallel and taken in their lexical order, so rows, duplicates and counts depend on the
+//! logs alone, never on threads.
+
+mod accounts;
+mod batch;
+mod dedup;
+mod kept;
+mod provider;
+mod scan;
+
+use std::sync::{Arc, Mutex};
+
+use crate::normalize::EventFilter;
+use crate::source::{Listing, Scope};
+
+pub use accounts::{Accounting, Problem, objects_schema, quarantine_schema};
+pub use kept::KeptTable;
+pub use provider::EventsTable;
+pub use scan::{Request, Scanned, scan};
+
+/// How far a scan has come.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Progress {
+    /// Stored bytes of the objects done.
+    pub bytes: u64,
+}
+
+/// What decides which rows a scan gives.
+#[derive(Clone)]
+pub struct ScanOptions {
+    pub filter: EventFilter,
+    pub scope: Scope,
+    pub threads: usize,
+    pub salvage: bool,
+    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+/// The logs of one run, and what its last scan found.
+pub struct LogTable {
+    pub listing: Arc<Listing>,
+    pub options: ScanOptions,
+    last: Mutex<Option<Arc<Scanned>>>,
+}
+
+impl std::fmt::Debug for LogTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LogTable").field("objects", &self.listing.len()).finish_non_exhaustive()
+    }
+}
+
+impl LogTable {
+    pub fn new(listing: Arc<Listing>, options: ScanOptions) -> LogTable {
+        LogTable { listing, options, last: Mutex::new(None) }
+    }
+
+    /// What the last finished scan found, whether it ran to the end or was stopped by its reader.
+    pub fn last_scan(&self) -> Option<Arc<Scanned>> {
+        self.last.lock().expect("no scan panics while it holds the result").clone()
+    }
+
+    fn remember(&self, scanned: Arc<Scanned>) {
+        *self.last.lock().expect("no scan panics while it holds the result") = Some(scanned);
+    }
+}

@@ -16,7 +16,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-pub use target::Target;
+pub use target::{Existing, Target};
 
 use super::exit::Failure;
 

@@ -1,0 +1,116 @@
+//! What a run read and what became of it: the block on stderr, and the exit code that follows from it.
+//! In: the engine's accounting. Out: counts in words. Never hides an object that could not be used.
+
+use std::time::Duration;
+
+use super::args::Global;
+use super::exit::{Code, say};
+use super::open::Opened;
+use super::times;
+use super::visible::visible;
+use crate::table::Accounting;
+
+/// Problem objects that are named unless `-v` asks for all.
+const PROBLEMS_SHOWN: usize = 5;
+
+pub struct Summary {
+    /// None where the question needed no logs, such as `SELECT 1`.
+    pub accounting: Option<Accounting>,
+    pub interval: String,
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    pub fn of(opened: &Opened) -> Summary {
+        Summary {
+            accounting: opened.engine.accounting(),
+            interval: times::interval(opened.scope.since, opened.scope.until),
+            elapsed: opened.started.elapsed(),
+        }
+    }
+
+    /// Incomplete is what could not be used, or that there was no log at all; a query that stopped early is neither.
+    pub fn code(&self) -> Code {
+        let Some(a) = &self.accounting else { return Code::Done };
+        let problems = ["quarantined", "refused", "missing", "changed"].iter().map(|s| a.objects_of(s)).sum::<u64>();
+        let no_log = a.complete && a.objects_of("read") + a.objects_of("flagged") == 0;
+        if problems > 0 || a.quarantined > 0 || no_log { Code::Incomplete } else { Code::Done }
+    }
+
+    /// The lines of the block, without what only a run of a query has.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Some(a) = &self.accounting else { return lines };
+        lines.push(format!("interval  {}", self.interval));
+        lines.push(format!("objects   {}", objects(a)));
+        if a.complete {
+            lines.push(format!(
+                "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
+                count(a.records), count(a.kept), count(a.duplicate), count(a.filtered), count(a.quarantined), count(a.conflicts)
+            ));
+        } else {
+            lines.push("records   not accounted for: the query pruned objects or stopped early".to_owned());
+        }
+        lines
+    }
+}
+
+/// Prints the block on stderr.
+pub fn print(summary: &Summary, rows: Option<u64>, global: &Global) {
+    let Some(a) = &summary.accounting else { return };
+    if let Some(rows) = rows {
+        say(format_args!("rows      {}", count(rows)));
+    }
+    for line in summary.lines() {
+        say(line);
+    }
+    say(format_args!("read      {} in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
+    for problem in a.problems.iter().take(shown) {
+        say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
+    }
+    let hidden = a.problem_count.saturating_sub(a.problems.len().min(shown) as u64);
+    if hidden > 0 {
+        say(format_args!("          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"", count(hidden)));
+    }
+}
+
+/// `12 (10 read, 2 skipped)`
+pub fn objects(a: &Accounting) -> String {
+    let parts: Vec<String> = a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
+    let total: u64 = a.objects().into_iter().map(|(_, n)| n).sum();
+    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(total), parts.join(", ")) }
+}
+
+/// `1,234,567`
+pub fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, c) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(c);
+    }
+    out
+}
+
+pub fn bytes(n: u64) -> String {
+    indicatif::BinaryBytes(n).to_string()
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_digits() {
+        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(count(n), text);
+        }
+    }
+}

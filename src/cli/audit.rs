@@ -1,0 +1,387 @@
+//! `keytrail audit`: who used which key, which use came through DynamoDB, who was denied and what changed, and
+//! what needs a look, within a screen or two.
+//! In: locations and scope. Out: sections of rows, each the answer of one query. Never shows more of a section
+//! than its share of the screen; JSON has every row.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use clap::{Args, ValueEnum};
+use futures::TryStreamExt;
+use serde_json::json;
+
+use super::accounting::{self, Summary, count};
+use super::args::{FileArgs, Global, ScopeArgs};
+use super::exit::{Code, Failure};
+use super::open::{Opened, Request};
+use super::output::{self, Format, Style, Target, cell, markdown};
+use super::times;
+use crate::sql::{SqlError, named};
+
+/// Rows of a section on a screen.
+const ROWS_SHOWN: usize = 12;
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  keytrail audit logs/
+  keytrail audit logs/ --during 2026-03 --key alias/orders
+  keytrail audit logs/ --principal OrdersApp --table orders
+  keytrail audit logs/ -f json | jq '.denials[]'
+  keytrail audit logs/ -f markdown -o audit.md")]
+pub struct AuditArgs {
+    /// Where the logs are: files, directories, `-` for stdin [default: KEYTRAIL_FROM]
+    #[arg(value_name = "LOCATION")]
+    pub locations: Vec<String>,
+    /// Format [default: table, or what FILE ends in]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<AuditFormat>,
+    #[command(flatten)]
+    pub to: FileArgs,
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    #[command(flatten)]
+    pub about: About,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum AuditFormat {
+    /// Sections for people
+    Table,
+    /// The same as Markdown
+    Markdown,
+    /// One object with every row
+    Json,
+}
+
+/// What the answers are narrowed to. It never narrows what is read.
+#[derive(Args, Debug, Clone)]
+pub struct About {
+    /// Only answers about this key: ARN, id or alias (repeatable)
+    #[arg(long, value_name = "KEY", help_heading = "Scope")]
+    pub key: Vec<String>,
+    /// Only answers about this principal: ARN or name (repeatable)
+    #[arg(long, value_name = "PRINCIPAL", help_heading = "Scope")]
+    pub principal: Vec<String>,
+    /// Only answers about this table: ARN or name (repeatable)
+    #[arg(long, value_name = "TABLE", help_heading = "Scope")]
+    pub table: Vec<String>,
+}
+
+/// The sections in the order of the screen: name of the query, title, what an empty one says.
+const SECTIONS: [(&str, &str, &str); 4] = [
+    ("key_use", "Who used which key", "No use of a key was seen in what was read."),
+    ("dynamodb_key_use", "Through DynamoDB", "No use of a key through DynamoDB was seen in what was read."),
+    ("denials", "Who was denied, and what changed", "No refusal was seen in what was read."),
+    ("findings", "Needs a look", "Nothing of what was read matches a finding."),
+];
+
+/// What CloudTrail cannot show, whatever is read.
+const LIMITS: [&str; 6] = [
+    "Refusals of callers from other accounts are logged in their account, not in the key owner's.",
+    "DynamoDB caches a table's key for about five minutes: its calls to KMS are a lower bound of reads, and a table under a key that AWS owns shows none.",
+    "Keys that AWS owns appear in no log of yours.",
+    "Use of a public key outside AWS (encrypting, verifying) is logged nowhere.",
+    "Throttled and malformed calls may be missing: AWS does not log all of them.",
+    "Only what the given locations hold was read: an absent file is not an absent call, and earlier history may hold the cause of what is shown.",
+];
+
+/// What later parts of keytrail will fill; JSON has the members now so that scripts need not change.
+const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
+
+struct Section {
+    name: &'static str,
+    title: &'static str,
+    none: &'static str,
+    rows: RecordBatch,
+    /// The narrowing flags that this section has no column for.
+    not_narrowed: Vec<&'static str>,
+}
+
+pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
+    let request = Request::new(&args.locations, &args.scope, &global)?;
+    let format = args.chosen()?;
+    let mut target = args.to.target()?;
+    let opened = request.open().await?;
+    let mut sections = Vec::new();
+    for (name, title, none) in SECTIONS {
+        sections.push(section(&opened, &args.about, (name, title, none)).await?);
+    }
+    opened.progress.clear();
+    let summary = Summary::of(&opened);
+    let style = global.style(&target);
+    match format {
+        AuditFormat::Json => as_json(&mut target, &summary, &opened, &sections)?,
+        AuditFormat::Table => Screen { style, summary: &summary, sections: &sections }.table(&mut target)?,
+        AuditFormat::Markdown => Screen { style, summary: &summary, sections: &sections }.markdown(&mut target)?,
+    }
+    target.commit()?;
+    if !global.quiet {
+        accounting::print(&summary, None, &global);
+    }
+    Ok(summary.code())
+}
+
+impl AuditArgs {
+    fn chosen(&self) -> Result<AuditFormat, Failure> {
+        if let Some(format) = self.format {
+            return Ok(format);
+        }
+        match self.to.output.as_deref().and_then(Format::of_file) {
+            None | Some(Format::Table) => Ok(AuditFormat::Table),
+            Some(Format::Markdown) => Ok(AuditFormat::Markdown),
+            Some(Format::Json) => Ok(AuditFormat::Json),
+            Some(_) => Err(Failure::usage("an audit is a table, Markdown or JSON").hint("choose with -f, or query one section: `keytrail queries` lists them")),
+        }
+    }
+}
+
+async fn section(opened: &Opened, about: &About, (name, title, none): (&'static str, &'static str, &'static str)) -> Result<Section, Failure> {
+    let answer = opened.engine.query(named::audit_section(name), &[]).await?;
+    let mut not_narrowed = Vec::new();
+    let mut kept = Vec::new();
+    let schema = answer.schema.clone();
+    let mut batches = answer.batches;
+    while let Some(batch) = batches.try_next().await.map_err(|e| Failure::from(SqlError::from(e)))? {
+        kept.push(about.narrow(&batch, &mut not_narrowed).map_err(internal)?);
+    }
+    let rows = concat_batches(&schema, &kept).map_err(internal)?;
+    Ok(Section { name, title, none, rows, not_narrowed })
+}
+
+fn internal(error: ArrowError) -> Failure {
+    Failure::world(format!("cannot put an answer together: {error}"))
+}
+
+impl About {
+    /// The rows about what was named. A flag that no column of these rows can answer is left alone, and noted.
+    fn narrow(&self, batch: &RecordBatch, not_narrowed: &mut Vec<&'static str>) -> Result<RecordBatch, ArrowError> {
+        let flags: [(&str, &[String], &[&str]); 3] = [
+            ("--key", &self.key, &["key_arn", "key_id", "key_family", "requested_alias", "source_key_arn", "denied_resource"]),
+            ("--principal", &self.principal, &["principal", "principal_arn", "session_arn", "grantee_principal"]),
+            ("--table", &self.table, &["table_name", "table_arn", "candidate_tables"]),
+        ];
+        let mut kept = batch.clone();
+        for (flag, wanted, columns) in flags {
+            if wanted.is_empty() {
+                continue;
+            }
+            let found: Vec<_> = columns.iter().filter_map(|c| kept.column_by_name(c).cloned()).collect();
+            if found.is_empty() {
+                if !not_narrowed.contains(&flag) {
+                    not_narrowed.push(flag);
+                }
+                continue;
+            }
+            let mask: BooleanArray = (0..kept.num_rows()).map(|row| Some(found.iter().any(|c| names(c, row, wanted)))).collect();
+            kept = filter_record_batch(&kept, &mask)?;
+        }
+        Ok(kept)
+    }
+}
+
+/// Whether the cell (text, or a list of texts) names one of `wanted`: whole, or by the last part of an ARN.
+fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
+    let mut text = String::new();
+    if !cell::plain(&mut text, column, row) {
+        return false;
+    }
+    if let DataType::List(_) = column.data_type() {
+        return wanted.iter().any(|w| text.contains(&json!(w).to_string()));
+    }
+    let last = text.rsplit(['/', ':']).next().unwrap_or_default();
+    wanted.iter().any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
+}
+
+/// The audit for people: both layouts, one order.
+struct Screen<'a> {
+    style: Style,
+    summary: &'a Summary,
+    sections: &'a [Section],
+}
+
+impl Screen<'_> {
+    fn table(&self, to: &mut Target) -> Result<(), Failure> {
+        let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
+        self.head(to, "", "").map_err(|e| Failure::write(&e))?;
+        for section in self.sections {
+            writeln!(to, "\n{bold}{}{plain}", section.title).map_err(|e| Failure::write(&e))?;
+            self.rows(to, section, Format::Table)?;
+        }
+        writeln!(to, "\n{bold}Limits of these logs{plain}").map_err(|e| Failure::write(&e))?;
+        let width = to.terminal_width().unwrap_or(110);
+        LIMITS.iter().try_for_each(|limit| wrapped(to, limit, width)).map_err(|e| Failure::write(&e))
+    }
+
+    fn markdown(&self, to: &mut Target) -> Result<(), Failure> {
+        writeln!(to, "# Key audit\n").and_then(|()| self.head(to, "- ", "")).map_err(|e| Failure::write(&e))?;
+        for section in self.sections {
+            writeln!(to, "\n## {}\n", section.title).map_err(|e| Failure::write(&e))?;
+            self.rows(to, section, Format::Markdown)?;
+        }
+        writeln!(to, "\n## Limits of these logs\n").map_err(|e| Failure::write(&e))?;
+        LIMITS.iter().try_for_each(|limit| writeln!(to, "- {limit}")).map_err(|e| Failure::write(&e))
+    }
+
+    /// Interval, objects and records: what the rest rests on.
+    fn head(&self, to: &mut Target, before: &str, after: &str) -> io::Result<()> {
+        self.summary.lines().iter().try_for_each(|line| writeln!(to, "{before}{line}{after}"))
+    }
+
+    fn rows(&self, to: &mut Target, section: &Section, format: Format) -> Result<(), Failure> {
+        let total = section.rows.num_rows();
+        if total == 0 {
+            return writeln!(to, "{}", section.none).map_err(|e| Failure::write(&e));
+        }
+        let shown = shortened(&section.rows.slice(0, total.min(ROWS_SHOWN))).map_err(internal)?;
+        {
+            let mut sink = output::sink(format, to, &shown.schema(), self.style)?;
+            sink.write(&shown).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))?;
+        }
+        let mut notes = String::new();
+        if total > ROWS_SHOWN {
+            let more = count((total - ROWS_SHOWN) as u64);
+            writeln!(notes, "and {more} more: keytrail audit -f json, member {}", section.name).expect("writing to a String cannot fail");
+        }
+        for flag in &section.not_narrowed {
+            writeln!(notes, "not narrowed by {flag}: these rows do not name it").expect("writing to a String cannot fail");
+        }
+        if format == Format::Markdown && !notes.is_empty() {
+            notes = format!("\n{}", markdown::escaped(notes.trim_end()).replace('\n', "  \n")) + "\n";
+        }
+        to.write_all(notes.as_bytes()).map_err(|e| Failure::write(&e))
+    }
+}
+
+/// ARNs without what all of them begin with, so that a row fits a screen: `111122223333:role/OrdersApp`.
+fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let mut fields = Vec::new();
+    let mut columns: Vec<Arc<dyn Array>> = Vec::new();
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        if cell::kind(field.data_type()) != cell::Kind::Text {
+            fields.push(field.as_ref().clone());
+            columns.push(column.clone());
+            continue;
+        }
+        let texts: StringArray = (0..column.len())
+            .map(|row| {
+                let mut text = String::new();
+                cell::plain(&mut text, column, row).then(|| short_arn(&text).to_owned())
+            })
+            .collect();
+        fields.push(Field::new(field.name(), DataType::Utf8, true));
+        columns.push(Arc::new(texts));
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// `arn:aws:iam::111122223333:role/App` says `111122223333:role/App`; what is no ARN stays as it is.
+fn short_arn(text: &str) -> &str {
+    let mut parts = text.splitn(4, ':');
+    let (Some("arn"), Some(_), Some(service), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return text };
+    match service {
+        "iam" | "sts" | "kms" | "dynamodb" => rest.trim_start_matches(':'),
+        _ => text,
+    }
+}
+
+fn wrapped(to: &mut Target, text: &str, width: usize) -> io::Result<()> {
+    let mut line = String::from("-");
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > width && line.len() > 2 {
+            writeln!(to, "{line}")?;
+            line = String::from(" ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(to, "{line}")
+}
+
+/// One object; its members are promises.
+fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Section]) -> Result<(), Failure> {
+    let mut head = json!({
+        "since": opened.scope.since.map(times::rfc3339),
+        "until": opened.scope.until.map(times::rfc3339),
+        "accounts": opened.scope.accounts,
+        "regions": opened.scope.regions,
+    });
+    let mut objects = serde_json::Map::new();
+    if let (Some(a), Some(members)) = (&summary.accounting, head.as_object_mut()) {
+        for (name, n) in [
+            ("records", a.records), ("kept", a.kept), ("duplicate", a.duplicate), ("filtered", a.filtered),
+            ("quarantined", a.quarantined), ("conflicts", a.conflicts), ("bytes", a.bytes),
+        ] {
+            members.insert(name.to_owned(), json!(n));
+        }
+        members.insert("complete".to_owned(), json!(summary.code() == Code::Done));
+        objects = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
+    }
+    let limits: Vec<&str> = LIMITS.into_iter().chain([NOT_YET]).collect();
+    let mut out = String::new();
+    write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects)).expect("writing to a String cannot fail");
+    for section in sections {
+        if section.name == "findings" {
+            out.push_str(",\n\"access_chains\":[]");
+        }
+        write!(out, ",\n\"{}\":", section.name).expect("writing to a String cannot fail");
+        rows_json(&mut out, &section.rows);
+    }
+    write!(out, ",\n\"limits\":{}\n}}\n", json!(limits)).expect("writing to a String cannot fail");
+    to.write_all(out.as_bytes()).map_err(|e| Failure::write(&e))
+}
+
+fn rows_json(out: &mut String, rows: &RecordBatch) {
+    let names = output::unique_names(&rows.schema());
+    out.push('[');
+    for row in 0..rows.num_rows() {
+        out.push_str(if row == 0 { "\n{" } else { ",\n{" });
+        for (i, (name, column)) in names.iter().zip(rows.columns()).enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            cell::json_string(out, name);
+            out.push(':');
+            cell::json(out, column, row);
+        }
+        out.push('}');
+    }
+    out.push(']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shortens_only_arns_of_the_story() {
+        for (text, short) in [
+            ("arn:aws:iam::111122223333:role/App", "111122223333:role/App"),
+            ("arn:aws:kms:eu-west-1:111122223333:key/1", "eu-west-1:111122223333:key/1"),
+            ("arn:aws:s3:::bucket", "arn:aws:s3:::bucket"),
+            ("service:dynamodb.amazonaws.com", "service:dynamodb.amazonaws.com"),
+            ("arn:aws", "arn:aws"),
+        ] {
+            assert_eq!(short_arn(text), short);
+        }
+    }
+
+    #[test]
+    fn names_match_whole_or_by_the_last_part() {
+        let column = StringArray::from(vec!["arn:aws:kms:eu-west-1:111122223333:key/abc", "arn:aws:kms:eu-west-1:111122223333:alias/orders"]);
+        for (row, wanted, is_named) in [
+            (0, "abc", true),
+            (0, "arn:aws:kms:eu-west-1:111122223333:key/abc", true),
+            (0, "bc", false),
+            (1, "alias/orders", true),
+            (1, "orders", true),
+            (1, "", false),
+        ] {
+            assert_eq!(names(&column, row, &[wanted.to_owned()]), is_named, "{wanted}");
+        }
+    }
+}

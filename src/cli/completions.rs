@@ -1,0 +1,24 @@
+//! `keytrail completions SHELL`: the script that completes verbs and flags in a shell.
+
+use std::io::Write;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use super::exit::{Code, Failure};
+use super::{Cli, output::Target};
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:\n  keytrail completions bash > ~/.local/share/bash-completion/completions/keytrail\n  keytrail completions zsh > \"${fpath[1]}/_keytrail\"\n  keytrail completions fish > ~/.config/fish/completions/keytrail.fish")]
+pub struct CompletionsArgs {
+    /// The shell to write for
+    pub shell: Shell,
+}
+
+pub fn run(args: &CompletionsArgs) -> Result<Code, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "keytrail", &mut script);
+    let mut target = Target::stdout();
+    target.write_all(&script).map_err(|e| Failure::write(&e))?;
+    target.commit().map(|()| Code::Done)
+}

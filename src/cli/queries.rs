@@ -1,0 +1,96 @@
+//! `keytrail queries [NAME]`: the named queries, or one of them: its card and its SQL.
+//! Opens no logs.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::args::Global;
+use super::exit::{Code, Failure};
+use super::output::{self, Format, Style, Target};
+use super::query::unknown_query;
+use crate::sql::named::{self, NamedQuery};
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  keytrail queries
+  keytrail queries denied-attempts
+  keytrail queries -f json | jq -r '.[].name'")]
+pub struct QueriesArgs {
+    /// Show this query: its card and its SQL
+    pub name: Option<String>,
+    /// Format of the list
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
+    pub format: ListFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ListFormat {
+    Table,
+    Json,
+}
+
+pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
+    let mut target = Target::stdout();
+    let text = match (&args.name, args.format) {
+        (Some(name), format) => {
+            let query = named::find(name).ok_or_else(|| unknown_query(name))?;
+            if format == ListFormat::Json { pretty(&as_json(query)) } else { card(query) }
+        }
+        (None, ListFormat::Json) => pretty(&named::all().iter().map(as_json).collect()),
+        (None, ListFormat::Table) => {
+            let style = global.style(&target);
+            list(&mut target, style)?;
+            String::new()
+        }
+    };
+    target.write_all(text.as_bytes()).map_err(|e| Failure::write(&e))?;
+    target.commit().map(|()| Code::Done)
+}
+
+/// The table of all named queries.
+pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
+    let columns = [
+        ("name", text(|q| q.name.to_string())),
+        ("title", text(|q| q.title.to_string())),
+        ("params", text(|q| q.params.iter().map(|p| p.name.to_string()).collect::<Vec<_>>().join(", "))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).map_err(|e| Failure::world(format!("cannot list the queries: {e}")))?;
+    let mut sink = output::sink(Format::Table, target, &batch.schema(), style)?;
+    sink.write(&batch).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+}
+
+fn text(of: impl Fn(&NamedQuery) -> String) -> ArrayRef {
+    Arc::new(named::all().iter().map(|q| Some(of(q))).collect::<StringArray>())
+}
+
+fn card(query: &NamedQuery) -> String {
+    let mut out = format!("{}: {}\n", query.name, query.title);
+    let mut line = |text: String| writeln!(out, "{text}").expect("writing to a String cannot fail");
+    if !query.description.is_empty() {
+        line(format!("\n{}", query.description));
+    }
+    if !query.params.is_empty() {
+        line("\nParameters (-p name=value):".to_owned());
+    }
+    for param in &query.params {
+        let default = param.default.as_ref().map(|d| format!(", default {d}")).unwrap_or_default();
+        line(format!("  {} ({}{default})  {}", param.name, param.ty, param.about));
+    }
+    line(format!("\n{}", query.sql.trim_end()));
+    out
+}
+
+fn as_json(query: &NamedQuery) -> Value {
+    let params: Vec<Value> = query.params.iter().map(|p| json!({"name": p.name, "type": p.ty.to_string(), "default": p.default, "about": p.about})).collect();
+    let severity = query.severity.as_ref().map(|s| s.to_string());
+    json!({"name": query.name, "title": query.title, "description": query.description, "params": params, "severity": severity, "sql": query.sql})
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,193 @@
+//! `keytrail query`: SQL or a named query over logs; the shell where there is neither and a terminal to ask at.
+//! In: the question and the locations. Out: rows in the format asked for, the accounting on stderr.
+
+use std::fs;
+use std::io::{self, IsTerminal, Read};
+use std::path::PathBuf;
+
+use clap::Args;
+use futures::StreamExt;
+
+use super::accounting::{self, Summary};
+use super::args::{FileArgs, Global, ScopeArgs, parameter};
+use super::exit::{Code, Failure};
+use super::open::{Opened, Request};
+use super::output::{self, Format, Style, Target};
+use super::visible::visible;
+use crate::sql::{SqlError, named};
+
+/// A query is text that a person wrote; what is larger is the wrong file.
+const SQL_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  keytrail query \"SELECT principal, count(*) AS calls FROM key_use GROUP BY 1 ORDER BY 2 DESC\" --from logs/
+  keytrail query denied-attempts --from logs/ --since 7d
+  keytrail query \"SELECT * FROM events\" --from logs/ -o events.parquet
+  keytrail query --file report.sql -p key=arn:aws:kms:eu-west-1:111122223333:key/1234abcd-… -f json
+  keytrail query                    the interactive shell, on a terminal
+
+`keytrail queries` lists the named queries, `SHOW TABLES` the tables.")]
+pub struct QueryArgs {
+    /// SQL, the name of a query, or `-` for SQL on stdin
+    #[arg(value_name = "SQL|NAME", conflicts_with = "file", allow_hyphen_values = true)]
+    pub question: Option<String>,
+    /// Where the logs are: a file, a directory, `-` for stdin (repeatable) [default: KEYTRAIL_FROM]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
+    pub from: Vec<String>,
+    /// A parameter of the query, `$name` in SQL (repeatable)
+    #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
+    pub param: Vec<(String, String)>,
+    /// Read the SQL from FILE, `-` for stdin
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Format of the rows [default: table, or what FILE ends in]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<Format>,
+    #[command(flatten)]
+    pub to: FileArgs,
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    Sql(String),
+    Named(&'static str),
+}
+
+/// Where the question comes from, before anything is read.
+pub enum Asked {
+    Now(QuestionSource),
+    /// Neither SQL nor a name, and a terminal: the shell asks.
+    InShell,
+}
+
+pub enum QuestionSource {
+    Text(String),
+    File(PathBuf),
+    Stdin,
+}
+
+impl QueryArgs {
+    pub fn asked(&self) -> Result<Asked, Failure> {
+        Ok(match (&self.question, &self.file) {
+            (Some(dash), _) if dash == "-" => Asked::Now(QuestionSource::Stdin),
+            (Some(text), _) => Asked::Now(QuestionSource::Text(text.clone())),
+            (None, Some(path)) if path.as_os_str() == "-" => Asked::Now(QuestionSource::Stdin),
+            (None, Some(path)) => Asked::Now(QuestionSource::File(path.clone())),
+            (None, None) if io::stdin().is_terminal() && io::stdout().is_terminal() => Asked::InShell,
+            (None, None) => {
+                let failure = Failure::usage("no query given, and no terminal to ask at");
+                return Err(failure.hint("give SQL or the name of a query; `keytrail queries` lists them; `-` reads SQL from stdin"));
+            }
+        })
+    }
+}
+
+pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Result<Code, Failure> {
+    let request = Request::new(&args.from, &args.scope, &global)?;
+    if matches!(source, QuestionSource::Stdin) && request.reads_stdin() {
+        return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
+    }
+    let question = read_question(source)?;
+    let target = args.to.target()?;
+    let format = args.to.format(args.format);
+    let opened = request.open().await?;
+    let style = global.style(&target);
+    let rows = answer(&opened, &question, &args.param, Delivery { format, target, style }).await?;
+    opened.progress.clear();
+    let summary = Summary::of(&opened);
+    if !global.quiet {
+        accounting::print(&summary, Some(rows), &global);
+    }
+    Ok(summary.code())
+}
+
+/// Where rows go and how they look.
+pub struct Delivery {
+    pub format: Format,
+    pub target: Target,
+    pub style: Style,
+}
+
+/// Runs one question and writes its rows; answers how many there were.
+pub async fn answer(opened: &Opened, question: &Question, params: &[(String, String)], to: Delivery) -> Result<u64, Failure> {
+    let answer = match question {
+        Question::Sql(sql) => opened.engine.query(sql, params).await?,
+        Question::Named(name) => opened.engine.named(name, params).await?,
+    };
+    let Delivery { format, mut target, style } = to;
+    let shares_terminal = target.is_terminal();
+    let mut rows = 0;
+    {
+        let mut sink = output::sink(format, &mut target, &answer.schema, style)?;
+        let mut batches = answer.batches;
+        while let Some(batch) = batches.next().await {
+            let batch = batch.map_err(|e| Failure::from(SqlError::from(e)))?;
+            if shares_terminal {
+                opened.progress.clear();
+            }
+            rows += batch.num_rows() as u64;
+            sink.write(&batch).map_err(|e| Failure::write(&e))?;
+        }
+        if shares_terminal {
+            opened.progress.clear();
+        }
+        sink.finish().map_err(|e| Failure::write(&e))?;
+    }
+    target.commit()?;
+    Ok(rows)
+}
+
+/// Text that is one word is a name; SQL has blanks or signs.
+pub fn question(text: &str) -> Result<Question, Failure> {
+    let text = text.trim();
+    if let Some(query) = named::find(text) {
+        return Ok(Question::Named(query.name));
+    }
+    if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "(*;'\"".contains(c)) {
+        return Ok(Question::Sql(text.to_owned()));
+    }
+    Err(unknown_query(text))
+}
+
+/// A name that no query has, with those it may have meant.
+pub fn unknown_query(name: &str) -> Failure {
+    let mut near: Vec<(f64, &str)> = named::all().iter().map(|q| (strsim::jaro_winkler(&name.to_lowercase(), q.name), q.name)).collect();
+    near.retain(|(score, _)| *score > 0.75);
+    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
+    let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
+    let failure = match near.as_slice() {
+        [] => failure,
+        near => failure.hint(format!("did you mean {}?", near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+    };
+    failure.hint("`keytrail queries` lists them; SQL goes into quotes as one argument")
+}
+
+fn read_question(source: QuestionSource) -> Result<Question, Failure> {
+    let sql = match source {
+        QuestionSource::Text(text) => return question(&text),
+        QuestionSource::Stdin => read_sql(io::stdin(), "stdin")?,
+        QuestionSource::File(path) => {
+            let shown = path.to_string_lossy().into_owned();
+            let file = fs::File::open(&path).map_err(|e| Failure::world(format!("cannot read `{shown}`: {e}")))?;
+            read_sql(file, &shown)?
+        }
+    };
+    Ok(Question::Sql(sql))
+}
+
+fn read_sql(from: impl Read, name: &str) -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = from.take(SQL_BYTES_MAX + 1).read_to_string(&mut text);
+    read.map_err(|e| match e.kind() {
+        io::ErrorKind::InvalidData => Failure::usage(format!("cannot read SQL from `{name}`: it is not UTF-8 text")),
+        _ => Failure::world(format!("cannot read SQL from `{name}`: {e}")),
+    })?;
+    if text.len() as u64 > SQL_BYTES_MAX {
+        return Err(Failure::usage(format!("cannot read SQL from `{name}`: it is larger than 1 MiB")));
+    }
+    Ok(text)
+}

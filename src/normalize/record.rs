@@ -1,0 +1,368 @@
+//! Walks the top level of a record once, and lets each decider fill its group of columns.
+//! In: a record. Out: a row. Owns the order in which groups are decided, and the columns that are only copied.
+//! Never decides what another file of this folder owns.
+
+use std::borrow::Cow;
+
+use super::row::{Row, Text, Wanted};
+use super::{Origin, context, identity, key, operation, outcome};
+use crate::arn::{is_account_id, is_uuid, lower_uuid};
+use crate::json::{Kind, Value};
+use crate::schema::Column;
+use crate::time;
+
+/// What was odd about a record: JSON paths, and how. Collected only where the column is asked for.
+#[derive(Debug)]
+pub(super) struct Issues {
+    found: Vec<String>,
+    is_wanted: bool,
+}
+
+impl Issues {
+    pub(super) fn add(&mut self, path: &str, what: &str) {
+        if self.is_wanted {
+            self.found.push(format!("{path}: {what}"));
+        }
+    }
+
+    /// Text as it is; other scalars and containers as their JSON, named as odd; nothing for null and `""`.
+    pub(super) fn text<'a>(&mut self, value: Option<Value<'a>>, path: &str) -> Option<Text<'a>> {
+        let value = value.filter(|value| !value.is_null())?;
+        let Some(text) = value.text() else {
+            self.add(path, "not text");
+            return Some(String::from_utf8_lossy(value.raw()));
+        };
+        if self.is_wanted && matches!(text, Cow::Owned(_)) && value.is_lossy() {
+            self.add(path, "not UTF-8");
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// `true` and `false`, as AWS writes them or as text.
+    pub(super) fn boolean(&mut self, value: Option<Value<'_>>, path: &str) -> Option<bool> {
+        let value = value.filter(|value| !value.is_null())?;
+        match value.raw() {
+            b"true" | b"\"true\"" => Some(true),
+            b"false" | b"\"false\"" => Some(false),
+            b"\"\"" => None,
+            _ => {
+                self.add(path, "not a boolean");
+                None
+            }
+        }
+    }
+
+    pub(super) fn time(&mut self, value: Option<Value<'_>>, path: &str) -> Option<i64> {
+        let value = value.filter(|value| !value.is_null())?;
+        let time = value.text().and_then(|text| time::parse(&text));
+        if time.is_none() {
+            self.add(path, "not a time");
+        }
+        time
+    }
+
+    /// The JSON of a container, as it was written. The text `"null"`, which some shippers write, is nothing.
+    fn json<'a>(&mut self, value: Option<Value<'a>>, path: &str, kind: Kind) -> Option<Text<'a>> {
+        let value = value.filter(|value| !value.is_null() && value.raw() != b"\"null\"" && value.raw() != b"\"\"")?;
+        if value.kind() != kind {
+            self.add(path, if kind == Kind::Array { "not an array" } else { "not an object" });
+        }
+        let text = String::from_utf8_lossy(value.raw());
+        if matches!(text, Cow::Owned(_)) {
+            self.add(path, "not UTF-8");
+        }
+        Some(text)
+    }
+}
+
+macro_rules! members {
+    ($($field:ident $name:literal,)*) => {
+        /// The members of a record that columns are made of.
+        #[derive(Clone, Copy, Default)]
+        pub(super) struct Members<'a> {
+            $(pub(super) $field: Option<Value<'a>>,)*
+        }
+
+        impl<'a> Members<'a> {
+            fn of(record: Value<'a>) -> Members<'a> {
+                let mut members = Members::default();
+                for (name, value) in record.members() {
+                    match &*name {
+                        $($name => members.$field = Some(value),)*
+                        _ => {}
+                    }
+                }
+                members
+            }
+        }
+    };
+}
+
+members! {
+    event_id "eventID",
+    event_time "eventTime",
+    event_source "eventSource",
+    event_name "eventName",
+    event_type "eventType",
+    event_category "eventCategory",
+    event_version "eventVersion",
+    aws_region "awsRegion",
+    recipient_account_id "recipientAccountId",
+    read_only "readOnly",
+    management_event "managementEvent",
+    request_id "requestID",
+    shared_event_id "sharedEventID",
+    vpc_endpoint_id "vpcEndpointId",
+    tls_details "tlsDetails",
+    addendum "addendum",
+    source_ip_address "sourceIPAddress",
+    user_agent "userAgent",
+    user_identity "userIdentity",
+    error_code "errorCode",
+    error_message "errorMessage",
+    request_parameters "requestParameters",
+    response_elements "responseElements",
+    additional_event_data "additionalEventData",
+    service_event_details "serviceEventDetails",
+    resources "resources",
+}
+
+const IDENTITY: Wanted = Wanted::of(&[
+    Column::AccountSide,
+    Column::PrincipalType,
+    Column::PrincipalId,
+    Column::Principal,
+    Column::PrincipalArn,
+    Column::PrincipalAccountId,
+    Column::SessionArn,
+    Column::SessionName,
+    Column::SessionCreated,
+    Column::AccessKeyId,
+    Column::SourceIdentity,
+    Column::OnBehalfOf,
+    Column::MfaAuthenticated,
+    Column::InvokedBy,
+    Column::CallerClass,
+    Column::ViaService,
+    Column::ViaSource,
+    Column::ResourceTrust,
+]);
+const OUTCOME: Wanted = Wanted::of(&[
+    Column::ErrorCode,
+    Column::ErrorMessage,
+    Column::Outcome,
+    Column::DenialReason,
+    Column::DenialEffect,
+    Column::DeniedAction,
+    Column::DeniedResource,
+    Column::DenialPolicyArn,
+]);
+const KEY: Wanted = Wanted::of(&[
+    Column::AccountSide,
+    Column::KeyArn,
+    Column::KeyId,
+    Column::KeyAccountId,
+    Column::KeyRegion,
+    Column::KeyFamily,
+    Column::KeySource,
+    Column::RequestedAlias,
+    Column::SourceKeyArn,
+    Column::KeyMaterialId,
+    Column::EncryptionAlgorithm,
+    Column::DataKeySpec,
+    Column::KeySpec,
+    Column::GrantId,
+    Column::GranteePrincipal,
+]);
+const CONTEXT: Wanted = Wanted::of(&[
+    Column::EncryptionContext,
+    Column::ResourceService,
+    Column::ResourceType,
+    Column::ResourceArn,
+    Column::ResourceName,
+    Column::ResourceTrust,
+    Column::TableName,
+    Column::TableArn,
+    Column::ViaService,
+    Column::ViaSource,
+]);
+
+pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
+    let members = Members::of(record);
+    // An issue must not depend on which other columns were asked for, so its column asks for all.
+    let is_wanted = wanted.has(Column::Issues);
+    let wanted = if is_wanted { Wanted::all() } else { *wanted };
+    let mut row = Row::default();
+    let mut issues = Issues { found: Vec::new(), is_wanted };
+    let all = &mut issues;
+
+    name_event(&mut row, &members, record, all);
+    place_event(&mut row, &members, origin, all);
+    copy_flags(&mut row, &members, all);
+    copy_request(&mut row, &members, all);
+    copy_json(&mut row, &members, &wanted, all);
+    let is_kms = row.event_source.as_deref().is_some_and(is_kms_source);
+    if is_kms {
+        classify_kms_event(&mut row);
+    }
+    if wanted.has_any(OUTCOME) || wanted.has_any(KEY) {
+        decide_outcome(&mut row, &members, all);
+    }
+    let context_service =
+        wanted.has_any(CONTEXT).then(|| context::fill(&mut row, &members, is_kms, all)).flatten();
+    if wanted.has_any(IDENTITY) {
+        identity::fill(&mut row, &members, context_service, all);
+        context::judge_trust(&mut row);
+    }
+    if wanted.has_any(KEY) {
+        key::fill(&mut row, &members, is_kms, all);
+        row.account_side = account_side(&row, &members).map(Cow::Borrowed);
+    }
+    if wanted.has(Column::Raw) {
+        row.raw = String::from_utf8_lossy(record.raw());
+        if matches!(row.raw, Cow::Owned(_)) {
+            all.add("$", "not UTF-8");
+        }
+    }
+    row.issues = issues.found;
+    row
+}
+
+/// Whether an event source is KMS; its case does not matter, since no other service differs by case.
+pub(super) fn is_kms_source(source: &str) -> bool {
+    source.eq_ignore_ascii_case("kms.amazonaws.com") || source.eq_ignore_ascii_case("kms.amazonaws.com.cn")
+}
+
+fn name_event<'a>(row: &mut Row<'a>, members: &Members<'a>, record: Value<'a>, issues: &mut Issues) {
+    let present = members.event_id.filter(|id| !id.is_null());
+    let id = present.and_then(Value::text).filter(|id| !id.is_empty());
+    row.event_id = match id {
+        Some(id) => {
+            if !is_uuid(&id) {
+                issues.add("eventID", "not a UUID");
+            }
+            lower_uuid(id)
+        }
+        None => {
+            let is_text = present.is_none_or(|id| id.kind() == Kind::String);
+            issues.add("eventID", if is_text { "missing" } else { "not text" });
+            Cow::Owned(format!("synthetic-{:032x}", record.canonical_hash(0)))
+        }
+    };
+    row.shared_event_id = issues.text(members.shared_event_id, "sharedEventID").map(lower_uuid);
+    row.call_id = Some(row.shared_event_id.as_ref().unwrap_or(&row.event_id).clone());
+    row.event_source = issues.text(members.event_source, "eventSource");
+    row.event_name = issues.text(members.event_name, "eventName");
+    row.event_type = issues.text(members.event_type, "eventType");
+    row.event_category = issues.text(members.event_category, "eventCategory");
+    row.event_version = issues.text(members.event_version, "eventVersion");
+}
+
+/// When and where.
+fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>, issues: &mut Issues) {
+    match members.event_time.filter(|time| !time.is_null() && time.raw() != b"\"\"") {
+        Some(_) => row.event_time = issues.time(members.event_time, "eventTime"),
+        None => issues.add("eventTime", "missing"),
+    }
+    row.event_date = row.event_time.and_then(time::event_day);
+    if row.event_time.is_some() && row.event_date.is_none() {
+        issues.add("eventTime", "outside 2013 to next year");
+    }
+    row.aws_region = issues.text(members.aws_region, "awsRegion");
+    row.recipient_account_id = issues.text(members.recipient_account_id, "recipientAccountId");
+    if let Some(account) = &row.recipient_account_id {
+        if !is_account_id(account) {
+            issues.add("recipientAccountId", "not an account id");
+        }
+        return;
+    }
+    let (account, what) = match (origin.envelope_account, origin.account) {
+        (Some(account), _) => (Some(account), "missing, taken from the envelope"),
+        (None, Some(account)) => (Some(account), "missing, taken from the path"),
+        (None, None) => (None, "missing"),
+    };
+    issues.add("recipientAccountId", what);
+    row.recipient_account_id = account.map(Cow::Borrowed);
+}
+
+fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
+    row.read_only = issues.boolean(members.read_only, "readOnly");
+    row.management_event = issues.boolean(members.management_event, "managementEvent");
+}
+
+/// How the call came in.
+fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
+    row.request_id = issues.text(members.request_id, "requestID");
+    row.vpc_endpoint_id = issues.text(members.vpc_endpoint_id, "vpcEndpointId");
+    let tls_version = members.tls_details.and_then(|details| details.get("tlsVersion"));
+    row.tls_version = issues.text(tls_version, "tlsDetails.tlsVersion");
+    let original = members.addendum.and_then(|addendum| addendum.get("originalEventID"));
+    row.revises_event_id = issues.text(original, "addendum.originalEventID").map(lower_uuid);
+    row.source_ip_address = issues.text(members.source_ip_address, "sourceIPAddress");
+    row.user_agent = issues.text(members.user_agent, "userAgent");
+}
+
+fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+    let mut json = |column, value, path, kind| wanted.has(column).then(|| issues.json(value, path, kind)).flatten();
+    let object = Kind::Object;
+    row.request_parameters = json(Column::RequestParameters, members.request_parameters, "requestParameters", object);
+    row.response_elements = json(Column::ResponseElements, members.response_elements, "responseElements", object);
+    row.additional_event_data =
+        json(Column::AdditionalEventData, members.additional_event_data, "additionalEventData", object);
+    row.service_event_details =
+        json(Column::ServiceEventDetails, members.service_event_details, "serviceEventDetails", object);
+    row.resources = json(Column::Resources, members.resources, "resources", Kind::Array);
+}
+
+/// All KMS events are management events, and old versions of the format do not say so; the thinner records of
+/// VPC endpoints are of another category.
+fn classify_kms_event(row: &mut Row<'_>) {
+    row.operation_class = row.event_name.as_deref().map(|name| Cow::Borrowed(operation::class(name)));
+    let is_network_activity =
+        row.event_type.as_deref() == Some("AwsVpceEvent") || row.event_category.as_deref() == Some("NetworkActivity");
+    if !is_network_activity {
+        row.event_category.get_or_insert(Cow::Borrowed("Management"));
+        row.management_event.get_or_insert(true);
+    }
+}
+
+fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
+    row.error_code = issues.text(members.error_code, "errorCode");
+    row.error_message = issues.text(members.error_message, "errorMessage");
+    let (code, message) = (row.error_code.as_deref(), row.error_message.as_deref());
+    let speaks_for_kms = code.is_some() && row.event_source.as_deref() == Some("dynamodb.amazonaws.com");
+    let wrapped = message.filter(|_| speaks_for_kms).and_then(outcome::Wrapped::of);
+    let outcome = match wrapped {
+        Some(wrapped) if wrapped.outcome != outcome::Outcome::OTHER_ERROR => wrapped.outcome,
+        _ => outcome::Outcome::of(code, message),
+    };
+    row.outcome = Some(Cow::Borrowed(outcome.name()));
+    if outcome != outcome::Outcome::DENIED {
+        return;
+    }
+    let denial = outcome::Denial::of(code, wrapped.map(|wrapped| wrapped.message).or(message));
+    let owned = |text: Option<&str>| text.map(|text| Cow::Owned(text.to_owned()));
+    let (action, resource, policy) = (owned(denial.action), owned(denial.resource), owned(denial.policy_arn));
+    row.denial_reason = Some(Cow::Borrowed(denial.reason));
+    row.denial_effect = denial.effect.map(Cow::Borrowed);
+    row.denied_action = action;
+    row.denied_resource = resource;
+    row.denial_policy_arn = policy;
+}
+
+/// Whose copy of a call this is: the caller's, the owner's, or, where all is in one account, the same.
+fn account_side(row: &Row<'_>, members: &Members<'_>) -> Option<&'static str> {
+    let owners = key::owner_accounts(row, members);
+    let Some(caller) = row.principal_account_id.as_deref().filter(|account| is_account_id(account)) else {
+        return Some("same");
+    };
+    if owners.iter().flatten().all(|owner| *owner == caller) {
+        return Some("same");
+    }
+    let recipient = row.recipient_account_id.as_deref()?;
+    if recipient == caller {
+        Some("caller")
+    } else {
+        owners.iter().flatten().any(|owner| *owner == recipient).then_some("owner")
+    }
+}

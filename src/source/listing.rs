@@ -1,0 +1,395 @@
+//! The list of objects that a run reads, in one compact table.
+//! In: names pushed in order. Out: entries by number, ascending by the bytes of their full path.
+//! Owns no open file and knows nothing of links or folders' meaning; a million entries take about 40 MB.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use super::{SourceError, layout, local};
+
+/// What became of one object before anything of it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    Log,
+    Skipped(&'static str),
+    Refused(&'static str),
+    Missing,
+}
+
+/// What the scope left out by path alone: folders that were never opened, and single objects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    pub directories: usize,
+    pub objects: usize,
+}
+
+/// An entry as it is stored: one byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Code {
+    Log,
+    /// A link that the user named as a location: followed, unlike any other.
+    LinkedLog,
+    Stdin,
+    NotLogName,
+    Digest,
+    Insight,
+    Aggregated,
+    OtherLog,
+    LinkLoop,
+    LinkEscape,
+    LinkDangling,
+    LinkInside,
+    NotRegularFile,
+    PermissionDenied,
+    Unreadable,
+    Missing,
+}
+
+impl Code {
+    fn entry(self) -> Entry {
+        match self {
+            Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
+            Code::NotLogName => Entry::Skipped("not_a_log_name"),
+            Code::Digest => Entry::Skipped("is_digest"),
+            Code::Insight => Entry::Skipped("is_insight"),
+            Code::Aggregated => Entry::Skipped("is_aggregated"),
+            Code::OtherLog => Entry::Skipped("is_other_log"),
+            Code::LinkLoop => Entry::Refused("symlink_loop"),
+            Code::LinkEscape => Entry::Refused("symlink_escape"),
+            Code::LinkDangling => Entry::Refused("symlink_dangling"),
+            Code::LinkInside => Entry::Refused("symlink_inside"),
+            Code::NotRegularFile => Entry::Refused("not_regular_file"),
+            Code::PermissionDenied => Entry::Refused("permission_denied"),
+            Code::Unreadable => Entry::Refused("unreadable"),
+            Code::Missing => Entry::Missing,
+        }
+    }
+}
+
+/// Bytes of many names in blocks, so that growing never copies them.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    blocks: Vec<Vec<u8>>,
+}
+
+/// A name in `Names`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NameRef {
+    at: u32,
+    len: u16,
+}
+
+const BLOCK_BITS: u32 = 17;
+const BLOCK_BYTES: usize = 1 << BLOCK_BITS;
+
+impl Names {
+    pub(super) fn push(&mut self, name: &[u8]) -> Result<NameRef, SourceError> {
+        let len = u16::try_from(name.len()).map_err(|_| SourceError::TooMany)?;
+        if self.blocks.last().is_none_or(|block| block.len() + name.len() > BLOCK_BYTES) {
+            // Most folders are small; only a second block shows that this one is not.
+            let reserved = if self.blocks.is_empty() { 0 } else { BLOCK_BYTES };
+            self.blocks.push(Vec::with_capacity(reserved));
+        }
+        let block = self.blocks.len() - 1;
+        let at = u32::try_from((block << BLOCK_BITS) + self.blocks[block].len()).map_err(|_| SourceError::TooMany)?;
+        self.blocks[block].extend_from_slice(name);
+        Ok(NameRef { at, len })
+    }
+
+    pub(super) fn get(&self, name: NameRef) -> &[u8] {
+        let start = name.at as usize & (BLOCK_BYTES - 1);
+        &self.blocks[name.at as usize >> BLOCK_BITS][start..start + name.len as usize]
+    }
+}
+
+/// A folder that holds entries. AWS names the files of a folder alike, so what all names share is kept here once.
+#[derive(Debug)]
+struct Directory {
+    /// Empty, or ends in a slash unless the location itself was named so that none is needed.
+    path: Box<[u8]>,
+    prefix: Box<[u8]>,
+    suffix: Box<[u8]>,
+    account: Option<u64>,
+}
+
+/// The number of a folder in the listing under construction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct DirectoryId(u32);
+
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    name: NameRef,
+    code: Code,
+    // Split in two, an item takes 16 bytes and not 24.
+    bytes: [u32; 2],
+}
+
+impl Item {
+    fn bytes(&self) -> u64 {
+        u64::from(self.bytes[0]) << 32 | u64::from(self.bytes[1])
+    }
+}
+
+/// Entries in order; those of one folder that follow each other form a run.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    items: Vec<Item>,
+    names: Names,
+    /// First item and its folder, ascending.
+    runs: Vec<(u32, DirectoryId)>,
+}
+
+impl Part {
+    fn push(&mut self, directory: DirectoryId, short_name: &[u8], item: Item) -> Result<(), SourceError> {
+        let index = u32::try_from(self.items.len()).map_err(|_| SourceError::TooMany)?;
+        if self.runs.last().is_none_or(|(_, last)| *last != directory) {
+            self.runs.push((index, directory));
+        }
+        let name = self.names.push(short_name)?;
+        self.items.push(Item { name, ..item });
+        Ok(())
+    }
+
+    fn directory_of(&self, index: usize) -> DirectoryId {
+        let run = self.runs.partition_point(|(first, _)| *first as usize <= index);
+        self.runs[run - 1].1
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}
+
+/// Collects parts, each in order by itself, and merges them into a listing.
+#[derive(Debug, Default)]
+pub(super) struct Builder {
+    directories: Vec<Directory>,
+    parts: Vec<Part>,
+    pub(super) pruned: Pruned,
+}
+
+/// What every name in a folder begins and ends with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shared<'a> {
+    pub(super) prefix: &'a [u8],
+    pub(super) suffix: &'a [u8],
+}
+
+impl Builder {
+    pub(super) fn directory(
+        &mut self,
+        path: &Path,
+        shared: Shared<'_>,
+        account: Option<u64>,
+    ) -> Result<DirectoryId, SourceError> {
+        let id = u32::try_from(self.directories.len()).map_err(|_| SourceError::TooMany)?;
+        let mut bytes = path.as_os_str().as_bytes().to_vec();
+        if !bytes.is_empty() && !bytes.ends_with(b"/") {
+            bytes.push(b'/');
+        }
+        self.directories.push(Directory {
+            path: bytes.into(),
+            prefix: shared.prefix.into(),
+            suffix: shared.suffix.into(),
+            account,
+        });
+        Ok(DirectoryId(id))
+    }
+
+    /// Appends to a part; the caller goes through the names in order.
+    pub(super) fn push(
+        &self,
+        part: &mut Part,
+        directory: DirectoryId,
+        name: &[u8],
+        (code, bytes): (Code, u64),
+    ) -> Result<(), SourceError> {
+        let shared = &self.directories[directory.0 as usize];
+        let short = &name[shared.prefix.len()..name.len() - shared.suffix.len()];
+        let item = Item {
+            name: NameRef { at: 0, len: 0 },
+            code,
+            bytes: [(bytes >> 32) as u32, bytes as u32],
+        };
+        part.push(directory, short, item)
+    }
+
+    pub(super) fn add(&mut self, part: Part) {
+        if !part.is_empty() {
+            self.parts.push(part);
+        }
+    }
+
+    fn path_bytes(&self, part: &Part, index: usize) -> Vec<u8> {
+        path_bytes(&self.directories, part, index)
+    }
+
+    pub(super) fn finish(mut self) -> Result<Listing, SourceError> {
+        let mut parts = std::mem::take(&mut self.parts);
+        let merged = match parts.len() {
+            0 | 1 => parts.pop().unwrap_or_default(),
+            _ => self.merge(&parts)?,
+        };
+        let bytes_of_logs = merged.items.iter().filter(|item| item.code.entry() == Entry::Log).map(Item::bytes);
+        Ok(Listing {
+            total_bytes: bytes_of_logs.sum(),
+            directories: self.directories,
+            part: merged,
+            pruned: self.pruned,
+        })
+    }
+
+    /// Locations seldom overlap, so a part is copied up to where the next one begins before anything is compared.
+    fn merge(&self, parts: &[Part]) -> Result<Part, SourceError> {
+        use std::cmp::Reverse;
+        let mut merged = Part::default();
+        let mut heads: std::collections::BinaryHeap<_> =
+            (0..parts.len()).map(|p| Reverse((self.path_bytes(&parts[p], 0), p, 0))).collect();
+        while let Some(Reverse((_, number, mut index))) = heads.pop() {
+            let part = &parts[number];
+            let next = heads.peek().map(|Reverse((path, _, _))| path.as_slice());
+            let last = self.path_bytes(part, part.items.len() - 1);
+            let runs_free = next.is_none_or(|next| last.as_slice() < next);
+            loop {
+                let item = part.items[index];
+                merged.push(part.directory_of(index), part.names.get(item.name), item)?;
+                index += 1;
+                if index == part.items.len() {
+                    break;
+                }
+                if !runs_free {
+                    let path = self.path_bytes(part, index);
+                    if next.is_some_and(|next| path.as_slice() > next) {
+                        heads.push(Reverse((path, number, index)));
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(merged)
+    }
+}
+
+fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
+    let directory = &directories[part.directory_of(index).0 as usize];
+    let name = part.names.get(part.items[index].name);
+    [&directory.path, &directory.prefix, name, &directory.suffix].concat()
+}
+
+/// Every object found, ascending by the bytes of the full path; each once.
+#[derive(Debug)]
+pub struct Listing {
+    directories: Vec<Directory>,
+    part: Part,
+    pruned: Pruned,
+    total_bytes: u64,
+}
+
+impl Listing {
+    pub fn len(&self) -> usize {
+        self.part.items.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.part.is_empty()
+    }
+
+    pub fn entry(&self, index: usize) -> Entry {
+        self.part.items[index].code.entry()
+    }
+
+    pub fn is_stdin(&self, index: usize) -> bool {
+        self.part.items[index].code == Code::Stdin
+    }
+
+    /// The path as text: as it is where it is UTF-8; a byte that is not stands as `%XX`.
+    pub fn uri(&self, index: usize) -> String {
+        let mut text = String::new();
+        for chunk in path_bytes(&self.directories, &self.part, index).utf8_chunks() {
+            text.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        text
+    }
+
+    /// Where to open the object. A link that the user named is resolved here, since `open` follows none.
+    pub fn path(&self, index: usize) -> PathBuf {
+        let bytes = path_bytes(&self.directories, &self.part, index);
+        let path = PathBuf::from(OsStr::from_bytes(&bytes));
+        match self.part.items[index].code {
+            // A link that broke since the listing is opened as it stands, and `open` says what is wrong.
+            Code::LinkedLog => path.canonicalize().unwrap_or(path),
+            _ => path,
+        }
+    }
+
+    /// Opens a log for reading, with the precautions of `source::open`.
+    pub fn open(&self, index: usize) -> io::Result<File> {
+        local::open(&self.path(index))
+    }
+
+    /// Size on disk when it was listed; 0 for what is not a file.
+    pub fn bytes(&self, index: usize) -> u64 {
+        self.part.items[index].bytes()
+    }
+
+    /// The account whose log it is, by its folders or its file's name; none where the two disagree.
+    pub fn account(&self, index: usize) -> Option<String> {
+        let directory = &self.directories[self.part.directory_of(index).0 as usize];
+        let path = path_bytes(&self.directories, &self.part, index);
+        let by_name = layout::file_facts(&path[directory.path.len()..]).map(|facts| facts.account);
+        let account = match (directory.account, by_name) {
+            (Some(folder), Some(name)) if folder != name => None,
+            (folder, name) => folder.or(name),
+        };
+        account.map(|number| format!("{number:012}"))
+    }
+
+    pub fn pruned(&self) -> &Pruned {
+        &self.pruned
+    }
+
+    /// Size on disk of all logs.
+    pub fn total_bytes(&self) -> u64 {
+        self.total_bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(parts: &[&[&str]]) -> Listing {
+        let mut builder = Builder::default();
+        for paths in parts {
+            let mut part = Part::default();
+            for path in *paths {
+                let (folder, name) = path.rsplit_once('/').unwrap();
+                let id = builder.directory(Path::new(folder), Shared::default(), None).unwrap();
+                builder.push(&mut part, id, name.as_bytes(), (Code::Log, 5 << 32 | 7)).unwrap();
+            }
+            builder.add(part);
+        }
+        builder.finish().unwrap()
+    }
+
+    #[test]
+    fn parts_merge_in_path_order() {
+        let listing = listing(&[&["a/b", "a/d", "a/z"], &["a/c", "a/e"], &["0/x"], &[], &["b/x", "b/y"]]);
+        let uris: Vec<_> = (0..listing.len()).map(|i| listing.uri(i)).collect();
+        assert_eq!(uris, ["0/x", "a/b", "a/c", "a/d", "a/e", "a/z", "b/x", "b/y"]);
+        assert_eq!(listing.bytes(3), 5 << 32 | 7);
+        assert_eq!(listing.total_bytes(), 8 * (5 << 32 | 7));
+    }
+
+    #[test]
+    fn items_stay_small() {
+        assert_eq!(size_of::<Item>(), 16);
+    }
+}

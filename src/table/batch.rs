@@ -1,0 +1,137 @@
+//! Appends rows to the columns that were asked for.
+//! In: rows of `normalize` and where they came from. Out: record batches bounded in bytes. Never adds a column.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder, RecordBatch, RecordBatchOptions,
+    StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::SchemaRef;
+
+use crate::normalize::Row;
+use crate::schema::{Column, ColumnType};
+
+/// A batch is closed when its rows hold about this much.
+pub const BATCH_BYTES: usize = 2 << 20;
+const BATCH_ROWS_MAX: usize = 8192;
+
+/// Where a row came from.
+pub struct Provenance<'a> {
+    pub object_uri: &'a str,
+    pub record_index: i64,
+    pub raw: &'a [u8],
+}
+
+enum Builder {
+    Text(StringBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Date(Date32Builder),
+    Bool(BooleanBuilder),
+    Int(Int64Builder),
+    Map(MapBuilder<StringBuilder, StringBuilder>),
+    List(ListBuilder<StringBuilder>),
+}
+
+impl Builder {
+    fn new(ty: ColumnType) -> Builder {
+        match ty {
+            ColumnType::Text => Builder::Text(StringBuilder::new()),
+            ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ColumnType::Date => Builder::Date(Date32Builder::new()),
+            ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
+            ColumnType::Int => Builder::Int(Int64Builder::new()),
+            ColumnType::Map => Builder::Map(MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())),
+            ColumnType::TextList => Builder::List(ListBuilder::new(StringBuilder::new())),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Builder::Text(builder) => Arc::new(builder.finish()),
+            Builder::Timestamp(builder) => Arc::new(builder.finish()),
+            Builder::Date(builder) => Arc::new(builder.finish()),
+            Builder::Bool(builder) => Arc::new(builder.finish()),
+            Builder::Int(builder) => Arc::new(builder.finish()),
+            Builder::Map(builder) => Arc::new(builder.finish()),
+            Builder::List(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+/// Builders of the wanted columns.
+pub struct RowBuilder {
+    schema: SchemaRef,
+    columns: Vec<(Column, Builder)>,
+    rows: usize,
+    bytes: usize,
+}
+
+impl RowBuilder {
+    /// `schema` holds the columns of `columns`, in that order.
+    pub fn new(schema: SchemaRef, columns: &[Column]) -> RowBuilder {
+        let columns = columns.iter().map(|&column| (column, Builder::new(column.spec().ty))).collect();
+        RowBuilder { schema, columns, rows: 0, bytes: 0 }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows == 0
+    }
+
+    pub fn append(&mut self, row: &Row<'_>, from: &Provenance) {
+        self.rows += 1;
+        for (column, builder) in &mut self.columns {
+            match builder {
+                Builder::Text(builder) => {
+                    let text = match column {
+                        Column::ObjectUri => Some(from.object_uri),
+                        Column::Integrity => Some("unverified"),
+                        Column::Raw => {
+                            let raw = String::from_utf8_lossy(from.raw);
+                            self.bytes += raw.len();
+                            builder.append_value(raw);
+                            continue;
+                        }
+                        column => row.text(*column),
+                    };
+                    self.bytes += text.map_or(0, str::len) + 4;
+                    builder.append_option(text);
+                }
+                Builder::Timestamp(builder) => builder.append_option(row.timestamp(*column)),
+                Builder::Date(builder) => builder.append_option(row.date()),
+                Builder::Bool(builder) => builder.append_option(row.boolean(*column)),
+                Builder::Int(builder) => builder.append_value(from.record_index),
+                Builder::Map(builder) => {
+                    let map = row.map(*column);
+                    for (key, value) in map.unwrap_or_default() {
+                        self.bytes += key.len() + value.len() + 8;
+                        builder.keys().append_value(key);
+                        builder.values().append_value(value);
+                    }
+                    builder.append(map.is_some()).expect("keys and values are appended in pairs");
+                }
+                Builder::List(builder) => {
+                    let list = row.list(*column);
+                    for item in list {
+                        self.bytes += item.len() + 4;
+                        builder.values().append_value(item);
+                    }
+                    builder.append(!list.is_empty());
+                }
+            }
+        }
+    }
+
+    /// The rows so far, as one batch; the builder starts again.
+    pub fn finish(&mut self) -> RecordBatch {
+        let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+        (self.rows, self.bytes) = (0, 0);
+        RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)
+            .expect("the builders follow the schema")
+    }
+}

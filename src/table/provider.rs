@@ -1,0 +1,355 @@
+//! `events` over raw logs, as a DataFusion table: a scan with projection, filters, limit and path pruning pushed down.
+//! In: what the planner wants. Out: one ordered stream of batches. Decides nothing about rows; `scan` does.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+
+use super::scan::{Request, scan};
+use super::{LogTable, kept};
+use crate::schema::{self, Column};
+use crate::source::{Entry, Listing};
+
+/// Redelivery ends after this many days: an object in a later folder holds no event of the day asked for.
+const REDELIVERY_DAYS: i32 = 31;
+const MICROS_PER_DAY: i64 = 86_400_000_000;
+
+/// The table `events` over raw logs.
+#[derive(Debug)]
+pub struct EventsTable {
+    logs: Arc<LogTable>,
+}
+
+impl EventsTable {
+    pub fn new(logs: Arc<LogTable>) -> EventsTable {
+        EventsTable { logs }
+    }
+
+    /// Reads the rows that pass `filters`, with `columns`, and keeps them.
+    pub fn keep(
+        &self,
+        state: &dyn Session,
+        columns: &[Column],
+        filters: Option<Expr>,
+        bytes_max: usize,
+    ) -> Result<kept::KeptTable> {
+        let filters: Vec<Expr> = filters.into_iter().collect();
+        let request = self.request(state, columns, &filters, None)?;
+        let mut keeper = kept::Keeper::new(schema::events_schema_of(&request.columns), bytes_max, self.logs.options.threads);
+        let mut failure = None;
+        scan(&self.logs, &request, &mut |batch| match keeper.add(batch) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(kept::KeptTable(Arc::new(keeper.finish()?))),
+        }
+    }
+
+    fn request(
+        &self,
+        state: &dyn Session,
+        output: &[Column],
+        filters: &[Expr],
+        bounds: Option<&PathBounds>,
+    ) -> Result<Request> {
+        let mut columns = output.to_vec();
+        for filter in filters {
+            for column in filter.column_refs() {
+                let column = Column::from_index(self.schema().index_of(column.name())?);
+                if !columns.contains(&column) {
+                    columns.push(column);
+                }
+            }
+        }
+        columns.sort_unstable_by_key(|column| *column as usize);
+        let predicate = match conjunction(filters.iter().cloned()) {
+            None => None,
+            Some(filter) => {
+                let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
+                Some(state.create_physical_expr(unqualified(filter)?, &read)?)
+            }
+        };
+        let objects = bounds.and_then(|bounds| bounds.select(&self.logs.listing));
+        Ok(Request { columns, predicate, objects })
+    }
+}
+
+/// The filter with bare column names, as the scan's batches have them.
+fn unqualified(filter: Expr) -> Result<Expr> {
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    Ok(filter
+        .transform(|expr| {
+            Ok(match expr {
+                Expr::Column(column) => Transformed::yes(Expr::Column(datafusion::common::Column::from_name(column.name))),
+                other => Transformed::no(other),
+            })
+        })?
+        .data)
+}
+
+#[async_trait]
+impl TableProvider for EventsTable {
+    fn schema(&self) -> SchemaRef {
+        schema::events_schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Every filter is applied to whole rows after deduplication has seen them all, so each is exact.
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let all = (0..schema::COLUMNS.len()).collect();
+        let output: Vec<Column> = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
+        let bounds = PathBounds::of(filters);
+        let request = self.request(state, &output, filters, Some(&bounds))?;
+        let places = output
+            .iter()
+            .map(|column| request.columns.iter().position(|read| read == column))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| DataFusionError::Internal("a column of the output is not read".into()))?;
+        let out_schema = Arc::new(schema::events_schema().project(&output.iter().map(|column| *column as usize).collect::<Vec<_>>())?);
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(out_schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        let shown: Vec<String> = filters.iter().map(Expr::to_string).collect();
+        Ok(Arc::new(ScanExec {
+            logs: Arc::clone(&self.logs),
+            request: Arc::new(request),
+            places,
+            limit,
+            filters: shown.join(" AND "),
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }))
+    }
+}
+
+/// One scan of the logs within a plan.
+struct ScanExec {
+    logs: Arc<LogTable>,
+    request: Arc<Request>,
+    /// Which columns of the request make the output.
+    places: Vec<usize>,
+    limit: Option<usize>,
+    filters: String,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl fmt::Debug for ScanExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_as(DisplayFormatType::Default, f)
+    }
+}
+
+impl DisplayAs for ScanExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        let listing = &self.logs.listing;
+        let logs = |index: &usize| matches!(listing.entry(*index), Entry::Log);
+        let total = (0..listing.len()).filter(logs).count();
+        let read = match &self.request.objects {
+            None => total,
+            Some(objects) => (0..listing.len()).filter(|&index| objects[index]).filter(logs).count(),
+        };
+        let columns: Vec<&str> = self.request.columns.iter().map(|column| column.name()).collect();
+        write!(f, "CloudTrailScanExec: objects={read}, pruned={}, columns=[{}]", total - read, columns.join(", "))?;
+        if !self.filters.is_empty() {
+            write!(f, ", filter={}", self.filters)?;
+        }
+        self.limit.map_or(Ok(()), |limit| write!(f, ", limit={limit}"))
+    }
+}
+
+impl ExecutionPlan for ScanExec {
+    fn name(&self) -> &'static str {
+        "CloudTrailScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![]
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.request.predicate.iter().try_fold(TreeNodeRecursion::Continue, |_, predicate| f(predicate))
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut builder = RecordBatchReceiverStream::builder(Arc::clone(self.properties.eq_properties.schema()), 4);
+        let sender = builder.tx();
+        let (logs, request, places) = (Arc::clone(&self.logs), Arc::clone(&self.request), self.places.clone());
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
+        let (rows, objects, records) = (counter("output_rows"), counter("objects_read"), counter("records_read"));
+        let left = AtomicUsize::new(self.limit.unwrap_or(usize::MAX));
+        builder.spawn_blocking(move || {
+            let mut failure = None;
+            let scanned = scan(&logs, &request, &mut |batch| {
+                let take = batch.num_rows().min(left.load(Ordering::Relaxed));
+                let batch = match batch.slice(0, take).project(&places) {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        failure = Some(error);
+                        return ControlFlow::Break(());
+                    }
+                };
+                rows.add(take);
+                let enough = left.fetch_sub(take, Ordering::Relaxed) == take;
+                // Sending fails when the reader has gone; then nobody wants more.
+                if sender.blocking_send(Ok(batch)).is_err() || enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            objects.add(scanned.accounts.objects.len());
+            records.add(scanned.accounts.objects.iter().map(|object| object.counts.records as usize).sum());
+            failure.map_or(Ok(()), |error| Err(error.into()))
+        });
+        Ok(builder.build())
+    }
+}
+
+/// What the filters say about the folders in which their rows can be.
+#[derive(Debug, Default)]
+struct PathBounds {
+    /// Days since 1970: no event is delivered before it happens, or much later than [`REDELIVERY_DAYS`].
+    first_day: Option<i32>,
+    last_day: Option<i32>,
+    account: Option<String>,
+    region: Option<String>,
+}
+
+impl PathBounds {
+    fn of(filters: &[Expr]) -> PathBounds {
+        let mut bounds = PathBounds::default();
+        filters.iter().for_each(|filter| bounds.narrow(filter));
+        bounds
+    }
+
+    fn narrow(&mut self, filter: &Expr) {
+        match filter {
+            Expr::BinaryExpr(binary) if binary.op == Operator::And => {
+                self.narrow(&binary.left);
+                self.narrow(&binary.right);
+            }
+            Expr::BinaryExpr(binary) => match (&*binary.left, &*binary.right) {
+                (Expr::Column(column), Expr::Literal(value, _)) => self.compare(&column.name, binary.op, value),
+                (Expr::Literal(value, _), Expr::Column(column)) => {
+                    if let Some(op) = binary.op.swap() {
+                        self.compare(&column.name, op, value);
+                    }
+                }
+                _ => {}
+            },
+            Expr::Between(between) if !between.negated => {
+                if let (Expr::Column(column), Expr::Literal(low, _), Expr::Literal(high, _)) =
+                    (&*between.expr, &*between.low, &*between.high)
+                {
+                    self.compare(&column.name, Operator::GtEq, low);
+                    self.compare(&column.name, Operator::LtEq, high);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn compare(&mut self, column: &str, op: Operator, value: &ScalarValue) {
+        match (column, op) {
+            ("recipient_account_id", Operator::Eq) => self.account = text(value),
+            ("aws_region", Operator::Eq) => self.region = text(value),
+            ("event_time" | "event_date", _) => {
+                let Some(day) = day(value) else { return };
+                if matches!(op, Operator::Gt | Operator::GtEq | Operator::Eq) {
+                    self.first_day = self.first_day.max(Some(day));
+                }
+                if matches!(op, Operator::Lt | Operator::LtEq | Operator::Eq) {
+                    let last = day.saturating_add(REDELIVERY_DAYS);
+                    self.last_day = Some(self.last_day.map_or(last, |known| known.min(last)));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Which objects can hold such rows, or `None` when that is all of them. What has no place in a trail's folders
+    /// can hold anything.
+    fn select(&self, listing: &Listing) -> Option<Vec<bool>> {
+        let mut pruned_any = false;
+        let objects = (0..listing.len())
+            .map(|index| {
+                let place = listing.place(index);
+                let keep = place.day.is_none_or(|day| {
+                    self.first_day.is_none_or(|first| day >= first) && self.last_day.is_none_or(|last| day <= last)
+                }) && matches(&self.account, place.account.as_deref())
+                    && matches(&self.region, place.region.as_deref());
+                pruned_any |= !keep && matches!(listing.entry(index), Entry::Log);
+                keep
+            })
+            .collect();
+        pruned_any.then_some(objects)
+    }
+}
+
+fn matches(wanted: &Option<String>, found: Option<&str>) -> bool {
+    match (wanted, found) {
+        (Some(wanted), Some(found)) => wanted == found,
+        _ => true,
+    }
+}
+
+fn text(value: &ScalarValue) -> Option<String> {
+    value.try_as_str().flatten().map(str::to_owned)
+}
+
+/// The UTC day that a time or date literal falls on.
+fn day(value: &ScalarValue) -> Option<i32> {
+    let micros = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    match value.cast_to(&micros).ok()? {
+        ScalarValue::TimestampMicrosecond(Some(micros), _) => i32::try_from(micros.div_euclid(MICROS_PER_DAY)).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,410 @@
+//! Scans all objects of a listing in parallel and gives their rows in the objects' order.
+//! In: a [`Request`]. Out: batches, as they come, and [`Scanned`] when done.
+//! Workers take runs of objects; the one consumer takes their parts in order, drops duplicates and keeps the accounts.
+//! Memory is bounded by workers times parts, whatever the size of an object or a listing.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::filter_record_batch;
+use datafusion::common::DataFusionError;
+use datafusion::common::cast::as_boolean_array;
+use datafusion::physical_expr::PhysicalExpr;
+
+use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined};
+use super::batch::{Provenance, RowBuilder};
+use super::dedup::{Copy, Fingerprint, Seen};
+use super::{LogTable, Progress};
+use crate::decode::{Damaged, Decoded, Decoder, Object, Prefilter};
+use crate::json::Value;
+use crate::normalize::{self, EventFilter, Origin, Row, Wanted};
+use crate::schema::{self, Column};
+use crate::source::{Entry, Scope};
+
+/// Inflated bytes that all workers together hold at most, as whole documents.
+const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
+const DOCUMENT_BYTES_MAX: usize = 64 << 20;
+/// A worker takes objects until their stored bytes reach this, or their number the next.
+const RUN_BYTES: u64 = 1 << 20;
+const RUN_OBJECTS_MAX: usize = 256;
+/// Parts of one run that may wait for the consumer.
+const PARTS_WAITING_MAX: usize = 2;
+/// Rows that a part accounts for at most, so that a part without columns is bounded too.
+const PART_ROWS_MAX: usize = 65_536;
+
+/// What a scan is asked for.
+pub struct Request {
+    /// The columns of the batches, in the order of the schema.
+    pub columns: Vec<Column>,
+    /// Rows must pass this; it reads batches of `columns`.
+    pub predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Objects to read, by index; all if `None`.
+    pub objects: Option<Vec<bool>>,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub struct Scanned {
+    pub accounts: Accounts,
+    /// Whether every object in scope was read to its end.
+    pub complete: bool,
+}
+
+impl Scanned {
+    pub fn accounting(&self, logs: &LogTable) -> Accounting {
+        Accounting::of(&logs.listing, &self.accounts, self.complete)
+    }
+}
+
+/// Runs a scan on this thread and `options.threads` more. `emit` may stop it.
+pub fn scan(
+    logs: &LogTable,
+    request: &Request,
+    emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+) -> Result<Arc<Scanned>, DataFusionError> {
+    let threads = logs.options.threads.max(1);
+    let (order, runs) = sync_channel(threads * 2);
+    let shared = Shared {
+        logs,
+        request,
+        queue: Mutex::new(Queue { next: 0, order: Some(order) }),
+        stop: AtomicBool::new(false),
+        bytes_done: AtomicU64::new(0),
+        stdin: OnceLock::new(),
+        seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
+    };
+    let mut consumer = Consumer { seen: Seen::default(), accounts: Accounts::default(), duplicates: 0, conflicts: 0 };
+    let outcome = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| Worker::new(&shared).work());
+        }
+        let outcome = consumer.take_all(runs, emit);
+        shared.stop.store(true, Ordering::Relaxed);
+        outcome
+    });
+    let stopped = outcome? == ControlFlow::Break(());
+    let complete = !stopped && request.objects.is_none() && logs.listing.pruned().is_empty();
+    let scanned = Arc::new(Scanned { accounts: consumer.accounts, complete });
+    logs.remember(Arc::clone(&scanned));
+    Ok(scanned)
+}
+
+struct Shared<'a> {
+    logs: &'a LogTable,
+    request: &'a Request,
+    queue: Mutex<Queue>,
+    stop: AtomicBool,
+    bytes_done: AtomicU64,
+    stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
+    seed: u64,
+}
+
+/// Which objects come next; `order` tells the consumer whose parts to take next.
+struct Queue {
+    next: usize,
+    order: Option<SyncSender<Receiver<Part>>>,
+}
+
+impl Shared<'_> {
+    /// Takes the next run of objects and announces it, in order.
+    fn next_run(&self) -> Option<(Vec<u32>, SyncSender<Part>)> {
+        let mut queue = self.queue.lock().expect("a worker does not panic while it takes a run");
+        let listing = &self.logs.listing;
+        let (mut run, mut bytes) = (Vec::new(), 0);
+        while queue.next < listing.len() && bytes < RUN_BYTES && run.len() < RUN_OBJECTS_MAX {
+            let index = queue.next;
+            queue.next += 1;
+            let wanted = self.request.objects.as_ref().is_none_or(|objects| objects[index]);
+            if wanted && matches!(listing.entry(index), Entry::Log) {
+                run.push(index as u32);
+                bytes += listing.bytes(index);
+            }
+        }
+        if run.is_empty() || self.stop.load(Ordering::Relaxed) {
+            queue.order = None;
+            return None;
+        }
+        let (parts, receiver) = sync_channel(PARTS_WAITING_MAX);
+        // Fails when the consumer has stopped.
+        queue.order.as_ref()?.send(receiver).ok()?;
+        Some((run, parts))
+    }
+
+    fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
+        if !self.logs.listing.is_stdin(index) {
+            return Ok(Box::new(self.logs.listing.open(index)?));
+        }
+        // Stdin is kept on disk while the scan runs, since a large object is read twice.
+        let spool = self.stdin.get_or_init(|| {
+            let mut spool = tempfile::NamedTempFile::new()?;
+            io::copy(&mut io::stdin().lock(), &mut spool)?;
+            Ok(spool)
+        });
+        match spool {
+            Ok(spool) => Ok(Box::new(File::open(spool.path())?)),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+}
+
+/// Rows of one run of objects, in order, with what is needed to account for them.
+#[derive(Default)]
+struct Part {
+    /// One for each row that passed the filters of the run, wanted by the predicate or not.
+    fingerprints: Vec<Fingerprint>,
+    /// The rows that the predicate wants, and which fingerprint is whose.
+    batch: Option<(RecordBatch, UInt32Array)>,
+    /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
+    ends: Vec<(usize, ObjectAccount)>,
+    quarantined: Vec<Quarantined>,
+    error: Option<DataFusionError>,
+}
+
+/// Decodes and normalizes runs of objects.
+struct Worker<'a> {
+    shared: &'a Shared<'a>,
+    decoder: Decoder,
+    rows: Rows<'a>,
+}
+
+/// The rows of the part under way.
+struct Rows<'a> {
+    shared: &'a Shared<'a>,
+    wanted: Wanted,
+    builder: RowBuilder,
+    part: Part,
+    /// Fingerprint index of each row of the builder.
+    row_of: Vec<u32>,
+}
+
+impl<'a> Worker<'a> {
+    fn new(shared: &'a Shared<'a>) -> Worker<'a> {
+        let options = &shared.logs.options;
+        let document_max = DOCUMENT_BYTES_MAX.min(DOCUMENTS_BYTES_MAX / options.threads.max(1));
+        let damaged = if options.salvage { Damaged::Salvage } else { Damaged::GivesNothing };
+        let prefilter = match options.filter {
+            EventFilter::KeyUse => Prefilter::new(normalize::NEEDLES),
+            EventFilter::All => None,
+        };
+        let columns = &shared.request.columns;
+        let needed = [Column::EventId, Column::RecipientAccountId, Column::EventTime, Column::AwsRegion];
+        let wanted = Wanted::of(&[columns.as_slice(), &needed].concat());
+        let rows = Rows {
+            shared,
+            wanted,
+            builder: RowBuilder::new(schema::events_schema_of(columns), columns),
+            part: Part::default(),
+            row_of: Vec::new(),
+        };
+        Worker { shared, decoder: Decoder::new(document_max, damaged, prefilter), rows }
+    }
+
+    fn work(mut self) {
+        while let Some((run, parts)) = self.shared.next_run() {
+            for object in run {
+                if self.shared.stop.load(Ordering::Relaxed) {
+                    return;
+                }
+                self.object(object, &parts);
+            }
+            self.rows.send(&parts);
+        }
+    }
+
+    fn object(&mut self, object: u32, parts: &SyncSender<Part>) {
+        let (shared, index) = (self.shared, object as usize);
+        let listing = &shared.logs.listing;
+        let (uri, account) = (listing.uri(index), listing.account(index));
+        let open = || shared.open(index);
+        let rows = &mut self.rows;
+        let mut seen = ObjectSoFar { object, uri: &uri, account: account.as_deref(), counts: Counts::default(), span: None };
+        let summary = self.decoder.decode(&Object { name: &uri, bytes: listing.bytes(index), open: &open }, &mut |decoded| {
+            rows.take(decoded, &mut seen);
+            if rows.is_full() {
+                rows.send(parts);
+            }
+        });
+        let (counts, span) = (seen.counts, seen.span);
+        let account = ObjectAccount {
+            object,
+            status: summary.status,
+            error: summary.error.map(String::into_boxed_str),
+            counts,
+            bytes: summary.inflated_bytes,
+            first_event: span.map(|(first, _)| first),
+            last_event: span.map(|(_, last)| last),
+        };
+        rows.part.ends.push((rows.part.fingerprints.len(), account));
+        let bytes = listing.bytes(index) + shared.bytes_done.fetch_add(listing.bytes(index), Ordering::Relaxed);
+        (shared.logs.options.progress)(Progress { bytes });
+    }
+}
+
+/// What is known of the object under way.
+struct ObjectSoFar<'a> {
+    object: u32,
+    uri: &'a str,
+    account: Option<&'a str>,
+    counts: Counts,
+    span: Option<(i64, i64)>,
+}
+
+impl Rows<'_> {
+    fn is_full(&self) -> bool {
+        self.builder.is_full() || self.part.fingerprints.len() >= PART_ROWS_MAX
+    }
+
+    fn take(&mut self, decoded: Decoded<'_>, seen: &mut ObjectSoFar) {
+        let index = seen.counts.records;
+        seen.counts.records += 1;
+        match decoded {
+            Decoded::Irrelevant => seen.counts.filtered += 1,
+            Decoded::Fault(fault) => {
+                seen.counts.quarantined += 1;
+                let record = Quarantined::new(seen.object, fault.offset, fault.length, fault.reason, fault.bytes);
+                self.part.quarantined.push(record);
+            }
+            Decoded::Record { value, offset, .. } if !normalize::is_cloudtrail(value) => {
+                seen.counts.quarantined += 1;
+                let (raw, reason) = (value.raw(), "record_not_cloudtrail");
+                self.part.quarantined.push(Quarantined::new(seen.object, offset, raw.len() as u64, reason, raw));
+            }
+            Decoded::Record { value, account, .. } => self.record(value, account, index, seen),
+        }
+    }
+
+    fn record(&mut self, value: Value<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {
+        let options = &self.shared.logs.options;
+        if !normalize::passes(options.filter, value) {
+            seen.counts.filtered += 1;
+            return;
+        }
+        let origin = Origin { account: seen.account, envelope_account };
+        let row = normalize::normalize(value, &origin, &self.wanted);
+        if !in_scope(&options.scope, &row) {
+            seen.counts.filtered += 1;
+            return;
+        }
+        seen.counts.kept += 1;
+        if let Some(time) = row.event_time {
+            let (first, last) = seen.span.unwrap_or((time, time));
+            seen.span = Some((first.min(time), last.max(time)));
+        }
+        let content = value.canonical_hash(self.shared.seed);
+        let recipient = row.recipient_account_id.as_deref();
+        self.row_of.push(self.part.fingerprints.len() as u32);
+        self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, self.shared.seed));
+        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw: value.raw() };
+        self.builder.append(&row, &from);
+    }
+
+    /// Hands the part over. That fails only when the consumer has stopped; then nobody wants it.
+    fn send(&mut self, parts: &SyncSender<Part>) {
+        let mut part = std::mem::take(&mut self.part);
+        let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
+        if !self.builder.is_empty() {
+            match self.select(self.builder_batch(), row_of) {
+                Ok(batch) => part.batch = Some(batch),
+                Err(error) => part.error = Some(error),
+            }
+        }
+        if parts.send(part).is_err() {
+            self.shared.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn builder_batch(&mut self) -> RecordBatch {
+        self.builder.finish()
+    }
+
+    fn select(&self, batch: RecordBatch, row_of: UInt32Array) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
+        let Some(predicate) = &self.shared.request.predicate else { return Ok((batch, row_of)) };
+        let wanted = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+        let wanted = as_boolean_array(&wanted)?;
+        let row_of = arrow::compute::filter(&row_of, wanted)?;
+        let row_of = datafusion::common::cast::as_uint32_array(&row_of)?.clone();
+        Ok((filter_record_batch(&batch, wanted)?, row_of))
+    }
+}
+
+/// Rows without a time, account or region pass every scope.
+fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
+    let listed = |list: &[String], value: Option<&str>| list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value));
+    row.event_time.is_none_or(|time| scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until))
+        && listed(&scope.accounts, row.recipient_account_id.as_deref())
+        && listed(&scope.regions, row.aws_region.as_deref())
+}
+
+/// Takes parts in order: deduplicates, accounts, and gives batches away.
+struct Consumer {
+    seen: Seen,
+    accounts: Accounts,
+    /// Of the object under way.
+    duplicates: u64,
+    conflicts: u64,
+}
+
+impl Consumer {
+    fn take_all(
+        &mut self,
+        runs: Receiver<Receiver<Part>>,
+        emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, DataFusionError> {
+        for parts in runs {
+            for part in parts {
+                if self.take(part, emit)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn take(
+        &mut self,
+        part: Part,
+        emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, DataFusionError> {
+        if let Some(error) = part.error {
+            return Err(error);
+        }
+        let mut first = vec![true; part.fingerprints.len()];
+        let mut ends = part.ends.into_iter().peekable();
+        let mut any_duplicate = false;
+        for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
+            while let Some((_, account)) = ends.next_if(|(end, _)| *end <= index) {
+                self.close(account);
+            }
+            match self.seen.add(fingerprint) {
+                Copy::First => {}
+                Copy::Conflict => self.conflicts += 1,
+                Copy::Duplicate => {
+                    self.duplicates += 1;
+                    (first[index], any_duplicate) = (false, true);
+                }
+            }
+        }
+        ends.for_each(|(_, account)| self.close(account));
+        part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
+        let Some((batch, row_of)) = part.batch else { return Ok(ControlFlow::Continue(())) };
+        let batch = if any_duplicate {
+            let keep: BooleanArray = row_of.values().iter().map(|&row| Some(first[row as usize])).collect();
+            filter_record_batch(&batch, &keep)?
+        } else {
+            batch
+        };
+        Ok(if batch.num_rows() == 0 { ControlFlow::Continue(()) } else { emit(batch) })
+    }
+
+    fn close(&mut self, mut account: ObjectAccount) {
+        account.counts.duplicate = std::mem::take(&mut self.duplicates);
+        account.counts.conflicts = std::mem::take(&mut self.conflicts);
+        account.counts.kept -= account.counts.duplicate;
+        self.accounts.objects.push(account);
+    }
+}
