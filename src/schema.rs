@@ -194,6 +194,13 @@ pub fn events_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
+/// The schema of some columns, in the order given.
+pub fn events_schema_of(columns: &[Column]) -> SchemaRef {
+    let all = events_schema();
+    let fields: Fields = columns.iter().map(|&column| Arc::clone(&all.fields()[column as usize])).collect();
+    Arc::new(Schema::new(fields))
+}
+
 /// The table of columns of `docs/schema.md`.
 pub fn columns_markdown() -> String {
     let mut page = String::from("| column | type | from | what |\n|---|---|---|---|\n");

@@ -200,8 +200,8 @@ impl Place {
 pub(super) struct FileFacts<'a> {
     pub(super) account: u64,
     kind: Kind,
-    region: Option<&'a [u8]>,
-    day: Option<i64>,
+    pub(super) region: Option<&'a [u8]>,
+    pub(super) day: Option<i64>,
 }
 
 /// Reads ACCOUNT_CloudTrail[-KIND]_REGION_STAMP…; old names have nothing between the stamp and the unique part, and a

@@ -26,6 +26,20 @@ pub struct Pruned {
     pub objects: usize,
 }
 
+impl Pruned {
+    pub fn is_empty(&self) -> bool {
+        self.directories == 0 && self.objects == 0
+    }
+}
+
+/// What an object's name says of its content; the day, counted from 1970, is that of its delivery.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectPlace {
+    pub account: Option<String>,
+    pub region: Option<String>,
+    pub day: Option<i32>,
+}
+
 /// An entry as it is stored: one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -120,16 +134,33 @@ struct Directory {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DirectoryId(u32);
 
+/// What is kept of one name, in 16 bytes: hence the size in halves and the parts of a `NameRef` apart.
 #[derive(Clone, Copy, Debug)]
-struct Item {
-    name: NameRef,
-    code: Code,
-    // Split in two, an item takes 16 bytes and not 24.
+pub(super) struct Item<C> {
     bytes: [u32; 2],
+    name_at: u32,
+    name_len: u16,
+    pub(super) code: C,
 }
 
-impl Item {
-    fn bytes(&self) -> u64 {
+impl<C> Item<C> {
+    pub(super) fn new(name: NameRef, code: C, bytes: u64) -> Item<C> {
+        Item {
+            bytes: [(bytes >> 32) as u32, bytes as u32],
+            name_at: name.at,
+            name_len: name.len,
+            code,
+        }
+    }
+
+    pub(super) fn name(&self) -> NameRef {
+        NameRef {
+            at: self.name_at,
+            len: self.name_len,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
         u64::from(self.bytes[0]) << 32 | u64::from(self.bytes[1])
     }
 }
@@ -137,20 +168,25 @@ impl Item {
 /// Entries in order; those of one folder that follow each other form a run.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    items: Vec<Item>,
+    items: Vec<Item<Code>>,
     names: Names,
     /// First item and its folder, ascending.
     runs: Vec<(u32, DirectoryId)>,
 }
 
 impl Part {
-    fn push(&mut self, directory: DirectoryId, short_name: &[u8], item: Item) -> Result<(), SourceError> {
+    fn push(
+        &mut self,
+        directory: DirectoryId,
+        short_name: &[u8],
+        (code, bytes): (Code, u64),
+    ) -> Result<(), SourceError> {
         let index = u32::try_from(self.items.len()).map_err(|_| SourceError::TooMany)?;
         if self.runs.last().is_none_or(|(_, last)| *last != directory) {
             self.runs.push((index, directory));
         }
         let name = self.names.push(short_name)?;
-        self.items.push(Item { name, ..item });
+        self.items.push(Item::new(name, code, bytes));
         Ok(())
     }
 
@@ -206,16 +242,10 @@ impl Builder {
         part: &mut Part,
         directory: DirectoryId,
         name: &[u8],
-        (code, bytes): (Code, u64),
+        state: (Code, u64),
     ) -> Result<(), SourceError> {
         let shared = &self.directories[directory.0 as usize];
-        let short = &name[shared.prefix.len()..name.len() - shared.suffix.len()];
-        let item = Item {
-            name: NameRef { at: 0, len: 0 },
-            code,
-            bytes: [(bytes >> 32) as u32, bytes as u32],
-        };
-        part.push(directory, short, item)
+        part.push(directory, &name[shared.prefix.len()..name.len() - shared.suffix.len()], state)
     }
 
     pub(super) fn add(&mut self, part: Part) {
@@ -256,7 +286,8 @@ impl Builder {
             let runs_free = next.is_none_or(|next| last.as_slice() < next);
             loop {
                 let item = part.items[index];
-                merged.push(part.directory_of(index), part.names.get(item.name), item)?;
+                let state = (item.code, item.bytes());
+                merged.push(part.directory_of(index), part.names.get(item.name()), state)?;
                 index += 1;
                 if index == part.items.len() {
                     break;
@@ -276,7 +307,7 @@ impl Builder {
 
 fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
     let directory = &directories[part.directory_of(index).0 as usize];
-    let name = part.names.get(part.items[index].name);
+    let name = part.names.get(part.items[index].name());
     [&directory.path, &directory.prefix, name, &directory.suffix].concat()
 }
 
@@ -351,6 +382,18 @@ impl Listing {
         account.map(|number| format!("{number:012}"))
     }
 
+    /// Whose log of which region and day the object is, by its own name.
+    pub fn place(&self, index: usize) -> ObjectPlace {
+        let path = path_bytes(&self.directories, &self.part, index);
+        let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+        let Some(facts) = layout::file_facts(name) else { return ObjectPlace::default() };
+        ObjectPlace {
+            account: Some(format!("{:012}", facts.account)),
+            region: facts.region.map(|region| String::from_utf8_lossy(region).into_owned()),
+            day: facts.day.and_then(|day| i32::try_from(day).ok()),
+        }
+    }
+
     pub fn pruned(&self) -> &Pruned {
         &self.pruned
     }
@@ -390,6 +433,6 @@ mod tests {
 
     #[test]
     fn items_stay_small() {
-        assert_eq!(size_of::<Item>(), 16);
+        assert_eq!(size_of::<Item<Code>>(), 16);
     }
 }

@@ -13,7 +13,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Kind, Place, Wanted};
-use super::listing::{Builder, Code, DirectoryId, NameRef, Names, Part, Shared};
+use super::listing::{Builder, Code, DirectoryId, Item, Names, Part, Shared};
 use super::{Listing, Location, Scope, SourceError};
 
 /// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.
@@ -165,24 +165,16 @@ struct Folder<'a> {
 #[derive(Default)]
 struct Children {
     names: Names,
-    list: Vec<Child>,
+    /// With no code: a folder to enter.
+    list: Vec<Item<Option<Code>>>,
     /// Set where the folder could not be read to its end.
     fault: Option<Code>,
-}
-
-#[derive(Clone, Copy)]
-struct Child {
-    name: NameRef,
-    /// None: a folder to enter.
-    code: Option<Code>,
-    bytes: [u32; 2],
 }
 
 impl Children {
     fn push(&mut self, name: &[u8], code: Option<Code>, bytes: u64) -> Result<(), SourceError> {
         let name = self.names.push(name)?;
-        let bytes = [(bytes >> 32) as u32, bytes as u32];
-        self.list.push(Child { name, code, bytes });
+        self.list.push(Item::new(name, code, bytes));
         Ok(())
     }
 
@@ -190,9 +182,11 @@ impl Children {
     fn sort(&mut self) {
         let names = &self.names;
         self.list.sort_unstable_by(|a, b| {
-            let (left, right) = (names.get(a.name), names.get(b.name));
+            let (left, right) = (names.get(a.name()), names.get(b.name()));
             let common = left.len().min(right.len());
-            let next = |name: &[u8], child: &Child| name.get(common).copied().or(child.code.is_none().then_some(b'/'));
+            let next = |name: &[u8], child: &Item<Option<Code>>| {
+                name.get(common).copied().or(child.code.is_none().then_some(b'/'))
+            };
             match left[..common].cmp(&right[..common]) {
                 Ordering::Equal => next(left, a).cmp(&next(right, b)),
                 unequal => unequal,
@@ -202,7 +196,7 @@ impl Children {
 
     /// What the names of all entries share, without overlap in the shortest.
     fn shared(&self) -> Shared<'_> {
-        let mut names = self.list.iter().filter(|child| child.code.is_some()).map(|child| self.names.get(child.name));
+        let mut names = self.list.iter().filter(|child| child.code.is_some()).map(|child| self.names.get(child.name()));
         let Some(first) = names.next() else {
             return Shared::default();
         };
@@ -278,7 +272,7 @@ impl Walk {
         children.sort();
         let mut own: Option<DirectoryId> = None;
         for child in &children.list {
-            let name = children.names.get(child.name);
+            let name = children.names.get(child.name());
             let Some(code) = child.code else {
                 self.enter(folder, name, part)?;
                 continue;
@@ -288,8 +282,7 @@ impl Walk {
                 None => self.builder.directory(&folder.shown, children.shared(), folder.place.account())?,
             };
             own = Some(id);
-            let bytes = u64::from(child.bytes[0]) << 32 | u64::from(child.bytes[1]);
-            self.builder.push(part, id, name, (code, bytes))?;
+            self.builder.push(part, id, name, (code, child.bytes()))?;
         }
         Ok(())
     }
@@ -526,7 +519,7 @@ mod tests {
             "other/2026/03/01/f.json.gz".to_owned(),
         ];
         let root = tree(&files.each_ref().map(String::as_str));
-        let march = |day: i64| Some((20_513 + day) * 86_400_000_000); // 20,513: the last day of February 2026
+        let march = |day: i64| Some((20_512 + day) * 86_400_000_000); // 20,512: the last day of February 2026
         let scope = Scope {
             since: march(10),
             until: march(12),

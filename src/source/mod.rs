@@ -10,7 +10,7 @@ mod local;
 use std::io;
 use std::path::PathBuf;
 
-pub use listing::{Entry, Listing, Pruned};
+pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
 
 /// What the user can name as a place to read from.

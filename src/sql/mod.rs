@@ -1,1 +1,346 @@
-//! (under construction)
+//! The guarded session: SQL over `events`, `objects`, `quarantine` and the views.
+//! In: one statement, its parameters. Out: a stream of batches, or whose fault it was that there is none.
+//! A plan that mentions `events` once streams straight from the scan; any other reads the logs once into kept rows and
+//! answers from those. Never writes a file, never reads anything but the logs it was opened on.
+
+pub mod functions;
+pub mod guard;
+pub mod named;
+pub mod views;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::view::ViewTable;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, ScalarValue};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
+use datafusion::logical_expr::{Expr, LogicalPlan, TableScan};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use futures::StreamExt;
+
+use crate::schema::{self, Column};
+use crate::table::{Accounting, EventsTable, KeptTable, LogTable};
+
+/// Rows of `events` that are kept in memory; more go to a temporary file.
+const KEPT_BYTES_MAX: usize = 48 << 20;
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SqlError {
+    /// The statement is wrong: it does not parse, names what is not there, or cannot be computed.
+    #[error("{message}")]
+    Plan { message: String, hint: Option<String> },
+    /// The statement asks for what this session never does.
+    #[error("{message}")]
+    Refused { message: String },
+    /// The statement needs more time, memory or disk than it may have.
+    #[error("{message}")]
+    Limit { message: String },
+    /// A file, the disk or the system failed.
+    #[error("{message}")]
+    World { message: String },
+}
+
+impl From<DataFusionError> for SqlError {
+    fn from(error: DataFusionError) -> SqlError {
+        let message = error.strip_backtrace();
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
+            DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => SqlError::World { message },
+            DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
+                SqlError::World { message }
+            }
+            _ => SqlError::Plan { message, hint: None },
+        }
+    }
+}
+
+impl From<guard::Refusal> for SqlError {
+    fn from(refusal: guard::Refusal) -> SqlError {
+        SqlError::Refused { message: refusal.to_string() }
+    }
+}
+
+/// Bounds of a session.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    pub threads: usize,
+    pub memory_bytes_max: usize,
+    pub deadline: Option<Duration>,
+}
+
+/// The rows of one answer, as they come.
+pub struct Answer {
+    pub schema: SchemaRef,
+    pub batches: SendableRecordBatchStream,
+}
+
+/// A session over one set of logs.
+pub struct Engine {
+    context: SessionContext,
+    logs: Arc<LogTable>,
+    options: EngineOptions,
+    prepared: Mutex<Option<Prepared>>,
+}
+
+/// The rows that a set of statements needs, read in one scan.
+#[derive(Clone)]
+struct Prepared {
+    statements: HashSet<String>,
+    tables: Tables,
+}
+
+/// What stands in for the raw tables in a plan.
+#[derive(Clone)]
+struct Tables {
+    events: Arc<KeptTable>,
+    columns: Arc<[Column]>,
+    objects: Arc<MemTable>,
+    quarantine: Arc<MemTable>,
+}
+
+impl Engine {
+    pub fn new(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
+        let pool = TrackConsumersPool::new(
+            FairSpillPool::new(options.memory_bytes_max),
+            std::num::NonZeroUsize::new(3).expect("three is not zero"),
+        );
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+        let config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        functions::register(&context);
+        let logs = Arc::new(logs);
+        context.register_table("events", Arc::new(EventsTable::new(Arc::clone(&logs))))?;
+        let (objects, quarantine) = (crate::table::objects_schema(), crate::table::quarantine_schema());
+        context.register_table("objects", Arc::new(MemTable::try_new(objects, vec![vec![]])?))?;
+        context.register_table("quarantine", Arc::new(MemTable::try_new(quarantine, vec![vec![]])?))?;
+        Ok(Engine { context, logs, options, prepared: Mutex::new(None) })
+    }
+
+    /// Plans the views on first use; what a session never asks for costs it nothing.
+    async fn with_views(&self) -> Result<&SessionContext, SqlError> {
+        if !self.context.table_exist("key_attempts")? {
+            for (name, sql) in views::all() {
+                let plan = self.context.state().create_logical_plan(sql).await?;
+                self.context.register_table(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))))?;
+            }
+        }
+        Ok(&self.context)
+    }
+
+    /// Answers one statement.
+    pub async fn query(&self, sql: &str, params: &[(String, String)]) -> Result<Answer, SqlError> {
+        let values = params.iter().map(|(name, value)| (name.clone(), ScalarValue::from(value.as_str()))).collect();
+        self.answer(sql, values).await
+    }
+
+    /// Answers a named query; parameters that are not given have the default of the query's card.
+    pub async fn named(&self, name: &str, params: &[(String, String)]) -> Result<Answer, SqlError> {
+        let query = named::find(name).ok_or_else(|| SqlError::Plan {
+            message: format!("there is no query `{name}`"),
+            hint: named::suggest(name).map(|near| format!("did you mean `{near}`?")),
+        })?;
+        let values = query.values(params).map_err(|message| SqlError::Plan { message, hint: None })?;
+        self.answer(query.sql, values).await
+    }
+
+    /// Reads once what all these statements need; each is then answered from that.
+    pub async fn prepare(&self, statements: &[&str]) -> Result<(), SqlError> {
+        let mut scans = Scans::default();
+        for sql in statements {
+            scans.add(&self.plan(sql, HashMap::new()).await?)?;
+        }
+        let tables = self.read(scans).await?;
+        let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
+        *self.prepared.lock().expect("nothing panics while it holds the prepared rows") = Some(Prepared { statements, tables });
+        Ok(())
+    }
+
+    async fn answer(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<Answer, SqlError> {
+        let started = Instant::now();
+        let plan = self.plan(sql, values).await?;
+        let prepared = self.prepared.lock().expect("nothing panics while it holds the prepared rows").clone();
+        let mut scans = Scans::default();
+        scans.add(&plan)?;
+        let plan = match prepared.filter(|prepared| prepared.statements.contains(sql)) {
+            Some(prepared) => prepared.tables.stand_in(plan)?,
+            None if scans.streams() => plan,
+            None => self.read(scans).await?.stand_in(plan)?,
+        };
+        let batches = DataFrame::new(self.context.state(), plan).execute_stream().await?;
+        let schema = batches.schema();
+        Ok(Answer { schema, batches: self.bounded(batches, started) })
+    }
+
+    async fn plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
+        guard::check(sql)?;
+        let context = self.with_views().await?;
+        let state = context.state();
+        let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error))?;
+        let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        options.verify_plan(&plan).map_err(|error| SqlError::Refused { message: error.strip_backtrace() })?;
+        let plan = if values.is_empty() { plan } else { plan.with_param_values(values)? };
+        state.optimize(&plan).map_err(|error| self.explain(error))
+    }
+
+    /// An error of planning, with the name that was probably meant.
+    fn explain(&self, error: DataFusionError) -> SqlError {
+        let message = error.strip_backtrace();
+        let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
+        let hint = missing.and_then(|missing| {
+            let bare = missing.rsplit('.').next().unwrap_or(missing);
+            let tables = self.context.catalog("datafusion")?.schema("public")?.table_names();
+            let near = tables.into_iter().max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)))?;
+            Some(format!("did you mean `{near}`? `SHOW TABLES` lists them all"))
+        });
+        match SqlError::from(error) {
+            SqlError::Plan { message, hint: None } => SqlError::Plan { message, hint },
+            other => other,
+        }
+    }
+
+    /// Reads the logs once for all scans of a plan.
+    async fn read(&self, scans: Scans) -> Result<Tables, SqlError> {
+        let (logs, state) = (Arc::clone(&self.logs), self.context.state());
+        let read = tokio::task::spawn_blocking(move || -> Result<Tables, DataFusionError> {
+            let events = EventsTable::new(Arc::clone(&logs));
+            let columns = scans.columns();
+            // Accounts claim all records in scope, so nothing may be pruned for them.
+            let filters = if scans.accounts { &[][..] } else { &scans.filters };
+            let predicate = scans.predicate();
+            let kept = events.keep(&state, &columns, predicate, filters, KEPT_BYTES_MAX)?;
+            let (objects, quarantine) = match logs.last_scan() {
+                Some(scanned) if scans.accounts => scanned.tables(&logs),
+                _ => (vec![], vec![]),
+            };
+            Ok(Tables {
+                events: Arc::new(kept),
+                columns: columns.into(),
+                objects: Arc::new(MemTable::try_new(crate::table::objects_schema(), vec![objects])?),
+                quarantine: Arc::new(MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?),
+            })
+        });
+        let tables = read.await.map_err(|error| SqlError::World { message: format!("the scan stopped: {error}") })?;
+        Ok(tables?)
+    }
+
+    /// The stream, ended with an error once the deadline has passed.
+    fn bounded(&self, batches: SendableRecordBatchStream, started: Instant) -> SendableRecordBatchStream {
+        let Some(deadline) = self.options.deadline else { return batches };
+        let schema = batches.schema();
+        let checked = batches.map(move |batch| match batch {
+            Ok(_) if started.elapsed() > deadline => {
+                Err(DataFusionError::ResourcesExhausted(format!("the deadline of {deadline:?} has passed")))
+            }
+            other => other,
+        });
+        Box::pin(RecordBatchStreamAdapter::new(schema, checked))
+    }
+
+    /// What the last scan found; `None` if no question has read the logs.
+    pub fn accounting(&self) -> Option<Accounting> {
+        self.logs.last_scan().map(|scanned| scanned.accounting(&self.logs))
+    }
+
+    /// Every table and column name, for completion.
+    pub async fn identifiers(&self) -> Vec<String> {
+        let Ok(context) = self.with_views().await else { return Vec::new() };
+        let tables = context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+        let mut names = tables.map(|schema| schema.table_names()).unwrap_or_default();
+        names.extend(schema::COLUMNS.iter().map(|column| column.name.to_owned()));
+        names.sort_unstable();
+        names
+    }
+}
+
+/// The mentions of raw tables in optimized plans.
+#[derive(Default)]
+struct Scans {
+    columns: HashSet<usize>,
+    /// The filters of each mention of `events`.
+    filters: Vec<Vec<Expr>>,
+    accounts: bool,
+}
+
+impl Scans {
+    fn add(&mut self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                match raw_table(scan) {
+                    Some("events") => {
+                        let all = (0..schema::COLUMNS.len()).collect();
+                        self.columns.extend(scan.projection.as_ref().unwrap_or(&all));
+                        self.filters.push(scan.filters.clone());
+                    }
+                    Some(_) => self.accounts = true,
+                    None => {}
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(())
+    }
+
+    /// Whether the plan can run straight on the scan.
+    fn streams(&self) -> bool {
+        self.filters.len() <= 1 && !self.accounts
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let mut columns: Vec<usize> = self.columns.iter().copied().collect();
+        columns.sort_unstable();
+        columns.into_iter().map(Column::from_index).collect()
+    }
+
+    /// What a row must pass to matter to any mention; `None` if all rows matter.
+    fn predicate(&self) -> Option<Expr> {
+        let each: Option<Vec<Expr>> = self.filters.iter().map(|filters| conjunction(filters.iter().cloned())).collect();
+        each.and_then(disjunction)
+    }
+}
+
+/// The name of a raw table that a scan reads. Only these three have such names.
+fn raw_table(scan: &TableScan) -> Option<&'static str> {
+    ["events", "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
+}
+
+impl Tables {
+    /// The plan with kept rows in the place of the raw tables.
+    fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let replaced = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::TableScan(scan) => Ok(match raw_table(&scan) {
+                Some(name) => Transformed::yes(LogicalPlan::TableScan(self.replace(name, scan)?)),
+                None => Transformed::no(LogicalPlan::TableScan(scan)),
+            }),
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(replaced.data)
+    }
+
+    fn replace(&self, name: &str, mut scan: TableScan) -> Result<TableScan, DataFusionError> {
+        match name {
+            "objects" => scan.source = provider_as_source(Arc::clone(&self.objects) as _),
+            "quarantine" => scan.source = provider_as_source(Arc::clone(&self.quarantine) as _),
+            _ => {
+                let all = (0..schema::COLUMNS.len()).collect();
+                let kept = scan.projection.as_ref().unwrap_or(&all).iter().map(|&index| {
+                    let place = self.columns.iter().position(|column| *column as usize == index);
+                    place.ok_or_else(|| DataFusionError::Internal("a column that is needed was not kept".into()))
+                });
+                scan.projection = Some(kept.collect::<Result<_, _>>()?);
+                scan.source = provider_as_source(Arc::clone(&self.events) as _);
+                // The same conditions stand above the scan, which only hinted at them.
+                scan.filters.clear();
+            }
+        }
+        Ok(scan)
+    }
+}

@@ -40,29 +40,44 @@ impl EventsTable {
         EventsTable { logs }
     }
 
-    /// Reads the rows that pass `filters`, with `columns`, and keeps them.
+    /// Reads the rows that pass `predicate`, with `columns`, and keeps them. Objects are pruned by `mentions`, the
+    /// filters of each use that the rows will be put to; without any, all are read.
     pub fn keep(
         &self,
         state: &dyn Session,
         columns: &[Column],
-        filters: Option<Expr>,
+        predicate: Option<Expr>,
+        mentions: &[Vec<Expr>],
         bytes_max: usize,
     ) -> Result<kept::KeptTable> {
-        let filters: Vec<Expr> = filters.into_iter().collect();
-        let request = self.request(state, columns, &filters, None)?;
-        let mut keeper = kept::Keeper::new(schema::events_schema_of(&request.columns), bytes_max, self.logs.options.threads);
+        let filters: Vec<Expr> = predicate.into_iter().collect();
+        let mut request = self.request(state, columns, &filters, None)?;
+        request.objects = self.any_of(mentions);
+        let output = schema::events_schema_of(columns);
+        let places: Vec<usize> =
+            columns.iter().filter_map(|column| request.columns.iter().position(|read| read == column)).collect();
+        let mut keeper = kept::Keeper::new(output, bytes_max, self.logs.options.threads);
         let mut failure = None;
-        scan(&self.logs, &request, &mut |batch| match keeper.add(batch) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
+        scan(&self.logs, &request, &mut |batch| {
+            match batch.project(&places).map_err(DataFusionError::from).and_then(|batch| keeper.add(batch)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
             }
         })?;
         match failure {
             Some(error) => Err(error),
             None => Ok(kept::KeptTable(Arc::new(keeper.finish()?))),
         }
+    }
+
+    /// The objects that any of the mentions can need; `None` for all.
+    fn any_of(&self, mentions: &[Vec<Expr>]) -> Option<Vec<bool>> {
+        let each = mentions.iter().map(|filters| PathBounds::of(filters).select(&self.logs.listing));
+        let each: Option<Vec<Vec<bool>>> = each.collect();
+        each?.into_iter().reduce(|any, next| any.iter().zip(next).map(|(&a, b)| a || b).collect())
     }
 
     fn request(
@@ -117,9 +132,9 @@ impl TableProvider for EventsTable {
         TableType::Base
     }
 
-    /// Every filter is applied to whole rows after deduplication has seen them all, so each is exact.
+    /// Filters save work in the scan and stay in the plan, so that kept rows can stand in for the scan.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
     async fn scan(

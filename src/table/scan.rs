@@ -16,7 +16,7 @@ use datafusion::common::DataFusionError;
 use datafusion::common::cast::as_boolean_array;
 use datafusion::physical_expr::PhysicalExpr;
 
-use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined};
+use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
 use super::batch::{Provenance, RowBuilder};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::{LogTable, Progress};
@@ -56,6 +56,11 @@ pub struct Scanned {
 }
 
 impl Scanned {
+    /// The rows of `objects` and of `quarantine`.
+    pub fn tables(&self, logs: &LogTable) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
+        (vec![objects_batch(&logs.listing, &self.accounts)], vec![quarantine_batch(&logs.listing, &self.accounts)])
+    }
+
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
         Accounting::of(&logs.listing, &self.accounts, self.complete)
     }
@@ -308,7 +313,7 @@ impl Rows<'_> {
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
-            match self.select(self.builder_batch(), row_of) {
+            match { let batch = self.builder.finish(); self.select(batch, row_of) } {
                 Ok(batch) => part.batch = Some(batch),
                 Err(error) => part.error = Some(error),
             }
@@ -316,10 +321,6 @@ impl Rows<'_> {
         if parts.send(part).is_err() {
             self.shared.stop.store(true, Ordering::Relaxed);
         }
-    }
-
-    fn builder_batch(&mut self) -> RecordBatch {
-        self.builder.finish()
     }
 
     fn select(&self, batch: RecordBatch, row_of: UInt32Array) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
