@@ -116,7 +116,8 @@ mod tests {
         for bad in ["", "arn:aws:kms", "arn:aws:kms:r:a:", "arn::kms:r:a:key/x", "ARN:aws:kms:r:a:key/x"] {
             assert_eq!(Arn::parse(bad), None, "{bad}");
         }
-        for not_key in ["arn:aws:kms:r:a:alias/x", "arn:aws:s3:::key/x", "arn:aws:kms:r:a:key/", "arn:aws:kms::a:key/x"] {
+        for not_key in ["arn:aws:kms:r:a:alias/x", "arn:aws:s3:::key/x", "arn:aws:kms:r:a:key/", "arn:aws:kms::a:key/x"]
+        {
             assert_eq!(Arn::parse(not_key).and_then(|arn| arn.kms_key_id()), None, "{not_key}");
         }
     }

@@ -44,14 +44,9 @@ impl ColumnType {
                     Field::new("keys", DataType::Utf8, false),
                     Field::new("values", DataType::Utf8, true),
                 ]);
-                DataType::Map(
-                    Arc::new(Field::new("entries", DataType::Struct(entry), false)),
-                    false,
-                )
+                DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
             }
-            ColumnType::TextList => {
-                DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
-            }
+            ColumnType::TextList => DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))),
         }
     }
 }
@@ -185,10 +180,8 @@ impl Column {
 /// The Arrow schema of `events`.
 pub fn events_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let fields: Vec<Field> = COLUMNS
-            .iter()
-            .map(|column| Field::new(column.name, column.ty.data_type(), true))
-            .collect();
+        let fields: Vec<Field> =
+            COLUMNS.iter().map(|column| Field::new(column.name, column.ty.data_type(), true)).collect();
         Arc::new(Schema::new(fields))
     });
     Arc::clone(&SCHEMA)
@@ -206,8 +199,7 @@ pub fn columns_markdown() -> String {
     let mut page = String::from("| column | type | from | what |\n|---|---|---|---|\n");
     for ColumnSpec { name, ty, source, meaning } in COLUMNS {
         let source = if *source == "derived" { "derived".to_owned() } else { format!("`{source}`") };
-        writeln!(page, "| `{name}` | {} | {source} | {meaning} |", ty.name())
-            .expect("writing to a String cannot fail");
+        writeln!(page, "| `{name}` | {} | {source} | {meaning} |", ty.name()).expect("writing to a String cannot fail");
     }
     page
 }

@@ -64,6 +64,9 @@ pub struct Object<'a> {
     pub open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
 }
 
+/// Inflated bytes up to which an odd object is held whole; a plain one may be as large as the decoder's bound.
+const ODD_BYTES_MAX: usize = 8 << 20;
+
 /// Most items whose places are remembered between the proof of a document and its reading.
 const PLACES_MAX: usize = 1 << 20;
 
@@ -154,13 +157,7 @@ impl Decoder {
                     return Inflated::Broken(self.inflated.len(), fault);
                 }
             }
-            // What cannot become a document is not inflated to its end.
-            if self.inflated.len() > self.one_shot_bytes_max / 8
-                && matches!(Splitter::default().advance(&self.inflated[..4096], 0, false, &mut |_| {}), Err(_))
-            {
-                return Inflated::Whole(self.inflated.len(), inflate.flags);
-            }
-            if self.inflated.len() > self.one_shot_bytes_max {
+            if self.inflated.len() > ODD_BYTES_MAX.min(self.one_shot_bytes_max) {
                 return Inflated::Large;
             }
         }

@@ -186,7 +186,9 @@ fn protected_resource<'a>(row: &mut Row<'a>, context: &[Entry<'a>]) -> Option<&'
     let region = row.aws_region.as_deref().unwrap_or_default();
     let found = DECODERS.iter().find_map(|decoder| Some((decoder, find(context, decoder.key)?)));
     let protected = match found {
-        Some((Decoder { names: Names::Table, .. }, table)) => table_of_context(table, find(context, SUBSCRIBER_ID), region),
+        Some((Decoder { names: Names::Table, .. }, table)) => {
+            table_of_context(table, find(context, SUBSCRIBER_ID), region)
+        }
         Some((decoder, value)) => decode(decoder, value),
         None if find(context, TRANSCODER.0).is_some_and(|service| service == TRANSCODER.1) => {
             Protected { service: "elastictranscoder", kind: "job", arn: None, name: None }

@@ -73,7 +73,8 @@ impl<'a> Identity<'a> {
         let of = |object: Option<Value<'a>>, key| object.and_then(|object| object.get(key));
         let person = value.get("onBehalfOf");
         let issuer_arn = issues.text(of(issuer, "arn"), "userIdentity.sessionContext.sessionIssuer.arn");
-        let issuer_account = issues.text(of(issuer, "accountId"), "userIdentity.sessionContext.sessionIssuer.accountId");
+        let issuer_account =
+            issues.text(of(issuer, "accountId"), "userIdentity.sessionContext.sessionIssuer.accountId");
         let store = issues.text(of(person, "identityStoreArn"), "userIdentity.onBehalfOf.identityStoreArn");
         let user = issues.text(of(person, "userId"), "userIdentity.onBehalfOf.userId");
         let arn = issues.text(value.get("arn"), "userIdentity.arn");
@@ -92,8 +93,7 @@ impl<'a> Identity<'a> {
                 .time(of(attributes, "creationDate"), "userIdentity.sessionContext.attributes.creationDate"),
             mfa_authenticated: issues
                 .boolean(of(attributes, "mfaAuthenticated"), "userIdentity.sessionContext.attributes.mfaAuthenticated"),
-            source_identity: issues
-                .text(of(session, "sourceIdentity"), "userIdentity.sessionContext.sourceIdentity"),
+            source_identity: issues.text(of(session, "sourceIdentity"), "userIdentity.sessionContext.sourceIdentity"),
             on_behalf_of: user.map(|user| Cow::Owned(identity_center_user(store.as_deref(), &user))),
             arn,
             issuer_arn,

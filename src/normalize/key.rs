@@ -162,8 +162,7 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
         "ReEncrypt" => ["destinationKeyId", "sourceKeyId"],
         _ => ["keyId", "aliasName"],
     };
-    let is_alias =
-        |text: &Text| text.starts_with("alias/") || Arn::parse(text).is_some_and(|arn| arn.is_kms_alias());
+    let is_alias = |text: &Text| text.starts_with("alias/") || Arn::parse(text).is_some_and(|arn| arn.is_kms_alias());
     keys.into_iter().filter_map(|key| parameters.get(key)?.text()).find(is_alias)
 }
 

@@ -77,10 +77,7 @@ pub const OPERATIONS: &[(&str, &[&str])] = &[
 
 /// The class of a KMS event; `other` for names that KMS did not have when this was written.
 pub fn class(event_name: &str) -> &'static str {
-    OPERATIONS
-        .iter()
-        .find(|(_, names)| names.binary_search(&event_name).is_ok())
-        .map_or("other", |(class, _)| class)
+    OPERATIONS.iter().find(|(_, names)| names.binary_search(&event_name).is_ok()).map_or("other", |(class, _)| class)
 }
 
 #[cfg(test)]

@@ -20,7 +20,14 @@ pub const OUTCOMES: &[(&str, &[&str])] = &[
     ("not_found", &["NotFoundException"]),
     (
         "key_unavailable",
-        &["DisabledException", "KMSInvalidStateException", "KeyUnavailableException", "CloudHsm*", "CustomKeyStore*", "Xks*"],
+        &[
+            "DisabledException",
+            "KMSInvalidStateException",
+            "KeyUnavailableException",
+            "CloudHsm*",
+            "CustomKeyStore*",
+            "Xks*",
+        ],
     ),
     ("throttled", &["ThrottlingException", "LimitExceededException"]),
     (
@@ -145,7 +152,9 @@ impl<'m> Wrapped<'m> {
         let inner = exception.map_or(text, |at| &text[at + "Exception: ".len()..]);
         let code = match service.split_once("Error Code:") {
             Some((_, rest)) => rest.split([';', ',', ')']).next().unwrap_or_default().trim(),
-            None => exception.map_or("", |at| text[..at + "Exception".len()].rsplit(['.', ' ']).next().unwrap_or_default()),
+            None => {
+                exception.map_or("", |at| text[..at + "Exception".len()].rsplit(['.', ' ']).next().unwrap_or_default())
+            }
         };
         let refused = start_ignoring_case(start, "KMS key access denied").is_some();
         let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
@@ -298,7 +307,11 @@ impl<'m> Words<'m> {
         let (word, rest) = self.word();
         let one_word = word == "*" || word.starts_with("arn:aws") && word.contains(":kms:");
         let reasons = ["because no", "because the resource", "with an explicit deny"];
-        let reason = reasons.iter().filter_map(|reason| self.find(reason)).map(|(before, _)| before).min_by_key(|text| text.len());
+        let reason = reasons
+            .iter()
+            .filter_map(|reason| self.find(reason))
+            .map(|(before, _)| before)
+            .min_by_key(|text| text.len());
         match reason {
             Some(before) if !one_word => (before.trim_end(), Words(&self.0[before.len()..])),
             _ => (word, rest),
@@ -323,7 +336,9 @@ impl<'m> Words<'m> {
 
     /// Whether this is the pointer to more about the refusal that newer messages end in.
     fn is_access_advice(self) -> bool {
-        ["troubleshoot", "getauthorizationdetails", "authorization id"].iter().any(|word| contains_ignoring_case(self.0, word))
+        ["troubleshoot", "getauthorizationdetails", "authorization id"]
+            .iter()
+            .any(|word| contains_ignoring_case(self.0, word))
     }
 }
 
@@ -366,7 +381,8 @@ mod tests {
 
     #[test]
     fn half_a_policy_type_decides_only_where_one_is_left() {
-        let start = "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: kms:Decrypt on resource: * ";
+        let start =
+            "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: kms:Decrypt on resource: * ";
         for (tail, reason, effect) in [
             ("because no identity-ba", "identity_policy", Some("implicit")),
             ("because no v", "vpc_endpoint_policy", Some("implicit")),

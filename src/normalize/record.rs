@@ -208,8 +208,7 @@ pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wan
     if wanted.has_any(OUTCOME) || wanted.has_any(KEY) {
         decide_outcome(&mut row, &members, all);
     }
-    let context_service =
-        wanted.has_any(CONTEXT).then(|| context::fill(&mut row, &members, is_kms, all)).flatten();
+    let context_service = wanted.has_any(CONTEXT).then(|| context::fill(&mut row, &members, is_kms, all)).flatten();
     if wanted.has_any(IDENTITY) {
         identity::fill(&mut row, &members, context_service, all);
         context::judge_trust(&mut row);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::view::ViewTable;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
