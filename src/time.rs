@@ -24,7 +24,7 @@ pub fn now_micros() -> i64 {
 
 /// RFC 3339 with a zone, of the years 1 to 9999, as microseconds since 1970; finer digits are cut off.
 /// A leap second is the last microsecond of its minute, so that it stays in its day.
-pub fn parse(text: &str) -> Option<i64> {
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if bytes.len() < 20 || bytes.len() > TIME_BYTES_MAX || !matches!(bytes[10], b'T' | b't') {
         return None;
@@ -168,16 +168,16 @@ mod tests {
             ("1767323045", None),
             ("", None),
         ] {
-            assert_eq!(parse(text), micros, "{text}");
+            assert_eq!(parse_rfc3339(text), micros, "{text}");
         }
-        assert_eq!(parse(&format!("2026-01-02T03:04:05.{}Z", "0".repeat(100))), None);
+        assert_eq!(parse_rfc3339(&format!("2026-01-02T03:04:05.{}Z", "0".repeat(100))), None);
     }
 
     #[test]
     fn events_lie_between_2013_and_next_year() {
-        let (first, end) = event_days(parse("2026-06-30T12:00:00Z").unwrap());
-        assert_eq!(first, day_of(parse("2013-01-01T00:00:00Z").unwrap()));
-        assert_eq!(end, day_of(parse("2028-01-01T00:00:00Z").unwrap()));
+        let (first, end) = event_days(parse_rfc3339("2026-06-30T12:00:00Z").unwrap());
+        assert_eq!(first, day_of(parse_rfc3339("2013-01-01T00:00:00Z").unwrap()));
+        assert_eq!(end, day_of(parse_rfc3339("2028-01-01T00:00:00Z").unwrap()));
         for (day, year) in [(0, 1970), (364, 1970), (365, 1971), (20_089, 2025), (-1, 1969)] {
             assert_eq!(year_of(day), year, "{day}");
         }

@@ -46,7 +46,12 @@ impl Summary {
         if a.complete {
             lines.push(format!(
                 "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
-                count(a.records), count(a.kept), count(a.duplicate), count(a.filtered), count(a.quarantined), count(a.conflicts)
+                count(a.records),
+                count(a.kept),
+                count(a.duplicate),
+                count(a.filtered),
+                count(a.quarantined),
+                count(a.conflicts)
             ));
         } else {
             lines.push("records   not accounted for: the query pruned objects or stopped early".to_owned());
@@ -55,14 +60,24 @@ impl Summary {
     }
 }
 
+/// How much of the block is news to the reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    Whole,
+    /// The same, below the rows of an answer.
+    WithRows(u64),
+    /// Time and problems only: the counts stand in the output.
+    Problems,
+}
+
 /// Prints the block on stderr.
-pub fn print(summary: &Summary, rows: Option<u64>, global: &Global) {
+pub fn print(summary: &Summary, block: Block, global: &Global) {
     let Some(a) = &summary.accounting else { return };
-    if let Some(rows) = rows {
+    if let Block::WithRows(rows) = block {
         say(format_args!("rows      {}", count(rows)));
     }
-    for line in summary.lines() {
-        say(line);
+    if block != Block::Problems {
+        summary.lines().iter().for_each(say);
     }
     say(format_args!("read      {} in {}", bytes(a.bytes), seconds(summary.elapsed)));
     let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
@@ -71,13 +86,17 @@ pub fn print(summary: &Summary, rows: Option<u64>, global: &Global) {
     }
     let hidden = a.problem_count.saturating_sub(a.problems.len().min(shown) as u64);
     if hidden > 0 {
-        say(format_args!("          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"", count(hidden)));
+        say(format_args!(
+            "          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"",
+            count(hidden)
+        ));
     }
 }
 
 /// `12 (10 read, 2 skipped)`
 pub fn objects(a: &Accounting) -> String {
-    let parts: Vec<String> = a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
+    let parts: Vec<String> =
+        a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
     let total: u64 = a.objects().into_iter().map(|(_, n)| n).sum();
     if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(total), parts.join(", ")) }
 }

@@ -3,6 +3,7 @@
 //! A bad time, account or region is refused here; it never filters everything away in silence.
 
 use std::env;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ColorChoice, ValueEnum};
@@ -41,11 +42,7 @@ impl Global {
     }
 
     pub fn color_on(&self, stream_is_terminal: bool) -> bool {
-        match self.color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => stream_is_terminal && env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
-        }
+        colors(self.color, stream_is_terminal, env::var_os("NO_COLOR"))
     }
 }
 
@@ -114,7 +111,8 @@ impl ScopeArgs {
 
     fn interval(&self, now_micros: i64, global: &Global) -> Result<(Option<i64>, Option<i64>), Failure> {
         if let Some(text) = &self.during {
-            let (since, until) = times::during(text).map_err(|e| Failure::usage(format!("cannot read --during: {e}")))?;
+            let (since, until) =
+                times::during(text).map_err(|e| Failure::usage(format!("cannot read --during: {e}")))?;
             return Ok((Some(since), Some(until)));
         }
         let read = |flag: &str, text: &Option<String>| -> Result<Option<Moment>, Failure> {
@@ -125,7 +123,8 @@ impl ScopeArgs {
         if let (Some(s), Some(u)) = (since, until)
             && s.micros >= u.micros
         {
-            let both = format!("--since {} is not before --until {}", times::rfc3339(s.micros), times::rfc3339(u.micros));
+            let both =
+                format!("--since {} is not before --until {}", times::rfc3339(s.micros), times::rfc3339(u.micros));
             return Err(Failure::usage(both).hint("the interval is [since, until), in UTC"));
         }
         if until.is_some_and(|u| u.is_bare_date) && !global.quiet {
@@ -165,11 +164,25 @@ impl FileArgs {
 /// The locations given, else `KEYTRAIL_FROM`.
 pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
     let from_env = env::var("KEYTRAIL_FROM").ok().filter(|v| !v.is_empty());
-    let texts: Vec<&str> = if given.is_empty() { from_env.iter().map(String::as_str).collect() } else { given.iter().map(String::as_str).collect() };
+    let texts: Vec<&str> = if given.is_empty() {
+        from_env.iter().map(String::as_str).collect()
+    } else {
+        given.iter().map(String::as_str).collect()
+    };
     if texts.is_empty() {
-        return Err(Failure::usage("no location given: nothing to read").hint("name a file or directory of CloudTrail logs, `-` for stdin, or set KEYTRAIL_FROM"));
+        return Err(Failure::usage("no location given: nothing to read")
+            .hint("name a file or directory of CloudTrail logs, `-` for stdin, or set KEYTRAIL_FROM"));
     }
     texts.into_iter().map(|t| Location::parse(t).map_err(Failure::from)).collect()
+}
+
+/// A flag is nearer than the environment, so `always` wins over NO_COLOR; an empty NO_COLOR says nothing.
+fn colors(choice: ColorChoice, stream_is_terminal: bool, no_color: Option<OsString>) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => stream_is_terminal && no_color.is_none_or(|v| v.is_empty()),
+    }
 }
 
 /// `name=value` of `-p`.
@@ -196,11 +209,16 @@ fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let Some((number, words)) = parts.split_last() else { return false };
     let is_word = |w: &&str| (2..=12).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
-    (2..=4).contains(&words.len()) && words.iter().all(|w| is_word(w)) && matches!(number.len(), 1 | 2) && number.bytes().all(|b| b.is_ascii_digit())
+    (2..=4).contains(&words.len())
+        && words.iter().all(|w| is_word(w))
+        && matches!(number.len(), 1 | 2)
+        && number.bytes().all(|b| b.is_ascii_digit())
 }
 
 fn is_org(text: &str) -> bool {
-    text.strip_prefix("o-").is_some_and(|id| (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+    text.strip_prefix("o-").is_some_and(|id| {
+        (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]
@@ -213,13 +231,38 @@ mod tests {
         for bad in ["", "11112222333", "1111222233334", "11112222333a", "١١١١٢٢٢٢٣٣٣٣"] {
             assert!(!is_account(bad), "{bad}");
         }
-        for good in ["us-east-1", "ap-southeast-2", "us-gov-west-1", "us-iso-east-1", "eusc-de-east-1", "mx-central-1", "il-central-1"] {
+        for good in [
+            "us-east-1",
+            "ap-southeast-2",
+            "us-gov-west-1",
+            "us-iso-east-1",
+            "eusc-de-east-1",
+            "mx-central-1",
+            "il-central-1",
+        ] {
             assert!(is_region(good), "{good}");
         }
-        for bad in ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-east-111", "-east-1", "east-1", "us-east-1 "] {
+        for bad in
+            ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-east-111", "-east-1", "east-1", "us-east-1 "]
+        {
             assert!(!is_region(bad), "{bad}");
         }
         assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
+    }
+
+    #[test]
+    fn colors_follow_the_flag_then_the_environment() {
+        let set = |v: &str| Some(OsString::from(v));
+        for (choice, terminal, no_color, on) in [
+            (ColorChoice::Auto, true, None, true),
+            (ColorChoice::Auto, true, set(""), true),
+            (ColorChoice::Auto, true, set("1"), false),
+            (ColorChoice::Auto, false, None, false),
+            (ColorChoice::Always, false, set("1"), true),
+            (ColorChoice::Never, true, None, false),
+        ] {
+            assert_eq!(colors(choice, terminal, no_color.clone()), on, "{choice} {terminal} {no_color:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
 use serde_json::json;
 
-use super::accounting::{self, Summary, count};
+use super::accounting::{self, Block, Summary, count};
 use super::args::{FileArgs, Global, ScopeArgs};
 use super::exit::{Code, Failure};
 use super::open::{Opened, Request};
@@ -107,11 +107,9 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let format = args.chosen()?;
     let mut target = args.to.target()?;
     let opened = request.open().await?;
-    let mut sections = Vec::new();
-    for (name, title, none) in SECTIONS {
-        sections.push(section(&opened, &args.about, (name, title, none)).await?);
-    }
+    let sections = sections(&opened, &args.about).await;
     opened.progress.clear();
+    let sections = sections?;
     let summary = Summary::of(&opened);
     let style = global.style(&target);
     match format {
@@ -119,9 +117,12 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
         AuditFormat::Table => Screen { style, summary: &summary, sections: &sections }.table(&mut target)?,
         AuditFormat::Markdown => Screen { style, summary: &summary, sections: &sections }.markdown(&mut target)?,
     }
+    // On one terminal the head of the sections has said it already.
+    let is_said = target.is_terminal() && format != AuditFormat::Json;
     target.commit()?;
     if !global.quiet {
-        accounting::print(&summary, None, &global);
+        let block = if is_said { Block::Problems } else { Block::Whole };
+        accounting::print(&summary, block, &global);
     }
     Ok(summary.code())
 }
@@ -135,12 +136,24 @@ impl AuditArgs {
             None | Some(Format::Table) => Ok(AuditFormat::Table),
             Some(Format::Markdown) => Ok(AuditFormat::Markdown),
             Some(Format::Json) => Ok(AuditFormat::Json),
-            Some(_) => Err(Failure::usage("an audit is a table, Markdown or JSON").hint("choose with -f, or query one section: `keytrail queries` lists them")),
+            Some(_) => Err(Failure::usage("an audit is a table, Markdown or JSON")
+                .hint("choose with -f, or query one section: `keytrail queries` lists them")),
         }
     }
 }
 
-async fn section(opened: &Opened, about: &About, (name, title, none): (&'static str, &'static str, &'static str)) -> Result<Section, Failure> {
+/// Reads the logs once, then answers section by section.
+async fn sections(opened: &Opened, about: &About) -> Result<Vec<Section>, Failure> {
+    opened.engine.prepare(&SECTIONS.map(|(name, _, _)| named::audit_section(name))).await?;
+    let mut sections = Vec::new();
+    for (name, title, none) in SECTIONS {
+        let (rows, not_narrowed) = rows_of(opened, about, name).await?;
+        sections.push(Section { name, title, none, rows, not_narrowed });
+    }
+    Ok(sections)
+}
+
+async fn rows_of(opened: &Opened, about: &About, name: &str) -> Result<(RecordBatch, Vec<&'static str>), Failure> {
     let answer = opened.engine.query(named::audit_section(name), &[]).await?;
     let mut not_narrowed = Vec::new();
     let mut kept = Vec::new();
@@ -149,8 +162,7 @@ async fn section(opened: &Opened, about: &About, (name, title, none): (&'static 
     while let Some(batch) = batches.try_next().await.map_err(|e| Failure::from(SqlError::from(e)))? {
         kept.push(about.narrow(&batch, &mut not_narrowed).map_err(internal)?);
     }
-    let rows = concat_batches(&schema, &kept).map_err(internal)?;
-    Ok(Section { name, title, none, rows, not_narrowed })
+    Ok((concat_batches(&schema, &kept).map_err(internal)?, not_narrowed))
 }
 
 fn internal(error: ArrowError) -> Failure {
@@ -161,7 +173,11 @@ impl About {
     /// The rows about what was named. A flag that no column of these rows can answer is left alone, and noted.
     fn narrow(&self, batch: &RecordBatch, not_narrowed: &mut Vec<&'static str>) -> Result<RecordBatch, ArrowError> {
         let flags: [(&str, &[String], &[&str]); 3] = [
-            ("--key", &self.key, &["key_arn", "key_id", "key_family", "requested_alias", "source_key_arn", "denied_resource"]),
+            (
+                "--key",
+                &self.key,
+                &["key_arn", "key_id", "key_family", "requested_alias", "source_key_arn", "denied_resource"],
+            ),
             ("--principal", &self.principal, &["principal", "principal_arn", "session_arn", "grantee_principal"]),
             ("--table", &self.table, &["table_name", "table_arn", "candidate_tables"]),
         ];
@@ -177,7 +193,8 @@ impl About {
                 }
                 continue;
             }
-            let mask: BooleanArray = (0..kept.num_rows()).map(|row| Some(found.iter().any(|c| names(c, row, wanted)))).collect();
+            let mask: BooleanArray =
+                (0..kept.num_rows()).map(|row| Some(found.iter().any(|c| names(c, row, wanted)))).collect();
             kept = filter_record_batch(&kept, &mask)?;
         }
         Ok(kept)
@@ -194,7 +211,9 @@ fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
         return wanted.iter().any(|w| text.contains(&json!(w).to_string()));
     }
     let last = text.rsplit(['/', ':']).next().unwrap_or_default();
-    wanted.iter().any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
+    wanted
+        .iter()
+        .any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
 }
 
 /// The audit for people: both layouts, one order.
@@ -245,10 +264,12 @@ impl Screen<'_> {
         let mut notes = String::new();
         if total > ROWS_SHOWN {
             let more = count((total - ROWS_SHOWN) as u64);
-            writeln!(notes, "and {more} more: keytrail audit -f json, member {}", section.name).expect("writing to a String cannot fail");
+            writeln!(notes, "and {more} more: keytrail audit -f json, member {}", section.name)
+                .expect("writing to a String cannot fail");
         }
         for flag in &section.not_narrowed {
-            writeln!(notes, "not narrowed by {flag}: these rows do not name it").expect("writing to a String cannot fail");
+            writeln!(notes, "not narrowed by {flag}: these rows do not name it")
+                .expect("writing to a String cannot fail");
         }
         if format == Format::Markdown && !notes.is_empty() {
             notes = format!("\n{}", markdown::escaped(notes.trim_end()).replace('\n', "  \n")) + "\n";
@@ -282,7 +303,10 @@ fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
 /// `arn:aws:iam::111122223333:role/App` says `111122223333:role/App`; what is no ARN stays as it is.
 fn short_arn(text: &str) -> &str {
     let mut parts = text.splitn(4, ':');
-    let (Some("arn"), Some(_), Some(service), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return text };
+    let (Some("arn"), Some(_), Some(service), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return text;
+    };
     match service {
         "iam" | "sts" | "kms" | "dynamodb" => rest.trim_start_matches(':'),
         _ => text,
@@ -313,8 +337,13 @@ fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Sect
     let mut objects = serde_json::Map::new();
     if let (Some(a), Some(members)) = (&summary.accounting, head.as_object_mut()) {
         for (name, n) in [
-            ("records", a.records), ("kept", a.kept), ("duplicate", a.duplicate), ("filtered", a.filtered),
-            ("quarantined", a.quarantined), ("conflicts", a.conflicts), ("bytes", a.bytes),
+            ("records", a.records),
+            ("kept", a.kept),
+            ("duplicate", a.duplicate),
+            ("filtered", a.filtered),
+            ("quarantined", a.quarantined),
+            ("conflicts", a.conflicts),
+            ("bytes", a.bytes),
         ] {
             members.insert(name.to_owned(), json!(n));
         }
@@ -323,7 +352,8 @@ fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Sect
     }
     let limits: Vec<&str> = LIMITS.into_iter().chain([NOT_YET]).collect();
     let mut out = String::new();
-    write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects)).expect("writing to a String cannot fail");
+    write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
+        .expect("writing to a String cannot fail");
     for section in sections {
         if section.name == "findings" {
             out.push_str(",\n\"access_chains\":[]");
@@ -372,7 +402,10 @@ mod tests {
 
     #[test]
     fn names_match_whole_or_by_the_last_part() {
-        let column = StringArray::from(vec!["arn:aws:kms:eu-west-1:111122223333:key/abc", "arn:aws:kms:eu-west-1:111122223333:alias/orders"]);
+        let column = StringArray::from(vec![
+            "arn:aws:kms:eu-west-1:111122223333:key/abc",
+            "arn:aws:kms:eu-west-1:111122223333:alias/orders",
+        ]);
         for (row, wanted, is_named) in [
             (0, "abc", true),
             (0, "arn:aws:kms:eu-west-1:111122223333:key/abc", true),

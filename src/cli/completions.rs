@@ -9,7 +9,9 @@ use super::exit::{Code, Failure};
 use super::{Cli, output::Target};
 
 #[derive(Args, Debug, Clone)]
-#[command(after_help = "Examples:\n  keytrail completions bash > ~/.local/share/bash-completion/completions/keytrail\n  keytrail completions zsh > \"${fpath[1]}/_keytrail\"\n  keytrail completions fish > ~/.config/fish/completions/keytrail.fish")]
+#[command(
+    after_help = "Examples:\n  keytrail completions bash > ~/.local/share/bash-completion/completions/keytrail\n  keytrail completions zsh > \"${fpath[1]}/_keytrail\"\n  keytrail completions fish > ~/.config/fish/completions/keytrail.fish"
+)]
 pub struct CompletionsArgs {
     /// The shell to write for
     pub shell: Shell,

@@ -106,16 +106,19 @@ pub fn chain(error: &dyn Error) -> String {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
-        match &error {
-            SourceError::Unsupported { hint, .. } => Failure::usage(chain(&error)).hint(*hint),
-            _ => Failure::world(chain(&error)),
+        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let failure = Failure { code, message: format!("cannot read the logs: {}", chain(&error)), hints: Vec::new() };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
     }
 }
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Failure {
-        let message = chain(&error);
+        // The planner's own line breaks are layout, not text of a log.
+        let message = format!("cannot answer the query: {}", chain(&error)).replace('\n', " ");
         match error {
             SqlError::Plan { hint: Some(hint), .. } => Failure::usage(message).hint(hint),
             SqlError::Plan { .. } | SqlError::Refused { .. } => Failure::usage(message),

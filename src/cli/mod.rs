@@ -19,7 +19,9 @@ mod visible;
 
 use std::future::Future;
 use std::io::{IsTerminal, stderr};
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -33,13 +35,18 @@ const CLEANUP: Duration = Duration::from_millis(500);
 
 /// Who used which AWS KMS key, directly or through DynamoDB, and who was denied and why, from CloudTrail logs.
 #[derive(Parser, Debug)]
-#[command(name = "keytrail", version, max_term_width = 110, after_help = "Examples:
+#[command(
+    name = "keytrail",
+    version,
+    max_term_width = 110,
+    after_help = "Examples:
   keytrail audit logs/
   keytrail audit logs/ --since 7d --account 111122223333 -f markdown -o audit.md
   keytrail query \"SELECT principal, key_arn, count(*) FROM key_use GROUP BY 1, 2 ORDER BY 3 DESC\" --from logs/
   keytrail queries
 
-Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 5 the world failed, 130 interrupted.")]
+Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 5 the world failed, 130 interrupted."
+)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -80,7 +87,9 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
     match cli.verb {
         Verb::Audit(args) => with_runtime(&global, |runtime| interruptible(runtime, audit::run(args, global.clone()))),
         Verb::Query(args) => match args.asked()? {
-            query::Asked::Now(source) => with_runtime(&global, |runtime| interruptible(runtime, query::run(args, source, global.clone()))),
+            query::Asked::Now(source) => {
+                with_runtime(&global, |runtime| interruptible(runtime, query::run(args, source, global.clone())))
+            }
             query::Asked::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
         },
         Verb::Queries(args) => queries::run(&args, &global),
@@ -110,24 +119,31 @@ fn with_runtime<T>(global: &Global, work: impl FnOnce(&Runtime) -> Result<T, Fai
 }
 
 /// Runs work beside a watch on Ctrl-C. Stopped work is dropped, and with it its unfinished files.
-fn interruptible<T: Send + 'static>(runtime: &Runtime, work: impl Future<Output = Result<T, Failure>> + Send + 'static) -> Result<T, Failure> {
-    let mut task = runtime.spawn(work);
+fn interruptible<T: Send + 'static>(
+    runtime: &Runtime,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
     runtime.block_on(async move {
+        let mut pressed = pin!(tokio::signal::ctrl_c());
+        // The first poll starts the watch: work must not begin before it.
+        if let Poll::Ready(Err(error)) = futures::poll!(&mut pressed) {
+            say(format_args!("note: Ctrl-C cannot be watched: {error}"));
+            return joined(runtime.spawn(work).await);
+        }
+        let mut task = runtime.spawn(work);
         tokio::select! {
             biased;
-            done = &mut task => done.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}")))),
-            pressed = tokio::signal::ctrl_c() => {
-                if let Err(error) = pressed {
-                    say(format_args!("note: Ctrl-C cannot be watched: {error}"));
-                    return task.await.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}"))));
-                }
-                task.abort();
-                match tokio::time::timeout(CLEANUP, task).await {
-                    // It finished in the same moment: what it has is whole.
-                    Ok(Ok(done)) => done,
-                    _ => Err(Failure::interrupted()),
-                }
-            }
+            done = &mut task => return joined(done),
+            _ = pressed => task.abort(),
+        }
+        match tokio::time::timeout(CLEANUP, task).await {
+            // It finished in the same moment: what it has is whole.
+            Ok(Ok(done)) => done,
+            _ => Err(Failure::interrupted()),
         }
     })
+}
+
+fn joined<T>(done: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
+    done.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}"))))
 }

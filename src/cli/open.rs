@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::args::{self, Global, ScopeArgs};
 use super::exit::Failure;
 use super::progress::Line;
-use crate::source::{self, Listing, Location, Scope};
+use crate::source::{self, Location, Scope};
 use crate::sql::{Engine, EngineOptions};
 use crate::table::{LogTable, Progress, ScanOptions};
 
@@ -17,7 +17,6 @@ const MEMORY_BYTES_MAX: usize = 128 << 20;
 
 pub struct Opened {
     pub engine: Engine,
-    pub listing: Arc<Listing>,
     pub scope: Scope,
     pub progress: Line,
     pub started: Instant,
@@ -59,10 +58,11 @@ impl Request {
             salvage: self.args.salvage,
             progress: Arc::new(move |p: Progress| line.set(p.bytes)),
         };
-        let logs = LogTable::new(listing.clone(), options);
-        let options = EngineOptions { threads: self.global.threads(), memory_bytes_max: MEMORY_BYTES_MAX, deadline: None };
+        let logs = LogTable::new(listing, options);
+        let options =
+            EngineOptions { threads: self.global.threads(), memory_bytes_max: MEMORY_BYTES_MAX, deadline: None };
         let engine = Engine::new(logs, options)?;
-        Ok(Opened { engine, listing, scope: self.scope, progress, started })
+        Ok(Opened { engine, scope: self.scope, progress, started })
     }
 }
 

@@ -6,6 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Global;
 
+const WITH_END: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
+const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
+
 /// Cheap to clone; all clones are one line.
 #[derive(Clone)]
 pub struct Line(ProgressBar);
@@ -15,9 +18,16 @@ impl Line {
         // `ProgressDrawTarget::stderr` draws nothing where stderr is not a terminal.
         let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(total_bytes), target);
-        let style = ProgressStyle::with_template("{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left");
-        bar.set_style(style.expect("the template above is well-formed").progress_chars("━╸─"));
+        // Stdin does not say how much will come.
+        let template = if total_bytes == 0 { WITHOUT_END } else { WITH_END };
+        let style = ProgressStyle::with_template(template).expect("the templates are well-formed");
+        bar.set_style(style.progress_chars("━╸─"));
         Line(bar)
+    }
+
+    /// Begins again, for the next question of a shell.
+    pub fn restart(&self) {
+        self.0.reset();
     }
 
     pub fn set(&self, bytes: u64) {

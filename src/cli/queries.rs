@@ -59,7 +59,8 @@ pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
         ("title", text(|q| q.title.to_string())),
         ("params", text(|q| q.params.iter().map(|p| p.name.to_string()).collect::<Vec<_>>().join(", "))),
     ];
-    let batch = RecordBatch::try_from_iter(columns).map_err(|e| Failure::world(format!("cannot list the queries: {e}")))?;
+    let batch =
+        RecordBatch::try_from_iter(columns).map_err(|e| Failure::world(format!("cannot list the queries: {e}")))?;
     let mut sink = output::sink(Format::Table, target, &batch.schema(), style)?;
     sink.write(&batch).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
 }
@@ -86,7 +87,11 @@ fn card(query: &NamedQuery) -> String {
 }
 
 fn as_json(query: &NamedQuery) -> Value {
-    let params: Vec<Value> = query.params.iter().map(|p| json!({"name": p.name, "type": p.ty.to_string(), "default": p.default, "about": p.about})).collect();
+    let params: Vec<Value> = query
+        .params
+        .iter()
+        .map(|p| json!({"name": p.name, "type": p.ty.to_string(), "default": p.default, "about": p.about}))
+        .collect();
     let severity = query.severity.as_ref().map(|s| s.to_string());
     json!({"name": query.name, "title": query.title, "description": query.description, "params": params, "severity": severity, "sql": query.sql})
 }

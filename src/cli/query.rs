@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 use futures::StreamExt;
 
-use super::accounting::{self, Summary};
+use super::accounting::{self, Block, Summary};
 use super::args::{FileArgs, Global, ScopeArgs, parameter};
 use super::exit::{Code, Failure};
 use super::open::{Opened, Request};
@@ -80,7 +80,8 @@ impl QueryArgs {
             (None, None) if io::stdin().is_terminal() && io::stdout().is_terminal() => Asked::InShell,
             (None, None) => {
                 let failure = Failure::usage("no query given, and no terminal to ask at");
-                return Err(failure.hint("give SQL or the name of a query; `keytrail queries` lists them; `-` reads SQL from stdin"));
+                return Err(failure
+                    .hint("give SQL or the name of a query; `keytrail queries` lists them; `-` reads SQL from stdin"));
             }
         })
     }
@@ -96,11 +97,12 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     let format = args.to.format(args.format);
     let opened = request.open().await?;
     let style = global.style(&target);
-    let rows = answer(&opened, &question, &args.param, Delivery { format, target, style }).await?;
+    let rows = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
     opened.progress.clear();
+    let rows = rows?;
     let summary = Summary::of(&opened);
     if !global.quiet {
-        accounting::print(&summary, Some(rows), &global);
+        accounting::print(&summary, Block::WithRows(rows), &global);
     }
     Ok(summary.code())
 }
@@ -113,7 +115,12 @@ pub struct Delivery {
 }
 
 /// Runs one question and writes its rows; answers how many there were.
-pub async fn answer(opened: &Opened, question: &Question, params: &[(String, String)], to: Delivery) -> Result<u64, Failure> {
+pub async fn answer(
+    opened: &Opened,
+    question: &Question,
+    params: &[(String, String)],
+    to: Delivery,
+) -> Result<u64, Failure> {
     let answer = match question {
         Question::Sql(sql) => opened.engine.query(sql, params).await?,
         Question::Named(name) => opened.engine.named(name, params).await?,
@@ -155,13 +162,17 @@ pub fn question(text: &str) -> Result<Question, Failure> {
 
 /// A name that no query has, with those it may have meant.
 pub fn unknown_query(name: &str) -> Failure {
-    let mut near: Vec<(f64, &str)> = named::all().iter().map(|q| (strsim::jaro_winkler(&name.to_lowercase(), q.name), q.name)).collect();
+    let mut near: Vec<(f64, &str)> =
+        named::all().iter().map(|q| (strsim::jaro_winkler(&name.to_lowercase(), q.name), q.name)).collect();
     near.retain(|(score, _)| *score > 0.75);
     near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
     let failure = match near.as_slice() {
         [] => failure,
-        near => failure.hint(format!("did you mean {}?", near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect::<Vec<_>>().join(", "))),
+        near => failure.hint(format!(
+            "did you mean {}?",
+            near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect::<Vec<_>>().join(", ")
+        )),
     };
     failure.hint("`keytrail queries` lists them; SQL goes into quotes as one argument")
 }

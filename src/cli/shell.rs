@@ -51,7 +51,12 @@ struct Shell {
 pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global) -> Result<Code, Failure> {
     let request = Request::new(&args.from, &args.scope, global)?;
     let opened = Arc::new(interruptible(runtime, request.open())?);
-    let mut shell = Shell { opened, global: global.clone(), format: args.format.unwrap_or(Format::Table), has_timing: !global.quiet };
+    let mut shell = Shell {
+        opened,
+        global: global.clone(),
+        format: args.format.unwrap_or(Format::Table),
+        has_timing: !global.quiet,
+    };
     let names = shell.names(runtime);
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).map_err(terminal)?;
@@ -118,7 +123,9 @@ impl Shell {
                 target.commit()?;
             }
             (".format", name) => {
-                self.format = Format::from_str(name, true).map_err(|_| Failure::usage(format!("`{name}` is not a format")).hint("table, csv, json, jsonl or markdown"))?;
+                self.format = Format::from_str(name, true).map_err(|_| {
+                    Failure::usage(format!("`{name}` is not a format")).hint("table, csv, json, jsonl or markdown")
+                })?;
             }
             (".timing", "on") => self.has_timing = true,
             (".timing", "off") => self.has_timing = false,
@@ -128,19 +135,30 @@ impl Shell {
         Ok(())
     }
 
-    fn ask(&self, runtime: &tokio::runtime::Runtime, question: Question, params: Vec<(String, String)>) -> Result<(), Failure> {
+    fn ask(
+        &self,
+        runtime: &tokio::runtime::Runtime,
+        question: Question,
+        params: Vec<(String, String)>,
+    ) -> Result<(), Failure> {
         let target = Target::stdout();
         let to = Delivery { format: self.format, style: self.global.style(&target), target };
         let opened = self.opened.clone();
         let started = Instant::now();
-        let rows = interruptible(runtime, async move { query::answer(&opened, &question, &params, to).await })?;
+        opened.progress.restart();
+        let answered = interruptible(runtime, async move { query::answer(&opened, &question, &params, to).await });
+        self.opened.progress.clear();
+        let rows = answered?;
         if self.has_timing {
             let elapsed = started.elapsed();
-            say(format_args!("{} rows in {:.1} s", accounting::count(rows), elapsed.as_secs_f64()));
+            let unit = if rows == 1 { "row" } else { "rows" };
+            say(format_args!("{} {unit} in {:.1} s", accounting::count(rows), elapsed.as_secs_f64()));
         }
         let summary = Summary { elapsed: started.elapsed(), ..Summary::of(&self.opened) };
         if summary.code() == Code::Incomplete {
-            say("note: the logs are incomplete; SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')");
+            say(
+                "note: the logs are incomplete; SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')",
+            );
         }
         Ok(())
     }
@@ -156,9 +174,11 @@ impl Shell {
     }
 }
 
-const TABLES_SQL: &str = "SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1";
+const TABLES_SQL: &str =
+    "SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1";
 const SCHEMA_SQL: &str = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema <> 'information_schema' ORDER BY table_name, ordinal_position";
-const SCHEMA_OF_SQL: &str = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $table ORDER BY ordinal_position";
+const SCHEMA_OF_SQL: &str =
+    "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $table ORDER BY ordinal_position";
 
 /// A named query with `param=value` words, or SQL.
 fn read_line(line: &str) -> Result<(Question, Vec<(String, String)>), Failure> {
@@ -209,7 +229,11 @@ impl Completer for Words {
         // After `e.` the column is completed; a dot at the start of the line is a command.
         let start = line[start..at].rfind('.').filter(|dot| start + dot > 0).map_or(start, |dot| start + dot + 1);
         let word = line[start..at].to_lowercase();
-        let found = if word.is_empty() { Vec::new() } else { self.names.iter().filter(|n| n.to_lowercase().starts_with(&word)).cloned().collect() };
+        let found = if word.is_empty() {
+            Vec::new()
+        } else {
+            self.names.iter().filter(|n| n.to_lowercase().starts_with(&word)).cloned().collect()
+        };
         Ok((start, found))
     }
 }
@@ -255,7 +279,9 @@ mod tests {
     fn completes_the_word_at_the_cursor() {
         let words = Words { names: ["event_id", "event_name", "events", ".tables"].map(str::to_owned).to_vec() };
         let history = rustyline::history::DefaultHistory::new();
-        for (line, start, count) in [("SELECT event_", 7, 2), ("SELECT e.event_i", 9, 1), (".ta", 0, 1), ("SELECT ", 7, 0), ("é EVENTS", 3, 1)] {
+        for (line, start, count) in
+            [("SELECT event_", 7, 2), ("SELECT e.event_i", 9, 1), (".ta", 0, 1), ("SELECT ", 7, 0), ("é EVENTS", 3, 1)]
+        {
             let (at, found) = words.complete(line, line.len(), &Context::new(&history)).unwrap();
             assert_eq!((at, found.len()), (start, count), "{line}");
         }

@@ -18,7 +18,8 @@ pub fn moment(text: &str, now_micros: i64) -> Result<Moment, String> {
         return Ok(Moment { micros: midnight(day), is_bare_date: true });
     }
     if let Some(span) = span(text) {
-        let micros = span.and_then(|s| now_micros.checked_sub(s)).filter(|m| DateTime::from_timestamp_micros(*m).is_some());
+        let micros =
+            span.and_then(|s| now_micros.checked_sub(s)).filter(|m| DateTime::from_timestamp_micros(*m).is_some());
         return match micros {
             Some(micros) => Ok(Moment { micros, is_bare_date: false }),
             None => Err(format!("`{text}` reaches back beyond all time")),
@@ -50,9 +51,9 @@ pub fn during(text: &str) -> Result<(i64, i64), String> {
         let start = NaiveDate::from_ymd_opt(year, month, 1)?;
         Some((start, start.checked_add_months(Months::new(months))?))
     };
-    interval()
-        .map(|(from, to)| (midnight(from), midnight(to)))
-        .ok_or_else(|| format!("`{text}` is not a year, quarter, month or day; write 2026, 2026-Q1, 2026-03 or 2026-03-14"))
+    interval().map(|(from, to)| (midnight(from), midnight(to))).ok_or_else(|| {
+        format!("`{text}` is not a year, quarter, month or day; write 2026, 2026-Q1, 2026-03 or 2026-03-14")
+    })
 }
 
 /// RFC 3339 with `Z`; a fraction only where there is one.
@@ -134,8 +135,22 @@ mod tests {
     #[test]
     fn refuses_what_is_no_time() {
         for text in [
-            "", "yesterday", "2026-02-30", "2026-13-01", "20260314", "2026-03-14T09:00:00", "7", "d", "-7d", "7D",
-            "99999999999999999999d", "9223372036854775807s", "2026-03-14T25:00:00Z", "٧d", "漢字漢字漢", "2026-3-14",
+            "",
+            "yesterday",
+            "2026-02-30",
+            "2026-13-01",
+            "20260314",
+            "2026-03-14T09:00:00",
+            "7",
+            "d",
+            "-7d",
+            "7D",
+            "99999999999999999999d",
+            "9223372036854775807s",
+            "2026-03-14T25:00:00Z",
+            "٧d",
+            "漢字漢字漢",
+            "2026-3-14",
         ] {
             assert!(moment(text, NOW).is_err(), "{text}");
         }
@@ -154,7 +169,9 @@ mod tests {
             let (a, b) = during(text).unwrap();
             assert_eq!((rfc3339(a), rfc3339(b)), (from.to_owned(), to.to_owned()), "{text}");
         }
-        for text in ["", "26", "2026-13", "2026-Q5", "2026-Q", "2026-W3", "2025-02-29", "2026-3", "March", "漢字", "２０２６"] {
+        for text in
+            ["", "26", "2026-13", "2026-Q5", "2026-Q", "2026-W3", "2025-02-29", "2026-3", "March", "漢字", "２０２６"]
+        {
             assert!(during(text).is_err(), "{text}");
         }
     }

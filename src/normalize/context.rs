@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::record::{Issues, Members};
-use super::row::{Row, Text};
+use super::row::{Row, Text, part, text_of};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
 use crate::json::{Kind, Value};
 
@@ -121,10 +121,12 @@ pub(super) fn judge_trust(row: &mut Row<'_>) {
     let Some(resource) = row.resource_service.as_deref() else {
         return;
     };
+    // No role of a customer can have a colon in its name; EC2 reads volumes as this one.
+    let by_ec2 = resource == "ec2" && row.principal.ends_with(":role/aws:ec2-infrastructure");
     let is_theirs = match (row.via_service.as_deref(), row.via_source.as_deref()) {
         (Some(_), Some("context")) => true,
         (Some(via), _) => via == resource || MADE_FOR.contains(&(via, resource)),
-        (None, _) => false,
+        (None, _) => by_ec2,
     };
     row.resource_trust = Some(Cow::Borrowed(if is_theirs { "service" } else { "claimed" }));
 }
@@ -139,17 +141,19 @@ struct Entry<'a> {
 /// The encryption context, sorted by key; of `ReEncrypt` the destination's, under which the data is afterwards.
 fn read<'a>(parameters: Option<Value<'a>>, event_name: Option<&str>, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
     let parameters = parameters?;
-    let keys: &[&str] = match event_name {
-        Some("ReEncrypt") => &["destinationEncryptionContext", "sourceEncryptionContext"],
-        _ => &["encryptionContext"],
+    let at = |key| parameters.get(key).filter(|context| !context.is_null());
+    let source = || Some((at("sourceEncryptionContext")?, "requestParameters.sourceEncryptionContext"));
+    let (context, path) = match event_name {
+        Some("ReEncrypt") => at("destinationEncryptionContext")
+            .map(|context| (context, "requestParameters.destinationEncryptionContext"))
+            .or_else(source)?,
+        _ => (at("encryptionContext")?, "requestParameters.encryptionContext"),
     };
-    let (key, context) = keys.iter().find_map(|key| Some((*key, parameters.get(key).filter(|it| !it.is_null())?)))?;
-    let path = format!("requestParameters.{key}");
     if context.kind() != Kind::Object {
-        issues.add(&path, "not an object");
+        issues.add(path, "not an object");
         return None;
     }
-    let mut entries: Vec<Entry> = context.members().map(|(key, value)| entry(key, value, &path, issues)).collect();
+    let mut entries: Vec<Entry> = context.members().map(|(key, value)| entry(key, value, path, issues)).collect();
     entries.sort_unstable_by(|left, right| left.key.cmp(&right.key));
     // Keys that differ as bytes may agree once they are made text; the first stands.
     entries.dedup_by(|later, first| later.key == first.key);
@@ -169,7 +173,7 @@ fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -
         }
         None => {
             issues.add(&format!("{path}.{key}"), "not text");
-            Entry { key, value: String::from_utf8_lossy(value.raw()), is_text: false }
+            Entry { key, value: text_of(value.raw()), is_text: false }
         }
     }
 }
@@ -220,21 +224,23 @@ fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
     let Decoder { service, kind, names, .. } = *decoder;
     let arn = Arn::parse(value);
     let given_arn = || arn.is_some().then(|| value.clone());
-    let owned = |name: &str| Some(Cow::Owned(name.to_owned()));
-    let resource = arn.map_or(&**value, |arn| arn.resource);
+    let resource = part(value, |value| Some(Arn::parse(value).map_or(value, |arn| arn.resource))).unwrap_or_default();
     match names {
         Names::Arn(prefix) => {
-            let name = arn.and_then(|arn| arn.resource_of(prefix)).unwrap_or(resource).trim_end_matches(":*");
-            Protected { service, kind, arn: given_arn(), name: owned(name) }
+            let name = part(&resource, |resource| {
+                let name = resource.strip_prefix(prefix).and_then(|name| name.strip_prefix(['/', ':']));
+                Some(name.filter(|name| !name.is_empty()).unwrap_or(resource).trim_end_matches(":*"))
+            });
+            Protected { service, kind, arn: given_arn(), name }
         }
         Names::Parameter => {
-            let name = arn.and_then(|arn| arn.resource_of("parameter")).unwrap_or(resource);
-            let name = if name.contains('/') { Some(Cow::Owned(format!("/{name}"))) } else { owned(name) };
+            let flat = part(&resource, |resource| Some(resource.strip_prefix("parameter/").unwrap_or(resource)));
+            let name = flat.map(|name| if name.contains('/') { Cow::Owned(format!("/{name}")) } else { name });
             Protected { service, kind, arn: given_arn(), name }
         }
         Names::Object => {
             let kind = if resource.contains('/') { "object" } else { "bucket" };
-            Protected { service, kind, arn: given_arn(), name: owned(resource) }
+            Protected { service, kind, arn: given_arn(), name: Some(resource) }
         }
         Names::Volume => {
             let kind = if value.starts_with("snap-") { "snapshot" } else { kind };
@@ -249,7 +255,8 @@ fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mu
     let of = |key| members.request_parameters.and_then(|parameters| parameters.get(key));
     let asked = issues
         .text(of("tableName"), "requestParameters.tableName")
-        .or_else(|| of("tableArn").or(of("resourceArn")).and_then(Value::text));
+        .or_else(|| of("tableArn").or(of("resourceArn")).and_then(Value::text))
+        .or_else(|| members.response_elements?.path(&["tableDescription", "tableName"])?.text());
     let found = match (asked, tables_of(members.resources)) {
         (_, Tables::One(name, arn)) => Some((name, Some(arn))),
         (_, Tables::Several) => None,
@@ -295,9 +302,10 @@ fn tables_of(resources: Option<Value<'_>>) -> Tables<'_> {
 /// The name and the ARN of the table in an ARN of it or of a part of it.
 fn table_of_arn<'a>(text: &Text<'a>) -> Option<(Text<'a>, Text<'a>)> {
     let arn = Arn::parse(text).filter(|arn| arn.service == "dynamodb")?;
-    let name = arn.resource_of("table")?.split('/').next().filter(|name| !name.is_empty())?;
-    let whole = format!("arn:{}:dynamodb:{}:{}:table/{name}", arn.partition, arn.region, arn.account);
-    Some((Cow::Owned(name.to_owned()), Cow::Owned(whole)))
+    let parts = arn.resource_of("table")?.split_once('/').map_or(0, |(_, parts)| parts.len() + 1);
+    let whole = part(text, |text| text.get(..text.len() - parts))?;
+    let name = part(&whole, |whole| Arn::parse(whole)?.resource_of("table"))?;
+    Some((name, whole))
 }
 
 fn compose_table_arn<'a>(name: &str, account: &str, region: &str) -> Option<Text<'a>> {

@@ -5,12 +5,19 @@
 use std::borrow::Cow;
 
 use super::record::{Issues, Members};
-use super::row::{Row, Text};
+use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, partition_of, service_of};
 use crate::json::{Kind, Value};
 
-/// `invokedBy` of services that do not name themselves.
-const AWS_INTERNAL: &str = "AWS Internal";
+/// `invokedBy` of services that do not name themselves: `AWS Internal`, `AWS Internal/3`, and its form as a host.
+fn is_internal(invoked_by: &str) -> bool {
+    invoked_by.starts_with("AWS Internal") || invoked_by == "internal.amazonaws.com"
+}
+
+/// The short name of a service that names itself.
+fn named_service(principal: &str) -> Option<&str> {
+    service_of(principal).filter(|_| !is_internal(principal))
+}
 
 /// `context_service` is the service that calls KMS with an encryption context such as this record's.
 pub(super) fn fill<'a>(
@@ -201,20 +208,26 @@ fn federated_name<'i>(identity: &'i Identity<'_>) -> Option<&'i str> {
 }
 
 fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
-    let arn = identity.arn.as_deref().and_then(Arn::parse);
-    let assumed = arn.and_then(|arn| arn.resource_of("assumed-role"));
-    let federated = arn.and_then(|arn| arn.resource_of("federated-user"));
-    if assumed.is_some() || federated.is_some() {
+    let in_arn = |kind: &str| identity.arn.as_deref().and_then(Arn::parse)?.resource_of(kind).map(|_| ());
+    if in_arn("assumed-role").or_else(|| in_arn("federated-user")).is_some() {
         row.session_arn = identity.arn.clone();
     }
+    let after_colon = |id: &Text<'a>| part(id, |id| id.split_once(':').map(|(_, name)| name));
+    let by_id = || identity.principal_id.as_ref().and_then(after_colon);
     let name = match identity.kind.as_deref() {
-        Some("FederatedUser") => federated_name(identity),
-        Some("AssumedRole" | "AWSAccount") | None => assumed
-            .and_then(|assumed| assumed.split_once('/').map(|(_, session)| session))
-            .or_else(|| identity.principal_id.as_deref()?.split_once(':').map(|(_, session)| session)),
+        Some("FederatedUser") => identity
+            .arn
+            .as_ref()
+            .and_then(|arn| part(arn, |arn| Arn::parse(arn)?.resource_of("federated-user")))
+            .or_else(by_id),
+        Some("AssumedRole" | "AWSAccount") | None => identity
+            .arn
+            .as_ref()
+            .and_then(|arn| part(arn, |arn| Some(Arn::parse(arn)?.resource_of("assumed-role")?.split_once('/')?.1)))
+            .or_else(by_id),
         _ => None,
     };
-    row.session_name = name.filter(|name| !name.is_empty()).map(|name| Cow::Owned(name.to_owned()));
+    row.session_name = name.filter(|name| !name.is_empty());
 }
 
 /// The service that the source address names instead of an address.
@@ -230,9 +243,8 @@ fn set_caller<'a>(
     issues: &mut Issues,
 ) {
     let invoked_by = identity.invoked_by.as_deref();
-    let is_internal = invoked_by.is_some_and(|service| service.starts_with(AWS_INTERNAL));
-    let by_invoked = invoked_by.and_then(service_of);
-    let by_source = source_service(row).and_then(service_of);
+    let by_invoked = invoked_by.and_then(named_service);
+    let by_source = source_service(row).and_then(named_service);
     let is_service = identity.kind.as_deref() == Some("AWSService")
         || (identity.kind.is_none() && invoked_by.is_some() && !identity.names_someone());
     let short = |service: Option<&str>| service.map(|service| Cow::Owned(service.to_ascii_lowercase()));
@@ -249,12 +261,12 @@ fn set_caller<'a>(
         (short(by_invoked), Some("invoked_by"))
     } else if by_source.is_some() {
         (short(by_source), Some("source_ip"))
-    } else if is_internal && context_service.is_some() {
+    } else if invoked_by.is_some_and(is_internal) && context_service.is_some() {
         (short(context_service), Some("context"))
     } else {
         (None, None)
     };
-    if invoked_by.is_some() && by_invoked.is_none() && !is_internal {
+    if invoked_by.is_some() && invoked_by.and_then(service_of).is_none() && !invoked_by.is_some_and(is_internal) {
         issues.add("userIdentity.invokedBy", "not a service");
     }
     row.caller_class = Some(Cow::Borrowed(class));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::record::{Issues, Members};
-use super::row::{Row, Text};
+use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
 use crate::json::{Kind, Value};
 
@@ -139,19 +139,15 @@ fn named_key<'a>(row: &Row<'a>) -> Option<(Text<'a>, &'static str)> {
     })
 }
 
-fn set_key<'a>(row: &mut Row<'a>, text: Text<'a>) {
-    if let Some(arn) = Arn::parse(&text) {
-        let id = arn.kms_key_id().unwrap_or(arn.resource);
-        let owned = |part: &str| Some(Cow::Owned(part.to_owned()));
-        row.key_id = owned(id);
-        row.key_account_id = owned(arn.account);
-        row.key_region = owned(arn.region);
-        row.key_family = Some(match id.starts_with("mrk-") {
-            true => Cow::Owned(format!("{}/{id}", arn.account)),
-            false => text.clone(),
-        });
-    }
-    row.key_arn = Some(text);
+fn set_key<'a>(row: &mut Row<'a>, arn: Text<'a>) {
+    row.key_id = part(&arn, |arn| Arn::parse(arn)?.kms_key_id());
+    row.key_account_id = part(&arn, |arn| Some(Arn::parse(arn)?.account));
+    row.key_region = part(&arn, |arn| Some(Arn::parse(arn)?.region));
+    row.key_family = Some(match (&row.key_account_id, &row.key_id) {
+        (Some(account), Some(id)) if id.starts_with("mrk-") => Cow::Owned(format!("{account}/{id}")),
+        _ => arn.clone(),
+    });
+    row.key_arn = Some(arn);
 }
 
 /// The alias that the caller sent: `alias/NAME` or the ARN of an alias.

@@ -397,7 +397,8 @@ mod tests {
             ("with an explicit deny in a martian policy", "unparsed", Some("explicit")),
             ("because no identity-based-ish policy", "unparsed", Some("implicit")),
         ] {
-            let denial = Denial::of(None, Some(&format!("{start}{tail}")));
+            let message = format!("{start}{tail}");
+            let denial = Denial::of(None, Some(&message));
             assert_eq!((denial.reason, denial.effect), (reason, effect), "{tail}");
         }
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{Row, Text, Wanted};
+use super::row::{Row, Text, Wanted, text_of};
 use super::{Origin, context, identity, key, operation, outcome};
 use crate::arn::{is_account_id, is_uuid, lower_uuid};
 use crate::json::{Kind, Value};
@@ -30,7 +30,7 @@ impl Issues {
         let value = value.filter(|value| !value.is_null())?;
         let Some(text) = value.text() else {
             self.add(path, "not text");
-            return Some(String::from_utf8_lossy(value.raw()));
+            return Some(text_of(value.raw()));
         };
         if self.is_wanted && matches!(text, Cow::Owned(_)) && value.is_lossy() {
             self.add(path, "not UTF-8");
@@ -54,7 +54,7 @@ impl Issues {
 
     pub(super) fn time(&mut self, value: Option<Value<'_>>, path: &str) -> Option<i64> {
         let value = value.filter(|value| !value.is_null())?;
-        let time = value.text().and_then(|text| time::parse(&text));
+        let time = value.text().and_then(|text| time::parse_rfc3339(&text));
         if time.is_none() {
             self.add(path, "not a time");
         }
@@ -67,7 +67,7 @@ impl Issues {
         if value.kind() != kind {
             self.add(path, if kind == Kind::Array { "not an array" } else { "not an object" });
         }
-        let text = String::from_utf8_lossy(value.raw());
+        let text = text_of(value.raw());
         if matches!(text, Cow::Owned(_)) {
             self.add(path, "not UTF-8");
         }
@@ -218,7 +218,7 @@ pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wan
         row.account_side = account_side(&row, &members).map(Cow::Borrowed);
     }
     if wanted.has(Column::Raw) {
-        row.raw = String::from_utf8_lossy(record.raw());
+        row.raw = text_of(record.raw());
         if matches!(row.raw, Cow::Owned(_)) {
             all.add("$", "not UTF-8");
         }

@@ -1,2 +1,140 @@
-//! stub-functions
-pub fn register(_context: &datafusion::prelude::SessionContext) {}
+//! Functions that CloudTrail needs beyond DataFusion's own: access to the columns that hold JSON text.
+//! In: JSON text and the keys or indexes that lead to a value. Out: that value, NULL where there is none.
+//! Text that is not JSON gives NULL; nothing here fails.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanBuilder, Int64Builder, StringArray, StringBuilder};
+use arrow::datatypes::DataType;
+use datafusion::common::cast::as_string_array;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::prelude::SessionContext;
+use serde_json::Value;
+
+/// Adds the functions to a session.
+pub fn register(context: &SessionContext) {
+    for (name, output) in [
+        ("json_get_str", Output::Text),
+        ("json_get_json", Output::Json),
+        ("json_get_int", Output::Int),
+        ("json_get_bool", Output::Bool),
+        ("json_contains", Output::Contains),
+    ] {
+        context.register_udf(ScalarUDF::from(JsonGet {
+            name,
+            output,
+            signature: Signature::variadic_any(Volatility::Immutable),
+        }));
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Output {
+    /// A string, as its text.
+    Text,
+    /// Any value, as JSON.
+    Json,
+    Int,
+    Bool,
+    /// Whether there is a value.
+    Contains,
+}
+
+/// `json_get_…(json, key_or_index, …)`.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct JsonGet {
+    name: &'static str,
+    output: Output,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for JsonGet {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(match self.output {
+            Output::Text | Output::Json => DataType::Utf8,
+            Output::Int => DataType::Int64,
+            Output::Bool | Output::Contains => DataType::Boolean,
+        })
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some((json, path)) = args.args.split_first() else {
+            return exec_err!("{} needs JSON text and the keys that lead to a value", self.name);
+        };
+        let path = path.iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?;
+        let json = json.cast_to(&DataType::Utf8, None)?.into_array(args.number_rows)?;
+        Ok(ColumnarValue::Array(self.output.collect(as_string_array(&json)?, &path)))
+    }
+}
+
+/// One step into a value.
+enum Step {
+    Key(String),
+    Index(usize),
+}
+
+impl JsonGet {
+    fn step(&self, value: &ColumnarValue) -> Result<Step> {
+        match value {
+            ColumnarValue::Scalar(ScalarValue::Int64(Some(index))) if *index >= 0 => Ok(Step::Index(*index as usize)),
+            ColumnarValue::Scalar(scalar) if scalar.try_as_str().flatten().is_some() => {
+                Ok(Step::Key(scalar.try_as_str().flatten().unwrap_or_default().to_owned()))
+            }
+            _ => exec_err!("{} takes keys and indexes as constants", self.name),
+        }
+    }
+}
+
+impl Output {
+    fn collect(self, json: &StringArray, path: &[Step]) -> ArrayRef {
+        let values = json.iter().map(|text| text.and_then(|text| lookup(text, path)));
+        match self {
+            Output::Text => {
+                let mut builder = StringBuilder::with_capacity(json.len(), 0);
+                values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_str)));
+                Arc::new(builder.finish())
+            }
+            Output::Json => {
+                let mut builder = StringBuilder::with_capacity(json.len(), 0);
+                values.for_each(|value| builder.append_option(value.map(|value| value.to_string())));
+                Arc::new(builder.finish())
+            }
+            Output::Int => {
+                let mut builder = Int64Builder::with_capacity(json.len());
+                values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_i64)));
+                Arc::new(builder.finish())
+            }
+            Output::Bool => {
+                let mut builder = BooleanBuilder::with_capacity(json.len());
+                values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_bool)));
+                Arc::new(builder.finish())
+            }
+            Output::Contains => {
+                let mut builder = BooleanBuilder::with_capacity(json.len());
+                values.for_each(|value| builder.append_value(value.is_some()));
+                Arc::new(builder.finish())
+            }
+        }
+    }
+}
+
+fn lookup(text: &str, path: &[Step]) -> Option<Value> {
+    let mut value: Value = serde_json::from_str(text).ok()?;
+    for step in path {
+        value = match (value, step) {
+            (Value::Object(mut members), Step::Key(key)) => members.remove(key)?,
+            (Value::Array(mut items), Step::Index(index)) if *index < items.len() => items.swap_remove(*index),
+            _ => return None,
+        };
+    }
+    Some(value)
+}

@@ -1,5 +1,148 @@
-//! stub-guard
-#[derive(Debug, thiserror::Error)]
-#[error("refused")]
-pub struct Refusal;
-pub fn check(_sql: &str) -> Result<(), Refusal> { Ok(()) }
+//! Decides what SQL may do here: one statement that only reads.
+//! In: the text a user typed. Out: that it may be planned, or why not. Never runs or plans anything.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, visit_expressions,
+};
+
+/// Longest statement, in bytes.
+const SQL_BYTES_MAX: usize = 1 << 20;
+const RECURSION_MAX: usize = 64;
+/// Largest size that a statement may ask a string or list function for.
+const SIZE_MAX: u64 = 10_000;
+/// Largest number that a series may reach.
+const SERIES_MAX: u64 = 10_000_000;
+
+/// Why a statement is not run.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Refusal {
+    #[error("the statement is longer than {SQL_BYTES_MAX} bytes")]
+    TooLong,
+    #[error("{0}")]
+    Syntax(String),
+    #[error("one statement at a time")]
+    Several,
+    #[error("only queries are answered here: SELECT, EXPLAIN of a query, DESCRIBE and SHOW")]
+    NotAQuery,
+    #[error("`{function}` may be asked for at most {max}, written as a number")]
+    TooMuch { function: String, max: u64 },
+}
+
+/// What is to be done with a statement.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Checked {
+    Query,
+    /// Nothing but white space and comments.
+    Empty,
+}
+
+pub fn check(sql: &str) -> Result<Checked, Refusal> {
+    if sql.len() > SQL_BYTES_MAX {
+        return Err(Refusal::TooLong);
+    }
+    let syntax = |error: datafusion::common::DataFusionError| Refusal::Syntax(error.strip_backtrace());
+    let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().map_err(syntax)?;
+    let mut statements = parser.parse_statements().map_err(syntax)?;
+    match (statements.pop_front(), statements.is_empty()) {
+        (None, _) => Ok(Checked::Empty),
+        (Some(_), false) => Err(Refusal::Several),
+        (Some(statement), true) => only_reads(&statement).map(|()| Checked::Query),
+    }
+}
+
+fn only_reads(statement: &DfStatement) -> Result<(), Refusal> {
+    match statement {
+        DfStatement::Explain(explain) => only_reads(&explain.statement),
+        DfStatement::Statement(statement) => match &**statement {
+            Statement::Explain { statement, .. } => only_reads(&DfStatement::Statement(statement.clone())),
+            statement @ (Statement::Query(_)
+            | Statement::ExplainTable { .. }
+            | Statement::ShowTables { .. }
+            | Statement::ShowColumns { .. }
+            | Statement::ShowFunctions { .. }) => sizes(statement),
+            _ => Err(Refusal::NotAQuery),
+        },
+        _ => Err(Refusal::NotAQuery),
+    }
+}
+
+/// Refuses the calls that would make one huge value out of a small statement.
+fn sizes(statement: &Statement) -> Result<(), Refusal> {
+    let found = visit_expressions(statement, |expr| match refused_size(expr) {
+        Some(refusal) => ControlFlow::Break(refusal),
+        None => ControlFlow::Continue(()),
+    });
+    match found {
+        ControlFlow::Break(refusal) => Err(refusal),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+fn refused_size(expr: &Expr) -> Option<Refusal> {
+    let Expr::Function(function) = expr else { return None };
+    let name = function.name.to_string().to_ascii_lowercase();
+    let FunctionArguments::List(list) = &function.args else { return None };
+    let number = |index: usize| list.args.get(index).map(literal);
+    let too_much = |max| Some(Refusal::TooMuch { function: name.clone(), max });
+    match name.as_str() {
+        "repeat" | "lpad" | "rpad" | "array_repeat" | "list_repeat" | "array_resize" | "list_resize" => {
+            let asked = number(1)?;
+            if asked.is_none_or(|size| size > SIZE_MAX) { too_much(SIZE_MAX) } else { None }
+        }
+        "range" | "generate_series" | "gen_series" => {
+            let beyond = (0..list.args.len()).any(|index| number(index).flatten().is_some_and(|end| end > SERIES_MAX));
+            if beyond { too_much(SERIES_MAX) } else { None }
+        }
+        _ => None,
+    }
+}
+
+/// The number that an argument is written as.
+fn literal(argument: &FunctionArg) -> Option<u64> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
+    match &value.value {
+        Value::Number(digits, _) => digits.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_pass_and_everything_else_is_refused() {
+        for sql in [
+            "SELECT 1",
+            "EXPLAIN ANALYZE SELECT count(*) FROM events",
+            "DESCRIBE events",
+            "SHOW TABLES",
+            "SELECT repeat('a', 10)",
+            "WITH a AS (SELECT 1 AS n) SELECT n FROM a;",
+        ] {
+            assert_eq!(check(sql), Ok(Checked::Query), "{sql}");
+        }
+        for sql in ["", " ;", "-- only a comment"] {
+            assert_eq!(check(sql), Ok(Checked::Empty), "{sql}");
+        }
+        for sql in [
+            "COPY (SELECT 1) TO '/tmp/x.csv' STORED AS CSV",
+            "EXPLAIN ANALYZE COPY (SELECT 1) TO '/tmp/x.csv' STORED AS CSV",
+            "CREATE EXTERNAL TABLE p STORED AS CSV LOCATION '/etc/passwd'",
+            "CREATE TABLE t AS SELECT 1",
+            "INSERT INTO events SELECT * FROM events",
+            "SET datafusion.runtime.memory_limit = '1000G'",
+            "PREPARE p AS SELECT 1",
+            "DROP TABLE events",
+            "SELECT 1; SELECT 2",
+            "SELECT repeat('a', 2000000000)",
+            "SELECT repeat('a', 1000 * 1000 * 1000)",
+            "SELECT range(0, 1000000000000)",
+        ] {
+            assert!(check(sql).is_err(), "{sql}");
+        }
+    }
+}

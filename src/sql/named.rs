@@ -1,8 +1,189 @@
-//! stub-named
-pub struct Param { pub name: String, pub ty: String, pub default: Option<String>, pub about: String }
-pub struct NamedQuery { pub name: &'static str, pub title: String, pub description: String, pub params: Vec<Param>, pub severity: Option<String>, pub sql: &'static str }
-impl NamedQuery { pub fn values(&self, _p: &[(String, String)]) -> Result<std::collections::HashMap<String, datafusion::common::ScalarValue>, String> { Ok(Default::default()) } }
-pub fn all() -> &'static [NamedQuery] { &[] }
-pub fn find(name: &str) -> Option<&'static NamedQuery> { all().iter().find(|q| q.name == name) }
-pub fn suggest(_name: &str) -> Option<&'static str> { None }
-pub fn audit_section(_name: &str) -> &'static str { "SELECT 1 AS stub" }
+//! The named queries: files of `queries/`, each with a card that says what it answers and which parameters it takes.
+//! In: the files, as compiled in. Out: their cards and SQL. There is no templating: a file runs as it is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::LazyLock;
+
+use datafusion::common::ScalarValue;
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParamType {
+    Text,
+    Timestamp,
+    Int,
+}
+
+impl fmt::Display for ParamType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ParamType::Text => "text",
+            ParamType::Timestamp => "timestamp",
+            ParamType::Int => "int",
+        })
+    }
+}
+
+impl ParamType {
+    fn value(self, text: Option<&str>) -> Result<ScalarValue, String> {
+        Ok(match (self, text) {
+            (ParamType::Text, text) => ScalarValue::Utf8(text.map(str::to_owned)),
+            (ParamType::Int, None) => ScalarValue::Int64(None),
+            (ParamType::Int, Some(text)) => {
+                ScalarValue::Int64(Some(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?))
+            }
+            (ParamType::Timestamp, text) => {
+                let micros = text.map(crate::time::parse_rfc3339).map(|time| time.ok_or("is not a time such as 2026-03-10T00:00:00Z"));
+                let micros = micros.transpose().map_err(|why| format!("`{}` {why}", text.unwrap_or_default()))?;
+                ScalarValue::TimestampMicrosecond(micros, Some("UTC".into()))
+            }
+        })
+    }
+}
+
+/// One parameter of a query.
+#[derive(Debug, Clone)]
+pub struct Param {
+    pub name: &'static str,
+    pub ty: ParamType,
+    pub default: Option<&'static str>,
+    pub about: &'static str,
+}
+
+/// One query and its card.
+#[derive(Debug, Clone)]
+pub struct NamedQuery {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub description: String,
+    pub params: Vec<Param>,
+    pub severity: Option<&'static str>,
+    pub sql: &'static str,
+}
+
+impl NamedQuery {
+    fn new(name: &'static str, sql: &'static str) -> NamedQuery {
+        let card = |key: &'static str| {
+            sql.lines().filter_map(move |line| line.strip_prefix("-- ")?.strip_prefix(key)?.strip_prefix(": "))
+        };
+        NamedQuery {
+            name,
+            title: card("title").next().unwrap_or_default(),
+            description: card("description").collect::<Vec<_>>().join(" "),
+            params: card("param").filter_map(Param::new).collect(),
+            severity: card("severity").next(),
+            sql,
+        }
+    }
+
+    /// The values of all parameters: as given, else the default, else NULL.
+    pub fn values(&self, given: &[(String, String)]) -> Result<HashMap<String, ScalarValue>, String> {
+        if let Some((name, _)) = given.iter().find(|(name, _)| !self.params.iter().any(|param| param.name == name)) {
+            let known: Vec<&str> = self.params.iter().map(|param| param.name).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            return Err(format!("query `{}` has no parameter `{name}`; it has {known}", self.name));
+        }
+        let mut values = HashMap::new();
+        for param in &self.params {
+            let text = given.iter().rev().find(|(name, _)| name == param.name).map(|(_, value)| value.as_str());
+            values.insert(param.name.to_owned(), param.ty.value(text.or(param.default))?);
+        }
+        Ok(values)
+    }
+}
+
+impl Param {
+    /// Reads `name type [= default] : about`.
+    fn new(line: &'static str) -> Option<Param> {
+        let (head, about) = line.split_once(" : ")?;
+        let (head, default) = head.split_once(" = ").map_or((head, None), |(head, default)| (head, Some(default)));
+        let (name, ty) = head.split_once(' ')?;
+        let ty = match ty.trim() {
+            "timestamp" => ParamType::Timestamp,
+            "int" => ParamType::Int,
+            _ => ParamType::Text,
+        };
+        Some(Param { name, ty, default, about })
+    }
+}
+
+macro_rules! queries {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../../queries/", $name, ".sql"))),)*]
+    };
+}
+
+const FILES: &[(&str, &str)] = queries![
+    "cross-account-use",
+    "denied-attempts",
+    "direct-table-context",
+    "dynamodb-calls-by-caller",
+    "dynamodb-calls-by-hour",
+    "dynamodb-calls-by-table",
+    "dynamodb-use",
+    "first-use",
+    "key-changes",
+    "key-users",
+    "no-encryption-context",
+    "role-session",
+    "root-use",
+    "table-users",
+    "throttling",
+    "unavailable-keys",
+    "use-by-hour",
+];
+
+/// All named queries, by name.
+pub fn all() -> &'static [NamedQuery] {
+    static ALL: LazyLock<Vec<NamedQuery>> =
+        LazyLock::new(|| FILES.iter().map(|&(name, sql)| NamedQuery::new(name, sql)).collect());
+    &ALL
+}
+
+pub fn find(name: &str) -> Option<&'static NamedQuery> {
+    all().iter().find(|query| query.name == name)
+}
+
+/// The query whose name is nearest.
+pub fn suggest(name: &str) -> Option<&'static str> {
+    let likeness = |query: &NamedQuery| strsim::jaro_winkler(query.name, name);
+    all().iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map(|query| query.name)
+}
+
+const SECTIONS: &[(&str, &str)] =
+    queries!["audit/key_use", "audit/dynamodb_key_use", "audit/denials", "audit/findings",];
+
+/// The SQL of one section of `audit`.
+///
+/// # Panics
+/// If there is no such section: the sections are fixed in the program.
+pub fn audit_section(name: &str) -> &'static str {
+    let found = SECTIONS.iter().find(|(section, _)| section.strip_prefix("audit/") == Some(name));
+    found.map(|(_, sql)| *sql).expect("the sections of an audit are fixed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_card_is_whole() {
+        for query in all() {
+            assert!(!query.title.is_empty() && !query.description.is_empty(), "{}", query.name);
+            let declared = query.sql.lines().filter(|line| line.starts_with("-- param: ")).count();
+            assert_eq!(query.params.len(), declared, "{}", query.name);
+            for param in &query.params {
+                assert!(query.sql.contains(&format!("${}", param.name)), "{} does not use {}", query.name, param.name);
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_parameters_are_refused() {
+        let query = find("key-users").unwrap();
+        assert!(query.values(&[("kee".into(), "x".into())]).is_err());
+        assert!(query.values(&[("since".into(), "yesterday-ish".into())]).is_err());
+        assert_eq!(query.values(&[]).unwrap().len(), query.params.len());
+    }
+}

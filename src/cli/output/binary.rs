@@ -70,7 +70,8 @@ impl<W: Write> Sink for ArrowFile<W> {
 /// The same columns under names that differ from one another. Nullability is what the plan promised for its own
 /// use, not for a file: a file's columns may all be NULL.
 fn renamed(names: &[String], schema: &Schema) -> SchemaRef {
-    let fields = names.iter().zip(schema.fields()).map(|(name, field)| Field::new(name, field.data_type().clone(), true));
+    let fields =
+        names.iter().zip(schema.fields()).map(|(name, field)| Field::new(name, field.data_type().clone(), true));
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

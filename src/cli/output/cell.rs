@@ -122,7 +122,8 @@ fn nested(out: &mut String, array: &dyn Array, row: usize) {
         DataType::Map(..) => map(out, array, row),
         _ => {
             let columns = array.as_struct();
-            let members = columns.column_names().into_iter().zip(columns.columns()).map(|(name, c)| (name.to_owned(), c, row));
+            let members =
+                columns.column_names().into_iter().zip(columns.columns()).map(|(name, c)| (name.to_owned(), c, row));
             object(out, members);
         }
     }

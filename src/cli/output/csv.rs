@@ -64,7 +64,11 @@ fn guarded(text: &str) -> Cow<'_, str> {
     let starts = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}');
     let control = text.starts_with(['\t', '\r', '\n', '\0']);
     let blank = |c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}';
-    if control || text.trim_start_matches(blank).starts_with(starts) { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) }
+    if control || text.trim_start_matches(blank).starts_with(starts) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn broken(error: csv::Error) -> io::Error {

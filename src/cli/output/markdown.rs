@@ -38,7 +38,8 @@ impl<W: Write> Sink for Markdown<W> {
                 self.cell.clear();
                 cell::plain(&mut self.cell, column, row);
                 let shown = visible(&self.cell);
-                write!(self.line, " {} |", escaped(&shorten(&shown, self.cell_columns_max))).expect("writing to a String cannot fail");
+                write!(self.line, " {} |", escaped(&shorten(&shown, self.cell_columns_max)))
+                    .expect("writing to a String cannot fail");
             }
             self.line.push('\n');
             self.to.write_all(self.line.as_bytes())?;

@@ -76,11 +76,17 @@ pub trait Sink {
 }
 
 /// Opens `format` over a target for rows of this schema.
-pub fn sink<'a>(format: Format, to: &'a mut Target, schema: &Schema, style: Style) -> Result<Box<dyn Sink + Send + 'a>, Failure> {
+pub fn sink<'a>(
+    format: Format,
+    to: &'a mut Target,
+    schema: &Schema,
+    style: Style,
+) -> Result<Box<dyn Sink + Send + 'a>, Failure> {
     let names = unique_names(schema);
     let terminal_width = to.terminal_width();
     if format.is_binary() && to.is_terminal() {
-        return Err(Failure::usage("this format is not text and stdout is a terminal").hint("write it to a file with -o FILE, or into a pipe"));
+        return Err(Failure::usage("this format is not text and stdout is a terminal")
+            .hint("write it to a file with -o FILE, or into a pipe"));
     }
     let cell_columns_max = if style.verbose { usize::MAX } else { CELL_COLUMNS_MAX };
     let reader = if to.is_terminal() { csv::Reader::Terminal } else { csv::Reader::Program };

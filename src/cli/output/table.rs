@@ -108,7 +108,8 @@ impl<W: Write> Table<W> {
 impl<W: Write> Sink for Table<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in 0..batch.num_rows() {
-            let cells: Vec<String> = batch.columns().iter().map(|c| shown(c, row, self.look.cell_columns_max)).collect();
+            let cells: Vec<String> =
+                batch.columns().iter().map(|c| shown(c, row, self.look.cell_columns_max)).collect();
             match &mut self.waiting {
                 Some(waiting) => {
                     waiting.push(cells);

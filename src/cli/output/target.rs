@@ -20,7 +20,11 @@ pub enum Target {
     Stdout(BufWriter<Stdout>),
     /// A device or pipe named by the user: written in place, there is nothing to overwrite.
     Device(BufWriter<File>),
-    File { staged: BufWriter<NamedTempFile>, path: PathBuf, existing: Existing },
+    File {
+        staged: BufWriter<NamedTempFile>,
+        path: PathBuf,
+        existing: Existing,
+    },
 }
 
 impl Target {
@@ -35,13 +39,17 @@ impl Target {
         // A link stays a link: its target is what is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match fs::metadata(&path) {
-            Ok(meta) if meta.is_dir() => return Err(Failure::usage(format!("cannot write `{shown}`: it is a directory"))),
+            Ok(meta) if meta.is_dir() => {
+                return Err(Failure::usage(format!("cannot write `{shown}`: it is a directory")));
+            }
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
                 return Ok(Target::Device(BufWriter::new(file)));
             }
             Ok(_) if existing == Existing::Keep => {
-                return Err(Failure::usage(format!("cannot write `{shown}`: it exists")).hint("give --force to replace it"));
+                return Err(
+                    Failure::usage(format!("cannot write `{shown}`: it exists")).hint("give --force to replace it")
+                );
             }
             _ => {}
         }

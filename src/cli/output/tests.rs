@@ -42,8 +42,12 @@ fn hostile() -> (Vec<(String, String)>, RecordBatch) {
     }
     let texts: StringArray = payloads.iter().map(|(_, v)| Some(v.as_str())).collect();
     let numbers: Int64Array = (0..payloads.len() as i64).map(|n| Some(-n)).collect();
-    let columns: Vec<(&str, ArrayRef)> =
-        vec![("=text", Arc::new(texts)), ("map", Arc::new(map.finish())), ("list", Arc::new(list.finish())), ("number", Arc::new(numbers))];
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("=text", Arc::new(texts)),
+        ("map", Arc::new(map.finish())),
+        ("list", Arc::new(list.finish())),
+        ("number", Arc::new(numbers)),
+    ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     (payloads, batch)
 }
@@ -67,7 +71,8 @@ fn json_gives_hostile_values_back_unchanged() {
 fn csv_gives_hostile_values_back_and_guards_formulas() {
     let (payloads, batch) = hostile();
     let written = text(Format::Csv, &[batch]);
-    let mut rows = ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(written.as_bytes()).into_records();
+    let mut rows =
+        ::csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(written.as_bytes()).into_records();
     assert_eq!(rows.next().unwrap().unwrap().get(0), Some("'=text"));
     let starts = ['=', '+', '-', '@', '\t', '\r', '\n', '\0', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
     let mut guarded = 0;
@@ -118,7 +123,8 @@ fn tables_keep_one_line_a_record() {
 
 #[test]
 fn a_narrow_terminal_gets_one_column_a_line() {
-    let columns: Vec<(String, ArrayRef)> = (0..30).map(|i| (format!("column_{i}"), Arc::new(StringArray::from(vec!["some text"])) as ArrayRef)).collect();
+    let columns: Vec<(String, ArrayRef)> =
+        (0..30).map(|i| (format!("column_{i}"), Arc::new(StringArray::from(vec!["some text"])) as ArrayRef)).collect();
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut bytes = Vec::new();
     let look = table::Look { terminal_width: Some(60), cell_columns_max: CELL_COLUMNS_MAX, color: false };
@@ -150,7 +156,10 @@ fn markdown_is_a_table_and_nothing_else() {
                 c => assert!(!"`*_[]!~<>@".contains(c), "{name}: {c}"),
             }
             if c == '&' {
-                chars.by_ref().take_while(|c| *c != ';').for_each(|c| assert!(c == '#' || c.is_ascii_digit(), "{name}"));
+                chars
+                    .by_ref()
+                    .take_while(|c| *c != ';')
+                    .for_each(|c| assert!(c == '#' || c.is_ascii_digit(), "{name}"));
             }
         }
         assert!(!line.contains("://") && !line.to_lowercase().contains("javascript:"), "{name}");
@@ -161,7 +170,10 @@ fn markdown_is_a_table_and_nothing_else() {
 fn parquet_and_arrow_give_hostile_values_back() {
     let (_, batch) = hostile();
     let parquet = written(Format::Parquet, std::slice::from_ref(&batch));
-    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes(parquet)).unwrap().build().unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(bytes(parquet))
+        .unwrap()
+        .build()
+        .unwrap();
     let back: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
     assert_eq!(back[0].columns(), batch.columns());
     let arrow = written(Format::Arrow, std::slice::from_ref(&batch));
@@ -225,7 +237,11 @@ fn types_are_written_as_the_contract_says() {
 
 #[test]
 fn empty_answers_are_whole_documents() {
-    let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)]));
+    let schema = Arc::new(Schema::new(vec![Field::new(
+        "a",
+        DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        true,
+    )]));
     let none = [RecordBatch::new_empty(schema)];
     for (format, expected) in [
         (Format::Json, "[]\n"),

@@ -1,0 +1,36 @@
+//! Normalizes any JSON as a record and holds the row to what the schema promises.
+#![no_main]
+
+use keytrail::decode::Prefilter;
+use keytrail::json::Tree;
+use keytrail::normalize::{EventFilter, NEEDLES, Origin, Wanted, is_cloudtrail, normalize, passes};
+use keytrail::schema::{COLUMNS, Column};
+use libfuzzer_sys::fuzz_target;
+
+const ACCOUNT: &str = "111122223333";
+
+fuzz_target!(|data: &[u8]| {
+    let mut tree = Tree::new();
+    let Ok(record) = tree.parse(data) else { return };
+    if !is_cloudtrail(record) {
+        return;
+    }
+    for origin in [Origin::default(), Origin { account: Some(ACCOUNT), envelope_account: None }] {
+        let row = normalize(record, &origin, &Wanted::all());
+        assert!(!row.event_id.is_empty() && !row.principal.is_empty());
+        for column in (0..COLUMNS.len()).map(Column::from_index) {
+            assert_ne!(row.text(column), Some(""), "{column:?} is an empty text");
+            // A column computed alone is the column computed with all others.
+            let alone = normalize(record, &origin, &Wanted::of(&[column]));
+            assert_eq!(alone.text(column), row.text(column), "{column:?}");
+            assert_eq!(alone.timestamp(column), row.timestamp(column), "{column:?}");
+        }
+        assert!(row.encryption_context.iter().all(|map| map.is_sorted_by(|a, b| a.0 < b.0)));
+    }
+    let prefilter = Prefilter::new(NEEDLES).expect("the needles can be searched for");
+    let has_backslash = data.contains(&b'\\');
+    assert!(
+        !(passes(EventFilter::KeyUse, record) && prefilter.rules_out(data, has_backslash)),
+        "the prefilter lost it"
+    );
+});

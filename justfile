@@ -1,0 +1,32 @@
+# What a contributor types. `just check` is what CI runs.
+
+# Format, tests, lints, documentation, generated pages.
+check:
+    .ci/run
+
+test *ARGS:
+    cargo nextest run {{ARGS}}
+
+# Rewrites goldens and generated pages; read the diff before you commit it.
+bless:
+    INSTA_UPDATE=always KEYTRAIL_BLESS=1 cargo nextest run --no-fail-fast
+    git status --short docs README.md tests
+
+# Inflate, split, normalize, the whole scan and named queries. The dev profile optimizes what is hot, so this compiles
+# no second DataFusion.
+bench *ARGS:
+    cargo bench --profile dev --bench scan -- {{ARGS}}
+
+# The generated pages, then the API documentation.
+docs:
+    KEYTRAIL_BLESS=1 cargo nextest run -E 'test(/^docs::/)'
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+# Licences, advisories, duplicates; needs cargo-deny.
+deny:
+    cargo deny check
+
+# One fuzz target (inflate_split, normalize, sql_guard) for a while; needs cargo-fuzz and nightly.
+fuzz TARGET SECONDS="600":
+    fuzz/seed.sh
+    cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=20 -rss_limit_mb=1024

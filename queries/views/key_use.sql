@@ -1,0 +1,2 @@
+-- Successful uses of a key.
+SELECT * FROM key_attempts WHERE outcome = 'success'

@@ -1,0 +1,387 @@
+//! The command line as a user meets it: exit codes, formats, files, and what goes to which stream.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const HOSTILE: &str = "\u{1b}[31m\u{202e}=1+1";
+
+fn keytrail(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keytrail"));
+    command.args(args).env_remove("KEYTRAIL_FROM").env_remove("NO_COLOR").stdin(Stdio::null());
+    command
+}
+
+fn run(args: &[&str]) -> Output {
+    keytrail(args).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn decrypt(n: usize, agent: &str) -> Value {
+    json!({
+        "eventVersion": "1.11", "eventTime": format!("2026-03-{:02}T09:00:00Z", n % 28 + 1), "eventSource": "kms.amazonaws.com",
+        "eventName": "Decrypt", "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
+        "eventID": format!("00000000-0000-4000-8000-{n:012}"), "eventType": "AwsApiCall", "readOnly": true, "userAgent": agent,
+        "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE", "arn": "arn:aws:iam::111122223333:user/ada", "accountId": "111122223333", "userName": "ada"},
+        "resources": [{"ARN": KEY, "accountId": "111122223333", "type": "AWS::KMS::Key"}],
+    })
+}
+
+/// A folder with one log file of these records.
+fn logs(records: &[Value]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("a.json"), json!({"Records": records}).to_string()).unwrap();
+    folder
+}
+
+fn two() -> TempDir {
+    logs(&[decrypt(1, "cli"), decrypt(2, HOSTILE)])
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+const ROWS: &str = "SELECT event_time, user_agent, record_index FROM events ORDER BY event_time";
+
+#[test]
+fn done_is_0() {
+    let folder = two();
+    for args in [
+        vec!["query", "SELECT count(*) FROM events", "--from", text(folder.path())],
+        vec!["query", "SELECT 1", "--from", text(folder.path())],
+        vec!["audit", text(folder.path())],
+        vec![
+            "audit",
+            text(folder.path()),
+            "-f",
+            "json",
+            "--since",
+            "2026-01-01",
+            "--account",
+            "111122223333",
+            "--region",
+            "eu-west-1",
+        ],
+        vec!["queries"],
+        vec!["queries", "-f", "json"],
+        vec!["man"],
+        vec!["--help"],
+        vec!["audit", "--help"],
+        vec!["--version"],
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 0, "{args:?}: {}", stderr(&output));
+        assert!(!output.stdout.is_empty(), "{args:?}");
+    }
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(stdout(&run(&["completions", shell])).contains("keytrail"), "{shell}");
+    }
+}
+
+#[test]
+fn usage_is_2_and_reads_nothing() {
+    let folder = two();
+    let from = text(folder.path());
+    for (args, says) in [
+        (vec!["audit"], "KEYTRAIL_FROM"),
+        (vec!["query"], "no query given"),
+        (vec!["bogus"], "bogus"),
+        (vec!["trace", "x"], "trace"),
+        (vec!["audit", from, "--since", "yesterday"], "--since"),
+        (vec!["audit", from, "--until", "2026-02-30"], "--until"),
+        (vec!["audit", from, "--during", "2026-13"], "--during"),
+        (vec!["audit", from, "--during", "2026", "--since", "7d"], "--since"),
+        (vec!["audit", from, "--since", "2026-03-02", "--until", "2026-03-02"], "[since, until)"),
+        (vec!["audit", from, "--since", "2026-03-02", "--until", "2026-03-01"], "[since, until)"),
+        (vec!["audit", from, "--account", "1234"], "12 digits"),
+        (vec!["audit", from, "--region", "Frankfurt"], "eu-west-1"),
+        (vec!["audit", from, "--org-id", "acme"], "o-exampleorgid"),
+        (vec!["audit", from, "-f", "csv"], "csv"),
+        (vec!["audit", "s3://bucket/prefix"], "hint:"),
+        (vec!["query", "SELEC 1", "--from", from], "error:"),
+        (vec!["query", "SELECT * FROM nothing", "--from", from], "nothing"),
+        (vec!["query", "SELECT evnt_id FROM events", "--from", from], "evnt_id"),
+        (vec!["query", "no-such-query", "--from", from], "no-such-query"),
+        (vec!["queries", "no-such-query"], "no-such-query"),
+        (vec!["query", "COPY (SELECT 1) TO 'x.csv'", "--from", from], "error:"),
+        (vec!["query", "SELECT 1", "--from", from, "-p", "novalue"], "name=value"),
+        (vec!["query", "-", "--from", "-"], "stdin"),
+        (vec!["query", "SELECT 1", "--from", from, "-q", "-v"], "--verbose"),
+        (vec!["query", "SELECT 1", "--from", from, "--threads", "0"], "threads"),
+        (vec!["query", "SELECT 1", "--from", from, "--force"], "--output"),
+        (vec!["query", "SELECT 1", "--from", from, "-o", from], "directory"),
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
+        assert!(output.stdout.is_empty(), "{args:?}");
+        assert!(stderr(&output).contains(says), "{args:?}: {}", stderr(&output));
+        assert!(
+            stderr(&output).lines().filter(|l| l.starts_with("error:")).count() == 1,
+            "{args:?}: {}",
+            stderr(&output)
+        );
+    }
+}
+
+#[test]
+fn incomplete_is_3_with_results() {
+    let broken = logs(&[decrypt(1, "cli"), json!({"not": "a record"})]);
+    let damaged = two();
+    fs::write(damaged.path().join("b.json.gz"), b"\x1f\x8b\x08\x00 damaged").unwrap();
+    for folder in [&broken, &damaged] {
+        let output = run(&["query", "SELECT count(*) AS n FROM events", "--from", text(folder.path()), "-f", "csv"]);
+        assert_eq!(code(&output), 3, "{}", stderr(&output));
+        assert!(stdout(&output).starts_with("n\n"));
+        let audit = run(&["audit", text(folder.path()), "-f", "json"]);
+        assert_eq!(code(&audit), 3);
+        let report: Value = serde_json::from_slice(&audit.stdout).unwrap();
+        assert_eq!(report["summary"]["complete"], json!(false));
+    }
+    let named = stderr(&run(&["audit", text(damaged.path())]));
+    assert!(named.contains("b.json.gz"), "{named}");
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(code(&run(&["audit", text(empty.path())])), 3, "no log at all");
+}
+
+#[test]
+fn the_world_is_5() {
+    let folder = two();
+    let from = text(folder.path());
+    let nowhere = folder.path().join("nowhere/out.csv");
+    for args in [
+        vec!["audit", "no/such/place"],
+        vec!["query", "SELECT 1", "--from", "no/such/place"],
+        vec!["query", "SELECT 1", "--from", from, "-o", text(&nowhere)],
+        vec!["query", "--file", "no/such/file.sql", "--from", from],
+    ] {
+        let output = run(&args);
+        assert_eq!(code(&output), 5, "{args:?}: {}", stderr(&output));
+        assert!(stderr(&output).starts_with("error: cannot "), "{}", stderr(&output));
+    }
+}
+
+/// Far more rows than a pipe holds, for runs that are stopped from outside.
+fn endless(folder: &TempDir) -> std::process::Child {
+    let sql = "SELECT a.event_id FROM events a CROSS JOIN events b CROSS JOIN events c";
+    let mut command = keytrail(&["query", sql, "--from", text(folder.path()), "-f", "jsonl"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn many() -> TempDir {
+    logs(&(0..200).map(|n| decrypt(n, "cli")).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_closed_pipe_is_quiet() {
+    let mut child = endless(&many());
+    let mut line = String::new();
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut line).unwrap();
+    assert!(line.contains("event_id"));
+    drop(reader);
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!said.contains("error") && !said.contains("panicked"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_is_130() {
+    let folder = many();
+    let mut child = endless(&folder);
+    let mut reader = BufReader::new(child.stdout.take().unwrap());
+    reader.read_line(&mut String::new()).unwrap();
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn formats_are_as_promised() {
+    let folder = two();
+    let from = text(folder.path());
+    let shown = "\\x1b[31m\\u{202e}=1+1";
+    let in_json = "\\u001b[31m\\u202e=1+1";
+    for (format, expected) in [
+        ("csv", format!("event_time,user_agent,record_index\n2026-03-02T09:00:00Z,cli,0\n2026-03-03T09:00:00Z,{HOSTILE},1\n")),
+        ("jsonl", format!("{{\"event_time\":\"2026-03-02T09:00:00Z\",\"user_agent\":\"cli\",\"record_index\":0}}\n{{\"event_time\":\"2026-03-03T09:00:00Z\",\"user_agent\":\"{in_json}\",\"record_index\":1}}\n")),
+        ("json", format!("[\n{{\"event_time\":\"2026-03-02T09:00:00Z\",\"user_agent\":\"cli\",\"record_index\":0}},\n{{\"event_time\":\"2026-03-03T09:00:00Z\",\"user_agent\":\"{in_json}\",\"record_index\":1}}\n]\n")),
+        ("table", format!("event_time            user_agent            record_index\n────────────────────  ────────────────────  ────────────\n2026-03-02T09:00:00Z  cli                              0\n2026-03-03T09:00:00Z  {shown}             1\n")),
+        ("markdown", "| event\\_time | user\\_agent | record\\_index |\n| --- | --- | ---: |\n| 2026-03-02T09:00:00Z | cli | 0 |\n| 2026-03-03T09:00:00Z | &#92;x1b\\[31m&#92;u&#123;202e&#125;=1+1 | 1 |\n".to_owned()),
+    ] {
+        let output = run(&["query", ROWS, "--from", from, "-f", format]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        assert_eq!(stdout(&output), expected, "{format}");
+    }
+    assert!(run(&["query", ROWS, "--from", from, "-f", "parquet"]).stdout.starts_with(b"PAR1"));
+    assert!(run(&["query", ROWS, "--from", from, "-f", "arrow"]).stdout.starts_with(b"ARROW1"));
+}
+
+#[test]
+fn csv_guards_formulas_and_keeps_numbers() {
+    let folder = logs(&[decrypt(1, "=1+1")]);
+    let output = run(&["query", "SELECT user_agent, -1 AS n FROM events", "--from", text(folder.path()), "-f", "csv"]);
+    assert_eq!(stdout(&output), "user_agent,n\n'=1+1,-1\n");
+}
+
+#[test]
+fn files_are_kept_unless_forced() {
+    let folder = two();
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("rows.csv");
+    let args = ["query", ROWS, "--from", text(folder.path()), "-o", text(&path)];
+    assert_eq!(code(&run(&args)), 0);
+    assert!(fs::read_to_string(&path).unwrap().starts_with("event_time,user_agent"), "the ending picks the format");
+    fs::write(&path, "mine").unwrap();
+    let refused = run(&args);
+    assert_eq!(code(&refused), 2);
+    assert!(stderr(&refused).contains("--force"));
+    assert_eq!(fs::read_to_string(&path).unwrap(), "mine");
+    let forced = run(&[&args[..], &["--force"]].concat());
+    assert_eq!(code(&forced), 0, "{}", stderr(&forced));
+    assert!(fs::read_to_string(&path).unwrap().starts_with("event_time"));
+    // A query that fails leaves neither a file nor a part of one.
+    let failed = run(&[
+        "query",
+        "SELECT nope FROM events",
+        "--from",
+        text(folder.path()),
+        "-o",
+        text(&out.path().join("x.csv")),
+    ]);
+    assert_eq!(code(&failed), 2);
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn colors_are_asked_for_or_absent() {
+    let folder = two();
+    let args = ["query", "SELECT 1 AS one", "--from", text(folder.path())];
+    assert!(!run(&args).stdout.contains(&0x1b), "a pipe is no terminal");
+    assert!(run(&[&args[..], &["--color", "always"]].concat()).stdout.contains(&0x1b));
+    let error = keytrail(&["query", "nope", "--color", "never"]).env("NO_COLOR", "1").output().unwrap();
+    assert!(!error.stderr.contains(&0x1b));
+}
+
+#[test]
+fn locations_come_from_the_environment_and_stdin() {
+    let folder = two();
+    let sql = "SELECT count(*) AS n FROM events";
+    let by_env = keytrail(&["query", sql, "-f", "csv"]).env("KEYTRAIL_FROM", folder.path()).output().unwrap();
+    assert_eq!(stdout(&by_env), "n\n2\n");
+    let file = fs::File::open(folder.path().join("a.json")).unwrap();
+    let by_stdin = keytrail(&["query", sql, "--from", "-", "-f", "csv"]).stdin(file).output().unwrap();
+    assert_eq!(stdout(&by_stdin), "n\n2\n", "{}", stderr(&by_stdin));
+    let mut child = keytrail(&["query", "-", "--from", text(folder.path()), "-f", "csv"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+    assert_eq!(stdout(&child.wait_with_output().unwrap()), "n\n2\n");
+}
+
+#[test]
+fn stderr_accounts_and_quiet_is_quiet() {
+    let folder = two();
+    let from = text(folder.path());
+    let said = stderr(&run(&["audit", from, "--until", "2026-04-01"]));
+    for part in [
+        "note: --until 2026-04-01 leaves out 2026-04-01",
+        "interval  before 2026-04-01T00:00:00Z",
+        "objects   1 (1 read)",
+        "records   2 = 2 kept + 0 duplicate + 0 filtered + 0 quarantined",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(run(&["audit", from, "--until", "2026-04-01", "-q"]).stderr.is_empty());
+    let limited = stderr(&run(&["query", "SELECT event_id FROM events LIMIT 0", "--from", from]));
+    assert!(!limited.contains(" = 2 kept"), "claims nothing about what it did not read: {limited}");
+}
+
+#[test]
+fn hostile_names_are_visible_in_errors() {
+    let output = run(&["audit", "no\u{1b}[2J\u{202e}such\nplace"]);
+    assert_eq!(code(&output), 5);
+    let said = stderr(&output);
+    assert!(!said.contains('\u{1b}') && !said.contains('\u{202e}') && said.lines().count() == 1, "{said}");
+    assert!(said.contains("\\x1b[2J\\u{202e}such\\nplace"));
+}
+
+#[test]
+fn the_audit_is_one_object_with_promised_members() {
+    let folder = two();
+    let report: Value = serde_json::from_slice(&run(&["audit", text(folder.path()), "-f", "json"]).stdout).unwrap();
+    let members: Vec<&str> = report.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut promised = [
+        "summary",
+        "coverage",
+        "objects",
+        "key_use",
+        "dynamodb_key_use",
+        "denials",
+        "access_chains",
+        "findings",
+        "limits",
+    ];
+    promised.sort_unstable();
+    assert_eq!(members, promised);
+    assert_eq!(report["summary"]["kept"], json!(2));
+    assert_eq!(report["objects"]["read"], json!(1));
+    let narrowed = |flag: &str, value: &str| -> usize {
+        let output = run(&["audit", text(folder.path()), "-f", "json", flag, value]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["key_use"].as_array().unwrap().len()
+    };
+    let all = report["key_use"].as_array().unwrap().len();
+    assert!(all > 0);
+    assert_eq!(narrowed("--principal", "ada"), all);
+    assert_eq!(narrowed("--key", KEY), all);
+    assert_eq!(narrowed("--key", "1234abcd-12ab-34cd-56ef-1234567890ab"), all);
+    assert_eq!(narrowed("--principal", "grace"), 0);
+}
+
+#[test]
+fn the_audit_for_people_has_its_sections() {
+    let folder = two();
+    for (format, before) in [("table", ""), ("markdown", "## ")] {
+        let shown = stdout(&run(&["audit", text(folder.path()), "-f", format]));
+        for title in [
+            "Who used which key",
+            "Through DynamoDB",
+            "Who was denied, and what changed",
+            "Needs a look",
+            "Limits of these logs",
+        ] {
+            assert!(shown.lines().any(|l| l == format!("{before}{title}")), "{format} {title}: {shown}");
+        }
+        assert!(shown.contains("all time"));
+    }
+}
+
+#[test]
+fn threads_do_not_change_a_byte() {
+    let folder = many();
+    for args in [vec!["audit", text(folder.path())], vec!["query", ROWS, "--from", text(folder.path())]] {
+        let with = |threads: &str| run(&[&args[..], &["--threads", threads]].concat()).stdout;
+        let one = with("1");
+        assert!(!one.is_empty());
+        assert!(one == with("2") && one == with("8"), "{args:?}");
+    }
+}
