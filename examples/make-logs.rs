@@ -229,7 +229,7 @@ impl Principal {
         let (team, job) = (TEAMS[number % TEAMS.len()], JOBS[number % JOBS.len()]);
         let name = if is_user { format!("{team}-operator") } else { format!("{team}-{job}-role") };
         let kind = if is_user { "user" } else { "role" };
-        let path = if number % 5 == 0 && !is_user { "service/" } else { "" };
+        let path = if number.is_multiple_of(5) && !is_user { "service/" } else { "" };
         let arn = format!("arn:aws:iam::{account}:{kind}/{path}{name}");
         let session = match number % 3 {
             0 => format!("i-0{}", chance.text(16, HEX)),
@@ -258,11 +258,7 @@ impl Lane {
         let mut chance = Chance::of(&[seed, 2, number]);
         let key = |chance: &mut Chance| {
             let id = chance.new_uuid();
-            Key {
-                arn: format!("arn:aws:kms:{region}:{account_id}:key/{id}"),
-                id,
-                material: chance.text(64, HEX),
-            }
+            Key { arn: format!("arn:aws:kms:{region}:{account_id}:key/{id}"), id, material: chance.text(64, HEX) }
         };
         let keys = (0..10).map(|_| key(&mut chance)).collect();
         let table = |n: usize| (format!("{}-{}", TEAMS[n % 8], ["events", "state", "index"][n % 3]), n % 5);
@@ -333,10 +329,7 @@ const fn reads(weight: u32, service: &'static str, name: &'static str, who: Who,
 }
 
 const fn changes(weight: u32, service: &'static str, name: &'static str, who: Who, request: &'static str) -> Shape {
-    Shape {
-        read_only: false,
-        ..reads(weight, service, name, who, request)
-    }
+    Shape { read_only: false, ..reads(weight, service, name, who, request) }
 }
 
 const fn of_key(weight: u32, name: &'static str, who: Who, request: &'static str) -> Shape {
@@ -357,15 +350,11 @@ const fn of_table_key(weight: u32, name: &'static str, request: &'static str) ->
 
 /// A refused or failed call to KMS: it names neither its parameters nor its key, except in the message.
 const fn fails(weight: u32, name: &'static str, who: Who, error: (&'static str, &'static str)) -> Shape {
-    Shape {
-        error,
-        ..reads(weight, "kms", name, who, "null")
-    }
+    Shape { error, ..reads(weight, "kms", name, who, "null") }
 }
 
 const TABLE_CONTEXT: &str = r#"{"encryptionContext":{"aws:dynamodb:tableName":"<table>","aws:dynamodb:subscriberId":"<account>"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#;
-const S3_CONTEXT: &str =
-    r#"{"encryptionContext":{"aws:s3:arn":"arn:aws:s3:::<bucket>/<object>"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#;
+const S3_CONTEXT: &str = r#"{"encryptionContext":{"aws:s3:arn":"arn:aws:s3:::<bucket>/<object>"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#;
 const OWN_CONTEXT: &str = r#"{"keyId":"<key>","encryptionContext":{"tenant":"<team>","purpose":"field-encryption"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#;
 
 const RUNNING_OF_TEAM: &str = r#"{"maxResults":1000,"instancesSet":{},"filterSet":{"items":[{"name":"instance-state-name","valueSet":{"items":[{"value":"running"},{"value":"pending"}]}},{"name":"tag:team","valueSet":{"items":[{"value":"<team>"}]}}]}}"#;
@@ -379,123 +368,393 @@ const SHAPES: &[Shape] = &[
         "GenerateDataKey",
         r#"{"keyId":"<table-key>","keySpec":"AES_256","encryptionContext":{"aws:dynamodb:tableName":"<table>","aws:dynamodb:subscriberId":"<account>"}}"#,
     ),
-    fails(8, "Decrypt", Who::TableReader, ("AccessDenied", "User: <caller> is not authorized to perform: kms:Decrypt on resource: <table-key> because no identity-based policy allows the kms:Decrypt action")),
-    fails(5, "Decrypt", Who::TableReader, ("AccessDenied", "User: <caller> is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because no resource-based policy allows the kms:Decrypt action")),
-    fails(2, "Decrypt", Who::TableReader, ("AccessDenied", "User: <caller> is not authorized to perform: kms:Decrypt on resource: <table-key> with an explicit deny in a service control policy")),
-    Shape {
-        error: ("DisabledException", "<table-key> is disabled."),
-        ..of_table_key(2, "Decrypt", TABLE_CONTEXT)
-    },
+    fails(
+        8,
+        "Decrypt",
+        Who::TableReader,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Decrypt on resource: <table-key> because no identity-based policy allows the kms:Decrypt action",
+        ),
+    ),
+    fails(
+        5,
+        "Decrypt",
+        Who::TableReader,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because no resource-based policy allows the kms:Decrypt action",
+        ),
+    ),
+    fails(
+        2,
+        "Decrypt",
+        Who::TableReader,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Decrypt on resource: <table-key> with an explicit deny in a service control policy",
+        ),
+    ),
+    Shape { error: ("DisabledException", "<table-key> is disabled."), ..of_table_key(2, "Decrypt", TABLE_CONTEXT) },
     // KMS through other services, and by them.
     of_key(240, "Decrypt", Who::Through("AWS Internal"), S3_CONTEXT),
     of_key(80, "Decrypt", Who::Through("fas.s3.amazonaws.com"), S3_CONTEXT),
-    of_key(70, "GenerateDataKey", Who::Through("fas.s3.amazonaws.com"), r#"{"keySpec":"AES_256","encryptionContext":{"aws:s3:arn":"arn:aws:s3:::<bucket>/<object>"},"keyId":"<key>"}"#),
-    of_key(80, "Decrypt", Who::Through("ssm.amazonaws.com"), r#"{"encryptionContext":{"PARAMETER_ARN":"arn:aws:ssm:<region>:<account>:parameter/<team>/<job>/password"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#),
-    of_key(90, "Decrypt", Who::Through("secretsmanager.amazonaws.com"), r#"{"encryptionContext":{"SecretARN":"<secret>","SecretVersionId":"<uuid>"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#),
-    of_key(20, "Decrypt", Who::Through("lambda.amazonaws.com"), r#"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#),
-    of_key(50, "Decrypt", Who::Direct, r#"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#),
-    of_key(110, "GenerateDataKey", Who::Service("cloudtrail.amazonaws.com"), r#"{"keySpec":"AES_256","encryptionContext":{"aws:cloudtrail:arn":"arn:aws:cloudtrail:<region>:<account>:trail/main","aws:s3:arn":"arn:aws:s3:::trail-<account>/AWSLogs/<account>/CloudTrail/<region>/<object>"},"keyId":"<key>"}"#),
-    of_key(30, "GenerateDataKey", Who::Service("sqs.amazonaws.com"), r#"{"keySpec":"AES_256","encryptionContext":{"aws:sqs:arn":"arn:aws:sqs:<region>:<account>:<team>-<job>"},"keyId":"<key>"}"#),
+    of_key(
+        70,
+        "GenerateDataKey",
+        Who::Through("fas.s3.amazonaws.com"),
+        r#"{"keySpec":"AES_256","encryptionContext":{"aws:s3:arn":"arn:aws:s3:::<bucket>/<object>"},"keyId":"<key>"}"#,
+    ),
+    of_key(
+        80,
+        "Decrypt",
+        Who::Through("ssm.amazonaws.com"),
+        r#"{"encryptionContext":{"PARAMETER_ARN":"arn:aws:ssm:<region>:<account>:parameter/<team>/<job>/password"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+    ),
+    of_key(
+        90,
+        "Decrypt",
+        Who::Through("secretsmanager.amazonaws.com"),
+        r#"{"encryptionContext":{"SecretARN":"<secret>","SecretVersionId":"<uuid>"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+    ),
+    of_key(
+        20,
+        "Decrypt",
+        Who::Through("lambda.amazonaws.com"),
+        r#"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+    ),
+    of_key(
+        50,
+        "Decrypt",
+        Who::Direct,
+        r#"{"encryptionContext":{"aws:lambda:FunctionArn":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"},"encryptionAlgorithm":"SYMMETRIC_DEFAULT"}"#,
+    ),
+    of_key(
+        110,
+        "GenerateDataKey",
+        Who::Service("cloudtrail.amazonaws.com"),
+        r#"{"keySpec":"AES_256","encryptionContext":{"aws:cloudtrail:arn":"arn:aws:cloudtrail:<region>:<account>:trail/main","aws:s3:arn":"arn:aws:s3:::trail-<account>/AWSLogs/<account>/CloudTrail/<region>/<object>"},"keyId":"<key>"}"#,
+    ),
+    of_key(
+        30,
+        "GenerateDataKey",
+        Who::Service("sqs.amazonaws.com"),
+        r#"{"keySpec":"AES_256","encryptionContext":{"aws:sqs:arn":"arn:aws:sqs:<region>:<account>:<team>-<job>"},"keyId":"<key>"}"#,
+    ),
     Shape {
         read_only: false,
         additional: "",
         response: r#"{"grantId":"<hex64>","keyId":"<key>"}"#,
-        ..of_key(4, "CreateGrant", Who::Through("ec2.amazonaws.com"), r#"{"keyId":"<key>","granteePrincipal":"arn:aws:sts::<account>:assumed-role/aws:ec2-infrastructure/<instance>","operations":["Decrypt"],"constraints":{"encryptionContextSubset":{"aws:ebs:id":"<volume>"}}}"#)
+        ..of_key(
+            4,
+            "CreateGrant",
+            Who::Through("ec2.amazonaws.com"),
+            r#"{"keyId":"<key>","granteePrincipal":"arn:aws:sts::<account>:assumed-role/aws:ec2-infrastructure/<instance>","operations":["Decrypt"],"constraints":{"encryptionContextSubset":{"aws:ebs:id":"<volume>"}}}"#,
+        )
     },
     // KMS called by principals themselves.
     of_key(55, "Encrypt", Who::Direct, OWN_CONTEXT),
     of_key(90, "Decrypt", Who::Direct, OWN_CONTEXT),
-    of_key(25, "GenerateDataKey", Who::Direct, r#"{"keyId":"alias/<team>","keySpec":"AES_256","encryptionContext":{"tenant":"<team>"}}"#),
-    Shape {
-        additional: "",
-        ..of_key(25, "DescribeKey", Who::Direct, r#"{"keyId":"<key-id>"}"#)
-    },
+    of_key(
+        25,
+        "GenerateDataKey",
+        Who::Direct,
+        r#"{"keyId":"alias/<team>","keySpec":"AES_256","encryptionContext":{"tenant":"<team>"}}"#,
+    ),
+    Shape { additional: "", ..of_key(25, "DescribeKey", Who::Direct, r#"{"keyId":"<key-id>"}"#) },
     reads(15, "kms", "ListAliases", Who::Direct, r#"{"limit":100}"#),
-    fails(8, "Decrypt", Who::Direct, ("AccessDenied", "User: <caller> is not authorized to perform: kms:Decrypt on resource: <key> because no resource-based policy allows the kms:Decrypt action")),
-    fails(5, "GenerateDataKey", Who::Direct, ("AccessDenied", "User: <caller> is not authorized to perform: kms:GenerateDataKey on resource: <key> because no identity-based policy allows the kms:GenerateDataKey action")),
-    fails(3, "Encrypt", Who::Direct, ("AccessDenied", "User: <caller> is not authorized to perform: kms:Encrypt on resource: <key> with an explicit deny in a resource-based policy")),
-    fails(2, "Decrypt", Who::Through("lambda.amazonaws.com"), ("AccessDenied", "User: <caller> is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because no identity-based policy allows the kms:Decrypt action")),
-    fails(4, "DescribeKey", Who::Direct, ("NotFoundException", "Key 'arn:aws:kms:<region>:<account>:key/<uuid>' does not exist")),
-    fails(2, "Decrypt", Who::Direct, ("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")),
-    Shape {
-        error: ("DisabledException", "<key> is disabled."),
-        ..of_key(3, "Encrypt", Who::Direct, OWN_CONTEXT)
-    },
+    fails(
+        8,
+        "Decrypt",
+        Who::Direct,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Decrypt on resource: <key> because no resource-based policy allows the kms:Decrypt action",
+        ),
+    ),
+    fails(
+        5,
+        "GenerateDataKey",
+        Who::Direct,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:GenerateDataKey on resource: <key> because no identity-based policy allows the kms:GenerateDataKey action",
+        ),
+    ),
+    fails(
+        3,
+        "Encrypt",
+        Who::Direct,
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Encrypt on resource: <key> with an explicit deny in a resource-based policy",
+        ),
+    ),
+    fails(
+        2,
+        "Decrypt",
+        Who::Through("lambda.amazonaws.com"),
+        (
+            "AccessDenied",
+            "User: <caller> is not authorized to perform: kms:Decrypt on the resource associated with this ciphertext because no identity-based policy allows the kms:Decrypt action",
+        ),
+    ),
+    fails(
+        4,
+        "DescribeKey",
+        Who::Direct,
+        ("NotFoundException", "Key 'arn:aws:kms:<region>:<account>:key/<uuid>' does not exist"),
+    ),
+    fails(
+        2,
+        "Decrypt",
+        Who::Direct,
+        (
+            "ThrottlingException",
+            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
+        ),
+    ),
+    Shape { error: ("DisabledException", "<key> is disabled."), ..of_key(3, "Encrypt", Who::Direct, OWN_CONTEXT) },
     // DynamoDB.
     Shape {
         data: true,
         resources: r#"[{"accountId":"<account>","type":"AWS::DynamoDB::Table","ARN":"arn:aws:dynamodb:<region>:<account>:table/<table>"}]"#,
-        ..reads(120, "dynamodb", "GetItem", Who::Direct, r#"{"tableName":"<table>","key":{"pk":"<team>#<number>"},"consistentRead":false}"#)
+        ..reads(
+            120,
+            "dynamodb",
+            "GetItem",
+            Who::Direct,
+            r#"{"tableName":"<table>","key":{"pk":"<team>#<number>"},"consistentRead":false}"#,
+        )
     },
     reads(90, "dynamodb", "DescribeTable", Who::Direct, r#"{"tableName":"<table>"}"#),
     reads(20, "dynamodb", "ListTables", Who::Direct, r#"{"limit":100}"#),
     Shape {
         response: r#"{"tableDescription":{"tableName":"<table>","tableStatus":"UPDATING","tableArn":"arn:aws:dynamodb:<region>:<account>:table/<table>","sSEDescription":{"status":"ENABLED","sSEType":"KMS","kMSMasterKeyArn":"<table-key>"}}}"#,
-        ..changes(1, "dynamodb", "UpdateTable", Who::Direct, r#"{"tableName":"<table>","sSESpecification":{"enabled":true,"sSEType":"KMS","kMSMasterKeyId":"<table-key>"}}"#)
+        ..changes(
+            1,
+            "dynamodb",
+            "UpdateTable",
+            Who::Direct,
+            r#"{"tableName":"<table>","sSESpecification":{"enabled":true,"sSEType":"KMS","kMSMasterKeyId":"<table-key>"}}"#,
+        )
     },
     // STS and IAM.
     Shape {
         response: r#"{"credentials":{"accessKeyId":"ASIA<base32>","sessionToken":"<token>","expiration":"Mar 2, 2026, 4:53:28 PM"},"assumedRoleUser":{"assumedRoleId":"<principal-id>:<session>","arn":"<caller>"}}"#,
         resources: r#"[{"accountId":"<account>","type":"AWS::IAM::Role","ARN":"<principal>"}]"#,
-        ..reads(130, "sts", "AssumeRole", Who::Service("lambda.amazonaws.com"), r#"{"roleArn":"<principal>","roleSessionName":"<session>"}"#)
+        ..reads(
+            130,
+            "sts",
+            "AssumeRole",
+            Who::Service("lambda.amazonaws.com"),
+            r#"{"roleArn":"<principal>","roleSessionName":"<session>"}"#,
+        )
     },
     Shape {
         response: r#"{"credentials":{"accessKeyId":"ASIA<base32>","sessionToken":"<token>","expiration":"Mar 2, 2026, 9:12:40 PM"}}"#,
         resources: r#"[{"accountId":"<account>","type":"AWS::IAM::Role","ARN":"<principal>"}]"#,
-        ..reads(170, "sts", "AssumeRole", Who::Service("ec2.amazonaws.com"), r#"{"roleArn":"<principal>","roleSessionName":"<instance>","durationSeconds":21600}"#)
+        ..reads(
+            170,
+            "sts",
+            "AssumeRole",
+            Who::Service("ec2.amazonaws.com"),
+            r#"{"roleArn":"<principal>","roleSessionName":"<instance>","durationSeconds":21600}"#,
+        )
     },
     reads(120, "sts", "GetCallerIdentity", Who::Direct, "null"),
-    changes(8, "iam", "PutRolePolicy", Who::Direct, r#"{"roleName":"<team>-<job>-role","policyName":"inline","policyDocument":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\"],\"Resource\":\"arn:aws:s3:::<bucket>/*\"}]}"}"#),
-    changes(7, "iam", "TagRole", Who::Direct, r#"{"roleName":"<team>-<job>-role","tags":[{"key":"owner","value":"<team>"}]}"#),
+    changes(
+        8,
+        "iam",
+        "PutRolePolicy",
+        Who::Direct,
+        r#"{"roleName":"<team>-<job>-role","policyName":"inline","policyDocument":"{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\"],\"Resource\":\"arn:aws:s3:::<bucket>/*\"}]}"}"#,
+    ),
+    changes(
+        7,
+        "iam",
+        "TagRole",
+        Who::Direct,
+        r#"{"roleName":"<team>-<job>-role","tags":[{"key":"owner","value":"<team>"}]}"#,
+    ),
     reads(120, "iam", "GetRole", Who::Direct, r#"{"roleName":"<team>-<job>-role"}"#),
     reads(60, "iam", "ListAttachedRolePolicies", Who::Direct, r#"{"roleName":"<team>-<job>-role"}"#),
     // What fills a trail.
     reads(500, "ec2", "DescribeInstances", Who::Direct, RUNNING_OF_TEAM),
     reads(400, "ec2", "DescribeInstances", Who::Through("autoscaling.amazonaws.com"), RUNNING_OF_TEAM),
-    reads(420, "ec2", "DescribeTags", Who::Through("eks.amazonaws.com"), r#"{"maxResults":500,"filterSet":{"items":[{"name":"resource-type","valueSet":{"items":[{"value":"instance"}]}},{"name":"resource-id","valueSet":{"items":[{"value":"<instance>"}]}}]}}"#),
-    reads(380, "ec2", "DescribeVolumes", Who::Direct, r#"{"volumeSet":{"items":[{"volumeId":"<volume>"}]},"filterSet":{"items":[{"name":"attachment.instance-id","valueSet":{"items":[{"value":"<instance>"}]}}]}}"#),
-    reads(360, "ec2", "DescribeNetworkInterfaces", Who::Through("elasticloadbalancing.amazonaws.com"), r#"{"networkInterfaceIdSet":{},"filterSet":{"items":[{"name":"description","valueSet":{"items":[{"value":"ELB app/<team>-<job>/*"}]}}]}}"#),
-    reads(240, "ec2", "DescribeSecurityGroups", Who::Through("config.amazonaws.com"), r#"{"maxResults":200,"securityGroupSet":{},"securityGroupIdSet":{},"filterSet":{"items":[{"name":"group-name","valueSet":{"items":[{"value":"<team>-<job>"}]}}]}}"#),
+    reads(
+        420,
+        "ec2",
+        "DescribeTags",
+        Who::Through("eks.amazonaws.com"),
+        r#"{"maxResults":500,"filterSet":{"items":[{"name":"resource-type","valueSet":{"items":[{"value":"instance"}]}},{"name":"resource-id","valueSet":{"items":[{"value":"<instance>"}]}}]}}"#,
+    ),
+    reads(
+        380,
+        "ec2",
+        "DescribeVolumes",
+        Who::Direct,
+        r#"{"volumeSet":{"items":[{"volumeId":"<volume>"}]},"filterSet":{"items":[{"name":"attachment.instance-id","valueSet":{"items":[{"value":"<instance>"}]}}]}}"#,
+    ),
+    reads(
+        360,
+        "ec2",
+        "DescribeNetworkInterfaces",
+        Who::Through("elasticloadbalancing.amazonaws.com"),
+        r#"{"networkInterfaceIdSet":{},"filterSet":{"items":[{"name":"description","valueSet":{"items":[{"value":"ELB app/<team>-<job>/*"}]}}]}}"#,
+    ),
+    reads(
+        240,
+        "ec2",
+        "DescribeSecurityGroups",
+        Who::Through("config.amazonaws.com"),
+        r#"{"maxResults":200,"securityGroupSet":{},"securityGroupIdSet":{},"filterSet":{"items":[{"name":"group-name","valueSet":{"items":[{"value":"<team>-<job>"}]}}]}}"#,
+    ),
     Shape {
-        error: ("Client.UnauthorizedOperation", "You are not authorized to perform this operation. User: <caller> is not authorized to perform: ec2:DescribeSnapshots because no identity-based policy allows the ec2:DescribeSnapshots action"),
+        error: (
+            "Client.UnauthorizedOperation",
+            "You are not authorized to perform this operation. User: <caller> is not authorized to perform: ec2:DescribeSnapshots because no identity-based policy allows the ec2:DescribeSnapshots action",
+        ),
         ..reads(20, "ec2", "DescribeSnapshots", Who::Direct, r#"{"maxResults":200,"snapshotSet":{}}"#)
     },
     Shape {
         data: true,
         additional: r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":0,"SSEApplied":"SSE_KMS","AuthenticationMethod":"AuthHeader","bytesTransferredOut":<number>}"#,
         resources: r#"[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::<bucket>/<object>"},{"accountId":"<account>","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::<bucket>"}]"#,
-        ..reads(850, "s3", "GetObject", Who::Direct, r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","key":"<object>"}"#)
+        ..reads(
+            850,
+            "s3",
+            "GetObject",
+            Who::Direct,
+            r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","key":"<object>"}"#,
+        )
     },
     Shape {
         additional: r#"{"SignatureVersion":"SigV4","CipherSuite":"ECDHE-RSA-AES128-GCM-SHA256","bytesTransferredIn":0,"AuthenticationMethod":"AuthHeader","bytesTransferredOut":480}"#,
         resources: r#"[{"accountId":"<account>","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::<bucket>"}]"#,
-        ..reads(340, "s3", "GetBucketAcl", Who::Service("cloudtrail.amazonaws.com"), r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","acl":""}"#)
+        ..reads(
+            340,
+            "s3",
+            "GetBucketAcl",
+            Who::Service("cloudtrail.amazonaws.com"),
+            r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","acl":""}"#,
+        )
     },
     Shape {
         data: true,
         response: r#"{"x-amz-server-side-encryption":"AES256"}"#,
         additional: r#"{"SignatureVersion":"SigV4","CipherSuite":"TLS_AES_128_GCM_SHA256","bytesTransferredIn":<number>,"AuthenticationMethod":"AuthHeader","bytesTransferredOut":0}"#,
         resources: r#"[{"type":"AWS::S3::Object","ARN":"arn:aws:s3:::<bucket>/<object>"},{"accountId":"<account>","type":"AWS::S3::Bucket","ARN":"arn:aws:s3:::<bucket>"}]"#,
-        ..changes(280, "s3", "PutObject", Who::Direct, r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","key":"<object>","x-amz-server-side-encryption":"AES256"}"#)
+        ..changes(
+            280,
+            "s3",
+            "PutObject",
+            Who::Direct,
+            r#"{"bucketName":"<bucket>","Host":"<bucket>.s3.<region>.amazonaws.com","key":"<object>","x-amz-server-side-encryption":"AES256"}"#,
+        )
     },
-    changes(380, "logs", "CreateLogStream", Who::Direct, r#"{"logGroupName":"/aws/lambda/<team>-<job>-function","logStreamName":"2026/03/02/[$LATEST]<hex32>"}"#),
-    reads(260, "logs", "DescribeLogGroups", Who::Through("config.amazonaws.com"), r#"{"logGroupNamePrefix":"/aws/lambda/<team>","limit":50}"#),
-    reads(300, "lambda", "GetFunction20150331v2", Who::Through("config.amazonaws.com"), r#"{"functionName":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"}"#),
+    changes(
+        380,
+        "logs",
+        "CreateLogStream",
+        Who::Direct,
+        r#"{"logGroupName":"/aws/lambda/<team>-<job>-function","logStreamName":"2026/03/02/[$LATEST]<hex32>"}"#,
+    ),
+    reads(
+        260,
+        "logs",
+        "DescribeLogGroups",
+        Who::Through("config.amazonaws.com"),
+        r#"{"logGroupNamePrefix":"/aws/lambda/<team>","limit":50}"#,
+    ),
+    reads(
+        300,
+        "lambda",
+        "GetFunction20150331v2",
+        Who::Through("config.amazonaws.com"),
+        r#"{"functionName":"arn:aws:lambda:<region>:<account>:function:<team>-<job>-function"}"#,
+    ),
     reads(170, "lambda", "ListFunctions20150331", Who::Direct, r#"{"maxItems":50,"functionVersion":"ALL"}"#),
-    reads(300, "ssm", "GetParametersByPath", Who::Through("ecs.amazonaws.com"), r#"{"path":"/<team>/<job>/","recursive":true,"withDecryption":false,"maxResults":10}"#),
-    changes(420, "ssm", "UpdateInstanceInformation", Who::Direct, r#"{"instanceId":"<instance>","agentVersion":"3.3.1611.0","agentStatus":"Active","platformType":"Linux","platformName":"Amazon Linux","platformVersion":"2023","iPAddress":"<address>","computerName":"ip-10-0-<octet>-<octet>.<region>.compute.internal","agentName":"amazon-ssm-agent"}"#),
-    reads(280, "autoscaling", "DescribeAutoScalingGroups", Who::Direct, r#"{"autoScalingGroupNames":["<team>-<job>-asg"],"maxRecords":100}"#),
-    reads(120, "autoscaling", "DescribeScalingActivities", Who::Direct, r#"{"autoScalingGroupName":"<team>-<job>-asg","maxRecords":100}"#),
-    reads(380, "config", "DescribeConfigRuleEvaluationStatus", Who::Through("config.amazonaws.com"), r#"{"configRuleNames":["securityhub-<team>-encryption-<hex8>"]}"#),
+    reads(
+        300,
+        "ssm",
+        "GetParametersByPath",
+        Who::Through("ecs.amazonaws.com"),
+        r#"{"path":"/<team>/<job>/","recursive":true,"withDecryption":false,"maxResults":10}"#,
+    ),
+    changes(
+        420,
+        "ssm",
+        "UpdateInstanceInformation",
+        Who::Direct,
+        r#"{"instanceId":"<instance>","agentVersion":"3.3.1611.0","agentStatus":"Active","platformType":"Linux","platformName":"Amazon Linux","platformVersion":"2023","iPAddress":"<address>","computerName":"ip-10-0-<octet>-<octet>.<region>.compute.internal","agentName":"amazon-ssm-agent"}"#,
+    ),
+    reads(
+        280,
+        "autoscaling",
+        "DescribeAutoScalingGroups",
+        Who::Direct,
+        r#"{"autoScalingGroupNames":["<team>-<job>-asg"],"maxRecords":100}"#,
+    ),
+    reads(
+        120,
+        "autoscaling",
+        "DescribeScalingActivities",
+        Who::Direct,
+        r#"{"autoScalingGroupName":"<team>-<job>-asg","maxRecords":100}"#,
+    ),
+    reads(
+        380,
+        "config",
+        "DescribeConfigRuleEvaluationStatus",
+        Who::Through("config.amazonaws.com"),
+        r#"{"configRuleNames":["securityhub-<team>-encryption-<hex8>"]}"#,
+    ),
     Shape {
         additional: r#"{"configRuleInputParameters":"{}","configRuleArn":"arn:aws:config:<region>:<account>:config-rule/aws-service-rule/securityhub.amazonaws.com/config-rule-<hex8>","notificationCreationTime":"<time>"}"#,
-        ..changes(260, "config", "PutEvaluations", Who::Through("config.amazonaws.com"), r#"{"evaluations":[{"complianceResourceType":"AWS::EC2::Instance","complianceResourceId":"<instance>","complianceType":"COMPLIANT","orderingTimestamp":"<time>"}],"resultToken":"<hex32>","testMode":false}"#)
+        ..changes(
+            260,
+            "config",
+            "PutEvaluations",
+            Who::Through("config.amazonaws.com"),
+            r#"{"evaluations":[{"complianceResourceType":"AWS::EC2::Instance","complianceResourceId":"<instance>","complianceType":"COMPLIANT","orderingTimestamp":"<time>"}],"resultToken":"<hex32>","testMode":false}"#,
+        )
     },
-    reads(420, "monitoring", "DescribeAlarms", Who::Through("autoscaling.amazonaws.com"), r#"{"alarmNamePrefix":"<team>-<job>","maxRecords":100}"#),
-    reads(300, "monitoring", "GetMetricData", Who::Direct, r#"{"startTime":"<time>","endTime":"<time>","scanBy":"TimestampDescending","metricDataQueries":[{"id":"m1","metricStat":{"metric":{"namespace":"AWS/EC2","metricName":"CPUUtilization","dimensions":[{"name":"InstanceId","value":"<instance>"}]},"period":300,"stat":"Average"},"returnData":true}]}"#),
-    reads(380, "elasticloadbalancing", "DescribeTargetHealth", Who::Through("ecs.amazonaws.com"), r#"{"targetGroupArn":"arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<team>-<job>/<hex16>"}"#),
-    reads(200, "ecr", "BatchGetImage", Who::Direct, r#"{"registryId":"<account>","repositoryName":"<team>/<job>","imageIds":[{"imageTag":"release-<octet>"}],"acceptedMediaTypes":["application/vnd.docker.distribution.manifest.v2+json","application/vnd.oci.image.manifest.v1+json"]}"#),
-    reads(180, "ecs", "DescribeTasks", Who::Direct, r#"{"cluster":"<team>","tasks":["arn:aws:ecs:<region>:<account>:task/<team>/<hex32>"],"include":["TAGS"]}"#),
+    reads(
+        420,
+        "monitoring",
+        "DescribeAlarms",
+        Who::Through("autoscaling.amazonaws.com"),
+        r#"{"alarmNamePrefix":"<team>-<job>","maxRecords":100}"#,
+    ),
+    reads(
+        300,
+        "monitoring",
+        "GetMetricData",
+        Who::Direct,
+        r#"{"startTime":"<time>","endTime":"<time>","scanBy":"TimestampDescending","metricDataQueries":[{"id":"m1","metricStat":{"metric":{"namespace":"AWS/EC2","metricName":"CPUUtilization","dimensions":[{"name":"InstanceId","value":"<instance>"}]},"period":300,"stat":"Average"},"returnData":true}]}"#,
+    ),
+    reads(
+        380,
+        "elasticloadbalancing",
+        "DescribeTargetHealth",
+        Who::Through("ecs.amazonaws.com"),
+        r#"{"targetGroupArn":"arn:aws:elasticloadbalancing:<region>:<account>:targetgroup/<team>-<job>/<hex16>"}"#,
+    ),
+    reads(
+        200,
+        "ecr",
+        "BatchGetImage",
+        Who::Direct,
+        r#"{"registryId":"<account>","repositoryName":"<team>/<job>","imageIds":[{"imageTag":"release-<octet>"}],"acceptedMediaTypes":["application/vnd.docker.distribution.manifest.v2+json","application/vnd.oci.image.manifest.v1+json"]}"#,
+    ),
+    reads(
+        180,
+        "ecs",
+        "DescribeTasks",
+        Who::Direct,
+        r#"{"cluster":"<team>","tasks":["arn:aws:ecs:<region>:<account>:task/<team>/<hex32>"],"include":["TAGS"]}"#,
+    ),
 ];
 
 // ---------------------------------------------------------------- one record
@@ -649,7 +908,10 @@ impl Subject<'_> {
         }
         push_all(out, &[r#"","arn":""#, &principal.caller_arn, r#"","accountId":""#, &self.account.id, "\""]);
         if principal.is_user && service.is_empty() {
-            push_all(out, &[r#","accessKeyId":"AKIA"#, &principal.id[4..20], r#"","userName":""#, &principal.name, "\""]);
+            push_all(
+                out,
+                &[r#","accessKeyId":"AKIA"#, &principal.id[4..20], r#"","userName":""#, &principal.name, "\""],
+            );
         } else {
             self.push_session(service, out);
         }
@@ -810,8 +1072,7 @@ impl Plan {
     }
 
     fn is_copy(&self, object: usize, index: usize) -> bool {
-        object >= self.lanes.len()
-            && Chance::of(&[self.seed, 4, object as u64, index as u64]).below(COPY_ODDS) == 0
+        object >= self.lanes.len() && Chance::of(&[self.seed, 4, object as u64, index as u64]).below(COPY_ODDS) == 0
     }
 
     fn push_record(&self, object: usize, index: usize, out: &mut String) {
@@ -874,9 +1135,7 @@ impl Plan {
         let region = lane.region;
         (
             PathBuf::from(format!("AWSLogs/{account}/CloudTrail/{region}/{year}/{month:02}/{day:02}")),
-            format!(
-                "{account}_CloudTrail_{region}_{year}{month:02}{day:02}T{hour:02}{minute:02}Z_{unique}.json.gz"
-            ),
+            format!("{account}_CloudTrail_{region}_{year}{month:02}{day:02}T{hour:02}{minute:02}Z_{unique}.json.gz"),
         )
     }
 }

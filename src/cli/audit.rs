@@ -3,6 +3,7 @@
 //! In: locations and scope. Out: sections of rows, each the answer of one query. Never shows more of a section
 //! than its share of the screen; JSON has every row.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use crate::sql::{SqlError, named};
 
 /// Rows of a section on a screen.
 const ROWS_SHOWN: usize = 12;
+
+/// Characters of a key id that are shown, and that are enough to name the key with `--key`.
+const KEY_HEAD: usize = 8;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:
@@ -92,6 +96,10 @@ const LIMITS: [&str; 6] = [
 
 /// What later parts of keytrail will fill; JSON has the members now so that scripts need not change.
 const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
+
+/// What a screen leaves out.
+const SCREEN_NOTE: &str =
+    "Shown in short: times in UTC to the minute, ARNs without their prefix; -f json has everything.";
 
 struct Section {
     name: &'static str,
@@ -216,6 +224,14 @@ fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
         .any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
 }
 
+/// Whether the cell is a key whose id begins as one of `wanted` does, which is how a screen shows it.
+fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
+    let mut text = String::new();
+    cell::plain(&mut text, column, row);
+    let id = text.rsplit_once(":key/").map(|(_, id)| id);
+    id.is_some_and(|id| wanted.iter().any(|w| w.len() >= key_head(id) && id.starts_with(w.trim_end_matches('…'))))
+}
+
 /// The audit for people: both layouts, one order.
 struct Screen<'a> {
     style: Style,
@@ -233,7 +249,11 @@ impl Screen<'_> {
         }
         writeln!(to, "\n{bold}Limits of these logs{plain}").map_err(|e| Failure::write(&e))?;
         let width = to.terminal_width().unwrap_or(110);
-        LIMITS.iter().try_for_each(|limit| wrapped(to, limit, width)).map_err(|e| Failure::write(&e))
+        LIMITS
+            .iter()
+            .chain([&SCREEN_NOTE])
+            .try_for_each(|limit| wrapped(to, limit, width))
+            .map_err(|e| Failure::write(&e))
     }
 
     fn markdown(&self, to: &mut Target) -> Result<(), Failure> {
@@ -243,7 +263,11 @@ impl Screen<'_> {
             self.rows(to, section, Format::Markdown)?;
         }
         writeln!(to, "\n## Limits of these logs\n").map_err(|e| Failure::write(&e))?;
-        LIMITS.iter().try_for_each(|limit| writeln!(to, "- {limit}")).map_err(|e| Failure::write(&e))
+        LIMITS
+            .iter()
+            .chain([&SCREEN_NOTE])
+            .try_for_each(|limit| writeln!(to, "- {limit}"))
+            .map_err(|e| Failure::write(&e))
     }
 
     /// Interval, objects and records: what the rest rests on.
@@ -264,7 +288,7 @@ impl Screen<'_> {
         let mut notes = String::new();
         if total > ROWS_SHOWN {
             let more = count((total - ROWS_SHOWN) as u64);
-            writeln!(notes, "and {more} more: keytrail audit -f json, member {}", section.name)
+            writeln!(notes, "and {more} more: keytrail audit -f json has them under {}", section.name)
                 .expect("writing to a String cannot fail");
         }
         for flag in &section.not_narrowed {
@@ -278,39 +302,71 @@ impl Screen<'_> {
     }
 }
 
-/// ARNs without what all of them begin with, so that a row fits a screen: `111122223333:role/OrdersApp`.
+/// Columns that people can do without on a screen; JSON has them.
+const LEFT_OUT: [&str; 3] = ["denial_effect", "first_denied", "windows"];
+
+/// The rows for a screen: fewer columns, ARNs without what all of them begin with, times to the minute.
 fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut fields = Vec::new();
     let mut columns: Vec<Arc<dyn Array>> = Vec::new();
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
-        if cell::kind(field.data_type()) != cell::Kind::Text {
-            fields.push(field.as_ref().clone());
-            columns.push(column.clone());
+        if LEFT_OUT.contains(&field.name().as_str()) {
             continue;
         }
-        let texts: StringArray = (0..column.len())
-            .map(|row| {
-                let mut text = String::new();
-                cell::plain(&mut text, column, row).then(|| short_arn(&text).to_owned())
-            })
-            .collect();
+        let shorten: fn(&str) -> Cow<'_, str> = match field.data_type() {
+            DataType::Timestamp(..) => to_the_minute,
+            ty if cell::kind(ty) == cell::Kind::Text => short_arn,
+            _ => {
+                fields.push(field.as_ref().clone());
+                columns.push(column.clone());
+                continue;
+            }
+        };
+        let mut text = String::new();
+        let texts = (0..column.len()).map(|row| {
+            text.clear();
+            cell::plain(&mut text, column, row).then(|| shorten(&text).into_owned())
+        });
+        columns.push(Arc::new(texts.collect::<StringArray>()));
         fields.push(Field::new(field.name(), DataType::Utf8, true));
-        columns.push(Arc::new(texts));
     }
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// `arn:aws:iam::111122223333:role/App` says `111122223333:role/App`; what is no ARN stays as it is.
-fn short_arn(text: &str) -> &str {
+/// `2026-03-10T14:30:30Z` says `2026-03-10 14:30`.
+fn to_the_minute(text: &str) -> Cow<'_, str> {
+    match text.split_once('T') {
+        Some((day, time)) if time.len() >= 5 => Cow::Owned(format!("{day} {}", &time[..5])),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+/// `arn:aws:iam::111122223333:role/path/App` says `111122223333:role/…/App`, a key shows the head of its id;
+/// what is no ARN stays as it is.
+fn short_arn(text: &str) -> Cow<'_, str> {
     let mut parts = text.splitn(4, ':');
     let (Some("arn"), Some(_), Some(service), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return text;
+        return Cow::Borrowed(text);
     };
-    match service {
-        "iam" | "sts" | "kms" | "dynamodb" => rest.trim_start_matches(':'),
-        _ => text,
+    let rest = rest.trim_start_matches(':');
+    match (service, rest.split_once('/')) {
+        ("kms", Some((head, id))) if head.ends_with(":key") => match id.char_indices().nth(key_head(id)) {
+            Some((end, _)) => Cow::Owned(format!("{head}/{}…", &id[..end])),
+            None => Cow::Borrowed(rest),
+        },
+        ("iam", Some((head, path))) => match path.rsplit_once('/') {
+            Some((_, name)) => Cow::Owned(format!("{head}/…/{name}")),
+            None => Cow::Borrowed(rest),
+        },
+        ("iam" | "sts" | "kms" | "dynamodb", _) => Cow::Borrowed(rest),
+        _ => Cow::Borrowed(text),
     }
+}
+
+/// Characters of a key id that tell keys apart; those of a multi-Region key all begin with `mrk-`.
+fn key_head(id: &str) -> usize {
+    if id.starts_with("mrk-") { KEY_HEAD + 4 } else { KEY_HEAD }
 }
 
 fn wrapped(to: &mut Target, text: &str, width: usize) -> io::Result<()> {
@@ -391,13 +447,25 @@ mod tests {
     fn shortens_only_arns_of_the_story() {
         for (text, short) in [
             ("arn:aws:iam::111122223333:role/App", "111122223333:role/App"),
+            ("arn:aws:iam::111122223333:role/a/b/App", "111122223333:role/…/App"),
             ("arn:aws:kms:eu-west-1:111122223333:key/1", "eu-west-1:111122223333:key/1"),
+            ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab", "eu-west-1:111122223333:key/1234abcd…"),
+            ("arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab", "eu-west-1:111122223333:key/mrk-1234abcd…"),
             ("arn:aws:s3:::bucket", "arn:aws:s3:::bucket"),
             ("service:dynamodb.amazonaws.com", "service:dynamodb.amazonaws.com"),
             ("arn:aws", "arn:aws"),
         ] {
             assert_eq!(short_arn(text), short);
         }
+    }
+
+    #[test]
+    fn a_key_is_named_by_the_head_of_its_id() {
+        let column = StringArray::from(vec!["arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab"]);
+        for (wanted, is_named) in [("1234abcd", true), ("1234abcd…", true), ("1234abc", false), ("1234abce", false)] {
+            assert_eq!(begins(&column, 0, &[wanted.to_owned()]), is_named, "{wanted}");
+        }
+        assert_eq!(to_the_minute("2026-03-10T14:30:30.25Z"), "2026-03-10 14:30");
     }
 
     #[test]

@@ -264,9 +264,6 @@ fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>
         None => issues.add("eventTime", "missing"),
     }
     row.event_date = row.event_time.and_then(time::event_day);
-    if row.event_time.is_some() && row.event_date.is_none() {
-        issues.add("eventTime", "outside 2013 to next year");
-    }
     row.aws_region = issues.text(members.aws_region, "awsRegion");
     row.recipient_account_id = issues.text(members.recipient_account_id, "recipientAccountId");
     if let Some(account) = &row.recipient_account_id {

@@ -66,20 +66,15 @@ impl Place {
     /// The place of a folder inside this one; none if all below it is out of scope.
     pub(super) fn enter(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
         if name == b"AWSLogs" {
-            return Some(Place {
-                step: Step::Logs,
-                ..Place::default()
-            });
+            return Some(Place { step: Step::Logs, ..Place::default() });
         }
         match self.step {
             Step::Outside => Some(self.enter_outside(name)),
             Step::Logs | Step::Organization => self.enter_logs(name, wanted),
             Step::Account { below_logs } => self.enter_account(name, below_logs, wanted),
-            Step::Trail if is_region(name) => wanted.has_region(name).then_some(Place {
-                step: Step::Region,
-                knows_region: true,
-                ..self
-            }),
+            Step::Trail if is_region(name) => {
+                wanted.has_region(name).then_some(Place { step: Step::Region, knows_region: true, ..self })
+            }
             Step::Region | Step::Year(_) | Step::Month(..) => self.enter_date(name, wanted),
             Step::Trail => Some(self.off_grammar()),
         }
@@ -87,17 +82,9 @@ impl Place {
 
     fn enter_outside(self, name: &[u8]) -> Place {
         if let Some(kind) = trail_kind(name) {
-            Place {
-                step: Step::Trail,
-                kind,
-                ..self
-            }
+            Place { step: Step::Trail, kind, ..self }
         } else if let Some(account) = account_number(name) {
-            Place {
-                step: Step::Account { below_logs: false },
-                account: Some(account),
-                ..self
-            }
+            Place { step: Step::Account { below_logs: false }, account: Some(account), ..self }
         } else {
             self.off_grammar()
         }
@@ -105,10 +92,7 @@ impl Place {
 
     fn enter_logs(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
         if is_organization(name) && self.step == Step::Logs {
-            return wanted.has_organization(name).then_some(Place {
-                step: Step::Organization,
-                ..self
-            });
+            return wanted.has_organization(name).then_some(Place { step: Step::Organization, ..self });
         }
         let Some(account) = account_number(name) else {
             return Some(self.off_grammar());
@@ -125,11 +109,7 @@ impl Place {
     fn enter_account(self, name: &[u8], below_logs: bool, wanted: &Wanted) -> Option<Place> {
         if let Some(kind) = trail_kind(name) {
             let wanted = self.account.is_none_or(|account| wanted.has_account(account));
-            return wanted.then_some(Place {
-                step: Step::Trail,
-                kind,
-                ..self
-            });
+            return wanted.then_some(Place { step: Step::Trail, kind, ..self });
         }
         if !below_logs {
             let unproven = Place { account: None, ..self };
@@ -170,10 +150,7 @@ impl Place {
     }
 
     fn off_grammar(self) -> Place {
-        Place {
-            step: Step::Outside,
-            ..self
-        }
+        Place { step: Step::Outside, ..self }
     }
 
     /// The account that the path proves.
@@ -212,12 +189,7 @@ pub(super) fn file_facts(name: &[u8]) -> Option<FileFacts<'_>> {
     let kind = trail_kind(parts.next()?)?;
     let region = parts.next().filter(|part| is_region(part));
     let day = parts.next().filter(|_| kind != Kind::Digest).and_then(stamp_day);
-    Some(FileFacts {
-        account,
-        kind,
-        region,
-        day,
-    })
+    Some(FileFacts { account, kind, region, day })
 }
 
 /// `YYYYMMDDTHHmmZ`, as a prefix.
@@ -283,9 +255,9 @@ impl Wanted {
         Wanted {
             // A folder's day is the day of delivery. Nothing is delivered before it happens; some things are late.
             first_day: scope.since.map_or(i64::MIN, day),
-            last_day: scope.until.map_or(i64::MAX, |until| {
-                day(until.saturating_sub(1)).saturating_add(i64::from(scope.late_days))
-            }),
+            last_day: scope
+                .until
+                .map_or(i64::MAX, |until| day(until.saturating_sub(1)).saturating_add(i64::from(scope.late_days))),
             accounts: scope.accounts.iter().map(|text| account_number(text.as_bytes())).collect(),
             regions: scope.regions.iter().map(|text| text.clone().into_bytes()).collect(),
             organizations: scope.org_ids.iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect(),
@@ -309,9 +281,8 @@ impl Wanted {
     }
 }
 
-const LOG_ENDINGS: [&str; 9] = [
-    ".json", ".gz", ".log", ".jsonl", ".ndjson", ".cloudtrail", ".json.gz", ".jsonl.gz", ".ndjson.gz",
-];
+const LOG_ENDINGS: [&str; 9] =
+    [".json", ".gz", ".log", ".jsonl", ".ndjson", ".cloudtrail", ".json.gz", ".jsonl.gz", ".ndjson.gz"];
 
 /// Whether a file of this name is taken for a log. Hidden files and what tools leave behind are not.
 pub(super) fn is_log_name(name: &[u8]) -> bool {
@@ -430,11 +401,8 @@ mod tests {
 
     #[test]
     fn accounts_regions_and_organizations_prune() {
-        let scope = Scope {
-            accounts: vec!["111122223333".into()],
-            regions: vec!["us-east-1".into()],
-            ..Scope::default()
-        };
+        let scope =
+            Scope { accounts: vec!["111122223333".into()], regions: vec!["us-east-1".into()], ..Scope::default() };
         for (path, expected) in [
             (TRAIL, true),
             ("AWSLogs/111122223334", false),
@@ -449,10 +417,7 @@ mod tests {
         ] {
             assert_eq!(kept(path, &scope), expected, "{path}");
         }
-        let scope = Scope {
-            org_ids: vec!["o-ABC".into()],
-            ..Scope::default()
-        };
+        let scope = Scope { org_ids: vec!["o-ABC".into()], ..Scope::default() };
         for (path, expected) in [
             ("AWSLogs/o-abc/111122223333", true),
             ("AWSLogs/o-abd/111122223333", false),
@@ -461,10 +426,7 @@ mod tests {
         ] {
             assert_eq!(kept(path, &scope), expected, "{path}");
         }
-        let nonsense = Scope {
-            accounts: vec!["prod".into()],
-            ..Scope::default()
-        };
+        let nonsense = Scope { accounts: vec!["prod".into()], ..Scope::default() };
         assert!(!kept(TRAIL, &nonsense));
     }
 

@@ -145,19 +145,11 @@ pub(super) struct Item<C> {
 
 impl<C> Item<C> {
     pub(super) fn new(name: NameRef, code: C, bytes: u64) -> Item<C> {
-        Item {
-            bytes: [(bytes >> 32) as u32, bytes as u32],
-            name_at: name.at,
-            name_len: name.len,
-            code,
-        }
+        Item { bytes: [(bytes >> 32) as u32, bytes as u32], name_at: name.at, name_len: name.len, code }
     }
 
     pub(super) fn name(&self) -> NameRef {
-        NameRef {
-            at: self.name_at,
-            len: self.name_len,
-        }
+        NameRef { at: self.name_at, len: self.name_len }
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -73,36 +73,22 @@ pub(super) fn list(locations: &[Location], scope: &Scope) -> Result<Listing, Sou
 impl Root {
     fn find(path: &Path) -> Result<Root, SourceError> {
         let shown = path.to_owned();
-        let single = |real, code, bytes| Root {
-            shown: path.to_owned(),
-            real,
-            found: Found::Single(code, bytes),
-            listed: false,
-        };
-        let unreachable = |source| SourceError::Unreachable {
-            path: shown.display().to_string(),
-            source,
-        };
+        let single =
+            |real, code, bytes| Root { shown: path.to_owned(), real, found: Found::Single(code, bytes), listed: false };
+        let unreachable = |source| SourceError::Unreachable { path: shown.display().to_string(), source };
         let link = fs::symlink_metadata(path);
         let is_link = link.as_ref().is_ok_and(|link| link.is_symlink());
         let real = match path.canonicalize() {
             Ok(real) => real,
             Err(error) if is_link => return Ok(single(link_position(path), broken_link(&error), 0)),
             Err(error) if is_absent(&error) => {
-                return Err(SourceError::NotFound {
-                    path: shown.display().to_string(),
-                });
+                return Err(SourceError::NotFound { path: shown.display().to_string() });
             }
             Err(error) => return Err(unreachable(error)),
         };
         let target = fs::metadata(&real).map_err(unreachable)?;
         if target.is_dir() {
-            return Ok(Root {
-                shown,
-                real,
-                found: Found::Folder,
-                listed: false,
-            });
+            return Ok(Root { shown, real, found: Found::Folder, listed: false });
         }
         if !is_plain(&real, &target) {
             return Ok(single(real, Code::NotRegularFile, 0));
@@ -207,10 +193,7 @@ impl Children {
             shortest = shortest.min(name.len());
         }
         let tail = tail.min(shortest - head);
-        Shared {
-            prefix: &first[..head],
-            suffix: &first[first.len() - tail..],
-        }
+        Shared { prefix: &first[..head], suffix: &first[first.len() - tail..] }
     }
 }
 
@@ -232,13 +215,7 @@ impl Walk {
             let is_link = |root: &&Root| root.shown.is_symlink();
             named_links = roots.iter().filter(is_link).map(|root| link_position(&root.shown)).collect();
         }
-        Walk {
-            roots,
-            wanted,
-            builder: Builder::default(),
-            named,
-            named_links,
-        }
+        Walk { roots, wanted, builder: Builder::default(), named, named_links }
     }
 
     fn place_of(&self, folder: &Path) -> Option<Place> {
@@ -252,12 +229,7 @@ impl Walk {
             self.builder.pruned.directories += 1;
             return Ok(());
         };
-        let folder = Folder {
-            shown: self.roots[number].shown.clone(),
-            real: root.clone(),
-            root: &root,
-            place,
-        };
+        let folder = Folder { shown: self.roots[number].shown.clone(), real: root.clone(), root: &root, place };
         let mut part = Part::default();
         self.folder(&folder, &mut part)?;
         self.builder.add(part);
@@ -375,10 +347,10 @@ impl Walk {
 
     /// Files named one by one, and stdin, make one part.
     fn singles(&mut self, stdin: bool) -> Result<(), SourceError> {
+        let everything = Wanted::new(&Scope::default());
         let mut singles: Vec<(PathBuf, Code, u64, Option<u64>)> = Vec::new();
         for root in self.roots.iter().filter(|root| !root.listed) {
             if let Found::Single(code, bytes) = root.found {
-                let everything = Wanted::new(&Scope::default());
                 let mut folders = root.real.parent().into_iter().flatten().map(OsStr::as_bytes);
                 let place = folders.try_fold(Place::default(), |place, name| place.enter(name, &everything));
                 singles.push((root.shown.clone(), code, bytes, place.and_then(Place::account)));
@@ -476,7 +448,8 @@ mod tests {
             &["./", "a/a/../b.json"],
         ] {
             let found = listed(root.path(), locations, &Scope::default());
-            let mut real: Vec<_> = found.iter().map(|(path, _)| root.path().join(path).canonicalize().unwrap()).collect();
+            let mut real: Vec<_> =
+                found.iter().map(|(path, _)| root.path().join(path).canonicalize().unwrap()).collect();
             real.sort();
             let all: Vec<_> = expected.iter().map(|path| root.path().canonicalize().unwrap().join(path)).collect();
             let mut all_sorted = all.clone();
@@ -568,7 +541,8 @@ mod tests {
                 assert_eq!(found[0].1, Entry::Refused(code), "{name}");
             }
         }
-        let named = list(&[Location::Path(t.join("escape.json")), Location::Path(t.clone())], &Scope::default()).unwrap();
+        let named =
+            list(&[Location::Path(t.join("escape.json")), Location::Path(t.clone())], &Scope::default()).unwrap();
         let at = (0..named.len()).find(|i| named.uri(*i).ends_with("/escape.json")).unwrap();
         assert_eq!(named.entry(at), Entry::Log);
         assert!(named.open(at).is_ok());

@@ -23,12 +23,7 @@ pub enum Location {
 impl Location {
     /// Reads a location as it stands on the command line.
     pub fn parse(text: &str) -> Result<Location, SourceError> {
-        let unsupported = |hint| {
-            Err(SourceError::Unsupported {
-                location: text.to_owned(),
-                hint,
-            })
-        };
+        let unsupported = |hint| Err(SourceError::Unsupported { location: text.to_owned(), hint });
         if text == "-" || text == "/dev/stdin" {
             return Ok(Location::Stdin);
         }

@@ -163,7 +163,8 @@ impl Engine {
         }
         let tables = self.read(scans).await?;
         let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
-        *self.prepared.lock().expect("nothing panics while it holds the prepared rows") = Some(Prepared { statements, tables });
+        *self.prepared.lock().expect("nothing panics while it holds the prepared rows") =
+            Some(Prepared { statements, tables });
         Ok(())
     }
 
@@ -205,7 +206,9 @@ impl Engine {
         let hint = missing.and_then(|missing| {
             let bare = missing.rsplit('.').next().unwrap_or(missing);
             let tables = self.context.catalog("datafusion")?.schema("public")?.table_names();
-            let near = tables.into_iter().max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)))?;
+            let near = tables
+                .into_iter()
+                .max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)))?;
             Some(format!("did you mean `{near}`? `SHOW TABLES` lists them all"))
         });
         match SqlError::from(error) {

@@ -34,7 +34,9 @@ impl ParamType {
                 ScalarValue::Int64(Some(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?))
             }
             (ParamType::Timestamp, text) => {
-                let micros = text.map(crate::time::parse_rfc3339).map(|time| time.ok_or("is not a time such as 2026-03-10T00:00:00Z"));
+                let micros = text
+                    .map(crate::time::parse_rfc3339)
+                    .map(|time| time.ok_or("is not a time such as 2026-03-10T00:00:00Z"));
                 let micros = micros.transpose().map_err(|why| format!("`{}` {why}", text.unwrap_or_default()))?;
                 ScalarValue::TimestampMicrosecond(micros, Some("UTC".into()))
             }

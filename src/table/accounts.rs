@@ -104,7 +104,8 @@ const STATUSES: [&str; 7] = ["read", "flagged", "skipped", "quarantined", "refus
 
 impl Accounting {
     pub fn of(listing: &Listing, accounts: &Accounts, complete: bool) -> Accounting {
-        let mut all = Accounting { complete, by_status: STATUSES.map(|status| (status, 0)).to_vec(), ..Accounting::default() };
+        let mut all =
+            Accounting { complete, by_status: STATUSES.map(|status| (status, 0)).to_vec(), ..Accounting::default() };
         for_each(listing, accounts, |index, status, error, account| {
             if let Some(slot) = all.by_status.iter_mut().find(|(name, _)| *name == status) {
                 slot.1 += 1;
@@ -214,7 +215,15 @@ pub fn objects_batch(listing: &Listing, accounts: &Accounts) -> RecordBatch {
         errors.append_option(error);
         let counts = account.map(|account| account.counts).unwrap_or_default();
         let bytes = listing.bytes(index);
-        let all = [counts.records, counts.kept, counts.duplicate, counts.filtered, counts.quarantined, counts.conflicts, bytes];
+        let all = [
+            counts.records,
+            counts.kept,
+            counts.duplicate,
+            counts.filtered,
+            counts.quarantined,
+            counts.conflicts,
+            bytes,
+        ];
         for (builder, value) in numbers.iter_mut().zip(all) {
             builder.append_value(value as i64);
         }

@@ -166,7 +166,8 @@ impl ExecutionPlan for KeptExec {
                 let (step, count) = (rows.partitions, spilled.batches);
                 Box::new((partition..count).step_by(step).map(move |index| {
                     reader.set_index(index)?;
-                    let batch = reader.next().ok_or_else(|| DataFusionError::Internal("a kept batch is gone".into()))?;
+                    let batch =
+                        reader.next().ok_or_else(|| DataFusionError::Internal("a kept batch is gone".into()))?;
                     Ok(batch?)
                 }))
             }

@@ -58,13 +58,15 @@ impl EventsTable {
             columns.iter().filter_map(|column| request.columns.iter().position(|read| read == column)).collect();
         let mut keeper = kept::Keeper::new(output, bytes_max, self.logs.options.threads);
         let mut failure = None;
-        scan(&self.logs, &request, &mut |batch| {
-            match batch.project(&places).map_err(DataFusionError::from).and_then(|batch| keeper.add(batch)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
+        scan(&self.logs, &request, &mut |batch| match batch
+            .project(&places)
+            .map_err(DataFusionError::from)
+            .and_then(|batch| keeper.add(batch))
+        {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                failure = Some(error);
+                ControlFlow::Break(())
             }
         })?;
         match failure {
@@ -115,7 +117,9 @@ fn unqualified(filter: Expr) -> Result<Expr> {
     Ok(filter
         .transform(|expr| {
             Ok(match expr {
-                Expr::Column(column) => Transformed::yes(Expr::Column(datafusion::common::Column::from_name(column.name))),
+                Expr::Column(column) => {
+                    Transformed::yes(Expr::Column(datafusion::common::Column::from_name(column.name)))
+                }
                 other => Transformed::no(other),
             })
         })?
@@ -153,7 +157,9 @@ impl TableProvider for EventsTable {
             .map(|column| request.columns.iter().position(|read| read == column))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| DataFusionError::Internal("a column of the output is not read".into()))?;
-        let out_schema = Arc::new(schema::events_schema().project(&output.iter().map(|column| *column as usize).collect::<Vec<_>>())?);
+        let out_schema = Arc::new(
+            schema::events_schema().project(&output.iter().map(|column| *column as usize).collect::<Vec<_>>())?,
+        );
         let properties = PlanProperties::new(
             EquivalenceProperties::new(out_schema),
             Partitioning::UnknownPartitioning(1),
@@ -258,7 +264,11 @@ impl ExecutionPlan for ScanExec {
                 rows.add(take);
                 let enough = left.fetch_sub(take, Ordering::Relaxed) == take;
                 // Sending fails when the reader has gone; then nobody wants more.
-                if sender.blocking_send(Ok(batch)).is_err() || enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                if sender.blocking_send(Ok(batch)).is_err() || enough {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
             })?;
             objects.add(scanned.accounts.objects.len());
             records.add(scanned.accounts.objects.iter().map(|object| object.counts.records as usize).sum());

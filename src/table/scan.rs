@@ -227,13 +227,15 @@ impl<'a> Worker<'a> {
         let (uri, account) = (listing.uri(index), listing.account(index));
         let open = || shared.open(index);
         let rows = &mut self.rows;
-        let mut seen = ObjectSoFar { object, uri: &uri, account: account.as_deref(), counts: Counts::default(), span: None };
-        let summary = self.decoder.decode(&Object { name: &uri, bytes: listing.bytes(index), open: &open }, &mut |decoded| {
-            rows.take(decoded, &mut seen);
-            if rows.is_full() {
-                rows.send(parts);
-            }
-        });
+        let mut seen =
+            ObjectSoFar { object, uri: &uri, account: account.as_deref(), counts: Counts::default(), span: None };
+        let summary =
+            self.decoder.decode(&Object { name: &uri, bytes: listing.bytes(index), open: &open }, &mut |decoded| {
+                rows.take(decoded, &mut seen);
+                if rows.is_full() {
+                    rows.send(parts);
+                }
+            });
         let (counts, span) = (seen.counts, seen.span);
         let account = ObjectAccount {
             object,
@@ -313,7 +315,10 @@ impl Rows<'_> {
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
-            match { let batch = self.builder.finish(); self.select(batch, row_of) } {
+            match {
+                let batch = self.builder.finish();
+                self.select(batch, row_of)
+            } {
                 Ok(batch) => part.batch = Some(batch),
                 Err(error) => part.error = Some(error),
             }
@@ -335,9 +340,12 @@ impl Rows<'_> {
 
 /// Rows without a time, account or region pass every scope.
 fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
-    let listed = |list: &[String], value: Option<&str>| list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value));
-    row.event_time.is_none_or(|time| scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until))
-        && listed(&scope.accounts, row.recipient_account_id.as_deref())
+    let listed = |list: &[String], value: Option<&str>| {
+        list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value))
+    };
+    row.event_time.is_none_or(|time| {
+        scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until)
+    }) && listed(&scope.accounts, row.recipient_account_id.as_deref())
         && listed(&scope.regions, row.aws_region.as_deref())
 }
 

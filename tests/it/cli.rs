@@ -190,7 +190,8 @@ fn many() -> TempDir {
 
 #[test]
 fn a_closed_pipe_is_quiet() {
-    let mut child = endless(&many());
+    let folder = many();
+    let mut child = endless(&folder);
     let mut line = String::new();
     let mut reader = BufReader::new(child.stdout.take().unwrap());
     reader.read_line(&mut line).unwrap();
@@ -292,6 +293,7 @@ fn locations_come_from_the_environment_and_stdin() {
     let mut child = keytrail(&["query", "-", "--from", text(folder.path()), "-f", "csv"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();

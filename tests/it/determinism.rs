@@ -101,7 +101,9 @@ fn copy_renamed(from: &Path, to: &Path) {
     for (log, name) in logs.iter().zip(logs.iter().rev()) {
         fs::copy(log, to.join(name.file_name().unwrap())).unwrap();
     }
-    others.iter().for_each(|f| drop(fs::copy(f, to.join(f.file_name().unwrap())).unwrap()));
+    for other in others {
+        fs::copy(&other, to.join(other.file_name().unwrap())).unwrap();
+    }
 }
 
 /// Which of two equal copies stays depends on the names; nothing else does.

@@ -40,5 +40,6 @@ fn sample_logs_tell_the_story() {
     let checks: Vec<Check> = blocks.map(Check::read).collect();
     assert!(!checks.is_empty(), "no checks were found");
     let differences: Vec<String> = on_every_core(&checks, Check::difference).into_iter().flatten().collect();
-    assert!(differences.is_empty(), "{} of {} differ:\n\n{}", differences.len(), checks.len(), differences.join("\n\n"));
+    let (found, all) = (differences.len(), checks.len());
+    assert!(differences.is_empty(), "{found} of {all} differ:\n\n{}", differences.join("\n\n"));
 }
