@@ -10,7 +10,7 @@ else
     echo "SKIPPED: ../../shared/tools/badinputs.py is not here; the corpora have the sample logs only"
 fi
 python3 - "$work" <<'PYTHON'
-import gzip, json, pathlib, sys
+import gzip, json, pathlib, sys, zlib
 
 BYTES_MAX = 64 << 10  # Larger seeds only slow the fuzzer down.
 work, corpus = pathlib.Path(sys.argv[1]), pathlib.Path("corpus")
@@ -32,9 +32,9 @@ for path in logs:
     try:
         text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
         records = json.loads(text)["Records"]
-    except (ValueError, KeyError, TypeError, OSError, EOFError):
+    except (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zlib.error):
         continue
-    for number, record in enumerate(records[:20]):
+    for number, record in enumerate(records[:20] if isinstance(records, list) else []):
         seed("normalize", f"{path.name}.{number}", json.dumps(record).encode("utf-8", "surrogatepass"))
 for path in sorted(pathlib.Path("../queries").rglob("*.sql")):
     seed("sql_guard", path.name, path.read_bytes())

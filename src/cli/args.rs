@@ -210,7 +210,7 @@ fn is_region(text: &str) -> bool {
     let Some((number, words)) = parts.split_last() else { return false };
     let is_word = |w: &&str| (2..=12).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
     (2..=4).contains(&words.len())
-        && words.iter().all(|w| is_word(w))
+        && words.iter().all(is_word)
         && matches!(number.len(), 1 | 2)
         && number.bytes().all(|b| b.is_ascii_digit())
 }

@@ -620,7 +620,9 @@ fn prefix_xor(mut bits: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn split(bytes: &[u8], chunk: usize) -> Result<(Vec<(String, Option<ItemFault>)>, Shape), Fault> {
+    type Items = Vec<(String, Option<ItemFault>)>;
+
+    fn split(bytes: &[u8], chunk: usize) -> Result<(Items, Shape), Fault> {
         let mut splitter = Splitter::default();
         let mut items = Vec::new();
         let (mut from, mut to) = (0usize, 0usize);

@@ -214,7 +214,7 @@ impl<'m> Denial<'m> {
         };
         let mut denial = Denial::of_tail(tail, cut);
         // The last word of a cut message may be half a name, which names something else.
-        let whole = |word: &'m str, after: Words| (!word.is_empty() && !(cut && after.is_empty())).then_some(word);
+        let whole = |word: &'m str, after: Words| (!(word.is_empty() || cut && after.is_empty())).then_some(word);
         denial.action = whole(action, rest);
         denial.resource = whole(resource, tail);
         Some(denial)

@@ -7,10 +7,15 @@ use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, visit_expressions,
 };
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 /// Longest statement, in bytes.
 const SQL_BYTES_MAX: usize = 1 << 20;
 const RECURSION_MAX: usize = 64;
+/// Most operators and set operations: a chain of them is as deep as it is long, for the planner and its stack.
+const OPERATORS_MAX: usize = 1000;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
 /// Largest number that a series may reach.
@@ -21,6 +26,8 @@ const SERIES_MAX: u64 = 10_000_000;
 pub enum Refusal {
     #[error("the statement is longer than {SQL_BYTES_MAX} bytes")]
     TooLong,
+    #[error("the statement has more than {OPERATORS_MAX} operators; use IN for long lists")]
+    TooComplex,
     #[error("{0}")]
     Syntax(String),
     #[error("one statement at a time")]
@@ -44,12 +51,40 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
         return Err(Refusal::TooLong);
     }
     let syntax = |error: datafusion::common::DataFusionError| Refusal::Syntax(error.strip_backtrace());
+    // Text that has no tokens is for the parser to explain.
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
+    if tokens.iter().filter(|token| deepens(token)).count() > OPERATORS_MAX {
+        return Err(Refusal::TooComplex);
+    }
     let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().map_err(syntax)?;
     let mut statements = parser.parse_statements().map_err(syntax)?;
     match (statements.pop_front(), statements.is_empty()) {
         (None, _) => Ok(Checked::Empty),
         (Some(_), false) => Err(Refusal::Several),
         (Some(statement), true) => only_reads(&statement).map(|()| Checked::Query),
+    }
+}
+
+/// Whether a token makes the tree of the statement one deeper.
+fn deepens(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::CASE
+                | Keyword::JOIN
+                | Keyword::LIKE
+                | Keyword::IS
+                | Keyword::DIV
+        ),
+        Token::Number(..) | Token::SingleQuotedString(_) | Token::Whitespace(_) | Token::Comma | Token::Period => false,
+        Token::LParen | Token::RParen | Token::Placeholder(_) | Token::SemiColon | Token::EOF => false,
+        _ => true,
     }
 }
 
@@ -143,6 +178,12 @@ mod tests {
             "SELECT range(0, 1000000000000)",
         ] {
             assert!(check(sql).is_err(), "{sql}");
+        }
+        for (term, count, refused) in
+            [("+1", 1000, false), ("+1", 1001, true), (" OR true", 1001, true), (" UNION ALL SELECT 1", 1001, true)]
+        {
+            let sql = format!("SELECT 1{}", term.repeat(count));
+            assert_eq!(check(&sql) == Err(Refusal::TooComplex), refused, "{term} {count} times");
         }
     }
 }

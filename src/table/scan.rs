@@ -315,10 +315,8 @@ impl Rows<'_> {
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
-            match {
-                let batch = self.builder.finish();
-                self.select(batch, row_of)
-            } {
+            let batch = self.builder.finish();
+            match self.select(batch, row_of) {
                 Ok(batch) => part.batch = Some(batch),
                 Err(error) => part.error = Some(error),
             }

@@ -78,22 +78,29 @@ fn cli_page() {
     check("docs/cli.md", &page);
 }
 
-/// After a line `<!-- output: COMMAND -->` stands a fenced block: what the command prints.
+/// After a line `<!-- output -->` stands a fenced block: what the `sh` block above it prints.
 #[test]
 fn readme_outputs() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let mut made = String::new();
+    let (mut made, mut command) = (String::new(), String::new());
     let mut lines = readme.lines();
     while let Some(line) = lines.next() {
-        made.push_str(line);
-        made.push('\n');
-        let Some(command) = line.strip_prefix("<!-- output: ").and_then(|l| l.strip_suffix(" -->")) else { continue };
-        let fence = lines.next().filter(|l| l.starts_with("```")).expect("a fenced block follows an output mark");
-        lines.by_ref().find(|l| *l == "```").expect("the block ends");
-        let ended = shell_line(command);
-        assert!(matches!(ended.code, Some(0 | 3)), "{command}: {}", ended.story());
-        let output = ended.text().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-        writeln!(made, "{fence}\n{output}\n```").unwrap();
+        writeln!(made, "{line}").unwrap();
+        if line == "```sh" {
+            command = lines.by_ref().take_while(|l| *l != "```").collect::<Vec<_>>().join("\n");
+            writeln!(made, "{command}\n```").unwrap();
+        }
+        if line == "<!-- output -->" {
+            let fence = lines.next().filter(|l| l.starts_with("```")).expect("a fenced block follows an output mark");
+            lines.by_ref().find(|l| *l == "```").expect("the block ends");
+            writeln!(made, "{fence}\n{}\n```", printed(&command)).unwrap();
+        }
     }
     check("README.md", &made);
+}
+
+fn printed(command: &str) -> String {
+    let ended = shell_line(command);
+    assert!(matches!(ended.code, Some(0 | 3)), "{command}: {}", ended.story());
+    ended.text().lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
