@@ -201,8 +201,11 @@ impl About {
                 }
                 continue;
             }
-            let mask: BooleanArray =
-                (0..kept.num_rows()).map(|row| Some(found.iter().any(|c| names(c, row, wanted)))).collect();
+            let mask: BooleanArray = (0..kept.num_rows())
+                .map(|row| {
+                    Some(found.iter().any(|c| names(c, row, wanted) || (flag == "--key" && begins(c, row, wanted))))
+                })
+                .collect();
             kept = filter_record_batch(&kept, &mask)?;
         }
         Ok(kept)
