@@ -110,7 +110,7 @@ impl TableProvider for KeptTable {
     }
 }
 
-/// [`KeptRows`] as a DataFusion table.
+/// The kept rows as a DataFusion table.
 #[derive(Debug)]
 pub struct KeptTable(pub Arc<KeptRows>);
 
