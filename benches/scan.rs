@@ -9,12 +9,12 @@ use std::sync::{Arc, LazyLock};
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use futures::StreamExt;
-use keytrail::decode::{Damaged, Decoded, Decoder, Object, Prefilter, inflate, split};
-use keytrail::json::Tree;
-use keytrail::normalize::{EventFilter, NEEDLES, Origin, Wanted, normalize};
+use keytrail::decode::{Damaged, Decoded, Decoder, Object, inflate, split};
+use keytrail::json::{Screen, Tree};
+use keytrail::normalize::{EventFilter, Origin, Wanted, normalize, screens_out};
 use keytrail::source::{self, Location, Scope};
 use keytrail::sql::{Engine, EngineOptions};
-use keytrail::table::{LogTable, ScanOptions};
+use keytrail::table::{IDENTITIES_MAX, LogTable, ScanOptions};
 use libdeflater::{CompressionLvl, Compressor};
 
 const DOCUMENT_BYTES: usize = 4 << 20;
@@ -132,8 +132,8 @@ fn split_records(bencher: Bencher) {
 #[divan::bench(args = ["key-use", "all"])]
 fn decode_object(bencher: Bencher, events: &str) {
     let input = &*INPUT;
-    let prefilter = if events == "all" { None } else { Prefilter::new(NEEDLES) };
-    let mut decoder = Decoder::new(64 << 20, Damaged::GivesNothing, prefilter);
+    let screen = (events != "all").then_some(screens_out as Screen);
+    let mut decoder = Decoder::new(64 << 20, Damaged::GivesNothing, screen);
     let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(INPUT.gzip.as_slice())) };
     let object = Object { name: "x.json.gz", bytes: input.gzip.len() as u64, open: &open };
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
@@ -163,7 +163,14 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
     bencher.counter(BytesCount::new(INPUT.document.len() * OBJECTS)).bench_local(|| {
         let listing = Arc::new(source::list(&location, &Scope::default()).expect("the tree can be listed"));
         let progress = Arc::new(|_| {});
-        let options = ScanOptions { filter, scope: Scope::default(), threads, salvage: false, progress };
+        let options = ScanOptions {
+            filter,
+            scope: Scope::default(),
+            threads,
+            salvage: false,
+            identities_max: IDENTITIES_MAX,
+            progress,
+        };
         let limits = EngineOptions { threads, memory_bytes_max: 256 << 20, deadline: None };
         let engine = Engine::new(LogTable::new(listing, options), limits).expect("the session opens");
         runtime.block_on(async {

@@ -1,9 +1,9 @@
 //! Normalizes any JSON as a record and holds the row to what the schema promises.
 #![no_main]
 
-use keytrail::decode::Prefilter;
+use keytrail::decode::split::Splitter;
 use keytrail::json::Tree;
-use keytrail::normalize::{EventFilter, NEEDLES, Origin, Wanted, is_cloudtrail, normalize, passes};
+use keytrail::normalize::{EventFilter, Origin, Wanted, is_cloudtrail, normalize, passes, screens_out};
 use keytrail::schema::{COLUMNS, Column};
 use libfuzzer_sys::fuzz_target;
 
@@ -27,10 +27,11 @@ fuzz_target!(|data: &[u8]| {
         }
         assert!(row.encryption_context.iter().all(|map| map.is_sorted_by(|a, b| a.0 < b.0)));
     }
-    let prefilter = Prefilter::new(NEEDLES).expect("the needles can be searched for");
-    let has_backslash = data.contains(&b'\\');
-    assert!(
-        !(passes(EventFilter::KeyUse, record) && prefilter.rules_out(data, has_backslash)),
-        "the prefilter lost it"
-    );
+    let document = [&b"{\"Records\":["[..], data, b"]}"].concat();
+    let mut screened = 0;
+    // A record in an array is the same record, so the document splits.
+    Splitter::new(Some(screens_out))
+        .advance(&document, 0, true, &mut |item| screened += u32::from(item.is_screened_out))
+        .expect("one record in an array is a document");
+    assert!(screened == 0 || !passes(EventFilter::KeyUse, record), "the screen lost it");
 });

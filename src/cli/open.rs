@@ -10,7 +10,7 @@ use super::exit::Failure;
 use super::progress::Line;
 use crate::source::{self, Location, Scope};
 use crate::sql::{Engine, EngineOptions};
-use crate::table::{LogTable, Progress, ScanOptions};
+use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
 /// What operators of a query may hold before they spill.
 const MEMORY_BYTES_MAX: usize = 128 << 20;
@@ -56,6 +56,7 @@ impl Request {
             scope: self.scope.clone(),
             threads: self.global.threads(),
             salvage: self.args.salvage,
+            identities_max: IDENTITIES_MAX,
             progress: Arc::new(move |p: Progress| line.set(p.bytes)),
         };
         let logs = LogTable::new(listing, options);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 
 use super::split::{Around, Item, ItemFault, Shape};
-use super::{Prefilter, Status, inflate};
+use super::{Status, inflate};
 use crate::json::{Kind, Tree, Value};
 
 /// One piece of an object, in document order.
@@ -18,7 +18,7 @@ pub enum Decoded<'a> {
         offset: u64,
         account: Option<&'a str>,
     },
-    /// A record that the prefilter ruled out; it was not parsed.
+    /// A record that the screen ruled out; it was not parsed.
     Irrelevant,
     Fault(Fault<'a>),
 }
@@ -33,7 +33,6 @@ pub struct Fault<'a> {
 
 /// Opens the items of one object after another.
 pub struct Opener {
-    prefilter: Option<Prefilter>,
     outer: Tree,
     inner: Tree,
     shape: Shape,
@@ -52,9 +51,9 @@ enum Content<'a> {
 }
 
 impl Opener {
-    pub fn new(prefilter: Option<Prefilter>) -> Opener {
+    pub fn new() -> Opener {
         let (outer, inner) = (Tree::new(), Tree::new());
-        Opener { prefilter, outer, inner, shape: Shape::default(), wrapped: Vec::new(), whole_object: None }
+        Opener { outer, inner, shape: Shape::default(), wrapped: Vec::new(), whole_object: None }
     }
 
     /// Starts an object whose document has been proved to have this shape.
@@ -75,7 +74,8 @@ impl Opener {
         if shape.array {
             flags.push("bare_array");
         }
-        let bare = shape.documents - shape.record_documents - u64::from(shape.array);
+        // A salvaged document may end before its array does.
+        let bare = shape.documents.saturating_sub(shape.record_documents + u64::from(shape.array));
         if shape.documents > 1 {
             flags.push(if shape.record_documents > 0 || shape.array { "multi_document" } else { "ndjson" });
         } else if bare == 1 && flags.is_empty() {
@@ -93,9 +93,7 @@ impl Opener {
         if let Some(reason) = fault {
             return sink(item_fault(&item, reason));
         }
-        if item.around == Around::Records
-            && self.prefilter.as_ref().is_some_and(|filter| filter.rules_out(item.bytes, item.has_backslash))
-        {
+        if item.is_screened_out {
             return sink(Decoded::Irrelevant);
         }
         let value = match self.outer.parse(item.bytes) {

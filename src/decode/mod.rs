@@ -5,7 +5,6 @@
 
 pub mod envelope;
 pub mod inflate;
-pub mod prefilter;
 pub mod split;
 
 use std::io::{self, Read};
@@ -13,8 +12,9 @@ use std::io::{self, Read};
 use inflate::{Inflate, Named};
 use split::{Item, Shape, Splitter};
 
+use crate::json::Screen;
+
 pub use envelope::{Decoded, Fault};
-pub use prefilter::Prefilter;
 
 /// How an object came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +85,7 @@ pub struct Decoder {
     inflated: Vec<u8>,
     places: Vec<Place>,
     opener: envelope::Opener,
+    screen: Option<Screen>,
 }
 
 /// What inflating found when all of it fits in memory, or that it does not.
@@ -95,15 +96,17 @@ enum Inflated {
 }
 
 impl Decoder {
-    /// Objects of up to `one_shot_bytes_max` inflated bytes are held whole, larger ones are streamed, twice.
-    pub fn new(one_shot_bytes_max: usize, damaged: Damaged, prefilter: Option<Prefilter>) -> Decoder {
+    /// Objects of up to `one_shot_bytes_max` inflated bytes are held whole, larger ones are streamed, twice. Records
+    /// that the screen rules out are counted and not parsed.
+    pub fn new(one_shot_bytes_max: usize, damaged: Damaged, screen: Option<Screen>) -> Decoder {
         Decoder {
             one_shot_bytes_max,
             damaged,
             stored: Vec::new(),
             inflated: Vec::new(),
             places: Vec::new(),
-            opener: envelope::Opener::new(prefilter),
+            opener: envelope::Opener::new(),
+            screen,
         }
     }
 
@@ -175,7 +178,7 @@ impl Decoder {
         let places = &mut self.places;
         places.clear();
         let mut items = 0usize;
-        let mut splitter = Splitter::default();
+        let mut splitter = Splitter::new(self.screen);
         let proof = splitter.advance(document, 0, true, &mut |item| {
             items += 1;
             if places.len() < PLACES_MAX {
@@ -197,7 +200,7 @@ impl Decoder {
         } else {
             // A fault here was found by the first pass already, at the same place.
             let _same_as_proof =
-                Splitter::default().advance(document, 0, true, &mut |item| self.opener.open(item, sink));
+                Splitter::new(self.screen).advance(document, 0, true, &mut |item| self.opener.open(item, sink));
         }
         self.summary(splitter.shape, flags, fault, length as u64)
     }
@@ -230,7 +233,7 @@ impl Decoder {
 
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
     fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
-        let proof = match stream(object, &mut self.inflated, &mut |_| {}) {
+        let proof = match stream(object, None, &mut self.inflated, &mut |_| {}) {
             Ok(proof) => proof,
             Err(error) => return Summary::unreadable(&error),
         };
@@ -239,7 +242,7 @@ impl Decoder {
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        match stream(object, &mut self.inflated, &mut |item| opener.open(item, sink)) {
+        match stream(object, self.screen, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
                 self.summary(proof.shape, proof.flags, proof.fault, proof.bytes)
             }
@@ -257,9 +260,14 @@ struct Streamed {
 }
 
 /// Inflates and splits an object in bounded memory.
-fn stream(object: &Object, buffer: &mut Vec<u8>, sink: &mut dyn FnMut(Item<'_>)) -> io::Result<Streamed> {
+fn stream(
+    object: &Object,
+    screen: Option<Screen>,
+    buffer: &mut Vec<u8>,
+    sink: &mut dyn FnMut(Item<'_>),
+) -> io::Result<Streamed> {
     let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
-    let mut splitter = Splitter::default();
+    let mut splitter = Splitter::new(screen);
     let (mut base, mut bytes) = (0u64, 0u64);
     buffer.clear();
     let mut chunk = Vec::new();

@@ -2,11 +2,11 @@
 //! In: inflated bytes, in one piece or in growing pieces. Out: [`Item`]s, each the bytes of one record or wrapper with
 //! its offset, and the shape of the document around them; or the [`Fault`] that makes the document unusable.
 //! An item is bounded by its brackets alone, so what is broken inside one cannot take its neighbours along.
-//! Never looks inside an item.
+//! Of what is inside an item it only notes where its own members stand, for the screen that it was given.
 
 use wide::u8x16;
 
-use crate::json;
+use crate::json::{self, Outline, Screen};
 
 /// Largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -65,9 +65,9 @@ pub struct Item<'b> {
     pub offset: u64,
     pub length: u64,
     pub around: Around,
-    /// Whether a backslash stands anywhere in it: then its text differs from its bytes.
-    pub has_backslash: bool,
     pub fault: Option<ItemFault>,
+    /// The screen found it certainly not wanted.
+    pub is_screened_out: bool,
 }
 
 /// Why one item is quarantined alone.
@@ -106,7 +106,7 @@ enum State {
     Done,
 }
 
-/// The resumable splitter: call [`Splitter::advance`] with the unconsumed bytes and more, until `at_end`.
+/// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes and more, until `at_end`.
 pub struct Splitter {
     state: State,
     /// Absolute offset of the next byte to look at.
@@ -116,9 +116,9 @@ pub struct Splitter {
     around: Around,
     /// Start of the top-level object that may turn out to be an item itself.
     document_start: u64,
-    document_backslash: bool,
     document_known: bool,
     records_seen: bool,
+    screen: Option<Screen>,
     /// The document just closed stood on one line: if the line ends with it, the rest are lines as well.
     one_line: bool,
     ndjson: bool,
@@ -134,9 +134,9 @@ impl Default for Splitter {
             item_start: 0,
             around: Around::Document,
             document_start: 0,
-            document_backslash: false,
             document_known: false,
             records_seen: false,
+            screen: None,
             one_line: false,
             ndjson: false,
             shape: Shape::default(),
@@ -151,6 +151,10 @@ enum Step {
 }
 
 impl Splitter {
+    pub fn new(screen: Option<Screen>) -> Splitter {
+        Splitter { screen, ..Splitter::default() }
+    }
+
     /// Consumes what it can of `bytes`, whose first byte stands at offset `base`; `at_end` says that none follow.
     /// Returns the offset from which bytes must be given again.
     pub fn advance<'b>(
@@ -231,7 +235,6 @@ impl Splitter {
             b'{' => {
                 self.document_start = self.at;
                 self.document_known = false;
-                self.document_backslash = false;
                 self.records_seen = false;
                 if self.ndjson {
                     self.begin_item(Around::Document);
@@ -299,8 +302,7 @@ impl Splitter {
             return Err(SYNTAX);
         }
         let rest = view.rest(self.at);
-        let mut scan = Scan::default();
-        let Some(length) = scan.find_end(rest) else {
+        let Some(length) = Scan::default().find_end(rest) else {
             return self.wait(rest);
         };
         let (key, mut after) = (&rest[1..length - 1], length);
@@ -315,7 +317,6 @@ impl Splitter {
         let Some(&value) = rest.get(after) else {
             return self.wait(rest);
         };
-        self.document_backslash |= scan.has_backslash;
         self.at += after as u64;
         self.member(key, value)
     }
@@ -345,7 +346,7 @@ impl Splitter {
                 self.state = State::BeforeItem { first: true };
             }
             _ => {
-                self.scan = Scan::default();
+                self.scan.begin();
                 self.state = State::Skip;
             }
         }
@@ -357,7 +358,6 @@ impl Splitter {
         match self.scan.find_end_or_scalar(rest, view.at_end) {
             Some(length) => {
                 self.at += length as u64;
-                self.document_backslash |= self.scan.has_backslash;
                 self.state = State::AfterMember;
                 Ok(Step::On)
             }
@@ -391,7 +391,7 @@ impl Splitter {
             return Ok(Step::On);
         }
         let length = self.at - self.document_start;
-        let item = view.item(self.document_start, length, Around::Document, self.document_backslash);
+        let item = view.item(self.document_start, length, Around::Document);
         self.one_line = memchr::memchr(b'\n', item.bytes).is_none();
         sink(item);
         Ok(Step::On)
@@ -412,7 +412,7 @@ impl Splitter {
     fn begin_item(&mut self, around: Around) {
         self.around = around;
         self.item_start = self.at;
-        self.scan = Scan::default();
+        self.scan.begin();
         self.state = State::InItem;
     }
 
@@ -426,9 +426,15 @@ impl Splitter {
             return Ok(Step::More);
         }
         self.at += end.unwrap_or(scanned.len()) as u64;
-        let mut item = view.item(self.item_start, self.at - self.item_start, self.around, self.scan.has_backslash);
+        let mut item = view.item(self.item_start, self.at - self.item_start, self.around);
         if end.is_none() {
             item.fault = Some(ItemFault::Line);
+        }
+        if let Some(screen) = self.screen
+            && self.around == Around::Records
+            && item.fault.is_none()
+        {
+            item.is_screened_out = self.scan.outline(item.bytes).is_some_and(|outline| screen(&outline));
         }
         sink(item);
         self.state = State::AfterItem;
@@ -475,19 +481,19 @@ impl<'b> View<'b> {
         &self.bytes[((at - self.base) as usize).min(self.bytes.len())..]
     }
 
-    fn item(&self, start: u64, length: u64, around: Around, has_backslash: bool) -> Item<'b> {
+    fn item(&self, start: u64, length: u64, around: Around) -> Item<'b> {
         let too_large = length > RECORD_BYTES_MAX as u64;
         let bytes = match start.checked_sub(self.base) {
             Some(from) if !too_large => &self.bytes[from as usize..(from + length) as usize],
             _ => &[],
         };
         let fault = too_large.then_some(ItemFault::TooLarge);
-        Item { bytes, offset: start, length, around, has_backslash, fault }
+        Item { bytes, offset: start, length, around, fault, is_screened_out: false }
     }
 }
 
 /// Where a value ends, by its brackets outside strings; resumable at any byte.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 struct Scan {
     depth: u32,
     depth_seen: u32,
@@ -495,6 +501,9 @@ struct Scan {
     escaped: bool,
     started: bool,
     has_backslash: bool,
+    /// Where the colons of its own members stand, for a value that was seen in one piece.
+    colons: Vec<u32>,
+    in_pieces: bool,
 }
 
 const BLOCK: usize = 64;
@@ -510,29 +519,47 @@ impl Scan {
         separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
     }
 
+    /// Gets ready for the next value.
+    fn begin(&mut self) {
+        self.colons.clear();
+        *self = Scan { colons: std::mem::take(&mut self.colons), ..Scan::default() };
+    }
+
+    /// The outline of the value that has just ended.
+    fn outline<'b>(&'b self, bytes: &'b [u8]) -> Option<Outline<'b>> {
+        if self.in_pieces { None } else { Outline::new(bytes, &self.colons, self.has_backslash) }
+    }
+
     /// The length of the object, array or string that `bytes` goes on with, or `None` if it does not end here.
     fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
         let (blocks, tail) = bytes.as_chunks::<BLOCK>();
         for (index, block) in blocks.iter().enumerate() {
-            if let Some(end) = self.block(block) {
+            if let Some(end) = self.block(block, index * BLOCK) {
                 return Some(index * BLOCK + end);
             }
         }
-        self.bytes(tail).map(|end| blocks.len() * BLOCK + end)
+        let end = self.bytes(tail, blocks.len() * BLOCK).map(|end| blocks.len() * BLOCK + end);
+        self.in_pieces |= end.is_none();
+        end
     }
 
     /// Sixty-four bytes at once, as bit masks; falls back to single bytes where a backslash stands.
-    fn block(&mut self, block: &[u8; BLOCK]) -> Option<usize> {
+    fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
         let masks = Masks::of(block);
         self.has_backslash |= masks.backslash != 0;
         if masks.backslash != 0 || self.escaped || self.depth == 0 {
-            return self.bytes(block);
+            return self.bytes(block, base);
         }
         let inside = prefix_xor(masks.quote) ^ (if self.in_string { u64::MAX } else { 0 });
+        let colons = masks.colon & !inside;
         let mut brackets = (masks.open | masks.close) & !inside;
+        let mut unseen = u64::MAX;
         while brackets != 0 {
             let bit = brackets.trailing_zeros();
             brackets &= brackets - 1;
+            let from_here = u64::MAX << bit;
+            self.note(colons & unseen & !from_here, base);
+            unseen = from_here;
             if masks.open >> bit & 1 == 1 {
                 self.depth += 1;
                 self.depth_seen = self.depth_seen.max(self.depth);
@@ -543,11 +570,23 @@ impl Scan {
                 }
             }
         }
+        self.note(colons & unseen, base);
         self.in_string = inside >> 63 == 1;
         None
     }
 
-    fn bytes(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Colons of the block at `base`, all at the present depth.
+    fn note(&mut self, mut colons: u64, base: usize) {
+        if self.depth != 1 {
+            return;
+        }
+        while colons != 0 {
+            self.colons.push((base + colons.trailing_zeros() as usize) as u32);
+            colons &= colons - 1;
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8], base: usize) -> Option<usize> {
         for (index, &byte) in bytes.iter().enumerate() {
             if self.in_string {
                 match byte {
@@ -565,6 +604,7 @@ impl Scan {
             }
             match byte {
                 b'"' => self.in_string = true,
+                b':' => self.note(1, base + index),
                 b'{' | b'[' => {
                     self.depth += 1;
                     self.depth_seen = self.depth_seen.max(self.depth);
@@ -588,11 +628,12 @@ struct Masks {
     backslash: u64,
     open: u64,
     close: u64,
+    colon: u64,
 }
 
 impl Masks {
     fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0 };
+        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0, colon: 0 };
         let (lanes, _) = block.as_chunks::<16>();
         for (index, lane) in lanes.iter().enumerate() {
             let bytes = u8x16::new(*lane);
@@ -601,6 +642,7 @@ impl Masks {
             let mask = |lane: u8x16, byte: u8| u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
             masks.quote |= mask(bytes, b'"');
             masks.backslash |= mask(bytes, b'\\');
+            masks.colon |= mask(bytes, b':');
             masks.open |= mask(folded, b'{');
             masks.close |= mask(folded, b'}');
         }

@@ -1,9 +1,12 @@
-//! Decides what a key protects: reads the encryption context, and DynamoDB's own records of one table.
-//! In: request parameters and resources. Out: `encryption_context`, the columns of the resource and of the table.
+//! Decides what a key protects: reads encryption contexts, those that grants are bound to, and DynamoDB's own records
+//! of one table. In: request parameters, resources, and the message of a refusal. Out: `encryption_context`, the
+//! columns of the resource and of the table.
 //! A client chooses its context, so what it names is only `claimed` unless the service it belongs to made the call.
 
 use std::borrow::Cow;
 
+use super::identity;
+use super::outcome::{Denial, Message, Outcome};
 use super::record::{Issues, Members};
 use super::row::{Row, Text, part, text_of};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
@@ -24,6 +27,8 @@ enum Names {
     Object,
     /// A parameter, whose name begins with `/` exactly where it holds another.
     Parameter,
+    /// Nothing: clients use the key too, so it speaks only of the service, and only where that made the call.
+    Service,
 }
 
 struct Decoder {
@@ -39,6 +44,7 @@ const fn decoder(key: &'static str, service: &'static str, kind: &'static str, n
 
 const TABLE_NAME: &str = "aws:dynamodb:tableName";
 const SUBSCRIBER_ID: &str = "aws:dynamodb:subscriberId";
+const OBJECT_ARN: &str = "aws:s3:arn";
 
 /// Context keys by which services name their resource. The first that a context holds decides: a database's volume
 /// is its database, a trail's object its trail. A key that ends in `*` stands for all that begin so.
@@ -65,11 +71,12 @@ const DECODERS: &[Decoder] = &[
     decoder("aws:workmail:arn", "workmail", "organization", Names::Arn("organization")),
     decoder("aws:aoss:arn", "aoss", "collection", Names::Arn("collection")),
     decoder("glue_catalog_id", "glue", "catalog", Names::Id),
-    decoder("kms_cmk_id", "elasticmapreduce", "cluster", Names::Id),
+    // The id of a KMS key; the S3 Encryption Client writes it for everybody.
+    decoder("kms_cmk_id", "elasticmapreduce", "cluster", Names::Service),
     decoder("appBundleArn", "appfabric", "appbundle", Names::Arn("appbundle")),
     decoder("aws:ses:*", "ses", "email", Names::Id),
     decoder("aws:workspaces:*", "workspaces", "workspace", Names::Id),
-    decoder("aws:s3:arn", "s3", "object", Names::Object),
+    decoder(OBJECT_ARN, "s3", "object", Names::Object),
     decoder("aws:ebs:id", "ec2", "volume", Names::Volume),
 ];
 
@@ -105,10 +112,16 @@ pub(super) fn fill<'a>(
     issues: &mut Issues,
 ) -> Option<&'static str> {
     if is_kms {
-        let context = read(members.request_parameters, row.event_name.as_deref(), issues)?;
-        let service = protected_resource(row, &context);
-        row.encryption_context = Some(context.into_iter().map(|entry| (entry.key, entry.value)).collect());
-        return service;
+        return match row.event_name.as_deref() {
+            Some("ReEncrypt") => fill_of_reencrypt(row, members, issues),
+            Some("CreateGrant") => fill_of_grant(row, members, issues),
+            _ => {
+                let context = read(members, "requestParameters.encryptionContext", issues)?;
+                let service = protected_resource(row, members, &context);
+                keep(row, context);
+                service
+            }
+        };
     }
     if row.event_source.as_deref().is_some_and(|source| source == "dynamodb.amazonaws.com") {
         table_of_own_record(row, members, issues);
@@ -123,10 +136,11 @@ pub(super) fn judge_trust(row: &mut Row<'_>) {
     };
     // No role of a customer can have a colon in its name; EC2 reads volumes as this one.
     let by_ec2 = resource == "ec2" && row.principal.ends_with(":role/aws:ec2-infrastructure");
-    let is_theirs = match (row.via_service.as_deref(), row.via_source.as_deref()) {
-        (Some(_), Some("context")) => true,
-        (Some(via), _) => via == resource || MADE_FOR.contains(&(via, resource)),
-        (None, _) => by_ec2,
+    let is_theirs = match (row.caller_class.as_deref(), row.via_service.as_deref()) {
+        // No client stands behind a service that calls for itself.
+        (Some("service"), _) => true,
+        (_, Some(via)) => via == resource || MADE_FOR.contains(&(via, resource)),
+        (_, None) => by_ec2,
     };
     row.resource_trust = Some(Cow::Borrowed(if is_theirs { "service" } else { "claimed" }));
 }
@@ -138,17 +152,39 @@ struct Entry<'a> {
     is_text: bool,
 }
 
-/// The encryption context, sorted by key; of `ReEncrypt` the destination's, under which the data is afterwards.
-fn read<'a>(parameters: Option<Value<'a>>, event_name: Option<&str>, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
-    let parameters = parameters?;
-    let at = |key| parameters.get(key).filter(|context| !context.is_null());
-    let source = || Some((at("sourceEncryptionContext")?, "requestParameters.sourceEncryptionContext"));
-    let (context, path) = match event_name {
-        Some("ReEncrypt") => at("destinationEncryptionContext")
-            .map(|context| (context, "requestParameters.destinationEncryptionContext"))
-            .or_else(source)?,
-        _ => (at("encryptionContext")?, "requestParameters.encryptionContext"),
-    };
+/// `ReEncrypt` has two contexts. The data is afterwards under the destination's.
+fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<&'static str> {
+    let source = read(members, "requestParameters.sourceEncryptionContext", issues).unwrap_or_default();
+    let destination = read(members, "requestParameters.destinationEncryptionContext", issues);
+    let (old, new) = (source.as_slice(), destination.as_deref().unwrap_or_default());
+    // Whoever holds the wrapped key of a table may move it under a key of his own, and chooses the new context; the
+    // old one KMS has checked against the ciphertext.
+    let (first, second) = if names_table(old) { (old, new) } else { (new, old) };
+    let service = protected_resource(row, members, first).or_else(|| protected_resource(row, members, second));
+    if let Some(destination) = destination {
+        keep(row, destination);
+    }
+    service
+}
+
+/// What a grant is for stands in the context that it is bound to. That is no context of this call.
+fn fill_of_grant<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<&'static str> {
+    let context = read(members, "requestParameters.constraints.encryptionContextSubset", issues)
+        .or_else(|| read(members, "requestParameters.constraints.encryptionContextEquals", issues))?;
+    protected_resource(row, members, &context)
+}
+
+fn keep<'a>(row: &mut Row<'a>, context: Vec<Entry<'a>>) {
+    row.encryption_context = Some(context.into_iter().map(|entry| (entry.key, entry.value)).collect());
+}
+
+/// The encryption context at a path within `requestParameters`, sorted by key.
+fn read<'a>(members: &Members<'a>, path: &str, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
+    let parameters = members.request_parameters?;
+    let context = path.split('.').skip(1).try_fold(parameters, |value, key| value.get(key))?;
+    if context.is_null() {
+        return None;
+    }
     if context.kind() != Kind::Object {
         issues.add(path, "not an object");
         return None;
@@ -186,10 +222,27 @@ fn find<'c, 'a>(context: &'c [Entry<'a>], key: &str) -> Option<&'c Text<'a>> {
     context.iter().find(matches).filter(|entry| entry.is_text && !entry.value.is_empty()).map(|entry| &entry.value)
 }
 
-fn protected_resource<'a>(row: &mut Row<'a>, context: &[Entry<'a>]) -> Option<&'static str> {
+/// Whether the context is one that DynamoDB makes for a table.
+fn names_table(context: &[Entry<'_>]) -> bool {
+    find(context, TABLE_NAME).is_some() && find(context, OBJECT_ARN).is_none()
+}
+
+/// Fills the columns of the resource that a context names. Says which service calls KMS with such a context.
+fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[Entry<'a>]) -> Option<&'static str> {
+    // Clients add pairs of their own to the context that S3 makes, so beside an object only its trail counts.
+    let by_s3 = find(context, OBJECT_ARN).is_some();
+    let may_speak = |decoder: &Decoder| match (decoder.service, decoder.names) {
+        ("s3" | "cloudtrail", _) => true,
+        _ if by_s3 => false,
+        (service, Names::Service) => identity::is_via(row, members, service),
+        _ => true,
+    };
+    let spoken = |decoder: &'static Decoder| {
+        let value = find(context, decoder.key)?;
+        may_speak(decoder).then_some((decoder, value))
+    };
     let region = row.aws_region.as_deref().unwrap_or_default();
-    let found = DECODERS.iter().find_map(|decoder| Some((decoder, find(context, decoder.key)?)));
-    let protected = match found {
+    let protected = match DECODERS.iter().find_map(spoken) {
         Some((Decoder { names: Names::Table, .. }, table)) => {
             table_of_context(table, find(context, SUBSCRIBER_ID), region)
         }
@@ -203,8 +256,6 @@ fn protected_resource<'a>(row: &mut Row<'a>, context: &[Entry<'a>]) -> Option<&'
         row.table_name = protected.name.clone();
         row.table_arn = protected.arn.clone();
     }
-    // S3 reads and writes a trail's objects under the trail's context.
-    let by_s3 = protected.service == "cloudtrail" && find(context, "aws:s3:arn").is_some();
     row.resource_service = Some(Cow::Borrowed(protected.service));
     row.resource_type = Some(Cow::Borrowed(protected.kind));
     row.resource_arn = protected.arn;
@@ -246,18 +297,14 @@ fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
             let kind = if value.starts_with("snap-") { "snapshot" } else { kind };
             Protected { service, kind, arn: given_arn(), name: Some(value.clone()) }
         }
+        Names::Service => Protected { service, kind, arn: None, name: None },
         Names::Id | Names::Table => Protected { service, kind, arn: given_arn(), name: Some(value.clone()) },
     }
 }
 
 /// The table of a record of DynamoDB's own, if it is of one table.
 fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
-    let of = |key| members.request_parameters.and_then(|parameters| parameters.get(key));
-    let asked = issues
-        .text(of("tableName"), "requestParameters.tableName")
-        .or_else(|| of("tableArn").or(of("resourceArn")).and_then(Value::text))
-        .or_else(|| members.response_elements?.path(&["tableDescription", "tableName"])?.text());
-    let found = match (asked, tables_of(members.resources)) {
+    let found = match (asked_table(row, members, issues), tables_of(members.resources)) {
         (_, Tables::One(name, arn)) => Some((name, Some(arn))),
         (_, Tables::Several) => None,
         (Some(asked), Tables::None) => match table_of_arn(&asked) {
@@ -269,12 +316,54 @@ fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mu
                 Some((asked, arn))
             }
         },
-        (None, Tables::None) => None,
+        (None, Tables::None) => refused_table(row, members).map(|(name, arn)| (name, Some(arn))),
     };
     if let Some((name, arn)) = found {
         row.table_name = Some(name);
         row.table_arn = arn;
     }
+}
+
+/// What the request or the answer calls the table: its name, or the ARN of it or of a part of it.
+fn asked_table<'a>(row: &Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<Text<'a>> {
+    const PARTS: [&[&str]; 6] = [
+        &["backupArn"],
+        &["exportArn"],
+        &["importArn"],
+        &["streamArn"],
+        &["globalTableName"],
+        &["tableCreationParameters", "tableName"],
+    ];
+    let text = |object: Option<Value<'a>>, path: &[&str]| object?.path(path)?.text().filter(|text| !text.is_empty());
+    let request = members.request_parameters;
+    let asked = issues
+        .text(request.and_then(|request| request.get("tableName")), "requestParameters.tableName")
+        .or_else(|| text(request, &["tableArn"]))
+        .or_else(|| text(request, &["resourceArn"]))
+        .or_else(|| text(members.response_elements, &["tableDescription", "tableName"]));
+    if restores(row) {
+        return asked;
+    }
+    asked.or_else(|| PARTS.into_iter().find_map(|path| text(request, path)))
+}
+
+/// Whether a table is made from the backup of another. Then what the record names may be either.
+fn restores(row: &Row<'_>) -> bool {
+    row.event_name.as_deref().is_some_and(|name| name.starts_with("RestoreTable"))
+}
+
+/// The table of a refused call. AWS leaves out its parameters, but the message says what it was refused on.
+fn refused_table<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, Text<'a>)> {
+    let has_parameters = members.request_parameters.is_some_and(|parameters| parameters.kind() == Kind::Object);
+    let message = members.error_message.filter(|_| !has_parameters && !restores(row))?.text()?;
+    let code = members.error_code?.text()?;
+    if Outcome::of(Some(&code), Some(&message)) != Outcome::DENIED {
+        return None;
+    }
+    let resource = part(&message, |message| Denial::of(None, Some(Message::of(message))).resource)?;
+    // What a call on all tables is refused on has a `*` for its name.
+    let is_name = |name: &Text| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    table_of_arn(&resource).filter(|(name, _)| is_name(name))
 }
 
 enum Tables<'a> {

@@ -1,13 +1,12 @@
 //! Decides which records are CloudTrail's, and which of them the event filter keeps.
 //! In: a record. Out: yes or no. Never looks at the clock or at other records.
 
-use std::sync::LazyLock;
+use std::borrow::Cow;
 
-use aho_corasick::AhoCorasick;
 use memchr::memmem;
 
 use super::record::is_kms_source;
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Outline, Value};
 
 /// `--events key-use|all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,28 +26,8 @@ const ACCESS_SOURCES: &[&str] = &[
     "cloudtrail.amazonaws.com",
 ];
 
-/// Texts one of which stands in every record that [`EventFilter::KeyUse`] keeps, unless an escape hides it.
-pub const NEEDLES: &[&str] = &[
-    "kms",
-    "KMS",
-    "Kms",
-    "kMs",
-    "kmS",
-    "KMs",
-    "KmS",
-    "kMS",
-    "customer master key",
-    "\"dynamodb.amazonaws.com\"",
-    "\"iam.amazonaws.com\"",
-    "\"organizations.amazonaws.com\"",
-    "\"sso.amazonaws.com\"",
-    "\"sso-directory.amazonaws.com\"",
-    "\"identitystore.amazonaws.com\"",
-    "\"cloudtrail.amazonaws.com\"",
-    "\"AssumeRo",
-    "\"GetFederationToken\"",
-    "\"GetSessionToken\"",
-];
+/// How the names of operations begin that only read, where the record does not say.
+const READING: &[&str] = &["Get", "List", "Describe", "Simulate", "Generate", "Lookup", "BatchGet", "Search"];
 
 /// An object with at least one of `eventSource`, `eventName` and `eventTime`, and not a notification by S3, SNS or
 /// another service that uses the same names.
@@ -61,53 +40,121 @@ pub fn is_cloudtrail(record: Value<'_>) -> bool {
 
 /// Whether the filter keeps the record.
 pub fn passes(filter: EventFilter, record: Value<'_>) -> bool {
-    if filter == EventFilter::All {
-        return true;
+    filter == EventFilter::All || {
+        let telling = Telling::of(record);
+        telling.is_kept() || telling.naming.into_iter().flatten().any(|raw| hides_letters(raw)) && hidden_name(record)
     }
-    let source = record.get("eventSource").and_then(Value::text).unwrap_or_default();
-    if is_kms_source(&source) || source == "dynamodb.amazonaws.com" {
-        return true;
+}
+
+/// Whether [`EventFilter::KeyUse`] certainly drops the record that an outline shows, which is one of CloudTrail's.
+pub fn screens_out(record: &Outline<'_>) -> bool {
+    Telling::of_outline(record).is_some_and(|telling| !telling.is_kept())
+}
+
+/// The members of a record that tell whether the filter keeps it; but for the first two, as their JSON.
+struct Telling<'a> {
+    source: Cow<'a, str>,
+    name: Cow<'a, str>,
+    read_only: Option<&'a [u8]>,
+    errors: [Option<&'a [u8]>; 2],
+    naming: [Option<&'a [u8]>; 2],
+}
+
+impl<'a> Telling<'a> {
+    fn of(record: Value<'a>) -> Telling<'a> {
+        let text = |key| record.get(key).and_then(Value::text).unwrap_or_default();
+        let raw = |key| record.get(key).map(Value::raw);
+        Telling {
+            source: text("eventSource"),
+            name: text("eventName"),
+            read_only: raw("readOnly"),
+            errors: ["errorCode", "errorMessage"].map(raw),
+            naming: ["resources", "requestParameters"].map(raw),
+        }
     }
-    if ACCESS_SOURCES.contains(&&*source) && record.get("readOnly").is_some_and(is_false) {
-        return true;
+
+    /// `None` where the outline leaves a doubt, or the object may be another service's notification.
+    fn of_outline(record: &Outline<'a>) -> Option<Telling<'a>> {
+        let [source, name, read_only, code, message, resources, parameters] = record.values([
+            "eventSource",
+            "eventName",
+            "readOnly",
+            "errorCode",
+            "errorMessage",
+            "resources",
+            "requestParameters",
+        ])?;
+        let source = string(source?)?;
+        let name = name.map_or(Some(""), string)?;
+        let read_only = read_only.map(|value| &value[..value.iter().take_while(|byte| is_plain(**byte)).count()]);
+        (!source.starts_with("aws:")).then_some(Telling {
+            source: Cow::Borrowed(source),
+            name: Cow::Borrowed(name),
+            read_only,
+            errors: [code, message],
+            naming: [resources, parameters],
+        })
     }
-    (source == "sts.amazonaws.com" && starts_session(record)) || names_kms(record)
+
+    fn is_kept(&self) -> bool {
+        is_kms_source(&self.source)
+            || self.source == "dynamodb.amazonaws.com"
+            || ACCESS_SOURCES.contains(&&*self.source) && self.writes()
+            || self.source == "sts.amazonaws.com" && self.starts_session()
+            || self.names_kms()
+    }
+
+    /// Whether a call may change something. Old versions of the format have no `readOnly`, and a change of access that
+    /// the filter drops cannot be found again; so what is not known to read counts as a write.
+    fn writes(&self) -> bool {
+        match self.read_only {
+            Some(b"true" | b"\"true\"") => false,
+            Some(b"false" | b"\"false\"") => true,
+            _ => !READING.iter().any(|start| self.name.starts_with(start)),
+        }
+    }
+
+    fn starts_session(&self) -> bool {
+        self.name.starts_with("AssumeRole")
+            || matches!(&*self.name, "AssumeRoot" | "GetFederationToken" | "GetSessionToken")
+    }
+
+    /// Whether resources, parameters or the error name a KMS key, alias or action, or the error is one of KMS.
+    fn names_kms(&self) -> bool {
+        let is_of_kms = |error: &[u8]| kms_places(error).next().is_some() || memmem::find(error, OLD_NAME).is_some();
+        self.errors.into_iter().flatten().any(is_of_kms) || self.naming.into_iter().flatten().any(names_key_or_action)
+    }
 }
 
-fn is_false(value: Value<'_>) -> bool {
-    matches!(value.raw(), b"false" | b"\"false\"")
+/// What the messages of KMS called a key until 2021.
+const OLD_NAME: &[u8] = b"customer master key";
+
+/// The text of a JSON string at the start of `json`, where it needs no unescaping.
+fn string(json: &[u8]) -> Option<&str> {
+    let text = json.strip_prefix(b"\"")?;
+    let end = memchr::memchr2(b'"', b'\\', text)?;
+    std::str::from_utf8(&text[..end]).ok().filter(|_| text[end] == b'"')
 }
 
-fn starts_session(record: Value<'_>) -> bool {
-    record.get("eventName").and_then(Value::text).is_some_and(|name| {
-        name.starts_with("AssumeRole") || matches!(&*name, "AssumeRoot" | "GetFederationToken" | "GetSessionToken")
-    })
+/// A byte of a literal, or of one that is quoted.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'"'
 }
 
-/// Whether resources, parameters or the error name a KMS key, alias or action, or the error is one of KMS.
-fn names_kms(record: Value<'_>) -> bool {
-    let error_is_of_kms = ["errorCode", "errorMessage"]
-        .into_iter()
-        .filter_map(|key| record.get(key))
-        .any(|value| contains_kms(value.raw()) || memmem::find(value.raw(), b"customer master key").is_some());
-    error_is_of_kms
-        || ["resources", "requestParameters"].into_iter().filter_map(|key| record.get(key)).any(mentions_kms)
+/// Where `kms` stands, in any case of letters.
+fn kms_places(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    let follows = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|next| next.eq_ignore_ascii_case(b"ms"));
+    memchr::memchr2_iter(b'k', b'K', bytes).filter(move |&at| follows(at))
 }
 
-/// `kms` in any case of letters, as bytes.
-static KMS: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    AhoCorasick::builder().ascii_case_insensitive(true).build(["kms"]).expect("one short pattern makes an automaton")
-});
-
-fn contains_kms(bytes: &[u8]) -> bool {
-    KMS.is_match(bytes)
+/// Whether letters of a value may be written as escapes.
+fn hides_letters(raw: &[u8]) -> bool {
+    memmem::find(raw, b"\\u").is_some() || memmem::find(raw, b"\\/").is_some()
 }
 
-/// Looks at the bytes as written, unless escapes may hide letters in them.
-fn mentions_kms(value: Value<'_>) -> bool {
-    let raw = value.raw();
-    let is_plain = memmem::find(raw, b"\\u").is_none() && memmem::find(raw, b"\\/").is_none();
-    if is_plain { names_key_or_action(raw) } else { any_text(value) }
+/// As [`names_key_or_action`], with the escapes of the texts resolved.
+fn hidden_name(record: Value<'_>) -> bool {
+    ["resources", "requestParameters"].into_iter().filter_map(|key| record.get(key)).any(any_text)
 }
 
 fn any_text(value: Value<'_>) -> bool {
@@ -120,9 +167,9 @@ fn any_text(value: Value<'_>) -> bool {
 
 /// `arn:…:kms:REGION:ACCOUNT:key/…` or `:alias/…`, or an action such as `kms:Decrypt` or `kms:*`.
 fn names_key_or_action(bytes: &[u8]) -> bool {
-    KMS.find_iter(bytes).any(|found| {
-        let before = found.start().checked_sub(1).map(|at| bytes[at]);
-        let Some(after) = bytes[found.end()..].strip_prefix(b":") else {
+    kms_places(bytes).any(|at| {
+        let before = at.checked_sub(1).map(|at| bytes[at]);
+        let Some(after) = bytes[at + 3..].strip_prefix(b":") else {
             return false;
         };
         if before == Some(b':') {
@@ -149,6 +196,12 @@ mod tests {
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","readOnly":false}"#, true),
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","readOnly":"false"}"#, true),
             (r#"{"eventSource":"iam.amazonaws.com","eventName":"GetRole","readOnly":true}"#, false),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","eventVersion":"1.02"}"#, true),
+            (r#"{"eventSource":"cloudtrail.amazonaws.com","eventName":"StopLogging","readOnly":null}"#, true),
+            (r#"{"eventSource":"cloudtrail.amazonaws.com","eventName":"LookupEvents","readOnly":null}"#, false),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"GetRole","eventVersion":"1.02"}"#, false),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"GetRole","readOnly":false}"#, true),
+            (r#"{"eventSource":"ec2.amazonaws.com","eventName":"DeleteVpc","eventVersion":"1.02"}"#, false),
             (r#"{"eventSource":"sts.amazonaws.com","eventName":"AssumeRoleWithSAML","readOnly":true}"#, true),
             (r#"{"eventSource":"sts.amazonaws.com","eventName":"GetCallerIdentity","readOnly":true}"#, false),
             (
@@ -187,11 +240,42 @@ mod tests {
             let mut tree = Tree::new();
             let value = tree.parse(record.as_bytes()).unwrap();
             assert_eq!(passes(EventFilter::KeyUse, value), kept, "{record}");
-            assert!(
-                !kept || record.contains("\\u") || NEEDLES.iter().any(|needle| record.contains(needle)),
-                "{record}"
-            );
+            assert!(!kept || !screened_out(record), "{record}");
+            assert!(kept || record.contains('\\') || screened_out(record), "{record}");
             assert!(passes(EventFilter::All, value));
+        }
+    }
+
+    /// By the places of the colons as a reader of plain JSON finds them.
+    fn screened_out(record: &str) -> bool {
+        let (mut depth, mut quoted, mut escaped) = (0, false, false);
+        let mut colons = Vec::new();
+        for (at, byte) in record.bytes().enumerate() {
+            match byte {
+                _ if std::mem::take(&mut escaped) => {}
+                b'\\' => escaped = true,
+                b'"' => quoted = !quoted,
+                b'{' | b'[' if !quoted => depth += 1,
+                b'}' | b']' if !quoted => depth -= 1,
+                b':' if !quoted && depth == 1 => colons.push(at as u32),
+                _ => {}
+            }
+        }
+        let outline = Outline::new(record.as_bytes(), &colons, record.contains('\\'));
+        outline.is_some_and(|outline| screens_out(&outline))
+    }
+
+    #[test]
+    fn what_may_be_no_record_is_not_screened_out() {
+        for record in [
+            r#"{"eventName":"ObjectCreated:Put","eventSource":"aws:s3"}"#,
+            r#"{"eventName":"x"}"#,
+            r#"{"eventSource":7,"eventName":"x"}"#,
+            r#"{"eventSource":"ec2.amazonaws.com","eventSource":"kms.amazonaws.com"}"#,
+            r#"{"eventSource":"ec2.amazonaws.com","eventName":"x","errorMessage":"a \u006bms thing"}"#,
+            r#"{"eventSource":"ec2.amazonaws.com","eventName":"x","errorMessage":"the customer master key"}"#,
+        ] {
+            assert!(!screened_out(record), "{record}");
         }
     }
 

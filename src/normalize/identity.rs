@@ -230,6 +230,17 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
     row.session_name = name.filter(|name| !name.is_empty());
 }
 
+/// Whether `via_service` is this service, by what the record says outside of a context.
+pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> bool {
+    let Some(identity) = members.user_identity.filter(|identity| identity.kind() == Kind::Object) else {
+        return false;
+    };
+    let invoked_by = identity.get("invokedBy").and_then(Value::text);
+    let by_invoked = invoked_by.as_deref().and_then(named_service);
+    let via = by_invoked.or_else(|| source_service(row).and_then(named_service));
+    via.is_some_and(|via| via.eq_ignore_ascii_case(service))
+}
+
 /// The service that the source address names instead of an address.
 fn source_service<'r>(row: &'r Row<'_>) -> Option<&'r str> {
     row.source_ip_address.as_deref().filter(|source| service_of(source).is_some())

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::outcome::Message;
 use super::record::{Issues, Members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
@@ -12,12 +13,18 @@ use crate::json::{Kind, Value};
 
 pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, is_kms: bool, issues: &mut Issues) {
     let event_name = row.event_name.clone().unwrap_or_default();
-    if let Some((arn, source)) = find_key(row, members, is_kms, &event_name) {
+    let found = if is_kms && event_name == "ReEncrypt" {
+        find_reencrypt_keys(row, members)
+    } else {
+        find_key(row, members, is_kms, &event_name)
+    };
+    if let Some((arn, source)) = found {
         set_key(row, arn);
         row.key_source = Some(Cow::Borrowed(source));
     }
     if is_kms {
-        row.requested_alias = requested_alias(members, &event_name);
+        row.requested_alias =
+            requested_alias(members, &event_name).or_else(|| part(row.error_message.as_ref()?, named_alias));
         copy_details(row, members, &event_name, issues);
     }
 }
@@ -35,31 +42,19 @@ pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Op
     }
 }
 
-/// The key and which step gave it. Of `ReEncrypt` the destination; the source goes to its own column.
+/// The key and which step gave it.
 fn find_key<'a>(
-    row: &mut Row<'a>,
+    row: &Row<'a>,
     members: &Members<'a>,
     is_kms: bool,
     event_name: &str,
 ) -> Option<(Text<'a>, &'static str)> {
-    let is_reencrypt = is_kms && event_name == "ReEncrypt";
-    let mut keys = key_arns(members.resources);
-    let first = keys.next();
-    if is_reencrypt {
-        row.source_key_arn = reencrypt_source(row, members, first.clone());
-        if let Some(second) = keys.next() {
-            return Some((second, "resources"));
-        }
-        // One key alone: it is the source if the caller says so, else the destination.
-        let is_source = first.is_some() && first == row.source_key_arn;
-        let destination = requested_key(row, members, "destinationKeyId").map(|arn| (arn, "request"));
-        return destination.or(first.filter(|_| !is_source).map(|arn| (arn, "resources"))).or_else(|| named_key(row));
-    }
-    if let Some(arn) = first {
+    let named = || named_key(row).map(|arn| (arn, "error_message"));
+    if let Some(arn) = key_arns(members.resources).next() {
         return Some((arn, "resources"));
     }
     if !is_kms {
-        return named_key(row);
+        return named();
     }
     answered_key(row, members)
         .map(|arn| (arn, "response"))
@@ -71,13 +66,33 @@ fn find_key<'a>(
             let id = members.service_event_details?.get("keyId")?.text()?;
             resolve(id, row).map(|arn| (arn, "service_event"))
         })
-        .or_else(|| named_key(row))
+        .or_else(named)
 }
 
-/// `resources[0]` where there are two keys, else what the caller sent.
-fn reencrypt_source<'a>(row: &Row<'a>, members: &Members<'a>, first: Option<Text<'a>>) -> Option<Text<'a>> {
-    let two = key_arns(members.resources).nth(1).is_some();
-    if two { first } else { requested_key(row, members, "sourceKeyId") }
+/// The key that data was moved under by `ReEncrypt`, and which step gave it. The key it was under before goes to its
+/// own column; of two resources it is the first.
+fn find_reencrypt_keys<'a>(row: &mut Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, &'static str)> {
+    let mut keys = key_arns(members.resources);
+    let first = keys.next();
+    if let Some(second) = keys.next() {
+        row.source_key_arn = first;
+        return Some((second, "resources"));
+    }
+    // KMS asks for `kms:ReEncryptFrom` on the source and `kms:ReEncryptTo` on the destination, and names the one that
+    // it refused.
+    let denied_action = row.denied_action.as_deref().unwrap_or_default();
+    let names_source = denied_action.eq_ignore_ascii_case("kms:ReEncryptFrom");
+    let named = named_key(row);
+    let source = requested_key(row, members, "sourceKeyId").or_else(|| named.clone().filter(|_| names_source));
+    let destination = requested_key(row, members, "destinationKeyId");
+    // One key alone is the source if the caller says so, or says that another is the destination.
+    let is_source = first.is_some() && (first == source || (destination.is_some() && first != destination));
+    row.source_key_arn = if is_source { first.clone() } else { source };
+    let is_destination = |arn: &Text| !names_source && row.source_key_arn.as_ref() != Some(arn);
+    destination
+        .map(|arn| (arn, "request"))
+        .or(first.filter(|_| !is_source).map(|arn| (arn, "resources")))
+        .or(named.filter(is_destination).map(|arn| (arn, "error_message")))
 }
 
 /// The KMS keys among the resources: objects with an `ARN` or `arn`, or plain text, in an array or alone.
@@ -126,7 +141,7 @@ fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
 }
 
 /// The first whole key ARN in the error message. Half an id, where the message was cut, is no key.
-fn named_key<'a>(row: &Row<'a>) -> Option<(Text<'a>, &'static str)> {
+fn named_key<'a>(row: &Row<'a>) -> Option<Text<'a>> {
     let message = row.error_message.as_deref()?;
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
     message.match_indices("arn:aws").find_map(|(at, _)| {
@@ -135,7 +150,7 @@ fn named_key<'a>(row: &Row<'a>) -> Option<(Text<'a>, &'static str)> {
         let arn = arn.trim_end_matches(':');
         let id = Arn::parse(arn)?.kms_key_id()?;
         let is_whole = is_uuid(id) || is_multi_region_id(id);
-        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten().map(|arn| (arn, "error_message"))
+        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten()
     })
 }
 
@@ -160,6 +175,22 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
     };
     let is_alias = |text: &Text| text.starts_with("alias/") || Arn::parse(text).is_some_and(|arn| arn.is_kms_alias());
     keys.into_iter().filter_map(|key| parameters.get(key)?.text()).find(is_alias)
+}
+
+/// The first ARN of an alias in an error message: a refusal names what was asked for, and has no parameters that would.
+/// Half a name, where the message was cut, is no alias.
+fn named_alias(message: &str) -> Option<&str> {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '-');
+    let may_be_cut = Message::of(message).may_be_cut;
+    message.match_indices("arn:aws").find_map(|(at, _)| {
+        let rest = &message[at..];
+        let arn = Arn::parse(rest).filter(|arn| is_region(arn.region) && is_account_id(arn.account))?;
+        let name = arn.resource.strip_prefix("alias/").filter(|_| arn.is_kms_alias())?;
+        let length = name.find(|character| !is_part(character)).unwrap_or(name.len());
+        let end = rest.len() - name.len() + length;
+        let is_whole = length > 0 && !(may_be_cut && end == rest.len());
+        is_whole.then(|| &rest[..end])
+    })
 }
 
 /// What the record says about the key's material, its algorithm, its spec and its grants.

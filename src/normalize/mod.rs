@@ -17,7 +17,7 @@ mod record;
 mod row;
 
 pub use docs::docs_markdown;
-pub use filter::{EventFilter, NEEDLES, is_cloudtrail, passes};
+pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
 pub use row::{Row, Wanted};
 
 use crate::json::Value;

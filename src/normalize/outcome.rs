@@ -130,11 +130,25 @@ fn matches(pattern: &str, code: &str) -> bool {
     }
 }
 
+/// The text of an error, and whether AWS's cap may have cut its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Message<'m> {
+    text: &'m str,
+    pub may_be_cut: bool,
+}
+
+impl<'m> Message<'m> {
+    /// A whole `errorMessage`.
+    pub fn of(text: &'m str) -> Message<'m> {
+        Message { text, may_be_cut: text.len() >= MAYBE_CUT_BYTES }
+    }
+}
+
 /// What KMS said, inside an error of DynamoDB's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wrapped<'m> {
     pub outcome: Outcome,
-    pub message: &'m str,
+    pub message: Message<'m>,
 }
 
 impl<'m> Wrapped<'m> {
@@ -147,7 +161,8 @@ impl<'m> Wrapped<'m> {
             return None;
         }
         let (_, text) = start.split_once(':')?;
-        let (text, service) = text.split_once("(Service:").unwrap_or((text, ""));
+        let ended = text.split_once("(Service:");
+        let (text, service) = ended.unwrap_or((text, ""));
         let exception = text.find("Exception: ");
         let inner = exception.map_or(text, |at| &text[at + "Exception: ".len()..]);
         let code = match service.split_once("Error Code:") {
@@ -158,7 +173,9 @@ impl<'m> Wrapped<'m> {
         };
         let refused = start_ignoring_case(start, "KMS key access denied").is_some();
         let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
-        Some(Wrapped { outcome, message: inner.trim() })
+        // The cap counts DynamoDB's words too. KMS's are whole where something stands behind them.
+        let may_be_cut = ended.is_none() && Message::of(message).may_be_cut;
+        Some(Wrapped { outcome, message: Message { text: inner.trim(), may_be_cut } })
     }
 }
 
@@ -174,12 +191,12 @@ pub struct Denial<'m> {
 
 impl<'m> Denial<'m> {
     /// Reads the message of a refusal. `code` decides only where the message does not.
-    pub fn of(code: Option<&str>, message: Option<&'m str>) -> Denial<'m> {
+    pub fn of(code: Option<&str>, message: Option<Message<'m>>) -> Denial<'m> {
         let Some(message) = message else {
             let by_endpoint = code.is_some_and(|code| code.ends_with("VpceAccessDenied"));
             return Denial::because(if by_endpoint { "vpc_endpoint_policy" } else { "unspecified" }, None);
         };
-        Denial::of_grammar(message).unwrap_or_else(|| Denial::of_prose(message))
+        Denial::of_grammar(message).unwrap_or_else(|| Denial::of_prose(message.text))
     }
 
     fn because(reason: &'static str, effect: Option<&'static str>) -> Denial<'m> {
@@ -204,9 +221,9 @@ impl<'m> Denial<'m> {
     }
 
     /// `User: WHO is not authorized to perform: ACTION[ on resource: WHAT][ REASON][ TRAILER]`.
-    fn of_grammar(message: &'m str) -> Option<Denial<'m>> {
-        let cut = message.len() >= MAYBE_CUT_BYTES;
-        let (_, rest) = Words::new(message).find("is not authorized to perform:")?;
+    fn of_grammar(message: Message<'m>) -> Option<Denial<'m>> {
+        let cut = message.may_be_cut;
+        let (_, rest) = Words::new(message.text).find("is not authorized to perform:")?;
         let (action, rest) = rest.word();
         let (resource, tail) = match rest.phrase("on resource:") {
             Some(named) => named.resource(),
@@ -398,7 +415,7 @@ mod tests {
             ("because no identity-based-ish policy", "unparsed", Some("implicit")),
         ] {
             let message = format!("{start}{tail}");
-            let denial = Denial::of(None, Some(&message));
+            let denial = Denial::of(None, Some(Message::of(&message)));
             assert_eq!((denial.reason, denial.effect), (reason, effect), "{tail}");
         }
     }
@@ -409,7 +426,7 @@ mod tests {
             "User: arn:aws:sts::111122223333:assumed-role/app/{} is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111122223333:key/0f1e",
             "s".repeat(1000)
         );
-        let denial = Denial::of(None, Some(&long));
+        let denial = Denial::of(None, Some(Message::of(&long)));
         assert_eq!((denial.reason, denial.action, denial.resource), ("unparsed", Some("kms:Decrypt"), None));
     }
 }

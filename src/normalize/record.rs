@@ -86,7 +86,7 @@ macro_rules! members {
         impl<'a> Members<'a> {
             fn of(record: Value<'a>) -> Members<'a> {
                 let mut members = Members::default();
-                for (name, value) in record.members() {
+                for (name, value) in record.members_by_bytes() {
                     match &*name {
                         $($name => members.$field = Some(value),)*
                         _ => {}
@@ -99,32 +99,32 @@ macro_rules! members {
 }
 
 members! {
-    event_id "eventID",
-    event_time "eventTime",
-    event_source "eventSource",
-    event_name "eventName",
-    event_type "eventType",
-    event_category "eventCategory",
-    event_version "eventVersion",
-    aws_region "awsRegion",
-    recipient_account_id "recipientAccountId",
-    read_only "readOnly",
-    management_event "managementEvent",
-    request_id "requestID",
-    shared_event_id "sharedEventID",
-    vpc_endpoint_id "vpcEndpointId",
-    tls_details "tlsDetails",
-    addendum "addendum",
-    source_ip_address "sourceIPAddress",
-    user_agent "userAgent",
-    user_identity "userIdentity",
-    error_code "errorCode",
-    error_message "errorMessage",
-    request_parameters "requestParameters",
-    response_elements "responseElements",
-    additional_event_data "additionalEventData",
-    service_event_details "serviceEventDetails",
-    resources "resources",
+    event_id b"eventID",
+    event_time b"eventTime",
+    event_source b"eventSource",
+    event_name b"eventName",
+    event_type b"eventType",
+    event_category b"eventCategory",
+    event_version b"eventVersion",
+    aws_region b"awsRegion",
+    recipient_account_id b"recipientAccountId",
+    read_only b"readOnly",
+    management_event b"managementEvent",
+    request_id b"requestID",
+    shared_event_id b"sharedEventID",
+    vpc_endpoint_id b"vpcEndpointId",
+    tls_details b"tlsDetails",
+    addendum b"addendum",
+    source_ip_address b"sourceIPAddress",
+    user_agent b"userAgent",
+    user_identity b"userIdentity",
+    error_code b"errorCode",
+    error_message b"errorMessage",
+    request_parameters b"requestParameters",
+    response_elements b"responseElements",
+    additional_event_data b"additionalEventData",
+    service_event_details b"serviceEventDetails",
+    resources b"resources",
 }
 
 const IDENTITY: Wanted = Wanted::of(&[
@@ -199,7 +199,7 @@ pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wan
     name_event(&mut row, &members, record, all);
     place_event(&mut row, &members, origin, all);
     copy_flags(&mut row, &members, all);
-    copy_request(&mut row, &members, all);
+    copy_request(&mut row, &members, &wanted, all);
     copy_json(&mut row, &members, &wanted, all);
     let is_kms = row.event_source.as_deref().is_some_and(is_kms_source);
     if is_kms {
@@ -245,7 +245,7 @@ fn name_event<'a>(row: &mut Row<'a>, members: &Members<'a>, record: Value<'a>, i
         None => {
             let is_text = present.is_none_or(|id| id.kind() == Kind::String);
             issues.add("eventID", if is_text { "missing" } else { "not text" });
-            Cow::Owned(format!("synthetic-{:032x}", record.canonical_hash(0)))
+            Cow::Owned(format!("synthetic-{:016x}{:016x}", record.canonical_hash(0), record.canonical_hash(1)))
         }
     };
     row.shared_event_id = issues.text(members.shared_event_id, "sharedEventID").map(lower_uuid);
@@ -287,15 +287,16 @@ fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues)
 }
 
 /// How the call came in.
-fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
-    row.request_id = issues.text(members.request_id, "requestID");
-    row.vpc_endpoint_id = issues.text(members.vpc_endpoint_id, "vpcEndpointId");
+fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+    let mut text = |column, value, path| wanted.has(column).then(|| issues.text(value, path)).flatten();
+    row.request_id = text(Column::RequestId, members.request_id, "requestID");
+    row.vpc_endpoint_id = text(Column::VpcEndpointId, members.vpc_endpoint_id, "vpcEndpointId");
     let tls_version = members.tls_details.and_then(|details| details.get("tlsVersion"));
-    row.tls_version = issues.text(tls_version, "tlsDetails.tlsVersion");
+    row.tls_version = text(Column::TlsVersion, tls_version, "tlsDetails.tlsVersion");
     let original = members.addendum.and_then(|addendum| addendum.get("originalEventID"));
-    row.revises_event_id = issues.text(original, "addendum.originalEventID").map(lower_uuid);
+    row.revises_event_id = text(Column::RevisesEventId, original, "addendum.originalEventID").map(lower_uuid);
+    row.user_agent = text(Column::UserAgent, members.user_agent, "userAgent");
     row.source_ip_address = issues.text(members.source_ip_address, "sourceIPAddress");
-    row.user_agent = issues.text(members.user_agent, "userAgent");
 }
 
 fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
@@ -314,12 +315,15 @@ fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issu
 /// VPC endpoints are of another category.
 fn classify_kms_event(row: &mut Row<'_>) {
     row.operation_class = row.event_name.as_deref().map(|name| Cow::Borrowed(operation::class(name)));
-    let is_network_activity =
-        row.event_type.as_deref() == Some("AwsVpceEvent") || row.event_category.as_deref() == Some("NetworkActivity");
-    if !is_network_activity {
+    if !is_network_activity(row) {
         row.event_category.get_or_insert(Cow::Borrowed("Management"));
         row.management_event.get_or_insert(true);
     }
+}
+
+/// Whether this is the record of a VPC endpoint.
+fn is_network_activity(row: &Row<'_>) -> bool {
+    row.event_type.as_deref() == Some("AwsVpceEvent") || row.event_category.as_deref() == Some("NetworkActivity")
 }
 
 fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
@@ -336,7 +340,8 @@ fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Iss
     if outcome != outcome::Outcome::DENIED {
         return;
     }
-    let denial = outcome::Denial::of(code, wrapped.map(|wrapped| wrapped.message).or(message));
+    let message = wrapped.map(|wrapped| wrapped.message).or(message.map(outcome::Message::of));
+    let denial = outcome::Denial::of(code, message);
     let owned = |text: Option<&str>| text.map(|text| Cow::Owned(text.to_owned()));
     let (action, resource, policy) = (owned(denial.action), owned(denial.resource), owned(denial.policy_arn));
     row.denial_reason = Some(Cow::Borrowed(denial.reason));
@@ -352,6 +357,9 @@ fn account_side(row: &Row<'_>, members: &Members<'_>) -> Option<&'static str> {
     let Some(caller) = row.principal_account_id.as_deref().filter(|account| is_account_id(account)) else {
         return Some("same");
     };
+    if owners.iter().all(Option::is_none) {
+        return side_by_recipient(row, caller);
+    }
     if owners.iter().flatten().all(|owner| *owner == caller) {
         return Some("same");
     }
@@ -361,4 +369,16 @@ fn account_side(row: &Row<'_>, members: &Members<'_>) -> Option<&'static str> {
     } else {
         owners.iter().flatten().any(|owner| *owner == recipient).then_some("owner")
     }
+}
+
+/// The side of a copy that names no owner, as refusals do.
+fn side_by_recipient(row: &Row<'_>, caller: &str) -> Option<&'static str> {
+    let recipient = row.recipient_account_id.as_deref().filter(|account| is_account_id(account));
+    if recipient.is_none_or(|recipient| recipient == caller) {
+        return Some("same");
+    }
+    // AWS calls a stranger `AWSAccount` in the owner's copy. A VPC endpoint's record goes to the endpoint's account,
+    // which need not own anything that the call was about.
+    let is_stranger = row.principal_type.as_deref() == Some("AWSAccount");
+    (is_stranger && !is_network_activity(row)).then_some("owner")
 }

@@ -16,6 +16,8 @@ const SQL_BYTES_MAX: usize = 1 << 20;
 const RECURSION_MAX: usize = 64;
 /// Most operators and set operations: a chain of them is as deep as it is long, for the planner and its stack.
 const OPERATORS_MAX: usize = 1000;
+/// Deepest nesting of brackets and CASE: where the parser finds no sense, it tries each level twice.
+const NESTING_MAX: usize = 12;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
 /// Largest number that a series may reach.
@@ -28,6 +30,8 @@ pub enum Refusal {
     TooLong,
     #[error("the statement has more than {OPERATORS_MAX} operators; use IN for long lists")]
     TooComplex,
+    #[error("the statement nests brackets and CASE more than {NESTING_MAX} deep; name the parts in a WITH clause")]
+    TooDeep,
     #[error("{0}")]
     Syntax(String),
     #[error("one statement at a time")]
@@ -56,6 +60,9 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
     if tokens.iter().filter(|token| deepens(token)).count() > OPERATORS_MAX {
         return Err(Refusal::TooComplex);
     }
+    if nesting(&tokens) > NESTING_MAX {
+        return Err(Refusal::TooDeep);
+    }
     let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().map_err(syntax)?;
     let mut statements = parser.parse_statements().map_err(syntax)?;
     match (statements.pop_front(), statements.is_empty()) {
@@ -63,6 +70,21 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
         (Some(_), false) => Err(Refusal::Several),
         (Some(statement), true) => only_reads(&statement).map(|()| Checked::Query),
     }
+}
+
+/// How deep brackets and CASE stand within each other.
+fn nesting(tokens: &[Token]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for token in tokens {
+        let keyword = if let Token::Word(word) = token { word.keyword } else { Keyword::NoKeyword };
+        match (token, keyword) {
+            (Token::LParen | Token::LBracket | Token::LBrace, _) | (_, Keyword::CASE) => depth += 1,
+            (Token::RParen | Token::RBracket | Token::RBrace, _) | (_, Keyword::END) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
 }
 
 /// Whether a token makes the tree of the statement one deeper.
@@ -178,6 +200,11 @@ mod tests {
             "SELECT range(0, 1000000000000)",
         ] {
             assert!(check(sql).is_err(), "{sql}");
+        }
+        let nested = |open: &str, close: &str, depth| format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth));
+        for (open, close) in [("(", ")"), ("CASE WHEN true THEN ", " END"), ("ARRAY[", "]"), ("abs(", ")")] {
+            assert_eq!(check(&nested(open, close, NESTING_MAX)), Ok(Checked::Query), "{open}");
+            assert_eq!(check(&nested(open, close, NESTING_MAX + 1)), Err(Refusal::TooDeep), "{open}");
         }
         for (term, count, refused) in
             [("+1", 1000, false), ("+1", 1001, true), (" OR true", 1001, true), (" UNION ALL SELECT 1", 1001, true)]

@@ -20,14 +20,13 @@ use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 
-use crate::schema::{self, Column};
-use crate::table::{Accounting, EventsTable, KeptTable, LogTable};
+use crate::schema;
+use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
 const KEPT_BYTES_MAX: usize = 48 << 20;
@@ -104,8 +103,8 @@ struct Prepared {
 /// What stands in for the raw tables in a plan.
 #[derive(Clone)]
 struct Tables {
-    events: Arc<KeptTable>,
-    columns: Arc<[Column]>,
+    /// Each mention of `events`, and its rows.
+    events: Arc<[(Mention, KeptTable)]>,
     objects: Arc<MemTable>,
     quarantine: Arc<MemTable>,
 }
@@ -131,10 +130,13 @@ impl Engine {
     /// Plans the views on first use; what a session never asks for costs it nothing.
     async fn with_views(&self) -> Result<&SessionContext, SqlError> {
         if !self.context.table_exist("key_attempts")? {
+            // Only views may name it: in a question of a user's it would leave out what its days leave out.
+            self.context.register_table(COMPANIONS, Arc::new(EventsTable::new(Arc::clone(&self.logs))))?;
             for (name, sql) in views::all() {
                 let plan = self.context.state().create_logical_plan(sql).await?;
                 self.context.register_table(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))))?;
             }
+            self.context.deregister_table(COMPANIONS)?;
         }
         Ok(&self.context)
     }
@@ -222,18 +224,14 @@ impl Engine {
         let (logs, state) = (Arc::clone(&self.logs), self.context.state());
         let read = tokio::task::spawn_blocking(move || -> Result<Tables, DataFusionError> {
             let events = EventsTable::new(Arc::clone(&logs));
-            let columns = scans.columns();
-            // Accounts claim all records in scope, so nothing may be pruned for them.
-            let filters = if scans.accounts { &[][..] } else { &scans.filters };
-            let predicate = scans.predicate();
-            let kept = events.keep(&state, &columns, predicate, filters, KEPT_BYTES_MAX)?;
+            let extent = if scans.accounts { Extent::All } else { Extent::Needed };
+            let kept = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = match logs.last_scan() {
                 Some(scanned) if scans.accounts => scanned.tables(&logs),
                 _ => (vec![], vec![]),
             };
             Ok(Tables {
-                events: Arc::new(kept),
-                columns: columns.into(),
+                events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(crate::table::objects_schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?),
             })
@@ -274,9 +272,10 @@ impl Engine {
 /// The mentions of raw tables in optimized plans.
 #[derive(Default)]
 struct Scans {
-    columns: HashSet<usize>,
-    /// The filters of each mention of `events`.
-    filters: Vec<Vec<Expr>>,
+    /// Different ones, in the order of the plans.
+    mentions: Vec<Mention>,
+    /// How often a plan reads `events`, the same mention or not.
+    reads: usize,
     accounts: bool,
 }
 
@@ -284,15 +283,10 @@ impl Scans {
     fn add(&mut self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
         plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node {
-                match raw_table(scan) {
-                    Some("events") => {
-                        let all = (0..schema::COLUMNS.len()).collect();
-                        self.columns.extend(scan.projection.as_ref().unwrap_or(&all));
-                        self.filters.push(scan.filters.clone());
-                    }
-                    Some(_) => self.accounts = true,
-                    None => {}
-                }
+                let mention = mention(scan);
+                self.reads += usize::from(mention.is_some());
+                self.accounts |= mention.is_none() && raw_table(scan).is_some();
+                self.mentions.extend(mention.filter(|mention| !self.mentions.contains(mention)));
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
@@ -301,56 +295,55 @@ impl Scans {
 
     /// Whether the plan can run straight on the scan.
     fn streams(&self) -> bool {
-        self.filters.len() <= 1 && !self.accounts
-    }
-
-    fn columns(&self) -> Vec<Column> {
-        let mut columns: Vec<usize> = self.columns.iter().copied().collect();
-        columns.sort_unstable();
-        columns.into_iter().map(Column::from_index).collect()
-    }
-
-    /// What a row must pass to matter to any mention; `None` if all rows matter.
-    fn predicate(&self) -> Option<Expr> {
-        let each: Option<Vec<Expr>> = self.filters.iter().map(|filters| conjunction(filters.iter().cloned())).collect();
-        each.and_then(disjunction)
+        self.reads <= 1 && !self.accounts
     }
 }
 
-/// The name of a raw table that a scan reads. Only these three have such names.
+/// The table that the views look for other records of a call in.
+pub const COMPANIONS: &str = "event_companions";
+
+/// What a scan of `events` asks for; `None` for other tables.
+fn mention(scan: &TableScan) -> Option<Mention> {
+    let role = match raw_table(scan)? {
+        "events" => Role::Events,
+        COMPANIONS => Role::Companions,
+        _ => return None,
+    };
+    Some(Mention::new(scan.projection.as_deref(), scan.filters.clone(), role))
+}
+
+/// The name of a raw table that a scan reads. Only these have such names.
 fn raw_table(scan: &TableScan) -> Option<&'static str> {
-    ["events", "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
+    ["events", COMPANIONS, "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
 }
 
 impl Tables {
     /// The plan with kept rows in the place of the raw tables.
     fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         let replaced = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) => Ok(match raw_table(&scan) {
-                Some(name) => Transformed::yes(LogicalPlan::TableScan(self.replace(name, scan)?)),
-                None => Transformed::no(LogicalPlan::TableScan(scan)),
-            }),
+            LogicalPlan::TableScan(scan) if raw_table(&scan).is_some() => Ok(Transformed::yes(self.replace(scan)?)),
             other => Ok(Transformed::no(other)),
         })?;
         Ok(replaced.data)
     }
 
-    fn replace(&self, name: &str, mut scan: TableScan) -> Result<TableScan, DataFusionError> {
-        match name {
-            "objects" => scan.source = provider_as_source(Arc::clone(&self.objects) as _),
-            "quarantine" => scan.source = provider_as_source(Arc::clone(&self.quarantine) as _),
-            _ => {
-                let all = (0..schema::COLUMNS.len()).collect();
-                let kept = scan.projection.as_ref().unwrap_or(&all).iter().map(|&index| {
-                    let place = self.columns.iter().position(|column| *column as usize == index);
-                    place.ok_or_else(|| DataFusionError::Internal("a column that is needed was not kept".into()))
-                });
-                scan.projection = Some(kept.collect::<Result<_, _>>()?);
-                scan.source = provider_as_source(Arc::clone(&self.events) as _);
-                // The same conditions stand above the scan, which only hinted at them.
-                scan.filters.clear();
-            }
+    fn replace(&self, mut scan: TableScan) -> Result<LogicalPlan, DataFusionError> {
+        let Some(mention) = mention(&scan) else {
+            let table = if raw_table(&scan) == Some("objects") { &self.objects } else { &self.quarantine };
+            scan.source = provider_as_source(Arc::clone(table) as _);
+            return Ok(LogicalPlan::TableScan(scan));
+        };
+        let rows = self.events.iter().find(|(known, _)| *known == mention).map(|(_, rows)| rows);
+        let rows = rows.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
+        if rows.is_empty() {
+            // The planner takes joins with nothing out.
+            let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
+            return Ok(LogicalPlan::EmptyRelation(empty));
         }
-        Ok(scan)
+        // The rows are those of this mention, already filtered and projected.
+        scan.projection = None;
+        scan.filters.clear();
+        scan.source = provider_as_source(Arc::new(rows.clone()));
+        Ok(LogicalPlan::TableScan(scan))
     }
 }

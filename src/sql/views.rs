@@ -9,6 +9,7 @@ macro_rules! views {
 /// Name and SQL of every view.
 pub fn all() -> &'static [(&'static str, &'static str)] {
     views![
+        "key_calls",
         "calls",
         "call_copies",
         "key_attempts",

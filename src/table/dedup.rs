@@ -5,21 +5,23 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
-use xxhash_rust::xxh3::xxh3_128_with_seed;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// Identity and content of one row. Hashed with a seed of this process, so that nobody can craft a collision.
+/// Identity and content of one row, hashed with a seed of this process, so that nobody can craft a collision.
+/// A row is a duplicate where all 128 bits agree; where identities alone collide, both rows stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint {
-    pub identity: u128,
-    pub content: u128,
+    pub identity: u64,
+    pub content: u64,
 }
 
 impl Fingerprint {
-    pub fn new(event_id: &str, recipient: Option<&str>, content: u128, seed: u64) -> Fingerprint {
-        let id = xxh3_128_with_seed(event_id.as_bytes(), seed);
+    pub fn new(event_id: &str, recipient: Option<&str>, content: u64, seed: u64) -> Fingerprint {
+        let id = xxh3_64_with_seed(event_id.as_bytes(), seed);
         // A missing recipient equals only another missing one.
-        let recipient = recipient.map_or(0, |account| xxh3_128_with_seed(account.as_bytes(), seed ^ 1));
+        let recipient = recipient.map_or(0, |account| xxh3_64_with_seed(account.as_bytes(), seed ^ 1));
         Fingerprint { identity: id ^ recipient.rotate_left(1), content }
     }
 }
@@ -32,10 +34,10 @@ pub enum Copy {
     Conflict,
 }
 
-/// The rows seen so far.
+/// The rows seen so far: about 20 bytes each, up to twice that while the table grows.
 #[derive(Default)]
 pub struct Seen {
-    first: HashMap<u128, u128>,
+    first: HashMap<u64, u64, BuildHasherDefault<AlreadyHashed>>,
     conflicting: HashSet<Fingerprint>,
 }
 
@@ -47,9 +49,44 @@ impl Seen {
                 Copy::First
             }
             Entry::Occupied(slot) if *slot.get() == row.content => Copy::Duplicate,
-            Entry::Occupied(_) if self.conflicting.insert(row) => Copy::Conflict,
-            Entry::Occupied(_) => Copy::Duplicate,
+            Entry::Occupied(_) => self.add_conflicting(row),
         }
+    }
+
+    /// A row whose identity is known with other content from elsewhere.
+    pub fn add_conflicting(&mut self, row: Fingerprint) -> Copy {
+        if self.conflicting.insert(row) { Copy::Conflict } else { Copy::Duplicate }
+    }
+
+    /// What adding the row would say, without remembering it.
+    pub fn judge(&self, row: Fingerprint) -> Copy {
+        match self.first.get(&row.identity) {
+            None => Copy::First,
+            Some(content) if *content == row.content || self.conflicting.contains(&row) => Copy::Duplicate,
+            Some(_) => Copy::Conflict,
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        self.first.len() + self.conflicting.len()
+    }
+}
+
+/// Takes a key that is a hash already.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("only whole hashes are keys");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -71,6 +108,7 @@ mod tests {
             (row("a", Some("1"), 1), Copy::Duplicate),
             (row("b", Some("1"), 1), Copy::First),
         ] {
+            assert_eq!(seen.judge(row), copy);
             assert_eq!(seen.add(row), copy);
         }
     }

@@ -12,18 +12,23 @@ use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 /// Rows that a scan gave, readable any number of times.
 pub struct KeptRows {
     schema: SchemaRef,
+    count: usize,
+    /// In memory, also of what is spilled.
+    bytes: usize,
     batches: Vec<RecordBatch>,
     spilled: Option<Spilled>,
     partitions: usize,
@@ -40,40 +45,61 @@ impl fmt::Debug for KeptRows {
     }
 }
 
-/// Collects the rows of a scan.
+/// Collects the rows of a scan, for each of its outputs.
 pub struct Keeper {
-    rows: KeptRows,
+    tables: Vec<Kept>,
     bytes: usize,
     bytes_max: usize,
+}
+
+struct Kept {
+    rows: KeptRows,
     writer: Option<(FileWriter<BufWriter<File>>, tempfile::NamedTempFile, usize)>,
 }
 
 impl Keeper {
-    pub fn new(schema: SchemaRef, bytes_max: usize, partitions: usize) -> Keeper {
-        let rows = KeptRows { schema, batches: Vec::new(), spilled: None, partitions: partitions.max(1) };
-        Keeper { rows, bytes: 0, bytes_max, writer: None }
+    /// All outputs together hold at most `bytes_max` in memory.
+    pub fn new(schemas: impl Iterator<Item = SchemaRef>, bytes_max: usize, partitions: usize) -> Keeper {
+        let partitions = partitions.max(1);
+        let empty = |schema| KeptRows { schema, count: 0, bytes: 0, batches: Vec::new(), spilled: None, partitions };
+        let tables = schemas.map(|schema| Kept { rows: empty(schema), writer: None }).collect();
+        Keeper { tables, bytes: 0, bytes_max }
     }
 
-    pub fn add(&mut self, batch: RecordBatch) -> Result<()> {
-        if self.writer.is_none() && self.bytes + batch.get_array_memory_size() <= self.bytes_max {
-            self.bytes += batch.get_array_memory_size();
-            self.rows.batches.push(batch);
+    pub fn add(&mut self, output: usize, batch: RecordBatch) -> Result<()> {
+        let bytes = batch.get_array_memory_size();
+        let table = &mut self.tables[output];
+        table.rows.count += batch.num_rows();
+        table.rows.bytes += bytes;
+        if table.writer.is_none() && self.bytes + bytes <= self.bytes_max {
+            self.bytes += bytes;
+            table.rows.batches.push(batch);
             return Ok(());
         }
-        if self.writer.is_none() {
-            let file = tempfile::NamedTempFile::new()?;
-            let writer = FileWriter::try_new_buffered(file.reopen()?, &self.rows.schema)?;
-            self.writer = Some((writer, file, 0));
-        }
-        if let Some((writer, _, count)) = &mut self.writer {
-            writer.write(&batch)?;
-            *count += 1;
-        }
+        table.spill(&batch)
+    }
+
+    pub fn finish(self) -> Result<Vec<KeptTable>> {
+        self.tables.into_iter().map(|table| table.finish().map(|rows| KeptTable(Arc::new(rows)))).collect()
+    }
+}
+
+impl Kept {
+    fn spill(&mut self, batch: &RecordBatch) -> Result<()> {
+        let (mut writer, file, batches) = match self.writer.take() {
+            Some(open) => open,
+            None => {
+                let file = tempfile::NamedTempFile::new()?;
+                (FileWriter::try_new_buffered(file.reopen()?, &self.rows.schema)?, file, 0)
+            }
+        };
+        writer.write(batch)?;
+        self.writer = Some((writer, file, batches + 1));
         Ok(())
     }
 
-    pub fn finish(mut self) -> Result<KeptRows> {
-        if let Some((mut writer, file, batches)) = self.writer.take() {
+    fn finish(mut self) -> Result<KeptRows> {
+        if let Some((mut writer, file, batches)) = self.writer {
             writer.finish()?;
             self.rows.spilled = Some(Spilled { file, batches });
         }
@@ -111,8 +137,14 @@ impl TableProvider for KeptTable {
 }
 
 /// The kept rows as a DataFusion table.
-#[derive(Debug)]
-pub struct KeptTable(pub Arc<KeptRows>);
+#[derive(Debug, Clone)]
+pub struct KeptTable(Arc<KeptRows>);
+
+impl KeptTable {
+    pub fn is_empty(&self) -> bool {
+        self.0.count == 0
+    }
+}
 
 #[derive(Debug)]
 struct KeptExec {
@@ -124,7 +156,8 @@ struct KeptExec {
 impl DisplayAs for KeptExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         let spilled = self.rows.spilled.as_ref().map_or(0, |spilled| spilled.batches);
-        write!(f, "KeptRowsExec: batches={}, spilled={spilled}", self.rows.batches.len())
+        let (rows, batches) = (self.rows.count, self.rows.batches.len());
+        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}")
     }
 }
 
@@ -150,6 +183,16 @@ impl ExecutionPlan for KeptExec {
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(self)
+    }
+
+    /// Joins are built on their smaller side, so the planner must know which that is.
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        let mut statistics = Statistics::new_unknown(&self.schema());
+        if args.partition().is_none() {
+            statistics.num_rows = Precision::Exact(self.rows.count);
+            statistics.total_byte_size = Precision::Inexact(self.rows.bytes);
+        }
+        Ok(Arc::new(statistics))
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

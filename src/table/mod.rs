@@ -6,6 +6,7 @@
 mod accounts;
 mod batch;
 mod dedup;
+mod deferred;
 mod kept;
 mod provider;
 mod scan;
@@ -17,8 +18,8 @@ use crate::source::{Listing, Scope};
 
 pub use accounts::{Accounting, Problem, objects_schema, quarantine_schema};
 pub use kept::KeptTable;
-pub use provider::EventsTable;
-pub use scan::{Request, Scanned, scan};
+pub use provider::{EventsTable, Extent, Mention, Role};
+pub use scan::{Output, Request, Scanned, scan};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -27,6 +28,9 @@ pub struct Progress {
     pub bytes: u64,
 }
 
+/// Identities of about 20 bytes, which double while their table grows: at most 64 MiB.
+pub const IDENTITIES_MAX: usize = 1_750_000;
+
 /// What decides which rows a scan gives.
 #[derive(Clone)]
 pub struct ScanOptions {
@@ -34,6 +38,8 @@ pub struct ScanOptions {
     pub scope: Scope,
     pub threads: usize,
     pub salvage: bool,
+    /// Identities of rows that are held in memory; the rows after these wait on disk until all have been seen.
+    pub identities_max: usize,
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 

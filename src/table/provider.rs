@@ -4,13 +4,12 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DFSchema, DataFusionError, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
@@ -20,7 +19,7 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder,
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
-use super::scan::{Request, scan};
+use super::scan::{Output, Request, scan};
 use super::{LogTable, kept};
 use crate::schema::{self, Column};
 use crate::source::{Entry, Listing};
@@ -35,80 +34,101 @@ pub struct EventsTable {
     logs: Arc<LogTable>,
 }
 
+/// One use that a plan makes of `events`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mention {
+    /// What it reads, in its own order.
+    pub columns: Vec<Column>,
+    /// Its rows pass all of these.
+    pub filters: Vec<Expr>,
+    pub role: Role,
+}
+
+/// What a mention of `events` is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Events,
+    /// It looks for other records of the calls that the plan's other mentions give, so it needs their days only.
+    Companions,
+}
+
+impl Mention {
+    /// `projection` holds places in the schema of `events`; all columns without it.
+    pub fn new(projection: Option<&[usize]>, filters: Vec<Expr>, role: Role) -> Mention {
+        let all: Vec<usize> = (0..schema::COLUMNS.len()).collect();
+        let columns = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
+        Mention { columns, filters, role }
+    }
+}
+
 impl EventsTable {
     pub fn new(logs: Arc<LogTable>) -> EventsTable {
         EventsTable { logs }
     }
 
-    /// Reads the rows that pass `predicate`, with `columns`, and keeps them. Objects are pruned by `mentions`, the
-    /// filters of each use that the rows will be put to; without any, all are read.
+    /// Reads the logs once and keeps what each mention needs, within a budget of memory for all of them. Objects that
+    /// no mention can need are not opened, unless `extent` says so.
     pub fn keep(
         &self,
         state: &dyn Session,
-        columns: &[Column],
-        predicate: Option<Expr>,
-        mentions: &[Vec<Expr>],
+        mentions: &[Mention],
+        extent: Extent,
         bytes_max: usize,
-    ) -> Result<kept::KeptTable> {
-        let filters: Vec<Expr> = predicate.into_iter().collect();
-        let mut request = self.request(state, columns, &filters, None)?;
-        request.objects = self.any_of(mentions);
-        let output = schema::events_schema_of(columns);
-        let places: Vec<usize> =
-            columns.iter().filter_map(|column| request.columns.iter().position(|read| read == column)).collect();
-        let mut keeper = kept::Keeper::new(output, bytes_max, self.logs.options.threads);
-        let mut failure = None;
-        scan(&self.logs, &request, &mut |batch| match batch
-            .project(&places)
-            .map_err(DataFusionError::from)
-            .and_then(|batch| keeper.add(batch))
-        {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
+    ) -> Result<Vec<kept::KeptTable>> {
+        let mut request = self.request(state, mentions)?;
+        request.objects = match extent {
+            Extent::Needed => needed(mentions, &self.logs.listing),
+            Extent::All => None,
+        };
+        let schemas = mentions.iter().map(|mention| schema::events_schema_of(&mention.columns));
+        let mut keeper = kept::Keeper::new(schemas, bytes_max, self.logs.options.threads);
+        scan(&self.logs, &request, &mut |mention, batch| {
+            keeper.add(mention, batch)?;
+            Ok(ControlFlow::Continue(()))
         })?;
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(kept::KeptTable(Arc::new(keeper.finish()?))),
-        }
+        keeper.finish()
     }
 
-    /// The objects that any of the mentions can need; `None` for all.
-    fn any_of(&self, mentions: &[Vec<Expr>]) -> Option<Vec<bool>> {
-        let each = mentions.iter().map(|filters| PathBounds::of(filters).select(&self.logs.listing));
-        let each: Option<Vec<Vec<bool>>> = each.collect();
-        each?.into_iter().reduce(|any, next| any.iter().zip(next).map(|(&a, b)| a || b).collect())
-    }
-
-    fn request(
-        &self,
-        state: &dyn Session,
-        output: &[Column],
-        filters: &[Expr],
-        bounds: Option<&PathBounds>,
-    ) -> Result<Request> {
-        let mut columns = output.to_vec();
-        for filter in filters {
-            for column in filter.column_refs() {
-                let column = Column::from_index(self.schema().index_of(column.name())?);
-                if !columns.contains(&column) {
-                    columns.push(column);
-                }
-            }
+    fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
+        let mut columns: Vec<Column> = mentions.iter().flat_map(|mention| mention.columns.iter().copied()).collect();
+        for column in mentions.iter().flat_map(|mention| &mention.filters).flat_map(Expr::column_refs) {
+            columns.push(Column::from_index(self.schema().index_of(column.name())?));
         }
         columns.sort_unstable_by_key(|column| *column as usize);
-        let predicate = match conjunction(filters.iter().cloned()) {
-            None => None,
-            Some(filter) => {
-                let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
-                Some(state.create_physical_expr(unqualified(filter)?, &read)?)
-            }
-        };
-        let objects = bounds.and_then(|bounds| bounds.select(&self.logs.listing));
-        Ok(Request { columns, predicate, objects })
+        columns.dedup();
+        let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
+        let outputs = mentions.iter().map(|mention| {
+            let filter = conjunction(mention.filters.iter().cloned()).map(unqualified).transpose()?;
+            let predicate = filter.map(|filter| state.create_physical_expr(filter, &read)).transpose()?;
+            let place = |column: &Column| columns.binary_search_by_key(&(*column as usize), |read| *read as usize);
+            let places = mention.columns.iter().map(|column| place(column).expect("all columns are read"));
+            Ok(Output { predicate, places: places.collect() })
+        });
+        let outputs = outputs.collect::<Result<_>>()?;
+        Ok(Request { columns, outputs, objects: None })
     }
+}
+
+/// Which objects a scan for kept rows opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Needed,
+    /// Accounts claim all records in scope, so nothing may be pruned for them.
+    All,
+}
+
+/// The objects that any of the mentions can need; `None` for all.
+fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
+    let of_role = |role| mentions.iter().filter(move |mention| mention.role == role);
+    let bounds: Vec<PathBounds> = of_role(Role::Events).map(|mention| PathBounds::of(&mention.filters)).collect();
+    let has_companions = of_role(Role::Companions).next().is_some();
+    let each = bounds.into_iter().map(|bounds| {
+        // Another account's or region's record of a call is as good.
+        let bounds = if has_companions { PathBounds { account: None, region: None, ..bounds } } else { bounds };
+        bounds.select(listing)
+    });
+    let each: Option<Vec<Vec<bool>>> = each.collect();
+    each?.into_iter().reduce(|any, next| any.iter().zip(next).map(|(&a, b)| a || b).collect())
 }
 
 /// The filter with bare column names, as the scan's batches have them.
@@ -136,9 +156,8 @@ impl TableProvider for EventsTable {
         TableType::Base
     }
 
-    /// Filters save work in the scan and stay in the plan, so that kept rows can stand in for the scan.
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        Ok(vec![TableProviderFilterPushDown::Exact; filters.len()])
     }
 
     async fn scan(
@@ -148,18 +167,10 @@ impl TableProvider for EventsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let all = (0..schema::COLUMNS.len()).collect();
-        let output: Vec<Column> = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
-        let bounds = PathBounds::of(filters);
-        let request = self.request(state, &output, filters, Some(&bounds))?;
-        let places = output
-            .iter()
-            .map(|column| request.columns.iter().position(|read| read == column))
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| DataFusionError::Internal("a column of the output is not read".into()))?;
-        let out_schema = Arc::new(
-            schema::events_schema().project(&output.iter().map(|column| *column as usize).collect::<Vec<_>>())?,
-        );
+        let mention = Mention::new(projection.map(Vec::as_slice), filters.to_vec(), Role::Events);
+        let out_schema = schema::events_schema_of(&mention.columns);
+        let mut request = self.request(state, std::slice::from_ref(&mention))?;
+        request.objects = PathBounds::of(filters).select(&self.logs.listing);
         let properties = PlanProperties::new(
             EquivalenceProperties::new(out_schema),
             Partitioning::UnknownPartitioning(1),
@@ -170,7 +181,6 @@ impl TableProvider for EventsTable {
         Ok(Arc::new(ScanExec {
             logs: Arc::clone(&self.logs),
             request: Arc::new(request),
-            places,
             limit,
             filters: shown.join(" AND "),
             properties: Arc::new(properties),
@@ -183,8 +193,6 @@ impl TableProvider for EventsTable {
 struct ScanExec {
     logs: Arc<LogTable>,
     request: Arc<Request>,
-    /// Which columns of the request make the output.
-    places: Vec<usize>,
     limit: Option<usize>,
     filters: String,
     properties: Arc<PlanProperties>,
@@ -232,7 +240,8 @@ impl ExecutionPlan for ScanExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        self.request.predicate.iter().try_fold(TreeNodeRecursion::Continue, |_, predicate| f(predicate))
+        let predicates = self.request.outputs.iter().filter_map(|output| output.predicate.as_ref());
+        predicates.into_iter().try_fold(TreeNodeRecursion::Continue, |_, predicate| f(predicate))
     }
 
     fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -246,33 +255,22 @@ impl ExecutionPlan for ScanExec {
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let mut builder = RecordBatchReceiverStream::builder(Arc::clone(self.properties.eq_properties.schema()), 4);
         let sender = builder.tx();
-        let (logs, request, places) = (Arc::clone(&self.logs), Arc::clone(&self.request), self.places.clone());
+        let (logs, request) = (Arc::clone(&self.logs), Arc::clone(&self.request));
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let (rows, objects, records) = (counter("output_rows"), counter("objects_read"), counter("records_read"));
-        let left = AtomicUsize::new(self.limit.unwrap_or(usize::MAX));
+        let mut left = self.limit.unwrap_or(usize::MAX);
         builder.spawn_blocking(move || {
-            let mut failure = None;
-            let scanned = scan(&logs, &request, &mut |batch| {
-                let take = batch.num_rows().min(left.load(Ordering::Relaxed));
-                let batch = match batch.slice(0, take).project(&places) {
-                    Ok(batch) => batch,
-                    Err(error) => {
-                        failure = Some(error);
-                        return ControlFlow::Break(());
-                    }
-                };
+            let scanned = scan(&logs, &request, &mut |_, batch| {
+                let take = batch.num_rows().min(left);
                 rows.add(take);
-                let enough = left.fetch_sub(take, Ordering::Relaxed) == take;
+                left -= take;
                 // Sending fails when the reader has gone; then nobody wants more.
-                if sender.blocking_send(Ok(batch)).is_err() || enough {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                }
+                let gone = sender.blocking_send(Ok(batch.slice(0, take))).is_err();
+                Ok(if gone || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
             objects.add(scanned.accounts.objects.len());
             records.add(scanned.accounts.objects.iter().map(|object| object.counts.records as usize).sum());
-            failure.map_or(Ok(()), |error| Err(error.into()))
+            Ok(())
         });
         Ok(builder.build())
     }

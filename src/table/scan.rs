@@ -13,15 +13,16 @@ use std::sync::{Arc, Mutex, OnceLock};
 use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
-use datafusion::common::cast::as_boolean_array;
+use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
 use super::batch::{Provenance, RowBuilder};
 use super::dedup::{Copy, Fingerprint, Seen};
+use super::deferred::Deferred;
 use super::{LogTable, Progress};
-use crate::decode::{Damaged, Decoded, Decoder, Object, Prefilter};
-use crate::json::Value;
+use crate::decode::{Damaged, Decoded, Decoder, Object};
+use crate::json::{Screen, Value};
 use crate::normalize::{self, EventFilter, Origin, Row, Wanted};
 use crate::schema::{self, Column};
 use crate::source::{Entry, Scope};
@@ -39,13 +40,23 @@ const PART_ROWS_MAX: usize = 65_536;
 
 /// What a scan is asked for.
 pub struct Request {
-    /// The columns of the batches, in the order of the schema.
+    /// The columns that any output needs, in the order of the schema.
     pub columns: Vec<Column>,
-    /// Rows must pass this; it reads batches of `columns`.
-    pub predicate: Option<Arc<dyn PhysicalExpr>>,
+    pub outputs: Vec<Output>,
     /// Objects to read, by index; all if `None`.
     pub objects: Option<Vec<bool>>,
 }
+
+/// One of the tables that a scan gives: some rows, some columns.
+pub struct Output {
+    /// Rows must pass this; it reads batches of all the request's columns.
+    pub predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// Which columns of the request it gives, in its own order.
+    pub places: Vec<usize>,
+}
+
+/// Takes the batches of a scan: the output they belong to, and their rows.
+pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
 
 /// What a scan found.
 #[derive(Debug)]
@@ -67,11 +78,7 @@ impl Scanned {
 }
 
 /// Runs a scan on this thread and `options.threads` more. `emit` may stop it.
-pub fn scan(
-    logs: &LogTable,
-    request: &Request,
-    emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-) -> Result<Arc<Scanned>, DataFusionError> {
+pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<Scanned>, DataFusionError> {
     let threads = logs.options.threads.max(1);
     let (order, runs) = sync_channel(threads * 2);
     let shared = Shared {
@@ -83,7 +90,7 @@ pub fn scan(
         stdin: OnceLock::new(),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
-    let mut consumer = Consumer { seen: Seen::default(), accounts: Accounts::default(), duplicates: 0, conflicts: 0 };
+    let mut consumer = Consumer::new(logs.options.identities_max);
     let outcome = std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| Worker::new(&shared).work());
@@ -162,8 +169,8 @@ impl Shared<'_> {
 struct Part {
     /// One for each row that passed the filters of the run, wanted by the predicate or not.
     fingerprints: Vec<Fingerprint>,
-    /// The rows that the predicate wants, and which fingerprint is whose.
-    batch: Option<(RecordBatch, UInt32Array)>,
+    /// The rows of each output, and which fingerprint is whose.
+    batches: Vec<(RecordBatch, UInt32Array)>,
     /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
     ends: Vec<(usize, ObjectAccount)>,
     quarantined: Vec<Quarantined>,
@@ -192,8 +199,8 @@ impl<'a> Worker<'a> {
         let options = &shared.logs.options;
         let document_max = DOCUMENT_BYTES_MAX.min(DOCUMENTS_BYTES_MAX / options.threads.max(1));
         let damaged = if options.salvage { Damaged::Salvage } else { Damaged::GivesNothing };
-        let prefilter = match options.filter {
-            EventFilter::KeyUse => Prefilter::new(normalize::NEEDLES),
+        let screen: Option<Screen> = match options.filter {
+            EventFilter::KeyUse => Some(normalize::screens_out),
             EventFilter::All => None,
         };
         let columns = &shared.request.columns;
@@ -206,7 +213,7 @@ impl<'a> Worker<'a> {
             part: Part::default(),
             row_of: Vec::new(),
         };
-        Worker { shared, decoder: Decoder::new(document_max, damaged, prefilter), rows }
+        Worker { shared, decoder: Decoder::new(document_max, damaged, screen), rows }
     }
 
     fn work(mut self) {
@@ -316,8 +323,8 @@ impl Rows<'_> {
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
             let batch = self.builder.finish();
-            match self.select(batch, row_of) {
-                Ok(batch) => part.batch = Some(batch),
+            match self.select(&batch, &row_of) {
+                Ok(batches) => part.batches = batches,
                 Err(error) => part.error = Some(error),
             }
         }
@@ -326,13 +333,22 @@ impl Rows<'_> {
         }
     }
 
-    fn select(&self, batch: RecordBatch, row_of: UInt32Array) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
-        let Some(predicate) = &self.shared.request.predicate else { return Ok((batch, row_of)) };
-        let wanted = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
-        let wanted = as_boolean_array(&wanted)?;
-        let row_of = arrow::compute::filter(&row_of, wanted)?;
-        let row_of = datafusion::common::cast::as_uint32_array(&row_of)?.clone();
-        Ok((filter_record_batch(&batch, wanted)?, row_of))
+    /// The rows and columns of each output.
+    fn select(
+        &self,
+        batch: &RecordBatch,
+        row_of: &UInt32Array,
+    ) -> Result<Vec<(RecordBatch, UInt32Array)>, DataFusionError> {
+        let select = |output: &Output| {
+            let projected = batch.project(&output.places)?;
+            let Some(predicate) = &output.predicate else { return Ok((projected, row_of.clone())) };
+            let wanted = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
+            let wanted = as_boolean_array(&wanted)?;
+            let row_of = arrow::compute::filter(row_of, wanted)?;
+            let row_of = as_uint32_array(&row_of)?.clone();
+            Ok((filter_record_batch(&projected, wanted)?, row_of))
+        };
+        self.shared.request.outputs.iter().map(select).collect()
     }
 }
 
@@ -350,17 +366,43 @@ fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
 /// Takes parts in order: deduplicates, accounts, and gives batches away.
 struct Consumer {
     seen: Seen,
+    identities_max: usize,
+    /// Set once the identities have reached their bound.
+    deferred: Option<Deferred>,
+    /// Where each object that has deferred rows stands in the accounts, and the ordinal after its last row.
+    open_accounts: Vec<(usize, u64)>,
     accounts: Accounts,
     /// Of the object under way.
     duplicates: u64,
     conflicts: u64,
 }
 
+/// What is to be done with one row.
+#[derive(Clone, Copy)]
+enum Fate {
+    Give,
+    Drop,
+    /// Given once all rows are known, under this ordinal.
+    Wait(u64),
+}
+
 impl Consumer {
+    fn new(identities_max: usize) -> Consumer {
+        Consumer {
+            seen: Seen::default(),
+            identities_max,
+            deferred: None,
+            open_accounts: Vec::new(),
+            accounts: Accounts::default(),
+            duplicates: 0,
+            conflicts: 0,
+        }
+    }
+
     fn take_all(
         &mut self,
         runs: Receiver<Receiver<Part>>,
-        emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
+        emit: &mut Emit,
     ) -> Result<ControlFlow<()>, DataFusionError> {
         for parts in runs {
             for part in parts {
@@ -369,49 +411,94 @@ impl Consumer {
                 }
             }
         }
+        self.settle(emit)?;
         Ok(ControlFlow::Continue(()))
     }
 
-    fn take(
-        &mut self,
-        part: Part,
-        emit: &mut dyn FnMut(RecordBatch) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, DataFusionError> {
+    fn take(&mut self, part: Part, emit: &mut Emit) -> Result<ControlFlow<()>, DataFusionError> {
         if let Some(error) = part.error {
             return Err(error);
         }
-        let mut first = vec![true; part.fingerprints.len()];
+        if self.deferred.is_none() && self.seen.len() >= self.identities_max {
+            self.deferred = Some(Deferred::new()?);
+        }
+        let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
-        let mut any_duplicate = false;
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
             while let Some((_, account)) = ends.next_if(|(end, _)| *end <= index) {
                 self.close(account);
             }
-            match self.seen.add(fingerprint) {
-                Copy::First => {}
-                Copy::Conflict => self.conflicts += 1,
-                Copy::Duplicate => {
-                    self.duplicates += 1;
-                    (first[index], any_duplicate) = (false, true);
-                }
-            }
+            fates.push(self.fate(fingerprint)?);
         }
         ends.for_each(|(_, account)| self.close(account));
         part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
-        let Some((batch, row_of)) = part.batch else { return Ok(ControlFlow::Continue(())) };
-        let batch = if any_duplicate {
-            let keep: BooleanArray = row_of.values().iter().map(|&row| Some(first[row as usize])).collect();
-            filter_record_batch(&batch, &keep)?
-        } else {
-            batch
+        for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
+            let given = match &mut self.deferred {
+                None => without_dropped(batch, &row_of, &fates)?,
+                Some(deferred) => {
+                    let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
+                        Fate::Wait(ordinal) => Some(ordinal),
+                        Fate::Give | Fate::Drop => None,
+                    });
+                    let ordinals = ordinals.collect();
+                    deferred.keep(output, &without_dropped(batch, &row_of, &fates)?, ordinals)?;
+                    continue;
+                }
+            };
+            if given.num_rows() > 0 && emit(output, given)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn fate(&mut self, row: Fingerprint) -> io::Result<Fate> {
+        let copy = match &mut self.deferred {
+            None => self.seen.add(row),
+            Some(deferred) => match self.seen.judge(row) {
+                Copy::Duplicate => Copy::Duplicate,
+                undecided => return deferred.add(row, undecided).map(Fate::Wait),
+            },
         };
-        Ok(if batch.num_rows() == 0 { ControlFlow::Continue(()) } else { emit(batch) })
+        self.duplicates += u64::from(copy == Copy::Duplicate);
+        self.conflicts += u64::from(copy == Copy::Conflict);
+        Ok(if copy == Copy::Duplicate { Fate::Drop } else { Fate::Give })
     }
 
     fn close(&mut self, mut account: ObjectAccount) {
         account.counts.duplicate = std::mem::take(&mut self.duplicates);
         account.counts.conflicts = std::mem::take(&mut self.conflicts);
         account.counts.kept -= account.counts.duplicate;
+        if let Some(deferred) = &self.deferred {
+            self.open_accounts.push((self.accounts.objects.len(), deferred.rows()));
+        }
         self.accounts.objects.push(account);
     }
+
+    /// Decides the rows that had to wait, completes their accounts, and gives them away.
+    fn settle(&mut self, emit: &mut Emit) -> Result<(), DataFusionError> {
+        let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
+        self.seen = Seen::default();
+        let verdicts = deferred.judge()?;
+        let mut first = 0;
+        for (object, end) in self.open_accounts.drain(..) {
+            let (duplicates, conflicts) = verdicts.counts(first..end);
+            let counts = &mut self.accounts.objects[object].counts;
+            counts.duplicate += duplicates;
+            counts.kept -= duplicates;
+            counts.conflicts += conflicts;
+            first = end;
+        }
+        deferred.replay(&verdicts, emit)
+    }
+}
+
+/// The rows that are not dropped.
+fn without_dropped(batch: RecordBatch, row_of: &UInt32Array, fates: &[Fate]) -> Result<RecordBatch, DataFusionError> {
+    let stays = |row: &u32| !matches!(fates[*row as usize], Fate::Drop);
+    if row_of.values().iter().all(stays) {
+        return Ok(batch);
+    }
+    let keep: BooleanArray = row_of.values().iter().map(|row| Some(stays(row))).collect();
+    Ok(filter_record_batch(&batch, &keep)?)
 }

@@ -71,7 +71,7 @@ impl Target {
         if !self.is_terminal() {
             return None;
         }
-        let known = comfy_table::Table::new().width().map(usize::from).filter(|w| *w > 0);
+        let known = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|w| *w > 0);
         Some(known.unwrap_or(80))
     }
 

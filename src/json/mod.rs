@@ -4,9 +4,15 @@
 //! Laxer in one place: text that is not UTF-8, or escapes half a surrogate pair, is kept lossily and marked,
 //! because clients choose such values and must not be able to make their record vanish.
 
+mod outline;
+mod parser;
+
 use std::borrow::Cow;
 
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+pub use outline::{Outline, Screen};
+use parser::Parser;
 
 /// Deepest nesting that is read; AWS's own records stay under ten.
 pub const DEPTH_MAX: usize = 128;
@@ -76,12 +82,7 @@ impl Tree {
         if source.len() >= u32::MAX as usize {
             return Err(Fault::Syntax);
         }
-        let mut parser = Parser { source, at: 0, nodes: &mut self.nodes, keys: &mut self.keys };
-        parser.value(0)?;
-        parser.skip_space();
-        if parser.at != source.len() {
-            return Err(Fault::Syntax);
-        }
+        Parser::new(source, &mut self.nodes, &mut self.keys).document()?;
         Ok(Value { source, nodes: &self.nodes, at: 0 })
     }
 }
@@ -157,6 +158,11 @@ impl<'a> Value<'a> {
         keys.iter().try_fold(self, |value, key| value.get(key))
     }
 
+    /// As [`Value::members`], with keys as they are written where that is what they say.
+    pub fn members_by_bytes(self) -> impl Iterator<Item = (Cow<'a, [u8]>, Value<'a>)> {
+        self.pairs().map(|(key, value)| (key.hashed_bytes(), value))
+    }
+
     /// The members of an object, in document order; nothing for other kinds.
     pub fn members(self) -> impl Iterator<Item = (Cow<'a, str>, Value<'a>)> {
         self.pairs().map(|(key, value)| (key.decoded().0, value))
@@ -194,19 +200,18 @@ impl<'a> Value<'a> {
     }
 
     /// A hash of the content: the same for any order of keys and any white space, numbers as written.
-    pub fn canonical_hash(self, seed: u64) -> u128 {
+    pub fn canonical_hash(self, seed: u64) -> u64 {
         let tagged = seed ^ (self.kind() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         match self.kind() {
             Kind::Object => {
-                let sum = self.pairs().fold(0u128, |sum, (key, value)| {
-                    sum.wrapping_add(value.canonical_hash(xxh3_64_with_seed(&key.hashed_bytes(), tagged)))
+                let sum = self.pairs().fold(0u64, |sum, (key, value)| {
+                    let key = xxh3_64_with_seed(&key.hashed_bytes(), tagged);
+                    sum.wrapping_add(mix(key, value.canonical_hash(seed)))
                 });
-                xxh3_128_with_seed(&sum.to_le_bytes(), tagged)
+                mix(sum, tagged)
             }
-            Kind::Array => self.items().fold(u128::from(tagged), |hash, item| {
-                xxh3_128_with_seed(&item.canonical_hash(tagged).to_le_bytes(), (hash ^ (hash >> 64)) as u64)
-            }),
-            _ => xxh3_128_with_seed(&self.hashed_bytes(), tagged),
+            Kind::Array => self.items().fold(tagged, |hash, item| mix(hash, item.canonical_hash(seed))),
+            _ => xxh3_64_with_seed(&self.hashed_bytes(), tagged),
         }
     }
 
@@ -220,6 +225,12 @@ impl<'a> Value<'a> {
             (_, true) => Cow::Borrowed(self.inner()),
         }
     }
+}
+
+/// One hash of two, which depends on their order.
+fn mix(first: u64, second: u64) -> u64 {
+    let product = u128::from(first ^ 0xa076_1d64_78bd_642f) * u128::from(second ^ 0xe703_7ed1_a0b4_28db);
+    (product ^ (product >> 64)) as u64
 }
 
 /// Resolves the escapes of a string that [`Parser::string`] has accepted. The flag: something was replaced.
@@ -267,239 +278,6 @@ fn escape(bytes: &[u8]) -> (Option<char>, usize) {
 
 fn hex4(digits: &[u8]) -> u32 {
     digits.iter().fold(0, |value, &digit| value * 16 + char::from(digit).to_digit(16).unwrap_or(0))
-}
-
-/// What a byte means inside a string.
-const PLAIN: u8 = 0;
-const SPECIAL: u8 = 1;
-const STRING_BYTE: [u8; 256] = {
-    let mut table = [PLAIN; 256];
-    let mut byte = 0;
-    while byte < 0x20 {
-        table[byte] = SPECIAL;
-        byte += 1;
-    }
-    table[b'"' as usize] = SPECIAL;
-    table[b'\\' as usize] = SPECIAL;
-    table
-};
-
-struct Parser<'a, 't> {
-    source: &'a [u8],
-    at: usize,
-    nodes: &'t mut Vec<Node>,
-    keys: &'t mut Vec<(u64, u32)>,
-}
-
-impl Parser<'_, '_> {
-    fn peek(&self) -> Option<u8> {
-        self.source.get(self.at).copied()
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    fn value(&mut self, depth: usize) -> Result<(), Fault> {
-        self.skip_space();
-        match self.peek().ok_or(Fault::Truncated)? {
-            b'"' => self.string(),
-            b'{' => self.object(depth + 1),
-            b'[' => self.array(depth + 1),
-            b't' => self.literal(b"true", Kind::Bool),
-            b'f' => self.literal(b"false", Kind::Bool),
-            b'n' => self.literal(b"null", Kind::Null),
-            _ => self.number(),
-        }
-    }
-
-    /// Opens a node; [`Parser::close`] fills in where it ends.
-    fn open(&mut self, kind: Kind) -> usize {
-        let start = self.at as u32;
-        self.nodes.push(Node { kind, escaped: false, start, end: start, next: 0 });
-        self.nodes.len() - 1
-    }
-
-    fn close(&mut self, node: usize, end: usize) {
-        let next = self.nodes.len() as u32;
-        let node = &mut self.nodes[node];
-        node.end = end as u32;
-        node.next = next;
-    }
-
-    fn object(&mut self, depth: usize) -> Result<(), Fault> {
-        if depth > DEPTH_MAX {
-            return Err(Fault::Depth);
-        }
-        let node = self.open(Kind::Object);
-        let keys_before = self.keys.len();
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            self.close(node, self.at);
-            return Ok(());
-        }
-        loop {
-            self.skip_space();
-            self.key()?;
-            self.skip_space();
-            if self.next_byte()? != b':' {
-                return Err(Fault::Syntax);
-            }
-            self.value(depth)?;
-            self.skip_space();
-            match self.next_byte()? {
-                b',' => {}
-                b'}' => break,
-                _ => return Err(Fault::Syntax),
-            }
-        }
-        self.close(node, self.at);
-        self.check_keys(keys_before)
-    }
-
-    fn array(&mut self, depth: usize) -> Result<(), Fault> {
-        if depth > DEPTH_MAX {
-            return Err(Fault::Depth);
-        }
-        let node = self.open(Kind::Array);
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(b']') {
-            self.at += 1;
-            self.close(node, self.at);
-            return Ok(());
-        }
-        loop {
-            self.value(depth)?;
-            self.skip_space();
-            match self.next_byte()? {
-                b',' => {}
-                b']' => break,
-                _ => return Err(Fault::Syntax),
-            }
-        }
-        self.close(node, self.at);
-        Ok(())
-    }
-
-    fn next_byte(&mut self) -> Result<u8, Fault> {
-        let byte = self.peek().ok_or(Fault::Truncated)?;
-        self.at += 1;
-        Ok(byte)
-    }
-
-    fn key(&mut self) -> Result<(), Fault> {
-        if self.peek().ok_or(Fault::Truncated)? != b'"' {
-            return Err(Fault::Syntax);
-        }
-        let node = self.nodes.len() as u32;
-        self.string()?;
-        let key = Value { source: self.source, nodes: self.nodes, at: node };
-        let hash = xxh3_64_with_seed(&key.hashed_bytes(), 0);
-        self.keys.push((hash, node));
-        Ok(())
-    }
-
-    /// Refuses an object that names one key twice: two readers would disagree on what it says.
-    fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
-        const PAIRWISE_MAX: usize = 32;
-        let keys = &mut self.keys[keys_before..];
-        let value = |node: u32| Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes();
-        let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
-        let duplicate = if keys.len() <= PAIRWISE_MAX {
-            keys.iter().enumerate().any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
-        } else {
-            keys.sort_unstable();
-            keys.windows(2).any(|pair| same(pair[0], pair[1]))
-        };
-        self.keys.truncate(keys_before);
-        if duplicate { Err(Fault::DuplicateKey) } else { Ok(()) }
-    }
-
-    fn string(&mut self) -> Result<(), Fault> {
-        self.at += 1;
-        let node = self.open(Kind::String);
-        let mut escaped = false;
-        loop {
-            let rest = &self.source[self.at..];
-            let Some(plain) = rest.iter().position(|&byte| STRING_BYTE[usize::from(byte)] == SPECIAL) else {
-                return Err(Fault::Truncated);
-            };
-            self.at += plain;
-            match rest[plain] {
-                b'"' => break,
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(Fault::ControlChar),
-            }
-        }
-        self.close(node, self.at);
-        self.nodes[node].escaped = escaped;
-        self.at += 1;
-        Ok(())
-    }
-
-    fn escape(&mut self) -> Result<(), Fault> {
-        match self.source.get(self.at + 1).ok_or(Fault::Truncated)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
-            b'u' => {
-                let digits = self.source.get(self.at + 2..self.at + 6).ok_or(Fault::Truncated)?;
-                if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(Fault::Syntax);
-                }
-                self.at += 6;
-            }
-            _ => return Err(Fault::Syntax),
-        }
-        Ok(())
-    }
-
-    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Fault> {
-        if !self.source[self.at..].starts_with(word) {
-            return Err(Fault::Syntax);
-        }
-        let node = self.open(kind);
-        self.at += word.len();
-        self.close(node, self.at);
-        Ok(())
-    }
-
-    fn number(&mut self) -> Result<(), Fault> {
-        let node = self.open(Kind::Number);
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        let leading_zero = self.peek() == Some(b'0');
-        let integer = self.digits()?;
-        if leading_zero && integer > 1 {
-            return Err(Fault::Syntax);
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        self.close(node, self.at);
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<usize, Fault> {
-        let count = self.source[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err(Fault::Syntax) } else { Ok(count) }
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,261 @@
+//! Checks the bytes of one JSON value and lays out its tree.
+//! In: bytes. Out: nodes in document order, or the fault that makes the bytes not JSON.
+
+use wide::u8x16;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{DEPTH_MAX, Fault, Kind, Node, Value};
+
+/// Bytes before the first quote, backslash or control character.
+fn plain_length(bytes: &[u8]) -> usize {
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let lane = u8x16::new(*chunk);
+        let control = lane.min(u8x16::splat(0x1f)).simd_eq(lane);
+        let special = control | lane.simd_eq(u8x16::splat(b'"')) | lane.simd_eq(u8x16::splat(b'\\'));
+        let mask = special.to_bitmask();
+        if mask != 0 {
+            return index * 16 + mask.trailing_zeros() as usize;
+        }
+    }
+    let is_special = |byte: &u8| *byte < 0x20 || matches!(byte, b'"' | b'\\');
+    chunks.len() * 16 + tail.iter().position(is_special).unwrap_or(tail.len())
+}
+
+/// Keys that are the same have the same tag; most that differ have different ones.
+fn tag(key: &[u8]) -> u64 {
+    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
+    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (Some(first), Some(last)) => (u64::from_be_bytes(*first), u64::from_be_bytes(*last)),
+        _ => (word(key), 0),
+    };
+    first ^ last.rotate_left(29) ^ (key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// A parser by descent, as deep as [`DEPTH_MAX`].
+pub(super) struct Parser<'a, 't> {
+    source: &'a [u8],
+    at: usize,
+    nodes: &'t mut Vec<Node>,
+    /// Tag and node of each key of the objects under way.
+    keys: &'t mut Vec<(u64, u32)>,
+}
+
+impl<'a, 't> Parser<'a, 't> {
+    pub(super) fn new(source: &'a [u8], nodes: &'t mut Vec<Node>, keys: &'t mut Vec<(u64, u32)>) -> Parser<'a, 't> {
+        Parser { source, at: 0, nodes, keys }
+    }
+
+    /// Exactly one value, white space around it allowed.
+    pub(super) fn document(&mut self) -> Result<(), Fault> {
+        self.value(0)?;
+        self.skip_space();
+        if self.at == self.source.len() { Ok(()) } else { Err(Fault::Syntax) }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.source.get(self.at).copied()
+    }
+
+    fn skip_space(&mut self) {
+        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<(), Fault> {
+        self.skip_space();
+        match self.peek().ok_or(Fault::Truncated)? {
+            b'"' => self.string(),
+            b'{' => self.object(depth + 1),
+            b'[' => self.array(depth + 1),
+            b't' => self.literal(b"true", Kind::Bool),
+            b'f' => self.literal(b"false", Kind::Bool),
+            b'n' => self.literal(b"null", Kind::Null),
+            _ => self.number(),
+        }
+    }
+
+    /// Opens a node; [`Parser::close`] fills in where it ends.
+    fn open(&mut self, kind: Kind) -> usize {
+        let start = self.at as u32;
+        self.nodes.push(Node { kind, escaped: false, start, end: start, next: 0 });
+        self.nodes.len() - 1
+    }
+
+    fn close(&mut self, node: usize, end: usize) {
+        let next = self.nodes.len() as u32;
+        let node = &mut self.nodes[node];
+        node.end = end as u32;
+        node.next = next;
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth > DEPTH_MAX {
+            return Err(Fault::Depth);
+        }
+        let node = self.open(Kind::Object);
+        let keys_before = self.keys.len();
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+            self.close(node, self.at);
+            return Ok(());
+        }
+        loop {
+            self.skip_space();
+            self.key()?;
+            self.skip_space();
+            if self.next_byte()? != b':' {
+                return Err(Fault::Syntax);
+            }
+            self.value(depth)?;
+            self.skip_space();
+            match self.next_byte()? {
+                b',' => {}
+                b'}' => break,
+                _ => return Err(Fault::Syntax),
+            }
+        }
+        self.close(node, self.at);
+        self.check_keys(keys_before)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+        if depth > DEPTH_MAX {
+            return Err(Fault::Depth);
+        }
+        let node = self.open(Kind::Array);
+        self.at += 1;
+        self.skip_space();
+        if self.peek() == Some(b']') {
+            self.at += 1;
+            self.close(node, self.at);
+            return Ok(());
+        }
+        loop {
+            self.value(depth)?;
+            self.skip_space();
+            match self.next_byte()? {
+                b',' => {}
+                b']' => break,
+                _ => return Err(Fault::Syntax),
+            }
+        }
+        self.close(node, self.at);
+        Ok(())
+    }
+
+    fn next_byte(&mut self) -> Result<u8, Fault> {
+        let byte = self.peek().ok_or(Fault::Truncated)?;
+        self.at += 1;
+        Ok(byte)
+    }
+
+    fn key(&mut self) -> Result<(), Fault> {
+        if self.peek().ok_or(Fault::Truncated)? != b'"' {
+            return Err(Fault::Syntax);
+        }
+        let node = self.nodes.len() as u32;
+        self.string()?;
+        let key = Value { source: self.source, nodes: self.nodes, at: node };
+        let tag = tag(&key.hashed_bytes());
+        self.keys.push((tag, node));
+        Ok(())
+    }
+
+    /// Refuses an object that names one key twice: two readers would disagree on what it says.
+    fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
+        const PAIRWISE_MAX: usize = 32;
+        let keys = &mut self.keys[keys_before..];
+        let value = |node: u32| Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes();
+        let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
+        let duplicate = if keys.len() <= PAIRWISE_MAX {
+            keys.iter().enumerate().any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
+        } else {
+            keys.iter_mut().for_each(|(tag, node)| *tag = xxh3_64_with_seed(&value(*node), 0));
+            keys.sort_unstable();
+            keys.windows(2).any(|pair| same(pair[0], pair[1]))
+        };
+        self.keys.truncate(keys_before);
+        if duplicate { Err(Fault::DuplicateKey) } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Result<(), Fault> {
+        self.at += 1;
+        let node = self.open(Kind::String);
+        let mut escaped = false;
+        loop {
+            self.at += plain_length(&self.source[self.at..]);
+            match self.peek().ok_or(Fault::Truncated)? {
+                b'"' => break,
+                b'\\' => {
+                    escaped = true;
+                    self.escape()?;
+                }
+                _ => return Err(Fault::ControlChar),
+            }
+        }
+        self.close(node, self.at);
+        self.nodes[node].escaped = escaped;
+        self.at += 1;
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), Fault> {
+        match self.source.get(self.at + 1).ok_or(Fault::Truncated)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
+            b'u' => {
+                let digits = self.source.get(self.at + 2..self.at + 6).ok_or(Fault::Truncated)?;
+                if !digits.iter().all(u8::is_ascii_hexdigit) {
+                    return Err(Fault::Syntax);
+                }
+                self.at += 6;
+            }
+            _ => return Err(Fault::Syntax),
+        }
+        Ok(())
+    }
+
+    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Fault> {
+        if !self.source[self.at..].starts_with(word) {
+            return Err(Fault::Syntax);
+        }
+        let node = self.open(kind);
+        self.at += word.len();
+        self.close(node, self.at);
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        let node = self.open(Kind::Number);
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let leading_zero = self.peek() == Some(b'0');
+        let integer = self.digits()?;
+        if leading_zero && integer > 1 {
+            return Err(Fault::Syntax);
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        self.close(node, self.at);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<usize, Fault> {
+        let count = self.source[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err(Fault::Syntax) } else { Ok(count) }
+    }
+}

@@ -1,0 +1,223 @@
+//! Rows beyond what the set of identities may hold in memory: kept on disk until all of them have been seen.
+//! In: fingerprints and batches, in order. Out: which rows were duplicates or conflicts, then the batches without the
+//! duplicates, in the order in which they came. The answer is the one that an unbounded set would give.
+//! Memory: two bits a row, and the identities of one partition at a time.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch, UInt64Array};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::ipc::reader::FileReader;
+use arrow::ipc::writer::FileWriter;
+use datafusion::common::Result;
+use datafusion::common::cast::as_uint64_array;
+
+use super::dedup::{Copy, Fingerprint, Seen};
+
+const PARTITIONS: usize = 256;
+const ENTRY_BYTES: usize = 24;
+/// A partition's entries are written this many at a time.
+const CHUNK_ENTRIES: usize = 2048;
+
+/// Rows that wait for their verdict.
+pub struct Deferred {
+    fingerprints: Partitions,
+    rows: u64,
+    batches: Vec<Option<Spool>>,
+}
+
+/// The batches of one output, each with the ordinals of its rows as a last column.
+struct Spool {
+    file: File,
+    writer: FileWriter<io::BufWriter<File>>,
+}
+
+impl Deferred {
+    pub fn new() -> io::Result<Deferred> {
+        Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, batches: Vec::new() })
+    }
+
+    /// The ordinal that the next row gets.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// A row that `earlier`, which no longer grows, has not decided. Returns its ordinal.
+    pub fn add(&mut self, row: Fingerprint, earlier: Copy) -> io::Result<u64> {
+        let ordinal = self.rows;
+        self.rows += 1;
+        self.fingerprints.add(row, ordinal << 1 | u64::from(earlier == Copy::Conflict))?;
+        Ok(ordinal)
+    }
+
+    /// Rows of an output, with the ordinal of each.
+    pub fn keep(&mut self, output: usize, batch: &RecordBatch, ordinals: UInt64Array) -> Result<()> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let with_ordinals = with_ordinals(batch, ordinals)?;
+        if self.batches.len() <= output {
+            self.batches.resize_with(output + 1, || None);
+        }
+        let spool = match &mut self.batches[output] {
+            Some(spool) => spool,
+            none => {
+                let file = tempfile::tempfile()?;
+                let writer = FileWriter::try_new_buffered(file.try_clone()?, &with_ordinals.schema())?;
+                none.insert(Spool { file, writer })
+            }
+        };
+        Ok(spool.writer.write(&with_ordinals)?)
+    }
+
+    /// Decides all rows.
+    pub fn judge(&mut self) -> io::Result<Verdicts> {
+        let mut verdicts = Verdicts { duplicate: Bits::new(self.rows), conflict: Bits::new(self.rows) };
+        for partition in 0..PARTITIONS {
+            let mut seen = Seen::default();
+            self.fingerprints.read(partition, &mut |row, tagged| {
+                let copy = match tagged & 1 {
+                    0 => seen.add(row),
+                    _ => seen.add_conflicting(row),
+                };
+                match copy {
+                    Copy::First => {}
+                    Copy::Duplicate => verdicts.duplicate.set(tagged >> 1),
+                    Copy::Conflict => verdicts.conflict.set(tagged >> 1),
+                }
+            })?;
+        }
+        Ok(verdicts)
+    }
+
+    /// Gives the batches away, without the duplicates; `emit` says whether it wants more.
+    pub fn replay(
+        self,
+        verdicts: &Verdicts,
+        emit: &mut dyn FnMut(usize, RecordBatch) -> Result<std::ops::ControlFlow<()>>,
+    ) -> Result<()> {
+        for (output, spool) in self.batches.into_iter().enumerate() {
+            let Some(Spool { mut file, mut writer }) = spool else { continue };
+            writer.finish()?;
+            file.seek(SeekFrom::Start(0))?;
+            for batch in FileReader::try_new_buffered(file, None)? {
+                let batch = verdicts.first_copies(&batch?)?;
+                if batch.num_rows() > 0 && emit(output, batch)?.is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn with_ordinals(batch: &RecordBatch, ordinals: UInt64Array) -> Result<RecordBatch> {
+    let mut fields = batch.schema().fields().to_vec();
+    fields.push(Arc::new(Field::new("ordinal", DataType::UInt64, false)));
+    let columns = batch.columns().iter().cloned().chain([Arc::new(ordinals) as _]).collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}
+
+/// What became of the rows.
+pub struct Verdicts {
+    duplicate: Bits,
+    conflict: Bits,
+}
+
+impl Verdicts {
+    /// Duplicates and conflicts among the rows with these ordinals.
+    pub fn counts(&self, rows: Range<u64>) -> (u64, u64) {
+        (self.duplicate.count(rows.clone()), self.conflict.count(rows))
+    }
+
+    /// The rows that are no duplicates, without their ordinals.
+    fn first_copies(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let last = batch.num_columns() - 1;
+        let ordinals = as_uint64_array(batch.column(last))?;
+        let keep: BooleanArray = ordinals.values().iter().map(|&row| Some(!self.duplicate.has(row))).collect();
+        let rows = batch.project(&(0..last).collect::<Vec<_>>())?;
+        Ok(filter_record_batch(&rows, &keep)?)
+    }
+}
+
+/// A bit for each row.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn new(rows: u64) -> Bits {
+        Bits(vec![0; rows.div_ceil(64) as usize])
+    }
+
+    fn set(&mut self, row: u64) {
+        self.0[(row / 64) as usize] |= 1 << (row % 64);
+    }
+
+    fn has(&self, row: u64) -> bool {
+        self.0[(row / 64) as usize] >> (row % 64) & 1 == 1
+    }
+
+    fn count(&self, rows: Range<u64>) -> u64 {
+        rows.filter(|&row| self.has(row)).count() as u64
+    }
+}
+
+/// Fingerprints on disk, in one file, by the top bits of their identity.
+struct Partitions {
+    file: File,
+    written: u64,
+    buffers: Vec<Vec<u8>>,
+    /// Where each partition's chunks stand.
+    chunks: Vec<Vec<(u64, usize)>>,
+}
+
+impl Partitions {
+    fn new() -> io::Result<Partitions> {
+        let empty = || vec![Vec::new(); PARTITIONS];
+        Ok(Partitions {
+            file: tempfile::tempfile()?,
+            written: 0,
+            buffers: empty(),
+            chunks: vec![Vec::new(); PARTITIONS],
+        })
+    }
+
+    fn add(&mut self, row: Fingerprint, tagged: u64) -> io::Result<()> {
+        let partition = (row.identity >> 56) as usize;
+        let buffer = &mut self.buffers[partition];
+        for word in [row.identity, row.content, tagged] {
+            buffer.extend_from_slice(&word.to_le_bytes());
+        }
+        if buffer.len() >= CHUNK_ENTRIES * ENTRY_BYTES { self.flush(partition) } else { Ok(()) }
+    }
+
+    fn flush(&mut self, partition: usize) -> io::Result<()> {
+        let buffer = &mut self.buffers[partition];
+        self.file.write_all(buffer)?;
+        self.chunks[partition].push((self.written, buffer.len()));
+        self.written += buffer.len() as u64;
+        buffer.clear();
+        Ok(())
+    }
+
+    /// Gives a partition's entries in the order in which they came.
+    fn read(&mut self, partition: usize, take: &mut dyn FnMut(Fingerprint, u64)) -> io::Result<()> {
+        self.file.seek(SeekFrom::End(0))?;
+        self.flush(partition)?;
+        for (offset, length) in std::mem::take(&mut self.chunks[partition]) {
+            self.file.seek(SeekFrom::Start(offset))?;
+            let mut chunk = BufReader::with_capacity(length.max(1), &self.file).take(length as u64);
+            let mut entry = [0; ENTRY_BYTES];
+            for _ in 0..length / ENTRY_BYTES {
+                chunk.read_exact(&mut entry)?;
+                let word =
+                    |at: usize| entry[at..at + 8].iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+                take(Fingerprint { identity: word(0), content: word(8) }, word(16));
+            }
+        }
+        Ok(())
+    }
+}
