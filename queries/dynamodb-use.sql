@@ -3,5 +3,6 @@
 -- param: table text : name or ARN of a table
 SELECT principal, table_arn, key_arn, calls, windows, first_seen, last_seen, denied_on_key
 FROM dynamodb_key_use_by_principal
-WHERE CAST($table AS VARCHAR) IS NULL OR table_arn = CAST($table AS VARCHAR) OR table_arn LIKE concat('%:table/', CAST($table AS VARCHAR))
+WHERE CAST($table AS VARCHAR) IS NULL OR table_arn = CAST($table AS VARCHAR)
+   OR ends_with(table_arn, concat(':table/', CAST($table AS VARCHAR)))
 ORDER BY principal, table_arn, key_arn

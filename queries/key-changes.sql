@@ -8,4 +8,4 @@ FROM key_changes
 WHERE (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id))
   AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
   AND (CAST($until AS TIMESTAMPTZ) IS NULL OR event_time < CAST($until AS TIMESTAMPTZ))
-ORDER BY event_time, event_id
+ORDER BY event_time, event_id, object_uri, record_index

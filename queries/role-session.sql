@@ -5,4 +5,4 @@ SELECT event_time, principal, session_name, event_name, outcome, key_arn, via_se
 FROM calls
 WHERE operation_class IS NOT NULL AND session_name IS NOT NULL
   AND (CAST($session AS VARCHAR) IS NULL OR CAST($session AS VARCHAR) IN (session_name, session_arn))
-ORDER BY event_time, event_id
+ORDER BY event_time, event_id, object_uri, record_index

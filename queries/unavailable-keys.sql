@@ -1,7 +1,8 @@
 -- title: Attempted use of disabled, pending or unavailable keys
--- description: Somebody still needs these keys: worth knowing before a deletion becomes final.
+-- description: Somebody still needs these keys: worth knowing before a deletion becomes final. Of the two keys of a ReEncrypt it is the one that the message names.
 -- severity: medium
 SELECT event_time, principal, event_name, key_arn, error_code, error_message, via_service, event_id
 FROM key_attempts
 WHERE outcome = 'key_unavailable'
-ORDER BY event_time, event_id
+  AND (key_role = 'only' OR strpos(error_message, key_id) > 0 OR coalesce(strpos(error_message, ':key/'), 0) = 0)
+ORDER BY event_time, event_id, key_role, object_uri, record_index

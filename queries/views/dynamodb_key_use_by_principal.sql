@@ -1,13 +1,16 @@
 -- Who used which key through DynamoDB, on which table. Calls are a lower bound of reads: DynamoDB caches a table's key.
-SELECT u.principal, u.table_arn, u.key_arn, u.calls, u.first_seen, u.last_seen, u.windows,
-       coalesce(d.denied, 0) AS denied_on_key
+-- `denied_on_key` counts the principal's refused uses of that key by any route, for whatever table: a refusal names none.
+SELECT principal, table_arn, key_arn, calls, first_seen, last_seen, windows, denied_on_key
 FROM (
-    SELECT principal, table_arn, key_arn, count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen,
-           count(DISTINCT date_bin(INTERVAL '5 minutes', event_time)) AS windows
-    FROM dynamodb_key_use
-    GROUP BY principal, table_arn, key_arn) u
-LEFT JOIN (
-    SELECT principal, key_arn, count(*) AS denied
-    FROM key_attempts WHERE outcome = 'denied'
-    GROUP BY principal, key_arn) d
-ON d.principal = u.principal AND d.key_arn = u.key_arn
+    SELECT principal, table_arn, key_arn, calls, first_seen, last_seen, windows,
+           CASE WHEN key_arn IS NULL THEN 0 ELSE sum(denied) OVER (PARTITION BY principal, key_arn) END AS denied_on_key
+    FROM (
+        SELECT principal, table_arn, key_arn, count(*) FILTER (WHERE outcome = 'success') AS calls,
+               min(event_time) FILTER (WHERE outcome = 'success') AS first_seen,
+               max(event_time) FILTER (WHERE outcome = 'success') AS last_seen,
+               count(DISTINCT date_bin(INTERVAL '5 minutes', event_time)) FILTER (WHERE outcome = 'success') AS windows,
+               count(*) FILTER (WHERE outcome = 'denied') AS denied
+        FROM key_attempts
+        WHERE outcome = 'denied' OR (outcome = 'success' AND via_service = 'dynamodb')
+        GROUP BY principal, table_arn, key_arn))
+WHERE calls > 0

@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 pub use outline::{Outline, Screen};
 use parser::Parser;
+pub use parser::tag;
 
 /// Deepest nesting that is read; AWS's own records stay under ten.
 pub const DEPTH_MAX: usize = 128;

@@ -25,9 +25,15 @@ impl<'a> Outline<'a> {
     /// object names a member twice or leaves room between a key and its colon.
     pub fn values<const N: usize>(&self, names: [&str; N]) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
+        // Most members end in a letter that no name ends in.
+        let letter = |text: &[u8]| text.last().map_or(0, |&byte| 1u32 << (byte & 31));
+        let ends = names.iter().fold(0, |ends, name| ends | letter(name.as_bytes()));
         for (index, &colon) in self.colons.iter().enumerate() {
             let (colon, next) = (colon as usize, self.colons.get(index + 1));
             let before = self.bytes[..colon].strip_suffix(b"\"")?;
+            if letter(before) & ends == 0 {
+                continue;
+            }
             for (value, name) in values.iter_mut().zip(names) {
                 if is_key(before, name) {
                     let end = next.map_or(self.bytes.len(), |&next| next as usize);

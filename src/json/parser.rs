@@ -23,12 +23,17 @@ fn plain_length(bytes: &[u8]) -> usize {
 }
 
 /// Keys that are the same have the same tag; most that differ have different ones.
-fn tag(key: &[u8]) -> u64 {
-    let word = |bytes: &[u8]| bytes.iter().fold(0u64, |word, &byte| word << 8 | u64::from(byte));
-    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_be_bytes(*first), u64::from_be_bytes(*last)),
-        _ => (word(key), 0),
-    };
+pub const fn tag(key: &[u8]) -> u64 {
+    let (mut first, mut last) = (0u64, 0u64);
+    if let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
+        (first, last) = (u64::from_be_bytes(*head), u64::from_be_bytes(*tail));
+    } else {
+        let mut at = 0;
+        while at < key.len() {
+            first = first << 8 | key[at] as u64;
+            at += 1;
+        }
+    }
     first ^ last.rotate_left(29) ^ (key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }
 
@@ -159,8 +164,11 @@ impl<'a, 't> Parser<'a, 't> {
         }
         let node = self.nodes.len() as u32;
         self.string()?;
-        let key = Value { source: self.source, nodes: self.nodes, at: node };
-        let tag = tag(&key.hashed_bytes());
+        let Node { start, end, escaped, .. } = self.nodes[node as usize];
+        let tag = match escaped {
+            false => tag(&self.source[start as usize..end as usize]),
+            true => tag(&Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes()),
+        };
         self.keys.push((tag, node));
         Ok(())
     }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::row::{Row, Text, Wanted, text_of};
 use super::{Origin, context, identity, key, operation, outcome};
 use crate::arn::{is_account_id, is_uuid, lower_uuid};
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Value, tag};
 use crate::schema::Column;
 use crate::time;
 
@@ -77,6 +77,11 @@ impl Issues {
 
 macro_rules! members {
     ($($field:ident $name:literal,)*) => {
+        #[expect(non_upper_case_globals, reason = "named as the members are")]
+        mod tags {
+            $(pub(super) const $field: u64 = crate::json::tag($name);)*
+        }
+
         /// The members of a record that columns are made of.
         #[derive(Clone, Copy, Default)]
         pub(super) struct Members<'a> {
@@ -87,8 +92,9 @@ macro_rules! members {
             fn of(record: Value<'a>) -> Members<'a> {
                 let mut members = Members::default();
                 for (name, value) in record.members_by_bytes() {
-                    match &*name {
-                        $($name => members.$field = Some(value),)*
+                    // Tags turn a chain of comparisons into one look-up.
+                    match tag(&name) {
+                        $(tags::$field if *name == *$name => members.$field = Some(value),)*
                         _ => {}
                     }
                 }

@@ -221,3 +221,69 @@ impl Partitions {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+    use std::path::Path;
+
+    use super::super::{IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
+    use super::*;
+    use crate::normalize::EventFilter;
+    use crate::schema::Column;
+    use crate::source::{self, Location, Scope};
+
+    /// Ids in the order in which they are given, and duplicates and conflicts of each object.
+    fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>) {
+        let listing = source::list(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
+        let options = ScanOptions {
+            filter: EventFilter::All,
+            scope: Scope::default(),
+            threads: 2,
+            salvage: false,
+            identities_max,
+            progress: Arc::new(|_| {}),
+        };
+        let logs = LogTable::new(Arc::new(listing), options);
+        let output = Output { predicate: None, places: vec![0] };
+        let request = Request { columns: vec![Column::EventId], outputs: vec![output], objects: None };
+        let mut ids = Vec::new();
+        let scanned = scan(&logs, &request, &mut |_, batch| {
+            let column = datafusion::common::cast::as_string_array(batch.column(0))?;
+            ids.extend(column.iter().map(|id| id.unwrap().to_owned()));
+            Ok(ControlFlow::Continue(()))
+        });
+        let counts = |object: &super::super::accounts::ObjectAccount| {
+            (object.counts.kept, object.counts.duplicate, object.counts.conflicts)
+        };
+        (ids, scanned.unwrap().accounts.objects.iter().map(counts).collect())
+    }
+
+    /// Files of a few records that repeat each other, with other content now and then; more files than one worker
+    /// takes at once, so that the budget can end between them.
+    fn repeating(folder: &Path) {
+        let record = |file: usize, number: usize| {
+            let (id, content) = ((file * 7 + number * 5) % 523, file / 100 % 2);
+            format!(
+                r#"{{"eventID":"id-{id}","eventTime":"2026-01-01T00:00:00Z","recipientAccountId":"111122223333","n":{content}}}"#
+            )
+        };
+        for file in 0..600 {
+            let records: Vec<String> = (0..3).map(|number| record(file, number)).collect();
+            let document = format!("{{\"Records\":[{}]}}", records.join(","));
+            std::fs::write(folder.join(format!("{file:03}.json")), document).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_small_budget_changes_no_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        repeating(folder.path());
+        let whole = read(folder.path(), IDENTITIES_MAX);
+        let (duplicates, conflicts) = whole.1.iter().fold((0, 0), |sum, (_, d, c)| (sum.0 + d, sum.1 + c));
+        assert!(duplicates > 10 && conflicts > 10, "{whole:?}");
+        for identities_max in [0, 100, 500] {
+            assert_eq!(read(folder.path(), identities_max), whole, "with {identities_max}");
+        }
+    }
+}
