@@ -3,10 +3,11 @@
 -- param: key text : ARN, id, or alias as it was sent
 -- param: since timestamp : not before this time
 -- param: until timestamp : before this time
-SELECT key_arn, principal, caller_class, via_service, event_name, count(DISTINCT call_id) AS calls,
+SELECT key_arn, principal, caller_class, via_service, event_name, count(*) AS calls,
        min(event_time) AS first_seen, max(event_time) AS last_seen
 FROM key_use
-WHERE key_arn IS NOT NULL
+-- A ReEncrypt from a key to itself is one use of it.
+WHERE key_arn IS NOT NULL AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
   AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id, requested_alias))
   AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
   AND (CAST($until AS TIMESTAMPTZ) IS NULL OR event_time < CAST($until AS TIMESTAMPTZ))

@@ -3,9 +3,11 @@
 -- param: key text : ARN or id
 SELECT hour, key_arn, sum(calls) AS calls, count(*) AS principals
 FROM (
-    SELECT date_trunc('hour', event_time) AS hour, key_arn, principal, count(DISTINCT call_id) AS calls
+    SELECT date_trunc('hour', event_time) AS hour, key_arn, principal, count(*) AS calls
     FROM key_use
-    WHERE key_arn IS NOT NULL AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id))
+    -- A ReEncrypt from a key to itself is one use of it.
+    WHERE key_arn IS NOT NULL AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
+      AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id))
     GROUP BY date_trunc('hour', event_time), key_arn, principal)
 GROUP BY hour, key_arn
 ORDER BY hour, key_arn

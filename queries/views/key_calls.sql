@@ -13,9 +13,18 @@ FROM (
     GROUP BY shared_event_id, event_name
     HAVING min(recipient_account_id) <> max(recipient_account_id)) c
 RIGHT ANTI JOIN (
-    SELECT *, CASE WHEN operation_class = 'crypto' AND event_name = 'ReEncrypt' THEN 'destination' ELSE 'only' END AS key_role
+    SELECT *, 'only' AS key_role
     FROM events
-    WHERE event_category IS DISTINCT FROM 'NetworkActivity'
+    WHERE (event_category IS DISTINCT FROM 'NetworkActivity') AND event_name IS DISTINCT FROM 'ReEncrypt'
+    UNION ALL
+    -- The alias of a ReEncrypt may be its source's.
+    SELECT * REPLACE (
+        CASE WHEN requested_alias = json_get_str(request_parameters, 'destinationKeyId')
+               OR requested_alias IS DISTINCT FROM json_get_str(request_parameters, 'sourceKeyId')
+            THEN requested_alias END AS requested_alias
+      ), 'destination' AS key_role
+    FROM events
+    WHERE event_name = 'ReEncrypt' AND event_category IS DISTINCT FROM 'NetworkActivity'
     UNION ALL
     -- A VPC endpoint's record, unless the service logged the call as well.
     SELECT n.*, 'only' AS key_role
