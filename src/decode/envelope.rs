@@ -32,6 +32,7 @@ pub struct Fault<'a> {
 }
 
 /// Opens the items of one object after another.
+#[derive(Default)]
 pub struct Opener {
     outer: Tree,
     inner: Tree,
@@ -51,11 +52,6 @@ enum Content<'a> {
 }
 
 impl Opener {
-    pub fn new() -> Opener {
-        let (outer, inner) = (Tree::new(), Tree::new());
-        Opener { outer, inner, shape: Shape::default(), wrapped: Vec::new(), whole_object: None }
-    }
-
     /// Starts an object whose document has been proved to have this shape.
     pub fn begin(&mut self, shape: Shape) {
         self.shape = shape;

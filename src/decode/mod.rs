@@ -105,7 +105,7 @@ impl Decoder {
             stored: Vec::new(),
             inflated: Vec::new(),
             places: Vec::new(),
-            opener: envelope::Opener::new(),
+            opener: envelope::Opener::default(),
             screen,
         }
     }

@@ -42,7 +42,7 @@ pub fn is_cloudtrail(record: Value<'_>) -> bool {
 pub fn passes(filter: EventFilter, record: Value<'_>) -> bool {
     filter == EventFilter::All || {
         let telling = Telling::of(record);
-        telling.is_kept() || telling.naming.into_iter().flatten().any(|raw| hides_letters(raw)) && hidden_name(record)
+        telling.is_kept() || telling.naming.into_iter().flatten().any(hides_letters) && hidden_name(record)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::schema;
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
-const KEPT_BYTES_MAX: usize = 48 << 20;
+const KEPT_BYTES_MAX: usize = 16 << 20;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]

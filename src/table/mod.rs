@@ -28,8 +28,8 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Identities of about 20 bytes, which double while their table grows: at most 64 MiB.
-pub const IDENTITIES_MAX: usize = 1_750_000;
+/// Seven eighths of a table of 2^20 places: the most that 18 MB hold, and no growth copies a larger one.
+pub const IDENTITIES_MAX: usize = 917_504;
 
 /// What decides which rows a scan gives.
 #[derive(Clone)]
