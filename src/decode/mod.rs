@@ -3,6 +3,7 @@
 //! A damaged object is found out before its first record is given away, so it gives nothing; a broken record is
 //! quarantined alone. Never reads a clock, never knows what a record means.
 
+mod ends;
 pub mod envelope;
 pub mod inflate;
 pub mod split;

@@ -4,9 +4,8 @@
 //! An item is bounded by its brackets alone, so what is broken inside one cannot take its neighbours along.
 //! Of what is inside an item it only notes where its own members stand, for the screen that it was given.
 
-use wide::u8x16;
-
-use crate::json::{self, Outline, Screen};
+use super::ends::Scan;
+use crate::json::{self, Screen};
 
 /// Largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
@@ -202,7 +201,7 @@ impl Splitter {
         match self.state {
             State::Start if self.shape.documents == 0 => Err(Fault::EmptyDocument),
             State::Start | State::Done => Ok(()),
-            State::InItem | State::Skip if self.scan.depth_seen > json::DEPTH_MAX as u32 => {
+            State::InItem | State::Skip if self.scan.depth_seen() > json::DEPTH_MAX as u32 => {
                 Err(Fault::Json(json::Fault::Depth))
             }
             _ => Err(TRUNCATED),
@@ -490,172 +489,6 @@ impl<'b> View<'b> {
         let fault = too_large.then_some(ItemFault::TooLarge);
         Item { bytes, offset: start, length, around, fault, is_screened_out: false }
     }
-}
-
-/// Where a value ends, by its brackets outside strings; resumable at any byte.
-#[derive(Debug, Default)]
-struct Scan {
-    depth: u32,
-    depth_seen: u32,
-    in_string: bool,
-    escaped: bool,
-    started: bool,
-    has_backslash: bool,
-    /// Where the colons of its own members stand, for a value that was seen in one piece.
-    colons: Vec<u32>,
-    in_pieces: bool,
-}
-
-const BLOCK: usize = 64;
-
-impl Scan {
-    /// As [`Scan::find_end`], also for numbers and literals, which end before the next separator.
-    fn find_end_or_scalar(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
-        if self.started || matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
-            self.started = true;
-            return self.find_end(bytes);
-        }
-        let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
-    }
-
-    /// Gets ready for the next value.
-    fn begin(&mut self) {
-        self.colons.clear();
-        *self = Scan { colons: std::mem::take(&mut self.colons), ..Scan::default() };
-    }
-
-    /// The outline of the value that has just ended.
-    fn outline<'b>(&'b self, bytes: &'b [u8]) -> Option<Outline<'b>> {
-        if self.in_pieces { None } else { Outline::new(bytes, &self.colons, self.has_backslash) }
-    }
-
-    /// The length of the object, array or string that `bytes` goes on with, or `None` if it does not end here.
-    fn find_end(&mut self, bytes: &[u8]) -> Option<usize> {
-        let (blocks, tail) = bytes.as_chunks::<BLOCK>();
-        for (index, block) in blocks.iter().enumerate() {
-            if let Some(end) = self.block(block, index * BLOCK) {
-                return Some(index * BLOCK + end);
-            }
-        }
-        let end = self.bytes(tail, blocks.len() * BLOCK).map(|end| blocks.len() * BLOCK + end);
-        self.in_pieces |= end.is_none();
-        end
-    }
-
-    /// Sixty-four bytes at once, as bit masks; falls back to single bytes where a backslash stands.
-    fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
-        let masks = Masks::of(block);
-        self.has_backslash |= masks.backslash != 0;
-        if masks.backslash != 0 || self.escaped || self.depth == 0 {
-            return self.bytes(block, base);
-        }
-        let inside = prefix_xor(masks.quote) ^ (if self.in_string { u64::MAX } else { 0 });
-        let colons = masks.colon & !inside;
-        let mut brackets = (masks.open | masks.close) & !inside;
-        let mut unseen = u64::MAX;
-        while brackets != 0 {
-            let bit = brackets.trailing_zeros();
-            brackets &= brackets - 1;
-            let from_here = u64::MAX << bit;
-            self.note(colons & unseen & !from_here, base);
-            unseen = from_here;
-            if masks.open >> bit & 1 == 1 {
-                self.depth += 1;
-                self.depth_seen = self.depth_seen.max(self.depth);
-            } else {
-                self.depth -= 1;
-                if self.depth == 0 {
-                    return Some(bit as usize + 1);
-                }
-            }
-        }
-        self.note(colons & unseen, base);
-        self.in_string = inside >> 63 == 1;
-        None
-    }
-
-    /// Colons of the block at `base`, all at the present depth.
-    fn note(&mut self, mut colons: u64, base: usize) {
-        if self.depth != 1 {
-            return;
-        }
-        while colons != 0 {
-            self.colons.push((base + colons.trailing_zeros() as usize) as u32);
-            colons &= colons - 1;
-        }
-    }
-
-    fn bytes(&mut self, bytes: &[u8], base: usize) -> Option<usize> {
-        for (index, &byte) in bytes.iter().enumerate() {
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => (self.escaped, self.has_backslash) = (true, true),
-                    b'"' => {
-                        self.in_string = false;
-                        if self.depth == 0 {
-                            return Some(index + 1);
-                        }
-                    }
-                    _ => {}
-                }
-                continue;
-            }
-            match byte {
-                b'"' => self.in_string = true,
-                b':' => self.note(1, base + index),
-                b'{' | b'[' => {
-                    self.depth += 1;
-                    self.depth_seen = self.depth_seen.max(self.depth);
-                }
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(index + 1);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
-    }
-}
-
-/// One bit per byte of a block.
-struct Masks {
-    quote: u64,
-    backslash: u64,
-    open: u64,
-    close: u64,
-    colon: u64,
-}
-
-impl Masks {
-    fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0, colon: 0 };
-        let (lanes, _) = block.as_chunks::<16>();
-        for (index, lane) in lanes.iter().enumerate() {
-            let bytes = u8x16::new(*lane);
-            // `[` and `{`, `]` and `}` differ in this one bit, and no other byte becomes one of them by it.
-            let folded = bytes | u8x16::splat(0x20);
-            let mask = |lane: u8x16, byte: u8| u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
-            masks.quote |= mask(bytes, b'"');
-            masks.backslash |= mask(bytes, b'\\');
-            masks.colon |= mask(bytes, b':');
-            masks.open |= mask(folded, b'{');
-            masks.close |= mask(folded, b'}');
-        }
-        masks
-    }
-}
-
-/// Each bit becomes the parity of itself and all lower bits: set from an opening quote to before the closing one.
-fn prefix_xor(mut bits: u64) -> u64 {
-    for shift in [1, 2, 4, 8, 16, 32] {
-        bits ^= bits << shift;
-    }
-    bits
 }
 
 #[cfg(test)]
