@@ -84,7 +84,7 @@ macro_rules! columns {
 columns! {
     EventId "event_id" Text "eventID" "the event; UUIDs in lower case; `synthetic-…`, a hash of the content, when absent";
     CallId "call_id" Text "derived" "`shared_event_id`, else `event_id`: both accounts' copies of one call share it";
-    AccountSide "account_side" Text "derived" "`same`, `caller`, `owner`: whose copy of a cross-account call this is; NULL when it is a third account's";
+    AccountSide "account_side" Text "derived" "`same`, `caller`, `owner`: whose copy of a cross-account call this is; NULL when it is a third account's or an endpoint's that names no owner";
     EventTime "event_time" Timestamp "eventTime" "when; a leap second is the last microsecond of its minute";
     EventDate "event_date" Date "eventTime" "the UTC day; NULL when absent or outside 2013 to next year";
     EventSource "event_source" Text "eventSource" "the service that was called";
@@ -133,16 +133,16 @@ columns! {
     KeyRegion "key_region" Text "derived" "the Region in `key_arn`";
     KeyFamily "key_family" Text "derived" "`ACCOUNT/mrk-…` for a multi-Region key, else the key ARN";
     KeySource "key_source" Text "derived" "what gave the key: `resources`, `response`, `request`, `service_event`, `error_message`, `alias` (only where the history of aliases is known)";
-    RequestedAlias "requested_alias" Text "requestParameters.keyId" "the alias that the caller sent";
-    SourceKeyArn "source_key_arn" Text "resources[0].ARN" "of `ReEncrypt`: the key it was under";
+    RequestedAlias "requested_alias" Text "requestParameters.keyId" "the alias that the caller sent, else the one that the error message names";
+    SourceKeyArn "source_key_arn" Text "resources[0].ARN" "of `ReEncrypt`: the key it was under, or that a refusal of `kms:ReEncryptFrom` names";
     KeyMaterialId "key_material_id" Text "additionalEventData.keyMaterialId" "the rotation generation that was used";
     EncryptionContext "encryption_context" Map "requestParameters.encryptionContext" "sorted; of `ReEncrypt` the destination's";
-    ResourceService "resource_service" Text "derived" "the service whose resource the key protects, decoded from the encryption context";
+    ResourceService "resource_service" Text "derived" "the service whose resource the key protects, decoded from the encryption context or a grant's constraint";
     ResourceType "resource_type" Text "derived" "`table`, `object`, `secret` …";
     ResourceArn "resource_arn" Text "derived" "its ARN, where the context says enough";
     ResourceName "resource_name" Text "derived" "its name or id";
     ResourceTrust "resource_trust" Text "derived" "`service` (a service said so), `claimed` (the context of a direct caller, or of another service)";
-    TableName "table_name" Text "derived" "the DynamoDB table, from the encryption context or a DynamoDB record of one table";
+    TableName "table_name" Text "derived" "the DynamoDB table, from the encryption context, a grant's constraint, or a DynamoDB record of one table";
     TableArn "table_arn" Text "derived" "its ARN";
     OperationClass "operation_class" Text "eventName" "KMS events only: `crypto`, `read`, `grant`, `policy`, `lifecycle`, `other`, see Operations";
     EncryptionAlgorithm "encryption_algorithm" Text "requestParameters.encryptionAlgorithm" "of `ReEncrypt` the destination's";
