@@ -1,7 +1,7 @@
 //! Rows beyond what the set of identities may hold in memory: kept on disk until all of them have been seen.
 //! In: fingerprints and batches, in order. Out: which rows were duplicates or conflicts, then the batches without the
 //! duplicates, in the order in which they came. The answer is the one that an unbounded set would give.
-//! Memory: two bits a row, and the identities of one partition at a time.
+//! Memory: two bits a row, the identities of one partition at a time, and 12 MiB of buffers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
