@@ -11,7 +11,7 @@ use divan::{Bencher, black_box};
 use futures::StreamExt;
 use keytrail::decode::{Damaged, Decoded, Decoder, Object, inflate, split};
 use keytrail::json::{Screen, Tree};
-use keytrail::normalize::{EventFilter, Origin, Wanted, normalize, screens_out};
+use keytrail::normalize::{EventFilter, Origin, Record, Wanted, normalize, screens_out};
 use keytrail::source::{self, Location, Scope};
 use keytrail::sql::{Engine, EngineOptions};
 use keytrail::table::{IDENTITIES_MAX, LogTable, ScanOptions};
@@ -150,7 +150,7 @@ fn normalize_records(bencher: Bencher) {
     bencher.counter(ItemsCount::new(records.len())).bench_local(|| {
         for record in records {
             let record = tree.parse(record).expect("the input is sound");
-            black_box(normalize(record, &Origin::default(), &Wanted::all()));
+            black_box(normalize(&Record::of(record), &Origin::default(), &Wanted::all()));
         }
     });
 }

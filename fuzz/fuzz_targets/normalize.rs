@@ -3,7 +3,7 @@
 
 use keytrail::decode::split::Splitter;
 use keytrail::json::Tree;
-use keytrail::normalize::{EventFilter, Origin, Wanted, is_cloudtrail, normalize, passes, screens_out};
+use keytrail::normalize::{EventFilter, Origin, Record, Wanted, is_cloudtrail, normalize, passes, screens_out};
 use keytrail::schema::{COLUMNS, Column};
 use libfuzzer_sys::fuzz_target;
 
@@ -11,17 +11,18 @@ const ACCOUNT: &str = "111122223333";
 
 fuzz_target!(|data: &[u8]| {
     let mut tree = Tree::new();
-    let Ok(record) = tree.parse(data) else { return };
-    if !is_cloudtrail(record) {
+    let Ok(value) = tree.parse(data) else { return };
+    let record = Record::of(value);
+    if !is_cloudtrail(&record) {
         return;
     }
     for origin in [Origin::default(), Origin { account: Some(ACCOUNT), envelope_account: None }] {
-        let row = normalize(record, &origin, &Wanted::all());
+        let row = normalize(&record, &origin, &Wanted::all());
         assert!(!row.event_id.is_empty() && !row.principal.is_empty());
         for column in (0..COLUMNS.len()).map(Column::from_index) {
             assert_ne!(row.text(column), Some(""), "{column:?} is an empty text");
             // A column computed alone is the column computed with all others.
-            let alone = normalize(record, &origin, &Wanted::of(&[column]));
+            let alone = normalize(&record, &origin, &Wanted::of(&[column]));
             assert_eq!(alone.text(column), row.text(column), "{column:?}");
             assert_eq!(alone.timestamp(column), row.timestamp(column), "{column:?}");
         }
@@ -33,5 +34,5 @@ fuzz_target!(|data: &[u8]| {
     Splitter::new(Some(screens_out))
         .advance(&document, 0, true, &mut |item| screened += u32::from(item.is_screened_out))
         .expect("one record in an array is a document");
-    assert!(screened == 0 || !passes(EventFilter::KeyUse, record), "the screen lost it");
+    assert!(screened == 0 || !passes(EventFilter::KeyUse, &record), "the screen lost it");
 });

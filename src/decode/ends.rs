@@ -62,14 +62,18 @@ impl Scan {
         end
     }
 
-    /// Sixty-four bytes at once, as bit masks; falls back to single bytes where a backslash stands.
+    /// Sixty-four bytes at once, as bit masks; what begins with neither bracket goes byte by byte.
     fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
         let masks = Masks::of(block);
-        self.has_backslash |= masks.backslash != 0;
-        if masks.backslash != 0 || self.escaped || self.depth == 0 {
+        if self.depth == 0 && !matches!(block[0], b'{' | b'[') {
             return self.bytes(block, base);
         }
-        let inside = prefix_xor(masks.quote) ^ (if self.in_string { u64::MAX } else { 0 });
+        let mut quotes = masks.quote;
+        if masks.backslash != 0 || self.escaped {
+            self.has_backslash |= masks.backslash != 0;
+            quotes &= !self.escaped_bytes(masks.backslash);
+        }
+        let inside = prefix_xor(quotes) ^ (if self.in_string { u64::MAX } else { 0 });
         let colons = masks.colon & !inside;
         let mut brackets = (masks.open | masks.close) & !inside;
         let mut unseen = u64::MAX;
@@ -94,6 +98,28 @@ impl Scan {
         None
     }
 
+    /// The bytes that a backslash stands before, itself not escaped, within strings or not: outside of one the parser
+    /// refuses it. Remembers whether the next block's first byte is one.
+    fn escaped_bytes(&mut self, backslashes: u64) -> u64 {
+        let mut escaped = u64::from(self.escaped);
+        let mut unpaired = backslashes & !escaped;
+        self.escaped = false;
+        while unpaired != 0 {
+            let bit = unpaired.trailing_zeros();
+            match 1u64.checked_shl(bit + 1) {
+                Some(next) => {
+                    escaped |= next;
+                    unpaired &= !next & !(1 << bit);
+                }
+                None => {
+                    self.escaped = true;
+                    break;
+                }
+            }
+        }
+        escaped
+    }
+
     /// Colons of the block at `base`, all at the present depth.
     fn note(&mut self, mut colons: u64, base: usize) {
         if self.depth != 1 {
@@ -107,22 +133,16 @@ impl Scan {
 
     fn bytes(&mut self, bytes: &[u8], base: usize) -> Option<usize> {
         for (index, &byte) in bytes.iter().enumerate() {
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => (self.escaped, self.has_backslash) = (true, true),
-                    b'"' => {
-                        self.in_string = false;
-                        if self.depth == 0 {
-                            return Some(index + 1);
-                        }
-                    }
-                    _ => {}
-                }
-                continue;
-            }
+            let escaped = std::mem::take(&mut self.escaped);
             match byte {
-                b'"' => self.in_string = true,
+                b'\\' if !escaped => (self.escaped, self.has_backslash) = (true, true),
+                b'"' if !escaped => {
+                    self.in_string = !self.in_string;
+                    if !self.in_string && self.depth == 0 {
+                        return Some(index + 1);
+                    }
+                }
+                _ if self.in_string => {}
                 b':' => self.note(1, base + index),
                 b'{' | b'[' => {
                     self.depth += 1;

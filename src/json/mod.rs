@@ -8,10 +8,11 @@ mod outline;
 mod parser;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-pub use outline::{Outline, Screen};
+pub use outline::{Key, Outline, Screen};
 use parser::Parser;
 pub use parser::tag;
 
@@ -60,8 +61,14 @@ struct Node {
     /// Bytes of the value; of a string without its quotes.
     start: u32,
     end: u32,
-    /// Index just past this value's last descendant.
+    /// Index just past this value's last descendant; of a key, which has none, the lower half of its tag.
     next: u32,
+}
+
+impl Node {
+    fn key_tag(&self) -> u32 {
+        self.next
+    }
 }
 
 /// The reusable tree: parse into it again and again without allocating.
@@ -84,14 +91,23 @@ impl Tree {
             return Err(Fault::Syntax);
         }
         Parser::new(source, &mut self.nodes, &mut self.keys).document()?;
+        // One check of the whole is several times faster than one of each string.
+        let source = std::str::from_utf8(source).map_or(Source::Bytes(source), Source::Text);
         Ok(Value { source, nodes: &self.nodes, at: 0 })
     }
+}
+
+/// The bytes that were parsed, as text where they are text.
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
 }
 
 /// One JSON value within a parsed [`Tree`]. Cheap to copy; borrows the source bytes.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
-    source: &'a [u8],
+    source: Source<'a>,
     nodes: &'a [Node],
     at: u32,
 }
@@ -105,10 +121,24 @@ impl<'a> Value<'a> {
         Value { at, ..self }
     }
 
+    fn bytes(self) -> &'a [u8] {
+        match self.source {
+            Source::Text(text) => text.as_bytes(),
+            Source::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// Where the value's bytes stand, a string's with its quotes.
+    fn span(self) -> Range<usize> {
+        let node = self.node();
+        let quote = usize::from(node.kind == Kind::String);
+        node.start as usize - quote..node.end as usize + quote
+    }
+
     /// The bytes between a string's quotes, or the whole of any other value.
     fn inner(self) -> &'a [u8] {
         let node = self.node();
-        &self.source[node.start as usize..node.end as usize]
+        &self.bytes()[node.start as usize..node.end as usize]
     }
 
     pub fn kind(self) -> Kind {
@@ -121,10 +151,14 @@ impl<'a> Value<'a> {
 
     /// The value's bytes as written, a string with its quotes.
     pub fn raw(self) -> &'a [u8] {
-        let node = self.node();
-        match node.kind {
-            Kind::String => &self.source[node.start as usize - 1..node.end as usize + 1],
-            _ => self.inner(),
+        &self.bytes()[self.span()]
+    }
+
+    /// As [`Value::raw`], lossy where the bytes are not text.
+    pub fn raw_text(self) -> Cow<'a, str> {
+        match self.source {
+            Source::Text(text) => Cow::Borrowed(&text[self.span()]),
+            Source::Bytes(bytes) => String::from_utf8_lossy(&bytes[self.span()]),
         }
     }
 
@@ -139,20 +173,28 @@ impl<'a> Value<'a> {
     }
 
     fn decoded(self) -> (Cow<'a, str>, bool) {
-        let bytes = self.inner();
-        if self.node().escaped {
-            return unescape(bytes);
-        }
-        // Checking is several times faster than the lossy walk, and nearly all text is text.
-        match std::str::from_utf8(bytes) {
-            Ok(text) => (Cow::Borrowed(text), false),
-            Err(_) => (Cow::Owned(String::from_utf8_lossy(bytes).into_owned()), true),
+        let node = self.node();
+        let inner = node.start as usize..node.end as usize;
+        match self.source {
+            _ if node.escaped => unescape(self.inner()),
+            Source::Text(text) => (Cow::Borrowed(&text[inner]), false),
+            Source::Bytes(bytes) => {
+                let text = String::from_utf8_lossy(&bytes[inner]);
+                let is_lossy = matches!(text, Cow::Owned(_));
+                (text, is_lossy)
+            }
         }
     }
 
     /// The member of an object by its exact key.
+    #[inline]
     pub fn get(self, key: &str) -> Option<Value<'a>> {
-        self.pairs().find(|(name, _)| name.is_text(key)).map(|(_, value)| value)
+        self.get_tagged(tag(key.as_bytes()), key)
+    }
+
+    fn get_tagged(self, tag: u64, key: &str) -> Option<Value<'a>> {
+        let is_named = |name: Value| name.node().key_tag() == tag as u32 && name.is_text(key);
+        self.pairs().find(|(name, _)| is_named(*name)).map(|(_, value)| value)
     }
 
     pub fn path(self, keys: &[&str]) -> Option<Value<'a>> {
@@ -205,10 +247,7 @@ impl<'a> Value<'a> {
         let tagged = seed ^ (self.kind() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         match self.kind() {
             Kind::Object => {
-                let sum = self.pairs().fold(0u64, |sum, (key, value)| {
-                    let key = xxh3_64_with_seed(&key.hashed_bytes(), tagged);
-                    sum.wrapping_add(mix(key, value.canonical_hash(seed)))
-                });
+                let sum = self.pairs().fold(0u64, |sum, pair| sum.wrapping_add(pair_hash(pair, seed)));
                 mix(sum, tagged)
             }
             Kind::Array => self.items().fold(tagged, |hash, item| mix(hash, item.canonical_hash(seed))),
@@ -225,6 +264,28 @@ impl<'a> Value<'a> {
             (text, false) => Cow::Owned(text.into_owned().into_bytes()),
             (_, true) => Cow::Borrowed(self.inner()),
         }
+    }
+}
+
+/// The hash of a member of an object.
+fn pair_hash((key, value): (Value, Value), seed: u64) -> u64 {
+    let (name, content) = (key.node(), value.node());
+    let is_plain = !name.escaped && !content.escaped && !matches!(content.kind, Kind::Object | Kind::Array);
+    let quote = u32::from(content.kind == Kind::String);
+    // The usual `"key":"value"` is hashed in one go.
+    if is_plain && name.end + 2 + quote == content.start {
+        return xxh3_64_with_seed(&key.bytes()[name.start as usize..content.end as usize], seed);
+    }
+    let (name, text) = (key.hashed_bytes(), value.hashed_bytes());
+    let needs_no_escape = |text: &[u8]| memchr::memchr2(b'"', b'\\', text).is_none();
+    match value.kind() {
+        // Content that can be written as above must have that hash, however it is written.
+        Kind::Object | Kind::Array => mix(xxh3_64_with_seed(&name, !seed), value.canonical_hash(seed)),
+        _ if needs_no_escape(&name) && needs_no_escape(&text) => {
+            let colon: &[u8] = if quote == 1 { b"\":\"" } else { b"\":" };
+            xxh3_64_with_seed(&[&name, colon, &text].concat(), seed)
+        }
+        _ => mix(xxh3_64_with_seed(&name, !seed), value.canonical_hash(seed)),
     }
 }
 

@@ -23,19 +23,13 @@ impl<'a> Outline<'a> {
 
     /// The bytes of each named member's value, with what follows it up to the next member's value; `None` where the
     /// object names a member twice or leaves room between a key and its colon.
-    pub fn values<const N: usize>(&self, names: [&str; N]) -> Option<[Option<&'a [u8]>; N]> {
+    pub fn values<const N: usize>(&self, keys: &[Key; N]) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
-        // Most members end in a letter that no name ends in.
-        let letter = |text: &[u8]| text.last().map_or(0, |&byte| 1u32 << (byte & 31));
-        let ends = names.iter().fold(0, |ends, name| ends | letter(name.as_bytes()));
         for (index, &colon) in self.colons.iter().enumerate() {
             let (colon, next) = (colon as usize, self.colons.get(index + 1));
             let before = self.bytes[..colon].strip_suffix(b"\"")?;
-            if letter(before) & ends == 0 {
-                continue;
-            }
-            for (value, name) in values.iter_mut().zip(names) {
-                if is_key(before, name) {
+            for (value, key) in values.iter_mut().zip(keys) {
+                if key.ends(before) {
                     let end = next.map_or(self.bytes.len(), |&next| next as usize);
                     if value.replace(self.bytes[colon + 1..end].trim_ascii_start()).is_some() {
                         return None;
@@ -47,11 +41,37 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// Whether a key that ends here, its closing quote cut off, is `name` as a whole.
-fn is_key(before: &[u8], name: &str) -> bool {
-    let Some(rest) = before.len().checked_sub(name.len() + 1) else { return false };
-    // The place of the opening quote decides nearly always.
-    before[rest] == b'"' && before[rest + 1..] == *name.as_bytes() && before[..rest].last() != Some(&b'\\')
+/// The name of a member to look for.
+#[derive(Debug)]
+pub struct Key {
+    name: &'static [u8],
+    /// Its opening quote and its name, as far as eight bytes reach back from the end.
+    tail: u64,
+    mask: u64,
+}
+
+impl Key {
+    pub const fn new(name: &'static str) -> Key {
+        let name = name.as_bytes();
+        let (mut tail, mut mask) = (b'"' as u64, 0xff);
+        let mut at = 0;
+        while at < name.len() {
+            tail = tail << 8 | name[at] as u64;
+            mask = mask << 8 | 0xff;
+            at += 1;
+        }
+        Key { name, tail, mask }
+    }
+
+    /// Whether bytes that end with a key, its closing quote cut off, end with this one as a whole.
+    fn ends(&self, before: &[u8]) -> bool {
+        // One comparison decides nearly always.
+        if before.last_chunk().is_some_and(|last| (u64::from_be_bytes(*last) ^ self.tail) & self.mask != 0) {
+            return false;
+        }
+        let rest = before.strip_suffix(self.name).and_then(|rest| rest.strip_suffix(b"\""));
+        rest.is_some_and(|rest| rest.last() != Some(&b'\\'))
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +84,7 @@ mod tests {
         let colons: Vec<u32> = [8, 20, 29, 42].into();
         assert!(colons.iter().all(|&colon| bytes[colon as usize] == b':'));
         let outline = Outline::new(bytes, &colons, true).unwrap();
-        let [name, more, none] = outline.values(["name", "more", "none"]).unwrap();
+        let [name, more, none] = outline.values(&["name", "more", "none"].map(Key::new)).unwrap();
         assert!(name.unwrap().starts_with(b"\"n\""));
         assert!(more.unwrap().starts_with(b"{\"name\":3}"));
         assert_eq!(none, None);
@@ -75,8 +95,8 @@ mod tests {
         assert!(Outline::new(br#"{"n\u0061me":1}"#, &[12], true).is_none());
         assert!(Outline::new(b"[1]", &[], false).is_none());
         let twice = Outline::new(br#"{"a":1,"a":2}"#, &[4, 10], false).unwrap();
-        assert!(twice.values(["a"]).is_none());
+        assert!(twice.values(&[Key::new("a")]).is_none());
         let spaced = Outline::new(br#"{"a" :1}"#, &[5], false).unwrap();
-        assert!(spaced.values(["a"]).is_none());
+        assert!(spaced.values(&[Key::new("a")]).is_none());
     }
 }

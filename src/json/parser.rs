@@ -4,7 +4,7 @@
 use wide::u8x16;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{DEPTH_MAX, Fault, Kind, Node, Value};
+use super::{DEPTH_MAX, Fault, Kind, Node, Source, Value};
 
 /// Bytes before the first quote, backslash or control character.
 fn plain_length(bytes: &[u8]) -> usize {
@@ -167,8 +167,9 @@ impl<'a, 't> Parser<'a, 't> {
         let Node { start, end, escaped, .. } = self.nodes[node as usize];
         let tag = match escaped {
             false => tag(&self.source[start as usize..end as usize]),
-            true => tag(&Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes()),
+            true => tag(&self.value_at(node).hashed_bytes()),
         };
+        self.nodes[node as usize].next = tag as u32;
         self.keys.push((tag, node));
         Ok(())
     }
@@ -176,8 +177,9 @@ impl<'a, 't> Parser<'a, 't> {
     /// Refuses an object that names one key twice: two readers would disagree on what it says.
     fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
         const PAIRWISE_MAX: usize = 32;
+        let (source, nodes) = (Source::Bytes(self.source), &*self.nodes);
+        let value = |node: u32| Value { source, nodes, at: node }.hashed_bytes();
         let keys = &mut self.keys[keys_before..];
-        let value = |node: u32| Value { source: self.source, nodes: self.nodes, at: node }.hashed_bytes();
         let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
         let duplicate = if keys.len() <= PAIRWISE_MAX {
             keys.iter().enumerate().any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
@@ -188,6 +190,10 @@ impl<'a, 't> Parser<'a, 't> {
         };
         self.keys.truncate(keys_before);
         if duplicate { Err(Fault::DuplicateKey) } else { Ok(()) }
+    }
+
+    fn value_at(&self, node: u32) -> Value<'_> {
+        Value { source: Source::Bytes(self.source), nodes: self.nodes, at: node }
     }
 
     fn string(&mut self) -> Result<(), Fault> {

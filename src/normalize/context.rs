@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use super::identity;
 use super::outcome::{Denial, Message, Outcome};
 use super::record::{Issues, Members};
-use super::row::{Row, Text, part, text_of};
+use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
 use crate::json::{Kind, Value};
 
@@ -209,7 +209,7 @@ fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -
         }
         None => {
             issues.add(&format!("{path}.{key}"), "not text");
-            Entry { key, value: text_of(value.raw()), is_text: false }
+            Entry { key, value: value.raw_text(), is_text: false }
         }
     }
 }

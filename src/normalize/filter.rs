@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::record::is_kms_source;
-use crate::json::{Kind, Outline, Value};
+use super::record::{Members, Record, is_kms_source};
+use crate::json::{Key, Kind, Outline, Value};
 
 /// `--events key-use|all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -31,18 +31,18 @@ const READING: &[&str] = &["Get", "List", "Describe", "Simulate", "Generate", "L
 
 /// An object with at least one of `eventSource`, `eventName` and `eventTime`, and not a notification by S3, SNS or
 /// another service that uses the same names.
-pub fn is_cloudtrail(record: Value<'_>) -> bool {
-    let present = |key| record.get(key).filter(|value| !value.is_null());
-    let source = present("eventSource");
-    let is_notification = source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
-    !is_notification && (source.is_some() || present("eventName").is_some() || present("eventTime").is_some())
+pub fn is_cloudtrail(record: &Record<'_>) -> bool {
+    let Members { event_source, event_name, event_time, .. } = record.members;
+    let is_notification = event_source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
+    let names = [event_source, event_name, event_time];
+    !is_notification && names.into_iter().flatten().any(|value| !value.is_null())
 }
 
 /// Whether the filter keeps the record.
-pub fn passes(filter: EventFilter, record: Value<'_>) -> bool {
+pub fn passes(filter: EventFilter, record: &Record<'_>) -> bool {
     filter == EventFilter::All || {
-        let telling = Telling::of(record);
-        telling.is_kept() || telling.naming.into_iter().flatten().any(hides_letters) && hidden_name(record)
+        let telling = Telling::of(&record.members);
+        telling.is_kept() || telling.naming.into_iter().flatten().any(hides_letters) && hidden_name(&record.members)
     }
 }
 
@@ -60,30 +60,32 @@ struct Telling<'a> {
     naming: [Option<&'a [u8]>; 2],
 }
 
+const TELLING: [Key; 7] = [
+    Key::new("eventSource"),
+    Key::new("eventName"),
+    Key::new("readOnly"),
+    Key::new("errorCode"),
+    Key::new("errorMessage"),
+    Key::new("resources"),
+    Key::new("requestParameters"),
+];
+
 impl<'a> Telling<'a> {
-    fn of(record: Value<'a>) -> Telling<'a> {
-        let text = |key| record.get(key).and_then(Value::text).unwrap_or_default();
-        let raw = |key| record.get(key).map(Value::raw);
+    fn of(record: &Members<'a>) -> Telling<'a> {
+        let text = |value: Option<Value<'a>>| value.and_then(Value::text).unwrap_or_default();
+        let raw = |value: Option<Value<'a>>| value.map(Value::raw);
         Telling {
-            source: text("eventSource"),
-            name: text("eventName"),
-            read_only: raw("readOnly"),
-            errors: ["errorCode", "errorMessage"].map(raw),
-            naming: ["resources", "requestParameters"].map(raw),
+            source: text(record.event_source),
+            name: text(record.event_name),
+            read_only: raw(record.read_only),
+            errors: [record.error_code, record.error_message].map(raw),
+            naming: [record.resources, record.request_parameters].map(raw),
         }
     }
 
     /// `None` where the outline leaves a doubt, or the object may be another service's notification.
     fn of_outline(record: &Outline<'a>) -> Option<Telling<'a>> {
-        let [source, name, read_only, code, message, resources, parameters] = record.values([
-            "eventSource",
-            "eventName",
-            "readOnly",
-            "errorCode",
-            "errorMessage",
-            "resources",
-            "requestParameters",
-        ])?;
+        let [source, name, read_only, code, message, resources, parameters] = record.values(&TELLING)?;
         let source = string(source?)?;
         let name = name.map_or(Some(""), string)?;
         let read_only = read_only.map(|value| &value[..value.iter().take_while(|byte| is_plain(**byte)).count()]);
@@ -153,8 +155,8 @@ fn hides_letters(raw: &[u8]) -> bool {
 }
 
 /// As [`names_key_or_action`], with the escapes of the texts resolved.
-fn hidden_name(record: Value<'_>) -> bool {
-    ["resources", "requestParameters"].into_iter().filter_map(|key| record.get(key)).any(any_text)
+fn hidden_name(record: &Members<'_>) -> bool {
+    [record.resources, record.request_parameters].into_iter().flatten().any(any_text)
 }
 
 fn any_text(value: Value<'_>) -> bool {
@@ -238,11 +240,11 @@ mod tests {
             ),
         ] {
             let mut tree = Tree::new();
-            let value = tree.parse(record.as_bytes()).unwrap();
-            assert_eq!(passes(EventFilter::KeyUse, value), kept, "{record}");
+            let value = Record::of(tree.parse(record.as_bytes()).unwrap());
+            assert_eq!(passes(EventFilter::KeyUse, &value), kept, "{record}");
             assert!(!kept || !screened_out(record), "{record}");
             assert!(kept || record.contains('\\') || screened_out(record), "{record}");
-            assert!(passes(EventFilter::All, value));
+            assert!(passes(EventFilter::All, &value));
         }
     }
 
@@ -290,7 +292,9 @@ mod tests {
             ("{}", false),
             ("5", false),
         ] {
-            assert_eq!(is_cloudtrail(Tree::new().parse(record.as_bytes()).unwrap()), is_record, "{record}");
+            let mut tree = Tree::new();
+            let value = tree.parse(record.as_bytes()).unwrap();
+            assert_eq!(is_cloudtrail(&Record::of(value)), is_record, "{record}");
         }
     }
 }

@@ -132,7 +132,7 @@ fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
 /// A key ARN with its id in lower case; nothing for other text.
 fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
     let id = Arn::parse(&arn)?.kms_key_id()?;
-    let is_shouted = is_uuid(id) && id.bytes().any(|byte| byte.is_ascii_uppercase());
+    let is_shouted = id.bytes().any(|byte| byte.is_ascii_uppercase()) && is_uuid(id);
     if !is_shouted {
         return Some(arn);
     }

@@ -1,5 +1,5 @@
 //! Turns one CloudTrail record into one row.
-//! In: a record as a [`json::Value`](crate::json::Value), and where it came from. Out: a [`Row`] that borrows from it.
+//! In: a [`Record`] over a [`json::Value`](crate::json::Value), and where it came from. Out: a [`Row`] that borrows from it.
 //! Never fails and never drops a record: an unreadable field becomes NULL, or text as it stands, and an issue that
 //! names its JSON path. No IO, no AWS calls; of the clock it asks only which year it is.
 //!
@@ -11,6 +11,7 @@ mod docs;
 mod filter;
 mod identity;
 mod key;
+mod needs;
 mod operation;
 mod outcome;
 mod record;
@@ -18,9 +19,9 @@ mod row;
 
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
+pub use needs::{Need, Needs};
+pub use record::Record;
 pub use row::{Row, Wanted};
-
-use crate::json::Value;
 
 /// What is known of a record from around it. Used only where the record itself does not say.
 #[derive(Debug, Clone, Copy, Default)]
@@ -32,6 +33,17 @@ pub struct Origin<'a> {
 }
 
 /// One record as one row. Columns that are not wanted may stay NULL.
-pub fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
-    record::normalize(record, origin, wanted)
+pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
+    record::normalize(record, origin, wanted, &Needs::all()).0
+}
+
+/// As [`normalize`], and whether anyone can need the row. One that nobody needs has only what was decided till then:
+/// at least its identity, its time and its place.
+pub fn normalize_needed<'a>(
+    record: &Record<'a>,
+    origin: &Origin<'a>,
+    wanted: &Wanted,
+    needs: &Needs,
+) -> (Row<'a>, bool) {
+    record::normalize(record, origin, wanted, needs)
 }

@@ -4,7 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::row::{Row, Text, Wanted, text_of};
+use super::needs::Needs;
+use super::row::{Row, Text, Wanted};
 use super::{Origin, context, identity, key, operation, outcome};
 use crate::arn::{is_account_id, is_uuid, lower_uuid};
 use crate::json::{Kind, Value, tag};
@@ -30,7 +31,7 @@ impl Issues {
         let value = value.filter(|value| !value.is_null())?;
         let Some(text) = value.text() else {
             self.add(path, "not text");
-            return Some(text_of(value.raw()));
+            return Some(value.raw_text());
         };
         if self.is_wanted && matches!(text, Cow::Owned(_)) && value.is_lossy() {
             self.add(path, "not UTF-8");
@@ -67,7 +68,7 @@ impl Issues {
         if value.kind() != kind {
             self.add(path, if kind == Kind::Array { "not an array" } else { "not an object" });
         }
-        let text = text_of(value.raw());
+        let text = value.raw_text();
         if matches!(text, Cow::Owned(_)) {
             self.add(path, "not UTF-8");
         }
@@ -133,6 +134,23 @@ members! {
     resources b"resources",
 }
 
+/// A record whose top level has been walked.
+pub struct Record<'a> {
+    pub(super) value: Value<'a>,
+    pub(super) members: Members<'a>,
+}
+
+impl<'a> Record<'a> {
+    pub fn of(value: Value<'a>) -> Record<'a> {
+        Record { value, members: Members::of(value) }
+    }
+
+    pub fn value(&self) -> Value<'a> {
+        self.value
+    }
+}
+
+const KIND: Wanted = Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]);
 const IDENTITY: Wanted = Wanted::of(&[
     Column::AccountSide,
     Column::PrincipalType,
@@ -193,8 +211,34 @@ const CONTEXT: Wanted = Wanted::of(&[
     Column::ViaSource,
 ]);
 
-pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
-    let members = Members::of(record);
+/// Columns that stand before anyone has decided a thing.
+const COPIED: Wanted = Wanted::of(&[
+    Column::EventId,
+    Column::CallId,
+    Column::EventSource,
+    Column::EventName,
+    Column::EventType,
+    Column::EventCategory,
+    Column::AwsRegion,
+    Column::RecipientAccountId,
+    Column::SharedEventId,
+    Column::RequestId,
+    Column::RevisesEventId,
+    Column::VpcEndpointId,
+    Column::SourceIpAddress,
+    Column::OperationClass,
+]);
+/// Columns that stand once the outcome and the caller are decided.
+const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY).without(Column::AccountSide);
+
+/// As [`super::normalize_needed`].
+pub(super) fn normalize<'a>(
+    record: &Record<'a>,
+    origin: &Origin<'a>,
+    wanted: &Wanted,
+    needs: &Needs,
+) -> (Row<'a>, bool) {
+    let Record { value, members } = record;
     // An issue must not depend on which other columns were asked for, so its column asks for all.
     let is_wanted = wanted.has(Column::Issues);
     let wanted = if is_wanted { Wanted::all() } else { *wanted };
@@ -202,35 +246,41 @@ pub(super) fn normalize<'a>(record: Value<'a>, origin: &Origin<'a>, wanted: &Wan
     let mut issues = Issues { found: Vec::new(), is_wanted };
     let all = &mut issues;
 
-    name_event(&mut row, &members, record, all);
-    place_event(&mut row, &members, origin, all);
-    copy_flags(&mut row, &members, all);
-    copy_request(&mut row, &members, &wanted, all);
-    copy_json(&mut row, &members, &wanted, all);
+    name_event(&mut row, record, &wanted, all);
+    place_event(&mut row, members, origin, all);
+    copy_flags(&mut row, members, &wanted, all);
+    copy_request(&mut row, members, &wanted, all);
     let is_kms = row.event_source.as_deref().is_some_and(is_kms_source);
-    if is_kms {
+    if is_kms && (wanted.has_any(KIND) || wanted.has(Column::OperationClass)) {
         classify_kms_event(&mut row);
     }
-    if wanted.has_any(OUTCOME) || wanted.has_any(KEY) {
-        decide_outcome(&mut row, &members, all);
+    if !needs.may_want(&row, COPIED) {
+        return (row, false);
     }
-    let context_service = wanted.has_any(CONTEXT).then(|| context::fill(&mut row, &members, is_kms, all)).flatten();
+    if wanted.has_any(OUTCOME) || wanted.has_any(KEY) {
+        decide_outcome(&mut row, members, all);
+    }
+    let context_service = wanted.has_any(CONTEXT).then(|| context::fill(&mut row, members, is_kms, all)).flatten();
     if wanted.has_any(IDENTITY) {
-        identity::fill(&mut row, &members, context_service, all);
+        identity::fill(&mut row, members, context_service, all);
         context::judge_trust(&mut row);
     }
-    if wanted.has_any(KEY) {
-        key::fill(&mut row, &members, is_kms, all);
-        row.account_side = account_side(&row, &members).map(Cow::Borrowed);
+    if !needs.may_want(&row, CALLED) {
+        return (row, false);
     }
+    if wanted.has_any(KEY) {
+        key::fill(&mut row, members, is_kms, all);
+        row.account_side = account_side(&row, members).map(Cow::Borrowed);
+    }
+    copy_json(&mut row, members, &wanted, all);
     if wanted.has(Column::Raw) {
-        row.raw = text_of(record.raw());
+        row.raw = value.raw_text();
         if matches!(row.raw, Cow::Owned(_)) {
             all.add("$", "not UTF-8");
         }
     }
     row.issues = issues.found;
-    row
+    (row, true)
 }
 
 /// Whether an event source is KMS; its case does not matter, since no other service differs by case.
@@ -238,12 +288,13 @@ pub(super) fn is_kms_source(source: &str) -> bool {
     source.eq_ignore_ascii_case("kms.amazonaws.com") || source.eq_ignore_ascii_case("kms.amazonaws.com.cn")
 }
 
-fn name_event<'a>(row: &mut Row<'a>, members: &Members<'a>, record: Value<'a>, issues: &mut Issues) {
+fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issues: &mut Issues) {
+    let members = &record.members;
     let present = members.event_id.filter(|id| !id.is_null());
     let id = present.and_then(Value::text).filter(|id| !id.is_empty());
     row.event_id = match id {
         Some(id) => {
-            if !is_uuid(&id) {
+            if issues.is_wanted && !is_uuid(&id) {
                 issues.add("eventID", "not a UUID");
             }
             lower_uuid(id)
@@ -251,16 +302,23 @@ fn name_event<'a>(row: &mut Row<'a>, members: &Members<'a>, record: Value<'a>, i
         None => {
             let is_text = present.is_none_or(|id| id.kind() == Kind::String);
             issues.add("eventID", if is_text { "missing" } else { "not text" });
-            Cow::Owned(format!("synthetic-{:016x}{:016x}", record.canonical_hash(0), record.canonical_hash(1)))
+            let hash = |seed| record.value.canonical_hash(seed);
+            Cow::Owned(format!("synthetic-{:016x}{:016x}", hash(0), hash(1)))
         }
     };
-    row.shared_event_id = issues.text(members.shared_event_id, "sharedEventID").map(lower_uuid);
-    row.call_id = Some(row.shared_event_id.as_ref().unwrap_or(&row.event_id).clone());
     row.event_source = issues.text(members.event_source, "eventSource");
     row.event_name = issues.text(members.event_name, "eventName");
-    row.event_type = issues.text(members.event_type, "eventType");
-    row.event_category = issues.text(members.event_category, "eventCategory");
-    row.event_version = issues.text(members.event_version, "eventVersion");
+    if wanted.has(Column::SharedEventId) || wanted.has(Column::CallId) {
+        row.shared_event_id = issues.text(members.shared_event_id, "sharedEventID").map(lower_uuid);
+        row.call_id = Some(row.shared_event_id.as_ref().unwrap_or(&row.event_id).clone());
+    }
+    if wanted.has_any(KIND) {
+        row.event_type = issues.text(members.event_type, "eventType");
+        row.event_category = issues.text(members.event_category, "eventCategory");
+    }
+    if wanted.has(Column::EventVersion) {
+        row.event_version = issues.text(members.event_version, "eventVersion");
+    }
 }
 
 /// When and where.
@@ -287,9 +345,10 @@ fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>
     row.recipient_account_id = account.map(Cow::Borrowed);
 }
 
-fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
-    row.read_only = issues.boolean(members.read_only, "readOnly");
-    row.management_event = issues.boolean(members.management_event, "managementEvent");
+fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+    let mut flag = |column, value, path| wanted.has(column).then(|| issues.boolean(value, path)).flatten();
+    row.read_only = flag(Column::ReadOnly, members.read_only, "readOnly");
+    row.management_event = flag(Column::ManagementEvent, members.management_event, "managementEvent");
 }
 
 /// How the call came in.

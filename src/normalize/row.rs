@@ -9,11 +9,6 @@ use crate::schema::{COLUMNS, Column};
 /// Text of a record, borrowed where its bytes can stand as they are.
 pub type Text<'a> = Cow<'a, str>;
 
-/// Bytes as text. The check for text is several times faster than the walk that replaces what is none.
-pub(super) fn text_of(bytes: &[u8]) -> Text<'_> {
-    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes), Cow::Borrowed)
-}
-
 /// A part of a text, borrowed as the text is.
 pub(super) fn part<'a>(text: &Text<'a>, cut: impl for<'t> Fn(&'t str) -> Option<&'t str>) -> Option<Text<'a>> {
     match text {
@@ -39,6 +34,14 @@ impl Wanted {
             at += 1;
         }
         Wanted(bits)
+    }
+
+    pub(super) const fn and(self, other: Wanted) -> Wanted {
+        Wanted(self.0 | other.0)
+    }
+
+    pub(super) const fn without(self, column: Column) -> Wanted {
+        Wanted(self.0 & !(1 << column as usize))
     }
 
     pub fn has(&self, column: Column) -> bool {

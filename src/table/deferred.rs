@@ -245,7 +245,7 @@ mod tests {
             progress: Arc::new(|_| {}),
         };
         let logs = LogTable::new(Arc::new(listing), options);
-        let output = Output { predicate: None, places: vec![0] };
+        let output = Output { predicate: None, needs: Vec::new(), places: vec![0] };
         let request = Request { columns: vec![Column::EventId], outputs: vec![output], objects: None };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_, batch| {

@@ -11,7 +11,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -21,7 +21,8 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 
 use super::scan::{Output, Request, scan};
 use super::{LogTable, kept};
-use crate::schema::{self, Column};
+use crate::normalize::Need;
+use crate::schema::{self, Column, ColumnType};
 use crate::source::{Entry, Listing};
 
 /// Redelivery ends after this many days: an object in a later folder holds no event of the day asked for.
@@ -102,7 +103,7 @@ impl EventsTable {
             let predicate = filter.map(|filter| state.create_physical_expr(filter, &read)).transpose()?;
             let place = |column: &Column| columns.binary_search_by_key(&(*column as usize), |read| *read as usize);
             let places = mention.columns.iter().map(|column| place(column).expect("all columns are read"));
-            Ok(Output { predicate, places: places.collect() })
+            Ok(Output { predicate, needs: needs(&mention.filters), places: places.collect() })
         });
         let outputs = outputs.collect::<Result<_>>()?;
         Ok(Request { columns, outputs, objects: None })
@@ -129,6 +130,35 @@ fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
     });
     let each: Option<Vec<Vec<bool>>> = each.collect();
     each?.into_iter().reduce(|any, next| any.iter().zip(next).map(|(&a, b)| a || b).collect())
+}
+
+/// What the filters need of single columns. Other filters need nothing here.
+fn needs(filters: &[Expr]) -> Vec<Need> {
+    filters.iter().flat_map(split_conjunction).filter_map(need).collect()
+}
+
+fn need(filter: &Expr) -> Option<Need> {
+    let column = |expr: &Expr| {
+        let Expr::Column(column) = expr else { return None };
+        let column = Column::from_index(schema::events_schema().index_of(column.name()).ok()?);
+        // What the table adds to a row the normalizer does not know.
+        let is_known = !matches!(column, Column::ObjectUri | Column::Integrity | Column::Raw);
+        (is_known && column.spec().ty == ColumnType::Text).then_some(column)
+    };
+    let literal = |expr: &Expr| if let Expr::Literal(value, _) = expr { text(value) } else { None };
+    match filter {
+        Expr::IsNotNull(expr) => Some(Need { column: column(expr)?, values: None }),
+        Expr::InList(list) if !list.negated => {
+            let values = list.list.iter().map(literal).collect::<Option<_>>()?;
+            Some(Need { column: column(&list.expr)?, values: Some(values) })
+        }
+        Expr::BinaryExpr(binary) if binary.op == Operator::Eq => {
+            let (left, right) = (&*binary.left, &*binary.right);
+            let (place, value) = if let Expr::Literal(..) = left { (right, left) } else { (left, right) };
+            Some(Need { column: column(place)?, values: Some(vec![literal(value)?]) })
+        }
+        _ => None,
+    }
 }
 
 /// The filter with bare column names, as the scan's batches have them.

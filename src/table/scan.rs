@@ -22,8 +22,8 @@ use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
 use super::{LogTable, Progress};
 use crate::decode::{Damaged, Decoded, Decoder, Object};
-use crate::json::{Screen, Value};
-use crate::normalize::{self, EventFilter, Origin, Row, Wanted};
+use crate::json::Screen;
+use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
 use crate::schema::{self, Column};
 use crate::source::{Entry, Scope};
 
@@ -51,6 +51,8 @@ pub struct Request {
 pub struct Output {
     /// Rows must pass this; it reads batches of all the request's columns.
     pub predicate: Option<Arc<dyn PhysicalExpr>>,
+    /// What the predicate needs of single columns, at least.
+    pub needs: Vec<Need>,
     /// Which columns of the request it gives, in its own order.
     pub places: Vec<usize>,
 }
@@ -188,6 +190,7 @@ struct Worker<'a> {
 struct Rows<'a> {
     shared: &'a Shared<'a>,
     wanted: Wanted,
+    needs: Needs,
     builder: RowBuilder,
     part: Part,
     /// Fingerprint index of each row of the builder.
@@ -209,6 +212,7 @@ impl<'a> Worker<'a> {
         let rows = Rows {
             shared,
             wanted,
+            needs: Needs::new(shared.request.outputs.iter().map(|output| output.needs.clone())),
             builder: RowBuilder::new(schema::events_schema_of(columns), columns),
             part: Part::default(),
             row_of: Vec::new(),
@@ -283,23 +287,26 @@ impl Rows<'_> {
                 let record = Quarantined::new(seen.object, fault.offset, fault.length, fault.reason, fault.bytes);
                 self.part.quarantined.push(record);
             }
-            Decoded::Record { value, offset, .. } if !normalize::is_cloudtrail(value) => {
+            Decoded::Record { value, offset, account } => {
+                let record = Record::of(value);
+                if normalize::is_cloudtrail(&record) {
+                    return self.record(&record, account, index, seen);
+                }
                 seen.counts.quarantined += 1;
                 let (raw, reason) = (value.raw(), "record_not_cloudtrail");
                 self.part.quarantined.push(Quarantined::new(seen.object, offset, raw.len() as u64, reason, raw));
             }
-            Decoded::Record { value, account, .. } => self.record(value, account, index, seen),
         }
     }
 
-    fn record(&mut self, value: Value<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {
+    fn record(&mut self, record: &Record<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {
         let options = &self.shared.logs.options;
-        if !normalize::passes(options.filter, value) {
+        if !normalize::passes(options.filter, record) {
             seen.counts.filtered += 1;
             return;
         }
         let origin = Origin { account: seen.account, envelope_account };
-        let row = normalize::normalize(value, &origin, &self.wanted);
+        let (row, is_needed) = normalize::normalize_needed(record, &origin, &self.wanted, &self.needs);
         if !in_scope(&options.scope, &row) {
             seen.counts.filtered += 1;
             return;
@@ -309,11 +316,15 @@ impl Rows<'_> {
             let (first, last) = seen.span.unwrap_or((time, time));
             seen.span = Some((first.min(time), last.max(time)));
         }
-        let content = value.canonical_hash(self.shared.seed);
+        let content = record.value().canonical_hash(self.shared.seed);
         let recipient = row.recipient_account_id.as_deref();
-        self.row_of.push(self.part.fingerprints.len() as u32);
+        let fingerprint = self.part.fingerprints.len() as u32;
         self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, self.shared.seed));
-        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw: value.raw() };
+        if !is_needed {
+            return;
+        }
+        self.row_of.push(fingerprint);
+        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw: record.value().raw() };
         self.builder.append(&row, &from);
     }
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keytrail::json::Tree;
-use keytrail::normalize::{Origin, Row, Wanted, normalize};
+use keytrail::normalize::{Origin, Record, Row, Wanted, normalize};
 use keytrail::schema::{COLUMNS, Column, ColumnType};
 
 /// The JSON as AWS wrote it, which the `.json` beside the row shows already.
@@ -62,8 +62,8 @@ fn every_record_has_its_row() {
     for path in paths {
         let bytes = fs::read(&path).unwrap();
         let mut tree = Tree::new();
-        let record = tree.parse(&bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
-        let row = render(&normalize(record, &Origin::default(), &Wanted::all()));
+        let value = tree.parse(&bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
+        let row = render(&normalize(&Record::of(value), &Origin::default(), &Wanted::all()));
         let golden = path.with_extension("row");
         if bless {
             fs::write(&golden, &row).unwrap();
@@ -80,10 +80,10 @@ fn a_column_alone_equals_the_column_among_all() {
     for path in records() {
         let bytes = fs::read(&path).unwrap();
         let mut tree = Tree::new();
-        let record = tree.parse(&bytes).unwrap();
-        let all = normalize(record, &Origin::default(), &Wanted::all());
+        let record = Record::of(tree.parse(&bytes).unwrap());
+        let all = normalize(&record, &Origin::default(), &Wanted::all());
         for column in (0..COLUMNS.len()).map(Column::from_index) {
-            let alone = normalize(record, &Origin::default(), &Wanted::of(&[column]));
+            let alone = normalize(&record, &Origin::default(), &Wanted::of(&[column]));
             assert_eq!(value(&alone, column), value(&all, column), "{} of {}", column.name(), path.display());
         }
     }
@@ -97,13 +97,13 @@ fn an_account_from_outside_is_named() {
     let mut tree = Tree::new();
     let record =
         tree.parse(br#"{"eventID":"0f1e2d3c-0000-4000-8000-000000000001","eventTime":"2024-05-01T00:00:00Z"}"#);
-    let record = record.unwrap();
+    let record = Record::of(record.unwrap());
     for (origin, account, issue) in [
         (origin, Some("111122223333"), "recipientAccountId: missing, taken from the path"),
         (enveloped, Some("444455556666"), "recipientAccountId: missing, taken from the envelope"),
         (Origin::default(), None, "recipientAccountId: missing"),
     ] {
-        let row = normalize(record, &origin, &Wanted::all());
+        let row = normalize(&record, &origin, &Wanted::all());
         assert_eq!(row.recipient_account_id.as_deref(), account);
         assert_eq!(row.issues, [issue]);
     }
