@@ -75,7 +75,7 @@ impl Scan {
         }
         let inside = prefix_xor(quotes) ^ (if self.in_string { u64::MAX } else { 0 });
         let colons = masks.colon & !inside;
-        let mut brackets = (masks.open | masks.close) & !inside;
+        let mut brackets = masks.bracket & !inside;
         let mut unseen = u64::MAX;
         while brackets != 0 {
             let bit = brackets.trailing_zeros();
@@ -83,7 +83,7 @@ impl Scan {
             let from_here = u64::MAX << bit;
             self.note(colons & unseen & !from_here, base);
             unseen = from_here;
-            if masks.open >> bit & 1 == 1 {
+            if opens(block[bit as usize]) {
                 self.depth += 1;
                 self.depth_seen = self.depth_seen.max(self.depth);
             } else {
@@ -161,29 +161,39 @@ impl Scan {
     }
 }
 
+/// Whether a bracket opens: `[` and `{` have a bit that `]` and `}` lack.
+fn opens(bracket: u8) -> bool {
+    bracket & 2 != 0
+}
+
 /// One bit per byte of a block.
 struct Masks {
     quote: u64,
     backslash: u64,
-    open: u64,
-    close: u64,
+    bracket: u64,
     colon: u64,
 }
 
 impl Masks {
     fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quote: 0, backslash: 0, open: 0, close: 0, colon: 0 };
-        let (lanes, _) = block.as_chunks::<16>();
+        let mut masks = Masks { quote: 0, backslash: 0, bracket: 0, colon: 0 };
+        let lanes = block.as_chunks::<16>().0;
+        let is = |lane: u8x16, byte: u8| lane.simd_eq(u8x16::splat(byte));
+        let mut any_backslash = u8x16::ZERO;
         for (index, lane) in lanes.iter().enumerate() {
             let bytes = u8x16::new(*lane);
             // `[` and `{`, `]` and `}` differ in this one bit, and no other byte becomes one of them by it.
             let folded = bytes | u8x16::splat(0x20);
-            let mask = |lane: u8x16, byte: u8| u64::from(lane.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
-            masks.quote |= mask(bytes, b'"');
-            masks.backslash |= mask(bytes, b'\\');
-            masks.colon |= mask(bytes, b':');
-            masks.open |= mask(folded, b'{');
-            masks.close |= mask(folded, b'}');
+            let bits = |lane: u8x16| u64::from(lane.to_bitmask()) << (16 * index);
+            any_backslash |= is(bytes, b'\\');
+            masks.quote |= bits(is(bytes, b'"'));
+            masks.colon |= bits(is(bytes, b':'));
+            masks.bracket |= bits(is(folded, b'{') | is(folded, b'}'));
+        }
+        if any_backslash.to_bitmask() != 0 {
+            for (index, lane) in lanes.iter().enumerate() {
+                masks.backslash |= u64::from(is(u8x16::new(*lane), b'\\').to_bitmask()) << (16 * index);
+            }
         }
         masks
     }

@@ -23,54 +23,63 @@ impl<'a> Outline<'a> {
 
     /// The bytes of each named member's value, with what follows it up to the next member's value; `None` where the
     /// object names a member twice or leaves room between a key and its colon.
-    pub fn values<const N: usize>(&self, keys: &[Key; N]) -> Option<[Option<&'a [u8]>; N]> {
+    pub fn values<const N: usize>(&self, keys: &Keys<N>) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
         for (index, &colon) in self.colons.iter().enumerate() {
-            let (colon, next) = (colon as usize, self.colons.get(index + 1));
+            let colon = colon as usize;
             let before = self.bytes[..colon].strip_suffix(b"\"")?;
-            for (value, key) in values.iter_mut().zip(keys) {
-                if key.ends(before) {
-                    let end = next.map_or(self.bytes.len(), |&next| next as usize);
-                    if value.replace(self.bytes[colon + 1..end].trim_ascii_start()).is_some() {
-                        return None;
-                    }
-                }
+            let Some(place) = keys.find(before) else { continue };
+            let end = self.colons.get(index + 1).map_or(self.bytes.len(), |&next| next as usize);
+            if values[place].replace(self.bytes[colon + 1..end].trim_ascii_start()).is_some() {
+                return None;
             }
         }
         Some(values)
     }
 }
 
-/// The name of a member to look for.
+/// The names of members to look for, each of at least [`TAIL`] bytes and all with different ends.
 #[derive(Debug)]
-pub struct Key {
-    name: &'static [u8],
-    /// Its opening quote and its name, as far as eight bytes reach back from the end.
-    tail: u64,
-    mask: u64,
+pub struct Keys<const N: usize> {
+    names: [&'static str; N],
+    /// Where in `names` a key may stand whose last bytes, multiplied, begin with these bits.
+    places: [u8; 1 << PLACE_BITS],
+    multiplier: u64,
 }
 
-impl Key {
-    pub const fn new(name: &'static str) -> Key {
-        let name = name.as_bytes();
-        let (mut tail, mut mask) = (b'"' as u64, 0xff);
-        let mut at = 0;
-        while at < name.len() {
-            tail = tail << 8 | name[at] as u64;
-            mask = mask << 8 | 0xff;
-            at += 1;
+const TAIL: usize = 8;
+const PLACE_BITS: u32 = 5;
+
+impl<const N: usize> Keys<N> {
+    /// Finds a multiplier under which no two names fall on one place; meant for constants.
+    pub const fn new(names: [&'static str; N]) -> Keys<N> {
+        let mut keys = Keys { names, places: [u8::MAX; 1 << PLACE_BITS], multiplier: 0x9e37_79b9_7f4a_7c15 };
+        'search: loop {
+            keys.places = [u8::MAX; 1 << PLACE_BITS];
+            let mut at = 0;
+            while at < N {
+                let Some(tail) = names[at].as_bytes().last_chunk() else { panic!("the name is too short") };
+                let place = keys.place_of(*tail);
+                if keys.places[place] != u8::MAX {
+                    keys.multiplier = keys.multiplier.wrapping_add(0x5851_f42d_4c95_7f2e);
+                    continue 'search;
+                }
+                keys.places[place] = at as u8;
+                at += 1;
+            }
+            return keys;
         }
-        Key { name, tail, mask }
     }
 
-    /// Whether bytes that end with a key, its closing quote cut off, end with this one as a whole.
-    fn ends(&self, before: &[u8]) -> bool {
-        // One comparison decides nearly always.
-        if before.last_chunk().is_some_and(|last| (u64::from_be_bytes(*last) ^ self.tail) & self.mask != 0) {
-            return false;
-        }
-        let rest = before.strip_suffix(self.name).and_then(|rest| rest.strip_suffix(b"\""));
-        rest.is_some_and(|rest| rest.last() != Some(&b'\\'))
+    const fn place_of(&self, tail: [u8; TAIL]) -> usize {
+        (u64::from_le_bytes(tail).wrapping_mul(self.multiplier) >> (64 - PLACE_BITS)) as usize
+    }
+
+    /// Which name these bytes end with as a whole key, its closing quote cut off.
+    fn find(&self, before: &[u8]) -> Option<usize> {
+        let place = self.places[self.place_of(*before.last_chunk()?)] as usize;
+        let rest = before.strip_suffix(self.names.get(place)?.as_bytes())?.strip_suffix(b"\"")?;
+        (rest.last() != Some(&b'\\')).then_some(place)
     }
 }
 
@@ -80,13 +89,13 @@ mod tests {
 
     #[test]
     fn members_are_found_by_their_whole_names() {
-        let bytes = br#"{"xname":1,"x\"name":2,"name": "n", "more":{"name":3}}"#;
-        let colons: Vec<u32> = [8, 20, 29, 42].into();
+        let bytes = br#"{"xthe_name":1,"x\"the_name":2,"the_name": "n", "the_more":{"the_name":3}}"#;
+        let colons: Vec<u32> = [12, 28, 41, 58].into();
         assert!(colons.iter().all(|&colon| bytes[colon as usize] == b':'));
         let outline = Outline::new(bytes, &colons, true).unwrap();
-        let [name, more, none] = outline.values(&["name", "more", "none"].map(Key::new)).unwrap();
+        let [name, more, none] = outline.values(&Keys::new(["the_name", "the_more", "the_none"])).unwrap();
         assert!(name.unwrap().starts_with(b"\"n\""));
-        assert!(more.unwrap().starts_with(b"{\"name\":3}"));
+        assert!(more.unwrap().starts_with(b"{\"the_name\":3}"));
         assert_eq!(none, None);
     }
 
@@ -94,9 +103,9 @@ mod tests {
     fn doubt_gives_no_outline() {
         assert!(Outline::new(br#"{"n\u0061me":1}"#, &[12], true).is_none());
         assert!(Outline::new(b"[1]", &[], false).is_none());
-        let twice = Outline::new(br#"{"a":1,"a":2}"#, &[4, 10], false).unwrap();
-        assert!(twice.values(&[Key::new("a")]).is_none());
-        let spaced = Outline::new(br#"{"a" :1}"#, &[5], false).unwrap();
-        assert!(spaced.values(&[Key::new("a")]).is_none());
+        let twice = Outline::new(br#"{"a_member":1,"a_member":2}"#, &[11, 24], false).unwrap();
+        assert!(twice.values(&Keys::new(["a_member"])).is_none());
+        let spaced = Outline::new(br#"{"a_member" :1}"#, &[12], false).unwrap();
+        assert!(spaced.values(&Keys::new(["a_member"])).is_none());
     }
 }

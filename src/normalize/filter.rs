@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::record::{Members, Record, is_kms_source};
-use crate::json::{Key, Kind, Outline, Value};
+use crate::json::{Keys, Kind, Outline, Value};
 
 /// `--events key-use|all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,15 +60,8 @@ struct Telling<'a> {
     naming: [Option<&'a [u8]>; 2],
 }
 
-const TELLING: [Key; 7] = [
-    Key::new("eventSource"),
-    Key::new("eventName"),
-    Key::new("readOnly"),
-    Key::new("errorCode"),
-    Key::new("errorMessage"),
-    Key::new("resources"),
-    Key::new("requestParameters"),
-];
+const TELLING: Keys<7> =
+    Keys::new(["eventSource", "eventName", "readOnly", "errorCode", "errorMessage", "resources", "requestParameters"]);
 
 impl<'a> Telling<'a> {
     fn of(record: &Members<'a>) -> Telling<'a> {
