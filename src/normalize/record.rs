@@ -150,7 +150,8 @@ impl<'a> Record<'a> {
     }
 }
 
-const KIND: Wanted = Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]);
+const KIND: Wanted =
+    Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent, Column::AccountSide]);
 const IDENTITY: Wanted = Wanted::of(&[
     Column::AccountSide,
     Column::PrincipalType,
