@@ -92,8 +92,7 @@ impl Store {
         let pending = Pending { objects, quarantine };
         for _ in 0..ATTEMPTS_MAX {
             let adds = batch.events.clone();
-            let change =
-                Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
+            let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
             if self.events.commit(change, Upkeep::No).await? == Landed::Yes {
                 (self.batch, self.pending) = (batch.number, Some(pending));
                 self.complete().await?;

@@ -13,12 +13,15 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::StoreError;
 use super::ledger::Corrections;
-use super::read::{DataFile, Snapshot, open_file};
+use super::read::{DataFile, Snapshot};
+use super::reader::StoredFile;
 use crate::schema::Column;
 use crate::table::CONTENT_HASH;
 
 const ID: &str = "event_id";
 const ACCOUNT: &str = "recipient_account_id";
+/// Rows of the store that are looked at at once.
+const STORED_ROWS: usize = 8192;
 
 /// What the store says of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +81,8 @@ pub(super) async fn new_rows(
             }
         }
         for file in files {
-            let mut rows = open_file(&snapshot.object_store, file, Some(&[ID, ACCOUNT, CONTENT_HASH])).await?;
+            let stored = StoredFile::new(&snapshot.object_store, file);
+            let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
             while let Some(stored) = rows.try_next().await? {
                 judge(&run, &places, &Identities::of(&stored), &mut verdicts);
             }
@@ -165,4 +169,3 @@ impl Reach {
         !(self.accounts.as_ref().is_none_or(apart) && (!self.has_no_account || no_account_there))
     }
 }
-

@@ -110,6 +110,10 @@ impl Table {
         Ok(())
     }
 
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     pub fn version(&self) -> u64 {
         self.snapshot.version()
     }
@@ -230,4 +234,3 @@ fn log_store(place: &Place, table: &str) -> LogStoreRef {
     let (root, url) = (Arc::clone(&place.store), place.table_url(table));
     deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default())
 }
-

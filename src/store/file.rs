@@ -62,11 +62,8 @@ impl Layout {
             // Maps and lists as the format names their parts, which is how others look for them.
             .set_coerce_types(true);
         let sorting = self.sorted_by.iter().filter_map(|name| schema.index_of(name).ok());
-        let sorting = sorting.map(|index| SortingColumn {
-            column_idx: index as i32,
-            descending: false,
-            nulls_first: true,
-        });
+        let sorting =
+            sorting.map(|index| SortingColumn { column_idx: index as i32, descending: false, nulls_first: true });
         builder = builder.set_sorting_columns(Some(sorting.collect()));
         for (name, values) in self.blooms {
             builder = builder
@@ -120,9 +117,9 @@ impl Encoder {
         self.writer.write(rows)
     }
 
-    /// About how large the file is so far.
-    pub fn bytes(&self) -> usize {
-        self.writer.bytes_written() + self.writer.in_progress_size()
+    /// The logical hash of the rows so far, of a table that has one.
+    pub fn hash(&self) -> Option<LogicalHash> {
+        self.hash
     }
 
     pub fn finish(mut self) -> Result<Encoded, ParquetError> {

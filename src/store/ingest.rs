@@ -6,16 +6,15 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::array::{Array, RecordBatch};
-use datafusion::common::DataFusionError;
+use arrow::array::RecordBatch;
 use deltalake::kernel::Add;
 use tokio::runtime::Handle;
 
+use super::append::Batch;
 use super::delta::Landed;
 use super::ledger::{self, Corrections, Due, Known, News};
 use super::read::Snapshot;
 use super::rows::{self, EVENTS, Run};
-use super::append::Batch;
 use super::{Store, StoreError, dedup};
 use crate::source::Listing;
 use crate::table::{
@@ -81,6 +80,10 @@ impl Plan {
             batches.push(first..self.due.len());
         }
         batches
+    }
+
+    pub fn batch_count(&self, listing: &Listing, bytes_max: u64) -> u64 {
+        self.batches(listing, bytes_max).len() as u64
     }
 
     pub fn objects(&self) -> u64 {
@@ -158,7 +161,10 @@ impl Store {
 /// The same choices, with progress that goes on where the last batch ended.
 fn from_here(options: &ScanOptions, bytes_done: u64) -> ScanOptions {
     let progress = Arc::clone(&options.progress);
-    ScanOptions { progress: Arc::new(move |p: Progress| progress(Progress { bytes: bytes_done + p.bytes })), ..options.clone() }
+    ScanOptions {
+        progress: Arc::new(move |p: Progress| progress(Progress { bytes: bytes_done + p.bytes })),
+        ..options.clone()
+    }
 }
 
 /// Reads one batch.

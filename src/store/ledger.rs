@@ -5,9 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -222,10 +220,10 @@ pub(super) fn entries(
         let values = number(name).values().iter().zip(&corrected);
         Arc::new(Int64Array::from_iter_values(values.map(|(value, correction)| value + delta(correction))))
     };
-    let is_replaced = |row: usize| due[row].news == News::Changed && matches!(text("status").value(row), "read" | "flagged");
-    let status: StringArray = (0..rows)
-        .map(|row| Some(if is_replaced(row) { CHANGED } else { text("status").value(row) }))
-        .collect();
+    let is_replaced =
+        |row: usize| due[row].news == News::Changed && matches!(text("status").value(row), "read" | "flagged");
+    let status: StringArray =
+        (0..rows).map(|row| Some(if is_replaced(row) { CHANGED } else { text("status").value(row) })).collect();
     let errors = text("error");
     let error: StringArray = (0..rows)
         .map(|row| match is_replaced(row) {
@@ -256,13 +254,6 @@ pub(super) fn entries(
     let all = RecordBatch::try_new(ledger_schema(), columns)?;
     let entered = filter_record_batch(&all, &fails_as_before)?;
     Ok((all, entered))
-}
-
-/// The same rows in another batch.
-pub(super) fn numbered(rows: &RecordBatch, batch: i64) -> Result<RecordBatch, ArrowError> {
-    let mut columns = rows.columns().to_vec();
-    columns[rows.schema().index_of(BATCH)?] = Arc::new(Int64Array::from_value(batch, rows.num_rows()));
-    RecordBatch::try_new(rows.schema(), columns)
 }
 
 /// Rows of `quarantine` with their batch.

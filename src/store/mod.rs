@@ -4,14 +4,18 @@
 //! back, and never trusts a marker: what has been read is what the ledger names.
 
 mod append;
+mod check;
+mod compact;
 mod dedup;
 mod delta;
 mod file;
+mod gc;
 mod hash;
 mod ingest;
 mod ledger;
 mod place;
 mod read;
+mod reader;
 mod rows;
 
 use std::io;
@@ -23,6 +27,9 @@ use parquet::errors::ParquetError;
 
 use crate::normalize::EventFilter;
 
+pub use check::{Checked, Info};
+pub use compact::Compacted;
+pub use gc::Collected;
 pub use hash::LogicalHash;
 pub use ingest::{Ingested, Plan, ingest, plan};
 pub use place::Place;
@@ -138,11 +145,17 @@ impl Store {
             }
             opened => opened?,
         };
-        if store.filter != filter {
-            let (kept, asked) = (filter_name(store.filter), filter_name(filter));
-            return Err(StoreError::OtherFilter { path: store.place.shown, kept, asked });
-        }
+        store.expect_filter(filter)?;
         Ok(store)
+    }
+
+    /// Fails where the store keeps another choice of events.
+    pub fn expect_filter(&self, filter: EventFilter) -> Result<(), StoreError> {
+        if self.filter == filter {
+            return Ok(());
+        }
+        let (kept, asked) = (filter_name(self.filter), filter_name(filter));
+        Err(StoreError::OtherFilter { path: self.place.shown.clone(), kept, asked })
     }
 
     pub fn filter(&self) -> EventFilter {

@@ -10,11 +10,10 @@ use deltalake::ObjectStore;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::async_reader::{ParquetObjectReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use serde_json::Value;
 
 use super::ledger::{OBJECTS, QUARANTINE, visible_rows};
+use super::reader::StoredFile;
 use super::rows::{EVENTS, file_schema};
 use super::{FORMAT_VERSION, Store, StoreError};
 use crate::normalize::EventFilter;
@@ -114,8 +113,9 @@ impl Store {
     ) -> Result<Vec<RecordBatch>, StoreError> {
         files.extend(pending.cloned());
         let files: Vec<DataFile> = files.iter().map(|add| self.data_file(table, add)).collect::<Result<_, _>>()?;
-        let read = files.iter().map(|file| async move {
-            let rows = open_file(&self.place.store, file, None).await?;
+        let stored: Vec<StoredFile> = files.iter().map(|file| StoredFile::new(&self.place.store, file)).collect();
+        let read = stored.into_iter().map(|file| async move {
+            let rows = file.rows(None, READ_ROWS).await?;
             rows.try_collect::<Vec<_>>().await.map_err(StoreError::from)
         });
         let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(read).buffered(8).try_collect().await?;
@@ -144,21 +144,6 @@ impl Snapshot {
         let visible = rows.iter().map(|rows| visible_rows(rows, self.batch, schema));
         visible.collect::<Result<_, _>>().map_err(StoreError::from)
     }
-}
-
-/// Streams columns of a file, all of them if none are named.
-pub(super) async fn open_file(
-    store: &Arc<dyn ObjectStore>,
-    file: &DataFile,
-    columns: Option<&[&str]>,
-) -> Result<ParquetRecordBatchStream<ParquetObjectReader>, StoreError> {
-    let reader = ParquetObjectReader::new(Arc::clone(store), file.path.clone()).with_file_size(file.bytes);
-    let mut builder = ParquetRecordBatchStreamBuilder::new(reader).await?.with_batch_size(READ_ROWS);
-    if let Some(columns) = columns {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
-        builder = builder.with_projection(mask);
-    }
-    Ok(builder.build()?)
 }
 
 fn day_of(text: &str) -> Option<i32> {

@@ -84,11 +84,8 @@ pub(super) struct Run {
 impl Run {
     /// Sorts rows of the table's schema; those that `keep` leaves out are gone.
     pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray]) -> Result<Run, ArrowError> {
-        let places: Vec<(usize, usize)> = keep
-            .iter()
-            .enumerate()
-            .flat_map(|(batch, keep)| (0..keep.len()).map(move |row| (batch, row)))
-            .collect();
+        let places: Vec<(usize, usize)> =
+            keep.iter().enumerate().flat_map(|(batch, keep)| (0..keep.len()).map(move |row| (batch, row))).collect();
         let whole = |name: &str| -> Result<ArrayRef, ArrowError> {
             let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch[name].as_ref()).collect();
             concat(&parts)
