@@ -23,6 +23,8 @@ pub mod normalize;
 
 pub mod table;
 
+pub mod store;
+
 pub mod sql;
 
 pub mod cli;

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use super::visible::visible;
 use crate::source::SourceError;
 use crate::sql::SqlError;
+use crate::store::StoreError;
 
-/// How a run ended, by the contract. Findings (1) and integrity (4) belong to verbs that judge them.
+/// How a run ended, by the contract. Findings (1) belong to verbs that judge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
@@ -19,6 +20,8 @@ pub enum Code {
     Usage = 2,
     /// An object or a record could not be used; what could is printed.
     Incomplete = 3,
+    /// What should prove itself does not.
+    Unproved = 4,
     /// Network, disk, permission, a limit.
     World = 5,
     Interrupted = 130,
@@ -108,6 +111,17 @@ impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
         let failure = Failure { code, message: format!("cannot read the logs: {}", chain(&error)), hints: Vec::new() };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let failure = Failure { code, message: chain(&error), hints: Vec::new() };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

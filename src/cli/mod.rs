@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod completions;
 mod exit;
+mod ingest;
 mod man;
 mod open;
 mod output;
@@ -14,6 +15,7 @@ mod progress;
 mod queries;
 mod query;
 mod shell;
+mod store;
 mod times;
 mod visible;
 
@@ -60,6 +62,10 @@ enum Verb {
     Audit(audit::AuditArgs),
     /// Run SQL or a named query; with neither, on a terminal, the shell
     Query(query::QueryArgs),
+    /// Read what is new into a store, each object once
+    Ingest(ingest::IngestArgs),
+    /// Look at a store, prove it, or put it in order
+    Store(store::StoreArgs),
     /// List the named queries, or show one
     Queries(queries::QueriesArgs),
     /// Print the completion script of a shell
@@ -92,6 +98,10 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
             }
             query::Asked::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
         },
+        Verb::Ingest(args) => {
+            with_runtime(&global, |runtime| interruptible(runtime, ingest::run(args, global.clone())))
+        }
+        Verb::Store(args) => with_runtime(&global, |runtime| interruptible(runtime, store::run(args, global.clone()))),
         Verb::Queries(args) => queries::run(&args, &global),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(_) => man::run(),

@@ -67,6 +67,6 @@ impl Request {
     }
 }
 
-fn now_micros() -> i64 {
+pub fn now_micros() -> i64 {
     chrono::Utc::now().timestamp_micros()
 }

@@ -84,7 +84,7 @@ fn date(text: &str) -> Option<NaiveDate> {
 }
 
 /// `Some(None)` is a span too large to compute with. The units are those of `aws logs tail --since`.
-fn span(text: &str) -> Option<Option<i64>> {
+pub fn span(text: &str) -> Option<Option<i64>> {
     let unit = text.chars().last()?;
     let count = digits(text.strip_suffix(unit)?)?;
     let seconds = match unit {

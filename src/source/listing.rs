@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::{SourceError, layout, local};
@@ -360,6 +361,13 @@ impl Listing {
     /// Size on disk when it was listed; 0 for what is not a file.
     pub fn bytes(&self, index: usize) -> u64 {
         self.part.items[index].bytes()
+    }
+
+    /// What changes when the object does: its size and time of modification. Empty for what is not there.
+    pub fn version(&self, index: usize) -> String {
+        let Ok(meta) = std::fs::metadata(self.path(index)) else { return String::new() };
+        let nanoseconds = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+        format!("{}-{nanoseconds}", meta.size())
     }
 
     /// The account whose log it is, by its folders or its file's name; none where the two disagree.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 
 use crate::decode::Status;
 use crate::source::{Entry, Listing};
@@ -104,12 +104,8 @@ const STATUSES: [&str; 7] = ["read", "flagged", "skipped", "quarantined", "refus
 
 impl Accounting {
     pub fn of(listing: &Listing, accounts: &Accounts, complete: bool) -> Accounting {
-        let mut all =
-            Accounting { complete, by_status: STATUSES.map(|status| (status, 0)).to_vec(), ..Accounting::default() };
+        let mut all = Accounting { complete, ..Accounting::none() };
         for_each(listing, accounts, |index, status, error, account| {
-            if let Some(slot) = all.by_status.iter_mut().find(|(name, _)| *name == status) {
-                slot.1 += 1;
-            }
             if let Some(account) = account {
                 let counts = account.counts;
                 all.records += counts.records;
@@ -120,15 +116,51 @@ impl Accounting {
                 all.conflicts += counts.conflicts;
                 all.bytes += listing.bytes(index);
             }
-            if matches!(status, "quarantined" | "refused" | "missing" | "changed") {
-                all.problem_count += 1;
-                if all.problems.len() < PROBLEMS_MAX {
-                    let reason = error.unwrap_or_default().to_owned();
-                    all.problems.push(Problem { uri: listing.uri(index), status, reason });
-                }
-            }
+            all.note(status, || (listing.uri(index), error.unwrap_or_default().to_owned()));
         });
         all
+    }
+
+    /// The summary of a run that has read nothing yet.
+    pub fn none() -> Accounting {
+        let by_status = STATUSES.map(|status| (status, 0)).to_vec();
+        Accounting { complete: true, by_status, ..Accounting::default() }
+    }
+
+    /// Adds rows of the table `objects`.
+    pub fn add_rows(&mut self, rows: &RecordBatch) {
+        let text = |name: &str| rows[name].as_string::<i32>();
+        let sum = |name: &str| rows[name].as_primitive::<Int64Type>().values().iter().sum::<i64>() as u64;
+        self.records += sum("records");
+        self.kept += sum("kept");
+        self.duplicate += sum("duplicate");
+        self.filtered += sum("filtered");
+        self.quarantined += sum("quarantined");
+        self.conflicts += sum("conflicts");
+        let (uris, statuses, errors) = (text("uri"), text("status"), text("error"));
+        let bytes = rows["bytes"].as_primitive::<Int64Type>();
+        for row in 0..rows.num_rows() {
+            let status = STATUSES.iter().find(|status| **status == statuses.value(row)).copied().unwrap_or("read");
+            if !matches!(status, "skipped" | "refused") {
+                self.bytes += bytes.value(row) as u64;
+            }
+            let reason = if errors.is_null(row) { "" } else { errors.value(row) };
+            self.note(status, || (uris.value(row).to_owned(), reason.to_owned()));
+        }
+    }
+
+    /// Counts an object, and names it where it could not be used.
+    fn note(&mut self, status: &'static str, named: impl FnOnce() -> (String, String)) {
+        if let Some(slot) = self.by_status.iter_mut().find(|(name, _)| *name == status) {
+            slot.1 += 1;
+        }
+        if matches!(status, "quarantined" | "refused" | "missing" | "changed") {
+            self.problem_count += 1;
+            if self.problems.len() < PROBLEMS_MAX {
+                let (uri, reason) = named();
+                self.problems.push(Problem { uri, status, reason });
+            }
+        }
     }
 
     /// How many objects ended in each status, in a fixed order.
@@ -200,13 +232,16 @@ pub fn quarantine_schema() -> SchemaRef {
     ]))
 }
 
-/// The rows of `objects`, one for every object of the listing.
-pub fn objects_batch(listing: &Listing, accounts: &Accounts) -> RecordBatch {
+/// The rows of `objects`, one for every object of the listing that is wanted, by index.
+pub fn objects_batch(listing: &Listing, accounts: &Accounts, wanted: &dyn Fn(usize) -> bool) -> RecordBatch {
     let mut texts: [StringBuilder; 5] = std::array::from_fn(|_| StringBuilder::new());
     let mut numbers: [Int64Builder; 7] = std::array::from_fn(|_| Int64Builder::new());
     let mut times: [TimestampMicrosecondBuilder; 2] =
         std::array::from_fn(|_| TimestampMicrosecondBuilder::new().with_timezone("UTC"));
     for_each(listing, accounts, |index, status, error, account| {
+        if !wanted(index) {
+            return;
+        }
         let [uri, kind, status_text, sha256, errors] = &mut texts;
         uri.append_value(listing.uri(index));
         kind.append_value(kind_of(listing.entry(index), error));

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder, RecordBatch,
-    RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder,
+    RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 use crate::normalize::Row;
 use crate::schema::{Column, ColumnType};
@@ -21,7 +21,12 @@ pub struct Provenance<'a> {
     pub object_uri: &'a str,
     pub record_index: i64,
     pub raw: &'a [u8],
+    /// Wanted by a builder with that column.
+    pub content_hash: Option<[u64; 2]>,
 }
+
+/// The column after those of `events`: 16 bytes that are equal where the content of two records is.
+pub const CONTENT_HASH: &str = "content_hash";
 
 enum Builder {
     Text(StringBuilder),
@@ -68,6 +73,7 @@ impl Builder {
 pub struct RowBuilder {
     schema: SchemaRef,
     columns: Vec<(Column, Builder)>,
+    content_hash: Option<BinaryBuilder>,
     rows: usize,
     bytes: usize,
 }
@@ -76,7 +82,15 @@ impl RowBuilder {
     /// `schema` holds the columns of `columns`, in that order.
     pub fn new(schema: SchemaRef, columns: &[Column]) -> RowBuilder {
         let columns = columns.iter().map(|&column| (column, Builder::new(column.spec().ty))).collect();
-        RowBuilder { schema, columns, rows: 0, bytes: 0 }
+        RowBuilder { schema, columns, content_hash: None, rows: 0, bytes: 0 }
+    }
+
+    /// The same, with the hash of the content as the last column.
+    pub fn with_content_hash(schema: &Schema, columns: &[Column]) -> RowBuilder {
+        let mut fields = schema.fields().to_vec();
+        fields.push(Arc::new(Field::new(CONTENT_HASH, DataType::Binary, true)));
+        let builder = RowBuilder::new(Arc::new(Schema::new(fields)), columns);
+        RowBuilder { content_hash: Some(BinaryBuilder::new()), ..builder }
     }
 
     pub fn is_full(&self) -> bool {
@@ -89,6 +103,10 @@ impl RowBuilder {
 
     pub fn append(&mut self, row: &Row<'_>, from: &Provenance) {
         self.rows += 1;
+        if let Some(builder) = &mut self.content_hash {
+            let bytes = from.content_hash.map(|halves| halves.map(u64::to_be_bytes));
+            builder.append_option(bytes.as_ref().map(|halves| halves.as_flattened()));
+        }
         for (column, builder) in &mut self.columns {
             match builder {
                 Builder::Text(builder) => {
@@ -133,7 +151,8 @@ impl RowBuilder {
 
     /// The rows so far, as one batch; the builder starts again.
     pub fn finish(&mut self) -> RecordBatch {
-        let arrays = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        let mut arrays: Vec<ArrayRef> = self.columns.iter_mut().map(|(_, builder)| builder.finish()).collect();
+        arrays.extend(self.content_hash.as_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         (self.rows, self.bytes) = (0, 0);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)

@@ -227,7 +227,7 @@ mod tests {
     use std::ops::ControlFlow;
     use std::path::Path;
 
-    use super::super::{IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
+    use super::super::{ContentHash, IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
     use super::*;
     use crate::normalize::EventFilter;
     use crate::schema::Column;
@@ -246,7 +246,8 @@ mod tests {
         };
         let logs = LogTable::new(Arc::new(listing), options);
         let output = Output { predicate: None, needs: Vec::new(), places: vec![0] };
-        let request = Request { columns: vec![Column::EventId], outputs: vec![output], objects: None };
+        let (columns, outputs) = (vec![Column::EventId], vec![output]);
+        let request = Request { columns, outputs, objects: None, content_hash: ContentHash::Absent };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_, batch| {
             let column = datafusion::common::cast::as_string_array(batch.column(0))?;

@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex};
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
-pub use accounts::{Accounting, Problem, objects_schema, quarantine_schema};
+pub use accounts::{Accounting, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema};
+pub use batch::CONTENT_HASH;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
-pub use scan::{Output, Request, Scanned, scan};
+pub use scan::{ContentHash, Output, Request, Scanned, scan};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Copy, Default)]

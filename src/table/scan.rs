@@ -45,6 +45,15 @@ pub struct Request {
     pub outputs: Vec<Output>,
     /// Objects to read, by index; all if `None`.
     pub objects: Option<Vec<bool>>,
+    pub content_hash: ContentHash,
+}
+
+/// Whether rows carry the hash of their content, as one more column after those of the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContentHash {
+    Absent,
+    /// 128 bits with fixed seeds, so that runs at different times agree.
+    Stable,
 }
 
 /// One of the tables that a scan gives: some rows, some columns.
@@ -71,7 +80,8 @@ pub struct Scanned {
 impl Scanned {
     /// The rows of `objects` and of `quarantine`.
     pub fn tables(&self, logs: &LogTable) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
-        (vec![objects_batch(&logs.listing, &self.accounts)], vec![quarantine_batch(&logs.listing, &self.accounts)])
+        let objects = objects_batch(&logs.listing, &self.accounts, &|_| true);
+        (vec![objects], vec![quarantine_batch(&logs.listing, &self.accounts)])
     }
 
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
@@ -209,11 +219,16 @@ impl<'a> Worker<'a> {
         let columns = &shared.request.columns;
         let needed = [Column::EventId, Column::RecipientAccountId, Column::EventTime, Column::AwsRegion];
         let wanted = Wanted::of(&[columns.as_slice(), &needed].concat());
+        let schema = schema::events_schema_of(columns);
+        let builder = match shared.request.content_hash {
+            ContentHash::Absent => RowBuilder::new(schema, columns),
+            ContentHash::Stable => RowBuilder::with_content_hash(&schema, columns),
+        };
         let rows = Rows {
             shared,
             wanted,
             needs: Needs::new(shared.request.outputs.iter().map(|output| output.needs.clone())),
-            builder: RowBuilder::new(schema::events_schema_of(columns), columns),
+            builder,
             part: Part::default(),
             row_of: Vec::new(),
         };
@@ -324,7 +339,10 @@ impl Rows<'_> {
             return;
         }
         self.row_of.push(fingerprint);
-        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw: record.value().raw() };
+        let stable = || [record.value().canonical_hash(0), record.value().canonical_hash(1)];
+        let content_hash = (self.shared.request.content_hash == ContentHash::Stable).then(stable);
+        let raw = record.value().raw();
+        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw, content_hash };
         self.builder.append(&row, &from);
     }
 

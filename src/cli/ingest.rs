@@ -1,0 +1,208 @@
+//! `keytrail ingest`: reads what is new at the locations into a store, each object once.
+//! In: locations, scope, a store. Out: the accounts of the run on stderr, and on demand as JSON in a file.
+//! Never reads an object again that the store has as it is.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use serde_json::json;
+
+use super::accounting::{self, Block, Summary, count};
+use super::args::{self, Global, ScopeArgs};
+use super::exit::{Code, Failure, say};
+use super::open::now_micros;
+use super::output::{self, Target};
+use super::progress::Line;
+use super::times;
+use crate::source::{self, Entry, Listing, Location, Scope};
+use crate::store::{self, Ingested, Place, Plan, Store, StoreError};
+use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = "Examples:
+  keytrail ingest logs/ --store events.store
+  keytrail ingest logs/ --store events.store --dry-run
+  keytrail ingest logs/ --store events.store --summary-json last-run.json
+
+Run it as often as you like, also twice at once: an object is counted once. A run that was killed needs no repair:
+the next one goes on.")]
+pub struct IngestArgs {
+    /// Where the logs are: files and directories [default: KEYTRAIL_FROM]
+    #[arg(value_name = "LOCATION")]
+    pub locations: Vec<String>,
+    /// The store: a directory, made if it is not there
+    #[arg(long, value_name = "STORE")]
+    pub store: String,
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// Days before the newest one in the store whose folders are listed again, since logs may arrive late
+    #[arg(long, value_name = "DAYS", default_value_t = 31, value_parser = clap::value_parser!(u32).range(..=36_600))]
+    pub look_back: u32,
+    /// Say what would be read, and read nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Write the accounts of the run to FILE as JSON; it is replaced if it exists
+    #[arg(long, value_name = "FILE")]
+    pub summary_json: Option<PathBuf>,
+    /// Stored bytes of a batch
+    #[arg(long, hide = true, value_name = "BYTES", default_value_t = 256 << 20)]
+    pub batch_bytes: u64,
+}
+
+/// What was asked for, checked.
+struct Asked {
+    listing: Arc<Listing>,
+    scope: Scope,
+    place: Place,
+}
+
+pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
+    let started = Instant::now();
+    let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, output::Existing::Replace));
+    let summary_file = summary_file.transpose()?;
+    let (asking, quiet) = (args.clone(), global.clone());
+    let asked = tokio::task::spawn_blocking(move || ask(&asking, &quiet)).await;
+    let asked = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    if args.dry_run {
+        return dry_run(&asked, &args).await;
+    }
+    let has_log = (0..asked.listing.len()).any(|index| asked.listing.entry(index) == Entry::Log);
+    let mut store = Store::open_or_create(asked.place, args.scope.filter()).await?;
+    let progress = Line::new(&global, asked.listing.total_bytes());
+    let line = progress.clone();
+    let options = ScanOptions {
+        filter: args.scope.filter(),
+        scope: asked.scope.clone(),
+        threads: global.threads(),
+        salvage: args.scope.salvage,
+        identities_max: IDENTITIES_MAX,
+        progress: Arc::new(move |p: Progress| line.set(p.bytes)),
+    };
+    let done = store::ingest(&mut store, asked.listing, options, args.batch_bytes).await;
+    progress.clear();
+    let done = done?;
+    let summary = Summary {
+        accounting: Some(done.accounting.clone()),
+        interval: times::interval(asked.scope.since, asked.scope.until),
+        elapsed: started.elapsed(),
+    };
+    let code = code(&summary, has_log);
+    if !global.quiet {
+        accounting::print(&summary, Block::Whole, &global);
+        say(format_args!("store     {}", in_words(&done)));
+    }
+    if let Some(mut file) = summary_file {
+        write_summary(&mut file, &done, &summary, code)?;
+        file.commit()?;
+    }
+    Ok(code)
+}
+
+/// Nothing new is as good as it gets; no log at all is not.
+fn code(summary: &Summary, has_log: bool) -> Code {
+    let accounting = summary.accounting.as_ref();
+    let problems = accounting.is_some_and(|a| a.problem_count > 0 || a.quarantined > 0);
+    if problems || !has_log { Code::Incomplete } else { Code::Done }
+}
+
+fn in_words(done: &Ingested) -> String {
+    let batches = match done.batches {
+        0 => "nothing new".to_owned(),
+        1 => "1 batch".to_owned(),
+        n => format!("{} batches", count(n)),
+    };
+    format!("{batches}; {} objects were there already; version {}", count(done.old), done.version)
+}
+
+fn ask(args: &IngestArgs, global: &Global) -> Result<Asked, Failure> {
+    let scope = args.scope.resolve(now_micros(), global)?;
+    let locations: Vec<Location> = args::locations(&args.locations)?.into_iter().map(in_full).collect();
+    if locations.contains(&Location::Stdin) {
+        return Err(Failure::usage("cannot ingest stdin: it has no name by which a store could know it again")
+            .hint("save it to a file first"));
+    }
+    let place = Place::local(args.store.as_ref())?;
+    let listing = Arc::new(source::list(&locations, &scope)?);
+    Ok(Asked { listing, scope, place })
+}
+
+/// The ledger names objects by their whole path, so that it does not matter from where a run is started.
+fn in_full(location: Location) -> Location {
+    match location {
+        Location::Path(path) => Location::Path(fs::canonicalize(&path).unwrap_or(path)),
+        other => other,
+    }
+}
+
+async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
+    let store = match Store::open(asked.place.clone()).await {
+        Ok(store) => Some(store),
+        Err(StoreError::Absent { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
+    if let Some(store) = &store {
+        store.expect_filter(args.scope.filter())?;
+    }
+    let plan = store::plan(store.as_ref(), &asked.listing).await?;
+    let mut to = Target::stdout();
+    plan_lines(&plan, asked, args)
+        .iter()
+        .try_for_each(|line| writeln!(to, "{line}"))
+        .map_err(|e| Failure::write(&e))?;
+    to.commit()?;
+    Ok(Code::Done)
+}
+
+fn plan_lines(plan: &Plan, asked: &Asked, args: &IngestArgs) -> Vec<String> {
+    let pruned = asked.listing.pruned();
+    vec![
+        format!(
+            "objects   {} to read ({} new, {} changed, {} again); {} are in the store",
+            count(plan.objects()),
+            count(plan.new),
+            count(plan.changed),
+            count(plan.again),
+            count(plan.old)
+        ),
+        format!(
+            "bytes     {} in {} batches",
+            accounting::bytes(plan.bytes),
+            count(plan.batch_count(&asked.listing, args.batch_bytes))
+        ),
+        format!(
+            "pruned    {} folders and {} objects by the scope",
+            count(pruned.directories as u64),
+            count(pruned.objects as u64)
+        ),
+    ]
+}
+
+fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary, code: Code) -> Result<(), Failure> {
+    let a = &done.accounting;
+    let objects: serde_json::Map<_, _> = a.objects().into_iter().map(|(name, n)| (name.to_owned(), json!(n))).collect();
+    let problems: Vec<_> =
+        a.problems.iter().map(|p| json!({"uri": p.uri, "status": p.status, "error": p.reason})).collect();
+    let all = json!({
+        "exit_code": code as u8,
+        "interval": summary.interval,
+        "seconds": summary.elapsed.as_secs_f64(),
+        "batches": done.batches,
+        "store_version": done.version,
+        "objects_known": done.old,
+        "objects": objects,
+        "bytes": a.bytes,
+        "records": a.records,
+        "kept": a.kept,
+        "duplicate": a.duplicate,
+        "filtered": a.filtered,
+        "quarantined": a.quarantined,
+        "conflicts": a.conflicts,
+        "problem_count": a.problem_count,
+        "problems": problems,
+    });
+    writeln!(to, "{all:#}").map_err(|e| Failure::write(&e))
+}

@@ -1,0 +1,164 @@
+//! `keytrail store`: what a store holds, the proof that it is whole, and its upkeep.
+//! In: a store. Out: a table or JSON on stdout, an exit code.
+//! `info` and `check` change nothing; `compact` and `gc` change no event.
+
+use std::io::Write;
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::accounting::{bytes, count};
+use super::args::Global;
+use super::exit::{Code, Failure, say};
+use super::open::now_micros;
+use super::output::Target;
+use super::times;
+use super::visible::visible;
+use crate::store::{Info, Place, Store};
+
+#[derive(Args, Debug, Clone)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    verb: StoreVerb,
+}
+
+#[derive(Subcommand, Debug, Clone)]
+enum StoreVerb {
+    /// What it holds: size, span, versions, and the logical hash of its events
+    Info(InfoArgs),
+    /// Read every file and prove it: size, rows, SHA-256, logical hash, and the accounts of all objects
+    Check(StoreArg),
+    /// Merge small files of a day into larger ones; the events stay as they are
+    Compact(StoreArg),
+    /// Remove files that no version in use names
+    Gc(GcArgs),
+}
+
+#[derive(Args, Debug, Clone)]
+struct StoreArg {
+    /// The store
+    #[arg(value_name = "STORE")]
+    store: String,
+}
+
+#[derive(Args, Debug, Clone)]
+struct InfoArgs {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Format
+    #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
+    format: InfoFormat,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum InfoFormat {
+    /// Lines for people
+    Table,
+    /// One object
+    Json,
+}
+
+#[derive(Args, Debug, Clone)]
+struct GcArgs {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Only what has been unneeded for this long, such as 7d or 24h; 0d also takes files that a run under way has
+    /// written and not yet committed
+    #[arg(long, value_name = "AGE", default_value = "7d")]
+    older_than: String,
+}
+
+pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
+    match args.verb {
+        StoreVerb::Info(args) => info(&open(&args.store).await?.info().await?, args.format),
+        StoreVerb::Check(args) => check(&open(&args).await?).await,
+        StoreVerb::Compact(args) => {
+            let done = open(&args).await?.compact().await?;
+            if !global.quiet {
+                say(format_args!("files     {} before, {} now", count(done.files_before), count(done.files_after)));
+            }
+            Ok(Code::Done)
+        }
+        StoreVerb::Gc(args) => gc(&args, &global).await,
+    }
+}
+
+async fn open(args: &StoreArg) -> Result<Store, Failure> {
+    Ok(Store::open(Place::local(args.store.as_ref())?).await?)
+}
+
+fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
+    let time = |micros: Option<i64>| micros.map(times::rfc3339);
+    let all: [(&str, Value); 12] = [
+        ("path", json!(info.path)),
+        ("format_version", json!(info.format_version)),
+        ("commits", json!(info.commits)),
+        ("batches", json!(info.batches)),
+        ("events", json!(info.events)),
+        ("objects", json!(info.objects)),
+        ("files", json!(info.files)),
+        ("first_event", json!(time(info.first_event))),
+        ("last_event", json!(time(info.last_event))),
+        ("bytes", json!(info.bytes)),
+        ("filter", json!(info.filter)),
+        ("logical_hash", json!(info.logical_hash.to_string())),
+    ];
+    let mut to = Target::stdout();
+    let written = match format {
+        InfoFormat::Json => {
+            let members: serde_json::Map<_, _> =
+                all.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            writeln!(to, "{:#}", Value::Object(members))
+        }
+        InfoFormat::Table => all.iter().try_for_each(|(name, value)| writeln!(to, "{name:<15} {}", cell(value))),
+    };
+    written.map_err(|e| Failure::write(&e))?;
+    to.commit()?;
+    Ok(Code::Done)
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => visible(text).into_owned(),
+        Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), count),
+        other => other.to_string(),
+    }
+}
+
+async fn check(store: &Store) -> Result<Code, Failure> {
+    let checked = store.check().await?;
+    let mut to = Target::stdout();
+    for fault in &checked.faults {
+        writeln!(to, "fault     {}", visible(fault)).map_err(|e| Failure::write(&e))?;
+    }
+    let more = checked.fault_count - checked.faults.len() as u64;
+    if more > 0 {
+        writeln!(to, "          and {} more", count(more)).map_err(|e| Failure::write(&e))?;
+    }
+    let verdict = if checked.fault_count == 0 { "proved" } else { "not proved" };
+    let read = format!("{} files, {}, {} events", count(checked.files), bytes(checked.bytes), count(checked.events));
+    writeln!(to, "{verdict:<9} {read}").map_err(|e| Failure::write(&e))?;
+    to.commit()?;
+    Ok(if checked.fault_count == 0 { Code::Done } else { Code::Unproved })
+}
+
+async fn gc(args: &GcArgs, global: &Global) -> Result<Code, Failure> {
+    let refuse = || Failure::usage(format!("cannot read --older-than: `{}` is no age", args.older_than));
+    let age = times::span(&args.older_than).flatten().ok_or_else(|| refuse().hint("write 7d or 24h"))?;
+    if age == 0 && !global.quiet {
+        say("note: --older-than 0d also removes what runs under way have written; make sure that there is none");
+    }
+    let done = open(&args.store).await?.collect(now_micros() / 1000, age / 1000).await?;
+    if !global.quiet {
+        say(format_args!("removed   {} files, {}", count(done.files), bytes(done.bytes)));
+        if done.kept > 0 {
+            say(format_args!(
+                "kept      {} files that nothing names, younger than {}",
+                count(done.kept),
+                visible(&args.older_than)
+            ));
+        }
+    }
+    Ok(Code::Done)
+}

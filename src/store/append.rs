@@ -1,0 +1,138 @@
+//! How a batch becomes part of the store.
+//! In: files of events that are written, and the rows that account for them. Out: a commit, or the news that another
+//! writer was first.
+//! The commit of the events names the file of their ledger, which is written before; the tables of the ledger take
+//! that file in afterwards, and whoever comes next does it for a writer that was killed in between.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use deltalake::kernel::Add;
+use object_store::ObjectStoreExt;
+use serde_json::Value;
+
+use super::delta::{Change, Landed, Upkeep};
+use super::file::{Encoder, Layout};
+use super::ledger::{OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
+use super::rows::EVENTS;
+use super::{Store, StoreError};
+
+/// Under these names the commit of events tells of the files of its ledger.
+const LEDGER_NOTE: &str = "keytrail.objects";
+const QUARANTINE_NOTE: &str = "keytrail.quarantine";
+/// How often a table's state is looked at again before giving up.
+pub(super) const ATTEMPTS_MAX: usize = 20;
+
+/// The ledger of a batch whose events are committed and that its own tables do not have yet.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub objects: Add,
+    pub quarantine: Option<Add>,
+}
+
+impl Pending {
+    pub(super) async fn of(store: &Store) -> Result<Option<Pending>, StoreError> {
+        let entered = store.objects.batch().await?;
+        if entered >= store.batch {
+            return Ok(None);
+        }
+        if entered + 1 < store.batch {
+            return Err(store.damaged(format!("its ledger ends at batch {entered} of {}", store.batch)));
+        }
+        let notes = store.events.notes_of(store.batch).await?;
+        let read = |name: &str| notes.as_ref().and_then(|notes| serde_json::from_value(notes.get(name)?.clone()).ok());
+        let objects = read(LEDGER_NOTE)
+            .ok_or_else(|| store.damaged(format!("nothing tells of the ledger of batch {}", store.batch)))?;
+        let quarantine = match store.quarantine.batch().await? {
+            entered if entered < store.batch => read(QUARANTINE_NOTE),
+            _ => None,
+        };
+        Ok(Some(Pending { objects, quarantine }))
+    }
+}
+
+/// Everything of a batch, written and not yet committed.
+pub(super) struct Batch {
+    pub number: i64,
+    pub events: Vec<Add>,
+    pub objects: RecordBatch,
+    pub quarantine: RecordBatch,
+}
+
+impl Store {
+    /// Enters the ledger of the last batch, if its writer did not come to it.
+    pub(super) async fn complete(&mut self) -> Result<(), StoreError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Some(pending) = self.pending.clone() else { return Ok(()) };
+            let batch = Some(self.batch);
+            if let Some(file) = pending.quarantine {
+                let change = Change { adds: vec![file], batch, ..Change::default() };
+                if self.quarantine.commit(change, Upkeep::Yes).await? == Landed::No {
+                    self.refresh().await?;
+                    continue;
+                }
+            }
+            let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
+            match self.objects.commit(change, Upkeep::Yes).await? {
+                Landed::Yes => self.pending = None,
+                Landed::No => self.refresh().await?,
+            }
+        }
+        Err(StoreError::Contended { path: self.place.shown.clone() })
+    }
+
+    /// Commits a batch. Where another batch came first, nothing of this one is in the store.
+    pub(super) async fn append(&mut self, batch: &Batch) -> Result<Landed, StoreError> {
+        let objects = self.put_rows(OBJECTS, &OBJECTS_LAYOUT, &batch.objects).await?;
+        let quarantine = match batch.quarantine.num_rows() {
+            0 => None,
+            _ => Some(self.put_rows(QUARANTINE, &QUARANTINE_LAYOUT, &batch.quarantine).await?),
+        };
+        let pending = Pending { objects, quarantine };
+        for _ in 0..ATTEMPTS_MAX {
+            let adds = batch.events.clone();
+            let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
+            if self.events.commit(change, Upkeep::No).await? == Landed::Yes {
+                (self.batch, self.pending) = (batch.number, Some(pending));
+                self.complete().await?;
+                return Ok(Landed::Yes);
+            }
+            self.refresh().await?;
+            if self.batch >= batch.number {
+                self.remove_files(batch, &pending).await?;
+                return Ok(Landed::No);
+            }
+            // The other commit only rewrote files, so what this batch was compared with is still what is there.
+        }
+        Err(StoreError::Contended { path: self.place.shown.clone() })
+    }
+
+    async fn put_rows(&self, table: &str, layout: &Layout, rows: &RecordBatch) -> Result<Add, StoreError> {
+        let mut encoder = Encoder::new(&rows.schema(), layout)?;
+        encoder.write(rows)?;
+        encoder.finish()?.put(&self.place, table, None).await
+    }
+
+    /// Removes the files of a batch that lost; they are in no commit.
+    async fn remove_files(&self, batch: &Batch, pending: &Pending) -> Result<(), StoreError> {
+        let events = batch.events.iter().map(|file| (EVENTS, file));
+        let ledger = [(OBJECTS, Some(&pending.objects)), (QUARANTINE, pending.quarantine.as_ref())];
+        let ledger = ledger.into_iter().filter_map(|(table, file)| file.map(|file| (table, file)));
+        for (table, file) in events.chain(ledger) {
+            let path = self.place.path(&format!("{table}/{}", file.path));
+            let removed = self.place.store.delete(&path).await;
+            removed.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
+        }
+        Ok(())
+    }
+}
+
+fn notes(pending: &Pending) -> Result<HashMap<String, Value>, StoreError> {
+    let as_json = |file: &Add| serde_json::to_value(file).map_err(|e| ArrowError::from_external_error(Box::new(e)));
+    let mut notes = HashMap::from([(LEDGER_NOTE.to_owned(), as_json(&pending.objects)?)]);
+    if let Some(file) = &pending.quarantine {
+        notes.insert(QUARANTINE_NOTE.to_owned(), as_json(file)?);
+    }
+    Ok(notes)
+}

@@ -1,0 +1,239 @@
+//! What a store is, and the proof that it is whole.
+//! In: a snapshot. Out: [`Info`] from logs and footers alone, and the [`Faults`] that reading every file brings up.
+//! Never changes anything.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::ParquetMetaData;
+
+use super::file::HASH_KEY;
+use super::hash::{LogicalHash, sha256_hex};
+use super::ledger::{OBJECTS, QUARANTINE};
+use super::read::{DataFile, Snapshot};
+use super::reader::StoredFile;
+use super::{Store, StoreError, filter_name};
+use crate::table::CONTENT_HASH;
+
+/// Footers that are read at once.
+const FOOTERS_AT_ONCE: usize = 16;
+/// Faults that are named; the rest is counted.
+const FAULTS_MAX: usize = 100;
+
+/// A store at a glance.
+#[derive(Debug, Clone)]
+pub struct Info {
+    pub path: String,
+    pub format_version: u32,
+    pub commits: u64,
+    pub batches: u64,
+    pub events: u64,
+    pub objects: u64,
+    pub files: u64,
+    pub first_event: Option<i64>,
+    pub last_event: Option<i64>,
+    pub bytes: u64,
+    pub filter: &'static str,
+    pub logical_hash: LogicalHash,
+}
+
+impl Store {
+    pub async fn info(&self) -> Result<Info, StoreError> {
+        let snapshot = self.as_snapshot()?;
+        let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
+        let hashes = stored.collect::<Vec<_>>().into_iter().map(footer_hash);
+        let hashes: Vec<Option<LogicalHash>> =
+            futures::stream::iter(hashes).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+        let mut logical_hash = LogicalHash::default();
+        for (hash, file) in hashes.into_iter().zip(&snapshot.files) {
+            logical_hash.add(hash.ok_or_else(|| self.damaged(format!("`{}` has no logical hash", file.path)))?);
+        }
+        let objects = snapshot.objects().await?;
+        let uris: HashSet<&str> =
+            objects.iter().flat_map(|rows| rows["uri"].as_string::<i32>().iter().flatten()).collect();
+        Ok(Info {
+            path: self.place.shown.clone(),
+            format_version: snapshot.format_version,
+            commits: snapshot.version + 1,
+            batches: snapshot.batch as u64,
+            events: snapshot.files.iter().map(|file| file.rows).sum(),
+            objects: uris.len() as u64,
+            files: snapshot.files.len() as u64,
+            first_event: snapshot.files.iter().filter_map(|file| file.first_event).min(),
+            last_event: snapshot.files.iter().filter_map(|file| file.last_event).max(),
+            bytes: snapshot.files.iter().map(|file| file.bytes).sum(),
+            filter: filter_name(snapshot.filter),
+            logical_hash,
+        })
+    }
+
+    /// Reads every file, and holds what is in it to what the log, the ledger and the file itself say.
+    pub async fn check(&self) -> Result<Checked, StoreError> {
+        let snapshot = self.as_snapshot()?;
+        let mut checked = Checked::default();
+        // Files come by day, and equal events have one day.
+        let (mut day, mut seen) = (None, HashSet::new());
+        for file in &snapshot.files {
+            if day != file.day {
+                (day, seen) = (file.day, HashSet::new());
+            }
+            let Some(bytes) = self.proved_bytes(file, &mut checked).await? else { continue };
+            match read_events(bytes, &mut seen) {
+                Ok(found) => checked.events(file, &found),
+                Err(error) => checked.fault(file, format!("cannot be read: {error}")),
+            }
+        }
+        for (table, adds) in [(OBJECTS, self.objects.files()?), (QUARANTINE, self.quarantine.files()?)] {
+            for add in adds {
+                let file = self.data_file(table, &add)?;
+                self.proved_bytes(&file, &mut checked).await?;
+            }
+        }
+        if checked.fault_count == 0 {
+            self.check_ledger(&snapshot, &mut checked).await?;
+        }
+        Ok(checked)
+    }
+
+    /// The bytes of a file that is as long and has the hash that the log says.
+    async fn proved_bytes(&self, file: &DataFile, checked: &mut Checked) -> Result<Option<Bytes>, StoreError> {
+        let bytes = match self.place.store.get(&file.path).await {
+            Ok(got) => got.bytes().await,
+            Err(error) => Err(error),
+        };
+        checked.files += 1;
+        let bytes = match bytes {
+            Ok(bytes) => bytes,
+            Err(object_store::Error::NotFound { .. }) => {
+                checked.fault(file, "is missing");
+                return Ok(None);
+            }
+            Err(source) => return Err(StoreError::Objects { what: file.path.to_string(), source }),
+        };
+        checked.bytes += bytes.len() as u64;
+        if bytes.len() as u64 != file.bytes {
+            checked.fault(file, format!("has {} bytes, not {}", bytes.len(), file.bytes));
+            return Ok(None);
+        }
+        match &file.sha256 {
+            Some(expected) if *expected != sha256_hex(&bytes) => checked.fault(file, "has another SHA-256"),
+            Some(_) => return Ok(Some(bytes)),
+            None => checked.fault(file, "has no SHA-256 in the log"),
+        }
+        Ok(None)
+    }
+
+    async fn check_ledger(&self, snapshot: &Snapshot, checked: &mut Checked) -> Result<(), StoreError> {
+        let mut kept = 0;
+        for rows in snapshot.objects().await? {
+            let number = |name: &str| rows[name].as_primitive::<Int64Type>().values();
+            let [records, k, d, f, q] = ["records", "kept", "duplicate", "filtered", "quarantined"].map(number);
+            for row in 0..rows.num_rows() {
+                kept += k[row];
+                if records[row] != k[row] + d[row] + f[row] + q[row] {
+                    let uri = rows["uri"].as_string::<i32>().value(row).to_owned();
+                    checked.note(format!("the counts of `{uri}` do not add up"));
+                }
+            }
+        }
+        if kept as u64 != checked.events {
+            checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
+        }
+        Ok(())
+    }
+}
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    pub files: u64,
+    pub bytes: u64,
+    pub events: u64,
+    pub faults: Vec<String>,
+    pub fault_count: u64,
+}
+
+impl Checked {
+    fn fault(&mut self, file: &DataFile, what: impl AsRef<str>) {
+        self.note(format!("`{}` {}", file.path, what.as_ref()));
+    }
+
+    fn note(&mut self, what: String) {
+        self.fault_count += 1;
+        if self.faults.len() < FAULTS_MAX {
+            self.faults.push(what);
+        }
+    }
+
+    fn events(&mut self, file: &DataFile, found: &Found) {
+        self.events += found.rows;
+        if found.rows != file.rows {
+            self.fault(file, format!("has {} rows, not {}", found.rows, file.rows));
+        }
+        if found.said != Some(found.hash) {
+            self.fault(file, "has another logical hash than it says");
+        }
+        if found.twice > 0 {
+            self.fault(file, format!("has {} events that are there twice", found.twice));
+        }
+    }
+}
+
+/// What the rows of a file come to.
+#[derive(Default)]
+struct Found {
+    rows: u64,
+    hash: LogicalHash,
+    said: Option<LogicalHash>,
+    twice: u64,
+}
+
+fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet::errors::ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let mut found = Found { said: said_hash(builder.metadata()), ..Found::default() };
+    let columns = ["event_id", "recipient_account_id", CONTENT_HASH];
+    let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    for rows in builder.with_projection(mask).build()? {
+        let rows = rows?;
+        found.rows += rows.num_rows() as u64;
+        found.hash.add_rows(&rows);
+        found.twice += count_seen(&rows, seen);
+    }
+    Ok(found)
+}
+
+/// How many of the rows were seen before.
+fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
+    let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
+    let contents = rows[CONTENT_HASH].as_binary::<i32>();
+    let mut twice = 0;
+    for row in 0..rows.num_rows() {
+        let mut hash = xxhash_rust::xxh3::Xxh3::new();
+        hash.update(contents.value(row));
+        hash.update(ids.value(row).as_bytes());
+        hash.update(if accounts.is_null(row) { "-" } else { accounts.value(row) }.as_bytes());
+        twice += u64::from(!seen.insert(hash.digest128()));
+    }
+    twice
+}
+
+async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreError> {
+    Ok(said_hash(file.metadata().await?.as_ref()))
+}
+
+/// The logical hash of its rows that a file says it has.
+pub(super) fn said_hash(file: &ParquetMetaData) -> Option<LogicalHash> {
+    let pairs: HashMap<&str, &str> = file
+        .file_metadata()
+        .key_value_metadata()?
+        .iter()
+        .filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)))
+        .collect();
+    LogicalHash::parse(pairs.get(HASH_KEY)?)
+}

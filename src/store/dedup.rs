@@ -1,0 +1,171 @@
+//! Finds the rows of a run that the store has already.
+//! In: rows that are about to be written, and the store's files of their days. Out: which rows stay, and what that
+//! does to the accounts of their objects.
+//! Holds the identities of the run only: the store's are streamed past them.
+
+use std::collections::{HashMap, HashSet};
+
+use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
+use arrow::datatypes::Date32Type;
+use futures::TryStreamExt;
+use serde_json::Value;
+use xxhash_rust::xxh3::Xxh3;
+
+use super::StoreError;
+use super::ledger::Corrections;
+use super::read::{DataFile, Snapshot};
+use super::reader::StoredFile;
+use crate::schema::Column;
+use crate::table::CONTENT_HASH;
+
+const ID: &str = "event_id";
+const ACCOUNT: &str = "recipient_account_id";
+/// Rows of the store that are looked at at once.
+const STORED_ROWS: usize = 8192;
+
+/// What the store says of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Unknown,
+    /// Its identity is there with other content.
+    Conflict,
+    Duplicate,
+}
+
+/// Identity and content of some rows.
+struct Identities<'a> {
+    ids: &'a StringArray,
+    accounts: &'a StringArray,
+    contents: &'a BinaryArray,
+}
+
+impl<'a> Identities<'a> {
+    fn of(rows: &'a RecordBatch) -> Identities<'a> {
+        Identities {
+            ids: rows[ID].as_string(),
+            accounts: rows[ACCOUNT].as_string(),
+            contents: rows[CONTENT_HASH].as_binary(),
+        }
+    }
+
+    fn account(&self, row: usize) -> Option<&str> {
+        self.accounts.is_valid(row).then(|| self.accounts.value(row))
+    }
+
+    fn hash(&self, row: usize) -> u64 {
+        let mut hash = Xxh3::new();
+        hash.update(self.account(row).unwrap_or("-").as_bytes());
+        hash.update(self.ids.value(row).as_bytes());
+        hash.digest()
+    }
+
+    fn is_same(&self, row: usize, other: &Identities, other_row: usize) -> bool {
+        self.ids.value(row) == other.ids.value(other_row) && self.account(row) == other.account(other_row)
+    }
+}
+
+/// Which rows of each batch stay.
+pub(super) async fn new_rows(
+    snapshot: &Snapshot,
+    batches: &[RecordBatch],
+) -> Result<(Vec<BooleanArray>, Corrections), StoreError> {
+    let reach = Reach::of(batches);
+    let run: Vec<Identities> = batches.iter().map(Identities::of).collect();
+    let mut verdicts: Vec<Vec<Verdict>> = batches.iter().map(|b| vec![Verdict::Unknown; b.num_rows()]).collect();
+    let files: Vec<&DataFile> = snapshot.files.iter().filter(|file| reach.touches(file)).collect();
+    if !files.is_empty() {
+        let mut places: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
+        for (batch, identities) in run.iter().enumerate() {
+            for row in 0..identities.ids.len() {
+                places.entry(identities.hash(row)).or_default().push((batch as u32, row as u32));
+            }
+        }
+        for file in files {
+            let stored = StoredFile::new(&snapshot.object_store, file);
+            let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
+            while let Some(stored) = rows.try_next().await? {
+                judge(&run, &places, &Identities::of(&stored), &mut verdicts);
+            }
+        }
+    }
+    Ok(settle(batches, &verdicts))
+}
+
+fn judge(
+    run: &[Identities],
+    places: &HashMap<u64, Vec<(u32, u32)>>,
+    stored: &Identities,
+    verdicts: &mut [Vec<Verdict>],
+) {
+    for row in 0..stored.ids.len() {
+        for &(batch, at) in places.get(&stored.hash(row)).map_or(&[][..], Vec::as_slice) {
+            let (own, at) = (&run[batch as usize], at as usize);
+            if !own.is_same(at, stored, row) {
+                continue;
+            }
+            let verdict = &mut verdicts[batch as usize][at];
+            if own.contents.value(at) == stored.contents.value(row) {
+                *verdict = Verdict::Duplicate;
+            } else if *verdict == Verdict::Unknown {
+                *verdict = Verdict::Conflict;
+            }
+        }
+    }
+}
+
+fn settle(batches: &[RecordBatch], verdicts: &[Vec<Verdict>]) -> (Vec<BooleanArray>, Corrections) {
+    let mut corrections = Corrections::default();
+    let mut keep = Vec::with_capacity(batches.len());
+    for (batch, verdicts) in batches.iter().zip(verdicts) {
+        let uris = batch[Column::ObjectUri.name()].as_string::<i32>();
+        for (row, verdict) in verdicts.iter().enumerate() {
+            match verdict {
+                Verdict::Unknown => {}
+                Verdict::Conflict => corrections.conflict(uris.value(row)),
+                Verdict::Duplicate => corrections.duplicate(uris.value(row)),
+            }
+        }
+        keep.push(verdicts.iter().map(|verdict| Some(*verdict != Verdict::Duplicate)).collect());
+    }
+    (keep, corrections)
+}
+
+/// The days and accounts of a run. What has the same content has the same day.
+struct Reach {
+    days: HashSet<Option<i32>>,
+    accounts: Option<(String, String)>,
+    has_no_account: bool,
+}
+
+impl Reach {
+    fn of(batches: &[RecordBatch]) -> Reach {
+        let mut reach = Reach { days: HashSet::new(), accounts: None, has_no_account: false };
+        for batch in batches {
+            reach.days.extend(batch[Column::EventDate.name()].as_primitive::<Date32Type>().iter());
+            let accounts: &StringArray = batch[ACCOUNT].as_string();
+            reach.has_no_account |= accounts.null_count() > 0;
+            for account in accounts.iter().flatten() {
+                match &mut reach.accounts {
+                    None => reach.accounts = Some((account.to_owned(), account.to_owned())),
+                    Some((least, _)) if account < least.as_str() => *least = account.to_owned(),
+                    Some((_, greatest)) if account > greatest.as_str() => *greatest = account.to_owned(),
+                    Some(_) => {}
+                }
+            }
+        }
+        reach
+    }
+
+    /// Whether a file may hold an identity of the run; one without bounds may.
+    fn touches(&self, file: &DataFile) -> bool {
+        if !self.days.contains(&file.day) {
+            return false;
+        }
+        let stats: Value = file.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+        let bound = |which: &str| stats[which][ACCOUNT].as_str();
+        let (Some(least), Some(greatest)) = (bound("minValues"), bound("maxValues")) else { return true };
+        let apart = |(from, to): &(String, String)| to.as_str() < least || from.as_str() > greatest;
+        let no_account_there = stats["nullCount"][ACCOUNT].as_u64() == Some(0);
+        !(self.accounts.as_ref().is_none_or(apart) && (!self.has_no_account || no_account_there))
+    }
+}

@@ -1,0 +1,236 @@
+//! One Delta table of the store: made, read, and committed to.
+//! In: files that are written already. Out: the files that live, and commits that land whole or not at all.
+//! Never retries a commit by itself: whoever loses must look again at what the winner did.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, Add, EagerSnapshot, Remove, StructField, StructType, Transaction};
+use deltalake::logstore::{LogStoreRef, StorageConfig, get_actions};
+use deltalake::operations::create::CreateBuilder;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTableError, ObjectStore};
+use futures::TryStreamExt;
+use object_store::prefix::PrefixStore;
+
+use super::StoreError;
+use super::place::{Place, unique};
+
+/// Whose transactions number the batches.
+const APP: &str = "keytrail";
+/// Where a commit says which one it is, so that its writer knows it again.
+const COMMIT_ID: &str = "keytrail.commit";
+
+/// How to make a table.
+pub(super) struct Shape {
+    pub name: &'static str,
+    pub schema: SchemaRef,
+    pub partition: Option<&'static str>,
+    pub properties: Vec<(&'static str, String)>,
+}
+
+/// A table at one version.
+#[derive(Clone)]
+pub(super) struct Table {
+    name: &'static str,
+    log: LogStoreRef,
+    snapshot: EagerSnapshot,
+}
+
+/// What a commit does.
+#[derive(Default)]
+pub(super) struct Change {
+    pub adds: Vec<Add>,
+    pub removes: Vec<Remove>,
+    /// The batch that it carries.
+    pub batch: Option<i64>,
+    /// What it says of itself.
+    pub notes: HashMap<String, serde_json::Value>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Landed {
+    Yes,
+    /// Somebody else committed first.
+    No,
+}
+
+/// Whether committing may also write a checkpoint and drop old commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Upkeep {
+    No,
+    Yes,
+}
+
+impl Table {
+    /// None where there is no table.
+    pub async fn open(place: &Place, name: &'static str) -> Result<Option<Table>, StoreError> {
+        let log = log_store(place, name);
+        if !log.is_delta_table_location().await.map_err(|e| StoreError::delta(name, e))? {
+            return Ok(None);
+        }
+        match EagerSnapshot::try_new(log.as_ref(), None).await {
+            Ok(snapshot) => Ok(Some(Table { name, log, snapshot })),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(StoreError::delta(name, error)),
+        }
+    }
+
+    /// Makes the table; where somebody else has just made it, opens that.
+    pub async fn create(place: &Place, shape: Shape) -> Result<Table, StoreError> {
+        let cannot = |error| StoreError::delta(shape.name, error);
+        let schema: StructType =
+            shape.schema.as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
+        let properties = shape.properties.iter().map(|(name, value)| (*name, Some(value.clone())));
+        let created = CreateBuilder::new()
+            .with_log_store(log_store(place, shape.name))
+            .with_table_name(shape.name)
+            .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
+            .with_partition_columns(shape.partition)
+            .with_configuration(properties)
+            .with_raise_if_key_not_exists(false)
+            .with_save_mode(SaveMode::ErrorIfExists)
+            // Without this a lost race would commit the making of the table once more, on top of the winner's.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
+            .await;
+        let opened = Table::open(place, shape.name).await?;
+        match (opened, created) {
+            (Some(table), _) => Ok(table),
+            (None, Err(error)) => Err(cannot(error)),
+            (None, Ok(_)) => Err(StoreError::Absent { path: place.shown.clone() }),
+        }
+    }
+
+    pub async fn refresh(&mut self) -> Result<(), StoreError> {
+        let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
+        self.snapshot = latest.map_err(|e| StoreError::delta(self.name, e))?;
+        Ok(())
+    }
+
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub fn version(&self) -> u64 {
+        self.snapshot.version()
+    }
+
+    pub fn property(&self, name: &str) -> Option<String> {
+        self.snapshot.table_properties().unknown_properties.get(name).cloned()
+    }
+
+    /// The last batch that this version holds; 0 before the first.
+    pub async fn batch(&self) -> Result<i64, StoreError> {
+        let version = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
+        Ok(version.map_err(|e| StoreError::delta(self.name, e))?.unwrap_or(0))
+    }
+
+    /// The files that live at this version.
+    pub fn files(&self) -> Result<Vec<Add>, StoreError> {
+        let files = self.snapshot.try_log_data().map_err(|e| StoreError::delta(self.name, e))?;
+        // The only way to the tags of a file.
+        #[expect(deprecated)]
+        let adds = files.iter().map(|file| file.add_action()).collect();
+        Ok(adds)
+    }
+
+    /// Paths of removed files that the log still names, with the time of their removal in milliseconds.
+    pub async fn removed(&self) -> Result<HashMap<String, i64>, StoreError> {
+        let state = deltalake::table::state::DeltaTableState::new(self.snapshot.clone());
+        let stones = state.all_tombstones(self.log.as_ref());
+        let removed = stones.map_ok(|stone| (stone.path().into_owned(), stone.deletion_timestamp().unwrap_or(0)));
+        removed.try_collect().await.map_err(|e| StoreError::delta(self.name, e))
+    }
+
+    /// Commits on top of this version, or not at all.
+    pub async fn commit(&mut self, change: Change, upkeep: Upkeep) -> Result<Landed, StoreError> {
+        let id = unique();
+        let mut notes = change.notes;
+        notes.insert(COMMIT_ID.to_owned(), id.clone().into());
+        let adds = change.adds.into_iter().map(Action::Add);
+        let actions = adds.chain(change.removes.into_iter().map(Action::Remove)).collect();
+        let properties = CommitProperties::default()
+            .with_metadata(notes)
+            .with_max_retries(0)
+            .with_create_checkpoint(upkeep == Upkeep::Yes)
+            .with_cleanup_expired_logs((upkeep == Upkeep::No).then_some(false))
+            .with_application_transactions(change.batch.map(|n| Transaction::new(APP, n)).into_iter().collect());
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let commit = CommitBuilder::from(properties).with_actions(actions);
+        let base = self.snapshot.version();
+        let committed = commit.build(Some(&self.snapshot), Arc::clone(&self.log), operation).await;
+        match committed {
+            Ok(done) => {
+                self.snapshot = done.snapshot().snapshot().clone();
+                Ok(Landed::Yes)
+            }
+            Err(error) if is_lost_race(&error) => {
+                self.refresh().await?;
+                // A write whose answer got lost meets itself when it is sent again.
+                self.has_commit(base + 1, &id).await.map(|mine| if mine { Landed::Yes } else { Landed::No })
+            }
+            Err(error) => Err(StoreError::delta(self.name, error)),
+        }
+    }
+
+    async fn has_commit(&self, from: u64, id: &str) -> Result<bool, StoreError> {
+        for version in from..=self.version() {
+            if self.notes(version).await?.is_some_and(|(_, notes)| notes.get(COMMIT_ID).is_some_and(|n| n == id)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What the commit of a batch says of itself.
+    pub async fn notes_of(&self, batch: i64) -> Result<Option<HashMap<String, serde_json::Value>>, StoreError> {
+        for version in (0..=self.version()).rev() {
+            match self.notes(version).await? {
+                Some((Some(found), notes)) if found == batch => return Ok(Some(notes)),
+                Some((Some(found), _)) if found < batch => return Ok(None),
+                Some(_) => {}
+                None => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The batch and notes of one commit; none where the log no longer has it.
+    async fn notes(
+        &self,
+        version: u64,
+    ) -> Result<Option<(Option<i64>, HashMap<String, serde_json::Value>)>, StoreError> {
+        let entry = self.log.read_commit_entry(version).await.map_err(|e| StoreError::delta(self.name, e))?;
+        let Some(bytes) = entry else { return Ok(None) };
+        let (mut batch, mut notes) = (None, HashMap::new());
+        for action in get_actions(version, &bytes).map_err(|e| StoreError::delta(self.name, e))? {
+            match action {
+                Action::Txn(txn) if txn.app_id == APP => batch = Some(txn.version),
+                Action::CommitInfo(info) => notes = info.info,
+                _ => {}
+            }
+        }
+        Ok(Some((batch, notes)))
+    }
+}
+
+fn is_lost_race(error: &DeltaTableError) -> bool {
+    matches!(
+        error,
+        DeltaTableError::VersionAlreadyExists(_)
+            | DeltaTableError::Transaction {
+                source: TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_)
+            }
+    )
+}
+
+fn log_store(place: &Place, table: &str) -> LogStoreRef {
+    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&place.store), place.path(table)));
+    let (root, url) = (Arc::clone(&place.store), place.table_url(table));
+    deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default())
+}

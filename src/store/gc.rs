@@ -1,0 +1,62 @@
+//! Removes files that nothing names any more: of runs that were killed, of batches that lost, of compaction.
+//! In: a store, and how old a file must be. Out: what was removed.
+//! Never removes a file of the present version, nor one that left it a shorter time ago than that.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use super::delta::Table;
+use super::place::UNFINISHED;
+use super::{Store, StoreError};
+
+/// What was removed.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Collected {
+    pub files: u64,
+    pub bytes: u64,
+    /// Files that nothing names but that are too young.
+    pub kept: u64,
+}
+
+impl Store {
+    /// Removes what has been unneeded for `age_millis`, counted back from `now_millis`.
+    pub async fn collect(&mut self, now_millis: i64, age_millis: i64) -> Result<Collected, StoreError> {
+        self.complete().await?;
+        let mut collected = Collected::default();
+        let before = now_millis.saturating_sub(age_millis);
+        for table in [&self.events, &self.objects, &self.quarantine] {
+            self.collect_table(table, before, &mut collected).await?;
+        }
+        Ok(collected)
+    }
+
+    async fn collect_table(&self, table: &Table, before: i64, collected: &mut Collected) -> Result<(), StoreError> {
+        let path_of = |inside: &str| self.place.path(&format!("{}/{inside}", table.name()));
+        let live: HashSet<Path> = table.files()?.iter().map(|add| path_of(&add.path)).collect();
+        let removed: HashMap<Path, i64> =
+            table.removed().await?.into_iter().map(|(inside, when)| (path_of(&inside), when)).collect();
+        let (folder, log) = (path_of(""), path_of("_delta_log"));
+        let cannot = |what: &Path, source| StoreError::Objects { what: what.to_string(), source };
+        let mut found = self.place.store.list(Some(&folder));
+        while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
+            let of_log = file.location.prefix_matches(&log);
+            let name = file.location.filename().unwrap_or_default();
+            if live.contains(&file.location) || (of_log && !name.ends_with(UNFINISHED)) {
+                continue;
+            }
+            let written = file.last_modified.timestamp_millis();
+            let unneeded_since = removed.get(&file.location).copied().unwrap_or(written);
+            if unneeded_since > before {
+                collected.kept += 1;
+                continue;
+            }
+            self.place.store.delete(&file.location).await.map_err(|source| cannot(&file.location, source))?;
+            collected.files += 1;
+            collected.bytes += file.size;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,258 @@
+//! A run of `ingest`: what is news in a listing, read in batches of whole objects, each committed by itself.
+//! In: a listing, a store, and how to scan. Out: the accounts of what was read.
+//! Never reads an object that the ledger has as it is, and never holds more than two runs of rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use arrow::array::RecordBatch;
+use deltalake::kernel::Add;
+use tokio::runtime::Handle;
+
+use super::append::Batch;
+use super::delta::Landed;
+use super::ledger::{self, Corrections, Due, Known, News};
+use super::read::Snapshot;
+use super::rows::{self, EVENTS, Run};
+use super::{Store, StoreError, dedup};
+use crate::source::Listing;
+use crate::table::{
+    Accounting, ContentHash, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
+};
+
+/// Bytes of rows that are sorted into files at once; two of them are in memory.
+const RUN_BYTES_MAX: usize = 96 << 20;
+/// Objects of a batch, so that its ledger is bounded too.
+const BATCH_OBJECTS_MAX: usize = 20_000;
+/// How often another writer may be first before this one gives up.
+const LOST_MAX: usize = 10;
+
+/// What a run would read.
+#[derive(Debug, Default)]
+pub struct Plan {
+    due: Vec<Due>,
+    /// Stored bytes of the logs to read.
+    pub bytes: u64,
+    /// Objects that the ledger has as they are.
+    pub old: u64,
+    pub new: u64,
+    pub changed: u64,
+    /// Objects that could not be read the last time.
+    pub again: u64,
+}
+
+impl Plan {
+    fn of(listing: &Listing, known: &Known, is_done: &[bool]) -> Plan {
+        let mut plan = Plan::default();
+        for index in (0..listing.len()).filter(|index| !is_done[*index]) {
+            let version = listing.version(index);
+            let news = known.news(&listing.uri(index), &version);
+            match news {
+                News::Old => plan.old += 1,
+                News::New => plan.new += 1,
+                News::Changed => plan.changed += 1,
+                News::Again => plan.again += 1,
+            }
+            if news != News::Old {
+                if ledger::is_log(listing, index) {
+                    plan.bytes += listing.bytes(index);
+                }
+                plan.due.push(Due { index, news, version });
+            }
+        }
+        plan
+    }
+
+    /// Whole objects, up to a bound of stored bytes.
+    fn batches(&self, listing: &Listing, bytes_max: u64) -> Vec<Range<usize>> {
+        let mut batches = Vec::new();
+        let (mut first, mut bytes) = (0, 0);
+        for (at, due) in self.due.iter().enumerate() {
+            let more = if ledger::is_log(listing, due.index) { listing.bytes(due.index) } else { 0 };
+            if at > first && (bytes + more > bytes_max || at - first >= BATCH_OBJECTS_MAX) {
+                batches.push(first..at);
+                (first, bytes) = (at, 0);
+            }
+            bytes += more;
+        }
+        if first < self.due.len() {
+            batches.push(first..self.due.len());
+        }
+        batches
+    }
+
+    pub fn batch_count(&self, listing: &Listing, bytes_max: u64) -> u64 {
+        self.batches(listing, bytes_max).len() as u64
+    }
+
+    pub fn objects(&self) -> u64 {
+        self.due.len() as u64
+    }
+}
+
+/// What a run did.
+#[derive(Debug)]
+pub struct Ingested {
+    pub accounting: Accounting,
+    /// Batches that were committed.
+    pub batches: u64,
+    /// Objects that the ledger had as they are.
+    pub old: u64,
+    /// The version of the events that the run ended at.
+    pub version: u64,
+}
+
+/// What a run into the store would read; into one that does not exist yet, everything.
+pub async fn plan(store: Option<&Store>, listing: &Listing) -> Result<Plan, StoreError> {
+    let known = match store {
+        Some(store) => store.known().await?,
+        None => Known::default(),
+    };
+    Ok(Plan::of(listing, &known, &vec![false; listing.len()]))
+}
+
+/// Reads what is new, batch by batch.
+pub async fn ingest(
+    store: &mut Store,
+    listing: Arc<Listing>,
+    options: ScanOptions,
+    batch_bytes_max: u64,
+) -> Result<Ingested, StoreError> {
+    let mut run = Ingested { accounting: Accounting::none(), batches: 0, old: 0, version: store.events.version() };
+    let mut is_done = vec![false; listing.len()];
+    let (mut bytes_done, mut lost) = (0, 0);
+    'plan: loop {
+        store.complete().await?;
+        let mut known = store.known().await?;
+        let plan = Plan::of(&listing, &known, &is_done);
+        run.old = plan.old;
+        for range in plan.batches(&listing, batch_bytes_max) {
+            let due = &plan.due[range];
+            let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
+            let (batch, all) = reading.read(store, due, &known).await?;
+            if store.append(&batch).await? == Landed::No {
+                lost += 1;
+                if lost > LOST_MAX {
+                    return Err(StoreError::Contended { path: store.place.shown.clone() });
+                }
+                continue 'plan;
+            }
+            lost = 0;
+            known.add(&batch.objects);
+            due.iter().for_each(|due| is_done[due.index] = true);
+            bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
+            run.accounting.add_rows(&all);
+            run.batches += 1;
+            run.version = store.events.version();
+        }
+        return Ok(run);
+    }
+}
+
+impl Store {
+    async fn known(&self) -> Result<Known, StoreError> {
+        let mut known = Known::default();
+        self.ledger_rows().await?.iter().for_each(|rows| known.add(rows));
+        Ok(known)
+    }
+}
+
+/// The same choices, with progress that goes on where the last batch ended.
+fn from_here(options: &ScanOptions, bytes_done: u64) -> ScanOptions {
+    let progress = Arc::clone(&options.progress);
+    ScanOptions {
+        progress: Arc::new(move |p: Progress| progress(Progress { bytes: bytes_done + p.bytes })),
+        ..options.clone()
+    }
+}
+
+/// Reads one batch.
+struct Reading {
+    listing: Arc<Listing>,
+    options: ScanOptions,
+}
+
+/// What a batch's scan gave.
+struct Read {
+    files: Vec<Add>,
+    corrections: Corrections,
+    objects: RecordBatch,
+    quarantine: RecordBatch,
+}
+
+impl Reading {
+    /// The batch, and the accounts of all its objects, with those that failed as they did before.
+    async fn read(self, store: &Store, due: &[Due], known: &Known) -> Result<(Batch, RecordBatch), StoreError> {
+        let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
+        let mut wanted = vec![false; self.listing.len()];
+        due.iter().for_each(|due| wanted[due.index] = true);
+        let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
+        let work = store.clone();
+        let read = tokio::task::spawn_blocking(move || self.scan(&Writing { handle, store: work, snapshot }, wanted));
+        let read = read.await.map_err(|_| StoreError::Thread)??;
+        let (all, objects) = ledger::entries(&read.objects, due, &listing, &read.corrections, known, number)?;
+        let quarantine = ledger::quarantined(&read.quarantine, number)?;
+        Ok((Batch { number, events: read.files, objects, quarantine }, all))
+    }
+
+    fn scan(self, writing: &Writing, wanted: Vec<bool>) -> Result<Read, StoreError> {
+        let logs = LogTable::new(Arc::clone(&self.listing), self.options);
+        let columns = rows::scanned_columns();
+        let output = Output { predicate: None, needs: Vec::new(), places: (0..=columns.len()).collect() };
+        let objects = Some(wanted.clone());
+        let request = Request { columns, outputs: vec![output], objects, content_hash: ContentHash::Stable };
+        let (send, runs) = sync_channel(0);
+        let (scanned, written) = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| writing.write_all(runs));
+            let (mut run, mut bytes) = (Vec::new(), 0);
+            let scanned = scan(&logs, &request, &mut |_, batch| {
+                bytes += batch.get_array_memory_size();
+                run.push(batch);
+                if bytes < RUN_BYTES_MAX {
+                    return Ok(std::ops::ControlFlow::Continue(()));
+                }
+                bytes = 0;
+                // Fails when the writer has failed, and then its failure is told.
+                Ok(match send.send(std::mem::take(&mut run)) {
+                    Ok(()) => std::ops::ControlFlow::Continue(()),
+                    Err(_) => std::ops::ControlFlow::Break(()),
+                })
+            });
+            if scanned.is_ok() && send.send(run).is_err() {
+                // The same: the writer says why.
+            }
+            drop(send);
+            (scanned, writer.join())
+        });
+        let (files, corrections) = written.map_err(|_| StoreError::Thread)??;
+        let scanned = scanned?;
+        let objects = objects_batch(&self.listing, &scanned.accounts, &|index| wanted[index]);
+        let quarantine = quarantine_batch(&self.listing, &scanned.accounts);
+        Ok(Read { files, corrections, objects, quarantine })
+    }
+}
+
+/// Turns runs of rows into files.
+struct Writing {
+    handle: Handle,
+    store: Store,
+    snapshot: Snapshot,
+}
+
+impl Writing {
+    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<(Vec<Add>, Corrections), StoreError> {
+        let (mut files, mut corrections) = (Vec::new(), Corrections::default());
+        for run in runs {
+            let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
+            corrections.merge(found);
+            let run = Run::sort(run, &keep)?;
+            for day in run.days() {
+                let file = run.encode(day)?;
+                let put = file.put(&self.store.place, EVENTS, rows::partition_of(day));
+                files.push(self.handle.block_on(put)?);
+            }
+        }
+        Ok((files, corrections))
+    }
+}

@@ -1,0 +1,269 @@
+//! The ledger: what became of every object that was ever read, and which records could not be.
+//! In: accounts of a batch. Out: rows of the tables `objects` and `quarantine`, and what of a listing is news.
+//! Never forgets an object, and never takes a time for an answer: only the ledger says what has been read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::file::Layout;
+use crate::source::{Entry, Listing};
+use crate::table::{objects_schema, quarantine_schema};
+
+pub(super) const OBJECTS: &str = "objects";
+pub(super) const QUARANTINE: &str = "quarantine";
+/// Which version of the object was read: its ETag, or its size and time.
+const VERSION: &str = "version";
+/// The batch that read it.
+const BATCH: &str = "batch";
+/// The day of its folder: that of its delivery.
+const OBJECT_DAY: &str = "object_day";
+
+pub(super) const OBJECTS_LAYOUT: Layout =
+    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], blooms: &[], unique: &["uri"], opaque: &[] };
+pub(super) const QUARANTINE_LAYOUT: Layout =
+    Layout { bounds: &["object_uri", BATCH], sorted_by: &[], blooms: &[], unique: &[], opaque: &["raw"] };
+
+/// The status of an object that was replaced by another of the same name since it was read.
+const CHANGED: &str = "changed";
+const REPLACED: &str = "replaced";
+
+/// The columns of the table `objects` in a store.
+pub(super) fn ledger_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let mut fields = objects_schema().fields().to_vec();
+        fields.push(Arc::new(Field::new(VERSION, DataType::Utf8, false)));
+        fields.push(Arc::new(Field::new(BATCH, DataType::Int64, false)));
+        fields.push(Arc::new(Field::new(OBJECT_DAY, DataType::Date32, true)));
+        Arc::new(Schema::new(fields))
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// The columns of the table `quarantine` in a store.
+pub(super) fn stored_quarantine_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+        let mut fields = quarantine_schema().fields().to_vec();
+        fields.push(Arc::new(Field::new(BATCH, DataType::Int64, false)));
+        Arc::new(Schema::new(fields))
+    });
+    Arc::clone(&SCHEMA)
+}
+
+/// The rows up to a batch, with the columns that `visible` names.
+pub(super) fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let batches = rows[BATCH].as_primitive::<Int64Type>();
+    let keep: BooleanArray = batches.iter().map(|n| Some(n.is_some_and(|n| n <= batch))).collect();
+    let kept = filter_record_batch(rows, &keep)?;
+    let columns = visible.fields().iter().map(|field| Arc::clone(&kept[field.name().as_str()])).collect();
+    RecordBatch::try_new(Arc::clone(visible), columns)
+}
+
+/// What is known of an object that was read before.
+#[derive(Debug, Clone, Copy)]
+struct Entered {
+    version: u128,
+    batch: i64,
+    /// How it ended, if it should be tried again.
+    failed: Option<u64>,
+}
+
+/// The objects that were read before, by hashes of their names: 64 bytes each.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    objects: HashMap<u128, Entered>,
+    newest_day: Option<i32>,
+}
+
+/// What a listed object is to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum News {
+    New,
+    /// It was read as it is.
+    Old,
+    /// Another version of it was read.
+    Changed,
+    /// It could not be read the last time.
+    Again,
+}
+
+impl Known {
+    /// Takes in rows of the ledger, of any batches in any order.
+    pub fn add(&mut self, rows: &RecordBatch) {
+        let text = |name: &str| rows[name].as_string::<i32>();
+        let (uris, versions, statuses, errors) = (text("uri"), text(VERSION), text("status"), text("error"));
+        let batches = rows[BATCH].as_primitive::<Int64Type>();
+        let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
+        for row in 0..rows.num_rows() {
+            let error = if errors.is_null(row) { "" } else { errors.value(row) };
+            let entered = Entered {
+                version: hash(versions.value(row)),
+                batch: batches.value(row),
+                failed: is_passing(statuses.value(row), error).then(|| outcome(statuses.value(row), error)),
+            };
+            let latest = self.objects.entry(hash(uris.value(row))).or_insert(entered);
+            if latest.batch <= entered.batch {
+                *latest = entered;
+            }
+            if days.is_valid(row) {
+                self.newest_day = self.newest_day.max(Some(days.value(row)));
+            }
+        }
+    }
+
+    pub fn news(&self, uri: &str, version: &str) -> News {
+        match self.objects.get(&hash(uri)) {
+            None => News::New,
+            Some(entered) if entered.failed.is_some() => News::Again,
+            Some(entered) if entered.version == hash(version) => News::Old,
+            Some(_) => News::Changed,
+        }
+    }
+
+    /// Whether this very failure is in the ledger already.
+    fn failed_so(&self, uri: &str, status: &str, error: &str) -> bool {
+        let failed = self.objects.get(&hash(uri)).and_then(|entered| entered.failed);
+        failed.is_some_and(|known| is_passing(status, error) && known == outcome(status, error))
+    }
+
+    pub fn newest_day(&self) -> Option<i32> {
+        self.newest_day
+    }
+}
+
+fn hash(text: &str) -> u128 {
+    xxh3_128(text.as_bytes())
+}
+
+fn outcome(status: &str, error: &str) -> u64 {
+    hash(&format!("{status} {error}")) as u64
+}
+
+/// Faults of the moment, not of the object.
+fn is_passing(status: &str, error: &str) -> bool {
+    match status {
+        "missing" => true,
+        CHANGED => error != REPLACED,
+        "quarantined" | "refused" => matches!(error, "permission_denied" | "unreadable"),
+        _ => false,
+    }
+}
+
+/// Rows that fell to the store's own copies, by object.
+#[derive(Debug, Default)]
+pub(super) struct Corrections(HashMap<String, Correction>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Correction {
+    duplicates: i64,
+    conflicts: i64,
+}
+
+impl Corrections {
+    pub fn duplicate(&mut self, uri: &str) {
+        self.of(uri).duplicates += 1;
+    }
+
+    pub fn conflict(&mut self, uri: &str) {
+        self.of(uri).conflicts += 1;
+    }
+
+    fn of(&mut self, uri: &str) -> &mut Correction {
+        if !self.0.contains_key(uri) {
+            self.0.insert(uri.to_owned(), Correction::default());
+        }
+        self.0.get_mut(uri).expect("it was just put there")
+    }
+
+    pub fn merge(&mut self, other: Corrections) {
+        for (uri, more) in other.0 {
+            let correction = self.0.entry(uri).or_default();
+            correction.duplicates += more.duplicates;
+            correction.conflicts += more.conflicts;
+        }
+    }
+
+    fn get(&self, uri: &str) -> Correction {
+        self.0.get(uri).copied().unwrap_or_default()
+    }
+}
+
+/// An object of a batch, by its number in the listing.
+#[derive(Debug, Clone)]
+pub(super) struct Due {
+    pub index: usize,
+    pub news: News,
+    pub version: String,
+}
+
+/// The rows that the ledger gains by a batch, and those of them that are worth a place in it: an object that failed
+/// again as before is told of, not entered once more.
+pub(super) fn entries(
+    objects: &RecordBatch,
+    due: &[Due],
+    listing: &Listing,
+    corrections: &Corrections,
+    known: &Known,
+    batch: i64,
+) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+    let rows = objects.num_rows();
+    let text = |name: &str| objects[name].as_string::<i32>();
+    let number = |name: &str| objects[name].as_primitive::<Int64Type>();
+    let uris = text("uri");
+    let corrected: Vec<Correction> = (0..rows).map(|row| corrections.get(uris.value(row))).collect();
+    let plus = |name: &str, delta: fn(&Correction) -> i64| -> ArrayRef {
+        let values = number(name).values().iter().zip(&corrected);
+        Arc::new(Int64Array::from_iter_values(values.map(|(value, correction)| value + delta(correction))))
+    };
+    let is_replaced =
+        |row: usize| due[row].news == News::Changed && matches!(text("status").value(row), "read" | "flagged");
+    let status: StringArray =
+        (0..rows).map(|row| Some(if is_replaced(row) { CHANGED } else { text("status").value(row) })).collect();
+    let errors = text("error");
+    let error: StringArray = (0..rows)
+        .map(|row| match is_replaced(row) {
+            true => Some(REPLACED),
+            false => errors.is_valid(row).then(|| errors.value(row)),
+        })
+        .collect();
+    let fails_as_before: BooleanArray = (0..rows)
+        .map(|row| {
+            let error = if error.is_null(row) { "" } else { error.value(row) };
+            Some(!known.failed_so(uris.value(row), status.value(row), error))
+        })
+        .collect();
+    let mut columns = objects.columns().to_vec();
+    for (name, column) in [
+        ("status", Arc::new(status) as ArrayRef),
+        ("error", Arc::new(error)),
+        ("kept", plus("kept", |correction| -correction.duplicates)),
+        ("duplicate", plus("duplicate", |correction| correction.duplicates)),
+        ("conflicts", plus("conflicts", |correction| correction.conflicts)),
+    ] {
+        columns[objects.schema().index_of(name)?] = column;
+    }
+    let days: Date32Array = due.iter().map(|due| listing.place(due.index).day).collect();
+    columns.push(Arc::new(due.iter().map(|due| Some(due.version.as_str())).collect::<StringArray>()));
+    columns.push(Arc::new(Int64Array::from_value(batch, rows)));
+    columns.push(Arc::new(days));
+    let all = RecordBatch::try_new(ledger_schema(), columns)?;
+    let entered = filter_record_batch(&all, &fails_as_before)?;
+    Ok((all, entered))
+}
+
+/// Rows of `quarantine` with their batch.
+pub(super) fn quarantined(rows: &RecordBatch, batch: i64) -> Result<RecordBatch, ArrowError> {
+    let mut columns = rows.columns().to_vec();
+    columns.push(Arc::new(Int64Array::from_value(batch, rows.num_rows())));
+    RecordBatch::try_new(stored_quarantine_schema(), columns)
+}
+
+/// Whether an object of a listing has something to read.
+pub(super) fn is_log(listing: &Listing, index: usize) -> bool {
+    matches!(listing.entry(index), Entry::Log)
+}

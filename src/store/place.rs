@@ -1,0 +1,251 @@
+//! Where a store lies, and how its files get there: whole, under their name at once, and safe from a power cut.
+//! In: a folder, or any object store with a URL. Out: [`Place`], which names paths inside it.
+//! Never leaves half a file under its own name, and never says written before the disk has it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::stream::BoxStream;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
+};
+use url::Url;
+
+use super::StoreError;
+
+/// Ends the name of a file that is being written; one that stays is of a run that was killed.
+pub(super) const UNFINISHED: &str = ".part";
+
+/// The folder or prefix of a store, on an object store that names paths from its own root.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) url: Url,
+    pub(super) base: Path,
+    /// As the user wrote it.
+    pub(super) shown: String,
+}
+
+impl Place {
+    /// A folder of this machine, which need not exist yet.
+    pub fn local(folder: &FsPath) -> std::result::Result<Place, StoreError> {
+        let shown = folder.to_string_lossy().into_owned();
+        let cannot = |source| StoreError::File { path: shown.clone(), source };
+        let absolute = match fs::canonicalize(folder) {
+            Ok(path) => path,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
+            Err(error) => return Err(cannot(error)),
+        };
+        let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
+        Place::at(Arc::new(DurableFiles::default()), url, shown.clone())
+    }
+
+    /// A prefix of an object store whose own root is the root of the URL.
+    pub fn at(store: Arc<dyn ObjectStore>, url: Url, shown: String) -> std::result::Result<Place, StoreError> {
+        let base = Path::from_url_path(url.path())
+            .map_err(|e| StoreError::Objects { what: shown.clone(), source: Error::from(e) })?;
+        Ok(Place { store, url, base, shown })
+    }
+
+    /// The path of something inside the store, such as `events/x.parquet`.
+    pub(super) fn path(&self, inside: &str) -> Path {
+        inside.split('/').filter(|part| !part.is_empty()).fold(self.base.clone(), |path, part| path.join(part))
+    }
+
+    pub(super) fn table_url(&self, table: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}/{table}/", self.url.path().trim_end_matches('/')));
+        url
+    }
+}
+
+/// A name that nobody else has.
+pub(super) fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The keys of a `RandomState` are from the operating system.
+    let half = |salt: u64| RandomState::new().hash_one((salt, count, std::process::id()));
+    format!("{:016x}{:016x}", half(0), half(1))
+}
+
+/// The local file system, written so that what is named is whole and stays.
+#[derive(Debug, Default)]
+struct DurableFiles {
+    files: Arc<LocalFileSystem>,
+}
+
+impl fmt::Display for DurableFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("local files")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Existing {
+    Replace,
+    Refuse,
+}
+
+impl DurableFiles {
+    async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
+        let target = self.files.path_to_filesystem(location)?;
+        let shown = location.to_string();
+        let written = tokio::task::spawn_blocking(move || write_whole(&target, &payload, existing)).await?;
+        match written {
+            Ok(()) => Ok(PutResult { e_tag: None, version: None }),
+            Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
+            }
+            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+        }
+    }
+}
+
+/// Writes beside the target, waits for the disk, gives the file its name, and waits for the folder.
+fn write_whole(target: &FsPath, payload: &PutPayload, existing: Existing) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    make_folders(folder)?;
+    let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
+    let written = write_synced(&staged, payload).and_then(|()| match existing {
+        Existing::Replace => fs::rename(&staged, target),
+        Existing::Refuse => fs::hard_link(&staged, target),
+    });
+    let leftover = existing == Existing::Refuse || written.is_err();
+    let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
+    // The first failure is the cause; a file that was never made cannot be removed.
+    written.and(removed)?;
+    sync_folder(folder)
+}
+
+fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    payload.iter().try_for_each(|chunk| file.write_all(chunk))?;
+    file.sync_all()
+}
+
+/// Makes a folder and those above it; each new one is made sure of in the one above.
+fn make_folders(folder: &FsPath) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above: PathBuf = folder.parent().map(FsPath::to_owned).unwrap_or_default();
+    make_folders(&above)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => sync_folder(&above),
+    }
+}
+
+fn sync_folder(folder: &FsPath) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[async_trait]
+impl ObjectStore for DurableFiles {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        match options.mode {
+            PutMode::Overwrite => self.write(location, payload, Existing::Replace).await,
+            PutMode::Create => self.write(location, payload, Existing::Refuse).await,
+            PutMode::Update(_) => self.files.put_opts(location, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        let files = DurableFiles { files: Arc::clone(&self.files) };
+        Ok(Box::new(Parts { files, location: location.clone(), parts: PutPayloadMut::new() }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.files.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.files.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.files.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.files.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.files.copy_opts(from, to, options).await
+    }
+}
+
+/// Parts of a file, held until they are all there; only checkpoints come in parts.
+#[derive(Debug)]
+struct Parts {
+    files: DurableFiles,
+    location: Path,
+    parts: PutPayloadMut,
+}
+
+#[async_trait]
+impl MultipartUpload for Parts {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        for chunk in data {
+            self.parts.push(chunk);
+        }
+        futures::future::ready(Ok(())).boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let whole = std::mem::take(&mut self.parts).freeze();
+        self.files.write(&self.location, whole, Existing::Replace).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts = PutPayloadMut::new();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn files_appear_whole_and_create_refuses_what_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::local(&folder.path().join("a b/store")).unwrap();
+        let path = place.path("events/x");
+        let create = || PutOptions::from(PutMode::Create);
+        place.store.put_opts(&path, "one".into(), create()).await.unwrap();
+        let again = place.store.put_opts(&path, "two".into(), create()).await.unwrap_err();
+        assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
+        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "one");
+        place.store.put(&path, "three".into()).await.unwrap();
+        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
+        let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
+        assert_eq!(names.len(), 1, "{names:?}");
+        assert_ne!(unique(), unique());
+    }
+}

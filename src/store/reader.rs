@@ -1,0 +1,70 @@
+//! Reads columns of one Parquet file through the object store.
+//! In: a [`DataFile`]. Out: its metadata, and streams of its rows. Never reads a column that was not asked for.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use deltalake::ObjectStore;
+use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+
+use super::read::DataFile;
+
+/// Bytes at the end of a file that are read at once, in the hope that its footer is among them.
+const FOOTER_BYTES: usize = 64 << 10;
+
+/// A file of which parts are fetched as they are needed.
+pub(super) struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    bytes: u64,
+}
+
+impl StoredFile {
+    pub fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> StoredFile {
+        StoredFile { store: Arc::clone(store), path: file.path.clone(), bytes: file.bytes }
+    }
+
+    pub async fn metadata(&mut self) -> Result<Arc<ParquetMetaData>> {
+        self.get_metadata(None).await
+    }
+
+    /// Its rows, a batch at a time; all columns if none are named.
+    pub async fn rows(self, columns: Option<&[&str]>, batch_rows: usize) -> Result<Rows> {
+        let mut builder = ParquetRecordBatchStreamBuilder::new(self).await?.with_batch_size(batch_rows);
+        if let Some(columns) = columns {
+            let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
+            builder = builder.with_projection(mask);
+        }
+        builder.build()
+    }
+}
+
+pub(super) type Rows = ParquetRecordBatchStream<StoredFile>;
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await }.map_err(ParquetError::from).boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await }.map_err(ParquetError::from).boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>>> {
+        let (bytes, options) = (self.bytes, options.map(|options| options.metadata_options().clone()));
+        let reader = ParquetMetaDataReader::new().with_metadata_options(options).with_prefetch_hint(Some(FOOTER_BYTES));
+        async move { Ok(Arc::new(reader.load_and_finish(self, bytes).await?)) }.boxed()
+    }
+}
