@@ -172,7 +172,7 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
             progress,
         };
         let limits = EngineOptions { threads, memory_bytes_max: 256 << 20, deadline: None };
-        let engine = Engine::new(LogTable::new(listing, options), limits).expect("the session opens");
+        let engine = Engine::over_logs(LogTable::new(listing, options), limits).expect("the session opens");
         runtime.block_on(async {
             let is_name = !question.contains(' ');
             let answer = if is_name { engine.named(question, &[]).await } else { engine.query(question, &[]).await };

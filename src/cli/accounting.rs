@@ -79,7 +79,11 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     if block != Block::Problems {
         summary.lines().iter().for_each(say);
     }
-    say(format_args!("read      {} in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    if a.is_stored {
+        say(format_args!("store     of {} of logs, answered in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    } else {
+        say(format_args!("read      {} in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    }
     let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
     for problem in a.problems.iter().take(shown) {
         say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));

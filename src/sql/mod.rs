@@ -1,7 +1,7 @@
-//! The guarded session: SQL over `events`, `objects`, `quarantine` and the views.
+//! The guarded session: SQL over `events`, `objects`, `quarantine` and the views, over logs or over a store.
 //! In: one statement, its parameters. Out: a stream of batches, or whose fault it was that there is none.
 //! A plan that mentions `events` once streams straight from the scan; any other reads the logs once into kept rows and
-//! answers from those. Never writes a file, never reads anything but the logs it was opened on.
+//! answers from those. A store is planned over as it is. Never writes a file, never reads anything but what it was opened on.
 
 pub mod functions;
 pub mod guard;
@@ -12,18 +12,22 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
+use object_store::ObjectStore;
 
 use crate::schema;
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
@@ -85,10 +89,36 @@ pub struct Answer {
     pub batches: SendableRecordBatchStream,
 }
 
-/// A session over one set of logs.
+/// What a store answers from.
+pub struct Stored {
+    /// The plan of `events`.
+    pub events: LogicalPlan,
+    /// The rows of `objects` and of `quarantine`.
+    pub objects: Vec<RecordBatch>,
+    pub quarantine: Vec<RecordBatch>,
+    /// Where the files are that the plan reads, and the URL under which it looks for them.
+    pub files: (&'static str, Arc<dyn ObjectStore>),
+}
+
+/// Where the rows of the raw tables come from.
+enum Data {
+    Logs(Arc<LogTable>),
+    Store { events: Arc<dyn TableProvider>, accounting: Accounting },
+}
+
+impl Data {
+    fn events(&self) -> Arc<dyn TableProvider> {
+        match self {
+            Data::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs))),
+            Data::Store { events, .. } => Arc::clone(events),
+        }
+    }
+}
+
+/// A session over one set of logs, or one store.
 pub struct Engine {
     context: SessionContext,
-    logs: Arc<LogTable>,
+    data: Data,
     options: EngineOptions,
     prepared: Mutex<Option<Prepared>>,
 }
@@ -110,7 +140,26 @@ struct Tables {
 }
 
 impl Engine {
-    pub fn new(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
+    pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
+        Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
+    }
+
+    pub fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
+        let mut accounting = Accounting::none();
+        accounting.is_stored = true;
+        stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
+        let events = Arc::new(ViewTable::new(stored.events, None));
+        let engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
+        let (url, files) = stored.files;
+        engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
+        Ok(engine)
+    }
+
+    fn new(
+        data: Data,
+        (objects, quarantine): (Vec<RecordBatch>, Vec<RecordBatch>),
+        options: EngineOptions,
+    ) -> Result<Engine, SqlError> {
         let pool = TrackConsumersPool::new(
             FairSpillPool::new(options.memory_bytes_max),
             std::num::NonZeroUsize::new(3).expect("three is not zero"),
@@ -119,19 +168,19 @@ impl Engine {
         let config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
-        let logs = Arc::new(logs);
-        context.register_table("events", Arc::new(EventsTable::new(Arc::clone(&logs))))?;
-        let (objects, quarantine) = (crate::table::objects_schema(), crate::table::quarantine_schema());
-        context.register_table("objects", Arc::new(MemTable::try_new(objects, vec![vec![]])?))?;
-        context.register_table("quarantine", Arc::new(MemTable::try_new(quarantine, vec![vec![]])?))?;
-        Ok(Engine { context, logs, options, prepared: Mutex::new(None) })
+        context.register_table("events", data.events())?;
+        let objects = MemTable::try_new(crate::table::objects_schema(), vec![objects])?;
+        let quarantine = MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?;
+        context.register_table("objects", Arc::new(objects))?;
+        context.register_table("quarantine", Arc::new(quarantine))?;
+        Ok(Engine { context, data, options, prepared: Mutex::new(None) })
     }
 
     /// Plans the views on first use; what a session never asks for costs it nothing.
     async fn with_views(&self) -> Result<&SessionContext, SqlError> {
         if !self.context.table_exist("key_attempts")? {
             // Only views may name it: in a question of a user's it would leave out what its days leave out.
-            self.context.register_table(COMPANIONS, Arc::new(EventsTable::new(Arc::clone(&self.logs))))?;
+            self.context.register_table(COMPANIONS, self.data.events())?;
             for (name, sql) in views::all() {
                 let plan = self.context.state().create_logical_plan(sql).await?;
                 self.context.register_table(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))))?;
@@ -157,13 +206,14 @@ impl Engine {
         self.answer(query.sql, values).await
     }
 
-    /// Reads once what all these statements need; each is then answered from that.
+    /// Reads once what all these statements need; each is then answered from that. A store is read as it is needed.
     pub async fn prepare(&self, statements: &[&str]) -> Result<(), SqlError> {
+        let Data::Logs(logs) = &self.data else { return Ok(()) };
         let mut scans = Scans::default();
         for sql in statements {
             scans.add(&self.plan(sql, HashMap::new()).await?)?;
         }
-        let tables = self.read(scans).await?;
+        let tables = self.read(logs, scans).await?;
         let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
         *self.prepared.lock().expect("nothing panics while it holds the prepared rows") =
             Some(Prepared { statements, tables });
@@ -178,17 +228,30 @@ impl Engine {
             return Ok(Answer { schema: batches.schema(), batches });
         }
         let plan = self.plan(sql, values).await?;
-        let prepared = self.prepared.lock().expect("nothing panics while it holds the prepared rows").clone();
-        let mut scans = Scans::default();
-        scans.add(&plan)?;
-        let plan = match prepared.filter(|prepared| prepared.statements.contains(sql)) {
-            Some(prepared) => prepared.tables.stand_in(plan)?,
-            None if scans.streams() => plan,
-            None => self.read(scans).await?.stand_in(plan)?,
+        let plan = match &self.data {
+            Data::Logs(logs) => self.over_kept_rows(logs, sql, plan).await?,
+            Data::Store { .. } => plan,
         };
         let batches = DataFrame::new(self.context.state(), plan).execute_stream().await?;
         let schema = batches.schema();
         Ok(Answer { schema, batches: self.bounded(batches, started) })
+    }
+
+    /// The plan with what it needs of the logs read, unless it can run straight on the scan.
+    async fn over_kept_rows(
+        &self,
+        logs: &Arc<LogTable>,
+        sql: &str,
+        plan: LogicalPlan,
+    ) -> Result<LogicalPlan, SqlError> {
+        let prepared = self.prepared.lock().expect("nothing panics while it holds the prepared rows").clone();
+        let mut scans = Scans::default();
+        scans.add(&plan)?;
+        Ok(match prepared.filter(|prepared| prepared.statements.contains(sql)) {
+            Some(prepared) => prepared.tables.stand_in(plan)?,
+            None if scans.streams() => plan,
+            None => self.read(logs, scans).await?.stand_in(plan)?,
+        })
     }
 
     async fn plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
@@ -220,8 +283,8 @@ impl Engine {
     }
 
     /// Reads the logs once for all scans of a plan.
-    async fn read(&self, scans: Scans) -> Result<Tables, SqlError> {
-        let (logs, state) = (Arc::clone(&self.logs), self.context.state());
+    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<Tables, SqlError> {
+        let (logs, state) = (Arc::clone(logs), self.context.state());
         let read = tokio::task::spawn_blocking(move || -> Result<Tables, DataFusionError> {
             let events = EventsTable::new(Arc::clone(&logs));
             let extent = if scans.accounts { Extent::All } else { Extent::Needed };
@@ -253,9 +316,12 @@ impl Engine {
         Box::pin(RecordBatchStreamAdapter::new(schema, checked))
     }
 
-    /// What the last scan found; `None` if no question has read the logs.
+    /// What the last scan found, `None` if no question has read the logs; or what the store accounts for.
     pub fn accounting(&self) -> Option<Accounting> {
-        self.logs.last_scan().map(|scanned| scanned.accounting(&self.logs))
+        match &self.data {
+            Data::Logs(logs) => logs.last_scan().map(|scanned| scanned.accounting(logs)),
+            Data::Store { accounting, .. } => Some(accounting.clone()),
+        }
     }
 
     /// Every table and column name, for completion.

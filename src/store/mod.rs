@@ -14,6 +14,7 @@ mod hash;
 mod ingest;
 mod ledger;
 mod place;
+mod provider;
 mod read;
 mod reader;
 mod rows;
@@ -33,6 +34,7 @@ pub use gc::Collected;
 pub use hash::LogicalHash;
 pub use ingest::{Ingested, Plan, ingest, plan};
 pub use place::Place;
+pub use provider::{FILES_URL, events};
 pub use read::{DataFile, Snapshot};
 
 use append::Pending;

@@ -52,6 +52,11 @@ impl Place {
         Place::at(Arc::new(DurableFiles::default()), url, shown.clone())
     }
 
+    /// Whether there is a store in this folder, or what is left of one.
+    pub fn holds_store(folder: &FsPath) -> bool {
+        folder.join(super::rows::EVENTS).join("_delta_log").is_dir()
+    }
+
     /// A prefix of an object store whose own root is the root of the URL.
     pub fn at(store: Arc<dyn ObjectStore>, url: Url, shown: String) -> std::result::Result<Place, StoreError> {
         let base = Path::from_url_path(url.path())

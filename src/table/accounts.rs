@@ -87,6 +87,8 @@ pub struct Accounting {
     pub bytes: u64,
     /// Whether the scan read everything in scope; without it the counts claim nothing.
     pub complete: bool,
+    /// Whether the counts are those of a store, whose logs were read earlier.
+    pub is_stored: bool,
     pub problems: Vec<Problem>,
     pub problem_count: u64,
     by_status: Vec<(&'static str, u64)>,

@@ -1,0 +1,199 @@
+//! The events of a store as a DataFusion table: Parquet files, pruned by day and by what the log says of their columns.
+//! In: a [`Snapshot`] and a scope. Out: a plan of `events` as the contract has it.
+//! Reads no file to plan; pages and bloom filters inside files are DataFusion's to use.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Date32Array, StringArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use async_trait::async_trait;
+use chrono::DateTime;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column as Name, DFSchema, Result, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::provider_as_source;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{
+    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
+};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use object_store::ObjectMeta;
+use serde_json::Value;
+
+use super::read::{DataFile, Snapshot};
+use super::rows::file_schema;
+use crate::schema::{COLUMNS, Column};
+use crate::source::Scope;
+
+/// Under which a session finds the files of the store.
+pub const FILES_URL: &str = "keytrail-store://files";
+
+/// The files of one version, as a table of what they hold and the day of each.
+#[derive(Debug)]
+struct Files {
+    files: Vec<DataFile>,
+    table: TableSchema,
+}
+
+/// The plan of `events` over a snapshot: its rows within the scope, which has no organizations.
+pub fn events(snapshot: &Snapshot, scope: &Scope) -> Result<LogicalPlan> {
+    let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
+    let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
+    let files = Files { files: snapshot.files.clone(), table };
+    let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
+    for filter in in_scope(scope) {
+        plan = plan.filter(filter)?;
+    }
+    let columns = (0..COLUMNS.len()).map(Column::from_index).map(|column| match column {
+        Column::Integrity => lit("unverified").alias(column.name()),
+        column => col(column.name()),
+    });
+    plan.project(columns)?.build()
+}
+
+/// Rows without a time, account or Region are in every scope.
+fn in_scope(scope: &Scope) -> Vec<Expr> {
+    let time = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
+    let column = |column: Column| col(column.name());
+    let or_unknown = |filter: Expr, by: Column| filter.or(column(by).is_null());
+    let listed = |by: Column, values: &[String]| {
+        let values: Vec<Expr> = values.iter().map(|value| lit(value.as_str())).collect();
+        (!values.is_empty()).then(|| or_unknown(column(by).in_list(values, false), by))
+    };
+    let since = scope.since.map(|since| or_unknown(column(Column::EventTime).gt_eq(time(since)), Column::EventTime));
+    let until = scope.until.map(|until| or_unknown(column(Column::EventTime).lt(time(until)), Column::EventTime));
+    let accounts = listed(Column::RecipientAccountId, &scope.accounts);
+    [since, until, accounts, listed(Column::AwsRegion, &scope.regions)].into_iter().flatten().collect()
+}
+
+#[async_trait]
+impl TableProvider for Files {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.table.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.needed(state, filters)?;
+        let rows = files.iter().map(|file| file.rows as usize).sum();
+        let bytes = files.iter().map(|file| file.bytes as usize).sum();
+        let statistics = Statistics {
+            num_rows: Precision::Exact(rows),
+            total_byte_size: Precision::Inexact(bytes),
+            ..Statistics::new_unknown(self.table.table_schema())
+        };
+        let group = FileGroup::new(files.into_iter().map(partitioned).collect());
+        let source = ParquetSource::new(self.table.clone());
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(FILES_URL)?, Arc::new(source))
+            .with_file_groups(group.split_files(state.config().target_partitions()))
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+impl Files {
+    /// The files that can hold rows that pass.
+    fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };
+        let filter = state.create_physical_expr(filter, &DFSchema::try_from(self.schema())?)?;
+        let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema()).try_build(filter)?;
+        let known = Known { files: &self.files, bounds: self.files.iter().map(bounds).collect() };
+        let kept = pruning.prune(&known)?;
+        Ok(self.files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(file, _)| file).collect())
+    }
+}
+
+fn partitioned(file: &DataFile) -> PartitionedFile {
+    let meta = ObjectMeta {
+        location: file.path.clone(),
+        last_modified: DateTime::UNIX_EPOCH,
+        size: file.bytes,
+        e_tag: file.sha256.clone(),
+        version: None,
+    };
+    let mut partitioned = PartitionedFile::new_from_meta(meta);
+    partitioned.partition_values = vec![ScalarValue::Date32(file.day)];
+    partitioned
+}
+
+/// What the log says of a file's columns.
+fn bounds(file: &DataFile) -> Value {
+    file.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// What is known of all files, by column.
+struct Known<'a> {
+    files: &'a [DataFile],
+    bounds: Vec<Value>,
+}
+
+impl Known<'_> {
+    fn values(&self, which: &str, column: &Name) -> Option<ArrayRef> {
+        if column.name() == Column::EventDate.name() {
+            return Some(Arc::new(Date32Array::from_iter(self.files.iter().map(|file| file.day))));
+        }
+        let values = self.bounds.iter().map(|bounds| bounds[which][column.name()].as_str());
+        let known: ArrayRef = if column.name() == Column::EventTime.name() {
+            let times = values.map(|text| text.and_then(crate::time::parse_rfc3339));
+            Arc::new(TimestampMicrosecondArray::from_iter(times).with_timezone("UTC"))
+        } else {
+            Arc::new(StringArray::from_iter(values))
+        };
+        (known.null_count() < known.len()).then_some(known)
+    }
+}
+
+impl PruningStatistics for Known<'_> {
+    fn min_values(&self, column: &Name) -> Option<ArrayRef> {
+        self.values("minValues", column)
+    }
+
+    fn max_values(&self, column: &Name) -> Option<ArrayRef> {
+        self.values("maxValues", column)
+    }
+
+    fn num_containers(&self) -> usize {
+        self.files.len()
+    }
+
+    fn null_counts(&self, column: &Name) -> Option<ArrayRef> {
+        if column.name() == Column::EventDate.name() {
+            let nulls = self.files.iter().map(|file| if file.day.is_none() { file.rows } else { 0 });
+            return Some(Arc::new(UInt64Array::from_iter_values(nulls)));
+        }
+        let nulls = self.bounds.iter().map(|bounds| bounds["nullCount"][column.name()].as_u64());
+        Some(Arc::new(UInt64Array::from_iter(nulls)))
+    }
+
+    fn row_counts(&self) -> Option<ArrayRef> {
+        Some(Arc::new(UInt64Array::from_iter_values(self.files.iter().map(|file| file.rows))))
+    }
+
+    fn contained(&self, _: &Name, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        None
+    }
+}
