@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::args::{self, Global, ScopeArgs};
-use super::exit::Failure;
+use super::dry_run;
+use super::exit::{Code, Failure, say};
 use super::progress::Line;
-use crate::source::{self, Location, Scope};
+use crate::source::{self, AwsOptions, Location, Plan, Remote, Scope};
 use crate::sql::{Engine, EngineOptions};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
@@ -27,13 +28,17 @@ pub struct Request {
     locations: Vec<Location>,
     scope: Scope,
     args: ScopeArgs,
+    aws: AwsOptions,
+    now_micros: i64,
     global: Global,
 }
 
 impl Request {
     pub fn new(from: &[String], args: &ScopeArgs, global: &Global) -> Result<Request, Failure> {
-        let scope = args.resolve(now_micros(), global)?;
-        Ok(Request { locations: args::locations(from)?, scope, args: args.clone(), global: global.clone() })
+        let now_micros = now_micros();
+        let scope = args.resolve(now_micros, global)?;
+        let (locations, aws) = (args::locations(from)?, args.aws.options()?);
+        Ok(Request { locations, scope, args: args.clone(), aws, now_micros, global: global.clone() })
     }
 
     pub fn reads_stdin(&self) -> bool {
@@ -46,9 +51,31 @@ impl Request {
         listed.unwrap_or_else(|e| Err(Failure::world(format!("cannot list the locations: {e}"))))
     }
 
+    /// Says what a run would read.
+    pub async fn dry_run(self) -> Result<Code, Failure> {
+        let planned = tokio::task::spawn_blocking(move || Plan::of(&self.locations, &self.scope, &self.remote())).await;
+        let plan = planned.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+        dry_run::print(&plan)?;
+        Ok(Code::Done)
+    }
+
+    fn remote(&self) -> Remote {
+        let is_quiet = self.global.quiet;
+        Remote {
+            aws: self.aws.clone(),
+            handle: tokio::runtime::Handle::current(),
+            now_micros: self.now_micros,
+            note: Arc::new(move |text| {
+                if !is_quiet {
+                    say(format_args!("note: {text}"));
+                }
+            }),
+        }
+    }
+
     fn list(self) -> Result<Opened, Failure> {
         let started = Instant::now();
-        let listing = Arc::new(source::list(&self.locations, &self.scope)?);
+        let listing = Arc::new(source::list(&self.locations, &self.scope, &self.remote())?);
         let progress = Line::new(&self.global, listing.total_bytes());
         let line = progress.clone();
         let options = ScanOptions {

@@ -26,6 +26,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 
 use crate::schema;
+use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
@@ -46,6 +47,9 @@ pub enum SqlError {
     /// A file, the disk or the system failed.
     #[error("{message}")]
     World { message: String },
+    /// The logs cannot be read any further.
+    #[error("reading the logs stopped")]
+    Source { source: Arc<SourceError> },
 }
 
 impl From<DataFusionError> for SqlError {
@@ -53,6 +57,10 @@ impl From<DataFusionError> for SqlError {
         let message = error.strip_backtrace();
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
+            DataFusionError::External(cause) => match cause.downcast_ref::<Unread>() {
+                Some(Unread::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
+                _ => SqlError::Plan { message, hint: None },
+            },
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => SqlError::World { message },
             DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
                 SqlError::World { message }

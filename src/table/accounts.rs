@@ -89,6 +89,8 @@ pub struct Accounting {
     pub complete: bool,
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// Objects of the event history: no digest covers what they hold.
+    pub history_objects: u64,
     by_status: Vec<(&'static str, u64)>,
 }
 
@@ -110,6 +112,7 @@ impl Accounting {
             if let Some(slot) = all.by_status.iter_mut().find(|(name, _)| *name == status) {
                 slot.1 += 1;
             }
+            all.history_objects += u64::from(listing.is_history(index));
             if let Some(account) = account {
                 let counts = account.counts;
                 all.records += counts.records;
@@ -149,6 +152,7 @@ fn status_name(account: &ObjectAccount) -> &'static str {
         Status::Quarantined if account.error.as_deref() == Some("changed") => "changed",
         Status::Quarantined => "quarantined",
         Status::Missing => "missing",
+        Status::Refused => "refused",
     }
 }
 
@@ -209,7 +213,8 @@ pub fn objects_batch(listing: &Listing, accounts: &Accounts) -> RecordBatch {
     for_each(listing, accounts, |index, status, error, account| {
         let [uri, kind, status_text, sha256, errors] = &mut texts;
         uri.append_value(listing.uri(index));
-        kind.append_value(kind_of(listing.entry(index), error));
+        let is_history = listing.is_history(index);
+        kind.append_value(if is_history { "event_history" } else { kind_of(listing.entry(index), error) });
         status_text.append_value(status);
         sha256.append_null();
         errors.append_option(error);
