@@ -208,8 +208,9 @@ pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
         given.iter().map(String::as_str).collect()
     };
     if texts.is_empty() {
-        return Err(Failure::usage("no location given: nothing to read")
-            .hint("name a file or directory of CloudTrail logs, s3://BUCKET/PREFIX, `-` for stdin, or set KEYTRAIL_FROM"));
+        return Err(Failure::usage("no location given: nothing to read").hint(
+            "name a file or directory of CloudTrail logs, s3://BUCKET/PREFIX, `-` for stdin, or set KEYTRAIL_FROM",
+        ));
     }
     texts.into_iter().map(|t| Location::parse(t).map_err(Failure::from)).collect()
 }

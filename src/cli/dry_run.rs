@@ -43,7 +43,14 @@ mod tests {
 
     #[test]
     fn says_what_a_run_takes() {
-        let plan = Plan { objects: 1_234, bytes: 1 << 20, list_requests: 7, get_requests: 1_234, seconds: 2, ..Plan::default() };
+        let plan = Plan {
+            objects: 1_234,
+            bytes: 1 << 20,
+            list_requests: 7,
+            get_requests: 1_234,
+            seconds: 2,
+            ..Plan::default()
+        };
         let text = lines(&plan).join("\n");
         for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
             assert!(text.contains(part), "{part}: {text}");

@@ -35,8 +35,7 @@ pub struct AwsOptions {
 
 /// Configuration for any client, with credentials that are looked up when first needed.
 pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
-    let http =
-        aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let times = TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ANSWER_TIME_MAX).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
@@ -208,10 +207,14 @@ fn class_of(code: &str, status: u16, message: &str) -> Class {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
             Class::ExpiredCredentials
         }
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "AuthFailure" | "IncompleteSignature" | "IncompleteSignatureException" => {
-            Class::BadCredentials
-        }
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "AuthFailure"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException" => Class::BadCredentials,
         "InvalidSignatureException" if message.contains("expired") || message.contains("not yet current") => {
             Class::ClockSkew
         }
@@ -225,8 +228,15 @@ fn class_of(code: &str, status: u16, message: &str) -> Class {
         "AuthorizationHeaderMalformed" if message.contains("region") => Class::WrongRegion,
         "InvalidObjectState" => Class::Archived,
         "InvalidNextTokenException" => Class::BadToken,
-        "SlowDown" | "Throttling" | "ThrottlingException" | "TooManyRequestsException" | "RequestLimitExceeded"
-        | "ServiceUnavailable" | "InternalError" | "InternalFailure" | "RequestTimeout" => Class::Busy,
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "InternalFailure"
+        | "RequestTimeout" => Class::Busy,
         "PreconditionFailed" | "ConditionalRequestConflict" => Class::Changed,
         "NoSuchKey" | "NotFound" | "NoSuchVersion" => Class::NotFound,
         _ if code.starts_with("KMS.") => Class::KeyUnusable,

@@ -13,7 +13,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Place, Wanted};
-use super::listing::{Builder, Code, DirectoryId, Item, Names, Part, Shared};
+use super::listing::{Builder, Code, DirectoryId, Item, Part, Shared};
+use super::names::Names;
 use super::{Location, Scope, SourceError};
 
 /// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.

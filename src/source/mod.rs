@@ -21,10 +21,10 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+pub use self::object_store::{connect_store, open_store};
 pub use aws::{AwsOptions, Class, Trouble};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
-pub use self::object_store::{connect_store, open_store};
 pub use plan::Plan;
 pub use policy::{Policy, read_policies, store_policies};
 pub use s3::ahead::Ahead;
@@ -240,14 +240,20 @@ mod tests {
         }
         let regions = |names: &[&str]| Location::History(Regions::Named(names.iter().map(|n| (*n).into()).collect()));
         assert_eq!(Location::parse("cloudtrail://eu-west-1").unwrap(), regions(&["eu-west-1"]));
-        assert_eq!(
-            Location::parse("cloudtrail://eu-west-1,us-east-1").unwrap(),
-            regions(&["eu-west-1", "us-east-1"])
-        );
+        assert_eq!(Location::parse("cloudtrail://eu-west-1,us-east-1").unwrap(), regions(&["eu-west-1", "us-east-1"]));
         assert_eq!(Location::parse("cloudtrail://all").unwrap(), Location::History(Regions::All));
         for bad in [
-            "", "~", "~/logs", "s3://", "s3:///x", "s3://a b/x", "cloudtrail://", "cloudtrail://Frankfurt",
-            "cloudtrail://eu-west-1,", "https://x/y", "file:///x",
+            "",
+            "~",
+            "~/logs",
+            "s3://",
+            "s3:///x",
+            "s3://a b/x",
+            "cloudtrail://",
+            "cloudtrail://Frankfurt",
+            "cloudtrail://eu-west-1,",
+            "https://x/y",
+            "file:///x",
         ] {
             let error = Location::parse(bad).unwrap_err();
             assert!(error.is_usage() && error.hint().is_some(), "{bad}");

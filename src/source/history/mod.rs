@@ -47,11 +47,40 @@ const BARREN_PAGES_MAX: u32 = 100;
 
 /// Regions of AWS's commercial partition; those that an account has not enabled refuse it.
 const ALL_REGIONS: [&str; 34] = [
-    "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
-    "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
-    "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1",
-    "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1",
-    "mx-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
 ];
 /// Every account has it, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
@@ -202,7 +231,8 @@ async fn look_into(
     let client = Client::from_conf(config.build());
     let mut all = Vec::new();
     for (name, event_source) in SOURCES {
-        let pages = Pages::new(&folder.join(&asked.region).join(name)).map_err(|source| SourceError::Disk { source })?;
+        let pages =
+            Pages::new(&folder.join(&asked.region).join(name)).map_err(|source| SourceError::Disk { source })?;
         let mut lookup = Lookup { asked, event_source, client: &client, pace, pages, requests: 0, events: 0, remote };
         let ended = lookup.run(window).await?;
         let files = lookup.pages.finish().map_err(|source| SourceError::Disk { source })?;

@@ -134,7 +134,8 @@ impl Driver {
             let bytes = self.listing.bytes(index as usize);
             let share = self.share(bytes).await;
             let request = Arc::clone(&self.requests).acquire_owned().await.expect("it is never closed");
-            let wanted = Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
+            let wanted =
+                Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
             let (bucket, shared) = (Arc::clone(bucket), Arc::clone(&self.shared));
             fetches.spawn(async move {
                 let fetched = bucket.fetch(&wanted).await;

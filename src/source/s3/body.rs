@@ -207,12 +207,7 @@ impl Bucket {
         }
     }
 
-    async fn attempt(
-        &self,
-        wanted: &Wanted,
-        pull: &mut Pull,
-        wrong_digest: &mut Option<[u8; 16]>,
-    ) -> Result<(), Stop> {
+    async fn attempt(&self, wanted: &Wanted, pull: &mut Pull, wrong_digest: &mut Option<[u8; 16]>) -> Result<(), Stop> {
         let answer = self.ask(wanted, pull.received).await?;
         if answer.e_tag().is_some_and(|etag| !wanted.etag.is_empty() && etag != wanted.etag) {
             return Err(Stop::For(Unread::Changed));

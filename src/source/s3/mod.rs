@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Builder as ConfigBuilder, Region};
-use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
+use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use tokio::runtime::Handle;
 
