@@ -241,6 +241,7 @@ fn class_of(code: &str, status: u16, message: &str) -> Class {
         "NoSuchKey" | "NotFound" | "NoSuchVersion" => Class::NotFound,
         _ if code.starts_with("KMS.") => Class::KeyUnusable,
         _ if message.contains("kms:") => Class::KeyDenied,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Class::AccessDenied,
         _ => class_of_status(status),
     }
 }
@@ -300,6 +301,7 @@ mod tests {
         for (code, status, message, class) in [
             ("AccessDenied", 403, "Access Denied", Class::AccessDenied),
             ("AccessDenied", 403, "not authorized to perform: kms:Decrypt on the resource", Class::KeyDenied),
+            ("AccessDeniedException", 400, "not authorized to perform: cloudtrail:LookupEvents", Class::AccessDenied),
             ("KMS.DisabledException", 400, "is disabled", Class::KeyUnusable),
             ("ExpiredToken", 400, "The provided token has expired.", Class::ExpiredCredentials),
             ("RequestTimeTooSkewed", 403, "", Class::ClockSkew),

@@ -15,6 +15,8 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 
+use crate::service::Folder;
+
 pub const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -25,7 +27,7 @@ pub fn serve(root: &Path) -> SocketAddr {
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let mut service = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
+            let mut service = S3ServiceBuilder::new(Folder::new(&root));
             service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
             let service = service.build();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use serde_json::{Value, json};
 
@@ -149,7 +148,8 @@ fn a_lost_place_is_found_again_by_time() {
 
 #[test]
 fn a_region_that_does_not_get_on_is_named() {
-    let proxy = service(|_, _| page(&[event(1, 60), event(2, 60)], Some("same")));
+    let events = [event(1, 60), event(2, 60)];
+    let proxy = service(move |_, _| page(&events, Some("same")));
     let (code, line, says) = counted(&proxy);
     assert_eq!((code, line.as_str()), (3, "2,2"), "{says}");
     assert!(says.contains("cloudtrail://eu-west-1/kms/00002: history_incomplete"), "{says}");
@@ -174,13 +174,10 @@ fn refusals_stop_a_run_or_skip_a_region() {
         ("ExpiredTokenException", "have expired"),
         ("UnrecognizedClientException", "does not accept these credentials"),
     ] {
-        let proxy = service(move |_, _| refusal(code_of_refusal));
-        let all = Proxy::start(nowhere(), move |_, _| refusal(code_of_refusal));
-        for proxy in [&proxy, &all].into_iter().skip(1) {
-            let (code, _, says) = counted(proxy);
-            assert_eq!(code, 5, "{code_of_refusal}: {says}");
-            assert!(says.contains(told), "{code_of_refusal}: {says}");
-        }
+        let proxy = Proxy::start(nowhere(), move |_, _| refusal(code_of_refusal));
+        let (code, _, says) = counted(&proxy);
+        assert_eq!(code, 5, "{code_of_refusal}: {says}");
+        assert!(says.contains(told), "{code_of_refusal}: {says}");
     }
     let opt_in = Proxy::start(nowhere(), |request, _| {
         let signed = header(&request.head, "authorization").unwrap_or_default().to_owned();
@@ -190,5 +187,4 @@ fn refusals_stop_a_run_or_skip_a_region() {
     let sql = "SELECT status, count(*) AS n FROM objects GROUP BY 1 ORDER BY 1";
     let output = run(&["query", sql, "--from", "cloudtrail://all", "-f", "csv"], &opt_in.url);
     assert_eq!(stdout(&output), "status,n\nread,4\nskipped,32\n", "{}", stderr(&output));
-    thread::yield_now();
 }

@@ -13,5 +13,6 @@ mod queries;
 mod realdata;
 mod records;
 mod s3;
+mod service;
 mod slt;
 mod story;

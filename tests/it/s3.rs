@@ -144,7 +144,6 @@ fn what_is_out_of_scope_is_neither_listed_nor_read() {
         let out =
             |request: &Request| ["111122223333", "eu-west-1", "02%2F11"].iter().any(|w| request.target.contains(w));
         assert_eq!(proxy.count(out), 0, "{more:?}");
-        assert_eq!(code(&counted), if objects == 0 { 3 } else { 0 });
     }
 }
 
@@ -273,7 +272,7 @@ fn what_cannot_be_read_is_named() {
         ("bodies cut for ever", "refused network", Fault::CutAt(10)),
         ("short bodies for ever", "refused inconsistent_answer", Fault::Resize(-1)),
         ("long bodies for ever", "refused inconsistent_answer", Fault::Resize(1)),
-        ("wrong bytes for ever", "quarantined gzip_corrupt", Fault::Corrupt),
+        ("wrong bytes for ever", "quarantined gzip_crc", Fault::Corrupt),
         ("403 on one key", "refused access_denied", Fault::error(403, "AccessDenied")),
         ("an archived object", "refused archived", Fault::error(403, "InvalidObjectState")),
         ("a disabled key", "refused kms_key_unusable", Fault::error(400, "KMS.DisabledException")),

@@ -111,6 +111,8 @@ struct Pull {
     hold: Hold,
     received: u64,
     digest: Md5,
+    /// As the listing has it; where that has none, as the first answer does.
+    etag: String,
 }
 
 enum Hold {
@@ -125,13 +127,13 @@ enum Stop {
 }
 
 impl Pull {
-    fn new(bytes: u64) -> io::Result<Pull> {
+    fn new(bytes: u64, etag: &str) -> io::Result<Pull> {
         let hold = if bytes > MEMORY_BYTES_MAX {
             Hold::Disk(tempfile::NamedTempFile::new()?)
         } else {
             Hold::Memory(Vec::with_capacity(bytes as usize))
         };
-        Ok(Pull { hold, received: 0, digest: Md5::new() })
+        Ok(Pull { hold, received: 0, digest: Md5::new(), etag: etag.to_owned() })
     }
 
     fn restart(&mut self) -> io::Result<()> {
@@ -188,7 +190,7 @@ impl Bucket {
 
     async fn fetch_counted(&self, wanted: &Wanted) -> Result<Body, Unread> {
         let on_disk = |error| Unread::fatal(SourceError::Disk { source: error });
-        let mut pull = Pull::new(wanted.bytes).map_err(on_disk)?;
+        let mut pull = Pull::new(wanted.bytes, &wanted.etag).map_err(on_disk)?;
         let mut attempt = 0;
         let mut wrong_digest = None;
         loop {
@@ -208,9 +210,11 @@ impl Bucket {
     }
 
     async fn attempt(&self, wanted: &Wanted, pull: &mut Pull, wrong_digest: &mut Option<[u8; 16]>) -> Result<(), Stop> {
-        let answer = self.ask(wanted, pull.received).await?;
-        if answer.e_tag().is_some_and(|etag| !wanted.etag.is_empty() && etag != wanted.etag) {
-            return Err(Stop::For(Unread::Changed));
+        let answer = self.ask(wanted, &pull.etag, pull.received).await?;
+        match answer.e_tag() {
+            Some(etag) if pull.etag.is_empty() => pull.etag = etag.to_owned(),
+            Some(etag) if etag != pull.etag => return Err(Stop::For(Unread::Changed)),
+            _ => {}
         }
         if pull.received > 0 && !resumes(&answer, pull.received) {
             pull.restart().map_err(disk)?;
@@ -225,7 +229,7 @@ impl Bucket {
             Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
         );
         self.receive(answer, wanted, pull).await?;
-        let expected = etags::digest(&wanted.etag).filter(|_| is_md5);
+        let expected = etags::digest(&pull.etag).filter(|_| is_md5);
         let Some(expected) = expected else { return Ok(()) };
         let digest: [u8; 16] = std::mem::take(&mut pull.digest).finalize().into();
         // The ETag is the MD5 of what was put whole, but nobody promises it: the same bytes twice are what is stored.
@@ -237,9 +241,9 @@ impl Bucket {
         Err(Stop::Again(Class::Inconsistent))
     }
 
-    async fn ask(&self, wanted: &Wanted, from: u64) -> Result<GetObjectOutput, Stop> {
+    async fn ask(&self, wanted: &Wanted, etag: &str, from: u64) -> Result<GetObjectOutput, Stop> {
         let request = self.client.get_object().bucket(&self.name).key(&wanted.key);
-        let request = request.set_if_match((!wanted.etag.is_empty()).then(|| wanted.etag.clone()));
+        let request = request.set_if_match((!etag.is_empty()).then(|| etag.to_owned()));
         let request = request.set_request_payer(self.request_payer.clone()).checksum_mode(ChecksumMode::Enabled);
         let request = request.set_range((from > 0).then(|| format!("bytes={from}-")));
         request.send().await.map_err(|error| {
@@ -315,7 +319,7 @@ mod tests {
     #[test]
     fn a_body_is_read_again_from_its_start() {
         for bytes in [0, 5, MEMORY_BYTES_MAX + 1] {
-            let mut pull = Pull::new(bytes).unwrap();
+            let mut pull = Pull::new(bytes, "").unwrap();
             pull.take(b"wrong").unwrap();
             pull.restart().unwrap();
             pull.take(b"he").unwrap();
