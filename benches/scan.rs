@@ -161,7 +161,7 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
     let location = [Location::Path(INPUT.tree.path().to_owned())];
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     bencher.counter(BytesCount::new(INPUT.document.len() * OBJECTS)).bench_local(|| {
-        let listing = Arc::new(source::list(&location, &Scope::default()).expect("the tree can be listed"));
+        let listing = Arc::new(source::list_local(&location, &Scope::default()).expect("the tree can be listed"));
         let progress = Arc::new(|_| {});
         let options = ScanOptions {
             filter,

@@ -43,6 +43,10 @@ impl Summary {
         let Some(a) = &self.accounting else { return lines };
         lines.push(format!("interval  {}", self.interval));
         lines.push(format!("objects   {}", objects(a)));
+        if a.history_objects > 0 {
+            let objects = count(a.history_objects);
+            lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
+        }
         if a.complete {
             lines.push(format!(
                 "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",

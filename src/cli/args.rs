@@ -13,7 +13,7 @@ use super::output::{self, Format, Style, Target};
 use super::times::{self, Moment};
 use super::visible::visible;
 use crate::normalize::EventFilter;
-use crate::source::{Location, Scope};
+use crate::source::{AwsOptions, Location, Scope};
 
 #[derive(Args, Debug, Clone)]
 pub struct Global {
@@ -75,6 +75,44 @@ pub struct ScopeArgs {
     /// Also take the whole records of a damaged object; its rows are flagged
     #[arg(long, help_heading = "Scope")]
     pub salvage: bool,
+    /// Say what would be read and what it takes; read nothing
+    #[arg(long, help_heading = "Scope")]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub aws: AwsArgs,
+}
+
+/// How AWS is reached; the usual `AWS_*` variables and profiles say the rest.
+#[derive(Args, Debug, Clone)]
+pub struct AwsArgs {
+    /// Profile of the AWS configuration [default: AWS_PROFILE]
+    #[arg(long, value_name = "NAME", help_heading = "AWS")]
+    pub profile: Option<String>,
+    /// Another S3 service than AWS's; buckets are named in the path
+    #[arg(long, value_name = "URL", help_heading = "AWS")]
+    pub endpoint_url: Option<String>,
+    /// Read a public bucket without credentials
+    #[arg(long, help_heading = "AWS")]
+    pub no_sign_request: bool,
+    /// Pay for requests to a bucket that charges its readers
+    #[arg(long, help_heading = "AWS")]
+    pub request_payer: bool,
+}
+
+impl AwsArgs {
+    pub fn options(&self) -> Result<AwsOptions, Failure> {
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if let Some(bad) = self.endpoint_url.as_ref().filter(|url| !is_url(url)) {
+            return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(bad)))
+                .hint("it begins with https://, or http:// on a network that you trust"));
+        }
+        Ok(AwsOptions {
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            no_sign_request: self.no_sign_request,
+            request_payer: self.request_payer,
+        })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -170,8 +208,9 @@ pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
         given.iter().map(String::as_str).collect()
     };
     if texts.is_empty() {
-        return Err(Failure::usage("no location given: nothing to read")
-            .hint("name a file or directory of CloudTrail logs, `-` for stdin, or set KEYTRAIL_FROM"));
+        return Err(Failure::usage("no location given: nothing to read").hint(
+            "name a file or directory of CloudTrail logs, s3://BUCKET/PREFIX, `-` for stdin, or set KEYTRAIL_FROM",
+        ));
     }
     texts.into_iter().map(|t| Location::parse(t).map_err(Failure::from)).collect()
 }

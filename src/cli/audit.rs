@@ -97,6 +97,9 @@ const LIMITS: [&str; 6] = [
 /// What later parts of keytrail will fill; JSON has the members now so that scripts need not change.
 const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
 
+/// Said where any of the locations is event history.
+const HISTORY_LIMIT: &str = "Events of cloudtrail:// locations come from the event history: the last 90 days of management events, which no digest covers.";
+
 /// What a screen leaves out.
 const SCREEN_NOTE: &str =
     "Shown in short: times in UTC to the minute, ARNs without their prefix; -f json has everything.";
@@ -112,6 +115,9 @@ struct Section {
 
 pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let request = Request::new(&args.locations, &args.scope, &global)?;
+    if args.scope.dry_run {
+        return request.dry_run().await;
+    }
     let format = args.chosen()?;
     let mut target = args.to.target()?;
     let opened = request.open().await?;
@@ -403,13 +409,15 @@ fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Sect
             ("quarantined", a.quarantined),
             ("conflicts", a.conflicts),
             ("bytes", a.bytes),
+            ("event_history_objects", a.history_objects),
         ] {
             members.insert(name.to_owned(), json!(n));
         }
         members.insert("complete".to_owned(), json!(summary.code() == Code::Done));
         objects = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
     }
-    let limits: Vec<&str> = LIMITS.into_iter().chain([NOT_YET]).collect();
+    let has_history = summary.accounting.as_ref().is_some_and(|a| a.history_objects > 0);
+    let limits: Vec<&str> = LIMITS.into_iter().chain([NOT_YET]).chain(has_history.then_some(HISTORY_LIMIT)).collect();
     let mut out = String::new();
     write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
         .expect("writing to a String cannot fail");

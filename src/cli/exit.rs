@@ -137,6 +137,10 @@ impl From<SqlError> for Failure {
             SqlError::Plan { hint: Some(hint), .. } => Failure::usage(message).hint(hint),
             SqlError::Plan { .. } | SqlError::Refused { .. } => Failure::usage(message),
             SqlError::Limit { .. } | SqlError::World { .. } => Failure::world(message),
+            SqlError::Source { source } => match source.hint() {
+                Some(hint) => Failure::world(message).hint(hint),
+                None => Failure::world(message),
+            },
         }
     }
 }

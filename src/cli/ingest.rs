@@ -14,7 +14,7 @@ use serde_json::json;
 use super::accounting::{self, Block, Summary, count};
 use super::args::{self, Global, ScopeArgs};
 use super::exit::{Code, Failure, say};
-use super::open::now_micros;
+use super::open::{now_micros, remote, store_place};
 use super::output::{self, Target};
 use super::progress::Line;
 use super::times;
@@ -31,10 +31,10 @@ use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
 Run it as often as you like, also twice at once: an object is counted once. A run that was killed needs no repair:
 the next one goes on.")]
 pub struct IngestArgs {
-    /// Where the logs are: files and directories [default: KEYTRAIL_FROM]
+    /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION [default: KEYTRAIL_FROM]
     #[arg(value_name = "LOCATION")]
     pub locations: Vec<String>,
-    /// The store: a directory, made if it is not there
+    /// The store: a directory or s3://BUCKET/PREFIX, made if it is not there
     #[arg(long, value_name = "STORE")]
     pub store: String,
     #[command(flatten)]
@@ -66,7 +66,9 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let summary_file = summary_file.transpose()?;
     let (asking, quiet) = (args.clone(), global.clone());
     let asked = tokio::task::spawn_blocking(move || ask(&asking, &quiet)).await;
-    let asked = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    let (listing, scope) = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    let place = store_place(&args.store, &args.scope.aws.options()?).await?;
+    let asked = Asked { listing, scope, place };
     if args.dry_run {
         return dry_run(&asked, &args).await;
     }
@@ -118,16 +120,16 @@ fn in_words(done: &Ingested) -> String {
     format!("{batches}; {} objects were there already; version {}", count(done.old), done.version)
 }
 
-fn ask(args: &IngestArgs, global: &Global) -> Result<Asked, Failure> {
-    let scope = args.scope.resolve(now_micros(), global)?;
+fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Scope), Failure> {
+    let now = now_micros();
+    let scope = args.scope.resolve(now, global)?;
     let locations: Vec<Location> = args::locations(&args.locations)?.into_iter().map(in_full).collect();
     if locations.contains(&Location::Stdin) {
         return Err(Failure::usage("cannot ingest stdin: it has no name by which a store could know it again")
             .hint("save it to a file first"));
     }
-    let place = Place::local(args.store.as_ref())?;
-    let listing = Arc::new(source::list(&locations, &scope)?);
-    Ok(Asked { listing, scope, place })
+    let listing = Arc::new(source::list(&locations, &scope, &remote(&args.scope.aws.options()?, now, global))?);
+    Ok((listing, scope))
 }
 
 /// The ledger names objects by their whole path, so that it does not matter from where a run is started.

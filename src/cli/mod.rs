@@ -6,6 +6,7 @@ mod accounting;
 mod args;
 mod audit;
 mod completions;
+mod dry_run;
 mod exit;
 mod ingest;
 mod man;

@@ -89,6 +89,9 @@ impl QueryArgs {
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Result<Code, Failure> {
     let request = Request::new(&args.from, &args.scope, &global)?;
+    if args.scope.dry_run {
+        return request.dry_run().await;
+    }
     if matches!(source, QuestionSource::Stdin) && request.reads_stdin() {
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }

@@ -50,6 +50,9 @@ struct Shell {
 
 pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global) -> Result<Code, Failure> {
     let request = Request::new(&args.from, &args.scope, global)?;
+    if args.scope.dry_run {
+        return interruptible(runtime, request.dry_run());
+    }
     let opened = Arc::new(interruptible(runtime, request.open())?);
     let mut shell = Shell {
         opened,

@@ -8,13 +8,13 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use super::accounting::{bytes, count};
-use super::args::Global;
+use super::args::{AwsArgs, Global};
 use super::exit::{Code, Failure, say};
-use super::open::now_micros;
+use super::open::{now_micros, store_place};
 use super::output::Target;
 use super::times;
 use super::visible::visible;
-use crate::store::{Info, Place, Store};
+use crate::store::{Info, Store};
 
 #[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
@@ -36,9 +36,11 @@ enum StoreVerb {
 
 #[derive(Args, Debug, Clone)]
 struct StoreArg {
-    /// The store
+    /// The store: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "STORE")]
     store: String,
+    #[command(flatten)]
+    aws: AwsArgs,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -84,7 +86,7 @@ pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
 }
 
 async fn open(args: &StoreArg) -> Result<Store, Failure> {
-    Ok(Store::open(Place::local(args.store.as_ref())?).await?)
+    Ok(Store::open(store_place(&args.store, &args.aws.options()?).await?).await?)
 }
 
 fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {

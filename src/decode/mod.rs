@@ -25,6 +25,8 @@ pub enum Status {
     Skipped,
     Quarantined,
     Missing,
+    /// Whoever opened it was not given it; nothing was decoded.
+    Refused,
 }
 
 /// What became of one object as a whole.

@@ -52,6 +52,15 @@ enum Step {
     Month(i32, u32),
 }
 
+/// Folders above AWSLogs that are looked into one by one.
+const OUTSIDE_DEPTH_MAX: usize = 2;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ListBy {
+    Level,
+    Whole,
+}
+
 /// Where a folder stands in the grammar, and what its path has said so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
@@ -153,6 +162,20 @@ impl Place {
         Place { step: Step::Outside, ..self }
     }
 
+    /// How a folder of a bucket is best listed: level by level where its folders may be out of scope or can be listed
+    /// side by side, whole where they cannot. `depth` is how far it lies below what the user named.
+    pub(super) fn listing(self, depth: usize, wanted: &Wanted) -> ListBy {
+        let is_known = self.knows_day || self.knows_region || self.kind != Kind::Log || self.account().is_some();
+        match self.step {
+            Step::Outside if is_known || depth > OUTSIDE_DEPTH_MAX => ListBy::Whole,
+            Step::Month(year, month) => match day_number(year, month, 1) {
+                Some(first) if wanted.has_days_whole(first, first + 30) => ListBy::Whole,
+                _ => ListBy::Level,
+            },
+            _ => ListBy::Level,
+        }
+    }
+
     /// The account that the path proves.
     pub(super) fn account(self) -> Option<u64> {
         self.account.filter(|_| self.step != Step::Account { below_logs: false })
@@ -224,7 +247,7 @@ fn is_organization(name: &[u8]) -> bool {
 }
 
 /// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1` and what AWS may add of that shape.
-fn is_region(name: &[u8]) -> bool {
+pub(super) fn is_region(name: &[u8]) -> bool {
     let mut parts = name.rsplit(|byte| *byte == b'-');
     let numbered = parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
     let words = parts.clone().count();
@@ -266,6 +289,10 @@ impl Wanted {
 
     fn has_days(&self, first: i64, last: i64) -> bool {
         first <= self.last_day && last >= self.first_day
+    }
+
+    fn has_days_whole(&self, first: i64, last: i64) -> bool {
+        self.first_day <= first && last <= self.last_day
     }
 
     fn has_account(&self, account: u64) -> bool {
@@ -396,6 +423,27 @@ mod tests {
                 let inside = offset >= from && offset < from + length + i64::from(late_days);
                 assert_eq!(kept(&path, &scope), inside, "{path}");
             }
+        }
+    }
+
+    #[test]
+    fn buckets_are_listed_by_level_down_to_what_is_wanted_whole() {
+        let all = Scope::default();
+        let days = Scope { since: micros(2026, 3, 10, 0), ..Scope::default() };
+        for (path, scope, depth, by) in [
+            ("", &all, 0, ListBy::Level),
+            ("a/b", &all, 2, ListBy::Level),
+            ("a/b/c", &all, 3, ListBy::Whole),
+            ("AWSLogs/o-abc", &all, 9, ListBy::Level),
+            (TRAIL, &all, 4, ListBy::Level),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/03", &all, 6, ListBy::Whole),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/03", &days, 6, ListBy::Level),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/04", &days, 6, ListBy::Whole),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/03/10", &days, 7, ListBy::Whole),
+            ("AWSLogs/111122223333/vpcflowlogs", &all, 2, ListBy::Whole),
+        ] {
+            let place = place(path, scope).unwrap();
+            assert_eq!(place.listing(depth, &Wanted::new(scope)), by, "{path}");
         }
     }
 

@@ -3,12 +3,17 @@
 //! Owns no open file and knows nothing of links or folders' meaning; a million entries take about 40 MB.
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::etags::Etags;
+use super::layout::{Kind, Place, Wanted};
+use super::names::{NameRef, Names};
+use super::s3::Bucket;
 use super::{SourceError, layout, local};
 
 /// What became of one object before anything of it was read.
@@ -62,9 +67,26 @@ pub(super) enum Code {
     PermissionDenied,
     Unreadable,
     Missing,
+    RegionNotEnabled,
+    HistoryDenied,
+    HistoryFailed,
 }
 
 impl Code {
+    /// What a file is by its folder and name; none if its name says that it is out of scope.
+    pub(super) fn of_file(place: Place, name: &[u8], wanted: &Wanted) -> Option<Code> {
+        if !layout::is_log_name(name) {
+            return Some(Code::NotLogName);
+        }
+        Some(match place.file_kind(name, wanted)? {
+            Kind::Log => Code::Log,
+            Kind::Digest => Code::Digest,
+            Kind::Insight => Code::Insight,
+            Kind::Aggregated => Code::Aggregated,
+            Kind::OtherService => Code::OtherLog,
+        })
+    }
+
     fn entry(self) -> Entry {
         match self {
             Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
@@ -81,43 +103,10 @@ impl Code {
             Code::PermissionDenied => Entry::Refused("permission_denied"),
             Code::Unreadable => Entry::Refused("unreadable"),
             Code::Missing => Entry::Missing,
+            Code::RegionNotEnabled => Entry::Skipped("region_not_enabled"),
+            Code::HistoryDenied => Entry::Refused("access_denied"),
+            Code::HistoryFailed => Entry::Refused("history_incomplete"),
         }
-    }
-}
-
-/// Bytes of many names in blocks, so that growing never copies them.
-#[derive(Debug, Default)]
-pub(super) struct Names {
-    blocks: Vec<Vec<u8>>,
-}
-
-/// A name in `Names`.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NameRef {
-    at: u32,
-    len: u16,
-}
-
-const BLOCK_BITS: u32 = 17;
-const BLOCK_BYTES: usize = 1 << BLOCK_BITS;
-
-impl Names {
-    pub(super) fn push(&mut self, name: &[u8]) -> Result<NameRef, SourceError> {
-        let len = u16::try_from(name.len()).map_err(|_| SourceError::TooMany)?;
-        if self.blocks.last().is_none_or(|block| block.len() + name.len() > BLOCK_BYTES) {
-            // Most folders are small; only a second block shows that this one is not.
-            let reserved = if self.blocks.is_empty() { 0 } else { BLOCK_BYTES };
-            self.blocks.push(Vec::with_capacity(reserved));
-        }
-        let block = self.blocks.len() - 1;
-        let at = u32::try_from((block << BLOCK_BITS) + self.blocks[block].len()).map_err(|_| SourceError::TooMany)?;
-        self.blocks[block].extend_from_slice(name);
-        Ok(NameRef { at, len })
-    }
-
-    pub(super) fn get(&self, name: NameRef) -> &[u8] {
-        let start = name.at as usize & (BLOCK_BYTES - 1);
-        &self.blocks[name.at as usize >> BLOCK_BITS][start..start + name.len as usize]
     }
 }
 
@@ -129,7 +118,21 @@ struct Directory {
     prefix: Box<[u8]>,
     suffix: Box<[u8]>,
     account: Option<u64>,
+    origin: OriginId,
 }
+
+/// Where the objects of a folder are opened.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    Disk,
+    Bucket(Arc<Bucket>),
+    /// Pages of the event history, saved under a folder of their own.
+    History(Arc<tempfile::TempDir>),
+}
+
+/// The number of an origin in the listing under construction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OriginId(u16);
 
 /// The number of a folder in the listing under construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,11 +149,12 @@ pub(super) struct Item<C> {
 
 impl<C> Item<C> {
     pub(super) fn new(name: NameRef, code: C, bytes: u64) -> Item<C> {
-        Item { bytes: [(bytes >> 32) as u32, bytes as u32], name_at: name.at, name_len: name.len, code }
+        let (name_at, name_len) = name.parts();
+        Item { bytes: [(bytes >> 32) as u32, bytes as u32], name_at, name_len, code }
     }
 
     pub(super) fn name(&self) -> NameRef {
-        NameRef { at: self.name_at, len: self.name_len }
+        NameRef::of_parts(self.name_at, self.name_len)
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -165,6 +169,7 @@ pub(super) struct Part {
     names: Names,
     /// First item and its folder, ascending.
     runs: Vec<(u32, DirectoryId)>,
+    etags: Etags,
 }
 
 impl Part {
@@ -183,6 +188,13 @@ impl Part {
         Ok(())
     }
 
+    fn copy(&mut self, from: &Part, index: usize) -> Result<(), SourceError> {
+        let item = from.items[index];
+        self.push(from.directory_of(index), from.names.get(item.name()), (item.code, item.bytes()))?;
+        self.etags.copy(self.items.len() - 1, &from.etags, index);
+        Ok(())
+    }
+
     fn directory_of(&self, index: usize) -> DirectoryId {
         let run = self.runs.partition_point(|(first, _)| *first as usize <= index);
         self.runs[run - 1].1
@@ -194,11 +206,26 @@ impl Part {
 }
 
 /// Collects parts, each in order by itself, and merges them into a listing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Builder {
+    origins: Vec<Origin>,
     directories: Vec<Directory>,
     parts: Vec<Part>,
     pub(super) pruned: Pruned,
+    /// Requests that listing took.
+    pub(super) requests: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            origins: vec![Origin::Disk],
+            directories: Vec::new(),
+            parts: Vec::new(),
+            pruned: Pruned::default(),
+            requests: 0,
+        }
+    }
 }
 
 /// What every name in a folder begins and ends with.
@@ -208,9 +235,43 @@ pub(super) struct Shared<'a> {
     pub(super) suffix: &'a [u8],
 }
 
+impl<'a> Shared<'a> {
+    /// What these names share, without overlap in the shortest.
+    pub(super) fn of(mut names: impl Iterator<Item = &'a [u8]>) -> Shared<'a> {
+        let Some(first) = names.next() else {
+            return Shared::default();
+        };
+        let (mut head, mut tail, mut shortest) = (first.len(), first.len(), first.len());
+        for name in names {
+            head = first[..head].iter().zip(name).take_while(|(a, b)| a == b).count();
+            tail = first.iter().rev().zip(name.iter().rev()).take(tail).take_while(|(a, b)| a == b).count();
+            shortest = shortest.min(name.len());
+        }
+        let tail = tail.min(shortest - head);
+        Shared { prefix: &first[..head], suffix: &first[first.len() - tail..] }
+    }
+}
+
 impl Builder {
+    pub(super) fn origin(&mut self, origin: Origin) -> Result<OriginId, SourceError> {
+        let id = u16::try_from(self.origins.len()).map_err(|_| SourceError::TooMany)?;
+        self.origins.push(origin);
+        Ok(OriginId(id))
+    }
+
+    /// A folder on disk.
     pub(super) fn directory(
         &mut self,
+        path: &Path,
+        shared: Shared<'_>,
+        account: Option<u64>,
+    ) -> Result<DirectoryId, SourceError> {
+        self.directory_at(OriginId::default(), path, shared, account)
+    }
+
+    pub(super) fn directory_at(
+        &mut self,
+        origin: OriginId,
         path: &Path,
         shared: Shared<'_>,
         account: Option<u64>,
@@ -225,6 +286,7 @@ impl Builder {
             prefix: shared.prefix.into(),
             suffix: shared.suffix.into(),
             account,
+            origin,
         });
         Ok(DirectoryId(id))
     }
@@ -239,6 +301,20 @@ impl Builder {
     ) -> Result<(), SourceError> {
         let shared = &self.directories[directory.0 as usize];
         part.push(directory, &name[shared.prefix.len()..name.len() - shared.suffix.len()], state)
+    }
+
+    /// Appends a remote object, with the version that its listing named.
+    pub(super) fn push_remote(
+        &self,
+        part: &mut Part,
+        directory: DirectoryId,
+        name: &[u8],
+        state: (Code, u64),
+        etag: &str,
+    ) -> Result<(), SourceError> {
+        self.push(part, directory, name, state)?;
+        part.etags.set(part.items.len() - 1, etag);
+        Ok(())
     }
 
     pub(super) fn add(&mut self, part: Part) {
@@ -260,31 +336,31 @@ impl Builder {
         let bytes_of_logs = merged.items.iter().filter(|item| item.code.entry() == Entry::Log).map(Item::bytes);
         Ok(Listing {
             total_bytes: bytes_of_logs.sum(),
+            origins: self.origins,
             directories: self.directories,
             part: merged,
             pruned: self.pruned,
+            requests: self.requests,
         })
     }
 
-    /// Locations seldom overlap, so a part is copied up to where the next one begins before anything is compared.
+    /// Locations seldom overlap, so a part is copied up to where the next one begins before anything is compared. An
+    /// object that two locations lead to counts once, as the part that was added first has it.
     fn merge(&self, parts: &[Part]) -> Result<Part, SourceError> {
         use std::cmp::Reverse;
         let mut merged = Part::default();
         let mut heads: std::collections::BinaryHeap<_> =
             (0..parts.len()).map(|p| Reverse((self.path_bytes(&parts[p], 0), p, 0))).collect();
-        while let Some(Reverse((_, number, mut index))) = heads.pop() {
+        while let Some(Reverse((head, number, mut index))) = heads.pop() {
             let part = &parts[number];
+            let is_twin = !merged.is_empty() && self.path_bytes(&merged, merged.items.len() - 1) == head;
             let next = heads.peek().map(|Reverse((path, _, _))| path.as_slice());
             let last = self.path_bytes(part, part.items.len() - 1);
             let runs_free = next.is_none_or(|next| last.as_slice() < next);
-            loop {
-                let item = part.items[index];
-                let state = (item.code, item.bytes());
-                merged.push(part.directory_of(index), part.names.get(item.name()), state)?;
+            if is_twin {
                 index += 1;
-                if index == part.items.len() {
-                    break;
-                }
+            }
+            while index < part.items.len() {
                 if !runs_free {
                     let path = self.path_bytes(part, index);
                     if next.is_some_and(|next| path.as_slice() > next) {
@@ -292,6 +368,8 @@ impl Builder {
                         break;
                     }
                 }
+                merged.copy(part, index)?;
+                index += 1;
             }
         }
         Ok(merged)
@@ -307,10 +385,12 @@ fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
 /// Every object found, ascending by the bytes of the full path; each once.
 #[derive(Debug)]
 pub struct Listing {
+    origins: Vec<Origin>,
     directories: Vec<Directory>,
     part: Part,
     pruned: Pruned,
     total_bytes: u64,
+    requests: u64,
 }
 
 impl Listing {
@@ -342,10 +422,44 @@ impl Listing {
         text
     }
 
+    fn directory(&self, index: usize) -> &Directory {
+        &self.directories[self.part.directory_of(index).0 as usize]
+    }
+
+    pub(super) fn origin(&self, index: usize) -> &Origin {
+        &self.origins[self.directory(index).origin.0 as usize]
+    }
+
+    /// What runs the requests for objects that have to be fetched; none where all is on disk.
+    pub(super) fn handle(&self) -> Option<&tokio::runtime::Handle> {
+        self.origins.iter().find_map(|origin| match origin {
+            Origin::Bucket(bucket) => Some(&bucket.handle),
+            Origin::Disk | Origin::History(_) => None,
+        })
+    }
+
+    /// The key of an object in its bucket; S3's keys are UTF-8.
+    pub(super) fn key(&self, index: usize) -> String {
+        let uri = self.uri(index);
+        uri.splitn(4, '/').nth(3).unwrap_or_default().to_owned()
+    }
+
+    pub(super) fn is_in_bucket(&self, index: usize) -> bool {
+        matches!(self.origin(index), Origin::Bucket(_))
+    }
+
+    /// Whether the object is a page of the event history, which no digest covers.
+    pub fn is_history(&self, index: usize) -> bool {
+        matches!(self.origin(index), Origin::History(_))
+    }
+
     /// Where to open the object. A link that the user named is resolved here, since `open` follows none.
     pub fn path(&self, index: usize) -> PathBuf {
         let bytes = path_bytes(&self.directories, &self.part, index);
         let path = PathBuf::from(OsStr::from_bytes(&bytes));
+        if let Origin::History(folder) = self.origin(index) {
+            return folder.path().join(path.strip_prefix(super::history::SCHEME).unwrap_or(&path));
+        }
         match self.part.items[index].code {
             // A link that broke since the listing is opened as it stands, and `open` says what is wrong.
             Code::LinkedLog => path.canonicalize().unwrap_or(path),
@@ -353,26 +467,41 @@ impl Listing {
         }
     }
 
-    /// Opens a log for reading, with the precautions of `source::open`.
+    /// Opens a log on disk for reading, with the precautions of `source::open`.
     pub fn open(&self, index: usize) -> io::Result<File> {
         local::open(&self.path(index))
     }
 
-    /// Size on disk when it was listed; 0 for what is not a file.
+    /// The ETag of an object in a bucket, as its listing named it; empty for what is elsewhere.
+    pub(super) fn etag(&self, index: usize) -> String {
+        self.part.etags.get(index)
+    }
+
+    /// What changes when the content does: a bucket's ETag, size and time of a file, a hash of a page of history.
+    pub fn version(&self, index: usize) -> io::Result<String> {
+        match self.origin(index) {
+            Origin::Bucket(_) => Ok(self.etag(index)),
+            Origin::History(_) => {
+                let content = fs::read(self.path(index))?;
+                Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
+            }
+            Origin::Disk if self.is_stdin(index) => Ok(String::new()),
+            Origin::Disk => {
+                let file = fs::metadata(self.path(index))?;
+                let nanoseconds = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+                Ok(format!("{}-{nanoseconds}", file.len()))
+            }
+        }
+    }
+
+    /// Stored size when it was listed; 0 for what is not a file.
     pub fn bytes(&self, index: usize) -> u64 {
         self.part.items[index].bytes()
     }
 
-    /// What changes when the object does: its size and time of modification. Empty for what is not there.
-    pub fn version(&self, index: usize) -> String {
-        let Ok(meta) = std::fs::metadata(self.path(index)) else { return String::new() };
-        let nanoseconds = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
-        format!("{}-{nanoseconds}", meta.size())
-    }
-
     /// The account whose log it is, by its folders or its file's name; none where the two disagree.
     pub fn account(&self, index: usize) -> Option<String> {
-        let directory = &self.directories[self.part.directory_of(index).0 as usize];
+        let directory = self.directory(index);
         let path = path_bytes(&self.directories, &self.part, index);
         let by_name = layout::file_facts(&path[directory.path.len()..]).map(|facts| facts.account);
         let account = match (directory.account, by_name) {
@@ -398,7 +527,12 @@ impl Listing {
         &self.pruned
     }
 
-    /// Size on disk of all logs.
+    /// Requests that listing took; none for what is on disk.
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
+    /// Stored size of all logs.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }
@@ -429,6 +563,13 @@ mod tests {
         assert_eq!(uris, ["0/x", "a/b", "a/c", "a/d", "a/e", "a/z", "b/x", "b/y"]);
         assert_eq!(listing.bytes(3), 5 << 32 | 7);
         assert_eq!(listing.total_bytes(), 8 * (5 << 32 | 7));
+    }
+
+    #[test]
+    fn what_two_locations_lead_to_counts_once() {
+        let listing = listing(&[&["a/b", "a/c", "a/d"], &["a/c"], &["a/a", "a/b", "a/c", "a/e"], &["a/e"]]);
+        let uris: Vec<_> = (0..listing.len()).map(|i| listing.uri(i)).collect();
+        assert_eq!(uris, ["a/a", "a/b", "a/c", "a/d", "a/e"]);
     }
 
     #[test]

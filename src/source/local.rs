@@ -12,9 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::layout::{self, Kind, Place, Wanted};
-use super::listing::{Builder, Code, DirectoryId, Item, Names, Part, Shared};
-use super::{Listing, Location, Scope, SourceError};
+use super::layout::{self, Place, Wanted};
+use super::listing::{Builder, Code, DirectoryId, Item, Part, Shared};
+use super::names::Names;
+use super::{Location, Scope, SourceError};
 
 /// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.
 pub fn open(path: &Path) -> io::Result<File> {
@@ -49,7 +50,8 @@ enum Found {
     Single(Code, u64),
 }
 
-pub(super) fn list(locations: &[Location], scope: &Scope) -> Result<Listing, SourceError> {
+/// Adds what the locations on disk hold.
+pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> Result<Builder, SourceError> {
     let mut roots = Vec::new();
     for location in locations {
         if let Location::Path(path) = location {
@@ -60,14 +62,14 @@ pub(super) fn list(locations: &[Location], scope: &Scope) -> Result<Listing, Sou
     roots.sort_by(|a, b| (&a.real, a.shown.as_os_str()).cmp(&(&b.real, b.shown.as_os_str())));
     roots.dedup_by(|next, kept| next.real == kept.real);
 
-    let mut walk = Walk::new(roots, Wanted::new(scope));
+    let mut walk = Walk::new(roots, Wanted::new(scope), builder);
     for number in 0..walk.roots.len() {
         if !walk.roots[number].listed && matches!(walk.roots[number].found, Found::Folder) {
             walk.root_folder(number)?;
         }
     }
     walk.singles(locations.contains(&Location::Stdin))?;
-    walk.builder.finish()
+    Ok(walk.builder)
 }
 
 impl Root {
@@ -180,20 +182,9 @@ impl Children {
         });
     }
 
-    /// What the names of all entries share, without overlap in the shortest.
     fn shared(&self) -> Shared<'_> {
-        let mut names = self.list.iter().filter(|child| child.code.is_some()).map(|child| self.names.get(child.name()));
-        let Some(first) = names.next() else {
-            return Shared::default();
-        };
-        let (mut head, mut tail, mut shortest) = (first.len(), first.len(), first.len());
-        for name in names {
-            head = first[..head].iter().zip(name).take_while(|(a, b)| a == b).count();
-            tail = first.iter().rev().zip(name.iter().rev()).take(tail).take_while(|(a, b)| a == b).count();
-            shortest = shortest.min(name.len());
-        }
-        let tail = tail.min(shortest - head);
-        Shared { prefix: &first[..head], suffix: &first[first.len() - tail..] }
+        let entries = self.list.iter().filter(|child| child.code.is_some());
+        Shared::of(entries.map(|child| self.names.get(child.name())))
     }
 }
 
@@ -208,14 +199,14 @@ struct Walk {
 }
 
 impl Walk {
-    fn new(roots: Vec<Root>, wanted: Wanted) -> Walk {
+    fn new(roots: Vec<Root>, wanted: Wanted, builder: Builder) -> Walk {
         let (mut named, mut named_links) = (HashMap::new(), HashSet::new());
         if roots.len() > 1 {
             named = roots.iter().enumerate().map(|(number, root)| (root.real.clone(), number)).collect();
             let is_link = |root: &&Root| root.shown.is_symlink();
             named_links = roots.iter().filter(is_link).map(|root| link_position(&root.shown)).collect();
         }
-        Walk { roots, wanted, builder: Builder::default(), named, named_links }
+        Walk { roots, wanted, builder, named, named_links }
     }
 
     fn place_of(&self, folder: &Path) -> Option<Place> {
@@ -318,7 +309,7 @@ impl Walk {
         if !kind.is_file() {
             return children.push(bytes, Some(Code::NotRegularFile), 0);
         }
-        let code = if is_named { Some(Code::Log) } else { file_code(folder.place, bytes, &self.wanted) };
+        let code = if is_named { Some(Code::Log) } else { Code::of_file(folder.place, bytes, &self.wanted) };
         let Some(code) = code else {
             self.builder.pruned.objects += 1;
             return Ok(());
@@ -384,19 +375,6 @@ fn split(shown: &Path) -> (&Path, &[u8]) {
     (Path::new(OsStr::from_bytes(&bytes[..at])), &bytes[at..])
 }
 
-fn file_code(place: Place, name: &[u8], wanted: &Wanted) -> Option<Code> {
-    if !layout::is_log_name(name) {
-        return Some(Code::NotLogName);
-    }
-    Some(match place.file_kind(name, wanted)? {
-        Kind::Log => Code::Log,
-        Kind::Digest => Code::Digest,
-        Kind::Insight => Code::Insight,
-        Kind::Aggregated => Code::Aggregated,
-        Kind::OtherService => Code::OtherLog,
-    })
-}
-
 fn fault(error: &io::Error) -> Code {
     match error.kind() {
         io::ErrorKind::PermissionDenied => Code::PermissionDenied,
@@ -407,7 +385,7 @@ fn fault(error: &io::Error) -> Code {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Entry;
+    use super::super::{Entry, list_local as list};
     use super::*;
     use std::os::unix::fs::symlink;
 
@@ -424,7 +402,7 @@ mod tests {
     /// Paths below the root, with what became of them.
     fn listed(root: &Path, locations: &[&str], scope: &Scope) -> Vec<(String, Entry)> {
         let locations: Vec<_> = locations.iter().map(|path| Location::Path(root.join(path))).collect();
-        let listing = super::super::list(&locations, scope).unwrap();
+        let listing = list(&locations, scope).unwrap();
         let top = format!("{}/", root.display());
         let all = (0..listing.len()).map(|i| (listing.uri(i), listing.entry(i)));
         all.map(|(uri, entry)| (uri.strip_prefix(&top).unwrap_or(&uri).to_owned(), entry)).collect()
@@ -589,7 +567,7 @@ mod tests {
     fn a_folder_that_vanished_is_reported_with_a_slash() {
         let root = tempfile::tempdir().unwrap();
         let wanted = Wanted::new(&Scope::default());
-        let mut walk = Walk::new(Vec::new(), wanted);
+        let mut walk = Walk::new(Vec::new(), wanted, Builder::default());
         let folder = Folder {
             shown: root.path().join("gone"),
             real: root.path().join("gone"),

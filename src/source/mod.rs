@@ -1,23 +1,50 @@
 //! Where records are: locations as the user names them, and the list of objects found there.
-//! In: paths, `-`, and a scope. Out: a `Listing`, sorted by the bytes of the full path, that names every object once
-//! and says of each whether it is a log, skipped, refused or missing.
+//! In: paths, buckets, Regions, `-`, and a scope. Out: a `Listing`, sorted by the bytes of the full path, that names
+//! every object once and says of each whether it is a log, skipped, refused or missing; and readers of its objects.
 //! Never reads a log, never follows a link inside a tree, and never leaves a thing out without counting it.
 
+mod aws;
+mod etags;
+mod history;
 mod layout;
 mod listing;
 mod local;
+mod names;
+mod object_store;
+mod plan;
+mod policy;
+mod s3;
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
+pub use self::object_store::{connect_store, open_store};
+pub use aws::{AwsOptions, Class, Trouble};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
+pub use plan::Plan;
+pub use policy::{Policy, read_policies, store_policies};
+pub use s3::ahead::Ahead;
+pub use s3::walk::BucketPath;
 
 /// What the user can name as a place to read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     Path(PathBuf),
     Stdin,
+    S3(BucketPath),
+    /// The event history of these Regions, or of all.
+    History(Regions),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Regions {
+    All,
+    Named(Vec<String>),
 }
 
 impl Location {
@@ -35,16 +62,47 @@ impl Location {
             return unsupported("the shell expands ~ only where it is not quoted; ./~ names a folder called ~");
         }
         match text.split_once("://") {
-            Some(("s3", _)) => {
-                unsupported("copy the objects first: aws s3 sync s3://BUCKET/PREFIX FOLDER, then name FOLDER")
-            }
-            Some(("cloudtrail", _)) => {
-                unsupported("save the history first: aws cloudtrail lookup-events > FILE, then name FILE")
-            }
+            Some(("s3", path)) => match BucketPath::parse(path) {
+                Some(path) => Ok(Location::S3(path)),
+                None => unsupported("write s3://BUCKET/PREFIX"),
+            },
+            Some(("cloudtrail", regions)) => match Regions::parse(regions) {
+                Some(regions) => Ok(Location::History(regions)),
+                None => unsupported("write cloudtrail://REGION, cloudtrail://REGION,REGION or cloudtrail://all"),
+            },
             Some(("file", _)) => unsupported("name the path alone, without file://"),
-            Some((scheme, _)) if is_scheme(scheme) => unsupported("name a file, a folder, or - for stdin"),
+            Some((scheme, _)) if is_scheme(scheme) => {
+                unsupported("name a file, a folder, s3://BUCKET/PREFIX, cloudtrail://REGION, or - for stdin")
+            }
             _ => Ok(Location::Path(PathBuf::from(text))),
         }
+    }
+}
+
+impl BucketPath {
+    /// What stands after `s3://`.
+    pub fn parse(text: &str) -> Option<BucketPath> {
+        let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+        let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        let is_right = bucket.len() >= 3 && bucket.chars().all(is_name);
+        let prefix = prefix.trim_end_matches('/').to_owned();
+        is_right.then(|| BucketPath { bucket: bucket.to_owned(), prefix })
+    }
+}
+
+impl fmt::Display for BucketPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.prefix)
+    }
+}
+
+impl Regions {
+    fn parse(text: &str) -> Option<Regions> {
+        if text == "all" {
+            return Some(Regions::All);
+        }
+        let regions: Vec<String> = text.split(',').map(str::to_owned).collect();
+        regions.iter().all(|region| layout::is_region(region.as_bytes())).then_some(Regions::Named(regions))
     }
 }
 
@@ -67,6 +125,17 @@ pub struct Scope {
     pub late_days: u32,
 }
 
+/// How what is not on this machine is reached.
+#[derive(Clone)]
+pub struct Remote {
+    pub aws: AwsOptions,
+    /// Runs the requests; whoever lists or reads waits for it on a thread of its own.
+    pub handle: Handle,
+    pub now_micros: i64,
+    /// Takes what the user should know before or while something slow runs.
+    pub note: Arc<dyn Fn(String) + Send + Sync>,
+}
+
 /// Why a location cannot be listed at all; anything wrong inside one becomes an `Entry` instead.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -76,11 +145,19 @@ pub enum SourceError {
     Unsupported { location: String, hint: &'static str },
     #[error("cannot reach `{path}`")]
     Unreachable { path: String, source: io::Error },
+    #[error("{doing}")]
+    Aws { doing: String, source: Trouble },
+    #[error("a temporary file cannot be written")]
+    Disk { source: io::Error },
     #[error("the locations hold more objects than one listing can name")]
     TooMany,
 }
 
 impl SourceError {
+    pub(crate) fn aws(doing: String, source: Trouble) -> SourceError {
+        SourceError::Aws { doing, source }
+    }
+
     /// True where the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
         matches!(self, SourceError::Unsupported { .. })
@@ -90,14 +167,66 @@ impl SourceError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             SourceError::Unsupported { hint, .. } => Some(hint),
+            SourceError::Aws { source, .. } => source.class.hint(),
             _ => None,
         }
     }
 }
 
-/// Lists every object of the locations that the scope does not exclude by its path.
-pub fn list(locations: &[Location], scope: &Scope) -> Result<Listing, SourceError> {
-    local::list(locations, scope)
+/// Why an object that was listed cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unread {
+    #[error("missing")]
+    Missing,
+    #[error("changed")]
+    Changed,
+    #[error("{}", .0.reason())]
+    Refused(Class),
+    /// Nothing else can be read either.
+    #[error("{0}")]
+    Fatal(Arc<SourceError>),
+    #[error("nobody wants it any more")]
+    Stopped,
+}
+
+impl Unread {
+    fn fatal(error: SourceError) -> Unread {
+        Unread::Fatal(Arc::new(error))
+    }
+
+    /// What an error of [`Ahead::open`] says of its object; none for errors of local files.
+    pub fn of(error: &io::Error) -> Option<Unread> {
+        error.get_ref()?.downcast_ref::<Unread>().cloned()
+    }
+}
+
+/// Lists every object of the locations that the scope does not exclude by its path. Waits for the network, so it must
+/// not run on a thread that serves it.
+pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Listing, SourceError> {
+    let mut builder = local::list(locations, scope, listing::Builder::default())?;
+    let named: Vec<BucketPath> = locations.iter().filter_map(Location::bucket_path).collect();
+    if !named.is_empty() {
+        builder = remote.handle.block_on(s3::walk::list(named, scope, &remote.aws, builder))?;
+    }
+    let regions = history::regions_of(locations, scope);
+    if !regions.is_empty() {
+        builder = remote.handle.block_on(history::list(&regions, scope, remote, builder))?;
+    }
+    builder.finish()
+}
+
+/// Lists what is on this machine alone.
+pub fn list_local(locations: &[Location], scope: &Scope) -> Result<Listing, SourceError> {
+    local::list(locations, scope, listing::Builder::default())?.finish()
+}
+
+impl Location {
+    fn bucket_path(&self) -> Option<BucketPath> {
+        match self {
+            Location::S3(path) => Some(path.clone()),
+            _ => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +239,29 @@ mod tests {
         for path in ["logs", "/a/b", "./~", "a:b.json.gz", "C:\\x", "~name", "1x://y"] {
             assert_eq!(Location::parse(path).unwrap(), Location::Path(path.into()));
         }
-        for bad in ["", "~", "~/logs", "s3://b/p", "cloudtrail://eu-west-1", "https://x/y", "file:///x"] {
+        for (text, bucket, prefix) in
+            [("s3://logs", "logs", ""), ("s3://logs/", "logs", ""), ("s3://a.b-c/AWSLogs/x/", "a.b-c", "AWSLogs/x")]
+        {
+            let path = BucketPath { bucket: bucket.into(), prefix: prefix.into() };
+            assert_eq!(Location::parse(text).unwrap(), Location::S3(path));
+        }
+        let regions = |names: &[&str]| Location::History(Regions::Named(names.iter().map(|n| (*n).into()).collect()));
+        assert_eq!(Location::parse("cloudtrail://eu-west-1").unwrap(), regions(&["eu-west-1"]));
+        assert_eq!(Location::parse("cloudtrail://eu-west-1,us-east-1").unwrap(), regions(&["eu-west-1", "us-east-1"]));
+        assert_eq!(Location::parse("cloudtrail://all").unwrap(), Location::History(Regions::All));
+        for bad in [
+            "",
+            "~",
+            "~/logs",
+            "s3://",
+            "s3:///x",
+            "s3://a b/x",
+            "cloudtrail://",
+            "cloudtrail://Frankfurt",
+            "cloudtrail://eu-west-1,",
+            "https://x/y",
+            "file:///x",
+        ] {
             let error = Location::parse(bad).unwrap_err();
             assert!(error.is_usage() && error.hint().is_some(), "{bad}");
         }

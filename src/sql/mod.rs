@@ -30,6 +30,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::schema;
+use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
@@ -50,6 +51,9 @@ pub enum SqlError {
     /// A file, the disk or the system failed.
     #[error("{message}")]
     World { message: String },
+    /// The logs cannot be read any further.
+    #[error("reading the logs stopped")]
+    Source { source: Arc<SourceError> },
 }
 
 impl From<DataFusionError> for SqlError {
@@ -57,6 +61,10 @@ impl From<DataFusionError> for SqlError {
         let message = error.strip_backtrace();
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
+            DataFusionError::External(cause) => match cause.downcast_ref::<Unread>() {
+                Some(Unread::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
+                _ => SqlError::Plan { message, hint: None },
+            },
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => SqlError::World { message },
             DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
                 SqlError::World { message }

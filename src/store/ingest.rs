@@ -46,7 +46,8 @@ impl Plan {
     fn of(listing: &Listing, known: &Known, is_done: &[bool]) -> Plan {
         let mut plan = Plan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
-            let version = listing.version(index);
+            // What cannot be looked at has no version; reading it says why.
+            let version = listing.version(index).unwrap_or_default();
             let news = known.news(&listing.uri(index), &version);
             match news {
                 News::Old => plan.old += 1,

@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -52,9 +52,21 @@ impl Place {
         Place::at(Arc::new(DurableFiles::default()), url, shown.clone())
     }
 
-    /// Whether there is a store in this folder, or what is left of one.
-    pub fn holds_store(folder: &FsPath) -> bool {
-        folder.join(super::rows::EVENTS).join("_delta_log").is_dir()
+    /// An object store that is rooted at the store, which the user named by a URL.
+    pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> std::result::Result<Place, StoreError> {
+        let cannot = |e: url::ParseError| StoreError::Objects {
+            what: shown.to_owned(),
+            source: Error::Generic { store: "S3", source: Box::new(e) },
+        };
+        let mut url = Url::parse(shown).map_err(cannot)?;
+        url.set_path("/");
+        Place::at(store, url, shown.to_owned())
+    }
+
+    /// Whether there is a store here, or what is left of one.
+    pub async fn holds_store(&self) -> bool {
+        let log = self.path("events/_delta_log");
+        matches!(self.store.list(Some(&log)).next().await, Some(Ok(_)))
     }
 
     /// A prefix of an object store whose own root is the root of the URL.

@@ -91,6 +91,8 @@ pub struct Accounting {
     pub is_stored: bool,
     pub problems: Vec<Problem>,
     pub problem_count: u64,
+    /// Objects of the event history: no digest covers what they hold.
+    pub history_objects: u64,
     by_status: Vec<(&'static str, u64)>,
 }
 
@@ -108,6 +110,7 @@ impl Accounting {
     pub fn of(listing: &Listing, accounts: &Accounts, complete: bool) -> Accounting {
         let mut all = Accounting { complete, ..Accounting::none() };
         for_each(listing, accounts, |index, status, error, account| {
+            all.history_objects += u64::from(listing.is_history(index));
             if let Some(account) = account {
                 let counts = account.counts;
                 all.records += counts.records;
@@ -139,6 +142,7 @@ impl Accounting {
         self.filtered += sum("filtered");
         self.quarantined += sum("quarantined");
         self.conflicts += sum("conflicts");
+        self.history_objects += text("kind").iter().filter(|kind| *kind == Some("event_history")).count() as u64;
         let (uris, statuses, errors) = (text("uri"), text("status"), text("error"));
         let bytes = rows["bytes"].as_primitive::<Int64Type>();
         for row in 0..rows.num_rows() {
@@ -183,6 +187,7 @@ fn status_name(account: &ObjectAccount) -> &'static str {
         Status::Quarantined if account.error.as_deref() == Some("changed") => "changed",
         Status::Quarantined => "quarantined",
         Status::Missing => "missing",
+        Status::Refused => "refused",
     }
 }
 
@@ -246,7 +251,8 @@ pub fn objects_batch(listing: &Listing, accounts: &Accounts, wanted: &dyn Fn(usi
         }
         let [uri, kind, status_text, sha256, errors] = &mut texts;
         uri.append_value(listing.uri(index));
-        kind.append_value(kind_of(listing.entry(index), error));
+        let is_history = listing.is_history(index);
+        kind.append_value(if is_history { "event_history" } else { kind_of(listing.entry(index), error) });
         status_text.append_value(status);
         sha256.append_null();
         errors.append_option(error);

@@ -235,7 +235,7 @@ mod tests {
 
     /// Ids in the order in which they are given, and duplicates and conflicts of each object.
     fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>) {
-        let listing = source::list(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
+        let listing = source::list_local(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
         let options = ScanOptions {
             filter: EventFilter::All,
             scope: Scope::default(),

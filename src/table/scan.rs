@@ -3,6 +3,7 @@
 //! Workers take runs of objects; the one consumer takes their parts in order, drops duplicates and keeps the accounts.
 //! Memory is bounded by workers times parts, whatever the size of an object or a listing.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -21,11 +22,11 @@ use super::batch::{Provenance, RowBuilder};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
 use super::{LogTable, Progress};
-use crate::decode::{Damaged, Decoded, Decoder, Object};
+use crate::decode::{Damaged, Decoded, Decoder, Object, Status};
 use crate::json::Screen;
 use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
 use crate::schema::{self, Column};
-use crate::source::{Entry, Scope};
+use crate::source::{Ahead, Entry, Scope, Unread};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -100,6 +101,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         stop: AtomicBool::new(false),
         bytes_done: AtomicU64::new(0),
         stdin: OnceLock::new(),
+        ahead: Ahead::start(&logs.listing, || wanted(logs, request)),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
@@ -109,6 +111,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         }
         let outcome = consumer.take_all(runs, emit);
         shared.stop.store(true, Ordering::Relaxed);
+        shared.ahead.stop();
         outcome
     });
     let stopped = outcome? == ControlFlow::Break(());
@@ -125,7 +128,18 @@ struct Shared<'a> {
     stop: AtomicBool,
     bytes_done: AtomicU64,
     stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
+    ahead: Ahead,
     seed: u64,
+}
+
+/// The logs that a request reads, in order.
+fn wanted(logs: &LogTable, request: &Request) -> Vec<u32> {
+    (0..logs.listing.len()).filter(|&index| is_wanted(logs, request, index)).map(|index| index as u32).collect()
+}
+
+fn is_wanted(logs: &LogTable, request: &Request, index: usize) -> bool {
+    let needed = request.objects.as_ref().is_none_or(|objects| objects[index]);
+    needed && matches!(logs.listing.entry(index), Entry::Log)
 }
 
 /// Which objects come next; `order` tells the consumer whose parts to take next.
@@ -143,8 +157,7 @@ impl Shared<'_> {
         while queue.next < listing.len() && bytes < RUN_BYTES && run.len() < RUN_OBJECTS_MAX {
             let index = queue.next;
             queue.next += 1;
-            let wanted = self.request.objects.as_ref().is_none_or(|objects| objects[index]);
-            if wanted && matches!(listing.entry(index), Entry::Log) {
+            if is_wanted(self.logs, self.request, index) {
                 run.push(index as u32);
                 bytes += listing.bytes(index);
             }
@@ -161,7 +174,7 @@ impl Shared<'_> {
 
     fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.logs.listing.is_stdin(index) {
-            return Ok(Box::new(self.logs.listing.open(index)?));
+            return self.ahead.open(index);
         }
         // Stdin is kept on disk while the scan runs, since a large object is read twice.
         let spool = self.stdin.get_or_init(|| {
@@ -251,7 +264,8 @@ impl<'a> Worker<'a> {
         let (shared, index) = (self.shared, object as usize);
         let listing = &shared.logs.listing;
         let (uri, account) = (listing.uri(index), listing.account(index));
-        let open = || shared.open(index);
+        let unread = Cell::new(None);
+        let open = || shared.open(index).inspect_err(|error| unread.set(Unread::of(error)));
         let rows = &mut self.rows;
         let mut seen =
             ObjectSoFar { object, uri: &uri, account: account.as_deref(), counts: Counts::default(), span: None };
@@ -263,10 +277,23 @@ impl<'a> Worker<'a> {
                 }
             });
         let (counts, span) = (seen.counts, seen.span);
+        shared.ahead.done(index);
+        let (status, error) = match unread.into_inner() {
+            None => (summary.status, summary.error),
+            Some(Unread::Missing) => (Status::Missing, Some("missing".to_owned())),
+            Some(Unread::Changed) => (Status::Quarantined, Some("changed".to_owned())),
+            Some(Unread::Refused(class)) => (Status::Refused, Some(class.reason().to_owned())),
+            Some(fatal @ Unread::Fatal(_)) => {
+                rows.part.error = Some(DataFusionError::External(Box::new(fatal)));
+                return;
+            }
+            // The consumer has all it wants.
+            Some(Unread::Stopped) => return,
+        };
         let account = ObjectAccount {
             object,
-            status: summary.status,
-            error: summary.error.map(String::into_boxed_str),
+            status,
+            error: error.map(String::into_boxed_str),
             counts,
             bytes: summary.inflated_bytes,
             first_event: span.map(|(first, _)| first),

@@ -3,12 +3,16 @@
 mod child;
 
 mod cli;
+mod cloud;
 mod determinism;
 mod docs;
+mod history;
 mod hostile;
 mod layers;
 mod queries;
 mod realdata;
 mod records;
+mod s3;
+mod service;
 mod slt;
 mod story;

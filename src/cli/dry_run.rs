@@ -1,0 +1,60 @@
+//! `--dry-run`: what a run would read, and what that takes.
+//! In: a plan from listing alone. Out: a few lines on stdout.
+
+use std::io::Write;
+
+use super::accounting::{bytes, count};
+use super::exit::Failure;
+use super::output::Target;
+use crate::source::Plan;
+
+pub fn print(plan: &Plan) -> Result<(), Failure> {
+    let mut target = Target::stdout();
+    lines(plan).iter().try_for_each(|line| writeln!(target, "{line}")).map_err(|e| Failure::write(&e))?;
+    target.commit()
+}
+
+fn lines(plan: &Plan) -> Vec<String> {
+    let mut lines = vec![format!("objects   {}, {}", count(plan.objects), bytes(plan.bytes))];
+    if plan.skipped + plan.refused > 0 {
+        lines.push(format!("not read  {} skipped, {} refused", count(plan.skipped), count(plan.refused)));
+    }
+    let pruned = &plan.pruned;
+    lines.push(format!(
+        "pruned    {} prefixes, {} single objects",
+        count(pruned.directories as u64),
+        count(pruned.objects as u64)
+    ));
+    if plan.list_requests > 0 {
+        lines.push(format!(
+            "requests  {} LIST (made now, and again by a run), {} GET",
+            count(plan.list_requests),
+            count(plan.get_requests)
+        ));
+    }
+    lines.push(format!("time      {} s or more, at 1,000 requests and 50 MB a second", count(plan.seconds)));
+    lines.extend(plan.history.as_ref().map(|text| format!("history   {text}")));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn says_what_a_run_takes() {
+        let plan = Plan {
+            objects: 1_234,
+            bytes: 1 << 20,
+            list_requests: 7,
+            get_requests: 1_234,
+            seconds: 2,
+            ..Plan::default()
+        };
+        let text = lines(&plan).join("\n");
+        for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("history") && !text.contains("not read"));
+    }
+}

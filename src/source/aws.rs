@@ -1,0 +1,338 @@
+//! How AWS is reached, and what its failures mean.
+//! In: the user's AWS flags, the `AWS_*` environment and profiles. Out: client configuration, and a [`Trouble`] for
+//! every failed request, of one class, with the hint that cures it.
+//! Never prints a credential, never decides what becomes of an object.
+
+use std::error::Error;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use std::time::Duration;
+
+/// Where the SDK goes when neither the environment nor a profile names a Region.
+const DEFAULT_REGION: &str = "us-east-1";
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// From a request to the first byte of its answer.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
+const ATTEMPTS_MAX: u32 = 4;
+
+/// What the user said about reaching AWS; the rest comes from the environment and profiles.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsOptions {
+    pub profile: Option<String>,
+    /// Another service than AWS's own; its buckets are named in the path.
+    pub endpoint_url: Option<String>,
+    /// Public buckets are read without credentials.
+    pub no_sign_request: bool,
+    /// The caller pays for requests to buckets that ask for it.
+    pub request_payer: bool,
+}
+
+/// Configuration for any client, with credentials that are looked up when first needed.
+pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let times = TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ANSWER_TIME_MAX).build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .timeout_config(times)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
+    if let Some(profile) = &options.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &options.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if options.no_sign_request {
+        loader = loader.no_credentials();
+    }
+    let config = loader.load().await;
+    if config.region().is_some() {
+        return config;
+    }
+    config.into_builder().region(Region::from_static(DEFAULT_REGION)).build()
+}
+
+/// The kind of a failure: what the user has to do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    NoCredentials,
+    BadCredentials,
+    ExpiredCredentials,
+    ClockSkew,
+    AccessDenied,
+    KeyDenied,
+    KeyUnusable,
+    NoSuchBucket,
+    WrongRegion,
+    RegionNotEnabled,
+    NotFound,
+    Changed,
+    Archived,
+    Busy,
+    Network,
+    /// The token of a next page is not one, or no longer.
+    BadToken,
+    /// The answer contradicts itself or an earlier one.
+    Inconsistent,
+    Other,
+}
+
+impl Class {
+    /// As it stands in `objects.error`.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Class::NoCredentials => "no_credentials",
+            Class::BadCredentials => "bad_credentials",
+            Class::ExpiredCredentials => "expired_credentials",
+            Class::ClockSkew => "clock_skew",
+            Class::AccessDenied => "access_denied",
+            Class::KeyDenied => "kms_access_denied",
+            Class::KeyUnusable => "kms_key_unusable",
+            Class::NoSuchBucket => "no_such_bucket",
+            Class::WrongRegion => "wrong_region",
+            Class::RegionNotEnabled => "region_not_enabled",
+            Class::NotFound => "missing",
+            Class::Changed => "changed",
+            Class::Archived => "archived",
+            Class::Busy => "service_busy",
+            Class::Network => "network",
+            Class::BadToken => "bad_token",
+            Class::Inconsistent => "inconsistent_answer",
+            Class::Other => "service_error",
+        }
+    }
+
+    fn words(self) -> &'static str {
+        match self {
+            Class::NoCredentials => "no AWS credentials were found",
+            Class::BadCredentials => "AWS does not accept these credentials",
+            Class::ExpiredCredentials => "the AWS credentials have expired",
+            Class::ClockSkew => "the clock of this machine is wrong",
+            Class::AccessDenied => "access denied",
+            Class::KeyDenied => "access to the KMS key of the object is denied",
+            Class::KeyUnusable => "the KMS key of the object cannot be used",
+            Class::NoSuchBucket => "there is no such bucket",
+            Class::WrongRegion => "the bucket is in another Region",
+            Class::RegionNotEnabled => "the Region is not enabled for this account",
+            Class::NotFound => "there is no such object",
+            Class::Changed => "the object has changed",
+            Class::Archived => "the object is archived",
+            Class::Busy => "the service is busy",
+            Class::Network => "the network failed",
+            Class::BadToken => "the token of the next page is not accepted",
+            Class::Inconsistent => "the service contradicts itself",
+            Class::Other => "the service failed",
+        }
+    }
+
+    pub fn hint(self) -> Option<&'static str> {
+        Some(match self {
+            Class::NoCredentials => {
+                "set AWS_PROFILE or --profile, log in with `aws sso login`, or use --no-sign-request for a public bucket"
+            }
+            Class::BadCredentials => "check the access key of the profile; a key may have been deleted or disabled",
+            Class::ExpiredCredentials => "renew them, for example with `aws sso login`, and run again",
+            Class::ClockSkew => "set the clock, for example by NTP, and run again",
+            Class::AccessDenied => {
+                "grant s3:ListBucket on the bucket and s3:GetObject on its objects, for event history \
+                 cloudtrail:LookupEvents; a bucket that charges its readers needs --request-payer"
+            }
+            Class::KeyDenied => "grant kms:Decrypt on the KMS key of the bucket, in the key's policy too",
+            Class::KeyUnusable => "the key is disabled or scheduled for deletion: enable it to read the objects",
+            Class::NoSuchBucket => "check the name, and --endpoint-url if the bucket is not at AWS",
+            Class::WrongRegion => "set AWS_REGION to the bucket's Region",
+            Class::RegionNotEnabled => "enable the Region in the account, or leave it out",
+            Class::Archived => "restore it first: aws s3api restore-object",
+            Class::Network => "check the network, the proxy and --endpoint-url",
+            Class::Busy => "run again later",
+            _ => return None,
+        })
+    }
+
+    /// Whether every other request would fail the same way.
+    pub(super) fn is_fatal(self) -> bool {
+        matches!(
+            self,
+            Class::NoCredentials
+                | Class::BadCredentials
+                | Class::ExpiredCredentials
+                | Class::ClockSkew
+                | Class::NoSuchBucket
+                | Class::WrongRegion
+        )
+    }
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{}: {detail}", class.words())]
+pub struct Trouble {
+    pub class: Class,
+    /// What the service or the network said.
+    pub detail: String,
+}
+
+impl Trouble {
+    pub(super) fn new(class: Class, detail: impl Into<String>) -> Trouble {
+        Trouble { class, detail: detail.into() }
+    }
+
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let detail = match error.as_service_error().and_then(ProvideErrorMetadata::message) {
+            Some(message) => message.to_owned(),
+            None => chain(error),
+        };
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default();
+        let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+        let class = match error {
+            SdkError::ServiceError(_) | SdkError::ResponseError(_) => class_of(code, status, &detail),
+            _ => unsent_class(&detail),
+        };
+        let detail = if code.is_empty() || detail.contains(code) { detail } else { format!("{detail} ({code})") };
+        Trouble { class, detail }
+    }
+}
+
+/// The class of what a service answered.
+fn class_of(code: &str, status: u16, message: &str) -> Class {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
+            Class::ExpiredCredentials
+        }
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "AuthFailure"
+        | "IncompleteSignature"
+        | "IncompleteSignatureException" => Class::BadCredentials,
+        "InvalidSignatureException" if message.contains("expired") || message.contains("not yet current") => {
+            Class::ClockSkew
+        }
+        "InvalidSignatureException" => Class::BadCredentials,
+        "RequestTimeTooSkewed" => Class::ClockSkew,
+        "OptInRequired" | "SubscriptionRequiredException" => Class::RegionNotEnabled,
+        "NoSuchBucket" => Class::NoSuchBucket,
+        "PermanentRedirect" | "TemporaryRedirect" | "Redirect" | "IllegalLocationConstraintException" => {
+            Class::WrongRegion
+        }
+        "AuthorizationHeaderMalformed" if message.contains("region") => Class::WrongRegion,
+        "InvalidObjectState" => Class::Archived,
+        "InvalidNextTokenException" => Class::BadToken,
+        "SlowDown"
+        | "Throttling"
+        | "ThrottlingException"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "ServiceUnavailable"
+        | "InternalError"
+        | "InternalFailure"
+        | "RequestTimeout" => Class::Busy,
+        "PreconditionFailed" | "ConditionalRequestConflict" => Class::Changed,
+        "NoSuchKey" | "NotFound" | "NoSuchVersion" => Class::NotFound,
+        _ if code.starts_with("KMS.") => Class::KeyUnusable,
+        _ if message.contains("kms:") => Class::KeyDenied,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Class::AccessDenied,
+        _ => class_of_status(status),
+    }
+}
+
+fn class_of_status(status: u16) -> Class {
+    match status {
+        301 | 307 => Class::WrongRegion,
+        401 | 403 => Class::AccessDenied,
+        404 => Class::NotFound,
+        409 | 412 => Class::Changed,
+        429 | 500..=599 => Class::Busy,
+        200..=299 => Class::Inconsistent,
+        _ => Class::Other,
+    }
+}
+
+/// The class of a request that got no answer: the SDK tells what stopped it in words only.
+fn unsent_class(detail: &str) -> Class {
+    let says = |words: &str| detail.to_ascii_lowercase().contains(words);
+    if says("expired") || says("invalid_grant") || says("refresh") {
+        Class::ExpiredCredentials
+    } else if says("credential") || says("identity") || says("profile") {
+        Class::NoCredentials
+    } else {
+        Class::Network
+    }
+}
+
+/// An error with its causes; the SDK's outer words say nothing by themselves.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        cause = inner.source();
+    }
+    text
+}
+
+/// Waiting before another attempt: doubled each time, with jitter, so that many waiters do not return together.
+pub(super) fn backoff(attempt: u32, first: Duration, max: Duration) -> Duration {
+    let ceiling = first.saturating_mul(1 << attempt.min(16)).min(max);
+    let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), attempt);
+    ceiling.mul_f64(0.5 + (random % 1024) as f64 / 2048.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_have_a_class() {
+        for (code, status, message, class) in [
+            ("AccessDenied", 403, "Access Denied", Class::AccessDenied),
+            ("AccessDenied", 403, "not authorized to perform: kms:Decrypt on the resource", Class::KeyDenied),
+            ("AccessDeniedException", 400, "not authorized to perform: cloudtrail:LookupEvents", Class::AccessDenied),
+            ("KMS.DisabledException", 400, "is disabled", Class::KeyUnusable),
+            ("ExpiredToken", 400, "The provided token has expired.", Class::ExpiredCredentials),
+            ("RequestTimeTooSkewed", 403, "", Class::ClockSkew),
+            ("InvalidSignatureException", 400, "Signature expired: 2026", Class::ClockSkew),
+            ("InvalidSignatureException", 400, "does not match", Class::BadCredentials),
+            ("AuthorizationHeaderMalformed", 400, "the region 'x' is wrong", Class::WrongRegion),
+            ("InvalidObjectState", 403, "", Class::Archived),
+            ("", 503, "", Class::Busy),
+            ("", 404, "", Class::NotFound),
+            ("NoSuchBucket", 404, "", Class::NoSuchBucket),
+            ("", 412, "", Class::Changed),
+            ("Odd", 400, "", Class::Other),
+        ] {
+            assert_eq!(class_of(code, status, message), class, "{code} {status} {message}");
+        }
+        for (detail, class) in [
+            ("dispatch failure: the credential provider was not enabled", Class::NoCredentials),
+            ("the SSO session has expired", Class::ExpiredCredentials),
+            ("dispatch failure: io error: connection refused", Class::Network),
+        ] {
+            assert_eq!(unsent_class(detail), class, "{detail}");
+        }
+    }
+
+    #[test]
+    fn waiting_grows_to_a_bound() {
+        let (first, max) = (Duration::from_millis(100), Duration::from_secs(2));
+        for attempt in 0..40 {
+            let wait = backoff(attempt, first, max);
+            assert!(wait >= Duration::from_millis(50) && wait <= max, "{attempt} {wait:?}");
+        }
+        assert!(backoff(20, first, max) >= max / 2);
+    }
+}

@@ -1,0 +1,124 @@
+//! Writes objects: over what is there, or on the condition that nothing, or one known version, is there.
+//! In: a path, its content, a condition. Out: the new version, or whose write came first.
+//! An answer that is lost leaves open whether the write happened; then the object is read back and compared.
+
+use ::object_store::path::Path;
+use ::object_store::{Error, PutResult, Result};
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+
+use super::super::aws::{Class, Trouble, backoff};
+use super::{FIRST_WAIT, GetOptions, S3Store, WAIT_MAX, error_of, failed};
+
+const ATTEMPTS_MAX: u32 = 6;
+
+/// What must hold for a write to happen.
+pub(super) enum Condition {
+    Absent,
+    Etag(String),
+}
+
+/// What one attempt came to.
+enum Tried {
+    Done(PutResult),
+    /// Something else is there.
+    Unmet(Trouble),
+    /// Nothing was written, for now.
+    Refused(Trouble),
+    /// It may have been written.
+    Lost(Trouble),
+}
+
+impl S3Store {
+    /// Replaces what is there; repeating that does no harm.
+    pub(super) async fn put_over(&self, path: &Path, content: Bytes) -> Result<PutResult> {
+        let request = self.client().put_object().bucket(&self.bucket.name).key(path.as_ref());
+        let request = request.set_request_payer(self.bucket.request_payer.clone()).body(ByteStream::from(content));
+        let answer = request.send().await.map_err(|error| failed(path, &error))?;
+        Ok(result_of(&answer))
+    }
+
+    pub(super) async fn put_if(&self, path: &Path, content: Bytes, condition: Condition) -> Result<PutResult> {
+        let mut may_be_written = false;
+        let mut attempt = 0;
+        loop {
+            let trouble = match self.try_put(path, &content, &condition).await {
+                Tried::Done(result) => return Ok(result),
+                Tried::Unmet(trouble) if may_be_written => {
+                    return match self.written(path, &content).await? {
+                        Some(result) => Ok(result),
+                        None => Err(unmet(path, &condition, trouble)),
+                    };
+                }
+                Tried::Unmet(trouble) => return Err(unmet(path, &condition, trouble)),
+                Tried::Refused(trouble) => trouble,
+                Tried::Lost(trouble) => {
+                    may_be_written = true;
+                    trouble
+                }
+            };
+            attempt += 1;
+            let passes = matches!(trouble.class, Class::Busy | Class::Network | Class::Inconsistent | Class::Changed);
+            if attempt >= ATTEMPTS_MAX || !passes {
+                if may_be_written && let Some(result) = self.written(path, &content).await? {
+                    return Ok(result);
+                }
+                return Err(error_of(path.as_ref(), trouble));
+            }
+            tokio::time::sleep(backoff(attempt, FIRST_WAIT, WAIT_MAX)).await;
+        }
+    }
+
+    async fn try_put(&self, path: &Path, content: &Bytes, condition: &Condition) -> Tried {
+        let request = self.once.put_object().bucket(&self.bucket.name).key(path.as_ref());
+        let request = match condition {
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Etag(etag) => request.if_match(etag),
+        };
+        let request = request.set_request_payer(self.bucket.request_payer.clone());
+        let error = match request.body(ByteStream::from(content.clone())).send().await {
+            Ok(answer) => return Tried::Done(result_of(&answer)),
+            Err(error) => error,
+        };
+        let status = error.raw_response().map(|answer| answer.status().as_u16());
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
+        let trouble = Trouble::of(&error);
+        match (status, code.as_str()) {
+            (Some(412), _) => Tried::Unmet(trouble),
+            // The version that was to be replaced is gone.
+            (Some(404), "NoSuchKey") if matches!(condition, Condition::Etag(_)) => Tried::Unmet(trouble),
+            // Another write was under way at this moment; it may fail, so the condition is asked again.
+            (Some(409), _) => Tried::Refused(trouble),
+            (Some(500..=599) | None, _) => Tried::Lost(trouble),
+            (Some(200..=299), _) => Tried::Lost(trouble),
+            _ => Tried::Refused(trouble),
+        }
+    }
+
+    /// The version that is there, if it has exactly this content.
+    async fn written(&self, path: &Path, content: &Bytes) -> Result<Option<PutResult>> {
+        let answer = match self.get(path, &GetOptions::default()).await {
+            Ok(answer) => answer,
+            Err(Error::NotFound { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let (etag, version) = (answer.e_tag().map(str::to_owned), answer.version_id().map(str::to_owned));
+        let there = answer.body.collect().await;
+        let there = there.map_err(|e| error_of(path.as_ref(), Trouble::new(Class::Network, e.to_string())))?;
+        Ok((there.into_bytes() == *content).then_some(PutResult { e_tag: etag, version }))
+    }
+}
+
+fn result_of(answer: &PutObjectOutput) -> PutResult {
+    PutResult { e_tag: answer.e_tag().map(str::to_owned), version: answer.version_id().map(str::to_owned) }
+}
+
+fn unmet(path: &Path, condition: &Condition, trouble: Trouble) -> Error {
+    let path = path.to_string();
+    match condition {
+        Condition::Absent => Error::AlreadyExists { path, source: trouble.into() },
+        Condition::Etag(_) => Error::Precondition { path, source: trouble.into() },
+    }
+}

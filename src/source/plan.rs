@@ -1,0 +1,56 @@
+//! What a run would read, without reading it: the answer to `--dry-run`.
+//! In: locations and a scope. Out: counts from listing alone, and what the requests cost in time at least.
+//! Downloads no object and asks for no event.
+
+use super::history::{self, Window};
+use super::{Entry, Listing, Location, Pruned, Remote, Scope, SourceError, list};
+
+/// Requests and bytes a second that a run can be expected to reach, near the bucket and on few cores.
+const REQUESTS_PER_SECOND: u64 = 1_000;
+const BYTES_PER_SECOND: u64 = 50_000_000;
+
+/// What a run would read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Logs that would be read, and their stored bytes.
+    pub objects: u64,
+    pub bytes: u64,
+    pub skipped: u64,
+    pub refused: u64,
+    pub pruned: Pruned,
+    /// Requests that listing took: a run takes them again.
+    pub list_requests: u64,
+    pub get_requests: u64,
+    pub seconds: u64,
+    /// What is known of the event history; none where none is asked for.
+    pub history: Option<String>,
+}
+
+impl Plan {
+    pub fn of(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Plan, SourceError> {
+        let regions = history::regions_of(locations, scope);
+        let window = Window::of(scope, remote.now_micros);
+        let history = (!regions.is_empty()).then(|| history::estimate(regions.len(), &window));
+        let listed: Vec<Location> =
+            locations.iter().filter(|location| !matches!(location, Location::History(_))).cloned().collect();
+        Ok(Plan { history, ..Plan::of_listing(&list(&listed, scope, remote)?) })
+    }
+
+    fn of_listing(listing: &Listing) -> Plan {
+        let mut plan = Plan { pruned: *listing.pruned(), list_requests: listing.requests(), ..Plan::default() };
+        for index in 0..listing.len() {
+            match listing.entry(index) {
+                Entry::Log => {
+                    plan.objects += 1;
+                    plan.bytes += listing.bytes(index);
+                    plan.get_requests += u64::from(listing.is_in_bucket(index));
+                }
+                Entry::Skipped(_) => plan.skipped += 1,
+                Entry::Refused(_) | Entry::Missing => plan.refused += 1,
+            }
+        }
+        let requests = plan.list_requests + plan.get_requests;
+        plan.seconds = plan.bytes.div_ceil(BYTES_PER_SECOND).max(requests.div_ceil(REQUESTS_PER_SECOND));
+        plan
+    }
+}

@@ -1,0 +1,175 @@
+//! Fetches objects ahead of those who decode them, in order and within bounds of memory and requests.
+//! In: a listing and the objects wanted of it. Out: readers, one object at a time, as often as needed.
+//! Decoding threads wait here only where the network is slower than they are; nothing here inflates or decodes.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::super::listing::{Listing, Origin};
+use super::super::{SourceError, Unread};
+use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
+
+/// Stored bytes that are fetched or under way, and not yet given back.
+const AHEAD_BYTES_MAX: u64 = 64 << 20;
+const REQUESTS_MAX: usize = 64;
+/// Objects that are being brought to disk, and not yet given back.
+const ON_DISK_MAX: usize = 4;
+/// Memory is counted in these.
+const UNIT_BYTES: u64 = 1 << 10;
+
+/// Readers of a listing's objects. Objects in buckets are fetched in the order in which they were asked for.
+pub struct Ahead {
+    listing: Arc<Listing>,
+    shared: Arc<Shared>,
+    driver: Option<AbortHandle>,
+}
+
+#[derive(Default)]
+struct Shared {
+    slots: Mutex<Slots>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Slots {
+    bodies: HashMap<u32, Result<Arc<Held>, Unread>>,
+    /// Nothing more will come.
+    closed: Option<Unread>,
+}
+
+/// A body, and the share of the bounds that it takes while it is here.
+struct Held {
+    body: Body,
+    _share: OwnedSemaphorePermit,
+}
+
+impl Ahead {
+    /// Begins to fetch. `wanted` is asked for only if anything has to be fetched; its order is the order of fetching.
+    pub fn start(listing: &Arc<Listing>, wanted: impl FnOnce() -> Vec<u32>) -> Ahead {
+        let shared = Arc::new(Shared::default());
+        let driver = listing.handle().map(|handle| {
+            let driver = Driver {
+                listing: Arc::clone(listing),
+                shared: Arc::clone(&shared),
+                memory: Arc::new(Semaphore::new((AHEAD_BYTES_MAX / UNIT_BYTES) as usize)),
+                on_disk: Arc::new(Semaphore::new(ON_DISK_MAX)),
+                requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            };
+            handle.spawn(driver.run(wanted())).abort_handle()
+        });
+        Ahead { listing: Arc::clone(listing), shared, driver }
+    }
+
+    /// Opens an object, waiting until it is here. An error holds an [`Unread`] where the object was to be fetched.
+    pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
+        if !self.listing.is_in_bucket(index) {
+            return Ok(Box::new(self.listing.open(index)?));
+        }
+        let mut slots = self.shared.lock();
+        loop {
+            if let Some(body) = slots.bodies.get(&(index as u32)) {
+                return body.clone().map_err(io::Error::other)?.body.open();
+            }
+            if let Some(closed) = &slots.closed {
+                return Err(io::Error::other(closed.clone()));
+            }
+            slots = self.shared.changed.wait(slots).expect("nothing panics while it holds the slots");
+        }
+    }
+
+    /// Gives an object back, once nobody will open it again.
+    pub fn done(&self, index: usize) {
+        self.shared.lock().bodies.remove(&(index as u32));
+    }
+
+    /// Ends all waiting.
+    pub fn stop(&self) {
+        self.shared.close(Unread::Stopped);
+        if let Some(driver) = &self.driver {
+            driver.abort();
+        }
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().expect("nothing panics while it holds the slots")
+    }
+
+    fn put(&self, index: u32, body: Result<Arc<Held>, Unread>) {
+        self.lock().bodies.insert(index, body);
+        self.changed.notify_all();
+    }
+
+    fn close(&self, why: Unread) {
+        self.lock().closed.get_or_insert(why);
+        self.changed.notify_all();
+    }
+}
+
+struct Driver {
+    listing: Arc<Listing>,
+    shared: Arc<Shared>,
+    memory: Arc<Semaphore>,
+    on_disk: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+}
+
+impl Driver {
+    async fn run(self, wanted: Vec<u32>) {
+        // Dropping the set, as an abort of this task does, ends what is under way.
+        let mut fetches: JoinSet<Option<Unread>> = JoinSet::new();
+        for index in wanted {
+            let Origin::Bucket(bucket) = self.listing.origin(index as usize) else { continue };
+            let bytes = self.listing.bytes(index as usize);
+            let share = self.share(bytes).await;
+            let request = Arc::clone(&self.requests).acquire_owned().await.expect("it is never closed");
+            let wanted =
+                Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
+            let (bucket, shared) = (Arc::clone(bucket), Arc::clone(&self.shared));
+            fetches.spawn(async move {
+                let fetched = bucket.fetch(&wanted).await;
+                drop(request);
+                let fatal = fetched.as_ref().err().filter(|unread| matches!(unread, Unread::Fatal(_))).cloned();
+                shared.put(index, fetched.map(|body| Arc::new(Held { body, _share: share })));
+                fatal
+            });
+            while let Some(ended) = fetches.try_join_next() {
+                if let Some(fatal) = fatal_of(ended) {
+                    return self.shared.close(fatal);
+                }
+            }
+        }
+        while let Some(ended) = fetches.join_next().await {
+            if let Some(fatal) = fatal_of(ended) {
+                return self.shared.close(fatal);
+            }
+        }
+        self.shared.close(Unread::Stopped);
+    }
+
+    /// Waits until the object fits within the bounds.
+    async fn share(&self, bytes: u64) -> OwnedSemaphorePermit {
+        let (bound, units) = if bytes > MEMORY_BYTES_MAX {
+            (&self.on_disk, 1)
+        } else {
+            (&self.memory, bytes.div_ceil(UNIT_BYTES).max(1))
+        };
+        Arc::clone(bound).acquire_many_owned(units as u32).await.expect("it is never closed")
+    }
+}
+
+/// Why fetching has to end, if it has to.
+fn fatal_of(ended: Result<Option<Unread>, tokio::task::JoinError>) -> Option<Unread> {
+    ended.unwrap_or_else(|error| Some(Unread::fatal(SourceError::Disk { source: io::Error::other(error) })))
+}

@@ -1,0 +1,335 @@
+//! Brings the body of one object here, whole and proved, or says why not.
+//! In: a key with the size and ETag of its listing. Out: [`Body`], in memory or, if large, in a temporary file.
+//! A body that breaks or crawls is resumed where it stopped, as long as the object is still the same one.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
+use md5::{Digest, Md5};
+use tokio::time::Instant;
+
+use super::super::aws::{Class, Trouble, backoff};
+use super::super::etags;
+use super::super::{SourceError, Unread};
+use super::Bucket;
+
+/// Larger objects wait on disk, not in memory.
+pub(super) const MEMORY_BYTES_MAX: u64 = 16 << 20;
+/// A body must bring this many bytes within each window.
+const FLOOR_BYTES: u64 = 10 << 10;
+const FLOOR_WINDOW: Duration = Duration::from_secs(10);
+/// Attempts for a body that does not get on; the requests of each are retried by the SDK as well.
+const ATTEMPTS_MAX: u32 = 5;
+/// What an attempt must bring to count as getting on.
+const PROGRESS_BYTES: u64 = 1 << 20;
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Retries that a run may spend: a failure costs, a success earns, so that a service that fails all the time is not
+/// asked five times for each object.
+#[derive(Debug)]
+pub(super) struct Budget {
+    tokens: AtomicI64,
+    /// Objects in a row that could not be read.
+    failures: AtomicU64,
+}
+
+const TOKENS_MAX: i64 = 500;
+const RETRY_COST: i64 = 5;
+/// After so many objects in a row that could not be read, no other one is tried.
+const FAILURES_MAX: u64 = 64;
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { tokens: AtomicI64::new(TOKENS_MAX), failures: AtomicU64::new(0) }
+    }
+}
+
+impl Budget {
+    fn spend(&self) -> bool {
+        let spent = |tokens: i64| (tokens >= RETRY_COST).then_some(tokens - RETRY_COST);
+        self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_ok()
+    }
+
+    fn succeed(&self) {
+        self.failures.store(0, Ordering::Relaxed);
+        // Fails where nothing has been spent.
+        self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
+    }
+
+    fn fail(&self) -> bool {
+        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
+    }
+}
+
+/// The stored bytes of one object. They can be read any number of times.
+#[derive(Debug)]
+pub(super) enum Body {
+    Memory(Arc<Vec<u8>>),
+    Disk(tempfile::NamedTempFile),
+}
+
+impl Body {
+    pub(super) fn open(&self) -> io::Result<Box<dyn Read>> {
+        match self {
+            Body::Memory(bytes) => Ok(Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 })),
+            Body::Disk(file) => Ok(Box::new(File::open(file.path())?)),
+        }
+    }
+}
+
+struct SharedBytes {
+    bytes: Arc<Vec<u8>>,
+    at: usize,
+}
+
+impl Read for SharedBytes {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.bytes[self.at..];
+        let taken = rest.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&rest[..taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}
+
+/// What is asked for, as the listing has it.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) key: String,
+    pub(super) bytes: u64,
+    pub(super) etag: String,
+}
+
+/// A body under way.
+struct Pull {
+    hold: Hold,
+    received: u64,
+    digest: Md5,
+    /// As the listing has it; where that has none, as the first answer does.
+    etag: String,
+}
+
+enum Hold {
+    Memory(Vec<u8>),
+    Disk(tempfile::NamedTempFile),
+}
+
+/// How an attempt ended that did not bring the rest.
+enum Stop {
+    Again(Class),
+    For(Unread),
+}
+
+impl Pull {
+    fn new(bytes: u64, etag: &str) -> io::Result<Pull> {
+        let hold = if bytes > MEMORY_BYTES_MAX {
+            Hold::Disk(tempfile::NamedTempFile::new()?)
+        } else {
+            Hold::Memory(Vec::with_capacity(bytes as usize))
+        };
+        Ok(Pull { hold, received: 0, digest: Md5::new(), etag: etag.to_owned() })
+    }
+
+    fn restart(&mut self) -> io::Result<()> {
+        self.received = 0;
+        self.digest = Md5::new();
+        match &mut self.hold {
+            Hold::Memory(bytes) => bytes.clear(),
+            Hold::Disk(file) => *file = tempfile::NamedTempFile::new()?,
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        self.received += chunk.len() as u64;
+        self.digest.update(chunk);
+        match &mut self.hold {
+            Hold::Memory(bytes) => bytes.extend_from_slice(chunk),
+            Hold::Disk(file) => file.write_all(chunk)?,
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<Body> {
+        match self.hold {
+            Hold::Memory(bytes) => Ok(Body::Memory(Arc::new(bytes))),
+            Hold::Disk(mut file) => {
+                file.flush()?;
+                Ok(Body::Disk(file))
+            }
+        }
+    }
+}
+
+/// The disk here failed, which no other attempt mends.
+fn disk(error: io::Error) -> Stop {
+    Stop::For(Unread::fatal(SourceError::Disk { source: error }))
+}
+
+impl Bucket {
+    /// Brings the body of an object here.
+    pub(super) async fn fetch(&self, wanted: &Wanted) -> Result<Body, Unread> {
+        let fetched = self.fetch_counted(wanted).await;
+        match &fetched {
+            Ok(_) | Err(Unread::Missing | Unread::Changed) => self.budget.succeed(),
+            Err(Unread::Refused(class)) if self.budget.fail() => {
+                let detail = format!("the last {FAILURES_MAX} objects could not be read");
+                let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
+                return Err(Unread::fatal(SourceError::aws(doing, Trouble::new(*class, detail))));
+            }
+            Err(_) => {}
+        }
+        fetched
+    }
+
+    async fn fetch_counted(&self, wanted: &Wanted) -> Result<Body, Unread> {
+        let on_disk = |error| Unread::fatal(SourceError::Disk { source: error });
+        let mut pull = Pull::new(wanted.bytes, &wanted.etag).map_err(on_disk)?;
+        let mut attempt = 0;
+        let mut wrong_digest = None;
+        loop {
+            let before = pull.received;
+            let class = match self.attempt(wanted, &mut pull, &mut wrong_digest).await {
+                Ok(()) => return pull.finish().map_err(on_disk),
+                Err(Stop::For(unread)) => return Err(unread),
+                Err(Stop::Again(class)) => class,
+            };
+            let got_on = pull.received >= before + PROGRESS_BYTES;
+            attempt = if got_on { 1 } else { attempt + 1 };
+            if attempt >= ATTEMPTS_MAX || !self.budget.spend() {
+                return Err(Unread::Refused(class));
+            }
+            tokio::time::sleep(backoff(attempt, FIRST_WAIT, WAIT_MAX)).await;
+        }
+    }
+
+    async fn attempt(&self, wanted: &Wanted, pull: &mut Pull, wrong_digest: &mut Option<[u8; 16]>) -> Result<(), Stop> {
+        let answer = self.ask(wanted, &pull.etag, pull.received).await?;
+        match answer.e_tag() {
+            Some(etag) if pull.etag.is_empty() => pull.etag = etag.to_owned(),
+            Some(etag) if etag != pull.etag => return Err(Stop::For(Unread::Changed)),
+            _ => {}
+        }
+        if pull.received > 0 && !resumes(&answer, pull.received) {
+            pull.restart().map_err(disk)?;
+        }
+        let rest = wanted.bytes - pull.received;
+        if answer.content_length().is_some_and(|length| u64::try_from(length) != Ok(rest)) {
+            pull.restart().map_err(disk)?;
+            return Err(Stop::Again(Class::Inconsistent));
+        }
+        let is_md5 = !matches!(
+            answer.server_side_encryption(),
+            Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
+        );
+        self.receive(answer, wanted, pull).await?;
+        let expected = etags::digest(&pull.etag).filter(|_| is_md5);
+        let Some(expected) = expected else { return Ok(()) };
+        let digest: [u8; 16] = std::mem::take(&mut pull.digest).finalize().into();
+        // The ETag is the MD5 of what was put whole, but nobody promises it: the same bytes twice are what is stored.
+        if digest == expected || *wrong_digest == Some(digest) {
+            return Ok(());
+        }
+        *wrong_digest = Some(digest);
+        pull.restart().map_err(disk)?;
+        Err(Stop::Again(Class::Inconsistent))
+    }
+
+    async fn ask(&self, wanted: &Wanted, etag: &str, from: u64) -> Result<GetObjectOutput, Stop> {
+        let request = self.client.get_object().bucket(&self.name).key(&wanted.key);
+        let request = request.set_if_match((!etag.is_empty()).then(|| etag.to_owned()));
+        let request = request.set_request_payer(self.request_payer.clone()).checksum_mode(ChecksumMode::Enabled);
+        let request = request.set_range((from > 0).then(|| format!("bytes={from}-")));
+        request.send().await.map_err(|error| {
+            let trouble = Trouble::of::<GetObjectError>(&error);
+            match trouble.class {
+                Class::NotFound => Stop::For(Unread::Missing),
+                Class::Changed => Stop::For(Unread::Changed),
+                class if class.is_fatal() => {
+                    let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
+                    Stop::For(Unread::fatal(SourceError::aws(doing, trouble)))
+                }
+                // The SDK has asked again already, except where the answer itself broke off.
+                Class::Inconsistent => Stop::Again(Class::Inconsistent),
+                class => Stop::For(Unread::Refused(class)),
+            }
+        })
+    }
+
+    async fn receive(&self, answer: GetObjectOutput, wanted: &Wanted, pull: &mut Pull) -> Result<(), Stop> {
+        let mut body = answer.body;
+        let mut window = (Instant::now() + FLOOR_WINDOW, pull.received + FLOOR_BYTES);
+        loop {
+            match tokio::time::timeout_at(window.0, body.next()).await {
+                // Whole windows without a byte, or with too few of them.
+                Err(_) if pull.received < window.1 => return Err(Stop::Again(Class::Network)),
+                Err(_) => {}
+                Ok(Some(Ok(chunk))) => {
+                    if pull.received + chunk.len() as u64 > wanted.bytes {
+                        pull.restart().map_err(disk)?;
+                        return Err(Stop::Again(Class::Inconsistent));
+                    }
+                    pull.take(&chunk).map_err(disk)?;
+                }
+                Ok(Some(Err(_))) if pull.received >= wanted.bytes => {
+                    // All is here and the SDK does not believe it: a checksum is wrong.
+                    pull.restart().map_err(disk)?;
+                    return Err(Stop::Again(Class::Inconsistent));
+                }
+                Ok(Some(Err(_))) => return Err(Stop::Again(Class::Network)),
+                Ok(None) if pull.received == wanted.bytes => return Ok(()),
+                Ok(None) => return Err(Stop::Again(Class::Network)),
+            }
+            if Instant::now() >= window.0 {
+                if pull.received < window.1 {
+                    return Err(Stop::Again(Class::Network));
+                }
+                window = (Instant::now() + FLOOR_WINDOW, pull.received + FLOOR_BYTES);
+            }
+        }
+    }
+}
+
+/// Whether an answer goes on where the body broke off.
+fn resumes(answer: &GetObjectOutput, from: u64) -> bool {
+    answer.content_range().is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_run_out_and_are_earned_again() {
+        let budget = Budget::default();
+        let spent = (0..1000).filter(|_| budget.spend()).count();
+        assert_eq!(spent as i64, TOKENS_MAX / RETRY_COST);
+        (0..RETRY_COST).for_each(|_| budget.succeed());
+        assert!(budget.spend() && !budget.spend());
+        let failed = (1..).find(|_| budget.fail());
+        assert_eq!(failed, Some(FAILURES_MAX));
+    }
+
+    #[test]
+    fn a_body_is_read_again_from_its_start() {
+        for bytes in [0, 5, MEMORY_BYTES_MAX + 1] {
+            let mut pull = Pull::new(bytes, "").unwrap();
+            pull.take(b"wrong").unwrap();
+            pull.restart().unwrap();
+            pull.take(b"he").unwrap();
+            pull.take(b"llo").unwrap();
+            let body = pull.finish().unwrap();
+            for _ in 0..2 {
+                let mut text = String::new();
+                body.open().unwrap().read_to_string(&mut text).unwrap();
+                assert_eq!(text, "hello");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Buckets: the client of each, connected in the bucket's own Region.
+//! In: a bucket's name and the user's AWS flags. Out: pages of keys, and bodies of objects.
+//! Never lists or reads by itself: `walk` decides what is listed, `ahead` what is fetched.
+
+pub(super) mod ahead;
+mod body;
+pub(super) mod walk;
+
+use std::sync::Arc;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{Builder as ConfigBuilder, Region};
+use aws_sdk_s3::operation::list_objects_v2::{ListObjectsV2Error, ListObjectsV2Output};
+use aws_sdk_s3::primitives::DateTime;
+use aws_sdk_s3::types::{EncodingType, RequestPayer};
+use tokio::runtime::Handle;
+
+use super::SourceError;
+use super::aws::{self, AwsOptions, Class, Trouble};
+use body::Budget;
+
+/// The service-specific endpoint of the environment: like the flag, it is not AWS's own.
+const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_S3";
+
+/// A bucket, ready to be asked.
+pub struct Bucket {
+    pub(super) name: String,
+    pub(super) client: Client,
+    pub(super) request_payer: Option<RequestPayer>,
+    pub(super) handle: Handle,
+    budget: Arc<Budget>,
+}
+
+impl std::fmt::Debug for Bucket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bucket").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What a bucket said of one stored object.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) key: String,
+    pub(super) bytes: u64,
+    pub(super) etag: String,
+    pub(super) modified: Option<DateTime>,
+}
+
+/// What a LIST request asks for.
+#[derive(Clone, Debug)]
+pub(super) struct Ask {
+    pub(super) prefix: String,
+    /// Folders stand for what they hold.
+    pub(super) by_level: bool,
+    pub(super) start_after: Option<String>,
+    pub(super) token: Option<String>,
+}
+
+/// One answer to a LIST request.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) objects: Vec<Stored>,
+    pub(super) folders: Vec<String>,
+    pub(super) next: Option<String>,
+}
+
+impl Bucket {
+    /// Connects, and proves with one request that `prefix` may be listed.
+    pub(super) async fn connect(name: &str, prefix: &str, options: &AwsOptions) -> Result<(Bucket, Page), SourceError> {
+        let config = aws::sdk_config(options).await;
+        let has_endpoint = config.endpoint_url().is_some() || std::env::var_os(ENDPOINT_VARIABLE).is_some();
+        let mut region = config.region().cloned();
+        let mut moved = false;
+        loop {
+            let mut builder = ConfigBuilder::from(&config).force_path_style(has_endpoint);
+            builder.set_region(region.clone());
+            let bucket = Bucket {
+                name: name.to_owned(),
+                client: Client::from_conf(builder.build()),
+                request_payer: options.request_payer.then_some(RequestPayer::Requester),
+                handle: Handle::current(),
+                budget: Arc::default(),
+            };
+            match bucket.first_page(prefix).await {
+                Ok(page) => return Ok((bucket, page)),
+                Err(Refused { home: Some(home), .. }) if !moved && region.as_ref() != Some(&home) => {
+                    region = Some(home);
+                    moved = true;
+                }
+                Err(refused) => return Err(bucket.list_failed(prefix, refused.trouble)),
+            }
+        }
+    }
+
+    pub(super) fn list_failed(&self, prefix: &str, trouble: Trouble) -> SourceError {
+        SourceError::aws(format!("cannot list `s3://{}/{prefix}`", self.name), trouble)
+    }
+
+    async fn first_page(&self, prefix: &str) -> Result<Page, Refused> {
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(1);
+        let sent = request.encoding_type(EncodingType::Url).set_request_payer(self.request_payer.clone()).send().await;
+        match sent {
+            Ok(answer) => page_of(answer).map_err(|trouble| Refused { home: None, trouble }),
+            Err(error) => {
+                let home = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
+                Err(Refused { home: home.map(|home| Region::new(home.to_owned())), trouble: Trouble::of(&error) })
+            }
+        }
+    }
+
+    pub(super) async fn page(&self, ask: &Ask) -> Result<Page, Trouble> {
+        let request = self.client.list_objects_v2().bucket(&self.name).prefix(&ask.prefix);
+        let request = request.set_delimiter(ask.by_level.then(|| "/".to_owned()));
+        let request = request.set_start_after(ask.start_after.clone()).set_continuation_token(ask.token.clone());
+        let request = request.encoding_type(EncodingType::Url).set_request_payer(self.request_payer.clone());
+        let answer = request.send().await.map_err(|error| Trouble::of::<ListObjectsV2Error>(&error))?;
+        page_of(answer)
+    }
+}
+
+/// A first request that failed, and the Region in which the bucket is said to be.
+struct Refused {
+    home: Option<Region>,
+    trouble: Trouble,
+}
+
+fn page_of(answer: ListObjectsV2Output) -> Result<Page, Trouble> {
+    let is_encoded = answer.encoding_type == Some(EncodingType::Url);
+    let text = |text: Option<String>| {
+        let text = text.ok_or_else(|| Trouble::new(Class::Inconsistent, "a listed object has no name"))?;
+        if is_encoded { decoded(&text) } else { Ok(text) }
+    };
+    let mut page = Page::default();
+    for object in answer.contents.unwrap_or_default() {
+        page.objects.push(Stored {
+            key: text(object.key)?,
+            bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+            etag: object.e_tag.unwrap_or_default(),
+            modified: object.last_modified,
+        });
+    }
+    for folder in answer.common_prefixes.unwrap_or_default() {
+        page.folders.push(text(folder.prefix)?);
+    }
+    if answer.is_truncated == Some(true) {
+        let next = answer.next_continuation_token.filter(|token| !token.is_empty());
+        let missing = || Trouble::new(Class::Inconsistent, "a page is not the last, and has no token for the next");
+        page.next = Some(next.ok_or_else(missing)?);
+    }
+    Ok(page)
+}
+
+/// A name as S3 writes it in a URL: `%XX`, and `+` for a blank.
+fn decoded(text: &str) -> Result<String, Trouble> {
+    let odd = || Trouble::new(Class::Inconsistent, format!("a listed name cannot be read: `{text}`"));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let (high, low) = (digit().ok_or_else(odd)?, digit().ok_or_else(odd)?);
+                (high << 4 | low) as u8
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| odd())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_decoded_once() {
+        for (text, name) in [("a/b", "a/b"), ("a+b%2Bc", "a b+c"), ("caf%C3%A9", "café"), ("50%25", "50%")] {
+            assert_eq!(decoded(text).unwrap(), name);
+        }
+        for bad in ["%", "%4", "%zz", "%FF"] {
+            assert!(decoded(bad).is_err(), "{bad}");
+        }
+    }
+}

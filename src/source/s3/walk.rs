@@ -1,0 +1,342 @@
+//! Finds the objects of buckets: level by level along the grammar of AWSLogs, many LIST requests at a time.
+//! In: what the user named in buckets, and a scope. Out: entries in a listing's builder.
+//! Never lists below a folder that the scope excludes, and never believes a page: one that repeats, goes back or
+//! leaves its prefix is an error, not a loop.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+
+use super::super::aws::{AwsOptions, Class, Trouble};
+use super::super::layout::{self, ListBy, Place, Wanted};
+use super::super::listing::{Builder, Code, Item, Origin, OriginId, Part, Shared};
+use super::super::names::Names;
+use super::super::{Scope, SourceError};
+use super::{Ask, Bucket, Page, Stored};
+
+/// LIST requests that may be under way.
+const REQUESTS_MAX: usize = 32;
+/// Pages without a key that may follow each other.
+const EMPTY_PAGES_MAX: u32 = 16;
+
+/// What the user named: a bucket, and a folder or an object in it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BucketPath {
+    pub bucket: String,
+    /// Without the slash that a folder ends in; empty for the whole bucket.
+    pub prefix: String,
+}
+
+/// Adds what the named places hold.
+pub(in super::super) async fn list(
+    mut named: Vec<BucketPath>,
+    scope: &Scope,
+    options: &AwsOptions,
+    mut builder: Builder,
+) -> Result<Builder, SourceError> {
+    named.sort();
+    named.dedup();
+    let wanted = Wanted::new(scope);
+    for group in named.chunk_by(|a, b| a.bucket == b.bucket) {
+        let (bucket, first) = Bucket::connect(&group[0].bucket, &group[0].prefix, options).await?;
+        let bucket = Arc::new(bucket);
+        let origin = builder.origin(Origin::Bucket(Arc::clone(&bucket)))?;
+        builder.requests += 1;
+        let mut walk = Walk { bucket, origin, wanted: &wanted, builder, jobs: Vec::new() };
+        let mut first = Some(first);
+        for place in group {
+            walk.named_object(&place.prefix, first.take()).await?;
+        }
+        for place in group {
+            walk.root(&place.prefix, group);
+        }
+        walk.run().await?;
+        builder = walk.builder;
+    }
+    Ok(builder)
+}
+
+struct Walk<'a> {
+    bucket: Arc<Bucket>,
+    origin: OriginId,
+    wanted: &'a Wanted,
+    builder: Builder,
+    jobs: Vec<Job>,
+}
+
+/// A folder that is being listed.
+struct Job {
+    prefix: String,
+    place: Place,
+    /// Below a folder whose name begins with a dot.
+    is_hidden: bool,
+    depth: usize,
+    by: ListBy,
+    token: Option<String>,
+    /// The last key and the last folder seen.
+    last: [String; 2],
+    empty_pages: u32,
+    /// The folder whose objects are coming in, and what has come.
+    folder: Folder,
+    part: Part,
+    /// A folder out of scope, whose objects are passed over.
+    passed: Option<String>,
+}
+
+/// Objects of one folder, before it is known what their names share.
+#[derive(Default)]
+struct Folder {
+    path: String,
+    place: Option<Place>,
+    is_hidden: bool,
+    names: Names,
+    objects: Vec<(Item<Code>, String)>,
+}
+
+impl Walk<'_> {
+    /// An object that bears exactly the name that the user gave is read, whatever its name.
+    async fn named_object(&mut self, key: &str, first: Option<Page>) -> Result<(), SourceError> {
+        if key.is_empty() {
+            return Ok(());
+        }
+        let page = match first {
+            Some(page) => page,
+            None => {
+                self.builder.requests += 1;
+                self.bucket.first_page(key).await.map_err(|refused| self.bucket.list_failed(key, refused.trouble))?
+            }
+        };
+        let Some(object) = page.objects.into_iter().find(|object| object.key == key) else { return Ok(()) };
+        let (folder, name) = split(key);
+        let everything = Wanted::new(&Scope::default());
+        let place = folder.split_terminator('/').try_fold(Place::default(), |p, n| p.enter(n.as_bytes(), &everything));
+        let mut part = Part::default();
+        let path = self.shown(folder);
+        let account = place.and_then(Place::account);
+        let id = self.builder.directory_at(self.origin, Path::new(&path), Shared::default(), account)?;
+        self.builder.push_remote(&mut part, id, name.as_bytes(), (Code::Log, object.bytes), &object.etag)?;
+        self.builder.add(part);
+        Ok(())
+    }
+
+    /// Begins with a folder that the user named, unless another one holds it.
+    fn root(&mut self, named: &str, all: &[BucketPath]) {
+        let below = |outer: &str| outer.is_empty() || named.strip_prefix(outer).is_some_and(|r| r.starts_with('/'));
+        if all.iter().any(|other| other.prefix != named && below(&other.prefix)) {
+            return;
+        }
+        let mut names = named.split('/').filter(|name| !name.is_empty());
+        let place = names.try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), self.wanted));
+        let Some(place) = place else {
+            self.builder.pruned.directories += 1;
+            return;
+        };
+        let prefix = if named.is_empty() { String::new() } else { format!("{named}/") };
+        self.jobs.push(Job::new(prefix, place, false, 0, self.wanted));
+    }
+
+    async fn run(&mut self) -> Result<(), SourceError> {
+        let mut running = FuturesUnordered::new();
+        loop {
+            while running.len() < REQUESTS_MAX
+                && let Some(job) = self.jobs.pop()
+            {
+                let bucket = Arc::clone(&self.bucket);
+                self.builder.requests += 1;
+                let ask = Ask {
+                    prefix: job.prefix.clone(),
+                    by_level: job.by == ListBy::Level,
+                    start_after: None,
+                    token: job.token.clone(),
+                };
+                running.push(async move { (job, bucket.page(&ask).await) });
+            }
+            let Some((job, page)) = running.next().await else { return Ok(()) };
+            let prefix = job.prefix.clone();
+            let page = page.map_err(|trouble| self.bucket.list_failed(&prefix, trouble))?;
+            self.take(job, page)?;
+        }
+    }
+
+    fn take(&mut self, mut job: Job, page: Page) -> Result<(), SourceError> {
+        job.check(&page).map_err(|trouble| self.bucket.list_failed(&job.prefix, trouble))?;
+        for object in page.objects {
+            self.object(&mut job, object)?;
+        }
+        for folder in page.folders {
+            let name = folder[job.prefix.len()..].trim_end_matches('/');
+            match job.place.enter(name.as_bytes(), self.wanted) {
+                None => self.builder.pruned.directories += 1,
+                Some(place) => {
+                    let is_hidden = job.is_hidden || layout::is_hidden(name.as_bytes());
+                    self.jobs.push(Job::new(folder, place, is_hidden, job.depth + 1, self.wanted));
+                }
+            }
+        }
+        job.token = page.next;
+        if job.token.is_some() {
+            self.jobs.push(job);
+            return Ok(());
+        }
+        self.flush(&mut job)?;
+        self.builder.add(job.part);
+        Ok(())
+    }
+
+    fn object(&mut self, job: &mut Job, object: Stored) -> Result<(), SourceError> {
+        let (folder, name) = split(&object.key);
+        if folder != job.folder.path {
+            self.flush(job)?;
+            self.enter(job, folder);
+        }
+        let current = &mut job.folder;
+        let code = match current.place {
+            None => None,
+            Some(_) if current.is_hidden || name.is_empty() => Some(Code::NotLogName),
+            Some(place) => Code::of_file(place, name.as_bytes(), self.wanted),
+        };
+        match code {
+            Some(code) => {
+                let name = current.names.push(name.as_bytes())?;
+                current.objects.push((Item::new(name, code, object.bytes), object.etag));
+            }
+            // What a folder out of scope holds is counted as that folder.
+            None if current.place.is_none() => {}
+            None => self.builder.pruned.objects += 1,
+        }
+        Ok(())
+    }
+
+    /// Judges a folder that a listing of everything below its prefix has come to.
+    fn enter(&mut self, job: &mut Job, folder: &str) {
+        let mut place = Some(job.place);
+        let mut is_hidden = job.is_hidden;
+        let mut end = job.prefix.len();
+        for name in folder[job.prefix.len()..].split_terminator('/') {
+            end += name.len() + 1;
+            is_hidden |= layout::is_hidden(name.as_bytes());
+            place = place.and_then(|place| place.enter(name.as_bytes(), self.wanted));
+            if place.is_none() {
+                break;
+            }
+        }
+        if place.is_none() && job.passed.as_ref().is_none_or(|passed| !folder.starts_with(passed.as_str())) {
+            self.builder.pruned.directories += 1;
+            job.passed = Some(folder[..end].to_owned());
+        }
+        job.folder = Folder { path: folder.to_owned(), place, is_hidden, ..Folder::default() };
+    }
+
+    fn flush(&mut self, job: &mut Job) -> Result<(), SourceError> {
+        let folder = std::mem::take(&mut job.folder);
+        if folder.objects.is_empty() {
+            return Ok(());
+        }
+        let path = self.shown(&folder.path);
+        let shared = Shared::of(folder.objects.iter().map(|(item, _)| folder.names.get(item.name())));
+        let account = folder.place.and_then(Place::account);
+        let id = self.builder.directory_at(self.origin, Path::new(&path), shared, account)?;
+        for (item, etag) in &folder.objects {
+            let name = folder.names.get(item.name());
+            self.builder.push_remote(&mut job.part, id, name, (item.code, item.bytes()), etag)?;
+        }
+        Ok(())
+    }
+
+    fn shown(&self, folder: &str) -> String {
+        format!("s3://{}/{folder}", self.bucket.name)
+    }
+}
+
+impl Job {
+    fn new(prefix: String, place: Place, is_hidden: bool, depth: usize, wanted: &Wanted) -> Job {
+        let by = if is_hidden { ListBy::Whole } else { place.listing(depth, wanted) };
+        Job {
+            folder: Folder { path: prefix.clone(), place: Some(place), is_hidden, ..Folder::default() },
+            prefix,
+            place,
+            is_hidden,
+            depth,
+            by,
+            token: None,
+            last: [String::new(), String::new()],
+            empty_pages: 0,
+            part: Part::default(),
+            passed: None,
+        }
+    }
+
+    /// Whether a page can follow those before it.
+    fn check(&mut self, page: &Page) -> Result<(), Trouble> {
+        let wrong = |what: &str| Err(Trouble::new(Class::Inconsistent, what));
+        let mut names = [String::new(), String::new()];
+        let keys = page.objects.iter().map(|object| (0, object.key.as_str()));
+        let folders = page.folders.iter().map(|folder| (1, folder.as_str()));
+        for (kind, name) in keys.chain(folders) {
+            if !name.starts_with(&self.prefix) {
+                return wrong(&format!("a page names `{name}`, which was not asked for"));
+            }
+            let before = if names[kind].is_empty() { &self.last[kind] } else { &names[kind] };
+            if name <= before.as_str() && !before.is_empty() {
+                return wrong(&format!("a page names `{name}` after `{before}`"));
+            }
+            names[kind] = name.to_owned();
+        }
+        if page.next.is_some() && page.next == self.token {
+            return wrong("a page points to itself as the next");
+        }
+        let is_empty = page.objects.is_empty() && page.folders.is_empty();
+        self.empty_pages = if is_empty { self.empty_pages + 1 } else { 0 };
+        if self.empty_pages > EMPTY_PAGES_MAX && page.next.is_some() {
+            return wrong("empty pages follow each other without an end");
+        }
+        for (last, name) in self.last.iter_mut().zip(names).filter(|(_, name)| !name.is_empty()) {
+            *last = name;
+        }
+        Ok(())
+    }
+}
+
+/// A key as its folder, with the slash, and its last name.
+fn split(key: &str) -> (&str, &str) {
+    key.split_at(key.rfind('/').map_or(0, |slash| slash + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(keys: &[&str], next: Option<&str>) -> Page {
+        let stored = |key: &&str| Stored { key: (*key).to_owned(), bytes: 1, etag: String::new(), modified: None };
+        Page { objects: keys.iter().map(stored).collect(), folders: Vec::new(), next: next.map(str::to_owned) }
+    }
+
+    #[test]
+    fn pages_that_lie_are_found_out() {
+        for (pages, is_right) in [
+            (vec![page(&["p/a", "p/b"], Some("1")), page(&["p/c"], None)], true),
+            (vec![page(&["p/a", "p/b"], Some("1")), page(&["p/b"], None)], false),
+            (vec![page(&["p/b", "p/a"], None)], false),
+            (vec![page(&["p/a", "p/a"], None)], false),
+            (vec![page(&["q/a"], None)], false),
+            (vec![page(&["p/a"], Some("1")), page(&["p/b"], Some("1"))], false),
+            (vec![page(&[], Some("1")), page(&[], Some("2")), page(&["p/a"], None)], true),
+        ] {
+            let wanted = Wanted::new(&Scope::default());
+            let mut job = Job::new("p/".into(), Place::default(), false, 0, &wanted);
+            let shown = format!("{pages:?}");
+            let all = pages.into_iter().try_for_each(|page| {
+                let checked = job.check(&page);
+                job.token = page.next;
+                checked
+            });
+            assert_eq!(all.is_ok(), is_right, "{shown}");
+        }
+        let wanted = Wanted::new(&Scope::default());
+        let mut job = Job::new(String::new(), Place::default(), false, 0, &wanted);
+        let endless = (0..100).try_for_each(|number| job.check(&page(&[], Some(&number.to_string()))));
+        assert!(endless.is_err(), "empty pages without an end");
+    }
+}

@@ -1,0 +1,190 @@
+//! The event history, from a service that throttles, loses its place and cuts events short.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::cloud::{Fault, Proxy, Request, code, header, run, stderr, stdout};
+
+/// Times are seconds before this one, which lies within any test's 90 days.
+fn now() -> i64 {
+    chrono::Utc::now().timestamp()
+}
+
+fn event(number: usize, seconds_ago: i64) -> Value {
+    let time = now() - seconds_ago;
+    let id = format!("00000000-0000-4000-8000-{number:012}");
+    let shown = chrono::DateTime::from_timestamp(time, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let record = json!({
+        "eventVersion": "1.11", "eventTime": shown, "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
+        "awsRegion": "eu-west-1", "recipientAccountId": "111122223333", "eventID": id,
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/ada", "accountId": "111122223333"},
+    });
+    json!({"EventId": id, "EventTime": time, "CloudTrailEvent": record.to_string()})
+}
+
+/// Nothing listens here: the scripts answer every request.
+fn nowhere() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+fn page(events: &[Value], next: Option<&str>) -> Fault {
+    let mut body = json!({"Events": events});
+    if let Some(token) = next {
+        body["NextToken"] = json!(token);
+    }
+    answer(200, &body)
+}
+
+fn answer(status: u16, body: &Value) -> Fault {
+    Fault::Answer(status, "Content-Type: application/x-amz-json-1.1\r\n".into(), body.to_string())
+}
+
+fn refusal(code: &str) -> Fault {
+    answer(400, &json!({"__type": code, "message": format!("{code} said the script")}))
+}
+
+fn asked(request: &Request) -> Value {
+    serde_json::from_slice(&request.body).unwrap()
+}
+
+fn is_kms(request: &Request) -> bool {
+    asked(request)["LookupAttributes"][0]["AttributeValue"] == "kms.amazonaws.com"
+}
+
+/// A service that answers KMS lookups by this script, one step a request, and knows nothing of DynamoDB.
+fn service(script: impl Fn(&Value, usize) -> Fault + Send + Sync + 'static) -> Proxy {
+    let steps = Arc::new(Mutex::new(0));
+    Proxy::start(nowhere(), move |request, _| {
+        if !is_kms(request) {
+            return page(&[], None);
+        }
+        let mut steps = steps.lock().unwrap();
+        *steps += 1;
+        script(&asked(request), *steps - 1)
+    })
+}
+
+const SQL: &str = "SELECT count(*) AS events, count(DISTINCT event_id) AS ids FROM events";
+const ARGS: [&str; 6] = ["query", SQL, "--from", "cloudtrail://eu-west-1", "-f", "csv"];
+
+fn counted(proxy: &Proxy) -> (i32, String, String) {
+    let output = run(&ARGS, &proxy.url);
+    let line = stdout(&output).lines().nth(1).unwrap_or_default().to_owned();
+    (code(&output), line, stderr(&output))
+}
+
+#[test]
+fn pages_become_events_of_weaker_evidence() {
+    let all: Vec<Value> = (0..120).map(|n| event(n, 60 + n as i64)).collect();
+    let proxy = service(move |_, step| match step {
+        0 => page(&all[..50], Some("one")),
+        1 => page(&all[50..100], Some("two")),
+        _ => page(&all[100..], None),
+    });
+    let (code_of_count, line, says) = counted(&proxy);
+    assert_eq!((code_of_count, line.as_str()), (0, "120,120"), "{says}");
+    assert!(says.contains("100,000 events take 17 minutes") && says.contains("no digest covers"), "{says}");
+    let first = proxy.requests().into_iter().find(is_kms).unwrap();
+    assert_eq!(header(&first.head, "x-amz-target"), Some("CloudTrail_20131101.LookupEvents"));
+    let request = asked(&first);
+    assert_eq!(request["MaxResults"], 50);
+    let days = (request["EndTime"].as_f64().unwrap() - request["StartTime"].as_f64().unwrap()) / 86_400.0;
+    assert!((89.9..=90.1).contains(&days), "{days}");
+
+    let proxy = service(|_, _| page(&[event(1, 60)], None));
+    let sql = "SELECT uri, kind, status, error FROM objects ORDER BY uri";
+    let objects = run(&["query", sql, "--from", "cloudtrail://eu-west-1", "-f", "csv"], &proxy.url);
+    let expected = "uri,kind,status,error\n\
+        cloudtrail://eu-west-1/dynamodb/00001,event_history,read,\n\
+        cloudtrail://eu-west-1/kms/00001,event_history,flagged,lookup_events\n";
+    assert_eq!(stdout(&objects), expected, "{}", stderr(&objects));
+    let audit = run(&["audit", "cloudtrail://eu-west-1", "-f", "json"], &proxy.url);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    assert_eq!(audit["summary"]["event_history_objects"], 2);
+    let limits = audit["limits"].as_array().unwrap();
+    assert!(limits.iter().any(|limit| limit.as_str().unwrap().contains("event history")), "{limits:?}");
+}
+
+#[test]
+fn throttling_is_normal() {
+    let proxy = service(|_, step| match step {
+        0..4 => refusal("ThrottlingException"),
+        4 => page(&[event(1, 60)], Some("next")),
+        5..8 => refusal("ThrottlingException"),
+        _ => page(&[event(2, 61)], None),
+    });
+    let (code, line, says) = counted(&proxy);
+    assert_eq!((code, line.as_str()), (0, "2,2"), "{says}");
+}
+
+#[test]
+fn a_lost_place_is_found_again_by_time() {
+    let all: Vec<Value> = (0..6).map(|n| event(n, 60 + 10 * n as i64)).collect();
+    let kept = all.clone();
+    // Its tokens never lead to a third page; asked anew from where it stopped, it goes on.
+    let invalid = service(move |asked, _| {
+        let end = asked["EndTime"].as_f64().unwrap() as i64;
+        let left: Vec<Value> = kept.iter().filter(|e| e["EventTime"].as_i64().unwrap() <= end).cloned().collect();
+        match asked["NextToken"].as_str() {
+            None => page(&left[..left.len().min(2)], (left.len() > 2).then_some("second")),
+            Some("second") => page(&left[2..left.len().min(3)], Some("third")),
+            Some(_) => refusal("InvalidNextTokenException"),
+        }
+    });
+    let (code, line, says) = counted(&invalid);
+    assert_eq!((code, line.as_str()), (0, "6,6"), "{says}");
+
+    let kept = all.clone();
+    let repeated = service(move |asked, _| {
+        let end = asked["EndTime"].as_f64().unwrap() as i64;
+        let left: Vec<Value> = kept.iter().filter(|e| e["EventTime"].as_i64().unwrap() <= end).cloned().collect();
+        page(&left[..left.len().min(3)], (left.len() > 3).then_some("same"))
+    });
+    let (code, line, says) = counted(&repeated);
+    assert_eq!((code, line.as_str()), (0, "6,6"), "{says}");
+}
+
+#[test]
+fn a_region_that_does_not_get_on_is_named() {
+    let events = [event(1, 60), event(2, 60)];
+    let proxy = service(move |_, _| page(&events, Some("same")));
+    let (code, line, says) = counted(&proxy);
+    assert_eq!((code, line.as_str()), (3, "2,2"), "{says}");
+    assert!(says.contains("cloudtrail://eu-west-1/kms/00002: history_incomplete"), "{says}");
+}
+
+#[test]
+fn an_event_cut_short_is_quarantined_alone() {
+    let proxy = service(|_, _| {
+        let mut cut = event(2, 61);
+        let text = cut["CloudTrailEvent"].as_str().unwrap().to_owned();
+        cut["CloudTrailEvent"] = json!(&text[..text.len() / 2]);
+        page(&[event(1, 60), cut, event(3, 62)], None)
+    });
+    let (code, line, says) = counted(&proxy);
+    assert_eq!((code, line.as_str()), (3, "2,2"), "{says}");
+}
+
+#[test]
+fn refusals_stop_a_run_or_skip_a_region() {
+    for (code_of_refusal, told) in [
+        ("AccessDeniedException", "cloudtrail:LookupEvents"),
+        ("ExpiredTokenException", "have expired"),
+        ("UnrecognizedClientException", "does not accept these credentials"),
+    ] {
+        let proxy = Proxy::start(nowhere(), move |_, _| refusal(code_of_refusal));
+        let (code, _, says) = counted(&proxy);
+        assert_eq!(code, 5, "{code_of_refusal}: {says}");
+        assert!(says.contains(told), "{code_of_refusal}: {says}");
+    }
+    let opt_in = Proxy::start(nowhere(), |request, _| {
+        let signed = header(&request.head, "authorization").unwrap_or_default().to_owned();
+        let is_enabled = signed.contains("/us-east-1/") || signed.contains("/eu-west-1/");
+        if is_enabled { page(&[], None) } else { refusal("UnrecognizedClientException") }
+    });
+    let sql = "SELECT status, count(*) AS n FROM objects GROUP BY 1 ORDER BY 1";
+    let output = run(&["query", sql, "--from", "cloudtrail://all", "-f", "csv"], &opt_in.url);
+    assert_eq!(stdout(&output), "status,n\nread,4\nskipped,32\n", "{}", stderr(&output));
+}

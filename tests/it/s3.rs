@@ -1,0 +1,391 @@
+//! Logs in S3: the same answers as from disk, listing that prunes, and a service that fails in every way.
+//! A fault either leaves the answer as it was, or the exit code is not 0 and what is missing is named.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tempfile::TempDir;
+
+use crate::child::root;
+use crate::cloud::{Fault, Proxy, Request, code, header, keytrail, run, serve, stderr, stdout};
+
+/// A folder with the bucket `logs`, a copy of `sample-logs`.
+fn bucket() -> TempDir {
+    let top = tempfile::tempdir().unwrap();
+    copy(&root().join("sample-logs"), &top.path().join("logs"));
+    top
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn pass(_: &Request, _: usize) -> Fault {
+    Fault::Pass
+}
+
+const EVENTS: &str = "SELECT * FROM events ORDER BY object_uri, record_index";
+const OBJECTS: &str = "SELECT * FROM objects ORDER BY uri";
+const COUNT: &str = "SELECT count(*) AS events FROM events";
+/// One of the logs of the sample.
+const TARGET: &str = "20260311T1144Z_kCc2BPv0h5Bk59AS";
+
+fn query<'a>(sql: &'a str, from: &'a str) -> Vec<&'a str> {
+    vec!["query", sql, "--from", from, "-f", "jsonl"]
+}
+
+#[test]
+fn a_bucket_gives_what_its_folder_gives() {
+    let top = bucket();
+    let url = format!("http://{}", serve(top.path()));
+    let local = top.path().join("logs").to_str().unwrap().to_owned();
+    for args in [
+        vec!["audit", "LOGS", "-f", "json"],
+        vec!["audit", "LOGS"],
+        vec!["audit", "LOGS", "-f", "json", "--account", "444455556666", "--during", "2026-03-11"],
+        query(EVENTS, "LOGS"),
+        query(OBJECTS, "LOGS"),
+        query("SELECT * FROM key_use ORDER BY event_id", "LOGS/AWSLogs/111122223333"),
+        vec!["query", "denied-attempts", "--from", "LOGS", "--region", "eu-west-1"],
+    ] {
+        let at = |place: &str| args.iter().map(|arg| arg.replace("LOGS", place)).collect::<Vec<_>>();
+        let (there, here) = (at("s3://logs"), at(&local));
+        let there = run(&there.iter().map(String::as_str).collect::<Vec<_>>(), &url);
+        let here = run(&here.iter().map(String::as_str).collect::<Vec<_>>(), &url);
+        assert_eq!(code(&there), code(&here), "{args:?}: {}", stderr(&there));
+        assert_eq!(stdout(&there).replace("s3://logs", &local), stdout(&here), "{args:?}");
+        assert!(!here.stdout.is_empty(), "{args:?}: {}", stderr(&here));
+    }
+}
+
+#[test]
+fn an_object_may_be_named_and_counts_once() {
+    let top = bucket();
+    fs::write(top.path().join("logs/odd name+é.txt"), "{\"Records\":[]}").unwrap();
+    let url = format!("http://{}", serve(top.path()));
+    let odd = "s3://logs/odd name+é.txt";
+    let uris = "SELECT uri, status FROM objects WHERE uri LIKE '%odd%'";
+    let alone = run(&query(uris, odd), &url);
+    assert_eq!(stdout(&alone), format!("{{\"uri\":\"{odd}\",\"status\":\"flagged\"}}\n"), "{}", stderr(&alone));
+    let args = ["query", "SELECT count(*) AS n, count(DISTINCT uri) AS d FROM objects", "-f", "csv"];
+    let from = ["--from", "s3://logs", "--from", odd, "--from", "s3://logs/AWSLogs/", "--from", "s3://logs"];
+    let all = run(&[&args[..], &from].concat(), &url);
+    assert_eq!(stdout(&all).lines().nth(1), Some("43,43"), "{}", stderr(&all));
+}
+
+/// Tiny logs, each with one record.
+fn fill(folder: &Path, names: impl Iterator<Item = String>) -> usize {
+    let mut number = 0;
+    for name in names {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let record = serde_json::json!({
+            "eventTime": "2026-03-10T09:00:00Z", "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
+            "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
+            "eventID": format!("00000000-0000-4000-8000-{number:012}"),
+        });
+        fs::write(path, serde_json::json!({"Records": [record]}).to_string()).unwrap();
+        number += 1;
+    }
+    number
+}
+
+#[test]
+fn listing_goes_on_from_page_to_page() {
+    let top = tempfile::tempdir().unwrap();
+    let name = |n| format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/{:02}/{n:05}.json", n % 2 + 10);
+    let objects = fill(&top.path().join("logs"), (0..4_100).map(name));
+    let proxy = Proxy::start(serve(top.path()), pass);
+    let counted = run(&query(COUNT, "s3://logs"), &proxy.url);
+    assert_eq!(stdout(&counted), format!("{{\"events\":{objects}}}\n"), "{}", stderr(&counted));
+    assert_eq!(proxy.count(|request| !request.is_list()), objects, "each object is read once");
+    let lists = proxy.count(Request::is_list);
+    assert!((8..=14).contains(&lists), "{lists} requests for 4,100 keys of one month");
+}
+
+#[test]
+fn what_is_out_of_scope_is_neither_listed_nor_read() {
+    let top = tempfile::tempdir().unwrap();
+    let mut names = Vec::new();
+    for organization in ["", "o-exampleorgid/"] {
+        for account in ["111122223333", "444455556666"] {
+            for region in ["eu-west-1", "us-east-1"] {
+                for day in 1..=28 {
+                    names.push(format!(
+                        "trail/AWSLogs/{organization}{account}/CloudTrail/{region}/2026/02/{day:02}/{account}_CloudTrail_{region}_202602{day:02}T0000Z_AbCdEfGhIjKlMnOp.json"
+                    ));
+                }
+            }
+        }
+    }
+    fill(&top.path().join("logs"), names.iter().cloned());
+    let upstream = serve(top.path());
+    let scope = ["--account", "444455556666", "--region", "us-east-1", "--during", "2026-02-10", "--late-days", "0"];
+    for (more, objects, lists_max) in
+        [(&[][..], 2, 22), (&["--org-id", "o-exampleorgid"], 1, 14), (&["--org-id", "o-otherorgid1"], 0, 8)]
+    {
+        let proxy = Proxy::start(upstream, pass);
+        let args = [&query("SELECT count(*) AS n FROM objects", "s3://logs")[..], &scope, more].concat();
+        let counted = run(&args, &proxy.url);
+        assert_eq!(stdout(&counted), format!("{{\"n\":{objects}}}\n"), "{more:?} {}", stderr(&counted));
+        let lists = proxy.count(Request::is_list);
+        assert!(lists <= lists_max, "{lists} for {more:?}");
+        assert_eq!(proxy.count(|request| !request.is_list()), objects, "{more:?}");
+        let out =
+            |request: &Request| ["111122223333", "eu-west-1", "02%2F11"].iter().any(|w| request.target.contains(w));
+        assert_eq!(proxy.count(out), 0, "{more:?}");
+    }
+}
+
+#[test]
+fn a_dry_run_reads_nothing() {
+    let top = bucket();
+    let proxy = Proxy::start(serve(top.path()), pass);
+    for args in [
+        vec!["audit", "s3://logs", "--dry-run", "--during", "2026-03-11"],
+        vec!["query", COUNT, "--from", "s3://logs", "--dry-run"],
+    ] {
+        let planned = run(&args, &proxy.url);
+        assert_eq!(code(&planned), 0, "{}", stderr(&planned));
+        assert!(stdout(&planned).contains("LIST") && stdout(&planned).contains("pruned"), "{}", stdout(&planned));
+    }
+    assert_eq!(proxy.count(|request| !request.is_list()), 0);
+}
+
+/// Runs a question through a proxy that fails, and the same without it.
+struct Faulty {
+    top: TempDir,
+    upstream: std::net::SocketAddr,
+    right: String,
+}
+
+impl Faulty {
+    fn new() -> Faulty {
+        let top = bucket();
+        let upstream = serve(top.path());
+        let right = run(&query(EVENTS, "s3://logs"), &format!("http://{upstream}"));
+        assert_eq!(code(&right), 0, "{}", stderr(&right));
+        Faulty { top, upstream, right: stdout(&right) }
+    }
+
+    fn target(&self) -> PathBuf {
+        let folder = self.top.path().join("logs/AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/11");
+        folder.join(format!("111122223333_CloudTrail_eu-west-1_{TARGET}.json.gz"))
+    }
+
+    fn run(&self, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) -> (i32, String, String) {
+        let proxy = Proxy::start(self.upstream, judge);
+        let output = run(&query(EVENTS, "s3://logs"), &proxy.url);
+        (code(&output), stdout(&output), stderr(&output))
+    }
+
+    /// A fault that is overcome.
+    fn heals(&self, what: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
+        let (code, answer, says) = self.run(judge);
+        assert_eq!(code, 0, "{what}: {says}");
+        assert!(answer == self.right, "{what} changed the answer");
+    }
+
+    /// A fault of one object, which is named with this status and reason; the others are read.
+    fn names(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
+        let (code, answer, says) = self.run(judge);
+        assert_eq!(code, 3, "{what}: {says}");
+        let (status, reason) = told.split_once(' ').unwrap();
+        let named = says.lines().any(|l| l.starts_with(status) && l.contains(TARGET) && l.ends_with(reason));
+        assert!(named, "{what}: {says}");
+        let others: Vec<&str> = self.right.lines().filter(|line| !line.contains(TARGET)).collect();
+        assert_eq!(answer.lines().collect::<Vec<_>>(), others, "{what}");
+    }
+
+    /// A fault of everything: the run stops.
+    fn stops(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
+        let (code, _, says) = self.run(judge);
+        assert_eq!(code, 5, "{what}: {says}");
+        assert!(says.contains(told), "{what}: {says}");
+        assert!(says.contains("error:"), "{what}: {says}");
+    }
+}
+
+#[test]
+fn faults_that_pass_change_nothing() {
+    let faulty = Faulty::new();
+    let once = |fault: Fault| {
+        move |request: &Request, before| {
+            if request.is_get_of(TARGET) && before == 0 { fault.clone() } else { Fault::Pass }
+        }
+    };
+    for (what, fault) in [
+        ("503 once", Fault::error(503, "SlowDown")),
+        ("500 once", Fault::error(500, "InternalError")),
+        ("a reset before the answer", Fault::Hangup),
+        ("a body cut at its start", Fault::CutAt(0)),
+        ("a body cut in the middle", Fault::CutAt(300)),
+        ("a short body", Fault::Resize(-10)),
+        ("a long body", Fault::Resize(10)),
+        ("wrong bytes", Fault::Corrupt),
+    ] {
+        faulty.heals(what, once(fault));
+    }
+    faulty.heals("a body cut just before its end, again and again", |request, before| {
+        if request.is_get_of(TARGET) && before < 3 { Fault::CutAt(100) } else { Fault::Pass }
+    });
+    faulty.heals("503 for the first answer to every request", |_, before| {
+        if before == 0 { Fault::error(503, "SlowDown") } else { Fault::Pass }
+    });
+    let moved = |request: &Request, _: usize| {
+        let signed_for = header(&request.head, "authorization").unwrap_or_default();
+        if signed_for.contains("/eu-west-1/") {
+            return Fault::Pass;
+        }
+        let Fault::Answer(status, _, body) = Fault::error(301, "PermanentRedirect") else { unreachable!() };
+        Fault::Answer(status, "x-amz-bucket-region: eu-west-1\r\n".into(), body)
+    };
+    faulty.heals("a bucket in another Region", moved);
+}
+
+#[test]
+fn a_body_that_crawls_is_taken_up_again() {
+    Faulty::new().heals("a trickle", |request, before| {
+        if request.is_get_of(TARGET) && before == 0 { Fault::Trickle } else { Fault::Pass }
+    });
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let faulty = Faulty::new();
+    let always = |fault: Fault| {
+        move |request: &Request, _: usize| if request.is_get_of(TARGET) { fault.clone() } else { Fault::Pass }
+    };
+    for (what, told, fault) in [
+        ("503 for ever", "refused service_busy", Fault::error(503, "SlowDown")),
+        ("hangups for ever", "refused network", Fault::Hangup),
+        ("bodies cut for ever", "refused network", Fault::CutAt(10)),
+        ("short bodies for ever", "refused inconsistent_answer", Fault::Resize(-1)),
+        ("long bodies for ever", "refused inconsistent_answer", Fault::Resize(1)),
+        ("wrong bytes for ever", "quarantined gzip_crc", Fault::Corrupt),
+        ("403 on one key", "refused access_denied", Fault::error(403, "AccessDenied")),
+        ("an archived object", "refused archived", Fault::error(403, "InvalidObjectState")),
+        ("a disabled key", "refused kms_key_unusable", Fault::error(400, "KMS.DisabledException")),
+        ("412", "changed changed", Fault::error(412, "PreconditionFailed")),
+        ("404", "missing missing", Fault::error(404, "NoSuchKey")),
+    ] {
+        faulty.names(what, told, always(fault));
+    }
+    let path = faulty.target();
+    let content = fs::read(&path).unwrap();
+    let replaced = path.clone();
+    faulty.names("an object replaced after it was listed", "changed changed", move |request, _| {
+        if request.is_get_of(TARGET) {
+            fs::write(&replaced, b"{\"Records\":[]}").unwrap();
+        }
+        Fault::Pass
+    });
+    fs::write(&path, &content).unwrap();
+    let deleted = path.clone();
+    faulty.names("an object deleted after it was listed", "missing missing", move |request, _| {
+        if request.is_get_of(TARGET) && deleted.exists() {
+            fs::remove_file(&deleted).unwrap();
+        }
+        Fault::Pass
+    });
+}
+
+#[test]
+fn a_run_that_cannot_work_stops_and_says_why() {
+    let faulty = Faulty::new();
+    for (code, status, told) in [
+        ("AccessDenied", 403, "grant s3:ListBucket"),
+        ("NoSuchBucket", 404, "no such bucket"),
+        ("InvalidAccessKeyId", 403, "does not accept these credentials"),
+        ("ExpiredToken", 400, "have expired"),
+        ("RequestTimeTooSkewed", 403, "set the clock"),
+        ("PermanentRedirect", 301, "set AWS_REGION"),
+        ("SlowDown", 503, "the service is busy"),
+    ] {
+        faulty.stops(code, told, move |_, _| Fault::error(status, code));
+    }
+    let reads = Arc::new(AtomicUsize::new(0));
+    faulty.stops("credentials that expire in the middle", "have expired", move |request, _| {
+        let is_late = !request.is_list() && reads.fetch_add(1, Ordering::Relaxed) > 10;
+        if is_late { Fault::error(400, "ExpiredToken") } else { Fault::Pass }
+    });
+    let missing = run(&query(COUNT, "s3://nowhere"), &format!("http://{}", faulty.upstream));
+    assert_eq!(code(&missing), 5, "{}", stderr(&missing));
+    let mut anonymous = keytrail(&query(COUNT, "s3://logs"), "http://127.0.0.1:9");
+    let anonymous = anonymous.env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
+    assert_eq!(code(&anonymous), 5);
+    assert!(stderr(&anonymous).contains("no AWS credentials"), "{}", stderr(&anonymous));
+    let unreachable = run(&query(COUNT, "s3://logs"), "http://127.0.0.1:9");
+    assert_eq!(code(&unreachable), 5);
+    assert!(stderr(&unreachable).contains("network"), "{}", stderr(&unreachable));
+    let empty = run(&query(COUNT, "s3://logs/none/"), &format!("http://{}", faulty.upstream));
+    assert_eq!(code(&empty), 3, "{}", stderr(&empty));
+}
+
+/// A LIST answer with these keys.
+fn page(keys: &[&str], next: Option<&str>) -> Fault {
+    let contents: String = keys
+        .iter()
+        .map(|key| format!("<Contents><Key>{key}</Key><Size>5</Size><ETag>\"x\"</ETag></Contents>"))
+        .collect();
+    let next = next.map_or("<IsTruncated>false</IsTruncated>".to_owned(), |token| {
+        format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+    });
+    Fault::Answer(200, String::new(), format!("<ListBucketResult>{contents}{next}</ListBucketResult>"))
+}
+
+#[test]
+fn pages_that_repeat_or_lie_are_errors() {
+    let faulty = Faulty::new();
+    for (what, keys, next) in [
+        ("a page that repeats", &["a.json", "b.json"][..], Some("again")),
+        ("keys out of order", &["b.json", "a.json"], None),
+        ("a key twice", &["b.json", "b.json"], None),
+        ("empty pages for ever", &[], Some("again")),
+    ] {
+        faulty.stops(what, "contradicts itself", move |request, _| {
+            if request.is_list() && !request.target.contains("max-keys=1&") { page(keys, next) } else { Fault::Pass }
+        });
+    }
+    faulty.stops("ever new tokens for nothing", "contradicts itself", {
+        let tokens = AtomicUsize::new(0);
+        move |request, _| match request.target.contains("max-keys=1&") {
+            true => Fault::Pass,
+            false => page(&[], Some(&tokens.fetch_add(1, Ordering::Relaxed).to_string())),
+        }
+    });
+}
+
+#[test]
+fn large_objects_go_through_the_disk() {
+    let top = tempfile::tempdir().unwrap();
+    let folder = top.path().join("logs");
+    fill(&folder, (0..3).map(|n| format!("{n}.json")));
+    let mut large = String::from("{\"Records\":[");
+    let padding = "x".repeat(1 << 20);
+    for number in 0..40 {
+        let comma = if number > 0 { "," } else { "" };
+        large.push_str(&format!(
+            "{comma}{{\"eventTime\":\"2026-03-10T09:00:00Z\",\"eventSource\":\"kms.amazonaws.com\",\"eventName\":\"Decrypt\",\"eventID\":\"large-{number}\",\"requestParameters\":{{\"p\":\"{padding}\"}}}}"
+        ));
+    }
+    fs::write(folder.join("large.json"), large + "]}").unwrap();
+    let proxy = Proxy::start(serve(top.path()), |request, before| match request.is_get_of("large") && before == 0 {
+        true => Fault::CutAt(30 << 20),
+        false => Fault::Pass,
+    });
+    let counted = run(&query(COUNT, "s3://logs"), &proxy.url);
+    assert_eq!(stdout(&counted), "{\"events\":43}\n", "{}", stderr(&counted));
+    let resumed = |request: &Request| header(&request.head, "range").is_some();
+    assert_eq!((proxy.count(|r| r.is_get_of("large")), proxy.count(resumed)), (2, 1));
+}

@@ -1,0 +1,89 @@
+//! An S3 service over a folder that does what S3 does and `s3s-fs` leaves out: ETags in listings, names written as in
+//! URLs, and reads on a condition.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use md5::{Digest, Md5};
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
+use s3s_fs::FileSystem;
+
+pub struct Folder {
+    inner: FileSystem,
+    root: PathBuf,
+}
+
+impl Folder {
+    pub fn new(root: &Path) -> Folder {
+        Folder { inner: FileSystem::new(root).unwrap(), root: root.to_owned() }
+    }
+
+    fn etag(&self, bucket: &str, key: &str) -> Option<ETag> {
+        let content = fs::read(self.root.join(bucket).join(key)).ok()?;
+        let hex: String = Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(ETag::Strong(hex))
+    }
+}
+
+fn encoded(name: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~/".contains(&b);
+    let letters = name.bytes().map(|b| match b {
+        b' ' => "+".to_owned(),
+        b if plain(b) => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    });
+    letters.collect()
+}
+
+macro_rules! as_it_is {
+    ($($name:ident: $input:ident => $output:ident,)*) => {
+        #[async_trait]
+        impl S3 for Folder {
+            $(async fn $name(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                self.inner.$name(request).await
+            })*
+
+            async fn get_object(&self, request: S3Request<GetObjectInput>) -> S3Result<S3Response<GetObjectOutput>> {
+                let input = &request.input;
+                let etag = self.etag(&input.bucket, &input.key);
+                if let (Some(ETagCondition::ETag(wanted)), Some(etag)) = (&input.if_match, &etag)
+                    && wanted != etag
+                {
+                    return Err(s3_error!(PreconditionFailed));
+                }
+                self.inner.get_object(request).await
+            }
+
+            async fn list_objects_v2(
+                &self,
+                request: S3Request<ListObjectsV2Input>,
+            ) -> S3Result<S3Response<ListObjectsV2Output>> {
+                let bucket = request.input.bucket.clone();
+                let mut answer = self.inner.list_objects_v2(request).await?;
+                let is_encoded = answer.output.encoding_type.is_some();
+                let encode = |name: &mut Option<String>| {
+                    *name = name.take().map(|name| if is_encoded { encoded(&name) } else { name });
+                };
+                for object in answer.output.contents.iter_mut().flatten() {
+                    object.e_tag = self.etag(&bucket, object.key.as_deref().unwrap_or_default());
+                    encode(&mut object.key);
+                }
+                answer.output.common_prefixes.iter_mut().flatten().for_each(|folder| encode(&mut folder.prefix));
+                Ok(answer)
+            }
+        }
+    };
+}
+
+as_it_is! {
+    head_object: HeadObjectInput => HeadObjectOutput,
+    put_object: PutObjectInput => PutObjectOutput,
+    copy_object: CopyObjectInput => CopyObjectOutput,
+    delete_object: DeleteObjectInput => DeleteObjectOutput,
+    create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
+    upload_part: UploadPartInput => UploadPartOutput,
+    complete_multipart_upload: CompleteMultipartUploadInput => CompleteMultipartUploadOutput,
+    abort_multipart_upload: AbortMultipartUploadInput => AbortMultipartUploadOutput,
+}
