@@ -17,7 +17,7 @@ const RECURSION_MAX: usize = 64;
 /// Most operators and set operations: a chain of them is as deep as it is long, for the planner and its stack.
 const OPERATORS_MAX: usize = 1000;
 /// Deepest nesting of brackets and CASE: where the parser finds no sense, it tries each level twice.
-const NESTING_MAX: usize = 12;
+const NESTING_MAX: usize = 10;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
 /// Largest number that a series may reach.

@@ -66,7 +66,7 @@ impl Place {
     /// Whether there is a store here, or what is left of one.
     pub async fn holds_store(&self) -> bool {
         let log = self.path("events/_delta_log");
-        matches!(self.store.list(Some(&log)).next().await, Some(Ok(_)))
+        matches!(self.store.list(Some(&log)).next().await, Some(Ok(meta)) if meta.location.prefix_matches(&log))
     }
 
     /// A prefix of an object store whose own root is the root of the URL.

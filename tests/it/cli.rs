@@ -114,7 +114,7 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["audit", from, "--region", "Frankfurt"], "eu-west-1"),
         (vec!["audit", from, "--org-id", "acme"], "o-exampleorgid"),
         (vec!["audit", from, "-f", "csv"], "csv"),
-        (vec!["audit", "s3://bucket/prefix"], "hint:"),
+        (vec!["audit", "https://bucket.example/prefix"], "hint:"),
         (vec!["query", "SELEC 1", "--from", from], "error:"),
         (vec!["query", "SELECT * FROM nothing", "--from", from], "nothing"),
         (vec!["query", "SELECT evnt_id FROM events", "--from", from], "evnt_id"),
