@@ -76,7 +76,7 @@ fn an_object_may_be_named_and_counts_once() {
     let odd = "s3://logs/odd name+é.txt";
     let uris = "SELECT uri, status FROM objects WHERE uri LIKE '%odd%'";
     let alone = run(&query(uris, odd), &url);
-    assert_eq!(stdout(&alone), format!("{{\"uri\":\"{odd}\",\"status\":\"flagged\"}}\n"), "{}", stderr(&alone));
+    assert_eq!(stdout(&alone), format!("{{\"uri\":\"{odd}\",\"status\":\"read\"}}\n"), "{}", stderr(&alone));
     let args = ["query", "SELECT count(*) AS n, count(DISTINCT uri) AS d FROM objects", "-f", "csv"];
     let from = ["--from", "s3://logs", "--from", odd, "--from", "s3://logs/AWSLogs/", "--from", "s3://logs"];
     let all = run(&[&args[..], &from].concat(), &url);
