@@ -20,15 +20,26 @@ use crate::service::Folder;
 pub const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// Serves the folder as S3 until the test process ends.
+/// Serves the folder as S3 until the test process ends, to whoever has the test's credentials.
 pub fn serve(root: &Path) -> SocketAddr {
+    serve_to(root, Some(SimpleAuth::from_single(KEY_ID, SECRET)))
+}
+
+/// The same to anyone.
+pub fn serve_anyone(root: &Path) -> SocketAddr {
+    serve_to(root, None)
+}
+
+fn serve_to(root: &Path, known: Option<SimpleAuth>) -> SocketAddr {
     let (send, receive) = mpsc::channel();
     let root = root.to_owned();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let mut service = S3ServiceBuilder::new(Folder::new(&root));
-            service.set_auth(SimpleAuth::from_single(KEY_ID, SECRET));
+            if let Some(known) = known {
+                service.set_auth(known);
+            }
             let service = service.build();
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             send.send(listener.local_addr().unwrap()).unwrap();
@@ -72,6 +83,10 @@ pub enum Fault {
     Answer(u16, String, String),
     /// The connection ends without an answer.
     Hangup,
+    /// The request is carried out, and the connection ends without an answer.
+    Swallow,
+    /// The request is carried out, and the answer is this status.
+    SwallowAs(u16),
     /// The head promises everything, and this many bytes of the body come.
     CutAt(usize),
     /// The body is this much shorter or longer than it should be, and the head says so.
@@ -152,6 +167,13 @@ fn serve_one(
         return Ok(());
     }
     let answer = forward(&request, upstream)?;
+    match fault {
+        Fault::Swallow => return Ok(()),
+        Fault::SwallowAs(status) => {
+            return write!(client, "HTTP/1.1 {status} Said\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+        _ => {}
+    }
     let split = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
     let (head, body) = (String::from_utf8_lossy(&answer[..split]).into_owned(), answer[split..].to_vec());
     match fault {

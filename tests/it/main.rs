@@ -2,6 +2,7 @@
 
 mod child;
 
+mod buckets;
 mod cli;
 mod cloud;
 mod determinism;

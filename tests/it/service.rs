@@ -1,5 +1,5 @@
 //! An S3 service over a folder that does what S3 does and `s3s-fs` leaves out: ETags in listings, names written as in
-//! URLs, and reads on a condition.
+//! URLs, reads on a condition, and writes on a condition that nobody comes between.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,12 @@ use s3s_fs::FileSystem;
 pub struct Folder {
     inner: FileSystem,
     root: PathBuf,
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl Folder {
     pub fn new(root: &Path) -> Folder {
-        Folder { inner: FileSystem::new(root).unwrap(), root: root.to_owned() }
+        Folder { inner: FileSystem::new(root).unwrap(), root: root.to_owned(), writing: tokio::sync::Mutex::default() }
     }
 
     fn etag(&self, bucket: &str, key: &str) -> Option<ETag> {
@@ -56,6 +57,11 @@ macro_rules! as_it_is {
                 self.inner.get_object(request).await
             }
 
+            async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+                let _writing = self.writing.lock().await;
+                self.inner.put_object(request).await
+            }
+
             async fn list_objects_v2(
                 &self,
                 request: S3Request<ListObjectsV2Input>,
@@ -79,7 +85,6 @@ macro_rules! as_it_is {
 
 as_it_is! {
     head_object: HeadObjectInput => HeadObjectOutput,
-    put_object: PutObjectInput => PutObjectOutput,
     copy_object: CopyObjectInput => CopyObjectOutput,
     delete_object: DeleteObjectInput => DeleteObjectOutput,
     create_multipart_upload: CreateMultipartUploadInput => CreateMultipartUploadOutput,
