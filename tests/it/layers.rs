@@ -7,17 +7,25 @@ use std::path::{Path, PathBuf};
 use crate::child::root;
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
-const LAYERS: [&[&str]; 5] =
-    [&["arn", "json", "schema", "time"], &["source", "decode", "normalize"], &["table"], &["sql"], &["cli"]];
+const LAYERS: [&[&str]; 6] = [
+    &["arn", "json", "schema", "time"],
+    &["source", "decode", "normalize"],
+    &["table"],
+    &["store"],
+    &["sql"],
+    &["cli"],
+];
 
 /// What only some modules may name: AWS's SDK belongs in none yet, and the stages of the pipeline read no clock.
-const FENCES: [(&str, &[&str]); 11] = [
+const FENCES: [(&str, &[&str]); 13] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
     ("println!", &["cli"]),
-    ("datafusion", &["table", "sql"]),
+    ("datafusion", &["table", "store", "sql"]),
+    ("deltalake", &["store"]),
+    ("object_store", &["source", "store", "sql"]),
     ("aws_config", &[]),
     ("aws_sdk_s3", &[]),
     ("aws_sdk_cloudtrail", &[]),

@@ -11,4 +11,5 @@ mod queries;
 mod realdata;
 mod records;
 mod slt;
+mod store;
 mod story;
