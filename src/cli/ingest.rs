@@ -19,7 +19,7 @@ use super::output::{self, Target};
 use super::progress::Line;
 use super::times;
 use crate::source::{self, Entry, Listing, Location, Scope};
-use crate::store::{self, Ingested, Place, Plan, Store, StoreError};
+use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
 use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
 
 #[derive(Args, Debug, Clone)]
@@ -39,7 +39,7 @@ pub struct IngestArgs {
     pub store: String,
     #[command(flatten)]
     pub scope: ScopeArgs,
-    /// Days before the newest one in the store whose folders are listed again, since logs may arrive late
+    /// Days before the newest in the store in which objects are compared again; new ones are read whatever their day
     #[arg(long, value_name = "DAYS", default_value_t = 31, value_parser = clap::value_parser!(u32).range(..=36_600))]
     pub look_back: u32,
     /// Say what would be read, and read nothing
@@ -51,6 +51,12 @@ pub struct IngestArgs {
     /// Stored bytes of a batch
     #[arg(long, hide = true, value_name = "BYTES", default_value_t = 256 << 20)]
     pub batch_bytes: u64,
+}
+
+impl IngestArgs {
+    fn pace(&self) -> Pace {
+        Pace { batch_bytes_max: self.batch_bytes, look_back_days: self.look_back }
+    }
 }
 
 /// What was asked for, checked.
@@ -84,7 +90,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         identities_max: IDENTITIES_MAX,
         progress: Arc::new(move |p: Progress| line.set(p.bytes)),
     };
-    let done = store::ingest(&mut store, asked.listing, options, args.batch_bytes).await;
+    let done = store::ingest(&mut store, asked.listing, options, args.pace()).await;
     progress.clear();
     let done = done?;
     let summary = Summary {
@@ -149,7 +155,7 @@ async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
     if let Some(store) = &store {
         store.expect_filter(args.scope.filter())?;
     }
-    let plan = store::plan(store.as_ref(), &asked.listing).await?;
+    let plan = store::plan(store.as_ref(), &asked.listing, args.pace()).await?;
     let mut to = Target::stdout();
     plan_lines(&plan, asked, args)
         .iter()

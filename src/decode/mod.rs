@@ -11,6 +11,7 @@ pub mod split;
 use std::io::{self, Read};
 
 use inflate::{Inflate, Named};
+use sha2::{Digest as _, Sha256};
 use split::{Item, Shape, Splitter};
 
 use crate::json::Screen;
@@ -36,11 +37,13 @@ pub struct Summary {
     /// The fault of a quarantined object, the reason of a skipped one, the flags of a flagged one.
     pub error: Option<String>,
     pub inflated_bytes: u64,
+    /// Of the inflated bytes, where the decoder was asked for it and could read them all.
+    pub sha256: Option<Box<[u8; 32]>>,
 }
 
 impl Summary {
     fn of(status: Status, error: &str, inflated_bytes: u64) -> Summary {
-        Summary { status, error: Some(error.to_owned()), inflated_bytes }
+        Summary { status, error: Some(error.to_owned()), inflated_bytes, sha256: None }
     }
 
     /// The object could not be opened or read.
@@ -58,6 +61,13 @@ impl Summary {
 pub enum Damaged {
     GivesNothing,
     Salvage,
+}
+
+/// Whether the inflated bytes of whole objects are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digest {
+    None,
+    Sha256,
 }
 
 /// An object to decode: its name, its size as stored, and a way to open it, twice if it is large.
@@ -89,6 +99,7 @@ pub struct Decoder {
     places: Vec<Place>,
     opener: envelope::Opener,
     screen: Option<Screen>,
+    digest: Digest,
 }
 
 /// What inflating found when all of it fits in memory, or that it does not.
@@ -110,7 +121,12 @@ impl Decoder {
             places: Vec::new(),
             opener: envelope::Opener::default(),
             screen,
+            digest: Digest::None,
         }
+    }
+
+    pub fn with_digest(self, digest: Digest) -> Decoder {
+        Decoder { digest, ..self }
     }
 
     /// Decodes one object. Everything that `sink` is given belongs to an object that will be `Read` or `Flagged`, or
@@ -132,7 +148,11 @@ impl Decoder {
             return self.decode_large(object, sink);
         }
         match self.inflate_whole(Named::from_path(object.name)) {
-            Inflated::Whole(length, flags) => self.decode_whole(length, flags, None, sink),
+            Inflated::Whole(length, flags) => {
+                let summary = self.decode_whole(length, flags, None, sink);
+                let hash = || Box::new(Sha256::digest(&self.inflated[..length]).into());
+                Summary { sha256: (self.digest == Digest::Sha256).then(hash), ..summary }
+            }
             Inflated::Broken(length, fault) if self.damaged == Damaged::Salvage => {
                 self.decode_whole(length, inflate::Flags::default(), Some(fault), sink)
             }
@@ -229,14 +249,14 @@ impl Decoder {
             return Summary::of(Status::Quarantined, &format!("{fault} (salvaged)"), bytes);
         }
         match names.as_slice() {
-            [] => Summary { status: Status::Read, error: None, inflated_bytes: bytes },
+            [] => Summary { status: Status::Read, error: None, inflated_bytes: bytes, sha256: None },
             names => Summary::of(Status::Flagged, &names.join(","), bytes),
         }
     }
 
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
     fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
-        let proof = match stream(object, None, &mut self.inflated, &mut |_| {}) {
+        let proof = match stream(object, None, self.digest, &mut self.inflated, &mut |_| {}) {
             Ok(proof) => proof,
             Err(error) => return Summary::unreadable(&error),
         };
@@ -245,9 +265,10 @@ impl Decoder {
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        match stream(object, self.screen, &mut self.inflated, &mut |item| opener.open(item, sink)) {
+        match stream(object, self.screen, Digest::None, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
-                self.summary(proof.shape, proof.flags, proof.fault, proof.bytes)
+                let summary = self.summary(proof.shape, proof.flags, proof.fault, proof.bytes);
+                Summary { sha256: proof.sha256, ..summary }
             }
             Ok(_) => Summary::of(Status::Quarantined, "changed", proof.bytes),
             Err(error) => Summary::unreadable(&error),
@@ -260,18 +281,21 @@ struct Streamed {
     flags: inflate::Flags,
     fault: Option<&'static str>,
     bytes: u64,
+    sha256: Option<Box<[u8; 32]>>,
 }
 
 /// Inflates and splits an object in bounded memory.
 fn stream(
     object: &Object,
     screen: Option<Screen>,
+    digest: Digest,
     buffer: &mut Vec<u8>,
     sink: &mut dyn FnMut(Item<'_>),
 ) -> io::Result<Streamed> {
     let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
     let mut splitter = Splitter::new(screen);
     let (mut base, mut bytes) = (0u64, 0u64);
+    let mut hash = (digest == Digest::Sha256).then(Sha256::new);
     buffer.clear();
     let mut chunk = Vec::new();
     let fault = loop {
@@ -280,6 +304,9 @@ fn stream(
             Err(fault) => break Some(fault.name()),
         };
         bytes += chunk.len() as u64;
+        if let Some(hash) = &mut hash {
+            hash.update(&chunk);
+        }
         buffer.append(&mut chunk);
         match splitter.advance(buffer, base, !more, &mut |item| sink(item)) {
             Ok(needed_from) => {
@@ -293,5 +320,6 @@ fn stream(
             break None;
         }
     };
-    Ok(Streamed { shape: splitter.shape, flags: inflate.flags, fault, bytes })
+    let sha256 = hash.filter(|_| fault.is_none()).map(|hash| Box::new(hash.finalize().into()));
+    Ok(Streamed { shape: splitter.shape, flags: inflate.flags, fault, bytes, sha256 })
 }

@@ -12,7 +12,7 @@ use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
 use serde_json::Value;
 
-use super::delta::{Change, Landed, Upkeep};
+use super::delta::{Change, Landed};
 use super::file::{Encoder, Layout};
 use super::ledger::{OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
 use super::rows::EVENTS;
@@ -68,13 +68,13 @@ impl Store {
             let batch = Some(self.batch);
             if let Some(file) = pending.quarantine {
                 let change = Change { adds: vec![file], batch, ..Change::default() };
-                if self.quarantine.commit(change, Upkeep::Yes).await? == Landed::No {
+                if self.quarantine.commit(change).await? == Landed::No {
                     self.refresh().await?;
                     continue;
                 }
             }
             let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
-            match self.objects.commit(change, Upkeep::Yes).await? {
+            match self.objects.commit(change).await? {
                 Landed::Yes => self.pending = None,
                 Landed::No => self.refresh().await?,
             }
@@ -93,7 +93,7 @@ impl Store {
         for _ in 0..ATTEMPTS_MAX {
             let adds = batch.events.clone();
             let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
-            if self.events.commit(change, Upkeep::No).await? == Landed::Yes {
+            if self.events.commit(change).await? == Landed::Yes {
                 (self.batch, self.pending) = (batch.number, Some(pending));
                 self.complete().await?;
                 return Ok(Landed::Yes);

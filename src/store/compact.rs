@@ -16,14 +16,15 @@ use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use deltalake::kernel::{Add, Remove};
 use futures::TryStreamExt;
+use futures::future::ready;
 
 use super::append::ATTEMPTS_MAX;
 use super::check::said_hash;
-use super::delta::{Change, Landed, Table, Upkeep};
+use super::delta::{Change, Landed, Table};
 use super::file::{Encoded, Encoder, Layout};
 use super::hash::LogicalHash;
 use super::ledger::{self, OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
-use super::reader::StoredFile;
+use super::reader::{StoredFile, with_types};
 use super::rows::{self, EVENTS};
 use super::{Store, StoreError};
 
@@ -111,7 +112,7 @@ impl Store {
         let path = self.place.path(&format!("{table}/{}", file.path));
         let removes = group.iter().map(removal).collect();
         let change = Change { adds: vec![file], removes, ..Change::default() };
-        let landed = self.table_mut(table).commit(change, Upkeep::Yes).await?;
+        let landed = self.table_mut(table).commit(change).await?;
         if landed == Landed::No {
             let removed = object_store::ObjectStoreExt::delete(&self.place.store, &path).await;
             removed.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
@@ -135,7 +136,9 @@ impl Store {
             if let Some(hash) = said_hash(stored.metadata().await?.as_ref()) {
                 before.get_or_insert_with(LogicalHash::default).add(hash);
             }
+            let types = Arc::clone(schema);
             let rows = stored.rows(None, MERGE_ROWS).await?.map_err(DataFusionError::from);
+            let rows = rows.and_then(move |rows| ready(with_types(&rows, &types).map_err(DataFusionError::from)));
             streams.push(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), rows)));
         }
         let mut encoder = Encoder::new(schema, layout)?;

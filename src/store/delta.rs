@@ -58,13 +58,6 @@ pub(super) enum Landed {
     No,
 }
 
-/// Whether committing may also write a checkpoint and drop old commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Upkeep {
-    No,
-    Yes,
-}
-
 impl Table {
     /// None where there is no table.
     pub async fn open(place: &Place, name: &'static str) -> Result<Option<Table>, StoreError> {
@@ -79,8 +72,11 @@ impl Table {
         }
     }
 
-    /// Makes the table; where somebody else has just made it, opens that.
+    /// Opens the table, or makes it; where somebody else makes it at the same time, opens that.
     pub async fn create(place: &Place, shape: Shape) -> Result<Table, StoreError> {
+        if let Some(table) = Table::open(place, shape.name).await? {
+            return Ok(table);
+        }
         let cannot = |error| StoreError::delta(shape.name, error);
         let schema: StructType =
             shape.schema.as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
@@ -96,12 +92,14 @@ impl Table {
             // Without this a lost race would commit the making of the table once more, on top of the winner's.
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
-        let opened = Table::open(place, shape.name).await?;
-        match (opened, created) {
-            (Some(table), _) => Ok(table),
-            (None, Err(error)) => Err(cannot(error)),
-            (None, Ok(_)) => Err(StoreError::Absent { path: place.shown.clone() }),
+        match created {
+            // The second is what is said of a table that appeared while this one was being prepared.
+            Err(error) if !is_lost_race(&error) && !matches!(error, DeltaTableError::GenericError { .. }) => {
+                return Err(cannot(error));
+            }
+            _ => {}
         }
+        Table::open(place, shape.name).await?.ok_or_else(|| StoreError::Absent { path: place.shown.clone() })
     }
 
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
@@ -145,8 +143,8 @@ impl Table {
         removed.try_collect().await.map_err(|e| StoreError::delta(self.name, e))
     }
 
-    /// Commits on top of this version, or not at all.
-    pub async fn commit(&mut self, change: Change, upkeep: Upkeep) -> Result<Landed, StoreError> {
+    /// Commits on top of this version, or not at all; now and then a checkpoint follows.
+    pub async fn commit(&mut self, change: Change) -> Result<Landed, StoreError> {
         let id = unique();
         let mut notes = change.notes;
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
@@ -155,8 +153,6 @@ impl Table {
         let properties = CommitProperties::default()
             .with_metadata(notes)
             .with_max_retries(0)
-            .with_create_checkpoint(upkeep == Upkeep::Yes)
-            .with_cleanup_expired_logs((upkeep == Upkeep::No).then_some(false))
             .with_application_transactions(change.batch.map(|n| Transaction::new(APP, n)).into_iter().collect());
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let commit = CommitBuilder::from(properties).with_actions(actions);

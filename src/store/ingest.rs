@@ -18,7 +18,7 @@ use super::rows::{self, EVENTS, Run};
 use super::{Store, StoreError, dedup};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, ContentHash, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
+    Accounting, Hashes, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
 };
 
 /// Bytes of rows that are sorted into files at once; two of them are in memory.
@@ -43,12 +43,17 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn of(listing: &Listing, known: &Known, is_done: &[bool]) -> Plan {
+    fn of(listing: &Listing, known: &Known, is_done: &[bool], look_back_days: u32) -> Plan {
         let mut plan = Plan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
+            let uri = listing.uri(index);
+            if known.is_settled(&uri, listing.place(index).day, look_back_days) {
+                plan.old += 1;
+                continue;
+            }
             // What cannot be looked at has no version; reading it says why.
             let version = listing.version(index).unwrap_or_default();
-            let news = known.news(&listing.uri(index), &version);
+            let news = known.news(&uri, &version);
             match news {
                 News::Old => plan.old += 1,
                 News::New => plan.new += 1,
@@ -104,13 +109,22 @@ pub struct Ingested {
     pub version: u64,
 }
 
+/// How a run goes about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Stored bytes of a batch.
+    pub batch_bytes_max: u64,
+    /// Days before the newest folder seen in which objects are compared with the ledger again.
+    pub look_back_days: u32,
+}
+
 /// What a run into the store would read; into one that does not exist yet, everything.
-pub async fn plan(store: Option<&Store>, listing: &Listing) -> Result<Plan, StoreError> {
+pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
     let known = match store {
         Some(store) => store.known().await?,
         None => Known::default(),
     };
-    Ok(Plan::of(listing, &known, &vec![false; listing.len()]))
+    Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
 
 /// Reads what is new, batch by batch.
@@ -118,7 +132,7 @@ pub async fn ingest(
     store: &mut Store,
     listing: Arc<Listing>,
     options: ScanOptions,
-    batch_bytes_max: u64,
+    pace: Pace,
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested { accounting: Accounting::none(), batches: 0, old: 0, version: store.events.version() };
     let mut is_done = vec![false; listing.len()];
@@ -126,9 +140,9 @@ pub async fn ingest(
     'plan: loop {
         store.complete().await?;
         let mut known = store.known().await?;
-        let plan = Plan::of(&listing, &known, &is_done);
+        let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
         run.old = plan.old;
-        for range in plan.batches(&listing, batch_bytes_max) {
+        for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
             let (batch, all) = reading.read(store, due, &known).await?;
@@ -202,7 +216,7 @@ impl Reading {
         let columns = rows::scanned_columns();
         let output = Output { predicate: None, needs: Vec::new(), places: (0..=columns.len()).collect() };
         let objects = Some(wanted.clone());
-        let request = Request { columns, outputs: vec![output], objects, content_hash: ContentHash::Stable };
+        let request = Request { columns, outputs: vec![output], objects, hashes: Hashes::Stable };
         let (send, runs) = sync_channel(0);
         let (scanned, written) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| writing.write_all(runs));

@@ -131,8 +131,12 @@ impl Known {
         failed.is_some_and(|known| is_passing(status, error) && known == outcome(status, error))
     }
 
-    pub fn newest_day(&self) -> Option<i32> {
-        self.newest_day
+    /// Whether an object that was read needs no second look, because its folder is older than the newest one that was
+    /// seen by more than so many days.
+    pub fn is_settled(&self, uri: &str, day: Option<i32>, look_back_days: u32) -> bool {
+        let (Some(day), Some(newest)) = (day, self.newest_day) else { return false };
+        let is_old = i64::from(day) < i64::from(newest) - i64::from(look_back_days);
+        is_old && self.objects.get(&hash(uri)).is_some_and(|entered| entered.failed.is_none())
     }
 }
 

@@ -32,7 +32,7 @@ pub use check::{Checked, Info};
 pub use compact::Compacted;
 pub use gc::Collected;
 pub use hash::LogicalHash;
-pub use ingest::{Ingested, Plan, ingest, plan};
+pub use ingest::{Ingested, Pace, Plan, ingest, plan};
 pub use place::Place;
 pub use provider::{FILES_URL, events};
 pub use read::{DataFile, Snapshot};

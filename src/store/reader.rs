@@ -4,6 +4,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
+use arrow::compute::cast;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use bytes::Bytes;
 use deltalake::ObjectStore;
 use futures::future::BoxFuture;
@@ -46,6 +50,13 @@ impl StoredFile {
         }
         builder.build()
     }
+}
+
+/// The same rows with the types of a schema: files name the parts of maps and lists as Parquet does, batches of ours as
+/// Arrow does.
+pub(super) fn with_types(rows: &RecordBatch, schema: &SchemaRef) -> std::result::Result<RecordBatch, ArrowError> {
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| cast(column, field.data_type()));
+    RecordBatch::try_new(Arc::clone(schema), columns.collect::<std::result::Result<_, _>>()?)
 }
 
 pub(super) type Rows = ParquetRecordBatchStream<StoredFile>;

@@ -1,6 +1,7 @@
 //! What became of every object and every record: the tables `objects` and `quarantine`, and the summary of a run.
 //! For each object `records = kept + duplicate + filtered + quarantined`.
 
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
@@ -35,6 +36,8 @@ pub struct ObjectAccount {
     pub error: Option<Box<str>>,
     pub counts: Counts,
     pub bytes: u64,
+    /// Of the inflated bytes, where it was asked for.
+    pub sha256: Option<Box<[u8; 32]>>,
     pub first_event: Option<i64>,
     pub last_event: Option<i64>,
 }
@@ -254,7 +257,7 @@ pub fn objects_batch(listing: &Listing, accounts: &Accounts, wanted: &dyn Fn(usi
         let is_history = listing.is_history(index);
         kind.append_value(if is_history { "event_history" } else { kind_of(listing.entry(index), error) });
         status_text.append_value(status);
-        sha256.append_null();
+        sha256.append_option(account.and_then(|account| account.sha256.as_deref()).map(|hash| hex(hash)));
         errors.append_option(error);
         let counts = account.map(|account| account.counts).unwrap_or_default();
         let bytes = listing.bytes(index);
@@ -280,6 +283,13 @@ pub fn objects_batch(listing: &Listing, accounts: &Accounts, wanted: &dyn Fn(usi
     columns.extend(times.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef));
     columns.push(Arc::new(error.finish()));
     RecordBatch::try_new(objects_schema(), columns).expect("the builders follow the schema")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
 }
 
 fn kind_of(entry: Entry, error: Option<&str>) -> &'static str {

@@ -227,7 +227,7 @@ mod tests {
     use std::ops::ControlFlow;
     use std::path::Path;
 
-    use super::super::{ContentHash, IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
+    use super::super::{Hashes, IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
     use super::*;
     use crate::normalize::EventFilter;
     use crate::schema::Column;
@@ -247,7 +247,7 @@ mod tests {
         let logs = LogTable::new(Arc::new(listing), options);
         let output = Output { predicate: None, needs: Vec::new(), places: vec![0] };
         let (columns, outputs) = (vec![Column::EventId], vec![output]);
-        let request = Request { columns, outputs, objects: None, content_hash: ContentHash::Absent };
+        let request = Request { columns, outputs, objects: None, hashes: Hashes::Absent };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_, batch| {
             let column = datafusion::common::cast::as_string_array(batch.column(0))?;

@@ -20,7 +20,7 @@ pub use accounts::{Accounting, Problem, objects_batch, objects_schema, quarantin
 pub use batch::CONTENT_HASH;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
-pub use scan::{ContentHash, Output, Request, Scanned, scan};
+pub use scan::{Hashes, Output, Request, Scanned, scan};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Copy, Default)]

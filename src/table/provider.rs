@@ -19,7 +19,7 @@ use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder,
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
-use super::scan::{ContentHash, Output, Request, scan};
+use super::scan::{Hashes, Output, Request, scan};
 use super::{LogTable, kept};
 use crate::normalize::Need;
 use crate::schema::{self, Column, ColumnType};
@@ -106,7 +106,7 @@ impl EventsTable {
             Ok(Output { predicate, needs: needs(&mention.filters), places: places.collect() })
         });
         let outputs = outputs.collect::<Result<_>>()?;
-        Ok(Request { columns, outputs, objects: None, content_hash: ContentHash::Absent })
+        Ok(Request { columns, outputs, objects: None, hashes: Hashes::Absent })
     }
 }
 

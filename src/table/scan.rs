@@ -22,7 +22,7 @@ use super::batch::{Provenance, RowBuilder};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
 use super::{LogTable, Progress};
-use crate::decode::{Damaged, Decoded, Decoder, Object, Status};
+use crate::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
 use crate::json::Screen;
 use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
 use crate::schema::{self, Column};
@@ -46,14 +46,15 @@ pub struct Request {
     pub outputs: Vec<Output>,
     /// Objects to read, by index; all if `None`.
     pub objects: Option<Vec<bool>>,
-    pub content_hash: ContentHash,
+    pub hashes: Hashes,
 }
 
-/// Whether rows carry the hash of their content, as one more column after those of the request.
+/// Whether rows carry the hash of their content, as one more column after those of the request, and objects that of
+/// their bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ContentHash {
+pub enum Hashes {
     Absent,
-    /// 128 bits with fixed seeds, so that runs at different times agree.
+    /// With fixed seeds, so that runs at different times agree.
     Stable,
 }
 
@@ -233,9 +234,9 @@ impl<'a> Worker<'a> {
         let needed = [Column::EventId, Column::RecipientAccountId, Column::EventTime, Column::AwsRegion];
         let wanted = Wanted::of(&[columns.as_slice(), &needed].concat());
         let schema = schema::events_schema_of(columns);
-        let builder = match shared.request.content_hash {
-            ContentHash::Absent => RowBuilder::new(schema, columns),
-            ContentHash::Stable => RowBuilder::with_content_hash(&schema, columns),
+        let builder = match shared.request.hashes {
+            Hashes::Absent => RowBuilder::new(schema, columns),
+            Hashes::Stable => RowBuilder::with_content_hash(&schema, columns),
         };
         let rows = Rows {
             shared,
@@ -245,7 +246,11 @@ impl<'a> Worker<'a> {
             part: Part::default(),
             row_of: Vec::new(),
         };
-        Worker { shared, decoder: Decoder::new(document_max, damaged, screen), rows }
+        let digest = match shared.request.hashes {
+            Hashes::Absent => Digest::None,
+            Hashes::Stable => Digest::Sha256,
+        };
+        Worker { shared, decoder: Decoder::new(document_max, damaged, screen).with_digest(digest), rows }
     }
 
     fn work(mut self) {
@@ -296,6 +301,7 @@ impl<'a> Worker<'a> {
             error: error.map(String::into_boxed_str),
             counts,
             bytes: summary.inflated_bytes,
+            sha256: summary.sha256,
             first_event: span.map(|(first, _)| first),
             last_event: span.map(|(_, last)| last),
         };
@@ -367,7 +373,7 @@ impl Rows<'_> {
         }
         self.row_of.push(fingerprint);
         let stable = || [record.value().canonical_hash(0), record.value().canonical_hash(1)];
-        let content_hash = (self.shared.request.content_hash == ContentHash::Stable).then(stable);
+        let content_hash = (self.shared.request.hashes == Hashes::Stable).then(stable);
         let raw = record.value().raw();
         let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw, content_hash };
         self.builder.append(&row, &from);

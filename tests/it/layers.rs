@@ -7,22 +7,29 @@ use std::path::{Path, PathBuf};
 use crate::child::root;
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
-const LAYERS: [&[&str]; 5] =
-    [&["arn", "json", "schema", "time"], &["source", "decode", "normalize"], &["table"], &["sql"], &["cli"]];
+const LAYERS: [&[&str]; 6] = [
+    &["arn", "json", "schema", "time"],
+    &["source", "decode", "normalize"],
+    &["table"],
+    &["store"],
+    &["sql"],
+    &["cli"],
+];
 
 /// What only some modules may name: there is one door to AWS, and the stages of the pipeline read no clock.
-const FENCES: [(&str, &[&str]); 13] = [
+const FENCES: [(&str, &[&str]); 14] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),
     ("anyhow", &["cli"]),
     ("println!", &["cli"]),
-    ("datafusion", &["table", "sql"]),
+    ("datafusion", &["table", "store", "sql"]),
+    ("deltalake", &["store"]),
     ("aws_config", &["source"]),
     ("aws_sdk_s3", &["source"]),
     ("aws_sdk_cloudtrail", &["source"]),
     ("aws_smithy_http_client", &["source"]),
-    ("object_store", &["source", "store"]),
+    ("object_store", &["source", "store", "sql"]),
     ("SystemTime", &["time", "cli"]),
     ("Utc", &["time", "cli"]),
 ];

@@ -16,4 +16,5 @@ mod records;
 mod s3;
 mod service;
 mod slt;
+mod store;
 mod story;

@@ -1,0 +1,364 @@
+//! Stores: what is counted, what is read again, and that nothing breaks them.
+//! In: `sample-logs` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
+//! Whatever happens on the way, the store that comes out must be the one of an undisturbed run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::child::{BINARY, Ended, keytrail, root};
+
+/// More of what takes long: every point instead of some, more kills.
+fn is_exhaustive() -> bool {
+    std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
+}
+
+fn logs() -> PathBuf {
+    root().join("sample-logs/AWSLogs")
+}
+
+/// A store in a folder that vanishes.
+struct Store {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl Store {
+    fn new() -> Store {
+        let folder = tempfile::tempdir().unwrap();
+        Store { path: folder.path().join("store"), _folder: folder }
+    }
+
+    fn text(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    fn ingest(&self, logs: &Path, more: &[&str]) -> Ended {
+        keytrail([&["ingest", logs.to_str().unwrap(), "--store", self.text()], more].concat())
+    }
+
+    /// Ingests with the accounts of the run.
+    fn accounts(&self, logs: &Path, more: &[&str]) -> Value {
+        let file = self._folder.path().join("summary.json");
+        let ended = self.ingest(logs, &[&["--summary-json", file.to_str().unwrap()], more].concat());
+        assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.story());
+        let accounts: Value = serde_json::from_slice(&fs::read(file).unwrap()).unwrap();
+        assert_eq!(accounts["exit_code"].as_i64(), ended.code.map(i64::from));
+        accounts
+    }
+
+    fn info(&self) -> Value {
+        let ended = keytrail(["store", "info", self.text(), "-f", "json"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.story());
+        serde_json::from_slice(&ended.stdout).unwrap()
+    }
+
+    fn hash(&self) -> String {
+        self.info()["logical_hash"].as_str().unwrap().to_owned()
+    }
+
+    #[track_caller]
+    fn check(&self) {
+        let ended = keytrail(["store", "check", self.text()]);
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.text(), ended.story());
+    }
+
+    /// The data files of the events.
+    fn files(&self) -> Vec<PathBuf> {
+        files(&self.path.join("events")).into_iter().filter(|f| !f.to_str().unwrap().contains("_delta_log")).collect()
+    }
+}
+
+/// All files below a folder, in order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { all.extend(files(&path)) } else { all.push(path) }
+    }
+    all.sort();
+    all
+}
+
+/// Copies files of `sample-logs` to another folder, where they keep their names.
+fn copy(files: &[PathBuf], to: &Path) {
+    for file in files {
+        let target = to.join(file.strip_prefix(logs()).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+}
+
+/// The store of an undisturbed run: its hash, and its accounts.
+fn undisturbed() -> (String, Value) {
+    let store = Store::new();
+    let accounts = store.accounts(&logs(), &[]);
+    (store.hash(), accounts)
+}
+
+const COUNTS: [&str; 6] = ["records", "kept", "duplicate", "filtered", "quarantined", "conflicts"];
+
+fn counts(accounts: &Value) -> BTreeMap<&'static str, u64> {
+    COUNTS.map(|name| (name, accounts[name].as_u64().unwrap())).into()
+}
+
+/// Numbers that look random and are the same every time.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for i in (1..items.len()).rev() {
+            items.swap(i, self.below(i as u64 + 1) as usize);
+        }
+    }
+}
+
+#[test]
+fn a_run_accounts_for_what_an_audit_does_and_the_next_reads_nothing() {
+    let store = Store::new();
+    let audit = keytrail(["audit", logs().to_str().unwrap(), "-f", "json"]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    let first = store.accounts(&logs(), &[]);
+    assert_eq!(counts(&first), counts(&audit["summary"]));
+    assert_eq!(first["objects"], audit["objects"]);
+    let info = store.info();
+    assert_eq!(info["events"], first["kept"]);
+    assert_eq!((info["format_version"].as_u64(), info["filter"].as_str()), (Some(1), Some("key-use")));
+
+    let second = store.accounts(&logs(), &[]);
+    assert_eq!(counts(&second).values().sum::<u64>(), 0);
+    assert_eq!((second["batches"].as_u64(), second["bytes"].as_u64()), (Some(0), Some(0)));
+    assert_eq!(store.info(), info);
+    store.check();
+}
+
+#[test]
+fn a_dry_run_reads_and_makes_nothing() {
+    let store = Store::new();
+    let ended = store.ingest(&logs(), &["--dry-run"]);
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.text().contains("40 to read (40 new, 0 changed, 0 again)"), "{}", ended.text());
+    assert!(!store.path.exists());
+}
+
+#[test]
+fn late_changed_and_passing_objects_are_read_and_nothing_else() {
+    let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+    let all: Vec<_> = files(&logs()).into_iter().filter(|f| f.to_str().unwrap().contains("/CloudTrail/")).collect();
+    copy(&all[1..], folder.path());
+    store.accounts(folder.path(), &[]);
+    // Late: of the oldest day.
+    copy(&all[..1], folder.path());
+    let late = store.accounts(folder.path(), &["--look-back", "0"]);
+    assert_eq!(late["objects"]["read"], 1);
+    assert_eq!(store.hash(), undisturbed().0);
+    // Changed: the content of another object under its name.
+    let name = folder.path().join(all[0].strip_prefix(logs()).unwrap());
+    fs::copy(&all[1], &name).unwrap();
+    let old = store.accounts(folder.path(), &["--look-back", "0"]);
+    assert_eq!(old["batches"], 0, "beyond the look-back nothing is compared again");
+    let changed = store.accounts(folder.path(), &[]);
+    assert_eq!((changed["objects"]["changed"].as_u64(), changed["exit_code"].as_u64()), (Some(1), Some(3)));
+    assert_eq!(changed["kept"], 0);
+    assert_eq!(store.accounts(folder.path(), &[])["exit_code"], 0);
+    assert_eq!(store.hash(), undisturbed().0);
+    store.check();
+}
+
+#[test]
+fn batches_threads_order_and_compaction_do_not_matter() {
+    let (expected, accounts) = undisturbed();
+    for (bytes, threads) in [("1", "1"), ("2500", "3"), ("20000", "2")] {
+        let store = Store::new();
+        let found = store.accounts(&logs(), &["--batch-bytes", bytes, "--threads", threads]);
+        assert_eq!(counts(&found), counts(&accounts), "{bytes}");
+        assert_eq!(store.hash(), expected, "{bytes}");
+        let before = store.info()["files"].as_u64().unwrap();
+        assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+        let compacted = store.info();
+        assert_eq!((compacted["files"].as_u64(), &compacted["events"]), (Some(4), &accounts["kept"]));
+        assert!(before > 4 && compacted["logical_hash"] == expected.as_str());
+        store.check();
+        assert_eq!(store.accounts(&logs(), &[])["batches"], 0);
+    }
+}
+
+#[test]
+fn any_order_of_arrival_gives_the_same_events() {
+    let (expected, accounts) = undisturbed();
+    let runs = if is_exhaustive() { 50 } else { 4 };
+    for seed in 0..runs {
+        let (store, folder, mut dice) = (Store::new(), tempfile::tempdir().unwrap(), Dice(seed));
+        let mut all = files(&logs());
+        dice.shuffle(&mut all);
+        let mut total: BTreeMap<&str, u64> = BTreeMap::new();
+        while !all.is_empty() {
+            let arrived = all.split_off(all.len().saturating_sub(1 + dice.below(20) as usize));
+            copy(&arrived, folder.path());
+            let bytes = (1 + dice.below(9000)).to_string();
+            for (name, n) in counts(&store.accounts(folder.path(), &["--batch-bytes", &bytes])) {
+                *total.entry(name).or_default() += n;
+            }
+            if dice.below(4) == 0 {
+                assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+            }
+        }
+        assert_eq!((store.hash(), &total), (expected.clone(), &counts(&accounts)), "seed {seed}");
+        store.check();
+    }
+}
+
+fn start(logs: &Path, store: &Store, more: &[&str]) -> Child {
+    let mut command = Command::new(BINARY);
+    command.args(["ingest", logs.to_str().unwrap(), "--store", store.text(), "-q"]).args(more);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+#[test]
+fn a_killed_run_is_completed_by_the_next() {
+    let (expected, _) = undisturbed();
+    let mut dice = Dice(7);
+    let mut store = Store::new();
+    for kill in 0..if is_exhaustive() { 500 } else { 30 } {
+        let mut child = start(&logs(), &store, &["--batch-bytes", "3000"]);
+        std::thread::sleep(Duration::from_micros(dice.below(250_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Sometimes several runs are killed before one may end.
+        if dice.below(3) > 0 {
+            assert_eq!(store.ingest(&logs(), &["--batch-bytes", "3000"]).code, Some(0), "kill {kill}");
+            assert_eq!(store.hash(), expected, "kill {kill}");
+            store.check();
+            store = Store::new();
+        }
+    }
+}
+
+#[test]
+fn writers_at_once_harm_nothing() {
+    let (expected, accounts) = undisturbed();
+    for writers in [2, 4] {
+        let store = Store::new();
+        let children: Vec<Child> =
+            (0..writers).map(|_| start(&logs(), &store, &["--batch-bytes", "4000", "--threads", "1"])).collect();
+        let codes: Vec<_> = children.into_iter().map(|mut child| child.wait().unwrap().code()).collect();
+        assert!(codes.iter().all(|code| matches!(code, Some(0 | 5))) && codes.contains(&Some(0)), "{codes:?}");
+        let after = store.accounts(&logs(), &[]);
+        assert_eq!((store.hash(), &store.info()["events"]), (expected.clone(), &accounts["kept"]), "{after}");
+        store.check();
+    }
+}
+
+#[test]
+fn readers_see_whole_commits_only() {
+    let store = Store::new();
+    let one = files(&logs()).remove(4);
+    store.ingest(&one, &[]);
+    let mut writer = start(&logs(), &store, &["--batch-bytes", "1"]);
+    let mut readings = 0;
+    while writer.try_wait().unwrap().is_none() || readings == 0 {
+        store.check();
+        readings += 1;
+    }
+    assert!(writer.wait().unwrap().success());
+    assert_eq!(store.hash(), undisturbed().0);
+}
+
+#[test]
+fn what_is_no_store_of_ours_is_refused() {
+    let store = Store::new();
+    let absent = keytrail(["store", "info", store.text()]);
+    assert_eq!(absent.code, Some(5));
+    assert!(absent.stderr.contains("there is no store at"), "{}", absent.stderr);
+    store.ingest(&logs(), &[]);
+    let other = store.ingest(&logs(), &["--events", "all"]);
+    assert_eq!(other.code, Some(2));
+    assert!(other.stderr.contains("keeps `key-use` events, not `all`"), "{}", other.stderr);
+    let commit = store.path.join("events/_delta_log/00000000000000000000.json");
+    let text = fs::read_to_string(&commit).unwrap();
+    for (from, to, said) in [
+        ("\"keytrail.formatVersion\":\"1\"", "\"keytrail.formatVersion\":\"2\"", "has format 2"),
+        ("\"keytrail.formatVersion\":\"1\"", "\"keytrail.formatVersion\":\"1b\"", "has format 1b"),
+        ("\"keytrail.formatVersion\":\"1\"", "\"else\":\"1\"", "none that keytrail made"),
+    ] {
+        assert!(text.contains(from), "{text}");
+        fs::write(&commit, text.replace(from, to)).unwrap();
+        for ended in [store.ingest(&logs(), &[]), keytrail(["store", "check", store.text()])] {
+            assert_eq!(ended.code, Some(5));
+            assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_check_finds_damage() {
+    type Damage = fn(&Path);
+    let damages: [(&str, Damage); 4] = [
+        ("is missing", |file| fs::remove_file(file).unwrap()),
+        ("bytes, not", |file| fs::write(file, &fs::read(file).unwrap()[1..]).unwrap()),
+        ("another SHA-256", |file| {
+            let mut bytes = fs::read(file).unwrap();
+            bytes[100] ^= 1;
+            fs::write(file, bytes).unwrap();
+        }),
+        ("another SHA-256", |file| fs::write(file, vec![0; fs::read(file).unwrap().len()]).unwrap()),
+    ];
+    for (said, damage) in damages {
+        let store = Store::new();
+        store.ingest(&logs(), &[]);
+        damage(&store.files()[0]);
+        let ended = keytrail(["store", "check", store.text()]);
+        assert_eq!(ended.code, Some(4), "{}", ended.story());
+        assert!(ended.text().contains(said), "{}", ended.text());
+    }
+}
+
+#[test]
+fn garbage_is_removed_when_it_is_old_enough() {
+    let store = Store::new();
+    store.ingest(&logs(), &["--batch-bytes", "3000"]);
+    keytrail(["store", "compact", store.text()]);
+    let orphans = [
+        store.path.join("events/event_date=2026-03-10/orphan.parquet"),
+        store.path.join("events/_delta_log/.00000000000000000099.json.x.part"),
+    ];
+    orphans.iter().for_each(|orphan| fs::write(orphan, "x").unwrap());
+    let all = files(&store.path).len();
+    assert_eq!(keytrail(["store", "gc", store.text()]).code, Some(0));
+    assert_eq!(files(&store.path).len(), all);
+    assert_eq!(keytrail(["store", "gc", store.text(), "--older-than", "0d"]).code, Some(0));
+    assert!(orphans.iter().all(|orphan| !orphan.exists()));
+    assert_eq!(store.files().len(), 4);
+    assert_eq!(keytrail(["store", "gc", store.text(), "--older-than", "soon"]).code, Some(2));
+    store.check();
+    assert_eq!(store.hash(), undisturbed().0);
+}
+
+#[test]
+fn stores_of_every_format_open() {
+    let expected = fs::read_to_string(root().join("tests/store-format/v1.hash")).unwrap();
+    let store = Store::new();
+    let fixture = root().join("tests/store-format/v1");
+    for file in files(&fixture) {
+        let target = store.path.join(file.strip_prefix(&fixture).unwrap());
+        fs::create_dir_all(target.parent().unwrap()).unwrap();
+        fs::copy(file, target).unwrap();
+    }
+    assert_eq!(store.hash(), expected.trim());
+    store.check();
+    // Its objects were elsewhere, so all of them come again; their events do not.
+    let again = store.accounts(&logs(), &[]);
+    assert_eq!(again["objects"]["read"], 38);
+    store.check();
+    assert_eq!(store.hash(), undisturbed().0);
+}
