@@ -8,6 +8,7 @@ use super::exit::{Code, say};
 use super::open::Opened;
 use super::times;
 use super::visible::visible;
+use crate::source::hint_of;
 use crate::table::Accounting;
 
 /// Problem objects that are named unless `-v` asks for all.
@@ -92,6 +93,10 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     for problem in a.problems.iter().take(shown) {
         say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
     }
+    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.reason)).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints.iter().for_each(|hint| say(format_args!("hint: {hint}")));
     let hidden = a.problem_count.saturating_sub(a.problems.len().min(shown) as u64);
     if hidden > 0 {
         say(format_args!(

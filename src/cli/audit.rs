@@ -38,7 +38,8 @@ const KEY_HEAD: usize = 8;
   keytrail audit logs/ -f json | jq '.denials[]'
   keytrail audit logs/ -f markdown -o audit.md")]
 pub struct AuditArgs {
-    /// Where the logs are: files, directories, `-` for stdin [default: KEYTRAIL_FROM]
+    /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION, `-` for stdin [default:
+    /// KEYTRAIL_FROM]
     #[arg(value_name = "LOCATION")]
     pub locations: Vec<String>,
     /// Format [default: table, or what FILE ends in]

@@ -32,7 +32,8 @@ pub struct QueryArgs {
     /// SQL, the name of a query, or `-` for SQL on stdin
     #[arg(value_name = "SQL|NAME", conflicts_with = "file", allow_hyphen_values = true)]
     pub question: Option<String>,
-    /// Where the logs are: a file, a directory, `-` for stdin (repeatable) [default: KEYTRAIL_FROM]
+    /// Where the logs are: a file, a directory, s3://BUCKET/PREFIX, cloudtrail://REGION, `-` for stdin (repeatable)
+    /// [default: KEYTRAIL_FROM]
     #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     pub from: Vec<String>,
     /// A parameter of the query, `$name` in SQL (repeatable)

@@ -4,15 +4,18 @@
 //! Never prints a credential, never decides what becomes of an object.
 
 use std::error::Error;
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use std::time::Duration;
+use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 
 /// Where the SDK goes when neither the environment nor a profile names a Region.
 const DEFAULT_REGION: &str = "us-east-1";
@@ -33,12 +36,26 @@ pub struct AwsOptions {
     pub request_payer: bool,
 }
 
+/// HTTPS, through the proxy that the environment names.
+fn http_client() -> SharedHttpClient {
+    HttpBuilder::new().build_with_connector_fn(|settings, components| {
+        let mut connector =
+            Connector::builder().proxy_config(ProxyConfig::from_env()).tls_provider(Provider::Rustls(CryptoMode::Ring));
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+            connector = connector.sleep_impl(sleep);
+        }
+        connector.build()
+    })
+}
+
 /// Configuration for any client, with credentials that are looked up when first needed.
 pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let times = TimeoutConfig::builder().connect_timeout(CONNECT_TIME_MAX).read_timeout(ANSWER_TIME_MAX).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http_client())
         .timeout_config(times)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
     if let Some(profile) = &options.profile {
@@ -65,6 +82,8 @@ pub enum Class {
     ExpiredCredentials,
     ClockSkew,
     AccessDenied,
+    ListDenied,
+    LookupDenied,
     KeyDenied,
     KeyUnusable,
     NoSuchBucket,
@@ -90,7 +109,7 @@ impl Class {
             Class::BadCredentials => "bad_credentials",
             Class::ExpiredCredentials => "expired_credentials",
             Class::ClockSkew => "clock_skew",
-            Class::AccessDenied => "access_denied",
+            Class::AccessDenied | Class::ListDenied | Class::LookupDenied => "access_denied",
             Class::KeyDenied => "kms_access_denied",
             Class::KeyUnusable => "kms_key_unusable",
             Class::NoSuchBucket => "no_such_bucket",
@@ -113,7 +132,7 @@ impl Class {
             Class::BadCredentials => "AWS does not accept these credentials",
             Class::ExpiredCredentials => "the AWS credentials have expired",
             Class::ClockSkew => "the clock of this machine is wrong",
-            Class::AccessDenied => "access denied",
+            Class::AccessDenied | Class::ListDenied | Class::LookupDenied => "access denied",
             Class::KeyDenied => "access to the KMS key of the object is denied",
             Class::KeyUnusable => "the KMS key of the object cannot be used",
             Class::NoSuchBucket => "there is no such bucket",
@@ -139,9 +158,14 @@ impl Class {
             Class::ExpiredCredentials => "renew them, for example with `aws sso login`, and run again",
             Class::ClockSkew => "set the clock, for example by NTP, and run again",
             Class::AccessDenied => {
-                "grant s3:ListBucket on the bucket and s3:GetObject on its objects, for event history \
-                 cloudtrail:LookupEvents; a bucket that charges its readers needs --request-payer"
+                "grant s3:GetObject on the objects, in the bucket's policy too where it is another account's; a bucket \
+                 that charges its readers needs --request-payer"
             }
+            Class::ListDenied => {
+                "grant s3:ListBucket on the bucket, in its policy too where it is another account's; a bucket that \
+                 charges its readers needs --request-payer"
+            }
+            Class::LookupDenied => "grant cloudtrail:LookupEvents",
             Class::KeyDenied => "grant kms:Decrypt on the KMS key of the bucket, in the key's policy too",
             Class::KeyUnusable => "the key is disabled or scheduled for deletion: enable it to read the objects",
             Class::NoSuchBucket => "check the name, and --endpoint-url if the bucket is not at AWS",
@@ -168,6 +192,23 @@ impl Class {
     }
 }
 
+/// Classes that leave single objects unread.
+const OF_OBJECTS: [Class; 8] = [
+    Class::AccessDenied,
+    Class::KeyDenied,
+    Class::KeyUnusable,
+    Class::Archived,
+    Class::Busy,
+    Class::Network,
+    Class::Inconsistent,
+    Class::Other,
+];
+
+/// What the user can do about objects that were refused for this reason.
+pub fn hint_of(reason: &str) -> Option<&'static str> {
+    OF_OBJECTS.into_iter().find(|class| class.reason() == reason)?.hint()
+}
+
 /// A request that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", class.words())]
@@ -180,6 +221,11 @@ pub struct Trouble {
 impl Trouble {
     pub(super) fn new(class: Class, detail: impl Into<String>) -> Trouble {
         Trouble { class, detail: detail.into() }
+    }
+
+    /// The same, with the class that a refusal has here.
+    pub(super) fn denied_as(self, class: Class) -> Trouble {
+        if self.class == Class::AccessDenied { Trouble { class, ..self } } else { self }
     }
 
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Trouble

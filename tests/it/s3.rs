@@ -223,6 +223,11 @@ impl Faulty {
         let (status, reason) = told.split_once(' ').unwrap();
         let named = says.lines().any(|l| l.starts_with(status) && l.contains(TARGET) && l.ends_with(reason));
         assert!(named, "{what}: {says}");
+        assert!(
+            ["service_error", "missing", "changed", "gzip_crc", "inconsistent_answer"].contains(&reason)
+                || says.contains("hint:"),
+            "{what}: {says}"
+        );
         let others: Vec<&str> = self.right.lines().filter(|line| !line.contains(TARGET)).collect();
         assert_eq!(answer.lines().collect::<Vec<_>>(), others, "{what}");
     }

@@ -116,7 +116,7 @@ pub(super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec<Asked> {
 
 /// What is known before anything is asked.
 pub(super) fn estimate(regions: usize, window: &Window) -> String {
-    let days = (window.until - window.since).div_euclid(DAY_SECONDS).max(0) + 1;
+    let days = ((window.until - window.since).max(1) + DAY_SECONDS - 1).div_euclid(DAY_SECONDS);
     let names = if regions == 1 { "1 Region" } else { &format!("{regions} Regions") };
     format!(
         "event history of {names}, up to {days} days: at most 100 events a second in each Region, so that 100,000 events \
@@ -176,7 +176,10 @@ pub(super) async fn list(
     let looked: Vec<Looked> = looked.into_iter().flatten().collect();
     let origin = builder.origin(Origin::History(Arc::clone(&folder)))?;
     if let Some(trouble) = all_denied(&looked) {
-        return Err(SourceError::aws("cannot look up the event history".to_owned(), trouble));
+        return Err(SourceError::aws(
+            "cannot look up the event history".to_owned(),
+            trouble.denied_as(Class::LookupDenied),
+        ));
     }
     for one in &looked {
         builder.requests += one.requests;

@@ -72,7 +72,7 @@ impl Ahead {
         let mut slots = self.shared.lock();
         loop {
             if let Some(body) = slots.bodies.get(&(index as u32)) {
-                return body.clone().map_err(io::Error::other)?.body.open();
+                return Ok(body.clone().map_err(io::Error::other)?.body.open());
             }
             if let Some(closed) = &slots.closed {
                 return Err(io::Error::other(closed.clone()));

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -71,15 +72,29 @@ impl Budget {
 #[derive(Debug)]
 pub(super) enum Body {
     Memory(Arc<Vec<u8>>),
-    Disk(tempfile::NamedTempFile),
+    /// Without a name, so that nothing stays behind however the run ends.
+    Disk(Arc<File>),
 }
 
 impl Body {
-    pub(super) fn open(&self) -> io::Result<Box<dyn Read>> {
+    pub(super) fn open(&self) -> Box<dyn Read> {
         match self {
-            Body::Memory(bytes) => Ok(Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 })),
-            Body::Disk(file) => Ok(Box::new(File::open(file.path())?)),
+            Body::Memory(bytes) => Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 }),
+            Body::Disk(file) => Box::new(SharedFile { file: Arc::clone(file), at: 0 }),
         }
+    }
+}
+
+struct SharedFile {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for SharedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 
@@ -117,7 +132,7 @@ struct Pull {
 
 enum Hold {
     Memory(Vec<u8>),
-    Disk(tempfile::NamedTempFile),
+    Disk(File),
 }
 
 /// How an attempt ended that did not bring the rest.
@@ -129,7 +144,7 @@ enum Stop {
 impl Pull {
     fn new(bytes: u64, etag: &str) -> io::Result<Pull> {
         let hold = if bytes > MEMORY_BYTES_MAX {
-            Hold::Disk(tempfile::NamedTempFile::new()?)
+            Hold::Disk(tempfile::tempfile()?)
         } else {
             Hold::Memory(Vec::with_capacity(bytes as usize))
         };
@@ -141,7 +156,7 @@ impl Pull {
         self.digest = Md5::new();
         match &mut self.hold {
             Hold::Memory(bytes) => bytes.clear(),
-            Hold::Disk(file) => *file = tempfile::NamedTempFile::new()?,
+            Hold::Disk(file) => *file = tempfile::tempfile()?,
         }
         Ok(())
     }
@@ -161,7 +176,7 @@ impl Pull {
             Hold::Memory(bytes) => Ok(Body::Memory(Arc::new(bytes))),
             Hold::Disk(mut file) => {
                 file.flush()?;
-                Ok(Body::Disk(file))
+                Ok(Body::Disk(Arc::new(file)))
             }
         }
     }
@@ -327,7 +342,7 @@ mod tests {
             let body = pull.finish().unwrap();
             for _ in 0..2 {
                 let mut text = String::new();
-                body.open().unwrap().read_to_string(&mut text).unwrap();
+                body.open().read_to_string(&mut text).unwrap();
                 assert_eq!(text, "hello");
             }
         }

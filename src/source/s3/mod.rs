@@ -93,7 +93,7 @@ impl Bucket {
     }
 
     pub(super) fn list_failed(&self, prefix: &str, trouble: Trouble) -> SourceError {
-        SourceError::aws(format!("cannot list `s3://{}/{prefix}`", self.name), trouble)
+        SourceError::aws(format!("cannot list `s3://{}/{prefix}`", self.name), trouble.denied_as(Class::ListDenied))
     }
 
     async fn first_page(&self, prefix: &str) -> Result<Page, Refused> {
