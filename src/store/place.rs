@@ -10,17 +10,19 @@ use std::ops::Range;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::FutureExt;
 use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
 };
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::StoreError;
@@ -49,7 +51,8 @@ impl Place {
             Err(error) => return Err(cannot(error)),
         };
         let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        Place::at(Arc::new(DurableFiles::default()), url, shown.clone())
+        let files = DurableFiles { files: Arc::default(), hand: Hand::start().map_err(cannot)? };
+        Place::at(Arc::new(files), url, shown.clone())
     }
 
     /// A prefix of an object store whose own root is the root of the URL.
@@ -80,10 +83,38 @@ pub(super) fn unique() -> String {
     format!("{:016x}{:016x}", half(0), half(1))
 }
 
+/// The one thread that changes files, in the order in which it is asked to.
+#[derive(Debug, Clone)]
+struct Hand(Sender<Job>);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Hand {
+    fn start() -> io::Result<Hand> {
+        let (send, jobs) = channel::<Job>();
+        let work = move || jobs.into_iter().for_each(|job| job());
+        std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
+        Ok(Hand(send))
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || {
+            if done.send(work()).is_err() {
+                // Whoever asked has been stopped, and nobody waits for the answer.
+            }
+        });
+        let gone = || io::Error::other("the thread that writes files is gone");
+        self.0.send(job).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
 /// The local file system, written so that what is named is whole and stays.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 struct DurableFiles {
     files: Arc<LocalFileSystem>,
+    hand: Hand,
 }
 
 impl fmt::Display for DurableFiles {
@@ -102,11 +133,23 @@ impl DurableFiles {
     async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
         let target = self.files.path_to_filesystem(location)?;
         let shown = location.to_string();
-        let written = tokio::task::spawn_blocking(move || write_whole(&target, &payload, existing)).await?;
-        match written {
+        match self.hand.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
+            }
+            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+        }
+    }
+}
+
+impl DurableFiles {
+    async fn remove(&self, location: Path) -> Result<Path> {
+        let path = self.files.path_to_filesystem(&location)?;
+        match self.hand.run(move || fs::remove_file(path)).await {
+            Ok(()) => Ok(location),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
             }
             Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
         }
@@ -165,8 +208,7 @@ impl ObjectStore for DurableFiles {
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let files = DurableFiles { files: Arc::clone(&self.files) };
-        Ok(Box::new(Parts { files, location: location.clone(), parts: PutPayloadMut::new() }))
+        Ok(Box::new(Parts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -178,7 +220,12 @@ impl ObjectStore for DurableFiles {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.files.delete_stream(locations)
+        let files = self.clone();
+        let removed = locations.and_then(move |location| {
+            let files = files.clone();
+            async move { files.remove(location).await }
+        });
+        removed.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
