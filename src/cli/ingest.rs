@@ -16,6 +16,7 @@ use super::args::{self, Global, ScopeArgs};
 use super::exit::{Code, Failure, say};
 use super::open::now_micros;
 use super::output::{self, Target};
+use super::policy::policy;
 use super::progress::Line;
 use super::times;
 use crate::source::{self, Entry, Listing, Location, Scope};
@@ -45,6 +46,9 @@ pub struct IngestArgs {
     /// Say what would be read, and read nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Print the IAM policy that the run needs, and read nothing
+    #[arg(long)]
+    pub print_policy: bool,
     /// Write the accounts of the run to FILE as JSON; it is replaced if it exists
     #[arg(long, value_name = "FILE")]
     pub summary_json: Option<PathBuf>,
@@ -68,6 +72,12 @@ struct Asked {
 
 pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let started = Instant::now();
+    if args.print_policy {
+        let mut to = Target::stdout();
+        writeln!(to, "{:#}", policy(&args.locations, &args.store)).map_err(|e| Failure::write(&e))?;
+        to.commit()?;
+        return Ok(Code::Done);
+    }
     let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, output::Existing::Replace));
     let summary_file = summary_file.transpose()?;
     let (asking, quiet) = (args.clone(), global.clone());

@@ -5,8 +5,9 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -175,8 +176,12 @@ fn write_whole(target: &FsPath, payload: &PutPayload, existing: Existing) -> io:
 }
 
 fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    payload.iter().try_for_each(|chunk| file.write_all(chunk))?;
+    let file = File::create_new(path)?;
+    let mut at = 0;
+    for chunk in payload {
+        file.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
     file.sync_all()
 }
 
