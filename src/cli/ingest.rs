@@ -16,6 +16,7 @@ use super::args::{self, Global, ScopeArgs};
 use super::exit::{Code, Failure, say};
 use super::open::{now_micros, remote, store_place};
 use super::output::{self, Target};
+use super::policy::policy;
 use super::progress::Line;
 use super::times;
 use crate::source::{self, Entry, Listing, Location, Scope};
@@ -42,9 +43,9 @@ pub struct IngestArgs {
     /// Days before the newest in the store in which objects are compared again; new ones are read whatever their day
     #[arg(long, value_name = "DAYS", default_value_t = 31, value_parser = clap::value_parser!(u32).range(..=36_600))]
     pub look_back: u32,
-    /// Say what would be read, and read nothing
+    /// Print the IAM policy that the run needs, and read nothing
     #[arg(long)]
-    pub dry_run: bool,
+    pub print_policy: bool,
     /// Write the accounts of the run to FILE as JSON; it is replaced if it exists
     #[arg(long, value_name = "FILE")]
     pub summary_json: Option<PathBuf>,
@@ -68,6 +69,12 @@ struct Asked {
 
 pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let started = Instant::now();
+    if args.print_policy {
+        let mut to = Target::stdout();
+        writeln!(to, "{:#}", policy(&args.locations, &args.store)).map_err(|e| Failure::write(&e))?;
+        to.commit()?;
+        return Ok(Code::Done);
+    }
     let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, output::Existing::Replace));
     let summary_file = summary_file.transpose()?;
     let (asking, quiet) = (args.clone(), global.clone());
@@ -75,7 +82,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let (listing, scope) = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
     let place = store_place(&args.store, &args.scope.aws.options()?).await?;
     let asked = Asked { listing, scope, place };
-    if args.dry_run {
+    if args.scope.dry_run {
         return dry_run(&asked, &args).await;
     }
     let has_log = (0..asked.listing.len()).any(|index| asked.listing.entry(index) == Entry::Log);

@@ -12,6 +12,7 @@ mod ingest;
 mod man;
 mod open;
 mod output;
+mod policy;
 mod progress;
 mod queries;
 mod query;

@@ -5,22 +5,25 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Write};
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
 };
+use tokio::sync::oneshot;
 use url::Url;
 
 use super::StoreError;
@@ -49,7 +52,8 @@ impl Place {
             Err(error) => return Err(cannot(error)),
         };
         let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        Place::at(Arc::new(DurableFiles::default()), url, shown.clone())
+        let files = DurableFiles { files: Arc::default(), hand: Hand::start().map_err(cannot)? };
+        Place::at(Arc::new(files), url, shown.clone())
     }
 
     /// An object store that is rooted at the store, which the user named by a URL.
@@ -65,8 +69,14 @@ impl Place {
 
     /// Whether there is a store here, or what is left of one.
     pub async fn holds_store(&self) -> bool {
-        let log = self.path("events/_delta_log");
-        matches!(self.store.list(Some(&log)).next().await, Some(Ok(meta)) if meta.location.prefix_matches(&log))
+        use object_store::ObjectStoreExt;
+        // The first of the log's files, or the pointer to a checkpoint that outlives it.
+        for name in ["00000000000000000000.json", "_last_checkpoint"] {
+            if self.store.head(&self.path(&format!("events/_delta_log/{name}"))).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// A prefix of an object store whose own root is the root of the URL.
@@ -97,10 +107,38 @@ pub(super) fn unique() -> String {
     format!("{:016x}{:016x}", half(0), half(1))
 }
 
+/// The one thread that changes files, in the order in which it is asked to.
+#[derive(Debug, Clone)]
+struct Hand(Sender<Job>);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Hand {
+    fn start() -> io::Result<Hand> {
+        let (send, jobs) = channel::<Job>();
+        let work = move || jobs.into_iter().for_each(|job| job());
+        std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
+        Ok(Hand(send))
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || {
+            if done.send(work()).is_err() {
+                // Whoever asked has been stopped, and nobody waits for the answer.
+            }
+        });
+        let gone = || io::Error::other("the thread that writes files is gone");
+        self.0.send(job).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
 /// The local file system, written so that what is named is whole and stays.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone)]
 struct DurableFiles {
     files: Arc<LocalFileSystem>,
+    hand: Hand,
 }
 
 impl fmt::Display for DurableFiles {
@@ -119,11 +157,23 @@ impl DurableFiles {
     async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
         let target = self.files.path_to_filesystem(location)?;
         let shown = location.to_string();
-        let written = tokio::task::spawn_blocking(move || write_whole(&target, &payload, existing)).await?;
-        match written {
+        match self.hand.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
+            }
+            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+        }
+    }
+}
+
+impl DurableFiles {
+    async fn remove(&self, location: Path) -> Result<Path> {
+        let path = self.files.path_to_filesystem(&location)?;
+        match self.hand.run(move || fs::remove_file(path)).await {
+            Ok(()) => Ok(location),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
             }
             Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
         }
@@ -149,8 +199,12 @@ fn write_whole(target: &FsPath, payload: &PutPayload, existing: Existing) -> io:
 }
 
 fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
-    let mut file = File::create_new(path)?;
-    payload.iter().try_for_each(|chunk| file.write_all(chunk))?;
+    let file = File::create_new(path)?;
+    let mut at = 0;
+    for chunk in payload {
+        file.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
     file.sync_all()
 }
 
@@ -182,8 +236,7 @@ impl ObjectStore for DurableFiles {
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let files = DurableFiles { files: Arc::clone(&self.files) };
-        Ok(Box::new(Parts { files, location: location.clone(), parts: PutPayloadMut::new() }))
+        Ok(Box::new(Parts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -195,7 +248,12 @@ impl ObjectStore for DurableFiles {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.files.delete_stream(locations)
+        let files = self.clone();
+        let removed = locations.and_then(move |location| {
+            let files = files.clone();
+            async move { files.remove(location).await }
+        });
+        removed.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {

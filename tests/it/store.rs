@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::child::{BINARY, Ended, keytrail, root};
+use crate::child::{BINARY, Ended, keytrail, on_every_core, root};
 
 /// More of what takes long: every point instead of some, more kills.
 fn is_exhaustive() -> bool {
@@ -242,6 +242,88 @@ fn a_killed_run_is_completed_by_the_next() {
             store = Store::new();
         }
     }
+}
+
+/// A run of `strace` that does something to the nth call of a kind, or `None` where there is no `strace`.
+fn traced(call: &str, what: &str, when: &str, logs: &Path, store: &Store) -> Option<(Option<i32>, bool)> {
+    let trace = store._folder.path().join("trace");
+    let inject = format!("inject={call}:{what}:when={when}");
+    let mut command = Command::new("timeout");
+    command.args([
+        "-s",
+        "KILL",
+        "60",
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        &format!("trace={call}"),
+        "-e",
+        &inject,
+    ]);
+    command.args([BINARY, "ingest", logs.to_str().unwrap(), "--store", store.text(), "-q"]);
+    command.args(["--batch-bytes", "3000", "--threads", "1"]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status().unwrap();
+    if status.code() == Some(127) {
+        eprintln!("SKIPPED: strace is not here");
+        return None;
+    }
+    let injected = fs::read_to_string(trace).unwrap_or_default().contains("INJECTED");
+    Some((status.code().filter(|code| *code != 137), injected))
+}
+
+/// Calls that change files, and how many of each a run makes at least.
+const CHANGING: [(&str, usize); 6] =
+    [("mkdir", 9), ("pwrite64", 90), ("fsync", 200), ("linkat", 50), ("rename", 50), ("unlink", 50)];
+
+/// Points of all kinds of calls: some of them, or all.
+fn points(step: usize) -> Vec<(&'static str, usize)> {
+    let step = if is_exhaustive() { 1 } else { step };
+    let all = CHANGING.iter().flat_map(|&(call, count)| (1..=count).map(move |nth| (call, nth)));
+    all.enumerate().filter(|(place, _)| place % step == 0).map(|(_, point)| point).collect()
+}
+
+#[test]
+fn a_run_killed_at_any_call_is_completed_by_the_next() {
+    let (expected, _) = undisturbed();
+    let killed = on_every_core(&points(17), |&(call, nth)| {
+        let store = Store::new();
+        let (code, _) = traced(call, "signal=SIGKILL", &nth.to_string(), &logs(), &store)?;
+        assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{call} {nth}");
+        assert_eq!(store.hash(), expected, "{call} {nth}");
+        store.check();
+        Some(code.is_none())
+    });
+    if killed.contains(&None) {
+        return;
+    }
+    let count = killed.iter().filter(|killed| **killed == Some(true)).count();
+    assert!(count * 10 >= killed.len() * 9, "only {count} of {} runs were killed", killed.len());
+}
+
+#[test]
+fn a_call_that_fails_is_told_and_harms_nothing() {
+    let (expected, _) = undisturbed();
+    let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
+    let points: Vec<_> = points(29).into_iter().enumerate().collect();
+    on_every_core(&points, |&(place, (call, nth))| {
+        let (error, for_ever) = (errors[place % errors.len()], place / errors.len() % 2 == 1);
+        let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
+        let (code, injected) = traced(call, &format!("error={error}"), &when, &logs(), &store)?;
+        let told = format!("{call} {when} {error}: {code:?}");
+        assert!(!injected || code != Some(0), "{told}");
+        if store.path.join("events/_delta_log").exists() && code != Some(0) {
+            let ended = keytrail(["store", "check", store.text()]);
+            assert!(ended.code == Some(0) || ended.stderr.contains("no store"), "{told}: {}", ended.story());
+        }
+        assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{told}");
+        assert_eq!(store.hash(), expected, "{told}");
+        store.check();
+        Some(())
+    });
 }
 
 #[test]

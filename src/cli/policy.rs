@@ -1,0 +1,84 @@
+//! The IAM policy that a run of `ingest` needs, and no more.
+//! In: locations and a store as the user wrote them. Out: a policy document. Asks AWS nothing.
+
+use serde_json::{Value, json};
+
+/// What is read at the locations, and what is read and written at the store.
+pub fn policy(locations: &[String], store: &str) -> Value {
+    let mut statements = Vec::new();
+    let mut encrypted = Vec::new();
+    for location in locations {
+        if let Some((bucket, prefix)) = bucket_of(location) {
+            statements.extend(on_bucket("Logs", bucket, prefix, &["s3:GetObject"]));
+            encrypted.push("kms:Decrypt");
+        } else if location.starts_with("cloudtrail://") {
+            statements.push(json!({
+                "Sid": "ReadEventHistory", "Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*",
+            }));
+        }
+    }
+    if let Some((bucket, prefix)) = bucket_of(store) {
+        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+        statements.extend(on_bucket("Store", bucket, prefix, &actions));
+        encrypted.extend(["kms:Decrypt", "kms:GenerateDataKey"]);
+    }
+    encrypted.sort_unstable();
+    encrypted.dedup();
+    if !encrypted.is_empty() {
+        // Which key a bucket uses is not in its name, so the statement holds for calls that S3 makes alone.
+        statements.push(json!({
+            "Sid": "UseKeysOfTheBuckets", "Effect": "Allow", "Action": encrypted, "Resource": "*",
+            "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
+        }));
+    }
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+fn bucket_of(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("s3://")?;
+    Some(rest.split_once('/').unwrap_or((rest, "")))
+}
+
+fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value; 2] {
+    let mut list = json!({
+        "Sid": format!("List{what}"), "Effect": "Allow", "Action": ["s3:ListBucket"],
+        "Resource": format!("arn:aws:s3:::{bucket}"),
+    });
+    if !prefix.is_empty() {
+        list["Condition"] = json!({"StringLike": {"s3:prefix": format!("{prefix}*")}});
+    }
+    let objects = json!({
+        "Sid": format!("Use{what}"), "Effect": "Allow", "Action": actions,
+        "Resource": format!("arn:aws:s3:::{bucket}/{prefix}*"),
+    });
+    [list, objects]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn asks_for_what_the_locations_need() {
+        for (locations, store, actions) in [
+            (vec!["logs"], "store", ""),
+            (vec!["s3://b/AWSLogs/"], "store", "s3:ListBucket s3:GetObject kms:Decrypt"),
+            (vec!["cloudtrail://eu-west-1"], "store", "cloudtrail:LookupEvents"),
+            (
+                vec!["logs"],
+                "s3://b",
+                "s3:ListBucket s3:GetObject s3:PutObject s3:DeleteObject kms:Decrypt kms:GenerateDataKey",
+            ),
+        ] {
+            let locations: Vec<String> = locations.into_iter().map(str::to_owned).collect();
+            let document = policy(&locations, store);
+            let statements = document["Statement"].as_array().unwrap();
+            let found: Vec<&str> = statements
+                .iter()
+                .flat_map(|statement| statement["Action"].as_array().unwrap())
+                .map(|action| action.as_str().unwrap())
+                .collect();
+            assert_eq!(found.join(" "), actions, "{locations:?} {store}");
+        }
+    }
+}
