@@ -10,7 +10,7 @@ use super::dry_run;
 use super::exit::{Code, Failure, say};
 use super::progress::Line;
 use crate::normalize::EventFilter;
-use crate::source::{self, AwsOptions, Location, Plan, Remote, Scope};
+use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Place, Store};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
@@ -49,42 +49,53 @@ impl Request {
 
     /// Lists the locations, which can take a while on a large tree.
     pub async fn open(self) -> Result<Opened, Failure> {
-        if let Some(place) = self.store().await? {
-            return self.open_store(place).await;
+        let started = Instant::now();
+        let on_disk = |location: &Location| matches!(location, Location::Path(path) if Place::holds_store(path));
+        if self.locations.iter().any(on_disk) {
+            return self.open_store(started).await;
         }
-        let listed = tokio::task::spawn_blocking(move || self.list()).await;
-        listed.unwrap_or_else(|e| Err(Failure::world(format!("cannot list the locations: {e}"))))
+        let (request, listing) = self.list().await?;
+        if request.names_store(&listing) {
+            return request.open_store(started).await;
+        }
+        request.over_logs(listing, started)
     }
 
-    /// The place of the store, if that is what the location names.
-    async fn store(&self) -> Result<Option<Place>, Failure> {
-        let mut place = None;
-        for location in &self.locations {
-            let found = match location {
-                Location::Path(path) => Some(Place::local(path)?),
-                // Nobody keeps a store below the folder that AWS delivers to.
-                Location::S3(path) if !path.prefix.split('/').any(|part| part == "AWSLogs") => {
-                    store_place(&path.to_string(), &self.aws).await.ok()
-                }
+    async fn list(self) -> Result<(Request, Arc<Listing>), Failure> {
+        let listed = tokio::task::spawn_blocking(move || {
+            let listing = source::list(&self.locations, &self.scope, &self.remote())?;
+            Ok((self, Arc::new(listing)))
+        });
+        listed.await.unwrap_or_else(|e| Err(Failure::world(format!("cannot list the locations: {e}"))))
+    }
+
+    /// Whether what was listed in a bucket is a store and not logs. Nobody keeps one below the folder that AWS
+    /// delivers to.
+    fn names_store(&self, listing: &Listing) -> bool {
+        let tops: Vec<String> = self
+            .locations
+            .iter()
+            .filter_map(|location| match location {
+                Location::S3(path) if !path.prefix.split('/').any(|part| part == "AWSLogs") => Some(path.to_string()),
                 _ => None,
-            };
-            match found {
-                Some(found) if found.holds_store().await => place = Some(found),
-                _ => {}
+            })
+            .collect();
+        let is_sign = |index| tops.iter().any(|top| Place::is_sign_of_store(&listing.uri(index), top));
+        !tops.is_empty() && (0..listing.len()).any(is_sign)
+    }
+
+    async fn open_store(self, started: Instant) -> Result<Opened, Failure> {
+        let place = match self.locations.as_slice() {
+            [Location::Path(path)] => Place::local(path)?,
+            [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
+            _ => {
+                return Err(Failure::usage("a store cannot be read together with other locations")
+                    .hint("`keytrail ingest` takes more locations into a store"));
             }
-        }
-        if place.is_some() && self.locations.len() > 1 {
-            return Err(Failure::usage("a store cannot be read together with other locations")
-                .hint("`keytrail ingest` takes more locations into a store"));
-        }
-        if place.is_some() && !self.scope.org_ids.is_empty() {
+        };
+        if !self.scope.org_ids.is_empty() {
             return Err(Failure::usage("a store does not know organizations").hint("leave --org-id out"));
         }
-        Ok(place)
-    }
-
-    async fn open_store(self, place: Place) -> Result<Opened, Failure> {
-        let started = Instant::now();
         let mut store = Store::open(place).await?;
         if self.args.filter() == EventFilter::All {
             store.expect_filter(EventFilter::All)?;
@@ -112,9 +123,7 @@ impl Request {
         remote(&self.aws, self.now_micros, &self.global)
     }
 
-    fn list(self) -> Result<Opened, Failure> {
-        let started = Instant::now();
-        let listing = Arc::new(source::list(&self.locations, &self.scope, &self.remote())?);
+    fn over_logs(self, listing: Arc<Listing>, started: Instant) -> Result<Opened, Failure> {
         let progress = Line::new(&self.global, listing.total_bytes());
         let line = progress.clone();
         let options = ScanOptions {

@@ -67,16 +67,16 @@ impl Place {
         Place::at(store, url, shown.to_owned())
     }
 
-    /// Whether there is a store here, or what is left of one.
-    pub async fn holds_store(&self) -> bool {
-        use object_store::ObjectStoreExt;
-        // The first of the log's files, or the pointer to a checkpoint that outlives it.
-        for name in ["00000000000000000000.json", "_last_checkpoint"] {
-            if self.store.head(&self.path(&format!("events/_delta_log/{name}"))).await.is_ok() {
-                return true;
-            }
-        }
-        false
+    /// Whether there is a store in this folder, or what is left of one.
+    pub fn holds_store(folder: &FsPath) -> bool {
+        folder.join("events/_delta_log").is_dir()
+    }
+
+    /// Whether a store below `top` has an object of this URI for its first or its latest state.
+    pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
+        let inside = uri.strip_prefix(top.trim_end_matches('/'));
+        let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
+        matches!(inside, Some("00000000000000000000.json" | "_last_checkpoint"))
     }
 
     /// A prefix of an object store whose own root is the root of the URL.

@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Holds keytrail to an S3 server that is not ours, moto: pip install 'moto[server]'.
+# In: the binary. Out: a line for each comparison with the same run on local files; exit 1 at the first that differs.
+# Never leaves the server running, and asks nothing of AWS.
+set -eu
+keytrail=$(realpath "${1:?usage: tests/moto.sh KEYTRAIL}")
+cd "$(dirname "$0")/.."
+command -v moto_server >/dev/null || { echo "SKIPPED: no moto_server in PATH"; exit 0; }
+
+work=$(mktemp -d)
+server=
+trap 'test -z "$server" || kill "$server"; rm -rf "$work"' EXIT
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+url=http://127.0.0.1:$port
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+export AWS_EC2_METADATA_DISABLED=true NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
+unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
+moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
+server=$!
+
+# Buckets and logs, by plain HTTP: moto asks for no signature.
+python3 - "$url" <<'PYTHON' || { cat "$work/moto.log"; exit 1; }
+import pathlib, sys, time, urllib.error, urllib.request
+def put(path, body=b""):
+    urllib.request.urlopen(urllib.request.Request(f"{sys.argv[1]}/{path}", body, method="PUT"))
+for attempt in range(300):  # a minute
+    try:
+        put("logs")
+        break
+    except urllib.error.URLError:
+        if attempt == 299:
+            raise
+        time.sleep(0.2)
+put("stores")
+for file in pathlib.Path("sample-logs/AWSLogs").rglob("*.gz"):
+    put(f"logs/{file.relative_to('sample-logs').as_posix()}", file.read_bytes())
+PYTHON
+
+s3() { "$keytrail" "$@" --endpoint-url "$url"; }
+hash_of() { "$keytrail" store info -f json "$@" | sed -n 's/.*"\(events\|objects\|logical_hash\)": "*\([0-9a-f]*\).*/\1 \2/p'; }
+# The accounts of a run, without its time.
+accounts() { sed '/"seconds"/d' "$1"; }
+same() {
+    [ "$2" = "$3" ] && echo "ok: $1" && return
+    printf 'FAILED: %s\n--- expected\n%s\n--- found\n%s\n' "$1" "$2" "$3"
+    exit 1
+}
+proved() { s3 store check "$2" >"$work/check" || { cat "$work/check"; exit 1; }; echo "ok: $1"; }
+
+"$keytrail" ingest -q sample-logs/AWSLogs --store "$work/store" --summary-json "$work/local.json"
+expected=$(hash_of "$work/store")
+told=$("$keytrail" audit -q -f json sample-logs/AWSLogs)
+
+same "audit of a bucket" "$told" "$(s3 audit -q -f json s3://logs/)"
+s3 ingest -q s3://logs/ --store s3://stores/one --summary-json "$work/first.json"
+same "accounts of ingest" "$(accounts "$work/local.json")" "$(accounts "$work/first.json")"
+same "store in a bucket" "$expected" "$(hash_of s3://stores/one --endpoint-url "$url")"
+same "audit of a store in a bucket" "$told" "$(s3 audit -q -f json s3://stores/one)"
+s3 ingest -q s3://logs/ --store s3://stores/one --summary-json "$work/second.json"
+grep -q '"batches": 0' "$work/second.json" && echo "ok: nothing new the second time"
+same "ingest twice" "$expected" "$(hash_of s3://stores/one --endpoint-url "$url")"
+proved "check" s3://stores/one
+
+# Small batches, so that the writers meet. One that always comes second may stop with 5, and nothing else.
+writers=
+for n in 1 2 3 4; do
+    s3 ingest -q s3://logs/ --store s3://stores/many --batch-bytes 6000 2>"$work/writer$n" &
+    writers="$writers $!"
+done
+finished=0
+for writer in $writers; do
+    code=0
+    wait "$writer" || code=$?
+    case $code in
+        0) finished=$((finished + 1)) ;;
+        5) ;;
+        *) cat "$work"/writer?; echo "FAILED: a writer ended with $code"; exit 1 ;;
+    esac
+done
+[ "$finished" -gt 0 ] || { cat "$work"/writer?; echo "FAILED: no writer finished"; exit 1; }
+echo "ok: $finished of 4 writers finished"
+same "four writers" "$expected" "$(hash_of s3://stores/many --endpoint-url "$url")"
+proved "check after four writers" s3://stores/many
+s3 store compact -q s3://stores/many
+s3 store gc -q s3://stores/many --older-than 0d
+same "compact and gc" "$expected" "$(hash_of s3://stores/many --endpoint-url "$url")"
+proved "check after compact and gc" s3://stores/many
+same "audit after compact and gc" "$told" "$(s3 audit -q -f json s3://stores/many)"
