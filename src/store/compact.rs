@@ -29,13 +29,13 @@ use super::rows::{self, EVENTS};
 use super::{Store, StoreError};
 
 /// A file that is at least this large is left alone.
-const LARGE_BYTES: u64 = 48 << 20;
+const LARGE_BYTES: u64 = 24 << 20;
 /// Stored bytes of the files that become one.
-const MERGED_BYTES_MAX: u64 = 64 << 20;
+const MERGED_BYTES_MAX: u64 = 32 << 20;
 /// Files that are open at once.
 const MERGED_FILES_MAX: usize = 32;
 /// Rows of one file that are decoded at once: all open files together hold a moderate number.
-const MERGE_ROWS: usize = 512;
+const MERGE_ROWS: usize = 256;
 
 /// What became of the files.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -235,9 +235,9 @@ mod tests {
             (vec![file(a, 1)], vec![]),
             (vec![file(a, 1), file(b, 1), file(None, 1)], vec![]),
             (vec![file(a, 1), file(b, 1), file(a, 2)], vec![2]),
-            (vec![file(a, 48), file(a, 1), file(a, 2)], vec![2]),
-            (vec![file(a, 40), file(a, 41), file(a, 42)], vec![]),
-            (vec![file(a, 30), file(a, 31), file(a, 32)], vec![2]),
+            (vec![file(a, 24), file(a, 1), file(a, 2)], vec![2]),
+            (vec![file(a, 20), file(a, 21), file(a, 22)], vec![]),
+            (vec![file(a, 10), file(a, 11), file(a, 12)], vec![2]),
             (vec![file(a, 1); 40], vec![32, 8]),
         ] {
             let found: Vec<usize> = groups(files).iter().map(Vec::len).collect();

@@ -22,7 +22,7 @@ use crate::table::{
 };
 
 /// Bytes of rows that are sorted into files at once; two of them are in memory.
-const RUN_BYTES_MAX: usize = 96 << 20;
+const RUN_BYTES_MAX: usize = 56 << 20;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
 /// How often another writer may be first before this one gives up.
