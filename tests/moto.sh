@@ -6,6 +6,7 @@ set -eu
 keytrail=$(realpath "${1:?usage: tests/moto.sh KEYTRAIL}")
 cd "$(dirname "$0")/.."
 command -v moto_server >/dev/null || { echo "SKIPPED: no moto_server in PATH"; exit 0; }
+python3 -c 'import boto3' 2>/dev/null || { echo "SKIPPED: python3 has no boto3, which comes with moto"; exit 0; }
 
 work=$(mktemp -d)
 server=
@@ -18,22 +19,19 @@ unset AWS_PROFILE AWS_SESSION_TOKEN AWS_ENDPOINT_URL AWS_ENDPOINT_URL_S3
 moto_server -H 127.0.0.1 -p "$port" >"$work/moto.log" 2>&1 &
 server=$!
 
-# Buckets and logs, by plain HTTP: moto asks for no signature.
 python3 - "$url" <<'PYTHON' || { cat "$work/moto.log"; exit 1; }
-import pathlib, sys, time, urllib.error, urllib.request
-def put(path, body=b""):
-    urllib.request.urlopen(urllib.request.Request(f"{sys.argv[1]}/{path}", body, method="PUT"))
-for attempt in range(300):  # a minute
+import pathlib, socket, sys, time, boto3
+for _ in range(300):  # a minute
     try:
-        put("logs")
+        socket.create_connection(("127.0.0.1", int(sys.argv[1].rsplit(":")[-1])), 1).close()
         break
-    except urllib.error.URLError:
-        if attempt == 299:
-            raise
+    except OSError:
         time.sleep(0.2)
-put("stores")
+s3 = boto3.client("s3", endpoint_url=sys.argv[1])
+for bucket in "logs", "stores":
+    s3.create_bucket(Bucket=bucket)
 for file in pathlib.Path("sample-logs/AWSLogs").rglob("*.gz"):
-    put(f"logs/{file.relative_to('sample-logs').as_posix()}", file.read_bytes())
+    s3.upload_file(str(file), "logs", file.relative_to("sample-logs").as_posix())
 PYTHON
 
 s3() { "$keytrail" "$@" --endpoint-url "$url"; }

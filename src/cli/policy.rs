@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 pub fn policy(locations: &[String], store: &str) -> Value {
     let mut statements = Vec::new();
     let mut encrypted = Vec::new();
-    for location in locations {
+    for (number, location) in locations.iter().enumerate() {
         if let Some((bucket, prefix)) = bucket_of(location) {
-            statements.extend(on_bucket("Logs", bucket, prefix, &["s3:GetObject"]));
+            statements.extend(on_bucket(&format!("Logs{}", number + 1), bucket, prefix, &["s3:GetObject"]));
             encrypted.push("kms:Decrypt");
         } else if location.starts_with("cloudtrail://") {
             statements.push(json!({
-                "Sid": "ReadEventHistory", "Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*",
+                "Sid": format!("ReadEventHistory{}", number + 1), "Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*",
             }));
         }
     }
     if let Some((bucket, prefix)) = bucket_of(store) {
-        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"];
+        let actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"];
         statements.extend(on_bucket("Store", bucket, prefix, &actions));
         encrypted.extend(["kms:Decrypt", "kms:GenerateDataKey"]);
     }
@@ -36,7 +36,8 @@ pub fn policy(locations: &[String], store: &str) -> Value {
 
 fn bucket_of(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("s3://")?;
-    Some(rest.split_once('/').unwrap_or((rest, "")))
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    Some((bucket, prefix.trim_end_matches('/')))
 }
 
 fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value; 2] {
@@ -44,12 +45,14 @@ fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value
         "Sid": format!("List{what}"), "Effect": "Allow", "Action": ["s3:ListBucket"],
         "Resource": format!("arn:aws:s3:::{bucket}"),
     });
+    // The folder, and an object that bears exactly its name; not what only begins alike.
+    let mut resources = vec![format!("arn:aws:s3:::{bucket}/*")];
     if !prefix.is_empty() {
-        list["Condition"] = json!({"StringLike": {"s3:prefix": format!("{prefix}*")}});
+        list["Condition"] = json!({"StringLike": {"s3:prefix": [prefix, format!("{prefix}/*")]}});
+        resources = ["", "/*"].map(|end| format!("arn:aws:s3:::{bucket}/{prefix}{end}")).to_vec();
     }
     let objects = json!({
-        "Sid": format!("Use{what}"), "Effect": "Allow", "Action": actions,
-        "Resource": format!("arn:aws:s3:::{bucket}/{prefix}*"),
+        "Sid": format!("Use{what}"), "Effect": "Allow", "Action": actions, "Resource": resources,
     });
     [list, objects]
 }
@@ -67,7 +70,8 @@ mod tests {
             (
                 vec!["logs"],
                 "s3://b",
-                "s3:ListBucket s3:GetObject s3:PutObject s3:DeleteObject kms:Decrypt kms:GenerateDataKey",
+                "s3:ListBucket s3:GetObject s3:PutObject s3:DeleteObject s3:AbortMultipartUpload kms:Decrypt \
+                 kms:GenerateDataKey",
             ),
         ] {
             let locations: Vec<String> = locations.into_iter().map(str::to_owned).collect();
@@ -80,5 +84,17 @@ mod tests {
                 .collect();
             assert_eq!(found.join(" "), actions, "{locations:?} {store}");
         }
+    }
+
+    #[test]
+    fn a_prefix_is_a_folder_and_statements_have_names_of_their_own() {
+        let locations = ["s3://b/AWSLogs", "s3://c/AWSLogs/"].map(str::to_owned);
+        let document = policy(&locations, "store");
+        let resources = [&document["Statement"][1]["Resource"], &document["Statement"][3]["Resource"]];
+        assert_eq!(resources[0], &json!(["arn:aws:s3:::b/AWSLogs", "arn:aws:s3:::b/AWSLogs/*"]));
+        assert_eq!(resources[1], &json!(["arn:aws:s3:::c/AWSLogs", "arn:aws:s3:::c/AWSLogs/*"]));
+        let names: std::collections::HashSet<_> =
+            document["Statement"].as_array().unwrap().iter().map(|statement| statement["Sid"].as_str()).collect();
+        assert_eq!(names.len(), 5);
     }
 }

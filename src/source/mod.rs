@@ -12,7 +12,6 @@ mod local;
 mod names;
 mod object_store;
 mod plan;
-mod policy;
 mod s3;
 
 use std::fmt;
@@ -27,7 +26,6 @@ pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
 pub use plan::Plan;
-pub use policy::{Policy, read_policies, store_policies};
 pub use s3::ahead::Ahead;
 pub use s3::walk::BucketPath;
 

@@ -96,7 +96,10 @@ mod tests {
         .unwrap()
     }
 
-    fn hash(batches: &[&[(&str, Option<&str>, &[u8])]]) -> LogicalHash {
+    /// Id, account and content of a row.
+    type Row = (&'static str, Option<&'static str>, &'static [u8]);
+
+    fn hash(batches: &[&[Row]]) -> LogicalHash {
         batches.iter().fold(LogicalHash::default(), |mut sum, batch| {
             let mut one = LogicalHash::default();
             one.add_rows(&rows(batch));
@@ -107,8 +110,7 @@ mod tests {
 
     #[test]
     fn order_and_batches_do_not_matter_content_does() {
-        let (a, b, c): ((_, _, &[u8]), (_, _, &[u8]), (_, _, &[u8])) =
-            (("a", Some("1"), b"x"), ("b", None, b"y"), ("c", Some("2"), b"z"));
+        let [a, b, c]: [Row; 3] = [("a", Some("1"), b"x"), ("b", None, b"y"), ("c", Some("2"), b"z")];
         let all = hash(&[&[a, b, c]]);
         assert_eq!(all, hash(&[&[c], &[b, a]]));
         assert_eq!(LogicalHash::parse(&all.to_string()), Some(all));

@@ -159,8 +159,8 @@ pub async fn ingest(
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
             run.accounting.add_rows(&all);
             run.batches += 1;
-            run.version = store.events.version();
         }
+        run.version = store.events.version();
         return Ok(run);
     }
 }
