@@ -38,7 +38,7 @@ impl<'a> Outline<'a> {
     }
 }
 
-/// The names of members to look for, each of at least [`TAIL`] bytes and all with different ends.
+/// The names of members to look for, each of at least eight bytes and all with different ends.
 #[derive(Debug)]
 pub struct Keys<const N: usize> {
     names: [&'static str; N],
