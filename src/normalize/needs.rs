@@ -38,3 +38,32 @@ impl Needs {
         self.0.iter().any(|needs| needs.iter().all(|need| !known.has(need.column) || need.holds(row)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_wanted_until_every_table_has_refused_it() {
+        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let is = |column, value: &str| Need { column, values: Some(vec![value.to_owned()]) };
+        let has = |column| Need { column, values: None };
+        let (name, outcome) = (Column::EventName, Column::Outcome);
+        let known = Wanted::of(&[name]);
+        for (tables, wanted) in [
+            (vec![vec![]], true),
+            (vec![vec![is(name, "Decrypt")]], true),
+            (vec![vec![is(name, "Encrypt")]], false),
+            (vec![vec![is(name, "Encrypt")], vec![]], true),
+            (vec![vec![is(name, "Encrypt")], vec![has(name)]], true),
+            (vec![vec![is(name, "Decrypt"), is(outcome, "denied")]], true),
+            (vec![vec![is(name, "Encrypt"), is(outcome, "denied")]], false),
+            (vec![vec![has(outcome)]], true),
+        ] {
+            assert_eq!(Needs::new(tables.clone()).may_want(&row, known), wanted, "{tables:?}");
+        }
+        assert!(!Needs::new([vec![has(outcome)]]).may_want(&row, Wanted::of(&[name, outcome])));
+    }
+}

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-pub use self::object_store::{connect_store, open_store};
+pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;

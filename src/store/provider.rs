@@ -12,7 +12,7 @@ use chrono::DateTime;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
-use datafusion::common::{Column as Name, DFSchema, Result, ScalarValue, Statistics};
+use datafusion::common::{Column as Name, DFSchema, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::provider_as_source;
@@ -25,6 +25,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use serde_json::Value;
 
@@ -96,6 +97,9 @@ impl TableProvider for Files {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let files = self.needed(state, filters)?;
+        if files.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
+        }
         let rows = files.iter().map(|file| file.rows as usize).sum();
         let bytes = files.iter().map(|file| file.bytes as usize).sum();
         let statistics = Statistics {

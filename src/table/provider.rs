@@ -406,3 +406,41 @@ fn day(value: &ScalarValue) -> Option<i32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::{col, lit};
+
+    use super::*;
+
+    /// A need that is not one would lose rows; one that is overlooked only costs time.
+    #[test]
+    fn needs_are_what_a_row_must_have() {
+        let needed = |column, values: &[&str]| Need {
+            column,
+            values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
+        };
+        let (name, outcome) = (Column::EventName, Column::Outcome);
+        for (filter, expected) in [
+            (col("event_name").eq(lit("Decrypt")), vec![needed(name, &["Decrypt"])]),
+            (lit("Decrypt").eq(col("event_name")), vec![needed(name, &["Decrypt"])]),
+            (col("event_name").in_list(vec![lit("a"), lit("b")], false), vec![needed(name, &["a", "b"])]),
+            (col("event_name").is_not_null(), vec![Need { column: name, values: None }]),
+            (
+                col("event_name").eq(lit("a")).and(col("outcome").eq(lit("denied"))),
+                vec![needed(name, &["a"]), needed(outcome, &["denied"])],
+            ),
+            (col("event_name").eq(lit("a")).or(col("outcome").eq(lit("denied"))), vec![]),
+            (col("event_name").not_eq(lit("a")), vec![]),
+            (col("event_name").in_list(vec![lit("a")], true), vec![]),
+            (col("event_name").in_list(vec![lit("a"), col("outcome")], false), vec![]),
+            (col("event_name").is_null(), vec![]),
+            (col("event_name").eq(col("outcome")), vec![]),
+            (col("object_uri").eq(lit("x")), vec![]),
+            (col("record_index").is_not_null(), vec![]),
+            (col("read_only").eq(lit(true)), vec![]),
+        ] {
+            assert_eq!(needs(std::slice::from_ref(&filter)), expected, "{filter}");
+        }
+    }
+}

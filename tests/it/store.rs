@@ -142,6 +142,69 @@ fn a_run_accounts_for_what_an_audit_does_and_the_next_reads_nothing() {
     store.check();
 }
 
+/// The views over a store are those over its logs: what is asked, how it is narrowed, and with rows that few logs have.
+#[test]
+fn a_store_answers_as_its_logs_do() {
+    for logs in [logs(), root().join("tests/logs/near-misses.json")] {
+        let store = Store::new();
+        store.accounts(&logs, &[]);
+        let from_logs = logs.to_str().unwrap();
+        let scopes: [&[&str]; 6] = [
+            &[],
+            &["--since", "2026-03-12"],
+            &["--until", "2026-03-12T09:20:16Z"],
+            &["--account", "444455556666", "--account", "222222222222"],
+            &["--region", "eu-west-1"],
+            &["--since", "2030-01-01"],
+        ];
+        let narrowed = scopes.map(|scope| ("SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw", scope));
+        let filtered = [
+            "SELECT count(*), count(DISTINCT raw) FROM events",
+            "SELECT event_id FROM events WHERE event_time >= '2026-03-12' AND outcome = 'denied' ORDER BY 1",
+            "SELECT event_id FROM events WHERE event_date = '2026-03-11' OR event_time IS NULL ORDER BY 1",
+            "SELECT event_id FROM events WHERE event_date IS NULL OR key_arn IS NULL ORDER BY 1",
+            "SELECT event_id FROM events WHERE encryption_context['aws:dynamodb:tableName'] = 'orders' ORDER BY 1",
+            "SELECT kind, status, kept FROM objects ORDER BY uri",
+            "SELECT reason, byte_offset FROM quarantine ORDER BY 1, 2",
+        ];
+        let named = keytrail::sql::named::all().iter().map(|query| query.name);
+        let unscoped = named.chain(filtered).map(|question| (question, &[][..]));
+        let asked: Vec<(&str, &[&str])> = narrowed.into_iter().chain(unscoped).collect();
+        let wrong = on_every_core(&asked, |(question, scope)| {
+            let ask =
+                |from: &str| keytrail([&["query", "-q", "-f", "json", question, "--from", from], *scope].concat());
+            let (expected, found) = (ask(from_logs), ask(store.text()));
+            let same = expected.code == found.code && expected.stdout == found.stdout;
+            (!same).then(|| format!("{question} {scope:?}\n{}\n{}", expected.story(), found.story()))
+        });
+        let wrong: Vec<String> = wrong.into_iter().flatten().collect();
+        assert!(wrong.is_empty(), "over {from_logs}:\n{}", wrong.join("\n"));
+    }
+}
+
+/// A question opens the files whose days and bounds it needs, and no others.
+#[test]
+fn files_are_pruned_before_they_are_opened() {
+    let store = Store::new();
+    store.accounts(&logs(), &[]);
+    for (filter, files) in [
+        ("true", 4),
+        ("event_date = '2026-03-11'", 1),
+        ("event_time >= '2026-03-12' AND event_time < '2026-03-13'", 1),
+        ("event_time >= '2026-03-12' OR event_time IS NULL", 2),
+        ("event_id = 'ffffffff-ffff-4fff-bfff-ffffffffffff'", 0),
+        ("event_name LIKE '%crypt'", 4),
+    ] {
+        let sql = format!("EXPLAIN SELECT event_id, raw FROM events WHERE {filter}");
+        let ended = keytrail(["query", "-q", "-f", "json", &sql, "--from", store.text()]);
+        assert_eq!(ended.code, Some(0), "{}", ended.story());
+        let plan = ended.text();
+        let named: std::collections::BTreeSet<&str> =
+            plan.split(|c: char| "[],: ".contains(c)).filter(|word| word.ends_with(".parquet")).collect();
+        assert_eq!(named.len(), files, "{filter}: {plan}");
+    }
+}
+
 #[test]
 fn a_dry_run_reads_and_makes_nothing() {
     let store = Store::new();

@@ -27,7 +27,6 @@ use aws_sdk_s3::primitives::DateTime;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
-use tokio::runtime::Handle;
 
 use super::aws::{AwsOptions, Class, Trouble, backoff};
 use super::s3::{Ask, Bucket, Page, Stored};
@@ -41,13 +40,7 @@ const RESUMES_MAX: u32 = 4;
 const FIRST_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// Opens `s3://bucket/prefix`, or a directory that exists, as a store of its own. Waits for the network, so it must not
-/// run on a thread that serves it.
-pub fn open_store(url: &str, aws: &AwsOptions, handle: &Handle) -> Result<Arc<dyn ObjectStore>, SourceError> {
-    handle.block_on(connect_store(url, aws))
-}
-
-/// The same, where waiting is not allowed.
+/// Opens `s3://bucket/prefix`, or a directory that exists, as a store of its own.
 pub async fn connect_store(url: &str, aws: &AwsOptions) -> Result<Arc<dyn ObjectStore>, SourceError> {
     let Some(path) = url.strip_prefix("s3://") else {
         let opened = LocalFileSystem::new_with_prefix(url);
