@@ -81,8 +81,8 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
     if bytes.len() < 18 || bytes[..4] != FIXED_HEADER {
         return None;
     }
-    let trailer = &bytes[bytes.len() - 8..];
-    let (crc, size) = (little_endian(&trailer[..4]), little_endian(&trailer[4..]) as usize);
+    let trailer = &bytes[bytes.len() - 4..];
+    let size = little_endian(trailer) as usize;
     // Deflate cannot expand beyond about 1032 to 1: a larger claim is a lie, and no reason to reserve memory.
     if size > inflated_max || size / 1032 > bytes.len() {
         return None;
@@ -91,11 +91,9 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
         out.resize(size, 0);
     }
     let length = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out[..size]).ok()?;
-    // The decompressor stops at the end of the first member without saying where that was. Its trailer held this CRC
-    // and size; if those eight bytes stand only at the end of the file, the member is the whole file.
-    let whole = length == size
-        && libdeflater::crc32(&out[..size]) == crc
-        && memchr::memmem::find(&bytes[..bytes.len() - 1], trailer).is_none();
+    // The decompressor stops at the end of the first member without saying where that was, having proved that its last
+    // four bytes are this size; if those stand only at the end of the file, the member is the whole file.
+    let whole = length == size && memchr::memmem::find(&bytes[..bytes.len() - 1], trailer).is_none();
     (whole && !out[..size].starts_with(&[0x1f, 0x8b])).then(|| &out[..size])
 }
 
