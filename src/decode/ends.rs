@@ -32,7 +32,7 @@ impl Scan {
         }
         self.in_scalar |= !bytes.is_empty();
         let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
+        separator.or_else(|| (at_end && self.in_scalar).then_some(bytes.len()))
     }
 
     /// The deepest nesting so far.
