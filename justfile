@@ -26,7 +26,6 @@ docs:
 deny:
     cargo deny check
 
-# One fuzz target (inflate_split, normalize, sql_guard) for a while; needs cargo-fuzz and nightly.
+# One fuzz target (inflate_split, normalize, sql_guard) for a while; needs g++.
 fuzz TARGET SECONDS="600":
-    fuzz/seed.sh
-    cargo +nightly fuzz run {{TARGET}} -- -max_total_time={{SECONDS}} -timeout=20 -rss_limit_mb=1024
+    fuzz/run.sh {{TARGET}} {{SECONDS}}

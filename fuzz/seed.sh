@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the corpora of the fuzz targets: the sample logs, the hostile payloads and, where they are, the hostile inputs.
+# Makes the corpora of the fuzz targets, and the words they are mutated with: the sample logs, the records of the tests,
+# the queries and, where they are, the hostile inputs.
 set -euo pipefail
 cd "$(dirname "$0")"
 work=$(mktemp -d)
@@ -7,41 +8,74 @@ trap 'rm -rf "$work"' EXIT
 if [ -e ../../shared/tools/badinputs.py ]; then
     python3 ../../shared/tools/badinputs.py "$work" --tiny 1 >/dev/null
 else
-    echo "SKIPPED: ../../shared/tools/badinputs.py is not here; the corpora have the sample logs only"
+    echo "SKIPPED: ../../shared/tools/badinputs.py is not here; the corpora have no hostile logs"
 fi
 python3 - "$work" <<'PYTHON'
-import gzip, json, pathlib, sys, zlib
+import gzip, hashlib, json, pathlib, re, stat, sys, zlib
 
-BYTES_MAX = 64 << 10  # Larger seeds only slow the fuzzer down.
+BYTES_MAX = 16 << 10  # Larger seeds only slow the fuzzer down.
+WORDS_MAX = 1000
 work, corpus = pathlib.Path(sys.argv[1]), pathlib.Path("corpus")
+words = {"inflate_split": {'{"Records":[', '{"Events":[', '{"logEvents":[', "\ufeff", "\n{", "]}", "\\u006b"},
+         "normalize": {"\\u006b", '":{"', '":["', '":null'}, "sql_guard": set()}
 
-def seed(target, name, data):
+def seed(target, data):
     if len(data) <= BYTES_MAX:
         folder = corpus / target
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(data)
+        # Named as libFuzzer names what it finds, so that nothing is there twice.
+        (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
 
-logs = [p for p in sorted(pathlib.Path("../sample-logs").rglob("*.json.gz")) + sorted((work / "cases").glob("*"))
-        if p.is_file()]
-for path in logs:
+def texts(value):
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from texts(item)
+    elif isinstance(value, str):
+        yield value
+
+def record(value):
+    seed("normalize", json.dumps(value, separators=(",", ":")).encode())
+    words["normalize"] |= {text for text in texts(value) if 2 < len(text) <= 60}
+
+samples = sorted(pathlib.Path("../sample-logs").rglob("*.json.gz"))
+hostile = [path for path in sorted((work / "cases").glob("*")) if stat.S_ISREG(path.lstat().st_mode)]
+for number, path in enumerate(samples + hostile):
     data = path.read_bytes()
-    # The first byte picks the name: even is .json.gz, odd is .json.
-    seed("inflate_split", path.name, (b"\1" if path.name.endswith(".json") else b"\0") + data)
-    if path.stat().st_size > BYTES_MAX:
-        continue
+    # How the first byte is read stands in the target: here the bytes as they are, and their text in other ways.
+    plain = path.name.endswith(".json")
+    seed("inflate_split", bytes([plain | number % 32 << 3]) + data)
     try:
-        text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-        records = json.loads(text)["Records"]
-    except (ValueError, KeyError, TypeError, OSError, EOFError, RecursionError, zlib.error):
+        inflate = zlib.decompressobj(31)
+        text = inflate.decompress(data, BYTES_MAX) if data[:2] == b"\x1f\x8b" else data
+    except zlib.error:
         continue
-    for number, record in enumerate(records[:20] if isinstance(records, list) else []):
-        seed("normalize", f"{path.name}.{number}", json.dumps(record).encode("utf-8", "surrogatepass"))
+    for how in range(4):
+        seed("inflate_split", bytes([(how << 1 or 1) | number % 32 << 3]) + text)
+    try:
+        records = json.loads(text)["Records"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        continue
+    for value in records[:20] if isinstance(records, list) else []:
+        try:
+            record(value)
+        except (ValueError, RecursionError):
+            continue
+for path in sorted(pathlib.Path("../tests/records").glob("*.json")):
+    record(json.loads(path.read_text()))
 for path in sorted(pathlib.Path("../queries").rglob("*.sql")):
-    seed("sql_guard", path.name, path.read_bytes())
+    seed("sql_guard", path.read_bytes())
 manifest = work / "manifest.json"
 if manifest.exists():
-    for number, attack in enumerate(json.loads(manifest.read_text())["sql_attacks"]):
-        seed("sql_guard", f"attack-{number}", attack["sql"].encode())
-for folder in sorted(corpus.iterdir()):
-    print(folder.name, len(list(folder.iterdir())), "seeds")
+    for attack in json.loads(manifest.read_text())["sql_attacks"]:
+        seed("sql_guard", attack["sql"].encode())
+for path in (corpus / "sql_guard").iterdir():
+    words["sql_guard"] |= set(re.findall(r"[A-Za-z_]{2,30}", path.read_text(errors="replace")))
+for target, found in words.items():
+    escaped = lambda text: "".join(chr(b) if 32 <= b < 127 and b not in b'"\\' else f"\\x{b:02X}" for b in text.encode("utf-8", "surrogatepass"))
+    lines = [f'"{escaped(word)}"\n' for word in sorted(found, key=lambda word: (len(word), word))[:WORDS_MAX]]
+    (corpus / f"{target}.dict").write_text("".join(lines))
+    print(target, len(list((corpus / target).iterdir())), "seeds,", len(lines), "words")
 PYTHON

@@ -14,6 +14,7 @@ pub(super) struct Scan {
     in_string: bool,
     escaped: bool,
     started: bool,
+    in_scalar: bool,
     has_backslash: bool,
     /// Where the colons of its own members stand, for a value that was seen in one piece.
     colons: Vec<u32>,
@@ -25,12 +26,13 @@ const BLOCK: usize = 64;
 impl Scan {
     /// As [`Scan::find_end`], also for numbers and literals, which end before the next separator.
     pub(super) fn find_end_or_scalar(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
-        if self.started || matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
+        if self.started || !self.in_scalar && matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
             self.started = true;
             return self.find_end(bytes);
         }
+        self.in_scalar |= !bytes.is_empty();
         let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        separator.or_else(|| (at_end && !bytes.is_empty()).then_some(bytes.len()))
+        separator.or_else(|| (at_end && self.in_scalar).then_some(bytes.len()))
     }
 
     /// The deepest nesting so far.
@@ -62,10 +64,10 @@ impl Scan {
         end
     }
 
-    /// Sixty-four bytes at once, as bit masks; what begins with neither bracket goes byte by byte.
+    /// Sixty-four bytes at once, as bit masks; what is within no bracket and begins with none goes byte by byte.
     fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
         let masks = Masks::of(block);
-        if self.depth == 0 && !matches!(block[0], b'{' | b'[') {
+        if self.depth == 0 && (self.in_string || !matches!(block[0], b'{' | b'[')) {
             return self.bytes(block, base);
         }
         let mut quotes = masks.quote;

@@ -1,6 +1,7 @@
 //! Inflates one object: gzip with all its members, gzip in gzip, or plain bytes.
 //! In: compressed bytes. Out: inflated bytes, [`Flags`] for what was odd, or the [`Fault`] that damaged them.
-//! Two paths that agree on every input: one shot for the usual object, and a stream for everything large or odd.
+//! Two paths that agree: one shot for the usual object, and a stream for everything large or odd. Where a block declares
+//! more codes than DEFLATE has, which no encoder does, the first reads it and the second calls it corrupt.
 //! Never trusts a declared size, never writes a file name from a header anywhere.
 
 use std::io::Read;
@@ -143,18 +144,26 @@ impl<R: Read> Inflate<R> {
     /// Appends the next inflated bytes to `out`; `false` at the end of a whole object.
     pub fn read_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
         let before = out.len();
-        let more = self.step(out)?;
+        let mut more = self.step(out);
+        // Two bytes tell a gzip in a gzip, however few come at once.
+        while self.total == 0 && out.len() - before == 1 && more == Ok(true) {
+            more = self.step(out);
+        }
         if let State::Inner(_) = self.state {
-            return Ok(more);
+            return more;
         }
         self.total += (out.len() - before) as u64;
         if self.total > self.total_max {
             return Err(Fault::TooLarge);
         }
-        if before == 0 && self.total == out.len() as u64 && self.members == 1 && out.starts_with(&[0x1f, 0x8b]) {
-            return self.enter_nested(out);
+        if before == 0 && self.total == out.len() as u64 && out.starts_with(&[0x1f, 0x8b]) {
+            if more.is_ok() {
+                return self.enter_nested(out);
+            }
+            // Of an inner gzip that is not there as a whole nothing can be given.
+            out.clear();
         }
-        Ok(more)
+        more
     }
 
     fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
@@ -346,8 +355,23 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// A connection as slow as can be.
+    struct OneByOne<'a>(&'a [u8]);
+
+    impl Read for OneByOne<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+            self.0.read(&mut buffer[..1])
+        }
+    }
+
     fn stream(bytes: &[u8]) -> Result<(Vec<u8>, Flags), Fault> {
-        let mut inflate = Inflate::new(bytes, Named::Gzip);
+        let at_once = read(bytes);
+        assert_eq!(read(OneByOne(bytes)), at_once);
+        at_once
+    }
+
+    fn read(reader: impl Read) -> Result<(Vec<u8>, Flags), Fault> {
+        let mut inflate = Inflate::new(reader, Named::Gzip);
         let mut all = Vec::new();
         let mut chunk = Vec::new();
         while inflate.read_chunk(&mut chunk)? {
@@ -373,6 +397,14 @@ mod tests {
         assert!(stream(&repeated_trailer).unwrap().1.trailing_data);
         assert!(stream(&gzip(&one)).unwrap().1.double_gzip);
         assert_eq!(stream(&gzip(&gzip(&one))), Err(Fault::Nested));
+        for cut in [1, 2, 12] {
+            let halves = [gzip(&one[..cut]), gzip(&one[cut..])].concat();
+            assert!(stream(&halves).unwrap().1.double_gzip, "cut at {cut}");
+        }
+        let mut torn = gzip(&one);
+        let crc = torn.len() - 8;
+        torn[crc] ^= 1;
+        assert_eq!(stream(&torn), Err(Fault::Crc));
         assert_eq!(stream(&one[..one.len() - 1]), Err(Fault::Truncated));
     }
 }

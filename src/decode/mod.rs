@@ -153,10 +153,7 @@ impl Decoder {
                 let hash = || Box::new(Sha256::digest(&self.inflated[..length]).into());
                 Summary { sha256: (self.digest == Digest::Sha256).then(hash), ..summary }
             }
-            Inflated::Broken(length, fault) if self.damaged == Damaged::Salvage => {
-                self.decode_whole(length, inflate::Flags::default(), Some(fault), sink)
-            }
-            Inflated::Broken(length, fault) => Summary::of(Status::Quarantined, fault.name(), length as u64),
+            Inflated::Broken(length, fault) => self.decode_whole(length, inflate::Flags::default(), Some(fault), sink),
             Inflated::Large => self.decode_large(object, sink),
         }
     }
@@ -202,14 +199,19 @@ impl Decoder {
         places.clear();
         let mut items = 0usize;
         let mut splitter = Splitter::new(self.screen);
-        let proof = splitter.advance(document, 0, true, &mut |item| {
+        let mut remember = |item: Item<'_>| {
             items += 1;
             if places.len() < PLACES_MAX {
                 let (offset, length) = (item.offset as u32, item.length as u32);
                 places.push(Place { offset, length, item: Item { bytes: &[], ..item } });
             }
-        });
-        let fault = damage.map(inflate::Fault::name).or_else(|| proof.err().map(split::Fault::name));
+        };
+        let proof = splitter.advance(document, 0, damage.is_none(), &mut remember);
+        if damage.is_some() && proof.is_ok() {
+            let _damage_again = splitter.advance(document, 0, true, &mut remember);
+        }
+        // Of two faults, the one that stands first.
+        let fault = proof.err().map(split::Fault::name).or_else(|| damage.map(inflate::Fault::name));
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
             return Summary::of(Status::Quarantined, fault, length as u64);
         }
@@ -298,17 +300,18 @@ fn stream(
     let mut hash = (digest == Digest::Sha256).then(Sha256::new);
     buffer.clear();
     let mut chunk = Vec::new();
+    let mut damage = None;
     let fault = loop {
-        let more = match inflate.read_chunk(&mut chunk) {
-            Ok(more) => more,
-            Err(fault) => break Some(fault.name()),
-        };
+        let more = inflate.read_chunk(&mut chunk).unwrap_or_else(|fault| {
+            damage = Some(fault.name());
+            false
+        });
         bytes += chunk.len() as u64;
         if let Some(hash) = &mut hash {
             hash.update(&chunk);
         }
         buffer.append(&mut chunk);
-        match splitter.advance(buffer, base, !more, &mut |item| sink(item)) {
+        match splitter.advance(buffer, base, !more && damage.is_none(), &mut |item| sink(item)) {
             Ok(needed_from) => {
                 let done = ((needed_from - base) as usize).min(buffer.len());
                 buffer.drain(..done);
@@ -317,9 +320,57 @@ fn stream(
             Err(fault) => break Some(fault.name()),
         }
         if !more {
-            break None;
+            if damage.is_some() {
+                // What came before the damage is there to be salvaged, and ends with it.
+                let _damage_again = splitter.advance(buffer, base, true, &mut |item| sink(item));
+            }
+            break damage;
         }
     };
     let sha256 = hash.filter(|_| fault.is_none()).map(|hash| Box::new(hash.finalize().into()));
     Ok(Streamed { shape: splitter.shape, flags: inflate.flags, fault, bytes, sha256 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Outcome = (Status, Option<String>, Vec<(u64, Vec<u8>)>);
+
+    fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Outcome {
+        let owned = bytes.to_vec();
+        let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(owned.clone()))) };
+        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, open: &open };
+        let mut pieces = Vec::new();
+        let summary = Decoder::new(one_shot_bytes_max, damaged, None).decode(&object, &mut |piece| {
+            pieces.push(match piece {
+                Decoded::Record { value, offset, .. } => (offset, value.raw().to_vec()),
+                Decoded::Fault(fault) => (fault.offset, fault.reason.as_bytes().to_vec()),
+                _ => unreachable!("there is no screen"),
+            });
+        });
+        (summary.status, summary.error, pieces)
+    }
+
+    #[test]
+    fn a_damaged_object_is_the_same_whole_and_streamed() {
+        for (text, fault, salvaged) in [
+            (r#"{"Records":[{"eventName":"a"},{"eventName":"b"}]}"#, "gzip_crc", 2),
+            (r#"{"Records":[{"eventName":"a"},{"eventName":"#, "gzip_crc", 1),
+            (r#"{"Records":[{"eventName":"a"}},"#, "json_syntax", 1),
+            ("<html>", "gzip_crc", 0),
+            ("[5", "gzip_crc", 1),
+        ] {
+            let mut bytes = Vec::new();
+            flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();
+            let crc = bytes.len() - 8;
+            bytes[crc] ^= 1;
+            let whole = decoded(&bytes, 1 << 20, Damaged::GivesNothing);
+            assert_eq!(whole, (Status::Quarantined, Some(fault.to_owned()), Vec::new()), "{text}");
+            assert_eq!(decoded(&bytes, 0, Damaged::GivesNothing), whole, "{text}");
+            let whole = decoded(&bytes, 1 << 20, Damaged::Salvage);
+            assert_eq!(whole.2.len(), salvaged, "{text}");
+            assert_eq!(decoded(&bytes, 0, Damaged::Salvage), whole, "{text}");
+        }
+    }
 }

@@ -260,11 +260,12 @@ impl Splitter {
 
     /// Names what the bytes are instead of a document.
     fn not_a_document(&self, view: &View) -> Result<Step, Fault> {
+        const HEAD_BYTES: usize = 512;
         let rest = view.rest(self.at);
-        if rest.len() < 512 && !view.at_end {
+        if rest.len() < HEAD_BYTES && !view.at_end {
             return Ok(Step::More);
         }
-        let head = &rest[..rest.len().min(512)];
+        let head = &rest[..rest.len().min(HEAD_BYTES)];
         let utf16_or_32 = head.starts_with(b"\xff\xfe")
             || head.starts_with(b"\xfe\xff")
             || head.starts_with(b"\0{")
@@ -274,7 +275,8 @@ impl Splitter {
             b'<' if memchr::memmem::find(head, b"<Error>").is_some() => Fault::S3Error,
             b'<' => Fault::Html,
             b'/' | b'#' | 0x0b | 0x0c | b'\'' | b'}' | b']' | b',' | b':' => SYNTAX,
-            _ if view.at_end && json::Tree::new().parse(rest).is_ok() => Fault::EnvelopeUnknown,
+            // What is longer may not be here as a whole.
+            _ if rest.len() < HEAD_BYTES && json::Tree::new().parse(rest).is_ok() => Fault::EnvelopeUnknown,
             _ => Fault::NotJson,
         })
     }
@@ -521,6 +523,11 @@ mod tests {
             "{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n".to_owned(),
             "{\"x\":[1,{\"Records\":[]}],\"Records\":[{\"k\":\"v\"}]}{\"Records\":[{}]}".to_owned(),
             "\u{feff} {\"eventName\":\"x\"}".to_owned(),
+            // Brackets within a string, where a block of sixty-four bytes begins.
+            format!("{{\"{}{{\":1}}{pad}", "x".repeat(63)),
+            format!("{{\"Records\":[\"{}{{\"]}}{pad}", "x".repeat(63)),
+            // A bracket that ends no scalar, wherever a piece begins.
+            "{\"Records\":[1[,2]}".to_owned(),
         ] {
             let whole = split(document.as_bytes(), usize::MAX / 2).unwrap();
             for chunk in 5..90 {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, visit_expressions,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, visit_expressions, visit_statements,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -115,15 +115,28 @@ fn only_reads(statement: &DfStatement) -> Result<(), Refusal> {
         DfStatement::Explain(explain) => only_reads(&explain.statement),
         DfStatement::Statement(statement) => match &**statement {
             Statement::Explain { statement, .. } => only_reads(&DfStatement::Statement(statement.clone())),
-            statement @ (Statement::Query(_)
-            | Statement::ExplainTable { .. }
-            | Statement::ShowTables { .. }
-            | Statement::ShowColumns { .. }
-            | Statement::ShowFunctions { .. }) => sizes(statement),
-            _ => Err(Refusal::NotAQuery),
+            statement => {
+                // A query may have others within it, such as an INSERT after WITH.
+                let writes = visit_statements(statement, |inner| match is_query(inner) {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                });
+                if writes.is_break() { Err(Refusal::NotAQuery) } else { sizes(statement) }
+            }
         },
         _ => Err(Refusal::NotAQuery),
     }
+}
+
+fn is_query(statement: &Statement) -> bool {
+    matches!(
+        statement,
+        Statement::Query(_)
+            | Statement::ExplainTable { .. }
+            | Statement::ShowTables { .. }
+            | Statement::ShowColumns { .. }
+            | Statement::ShowFunctions { .. }
+    )
 }
 
 /// Refuses the calls that would make one huge value out of a small statement.
@@ -140,7 +153,8 @@ fn sizes(statement: &Statement) -> Result<(), Refusal> {
 
 fn refused_size(expr: &Expr) -> Option<Refusal> {
     let Expr::Function(function) = expr else { return None };
-    let name = function.name.to_string().to_ascii_lowercase();
+    // In quotes or with a schema before it, it is the same function.
+    let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
     let FunctionArguments::List(list) = &function.args else { return None };
     let number = |index: usize| list.args.get(index).map(literal);
     let too_much = |max| Some(Refusal::TooMuch { function: name.clone(), max });
@@ -197,6 +211,9 @@ mod tests {
             "SELECT 1; SELECT 2",
             "SELECT repeat('a', 2000000000)",
             "SELECT repeat('a', 1000 * 1000 * 1000)",
+            "SELECT \"repeat\"('a', 2000000000)",
+            "WITH a AS (SELECT 1) INSERT INTO events SELECT * FROM a",
+            "EXPLAIN WITH a AS (SELECT 1) DELETE FROM events",
             "SELECT range(0, 1000000000000)",
         ] {
             assert!(check(sql).is_err(), "{sql}");
