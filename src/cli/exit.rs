@@ -62,6 +62,16 @@ impl Failure {
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
 
+    /// What lies somewhere cannot be used for what it is there for.
+    pub fn of_place(what: &str, error: &SourceError) -> Failure {
+        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let failure = Failure { code, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
+        match error.hint() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
@@ -109,12 +119,7 @@ pub fn chain(error: &dyn Error) -> String {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
-        let code = if error.is_usage() { Code::Usage } else { Code::World };
-        let failure = Failure { code, message: format!("cannot read the logs: {}", chain(&error)), hints: Vec::new() };
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure::of_place("cannot read the logs", &error)
     }
 }
 

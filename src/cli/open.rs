@@ -159,7 +159,11 @@ pub fn remote(aws: &AwsOptions, now_micros: i64, global: &Global) -> Remote {
 pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<Place, Failure> {
     match Location::parse(named)? {
         Location::Path(path) => Ok(Place::local(&path)?),
-        Location::S3(_) => Ok(Place::at_root(source::connect_store(named, aws).await?, named)?),
+        Location::S3(_) => {
+            let connected = source::connect_store(named, aws).await;
+            let connected = connected.map_err(|error| Failure::of_place("cannot use the store", &error))?;
+            Ok(Place::at_root(connected, named)?)
+        }
         Location::Stdin | Location::History(_) => {
             Err(Failure::usage(format!("`{named}` cannot hold a store")).hint("name a directory or s3://BUCKET/PREFIX"))
         }

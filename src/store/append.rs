@@ -15,14 +15,13 @@ use serde_json::Value;
 use super::delta::{Change, Landed};
 use super::file::{Encoder, Layout};
 use super::ledger::{OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
+use super::patience::Patience;
 use super::rows::EVENTS;
 use super::{Store, StoreError};
 
 /// Under these names the commit of events tells of the files of its ledger.
 const LEDGER_NOTE: &str = "keytrail.objects";
 const QUARANTINE_NOTE: &str = "keytrail.quarantine";
-/// How often a table's state is looked at again before giving up.
-pub(super) const ATTEMPTS_MAX: usize = 20;
 
 /// The ledger of a batch whose events are committed and that its own tables do not have yet.
 #[derive(Debug, Clone)]
@@ -63,23 +62,36 @@ pub(super) struct Batch {
 impl Store {
     /// Enters the ledger of the last batch, if its writer did not come to it.
     pub(super) async fn complete(&mut self) -> Result<(), StoreError> {
-        for _ in 0..ATTEMPTS_MAX {
-            let Some(pending) = self.pending.clone() else { return Ok(()) };
-            let batch = Some(self.batch);
-            if let Some(file) = pending.quarantine {
-                let change = Change { adds: vec![file], batch, ..Change::default() };
-                if self.quarantine.commit(change).await? == Landed::No {
-                    self.refresh().await?;
-                    continue;
+        let mut patience = Patience::new();
+        while let Some(pending) = self.pending.clone() {
+            if self.enter(pending).await? == Landed::No {
+                if !patience.lost().await {
+                    return Err(self.contended());
                 }
-            }
-            let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
-            match self.objects.commit(change).await? {
-                Landed::Yes => self.pending = None,
-                Landed::No => self.refresh().await?,
+                self.refresh().await?;
             }
         }
-        Err(StoreError::Contended { path: self.place.shown.clone() })
+        Ok(())
+    }
+
+    async fn enter(&mut self, pending: Pending) -> Result<Landed, StoreError> {
+        let batch = Some(self.batch);
+        if let Some(file) = pending.quarantine {
+            let change = Change { adds: vec![file], batch, ..Change::default() };
+            if self.quarantine.commit(change).await? == Landed::No {
+                return Ok(Landed::No);
+            }
+        }
+        let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
+        let landed = self.objects.commit(change).await?;
+        if landed == Landed::Yes {
+            self.pending = None;
+        }
+        Ok(landed)
+    }
+
+    pub(super) fn contended(&self) -> StoreError {
+        StoreError::Contended { path: self.place.shown.clone() }
     }
 
     /// Commits a batch. Where another batch came first, nothing of this one is in the store.
@@ -90,13 +102,17 @@ impl Store {
             _ => Some(self.put_rows(QUARANTINE, &QUARANTINE_LAYOUT, &batch.quarantine).await?),
         };
         let pending = Pending { objects, quarantine };
-        for _ in 0..ATTEMPTS_MAX {
+        let mut patience = Patience::new();
+        loop {
             let adds = batch.events.clone();
             let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
             if self.events.commit(change).await? == Landed::Yes {
                 (self.batch, self.pending) = (batch.number, Some(pending));
                 self.complete().await?;
                 return Ok(Landed::Yes);
+            }
+            if !patience.lost().await {
+                return Err(self.contended());
             }
             self.refresh().await?;
             if self.batch >= batch.number {
@@ -105,7 +121,6 @@ impl Store {
             }
             // The other commit only rewrote files, so what this batch was compared with is still what is there.
         }
-        Err(StoreError::Contended { path: self.place.shown.clone() })
     }
 
     async fn put_rows(&self, table: &str, layout: &Layout, rows: &RecordBatch) -> Result<Add, StoreError> {

@@ -18,12 +18,12 @@ use deltalake::kernel::{Add, Remove};
 use futures::TryStreamExt;
 use futures::future::ready;
 
-use super::append::ATTEMPTS_MAX;
 use super::check::said_hash;
 use super::delta::{Change, Landed, Table};
 use super::file::{Encoded, Encoder, Layout};
 use super::hash::LogicalHash;
 use super::ledger::{self, OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
+use super::patience::Patience;
 use super::reader::{StoredFile, with_types};
 use super::rows::{self, EVENTS};
 use super::{Store, StoreError};
@@ -51,20 +51,25 @@ impl Store {
         self.complete().await?;
         let mut all = Compacted { files_before: self.file_count()?, ..Compacted::default() };
         for table in [EVENTS, OBJECTS, QUARANTINE] {
-            let mut lost = 0;
-            loop {
+            let mut patience = Patience::new();
+            'look: loop {
                 let groups = groups(self.table(table).files()?);
                 if groups.is_empty() {
                     break;
                 }
                 for group in groups {
                     match self.merge(table, &group).await? {
-                        Landed::Yes => all.commits += 1,
-                        Landed::No => lost += 1,
+                        Landed::Yes => {
+                            all.commits += 1;
+                            patience.won();
+                        }
+                        // What is left of the groups may be of files that another one has replaced.
+                        Landed::No if patience.lost().await => {
+                            self.refresh().await?;
+                            continue 'look;
+                        }
+                        Landed::No => return Err(self.contended()),
                     }
-                }
-                if lost > ATTEMPTS_MAX {
-                    return Err(StoreError::Contended { path: self.place.shown.clone() });
                 }
             }
         }
@@ -116,7 +121,6 @@ impl Store {
         if landed == Landed::No {
             let removed = object_store::ObjectStoreExt::delete(&self.place.store, &path).await;
             removed.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
-            self.refresh().await?;
         }
         Ok(landed)
     }

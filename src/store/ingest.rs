@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::append::Batch;
 use super::delta::Landed;
 use super::ledger::{self, Corrections, Due, Known, News};
+use super::patience::Patience;
 use super::read::Snapshot;
 use super::rows::{self, EVENTS, Run};
 use super::{Store, StoreError, dedup};
@@ -25,8 +26,6 @@ use crate::table::{
 const RUN_BYTES_MAX: usize = 56 << 20;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
-/// How often another writer may be first before this one gives up.
-const LOST_MAX: usize = 10;
 
 /// What a run would read.
 #[derive(Debug, Default)]
@@ -136,29 +135,36 @@ pub async fn ingest(
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested { accounting: Accounting::none(), batches: 0, old: 0, version: store.events.version() };
     let mut is_done = vec![false; listing.len()];
-    let (mut bytes_done, mut lost) = (0, 0);
+    let (mut bytes_done, mut patience, mut left) = (0, Patience::new(), usize::MAX);
     'plan: loop {
         store.complete().await?;
         let mut known = store.known().await?;
         let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
-        run.old = plan.old;
+        if plan.due.len() < left {
+            patience.relieved();
+        }
+        (run.old, left) = (plan.old, plan.due.len());
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
             let (batch, all) = reading.read(store, due, &known).await?;
             if store.append(&batch).await? == Landed::No {
-                lost += 1;
-                if lost > LOST_MAX {
-                    return Err(StoreError::Contended { path: store.place.shown.clone() });
+                if !patience.lost().await {
+                    return Err(store.contended());
                 }
+                store.refresh().await?;
                 continue 'plan;
             }
-            lost = 0;
+            patience.won();
             known.add(&batch.objects);
             due.iter().for_each(|due| is_done[due.index] = true);
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
             run.accounting.add_rows(&all);
             run.batches += 1;
+            // Another batch came after this one, so what is planned next may have been read.
+            if store.batch != batch.number {
+                continue 'plan;
+            }
         }
         run.version = store.events.version();
         return Ok(run);

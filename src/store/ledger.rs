@@ -64,6 +64,27 @@ pub(super) fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) 
     RecordBatch::try_new(Arc::clone(visible), columns)
 }
 
+/// The ledger up to a batch, as the table `objects` of logs would be: an attempt that read nothing goes, once a later
+/// batch has more to say of the object. What gave records stays, since its rows do.
+pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<RecordBatch>, ArrowError> {
+    let number = |rows: &RecordBatch, name: &str| rows[name].as_primitive::<Int64Type>().clone();
+    let mut latest: HashMap<u128, i64> = HashMap::new();
+    for rows in rows {
+        let (uris, batches) = (rows["uri"].as_string::<i32>(), number(rows, BATCH));
+        for row in (0..rows.num_rows()).filter(|row| batches.value(*row) <= batch) {
+            let known = latest.entry(hash(uris.value(row))).or_default();
+            *known = batches.value(row).max(*known);
+        }
+    }
+    let kept = rows.iter().map(|rows| {
+        let (uris, batches, records) = (rows["uri"].as_string::<i32>(), number(rows, BATCH), number(rows, "records"));
+        let is_last = |row: usize| latest.get(&hash(uris.value(row))) == Some(&batches.value(row));
+        let keep: BooleanArray = (0..rows.num_rows()).map(|row| Some(records.value(row) > 0 || is_last(row))).collect();
+        visible_rows(&filter_record_batch(rows, &keep)?, batch, &objects_schema())
+    });
+    kept.collect()
+}
+
 /// What is known of an object that was read before.
 #[derive(Debug, Clone, Copy)]
 struct Entered {

@@ -13,6 +13,7 @@ mod gc;
 mod hash;
 mod ingest;
 mod ledger;
+mod patience;
 mod place;
 mod provider;
 mod read;
@@ -59,7 +60,7 @@ pub enum StoreError {
     Newer { path: String, found: String },
     #[error("the store `{path}` keeps `{kept}` events, not `{asked}`")]
     OtherFilter { path: String, kept: &'static str, asked: &'static str },
-    #[error("other writers kept committing to `{path}`")]
+    #[error("other writers have been first at `{path}` again and again")]
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
     Damaged { path: String, what: String },
@@ -95,7 +96,9 @@ impl StoreError {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
             StoreError::Newer { .. } => Some("use the version of keytrail that wrote it, or a newer one"),
             StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
-            StoreError::Contended { .. } => Some("nothing is lost; run it again, with fewer writers at once"),
+            StoreError::Contended { .. } => {
+                Some("nothing is lost: what was committed stays; run it again, with fewer writers at once")
+            }
             _ => None,
         }
     }

@@ -12,13 +12,13 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde_json::Value;
 
-use super::ledger::{OBJECTS, QUARANTINE, visible_rows};
+use super::ledger::{OBJECTS, QUARANTINE, visible_objects, visible_rows};
 use super::reader::StoredFile;
 use super::rows::{EVENTS, file_schema};
 use super::{FORMAT_VERSION, Store, StoreError};
 use crate::normalize::EventFilter;
 use crate::schema::Column;
-use crate::table::{objects_schema, quarantine_schema};
+use crate::table::quarantine_schema;
 
 /// Rows that are read at once.
 const READ_ROWS: usize = 8192;
@@ -126,23 +126,20 @@ impl Store {
 impl Snapshot {
     /// The rows of the table `objects`.
     pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        self.visible(self.store.ledger_rows().await?, &objects_schema())
+        Ok(visible_objects(&self.store.ledger_rows().await?, self.batch)?)
     }
 
     /// The rows of the table `quarantine`.
     pub async fn quarantine(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        self.visible(self.store.quarantine_rows().await?, &quarantine_schema())
+        let rows = self.store.quarantine_rows().await?;
+        let visible = rows.iter().map(|rows| visible_rows(rows, self.batch, &quarantine_schema()));
+        Ok(visible.collect::<Result<_, _>>()?)
     }
 
     /// The schema of every file of events: that of the table `events` without `event_date`, which is the file's
     /// [`DataFile::day`], and `integrity`, and with `content_hash` at its end.
     pub fn file_schema() -> SchemaRef {
         file_schema()
-    }
-
-    fn visible(&self, rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, StoreError> {
-        let visible = rows.iter().map(|rows| visible_rows(rows, self.batch, schema));
-        visible.collect::<Result<_, _>>().map_err(StoreError::from)
     }
 }
 

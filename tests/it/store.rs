@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int64Type;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -56,6 +59,14 @@ impl Store {
         let ended = keytrail(["store", "info", self.text(), "-f", "json"]);
         assert_eq!(ended.code, Some(0), "{}", ended.story());
         serde_json::from_slice(&ended.stdout).unwrap()
+    }
+
+    /// How many rows `objects` has, for how many objects, and the sums of its counts.
+    fn ledger(&self) -> Value {
+        let sums = COUNTS.map(|name| format!("sum({name}) AS {name}")).join(", ");
+        let sql = format!("SELECT count(*) AS n, count(DISTINCT uri) AS objects, {sums} FROM objects");
+        let ended = keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]);
+        ended.rows().unwrap().remove(0)
     }
 
     fn hash(&self) -> String {
@@ -235,6 +246,29 @@ fn late_changed_and_passing_objects_are_read_and_nothing_else() {
     assert_eq!(changed["kept"], 0);
     assert_eq!(store.accounts(folder.path(), &[])["exit_code"], 0);
     assert_eq!(store.hash(), undisturbed().0);
+    // Both readings gave records, so both are in the ledger.
+    let ledger = store.ledger();
+    assert_eq!(
+        (ledger["n"].as_u64(), ledger["objects"].as_u64()),
+        (Some(all.len() as u64 + 1), Some(all.len() as u64))
+    );
+    store.check();
+}
+
+/// What could not be read and then was is one object, as it is in logs.
+#[test]
+fn an_attempt_that_gave_nothing_is_not_told_of_once_another_did() {
+    let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+    let log = files(&logs()).remove(4);
+    let name = folder.path().join(log.file_name().unwrap());
+    fs::write(&name, "no gzip").unwrap();
+    let first = store.accounts(folder.path(), &[]);
+    assert_eq!((first["exit_code"].as_u64(), store.ledger()["n"].as_u64()), (Some(3), Some(1)));
+    fs::copy(&log, &name).unwrap();
+    let second = store.accounts(folder.path(), &[]);
+    assert!(second["records"].as_u64() > Some(0), "{second}");
+    let ledger = store.ledger();
+    assert_eq!((&ledger["n"], &ledger["records"]), (&Value::from(1), &second["records"]));
     store.check();
 }
 
@@ -342,22 +376,57 @@ fn traced(call: &str, what: &str, when: &str, logs: &Path, store: &Store) -> Opt
 const CHANGING: [(&str, usize); 6] =
     [("mkdir", 9), ("pwrite64", 90), ("fsync", 200), ("linkat", 50), ("rename", 50), ("unlink", 50)];
 
-/// Points of all kinds of calls: some of them, or all.
+/// Points of all kinds of calls: some of them, or all that an undisturbed run has.
 fn points(step: usize) -> Vec<(&'static str, usize)> {
-    let step = if is_exhaustive() { 1 } else { step };
-    let all = CHANGING.iter().flat_map(|&(call, count)| (1..=count).map(move |nth| (call, nth)));
+    let (step, counts) = if is_exhaustive() { (1, counted()) } else { (step, CHANGING.into()) };
+    let all = counts.iter().flat_map(|(&call, &count)| (1..=count).map(move |nth| (call, nth)));
     all.enumerate().filter(|(place, _)| place % step == 0).map(|(_, point)| point).collect()
+}
+
+/// How many of its calls change files, by kind.
+fn counted() -> BTreeMap<&'static str, usize> {
+    let (store, mut counts) = (Store::new(), BTreeMap::from(CHANGING));
+    for (call, count) in &mut counts {
+        fs::remove_dir_all(&store.path).ok();
+        traced(call, "delay_enter=1", "1+", &logs(), &store);
+        let trace = fs::read_to_string(store._folder.path().join("trace")).unwrap_or_default();
+        *count = (*count).max(trace.matches("(DELAYED)").count());
+    }
+    eprintln!("calls that change files: {counts:?}");
+    counts
+}
+
+/// Says how far a long test has come.
+struct Tally {
+    done: AtomicUsize,
+    all: usize,
+}
+
+impl Tally {
+    fn of(all: usize) -> Tally {
+        Tally { done: 0.into(), all }
+    }
+
+    fn one_more(&self) {
+        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+        if is_exhaustive() && (done.is_multiple_of(100) || done == self.all) {
+            eprintln!("{done} of {}", self.all);
+        }
+    }
 }
 
 #[test]
 fn a_run_killed_at_any_call_is_completed_by_the_next() {
     let (expected, _) = undisturbed();
-    let killed = on_every_core(&points(17), |&(call, nth)| {
+    let points = points(17);
+    let tally = Tally::of(points.len());
+    let killed = on_every_core(&points, |&(call, nth)| {
         let store = Store::new();
         let (code, _) = traced(call, "signal=SIGKILL", &nth.to_string(), &logs(), &store)?;
         assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{call} {nth}");
         assert_eq!(store.hash(), expected, "{call} {nth}");
         store.check();
+        tally.one_more();
         Some(code.is_none())
     });
     if killed.contains(&None) {
@@ -371,12 +440,18 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
 fn a_call_that_fails_is_told_and_harms_nothing() {
     let (expected, _) = undisturbed();
     let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
-    let points: Vec<_> = points(29).into_iter().enumerate().collect();
-    on_every_core(&points, |&(place, (call, nth))| {
-        let (error, for_ever) = (errors[place % errors.len()], place / errors.len() % 2 == 1);
+    let kinds: Vec<(&str, bool)> = errors.iter().flat_map(|error| [(*error, false), (*error, true)]).collect();
+    // Every kind at some point, or every kind at every point.
+    let faults: Vec<_> = match is_exhaustive() {
+        true => kinds.iter().flat_map(|kind| points(1).into_iter().map(|point| (point, *kind))).collect(),
+        false => points(29).into_iter().zip(kinds.iter().copied().cycle()).collect(),
+    };
+    let (tally, injections) = (Tally::of(faults.len()), AtomicUsize::new(0));
+    on_every_core(&faults, |&((call, nth), (error, for_ever))| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
         let (code, injected) = traced(call, &format!("error={error}"), &when, &logs(), &store)?;
         let told = format!("{call} {when} {error}: {code:?}");
+        injections.fetch_add(usize::from(injected), Ordering::Relaxed);
         assert!(!injected || code != Some(0), "{told}");
         if store.path.join("events/_delta_log").exists() && code != Some(0) {
             let ended = keytrail(["store", "check", store.text()]);
@@ -385,27 +460,64 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
         assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{told}");
         assert_eq!(store.hash(), expected, "{told}");
         store.check();
+        tally.one_more();
         Some(())
     });
+    eprintln!("{injections:?} of {} runs had a call that failed", faults.len());
 }
 
+fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {
+    children.into_iter().map(|mut child| child.wait().unwrap().code()).collect()
+}
+
+/// All of them end well, however small their batches are, and each object is accounted for once.
 #[test]
 fn writers_at_once_harm_nothing() {
     let (expected, accounts) = undisturbed();
-    for writers in [2, 4] {
+    for (writers, bytes) in [(2, "4000"), (4, "4000"), (4, "1")] {
         let store = Store::new();
-        let children: Vec<Child> =
-            (0..writers).map(|_| start(&logs(), &store, &["--batch-bytes", "4000", "--threads", "1"])).collect();
-        let codes: Vec<_> = children.into_iter().map(|mut child| child.wait().unwrap().code()).collect();
-        assert!(codes.iter().all(|code| matches!(code, Some(0 | 5))) && codes.contains(&Some(0)), "{codes:?}");
-        let after = store.accounts(&logs(), &[]);
-        assert_eq!((store.hash(), &store.info()["events"]), (expected.clone(), &accounts["kept"]), "{after}");
+        let children = (0..writers).map(|_| start(&logs(), &store, &["--batch-bytes", bytes, "--threads", "1"]));
+        let codes = end_all(children.collect());
+        assert_eq!(codes, vec![Some(0); writers], "{bytes}");
+        assert_eq!(store.accounts(&logs(), &[])["batches"], 0);
+        assert_eq!((store.hash(), counts(&store.ledger())), (expected.clone(), counts(&accounts)), "{bytes}");
+        assert_eq!(store.ledger()["n"], store.ledger()["objects"], "an object that was read twice");
+        store.check();
+    }
+}
+
+/// Writers that have nothing in common but the store get their turns too.
+#[test]
+fn writers_of_other_logs_at_once_all_end_well() {
+    let (expected, accounts) = undisturbed();
+    let (store, all) = (Store::new(), files(&logs()));
+    let folders: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    for (at, file) in all.iter().enumerate() {
+        copy(std::slice::from_ref(file), folders[at % 4].path());
+    }
+    let children = folders.iter().map(|folder| start(folder.path(), &store, &["--batch-bytes", "1", "--threads", "1"]));
+    assert_eq!(end_all(children.collect()), [Some(0); 4]);
+    assert_eq!((store.hash(), counts(&store.ledger())), (expected, counts(&accounts)));
+    assert_eq!(store.ledger()["n"], all.len());
+    store.check();
+}
+
+#[test]
+fn compactions_at_once_harm_nothing() {
+    let (expected, accounts) = undisturbed();
+    for _ in 0..if is_exhaustive() { 50 } else { 3 } {
+        let store = Store::new();
+        store.accounts(&logs(), &["--batch-bytes", "1"]);
+        let compact = || Command::new(BINARY).args(["store", "compact", store.text(), "-q"]).spawn().unwrap();
+        assert_eq!(end_all((0..3).map(|_| compact()).collect()), [Some(0); 3]);
+        assert_eq!((store.hash(), counts(&store.ledger())), (expected.clone(), counts(&accounts)));
+        assert_eq!((&store.info()["events"], &store.info()["files"]), (&accounts["kept"], &Value::from(4)));
         store.check();
     }
 }
 
 #[test]
-fn readers_see_whole_commits_only() {
+fn a_check_during_a_run_finds_nothing_wrong() {
     let store = Store::new();
     let one = files(&logs()).remove(4);
     store.ingest(&one, &[]);
@@ -417,6 +529,84 @@ fn readers_see_whole_commits_only() {
     }
     assert!(writer.wait().unwrap().success());
     assert_eq!(store.hash(), undisturbed().0);
+}
+
+/// Each commit brings one object of three events, so what a reader sees must be as many objects as batches, and three
+/// times as many events. Writers wait for readers, so that there are readings before, in and after each commit.
+#[test]
+fn readers_see_whole_commits_only() {
+    let (commits, readings) = if is_exhaustive() { (500, 10_000) } else { (30, 300) };
+    let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+    small_log(folder.path(), 0);
+    assert_eq!(store.ingest(folder.path(), &[]).code, Some(0));
+    let (done, is_over) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                while !is_over.load(Ordering::Relaxed) {
+                    let reading = done.fetch_add(1, Ordering::Relaxed);
+                    runtime.block_on(look(&store.path, reading % 10 == 0));
+                }
+            });
+        }
+        // A reader that fails ends the test when the scope does, so the writers must not wait for it for ever.
+        let wait_for = |wanted: usize| {
+            let (began, before) = (std::time::Instant::now(), done.load(Ordering::Relaxed));
+            while done.load(Ordering::Relaxed) < wanted {
+                let stuck = began.elapsed() > Duration::from_secs(60) && done.load(Ordering::Relaxed) == before;
+                assert!(!stuck, "no reader is left");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            for commit in 1..commits {
+                small_log(folder.path(), commit);
+                assert_eq!(store.ingest(folder.path(), &[]).code, Some(0));
+                if commit % 40 == 0 {
+                    assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+                }
+                wait_for(commit * readings / commits);
+            }
+            wait_for(readings);
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        written.unwrap();
+    });
+    let info = store.info();
+    assert_eq!((info["batches"].as_u64(), info["events"].as_u64()), (Some(commits as u64), Some(commits as u64 * 3)));
+    eprintln!("{} readings during {commits} commits", done.load(Ordering::Relaxed));
+}
+
+/// A log of three events that no other has.
+fn small_log(folder: &Path, number: usize) {
+    let record = |nth: usize| {
+        serde_json::json!({
+            "eventTime": format!("2026-03-{:02}T09:00:00Z", number % 3 + 10), "eventSource": "kms.amazonaws.com",
+            "eventName": "Decrypt", "awsRegion": "eu-west-1", "recipientAccountId": "111122223333",
+            "eventID": format!("00000000-0000-4000-8000-{:012}", number * 3 + nth),
+        })
+    };
+    let records: Vec<Value> = (0..3).map(record).collect();
+    fs::write(folder.join(format!("{number:05}.json")), serde_json::json!({"Records": records}).to_string()).unwrap();
+}
+
+/// One reading: what its parts say of each other, and sometimes the proof of every file.
+async fn look(store: &Path, is_thorough: bool) {
+    let place = keytrail::store::Place::local(store).unwrap();
+    let mut store = keytrail::store::Store::open(place).await.unwrap();
+    let snapshot = store.snapshot().await.unwrap();
+    let objects = snapshot.objects().await.unwrap();
+    let sum = |rows: &RecordBatch| rows["kept"].as_primitive::<Int64Type>().values().iter().sum::<i64>();
+    let kept: i64 = objects.iter().map(sum).sum();
+    let entered: usize = objects.iter().map(RecordBatch::num_rows).sum();
+    let events: u64 = snapshot.files.iter().map(|file| file.rows).sum();
+    let batches = snapshot.batch as u64;
+    assert_eq!((events, kept as u64, entered as u64), (batches * 3, batches * 3, batches), "batch {batches}");
+    if is_thorough {
+        let checked = store.check().await.unwrap();
+        assert_eq!((checked.fault_count, checked.events), (0, batches * 3), "{:?}", checked.faults);
+    }
 }
 
 #[test]

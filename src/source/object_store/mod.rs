@@ -80,7 +80,10 @@ impl S3Store {
         let request = self.client().head_object().bucket(&self.bucket.name).key(path.as_ref());
         let request = request.set_if_match(options.if_match).set_if_none_match(options.if_none_match);
         let request = request.set_version_id(options.version).set_request_payer(self.bucket.request_payer.clone());
-        let answer = request.send().await.map_err(|error| failed(path, &error))?;
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.absent_or(path, failed(path, &error)).await),
+        };
         let size = u64::try_from(answer.content_length().unwrap_or(0)).unwrap_or(0);
         let meta = ObjectMeta {
             location: path.clone(),
@@ -102,16 +105,38 @@ impl S3Store {
         let request = request.set_range(options.range.as_ref().map(GetRange::to_string));
         let request = request.set_version_id(options.version.clone());
         let request = request.set_request_payer(self.bucket.request_payer.clone());
-        request.send().await.map_err(|error| failed(path, &error))
+        match request.send().await {
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(self.absent_or(path, failed(path, &error)).await),
+        }
+    }
+
+    /// Who may list a folder of the bucket only is refused an object that is not there. A listing tells.
+    async fn absent_or(&self, path: &Path, error: Error) -> Error {
+        let Error::PermissionDenied { path: named, source } = error else { return error };
+        let ask = Ask { prefix: path.to_string(), by_level: false, start_after: None, token: None };
+        match self.bucket.page(&ask).await {
+            Ok(page) if page.objects.iter().all(|object| object.key != path.as_ref()) => {
+                Error::NotFound { path: named, source }
+            }
+            _ => Error::PermissionDenied { path: named, source },
+        }
     }
 
     /// The rest of a body, taken up again where it breaks, as long as the object is the same one.
-    fn body(self, meta: &ObjectMeta, range: Range<u64>, first: GetObjectOutput) -> BoxStream<'static, Result<Bytes>> {
+    fn body(
+        self,
+        meta: &ObjectMeta,
+        asked: GetOptions,
+        range: Range<u64>,
+        first: GetObjectOutput,
+    ) -> BoxStream<'static, Result<Bytes>> {
         let state = Resumed {
             store: self,
             path: meta.location.clone(),
             etag: meta.e_tag.clone(),
-            version: meta.version.clone(),
+            // To name a version takes another permission, and the ETag is enough.
+            version: asked.version,
             rest: range,
             body: Some(first),
             resumes: 0,
@@ -251,7 +276,7 @@ impl ObjectStore for S3Store {
             e_tag: answer.e_tag().map(str::to_owned),
             version: answer.version_id().map(str::to_owned),
         };
-        let payload = GetResultPayload::Stream(self.clone().body(&meta, range.clone(), answer));
+        let payload = GetResultPayload::Stream(self.clone().body(&meta, options, range.clone(), answer));
         Ok(GetResult { payload, meta, range, attributes: Attributes::new() })
     }
 
