@@ -75,7 +75,7 @@ pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
         StoreVerb::Info(args) => info(&open(&args.store).await?.info().await?, args.format),
         StoreVerb::Check(args) => check(&open(&args).await?).await,
         StoreVerb::Compact(args) => {
-            let done = open(&args).await?.compact().await?;
+            let done = open(&args).await?.compact(global.threads()).await?;
             if !global.quiet {
                 say(format_args!("files     {} before, {} now", count(done.files_before), count(done.files_after)));
             }

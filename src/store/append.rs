@@ -13,7 +13,7 @@ use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use super::delta::{Change, Landed};
-use super::file::{Encoder, Layout};
+use super::file::{Layout, encode};
 use super::ledger::{OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
 use super::patience::Patience;
 use super::rows::EVENTS;
@@ -124,9 +124,7 @@ impl Store {
     }
 
     async fn put_rows(&self, table: &str, layout: &Layout, rows: &RecordBatch) -> Result<Add, StoreError> {
-        let mut encoder = Encoder::new(&rows.schema(), layout)?;
-        encoder.write(rows)?;
-        encoder.finish()?.put(&self.place, table, None).await
+        encode(rows, &rows.schema(), layout, 1)?.put(&self.place, table, None).await
     }
 
     /// Removes the files of a batch that lost; they are in no commit.

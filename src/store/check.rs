@@ -4,18 +4,17 @@
 
 use std::collections::{HashMap, HashSet};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
-use object_store::ObjectStoreExt;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::file::HASH_KEY;
 use super::hash::{LogicalHash, sha256_hex};
-use super::ledger::{OBJECTS, QUARANTINE};
+use super::ledger::{self, BATCH, OBJECTS, QUARANTINE};
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
 use super::{Store, StoreError, filter_name};
@@ -54,9 +53,12 @@ impl Store {
         for (hash, file) in hashes.into_iter().zip(&snapshot.files) {
             logical_hash.add(hash.ok_or_else(|| self.damaged(format!("`{}` has no logical hash", file.path)))?);
         }
-        let objects = snapshot.objects().await?;
-        let uris: HashSet<&str> =
-            objects.iter().flat_map(|rows| rows["uri"].as_string::<i32>().iter().flatten()).collect();
+        let mut uris: HashSet<u128> = HashSet::new();
+        let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
+            let names = rows["uri"].as_string::<i32>().iter().zip(is_visible.values());
+            uris.extend(names.filter(|(_, visible)| *visible).flat_map(|(name, _)| name).map(ledger::hash));
+        };
+        snapshot.each_object(&["uri", BATCH], &mut add).await?;
         Ok(Info {
             path: self.place.shown.clone(),
             format_version: snapshot.format_version,
@@ -103,13 +105,9 @@ impl Store {
 
     /// The bytes of a file that is as long and has the hash that the log says.
     async fn proved_bytes(&self, file: &DataFile, checked: &mut Checked) -> Result<Option<Bytes>, StoreError> {
-        let bytes = match self.place.store.get(&file.path).await {
-            Ok(got) => got.bytes().await,
-            Err(error) => Err(error),
-        };
         checked.files += 1;
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
+        let bytes = match StoredFile::new(&self.place.store, file).whole().await {
+            Ok(bytes) => Bytes::from(bytes),
             Err(object_store::Error::NotFound { .. }) => {
                 checked.fault(file, "is missing");
                 return Ok(None);
@@ -130,18 +128,19 @@ impl Store {
     }
 
     async fn check_ledger(&self, snapshot: &Snapshot, checked: &mut Checked) -> Result<(), StoreError> {
+        const COUNTS: [&str; 5] = ["records", "kept", "duplicate", "filtered", "quarantined"];
         let mut kept = 0;
-        for rows in snapshot.objects().await? {
-            let number = |name: &str| rows[name].as_primitive::<Int64Type>().values();
-            let [records, k, d, f, q] = ["records", "kept", "duplicate", "filtered", "quarantined"].map(number);
-            for row in 0..rows.num_rows() {
+        let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
+            let [records, k, d, f, q] = COUNTS.map(|name| rows[name].as_primitive::<Int64Type>().values());
+            for row in is_visible.values().set_indices() {
                 kept += k[row];
                 if records[row] != k[row] + d[row] + f[row] + q[row] {
                     let uri = rows["uri"].as_string::<i32>().value(row).to_owned();
                     checked.note(format!("the counts of `{uri}` do not add up"));
                 }
             }
-        }
+        };
+        snapshot.each_object(&[&COUNTS[..], &["uri", BATCH]].concat(), &mut add).await?;
         if kept as u64 != checked.events {
             checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
         }

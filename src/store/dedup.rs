@@ -4,6 +4,7 @@
 //! Holds the identities of the run only: the store's are streamed past them.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
@@ -64,6 +65,55 @@ impl<'a> Identities<'a> {
     }
 }
 
+/// Where the rows of a run are, by the hash of their identity.
+struct Places {
+    /// The last row of each hash, by its number in `rows`.
+    last: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    /// Batch and row, and the number of the one before with the same hash.
+    rows: Vec<(u32, u32, Option<u32>)>,
+}
+
+impl Places {
+    fn of(run: &[Identities]) -> Places {
+        let count = run.iter().map(|identities| identities.ids.len()).sum();
+        let mut places = Places {
+            last: HashMap::with_capacity_and_hasher(count, Default::default()),
+            rows: Vec::with_capacity(count),
+        };
+        for (batch, identities) in run.iter().enumerate() {
+            for row in 0..identities.ids.len() {
+                let before = places.last.insert(identities.hash(row), places.rows.len() as u32);
+                places.rows.push((batch as u32, row as u32, before));
+            }
+        }
+        places
+    }
+
+    fn of_hash(&self, hash: u64) -> impl Iterator<Item = (usize, usize)> {
+        let first = self.last.get(&hash).copied();
+        let all = std::iter::successors(first, |at| self.rows[*at as usize].2);
+        all.map(|at| (self.rows[at as usize].0 as usize, self.rows[at as usize].1 as usize))
+    }
+}
+
+/// What is hashed already is its own hash.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
 /// Which rows of each batch stay.
 pub(super) async fn new_rows(
     snapshot: &Snapshot,
@@ -74,12 +124,7 @@ pub(super) async fn new_rows(
     let mut verdicts: Vec<Vec<Verdict>> = batches.iter().map(|b| vec![Verdict::Unknown; b.num_rows()]).collect();
     let files: Vec<&DataFile> = snapshot.files.iter().filter(|file| reach.touches(file)).collect();
     if !files.is_empty() {
-        let mut places: HashMap<u64, Vec<(u32, u32)>> = HashMap::new();
-        for (batch, identities) in run.iter().enumerate() {
-            for row in 0..identities.ids.len() {
-                places.entry(identities.hash(row)).or_default().push((batch as u32, row as u32));
-            }
-        }
+        let places = Places::of(&run);
         for file in files {
             let stored = StoredFile::new(&snapshot.object_store, file);
             let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
@@ -91,19 +136,14 @@ pub(super) async fn new_rows(
     Ok(settle(batches, &verdicts))
 }
 
-fn judge(
-    run: &[Identities],
-    places: &HashMap<u64, Vec<(u32, u32)>>,
-    stored: &Identities,
-    verdicts: &mut [Vec<Verdict>],
-) {
+fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mut [Vec<Verdict>]) {
     for row in 0..stored.ids.len() {
-        for &(batch, at) in places.get(&stored.hash(row)).map_or(&[][..], Vec::as_slice) {
-            let (own, at) = (&run[batch as usize], at as usize);
+        for (batch, at) in places.of_hash(stored.hash(row)) {
+            let own = &run[batch];
             if !own.is_same(at, stored, row) {
                 continue;
             }
-            let verdict = &mut verdicts[batch as usize][at];
+            let verdict = &mut verdicts[batch][at];
             if own.contents.value(at) == stored.contents.value(row) {
                 *verdict = Verdict::Duplicate;
             } else if *verdict == Verdict::Unknown {

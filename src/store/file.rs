@@ -1,9 +1,11 @@
 //! One Parquet file of a table, and what the log must know of it.
-//! In: batches of rows, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
-//! Never sorts, and never names a file before it is whole.
+//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
+//! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
+//! before it is whole.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
@@ -12,10 +14,12 @@ use chrono::DateTime;
 use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +32,8 @@ use crate::table::CONTENT_HASH;
 const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
+/// What the end of a file takes, with its indexes and bloom filters, before its buffer must grow.
+const FOOTER_BYTES: usize = 512 << 10;
 /// A longer text is no bound worth keeping in the log.
 const BOUND_BYTES_MAX: usize = 256;
 
@@ -80,65 +86,240 @@ impl Layout {
     }
 }
 
-/// Writes the rows of one file into memory.
-pub(super) struct Encoder {
-    writer: ArrowWriter<Vec<u8>>,
-    bounds: Vec<(String, Bounds)>,
-    hash: Option<LogicalHash>,
-    rows: usize,
+/// Parts of a column, one after the other.
+pub(super) type Parts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
+
+/// The rows of a file, in their order. All columns come in parts of the same lengths.
+pub(super) trait Columns: Sync {
+    fn rows(&self) -> usize;
+    /// A column, by its number in the schema.
+    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError>;
+    /// Something that grows with the work that a column makes.
+    fn weight(&self, index: usize) -> usize;
+}
+
+impl Columns for RecordBatch {
+    fn rows(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+        Ok(Box::new(std::iter::once(Ok(Arc::clone(RecordBatch::column(self, index))))))
+    }
+
+    fn weight(&self, index: usize) -> usize {
+        RecordBatch::column(self, index).get_array_memory_size()
+    }
 }
 
 /// A file that has no place yet.
 pub(super) struct Encoded {
     bytes: Vec<u8>,
     pub rows: usize,
+    /// The logical hash of its rows, of a table that has one.
+    pub hash: Option<LogicalHash>,
     stats: String,
 }
 
-impl Encoder {
-    pub fn new(schema: &SchemaRef, layout: &Layout) -> Result<Encoder, ParquetError> {
-        let (bounds, properties) = (layout.bounds.iter(), layout.properties(schema)?);
-        Ok(Encoder {
-            writer: ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties))?,
-            bounds: bounds.map(|name| ((*name).to_owned(), Bounds::default())).collect(),
-            hash: schema.index_of(CONTENT_HASH).is_ok().then(LogicalHash::default),
-            rows: 0,
-        })
+/// Writes the rows of one file into memory. A thread takes one column after the other, so that only what it is at is
+/// held in full.
+pub(super) fn encode(
+    rows: &dyn Columns,
+    schema: &SchemaRef,
+    layout: &Layout,
+    threads: usize,
+) -> Result<Encoded, StoreError> {
+    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(layout.properties(schema)?))?;
+    let (mut file, factory) = writer.into_serialized_writer()?;
+    let groups = rows.rows().div_ceil(GROUP_ROWS_MAX);
+    let mut writers: Vec<GroupWriters> = schema.fields().iter().map(|_| Vec::new()).collect();
+    for group in 0..groups {
+        writers.iter_mut().for_each(|groups| groups.push(Vec::new()));
+        for (leaf, writer) in factory.create_column_writers(group)?.into_iter().enumerate() {
+            writers[file.schema_descr().get_column_root_idx(leaf)][group].push(writer);
+        }
+    }
+    let mut tasks: Vec<Task> = (0..writers.len()).map(Task::Column).collect();
+    tasks.sort_by_key(|task| match task {
+        Task::Column(index) => std::cmp::Reverse(rows.weight(*index)),
+        Task::Hash => std::cmp::Reverse(0),
+    });
+    if schema.index_of(CONTENT_HASH).is_ok() {
+        tasks.insert(0, Task::Hash);
+    }
+    let writers = writers.into_iter().map(|groups| Mutex::new(Some(groups))).collect();
+    let encoding = Encoding { rows, schema, layout, tasks, next: AtomicUsize::new(0), writers };
+    let done = encoding.on_threads(threads)?;
+    let stats = stats(rows.rows(), schema, &done.columns);
+    put_together(&mut file, done.columns, groups)?;
+    if let Some(hash) = done.hash {
+        file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
+    }
+    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, stats })
+}
+
+/// The writers of one column: of its leaves, for each row group.
+type GroupWriters = Vec<Vec<ArrowColumnWriter>>;
+
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    /// The logical hash, which needs several columns.
+    Hash,
+    Column(usize),
+}
+
+/// A file that is being encoded by some threads.
+struct Encoding<'a> {
+    rows: &'a dyn Columns,
+    schema: &'a SchemaRef,
+    layout: &'a Layout,
+    /// The longest first, so that the threads end together.
+    tasks: Vec<Task>,
+    next: AtomicUsize,
+    writers: Vec<Mutex<Option<GroupWriters>>>,
+}
+
+/// What a thread has encoded.
+#[derive(Default)]
+struct Done {
+    columns: Vec<EncodedColumn>,
+    hash: Option<LogicalHash>,
+}
+
+struct EncodedColumn {
+    index: usize,
+    /// Of each row group, of each leaf.
+    chunks: Vec<Vec<ArrowColumnChunk>>,
+    bounds: Option<Bounds>,
+}
+
+impl Encoding<'_> {
+    fn on_threads(&self, threads: usize) -> Result<Done, StoreError> {
+        let shares = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.work())).collect();
+            let own = self.work();
+            let others = others.into_iter().map(|other| other.join().unwrap_or(Err(StoreError::Thread)));
+            std::iter::once(own).chain(others).collect::<Result<Vec<Done>, StoreError>>()
+        });
+        let mut all = Done::default();
+        for share in shares? {
+            all.columns.extend(share.columns);
+            all.hash = all.hash.or(share.hash);
+        }
+        all.columns.sort_by_key(|column| column.index);
+        Ok(all)
     }
 
-    pub fn write(&mut self, rows: &RecordBatch) -> Result<(), ParquetError> {
-        self.rows += rows.num_rows();
-        for (name, bounds) in &mut self.bounds {
-            bounds.add(&rows[name.as_str()]);
+    fn work(&self) -> Result<Done, StoreError> {
+        let mut done = Done::default();
+        while let Some(task) = self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let worked = match *task {
+                Task::Hash => self.hash().map(|hash| done.hash = Some(hash)),
+                Task::Column(index) => self.column(index).map(|column| done.columns.push(column)),
+            };
+            if worked.is_err() {
+                // Nobody needs the rest.
+                self.next.store(self.tasks.len(), Ordering::Relaxed);
+            }
+            worked?;
         }
-        if let Some(hash) = &mut self.hash {
-            hash.add_rows(rows);
-        }
-        self.writer.write(rows)
+        Ok(done)
     }
 
-    /// The logical hash of the rows so far, of a table that has one.
-    pub fn hash(&self) -> Option<LogicalHash> {
-        self.hash
-    }
-
-    pub fn finish(mut self) -> Result<Encoded, ParquetError> {
-        if let Some(hash) = self.hash {
-            self.writer.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
-        }
-        let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
-        for (name, bounds) in self.bounds {
-            nulls.insert(name.clone(), bounds.nulls.into());
-            if let Some((low, high)) = bounds.span.filter(|_| !bounds.unbounded) {
-                least.insert(name.clone(), low.json(bounds.is_date));
-                greatest.insert(name, high.json(bounds.is_date));
+    fn column(&self, index: usize) -> Result<EncodedColumn, StoreError> {
+        let field = self.schema.field(index);
+        let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(Bounds::default);
+        let groups = self.writers[index].lock().map_err(|_| StoreError::Thread)?.take().unwrap_or_default();
+        let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
+        for part in self.rows.column(index)? {
+            let part = part?;
+            if let Some(bounds) = &mut bounds {
+                bounds.add(&part);
+            }
+            let mut at = 0;
+            while at < part.len() {
+                if room == 0 {
+                    let next = groups.next().ok_or_else(|| uneven(field.name()))?;
+                    let full = std::mem::replace(&mut under_way, next);
+                    chunks.extend((!full.is_empty()).then(|| closed(full)).transpose()?);
+                    room = GROUP_ROWS_MAX;
+                }
+                let count = room.min(part.len() - at);
+                let leaves = compute_leaves(field, &part.slice(at, count))?;
+                for (leaf, writer) in leaves.iter().zip(&mut under_way) {
+                    writer.write(leaf)?;
+                }
+                (at, room) = (at + count, room - count);
             }
         }
-        let stats = json!({
-            "numRecords": self.rows, "minValues": least, "maxValues": greatest, "nullCount": nulls,
-        });
-        Ok(Encoded { bytes: self.writer.into_inner()?, rows: self.rows, stats: stats.to_string() })
+        chunks.extend((!under_way.is_empty()).then(|| closed(under_way)).transpose()?);
+        if groups.next().is_some() {
+            return Err(uneven(field.name()).into());
+        }
+        Ok(EncodedColumn { index, chunks, bounds })
     }
+
+    fn hash(&self) -> Result<LogicalHash, StoreError> {
+        let column = |name: &str| self.rows.column(self.schema.index_of(name)?);
+        let (mut ids, mut accounts) = (column("event_id")?, column("recipient_account_id")?);
+        let mut contents = column(CONTENT_HASH)?;
+        let mut hash = LogicalHash::default();
+        let mut rows = 0;
+        while let (Some(ids), Some(accounts), Some(contents)) = (ids.next(), accounts.next(), contents.next()) {
+            let (ids, accounts, contents) = (ids?, accounts?, contents?);
+            if ids.len() != contents.len() || ids.len() != accounts.len() {
+                return Err(uneven(CONTENT_HASH).into());
+            }
+            rows += ids.len();
+            hash.add_columns(ids.as_string(), accounts.as_string(), contents.as_binary());
+        }
+        if rows != self.rows.rows() {
+            return Err(uneven(CONTENT_HASH).into());
+        }
+        Ok(hash)
+    }
+}
+
+fn closed(writers: Vec<ArrowColumnWriter>) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    writers.into_iter().map(ArrowColumnWriter::close).collect()
+}
+
+fn uneven(column: &str) -> ParquetError {
+    ParquetError::General(format!("`{column}` has not as many rows as its file"))
+}
+
+/// Writes row groups of what is encoded; each column is let go once it is there.
+fn put_together(
+    file: &mut SerializedFileWriter<Vec<u8>>,
+    columns: Vec<EncodedColumn>,
+    groups: usize,
+) -> Result<(), ParquetError> {
+    let all = columns.iter().flat_map(|column| &column.chunks).flatten();
+    let bytes: u64 = all.map(|chunk| chunk.close().bytes_written).sum();
+    file.inner_mut().reserve_exact(bytes as usize + FOOTER_BYTES);
+    let mut columns: Vec<_> = columns.into_iter().map(|column| column.chunks.into_iter()).collect();
+    for _ in 0..groups {
+        let mut group = file.next_row_group()?;
+        for chunk in columns.iter_mut().filter_map(Iterator::next).flatten() {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+    }
+    Ok(())
+}
+
+/// What the log says of a file.
+fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
+    let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for column in columns {
+        let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
+        nulls.insert(name.clone(), bounds.nulls.into());
+        if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
+            least.insert(name.clone(), low.json(bounds.is_date));
+            greatest.insert(name.clone(), high.json(bounds.is_date));
+        }
+    }
+    json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
 }
 
 impl Encoded {
@@ -225,12 +406,12 @@ impl Bounds {
 }
 
 impl Bound {
-    fn json(self, is_date: bool) -> Value {
+    fn json(&self, is_date: bool) -> Value {
         match self {
-            Bound::Text(text) => text.into(),
+            Bound::Text(text) => text.clone().into(),
             Bound::Number(day) if is_date => iso(day * 86_400_000_000, "%Y-%m-%d"),
-            Bound::Number(number) => number.into(),
-            Bound::Time(micros) => iso(micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
+            Bound::Number(number) => (*number).into(),
+            Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use sha2::{Digest, Sha256};
 
 use crate::table::CONTENT_HASH;
@@ -17,9 +17,12 @@ impl LogicalHash {
     /// Rows with `event_id`, `recipient_account_id` and the content's hash.
     pub(super) fn add_rows(&mut self, rows: &RecordBatch) {
         let text = |name: &str| rows[name].as_string::<i32>();
-        let (ids, accounts, contents) =
-            (text("event_id"), text("recipient_account_id"), rows[CONTENT_HASH].as_binary::<i32>());
-        for row in 0..rows.num_rows() {
+        self.add_columns(text("event_id"), text("recipient_account_id"), rows[CONTENT_HASH].as_binary());
+    }
+
+    /// The same, of columns of one length.
+    pub(super) fn add_columns(&mut self, ids: &StringArray, accounts: &StringArray, contents: &BinaryArray) {
+        for row in 0..ids.len() {
             let mut hash = Sha256::new();
             hash.update(contents.value(row));
             // A missing account is not an empty one; an id may hold any byte but ends where its length says.
@@ -80,7 +83,7 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, BinaryArray, StringArray};
+    use arrow::array::ArrayRef;
 
     use super::*;
 

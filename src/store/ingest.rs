@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use arrow::array::RecordBatch;
 use deltalake::kernel::Add;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 use super::append::Batch;
 use super::delta::Landed;
@@ -174,7 +175,7 @@ pub async fn ingest(
 impl Store {
     async fn known(&self) -> Result<Known, StoreError> {
         let mut known = Known::default();
-        self.ledger_rows().await?.iter().for_each(|rows| known.add(rows));
+        self.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;
         Ok(known)
     }
 }
@@ -210,7 +211,8 @@ impl Reading {
         due.iter().for_each(|due| wanted[due.index] = true);
         let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
         let work = store.clone();
-        let read = tokio::task::spawn_blocking(move || self.scan(&Writing { handle, store: work, snapshot }, wanted));
+        let writing = Writing { handle, store: work, snapshot, threads: self.options.threads };
+        let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
         let (all, objects) = ledger::entries(&read.objects, due, &listing, &read.corrections, known, number)?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
@@ -259,21 +261,28 @@ struct Writing {
     handle: Handle,
     store: Store,
     snapshot: Snapshot,
+    threads: usize,
 }
 
 impl Writing {
     fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<(Vec<Add>, Corrections), StoreError> {
         let (mut files, mut corrections) = (Vec::new(), Corrections::default());
+        // One file waits for the disk while the next is encoded.
+        let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
+        let landed = |put: JoinHandle<_>| self.handle.block_on(put).map_err(|_| StoreError::Thread)?;
         for run in runs {
             let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
             corrections.merge(found);
             let run = Run::sort(run, &keep)?;
             for day in run.days() {
-                let file = run.encode(day)?;
-                let put = file.put(&self.store.place, EVENTS, rows::partition_of(day));
-                files.push(self.handle.block_on(put)?);
+                let file = run.encode(day, self.threads)?;
+                files.extend(under_way.take().map(landed).transpose()?);
+                let place = self.store.place.clone();
+                let put = async move { file.put(&place, EVENTS, rows::partition_of(day)).await };
+                under_way = Some(self.handle.spawn(put));
             }
         }
+        files.extend(under_way.take().map(landed).transpose()?);
         Ok((files, corrections))
     }
 }

@@ -20,7 +20,7 @@ pub(super) const QUARANTINE: &str = "quarantine";
 /// Which version of the object was read: its ETag, or its size and time.
 const VERSION: &str = "version";
 /// The batch that read it.
-const BATCH: &str = "batch";
+pub(super) const BATCH: &str = "batch";
 /// The day of its folder: that of its delivery.
 const OBJECT_DAY: &str = "object_day";
 
@@ -55,11 +55,15 @@ pub(super) fn stored_quarantine_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
+/// Whether each row is of a batch up to this one.
+pub(super) fn is_visible(rows: &RecordBatch, batch: i64) -> BooleanArray {
+    let batches = rows[BATCH].as_primitive::<Int64Type>();
+    batches.iter().map(|n| Some(n.is_some_and(|n| n <= batch))).collect()
+}
+
 /// The rows up to a batch, with the columns that `visible` names.
 pub(super) fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let batches = rows[BATCH].as_primitive::<Int64Type>();
-    let keep: BooleanArray = batches.iter().map(|n| Some(n.is_some_and(|n| n <= batch))).collect();
-    let kept = filter_record_batch(rows, &keep)?;
+    let kept = filter_record_batch(rows, &is_visible(rows, batch))?;
     let columns = visible.fields().iter().map(|field| Arc::clone(&kept[field.name().as_str()])).collect();
     RecordBatch::try_new(Arc::clone(visible), columns)
 }
@@ -114,6 +118,9 @@ pub(super) enum News {
 }
 
 impl Known {
+    /// What of the ledger it needs.
+    pub const COLUMNS: [&str; 6] = ["uri", "status", "error", VERSION, BATCH, OBJECT_DAY];
+
     /// Takes in rows of the ledger, of any batches in any order.
     pub fn add(&mut self, rows: &RecordBatch) {
         let text = |name: &str| rows[name].as_string::<i32>();
@@ -161,7 +168,7 @@ impl Known {
     }
 }
 
-fn hash(text: &str) -> u128 {
+pub(super) fn hash(text: &str) -> u128 {
     xxh3_128(text.as_bytes())
 }
 

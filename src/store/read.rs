@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use chrono::NaiveDate;
 use deltalake::ObjectStore;
@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use serde_json::Value;
 
-use super::ledger::{OBJECTS, QUARANTINE, visible_objects, visible_rows};
+use super::ledger::{OBJECTS, QUARANTINE, is_visible, visible_objects, visible_rows};
 use super::reader::StoredFile;
 use super::rows::{EVENTS, file_schema};
 use super::{FORMAT_VERSION, Store, StoreError};
@@ -22,6 +22,9 @@ use crate::table::quarantine_schema;
 
 /// Rows that are read at once.
 const READ_ROWS: usize = 8192;
+
+/// Files of the ledger that are opened at once.
+const FILES_AT_ONCE: usize = 8;
 
 /// A file of events.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +103,26 @@ impl Store {
         self.table_rows(OBJECTS, self.objects.files()?, pending).await
     }
 
+    /// Some columns of the same rows, which are never held all at once.
+    pub(super) async fn each_of_ledger(
+        &self,
+        columns: &[&str],
+        take: &mut (dyn FnMut(&RecordBatch) + Send),
+    ) -> Result<(), StoreError> {
+        let mut files = self.objects.files()?;
+        files.extend(self.pending.as_ref().map(|pending| pending.objects.clone()));
+        let files: Vec<DataFile> = files.iter().map(|add| self.data_file(OBJECTS, add)).collect::<Result<_, _>>()?;
+        let opened = files.iter().map(|file| StoredFile::new(&self.place.store, file));
+        let opened = opened.collect::<Vec<_>>().into_iter().map(|file| file.rows(Some(columns), READ_ROWS));
+        let mut opened = futures::stream::iter(opened).buffered(FILES_AT_ONCE);
+        while let Some(mut rows) = opened.try_next().await? {
+            while let Some(rows) = rows.try_next().await? {
+                take(&rows);
+            }
+        }
+        Ok(())
+    }
+
     pub(super) async fn quarantine_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let pending = self.pending.as_ref().and_then(|pending| pending.quarantine.as_ref());
         self.table_rows(QUARANTINE, self.quarantine.files()?, pending).await
@@ -118,12 +141,21 @@ impl Store {
             let rows = file.rows(None, READ_ROWS).await?;
             rows.try_collect::<Vec<_>>().await.map_err(StoreError::from)
         });
-        let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(read).buffered(8).try_collect().await?;
+        let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(read).buffered(FILES_AT_ONCE).try_collect().await?;
         Ok(batches.into_iter().flatten().collect())
     }
 }
 
 impl Snapshot {
+    /// Some columns of the rows of the table `objects`, with [`super::ledger::BATCH`] among them, a few at a time.
+    pub(super) async fn each_object(
+        &self,
+        columns: &[&str],
+        take: &mut (dyn FnMut(&RecordBatch, &BooleanArray) + Send),
+    ) -> Result<(), StoreError> {
+        self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch))).await
+    }
+
     /// The rows of the table `objects`.
     pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
         Ok(visible_objects(&self.store.ledger_rows().await?, self.batch)?)

@@ -1,19 +1,16 @@
 //! Reads columns of one Parquet file through the object store.
 //! In: a [`DataFile`]. Out: its metadata, and streams of its rows. Never reads a column that was not asked for.
 
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::cast;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use bytes::Bytes;
 use deltalake::ObjectStore;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt};
-use object_store::ObjectStoreExt;
+use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use object_store::path::Path;
+use object_store::{GetResultPayload, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
@@ -41,6 +38,26 @@ impl StoredFile {
         self.get_metadata(None).await
     }
 
+    /// All its bytes, as many as there are. A local file is read by this thread: what a thread allocates and another
+    /// frees is given back late.
+    pub async fn whole(&self) -> object_store::Result<Vec<u8>> {
+        let cannot = |source| object_store::Error::Generic { store: "files", source: Box::new(source) };
+        let got = self.store.get(&self.path).await?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(got.meta.size as usize).map_err(|e| cannot(std::io::Error::other(e)))?;
+        match got.payload {
+            GetResultPayload::File(mut file, _) => {
+                file.read_to_end(&mut bytes).map_err(cannot)?;
+            }
+            GetResultPayload::Stream(mut parts) => {
+                while let Some(part) = parts.try_next().await? {
+                    bytes.extend_from_slice(&part);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Its rows, a batch at a time; all columns if none are named.
     pub async fn rows(self, columns: Option<&[&str]>, batch_rows: usize) -> Result<Rows> {
         let mut builder = ParquetRecordBatchStreamBuilder::new(self).await?.with_batch_size(batch_rows);
@@ -50,13 +67,6 @@ impl StoredFile {
         }
         builder.build()
     }
-}
-
-/// The same rows with the types of a schema: files name the parts of maps and lists as Parquet does, batches of ours as
-/// Arrow does.
-pub(super) fn with_types(rows: &RecordBatch, schema: &SchemaRef) -> std::result::Result<RecordBatch, ArrowError> {
-    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| cast(column, field.data_type()));
-    RecordBatch::try_new(Arc::clone(schema), columns.collect::<std::result::Result<_, _>>()?)
 }
 
 pub(super) type Rows = ParquetRecordBatchStream<StoredFile>;

@@ -6,19 +6,20 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{SortColumn, SortOptions, concat, interleave_record_batch, lexsort_to_indices};
+use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
+use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
-use super::file::{Encoded, Encoder, Layout, day_name};
+use super::file::{Columns, Encoded, Layout, Parts, day_name, encode};
 use crate::schema::{COLUMNS, Column, events_schema_of};
 use crate::table::CONTENT_HASH;
 
 pub(super) const EVENTS: &str = "events";
 
-/// Rows that are copied from the run to a file at once.
-const COPY_ROWS: usize = 4096;
+/// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
+pub(super) const PART_ROWS: usize = 1024;
 
 pub(super) const LAYOUT: Layout = Layout {
     bounds: &[
@@ -84,26 +85,15 @@ pub(super) struct Run {
 impl Run {
     /// Sorts rows of the table's schema; those that `keep` leaves out are gone.
     pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray]) -> Result<Run, ArrowError> {
-        let places: Vec<(usize, usize)> =
-            keep.iter().enumerate().flat_map(|(batch, keep)| (0..keep.len()).map(move |row| (batch, row))).collect();
-        let whole = |name: &str| -> Result<ArrayRef, ArrowError> {
-            let parts: Vec<&dyn Array> = batches.iter().map(|batch| batch[name].as_ref()).collect();
-            concat(&parts)
-        };
-        if places.is_empty() {
-            return Ok(Run { batches, order: Vec::new(), days: Vec::new() });
-        }
         let names = [Column::EventDate.name()].into_iter().chain(LAYOUT.sorted_by.iter().copied());
-        let columns = names.map(|name| {
-            let options = Some(SortOptions { descending: false, nulls_first: true });
-            Ok(SortColumn { values: whole(name)?, options })
-        });
-        let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
-        let sorted = lexsort_to_indices(&columns, None)?;
-        let is_kept = |&(batch, row): &(usize, usize)| keep[batch].value(row);
-        let order: Vec<_> = sorted.values().iter().map(|&at| places[at as usize]).filter(is_kept).collect();
-        let days = days_of(&batches, &order);
-        Ok(Run { batches, order, days })
+        let order = Order::new(&table_schema(), names)?;
+        let keys: Vec<Rows> = batches.iter().map(|batch| order.keys(batch)).collect::<Result<_, _>>()?;
+        let kept =
+            keep.iter().enumerate().flat_map(|(batch, keep)| keep.values().set_indices().map(move |row| (batch, row)));
+        let mut places: Vec<(usize, usize)> = kept.collect();
+        places.sort_by(|a, b| keys[a.0].row(a.1).cmp(&keys[b.0].row(b.1)));
+        let days = days_of(&batches, &places);
+        Ok(Run { batches, order: places, days })
     }
 
     pub fn days(&self) -> impl Iterator<Item = Option<i32>> + '_ {
@@ -111,17 +101,64 @@ impl Run {
     }
 
     /// The file of one day; its rows are copied a little at a time.
-    pub fn encode(&self, day: Option<i32>) -> Result<Encoded, StoreError> {
-        let schema = file_schema();
-        let mut encoder = Encoder::new(&schema, &LAYOUT)?;
+    pub fn encode(&self, day: Option<i32>, threads: usize) -> Result<Encoded, StoreError> {
         let places = self.days.iter().find(|(found, _)| *found == day).map_or(0..0, |(_, range)| range.clone());
-        let batches: Vec<RecordBatch> =
-            self.batches.iter().map(|batch| without_day(batch, &schema)).collect::<Result<_, _>>()?;
-        let batches: Vec<&RecordBatch> = batches.iter().collect();
-        for places in self.order[places].chunks(COPY_ROWS) {
-            encoder.write(&interleave_record_batch(&batches, places)?)?;
-        }
-        Ok(encoder.finish()?)
+        let rows = DayRows { batches: &self.batches, places: &self.order[places] };
+        encode(&rows, &file_schema(), &LAYOUT, threads)
+    }
+}
+
+/// Rows of a run, in their order.
+struct DayRows<'a> {
+    batches: &'a [RecordBatch],
+    places: &'a [(usize, usize)],
+}
+
+impl DayRows<'_> {
+    /// A column of the file, of each batch.
+    fn arrays(&self, index: usize) -> impl Iterator<Item = &ArrayRef> {
+        let schema = file_schema();
+        self.batches.iter().map(move |batch| &batch[schema.field(index).name().as_str()])
+    }
+}
+
+impl Columns for DayRows<'_> {
+    fn rows(&self) -> usize {
+        self.places.len()
+    }
+
+    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+        let arrays: Vec<&dyn Array> = self.arrays(index).map(AsRef::as_ref).collect();
+        Ok(Box::new(self.places.chunks(PART_ROWS).map(move |places| Ok(interleave(&arrays, places)?))))
+    }
+
+    fn weight(&self, index: usize) -> usize {
+        self.arrays(index).map(|array| array.get_array_memory_size()).sum()
+    }
+}
+
+/// The order of rows by some of their columns: nulls first, texts by their bytes.
+pub(super) struct Order {
+    names: Vec<&'static str>,
+    converter: RowConverter,
+}
+
+impl Order {
+    pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<Order, ArrowError> {
+        let names: Vec<&str> = names.collect();
+        let options = SortOptions { descending: false, nulls_first: true };
+        let field = |name: &&str| {
+            let ty = schema.field_with_name(name)?.data_type().clone();
+            Ok(SortField::new_with_options(ty, options))
+        };
+        let fields = names.iter().map(field).collect::<Result<Vec<_>, ArrowError>>()?;
+        Ok(Order { names, converter: RowConverter::new(fields)? })
+    }
+
+    /// What rows are compared by.
+    pub fn keys(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
+        let columns: Vec<ArrayRef> = self.names.iter().map(|name| Arc::clone(&rows[*name])).collect();
+        self.converter.convert_columns(&columns)
     }
 }
 
@@ -138,11 +175,6 @@ fn days_of(batches: &[RecordBatch], order: &[(usize, usize)]) -> Vec<(Option<i32
         }
     }
     days
-}
-
-fn without_day(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = schema.fields().iter().map(|field| Arc::clone(&batch[field.name().as_str()])).collect();
-    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// The value of the partition column, as the log has it.
