@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -141,8 +141,26 @@ fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Scope), Fail
         return Err(Failure::usage("cannot ingest stdin: it has no name by which a store could know it again")
             .hint("save it to a file first"));
     }
+    let store = Location::parse(&args.store)?;
+    if locations.iter().any(|logs| lie_together(logs, &store)) {
+        return Err(Failure::usage(format!("the store `{}` and the logs lie in one another", args.store))
+            .hint("name a directory beside the logs: whatever is among them is read as logs"));
+    }
     let listing = Arc::new(source::list(&locations, &scope, &remote(&args.scope.aws.options()?, now, global))?);
     Ok((listing, scope))
+}
+
+/// Whether one of two places would be read or written as the other's.
+fn lie_together(logs: &Location, store: &Location) -> bool {
+    match (logs, store) {
+        (Location::Path(logs), Location::Path(store)) => {
+            let store = real_path(store);
+            store.starts_with(logs) || logs.starts_with(store)
+        }
+        // A bucket may hold both; of a folder of logs only what is named as logs are is read.
+        (Location::S3(logs), Location::S3(store)) => logs == store,
+        _ => false,
+    }
 }
 
 /// The ledger names objects by their whole path, so that it does not matter from where a run is started.
@@ -151,6 +169,14 @@ fn in_full(location: Location) -> Location {
         Location::Path(path) => Location::Path(fs::canonicalize(&path).unwrap_or(path)),
         other => other,
     }
+}
+
+/// With links resolved as far as there is something; the rest may be about to be made.
+fn real_path(path: &Path) -> PathBuf {
+    let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors()
+        .find_map(|there| Some(fs::canonicalize(there).ok()?.join(path.strip_prefix(there).ok()?)))
+        .unwrap_or_else(|| path.clone())
 }
 
 async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {

@@ -27,9 +27,9 @@ use super::{Store, StoreError};
 /// A file that is at least this large is left alone.
 const LARGE_BYTES: u64 = 24 << 20;
 /// Stored bytes of the files that become one; they are in memory, and so is what they become.
-const MERGED_BYTES_MAX: u64 = 32 << 20;
+const MERGED_BYTES_MAX: u64 = 28 << 20;
 /// Files that are open at once: of each, a page of the column that a thread is at is decoded.
-const MERGED_FILES_MAX: usize = 32;
+const MERGED_FILES_MAX: usize = 12;
 /// About what is decoded at once of a column of one file.
 const DECODED_BYTES: i64 = 64 << 10;
 
@@ -381,7 +381,8 @@ mod tests {
             (vec![add(a, 24), add(a, 1), add(a, 2)], vec![2]),
             (vec![add(a, 20), add(a, 21), add(a, 22)], vec![]),
             (vec![add(a, 10), add(a, 11), add(a, 12)], vec![2]),
-            (vec![add(a, 1); 40], vec![32, 8]),
+            (vec![add(a, 1); 40], vec![12, 12, 12, 4]),
+            (vec![add(a, 3); 12], vec![9, 3]),
         ] {
             let found: Vec<usize> = groups(files).iter().map(Vec::len).collect();
             assert_eq!(found, sizes);

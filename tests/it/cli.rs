@@ -99,7 +99,10 @@ fn done_is_0() {
 fn usage_is_2_and_reads_nothing() {
     let folder = two();
     let from = text(folder.path());
+    let within = folder.path().join("new/store");
     for (args, says) in [
+        (vec!["ingest", from, "--store", from], "in one another"),
+        (vec!["ingest", from, "--store", text(&within)], "in one another"),
         (vec!["audit"], "KEYTRAIL_FROM"),
         (vec!["query"], "no query given"),
         (vec!["bogus"], "bogus"),

@@ -346,6 +346,9 @@ fn a_run_that_cannot_work_stops_and_says_why() {
     });
     let missing = run(&query(COUNT, "s3://nowhere"), &format!("http://{}", faulty.upstream));
     assert_eq!(code(&missing), 5, "{}", stderr(&missing));
+    let no_store = run(&["store", "check", "s3://nowhere"], &format!("http://{}", faulty.upstream));
+    assert_eq!(code(&no_store), 5);
+    assert!(stderr(&no_store).contains("cannot use the store: cannot list"), "{}", stderr(&no_store));
     let mut anonymous = keytrail(&query(COUNT, "s3://logs"), "http://127.0.0.1:9");
     let anonymous = anonymous.env_remove("AWS_ACCESS_KEY_ID").output().unwrap();
     assert_eq!(code(&anonymous), 5);
