@@ -102,14 +102,12 @@ impl Store {
             _ => (rows::file_schema(), &rows::LAYOUT),
         };
         let files = self.whole_files(table, group).await?;
-        let (before, merge) = (
-            hash_of(&files),
-            tokio::task::spawn_blocking(move || {
-                let merge = Merge { order: order(&files, &schema, layout)?, files, schema };
-                encode(&merge, &merge.schema, layout, threads)
-            }),
-        );
-        let merged: Encoded = merge.await.map_err(|_| StoreError::Thread)??;
+        let before = hash_of(&files);
+        // On this thread, which has read them and gives them back: nothing else of a compaction could go on meanwhile, and
+        // what one thread allocates and another frees is given back late.
+        let merge = Merge { order: order(&files, &schema, layout)?, files, schema };
+        let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
+        drop(merge);
         if merged.hash != before {
             return Err(self.damaged("merged files have another logical hash than before"));
         }
