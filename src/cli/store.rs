@@ -25,12 +25,22 @@ pub struct StoreArgs {
 #[derive(Subcommand, Debug, Clone)]
 enum StoreVerb {
     /// What it holds: size, span, versions, and the logical hash of its events
+    #[command(after_help = "Examples:
+  keytrail store info events.store
+  keytrail store info s3://bucket/store --format json")]
     Info(InfoArgs),
     /// Read every file and prove it: size, rows, SHA-256, logical hash, and the accounts of all objects
+    #[command(after_help = "Examples:
+  keytrail store check events.store || echo \"damaged or unreadable\"")]
     Check(StoreArg),
     /// Merge small files of a day into larger ones; the events stay as they are
+    #[command(after_help = "Examples:
+  keytrail store compact events.store")]
     Compact(StoreArg),
     /// Remove files that no version in use names
+    #[command(after_help = "Examples:
+  keytrail store gc events.store
+  keytrail store gc events.store --older-than 30d")]
     Gc(GcArgs),
 }
 
