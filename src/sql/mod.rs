@@ -34,7 +34,7 @@ use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
-const KEPT_BYTES_MAX: usize = 16 << 20;
+const KEPT_BYTES_MAX: usize = 8 << 20;
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
