@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use serde_json::Value;
 
 use crate::child::root;
-use crate::cloud::{Fault, Proxy, Request, code, run, serve_anyone, stderr, stdout};
+use crate::cloud::{Fault, Proxy, Request, code, copy_folder, run, serve_anyone, stderr, stdout};
 
 /// A request as IAM sees it.
 #[derive(Debug)]
@@ -126,20 +126,8 @@ fn is_like(text: &str, pattern: &str) -> bool {
 fn buckets() -> tempfile::TempDir {
     let top = tempfile::tempdir().unwrap();
     fs::create_dir_all(top.path().join("stores")).unwrap();
-    copy(&root().join("sample-logs"), &top.path().join("logs"));
+    copy_folder(&root().join("sample-logs"), &top.path().join("logs"));
     top
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// What a run was granted, and what it was refused.

@@ -9,25 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 use crate::child::root;
-use crate::cloud::{Fault, Proxy, Request, code, header, keytrail, run, serve, stderr, stdout};
+use crate::cloud::{Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, stderr, stdout};
 
 /// A folder with the bucket `logs`, a copy of `sample-logs`.
 fn bucket() -> TempDir {
     let top = tempfile::tempdir().unwrap();
-    copy(&root().join("sample-logs"), &top.path().join("logs"));
+    copy_folder(&root().join("sample-logs"), &top.path().join("logs"));
     top
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 fn pass(_: &Request, _: usize) -> Fault {
