@@ -157,7 +157,7 @@ fn lie_together(logs: &Location, store: &Location) -> bool {
             let store = real_path(store);
             store.starts_with(logs) || logs.starts_with(store)
         }
-        // A bucket may hold both; of a folder of logs only what is named as logs are is read.
+        // A bucket often holds both, each under its own prefix.
         (Location::S3(logs), Location::S3(store)) => logs == store,
         _ => false,
     }

@@ -4,7 +4,7 @@
 //! Holds the identities of the run only: the store's are streamed past them.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
@@ -17,7 +17,7 @@ use super::ledger::Corrections;
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
 use crate::schema::Column;
-use crate::table::CONTENT_HASH;
+use crate::table::{AlreadyHashed, CONTENT_HASH};
 
 const ID: &str = "event_id";
 const ACCOUNT: &str = "recipient_account_id";
@@ -68,7 +68,7 @@ impl<'a> Identities<'a> {
 /// Where the rows of a run are, by the hash of their identity.
 struct Places {
     /// The last row of each hash, by its number in `rows`.
-    last: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    last: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
     /// Batch and row, and the number of the one before with the same hash.
     rows: Vec<(u32, u32, Option<u32>)>,
 }
@@ -93,24 +93,6 @@ impl Places {
         let first = self.last.get(&hash).copied();
         let all = std::iter::successors(first, |at| self.rows[*at as usize].2);
         all.map(|at| (self.rows[at as usize].0 as usize, self.rows[at as usize].1 as usize))
-    }
-}
-
-/// What is hashed already is its own hash.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 

@@ -74,7 +74,7 @@ impl Seen {
 
 /// Takes a key that is a hash already.
 #[derive(Default)]
-struct AlreadyHashed(u64);
+pub struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn write(&mut self, _: &[u8]) {

@@ -18,6 +18,7 @@ use crate::source::{Listing, Scope};
 
 pub use accounts::{Accounting, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema};
 pub use batch::CONTENT_HASH;
+pub use dedup::AlreadyHashed;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
 pub use scan::{Hashes, Output, Request, Scanned, scan};
