@@ -193,9 +193,16 @@ impl FileArgs {
     }
 
     /// `-f`, else the ending of FILE, else a table.
-    pub fn format(&self, chosen: Option<Format>) -> Format {
-        let by_name = || self.output.as_deref().and_then(Format::of_file);
-        chosen.or_else(by_name).unwrap_or(Format::Table)
+    pub fn format(&self, chosen: Option<Format>) -> Result<Format, Failure> {
+        match chosen {
+            Some(format) => Ok(format),
+            None => Ok(self.by_name()?.unwrap_or(Format::Table)),
+        }
+    }
+
+    /// What the ending of FILE asks for.
+    pub fn by_name(&self) -> Result<Option<Format>, Failure> {
+        self.output.as_deref().map_or(Ok(None), Format::of_file)
     }
 }
 

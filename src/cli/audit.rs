@@ -147,7 +147,7 @@ impl AuditArgs {
         if let Some(format) = self.format {
             return Ok(format);
         }
-        match self.to.output.as_deref().and_then(Format::of_file) {
+        match self.to.by_name()? {
             None | Some(Format::Table) => Ok(AuditFormat::Table),
             Some(Format::Markdown) => Ok(AuditFormat::Markdown),
             Some(Format::Json) => Ok(AuditFormat::Json),

@@ -97,8 +97,8 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
     let question = read_question(source)?;
+    let format = args.to.format(args.format)?;
     let target = args.to.target()?;
-    let format = args.to.format(args.format);
     let opened = request.open().await?;
     let style = global.style(&target);
     let rows = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;

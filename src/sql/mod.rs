@@ -268,6 +268,11 @@ impl Engine {
         let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error))?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         options.verify_plan(&plan).map_err(|error| SqlError::Refused { message: error.strip_backtrace() })?;
+        let is_unset = |name: &String| !values.contains_key(name.trim_start_matches('$'));
+        if let Some(name) = plan.get_parameter_names()?.into_iter().filter(is_unset).min() {
+            let hint = Some(format!("give it one with -p {}=VALUE", name.trim_start_matches('$')));
+            return Err(SqlError::Plan { message: format!("the parameter `{name}` has no value"), hint });
+        }
         let plan = if values.is_empty() { plan } else { plan.with_param_values(values)? };
         state.optimize(&plan).map_err(|error| self.explain(error))
     }

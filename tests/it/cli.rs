@@ -100,6 +100,7 @@ fn usage_is_2_and_reads_nothing() {
     let folder = two();
     let from = text(folder.path());
     let within = folder.path().join("new/store");
+    let sheet = folder.path().join("x.xlsx");
     for (args, says) in [
         (vec!["ingest", from, "--store", from], "in one another"),
         (vec!["ingest", from, "--store", text(&within)], "in one another"),
@@ -133,6 +134,9 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["query", "SELECT 1", "--from", from, "--threads", "0"], "threads"),
         (vec!["query", "SELECT 1", "--from", from, "--force"], "--output"),
         (vec!["query", "SELECT 1", "--from", from, "-o", from], "directory"),
+        (vec!["query", "SELECT 1", "--from", from, "-o", text(&sheet)], "`.xlsx`"),
+        (vec!["audit", from, "-o", text(&sheet)], "-f"),
+        (vec!["query", "SELECT $who, $when", "--from", from, "-p", "who=x"], "-p when=VALUE"),
     ] {
         let output = run(&args);
         assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
@@ -144,6 +148,16 @@ fn usage_is_2_and_reads_nothing() {
             stderr(&output)
         );
     }
+}
+
+#[test]
+fn what_was_refused_for_want_of_a_word_is_answered_with_it() {
+    let folder = two();
+    let (from, sheet) = (text(folder.path()), folder.path().join("x.xlsx"));
+    let sql = "SELECT $who AS who";
+    let output = run(&["query", sql, "--from", from, "-p", "who=x", "-o", text(&sheet), "-f", "csv"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(&sheet).unwrap(), "who\nx\n");
 }
 
 #[test]

@@ -19,6 +19,7 @@ use arrow::datatypes::Schema;
 pub use target::{Existing, Target};
 
 use super::exit::Failure;
+use super::visible::visible;
 
 /// Widest cell of a table that no terminal bounds.
 const CELL_COLUMNS_MAX: usize = 200;
@@ -42,9 +43,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// What the name of the output file says, where it says something.
-    pub fn of_file(path: &Path) -> Option<Format> {
-        Some(match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
+    /// What the ending of the output file's name says; an ending that says nothing is not guessed at.
+    pub fn of_file(path: &Path) -> Result<Option<Format>, Failure> {
+        let Some(ending) = path.extension() else { return Ok(None) };
+        Ok(Some(match ending.to_string_lossy().to_ascii_lowercase().as_str() {
             "txt" => Format::Table,
             "csv" => Format::Csv,
             "json" => Format::Json,
@@ -52,8 +54,11 @@ impl Format {
             "md" | "markdown" => Format::Markdown,
             "parquet" => Format::Parquet,
             "arrow" | "feather" => Format::Arrow,
-            _ => return None,
-        })
+            other => {
+                let failure = Failure::usage(format!("no format is known by the ending `.{}`", visible(other)));
+                return Err(failure.hint("choose one with -f, whatever the file is called"));
+            }
+        }))
     }
 
     fn is_binary(self) -> bool {
