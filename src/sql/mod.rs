@@ -270,8 +270,11 @@ impl Engine {
         options.verify_plan(&plan).map_err(|error| SqlError::Refused { message: error.strip_backtrace() })?;
         let is_unset = |name: &String| !values.contains_key(name.trim_start_matches('$'));
         if let Some(name) = plan.get_parameter_names()?.into_iter().filter(is_unset).min() {
-            let hint = Some(format!("give it one with -p {}=VALUE", name.trim_start_matches('$')));
-            return Err(SqlError::Plan { message: format!("the parameter `{name}` has no value"), hint });
+            let hint = match name.strip_prefix('$') {
+                Some(bare) => format!("give it one with -p {bare}=VALUE"),
+                None => "write it as `$name`, and give it one with -p name=VALUE".to_owned(),
+            };
+            return Err(SqlError::Plan { message: format!("the parameter `{name}` has no value"), hint: Some(hint) });
         }
         let plan = if values.is_empty() { plan } else { plan.with_param_values(values)? };
         state.optimize(&plan).map_err(|error| self.explain(error))

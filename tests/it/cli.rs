@@ -137,6 +137,7 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["query", "SELECT 1", "--from", from, "-o", text(&sheet)], "`.xlsx`"),
         (vec!["audit", from, "-o", text(&sheet)], "-f"),
         (vec!["query", "SELECT $who, $when", "--from", from, "-p", "who=x"], "-p when=VALUE"),
+        (vec!["query", "SELECT ?", "--from", from], "-p name=VALUE"),
     ] {
         let output = run(&args);
         assert_eq!(code(&output), 2, "{args:?}: {}", stderr(&output));
