@@ -33,6 +33,9 @@ struct Options {
     regions: u64,
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=365))]
     days: u64,
+    /// Days after 2 March 2026 on which the tree begins, so that several trees make one long history
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=36_500))]
+    from_day: u64,
     /// Files an hour of each account and region; without it, as many as make 700 records a file
     #[arg(long)]
     objects_per_hour: Option<usize>,
@@ -1001,6 +1004,7 @@ fn version(service: &str) -> &'static str {
 /// What to write, fully decided by the options: any object can be made without the others.
 struct Plan {
     seed: u64,
+    first_second: u64,
     seconds: u64,
     accounts: Vec<Account>,
     lanes: Vec<Lane>,
@@ -1039,6 +1043,7 @@ impl Plan {
         };
         Plan {
             seed: options.seed,
+            first_second: FIRST_SECOND + options.from_day * 86_400,
             seconds: options.days * 86_400,
             accounts,
             lanes,
@@ -1056,7 +1061,7 @@ impl Plan {
     fn window(&self, object: usize) -> (u64, u64) {
         let of_lane = self.objects().div_ceil(self.lanes.len()) as u64;
         let turn = (object / self.lanes.len()) as u64;
-        (FIRST_SECOND + self.seconds * turn / of_lane, (self.seconds / of_lane).clamp(1, 300))
+        (self.first_second + self.seconds * turn / of_lane, (self.seconds / of_lane).clamp(1, 300))
     }
 
     /// Which record stands in a place: mostly the place's own, sometimes one that another file has already delivered.

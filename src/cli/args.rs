@@ -175,7 +175,7 @@ impl ScopeArgs {
 
 #[derive(Args, Debug, Clone)]
 pub struct FileArgs {
-    /// Write to FILE; its ending also picks the format
+    /// Write to FILE, `-` for stdout; its ending also picks the format
     #[arg(short, long, value_name = "FILE", help_heading = "Output")]
     pub output: Option<PathBuf>,
     /// Replace FILE if it exists

@@ -29,8 +29,8 @@ use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
   keytrail ingest logs/ --store events.store --dry-run
   keytrail ingest logs/ --store events.store --summary-json last-run.json
 
-Run it as often as you like, also twice at once: an object is counted once. A run that was killed needs no repair:
-the next one goes on.")]
+Run it as often as you like, also twice at once: an object is counted once.
+A run that was killed needs no repair: the next one goes on.")]
 pub struct IngestArgs {
     /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION [default: KEYTRAIL_FROM]
     #[arg(value_name = "LOCATION")]
@@ -46,7 +46,7 @@ pub struct IngestArgs {
     /// Print the IAM policy that the run needs, and read nothing
     #[arg(long)]
     pub print_policy: bool,
-    /// Write the accounts of the run to FILE as JSON; it is replaced if it exists
+    /// Write the accounts of the run to FILE as JSON, `-` for stdout; it is replaced if it exists
     #[arg(long, value_name = "FILE")]
     pub summary_json: Option<PathBuf>,
     /// Stored bytes of a batch

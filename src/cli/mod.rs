@@ -46,7 +46,7 @@ const CLEANUP: Duration = Duration::from_millis(500);
     after_help = "Examples:
   keytrail audit logs/
   keytrail audit logs/ --since 7d --account 111122223333 -f markdown -o audit.md
-  keytrail query \"SELECT principal, key_arn, count(*) FROM key_use GROUP BY 1, 2 ORDER BY 3 DESC\" --from logs/
+  keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
   keytrail queries
 
 Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 5 the world failed, 130 interrupted."

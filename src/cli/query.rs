@@ -21,10 +21,11 @@ const SQL_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:
-  keytrail query \"SELECT principal, count(*) AS calls FROM key_use GROUP BY 1 ORDER BY 2 DESC\" --from logs/
+  keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
   keytrail query denied-attempts --from logs/ --since 7d
   keytrail query \"SELECT * FROM events\" --from logs/ -o events.parquet
-  keytrail query --file report.sql -p key=arn:aws:kms:eu-west-1:111122223333:key/1234abcd-… -f json
+  keytrail query key-users -p key=arn:aws:kms:…:key/1234abcd-… --from logs/ -f json
+  keytrail query --file report.sql --from logs/ -f csv
   keytrail query                    the interactive shell, on a terminal
 
 `keytrail queries` lists the named queries, `SHOW TABLES` the tables.")]

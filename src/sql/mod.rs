@@ -58,7 +58,7 @@ pub enum SqlError {
 
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> SqlError {
-        let message = error.strip_backtrace();
+        let message = told(&error);
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
             DataFusionError::External(cause) => match cause.downcast_ref::<Unread>() {
@@ -71,6 +71,16 @@ impl From<DataFusionError> for SqlError {
             }
             _ => SqlError::Plan { message, hint: None },
         }
+    }
+}
+
+/// What DataFusion says, without what it says to its own developers.
+fn told(error: &DataFusionError) -> String {
+    let message = error.strip_backtrace();
+    // A function that is given the wrong types is called a bug before it is told well.
+    match message.find("No function matches") {
+        Some(at) => message[at..].split_whitespace().collect::<Vec<_>>().join(" "),
+        None => message,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::table::{
 };
 
 /// Bytes of rows that are sorted into files at once; two of them are in memory.
-const RUN_BYTES_MAX: usize = 56 << 20;
+const RUN_BYTES_MAX: usize = 44 << 20;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
 
@@ -230,7 +230,7 @@ impl Reading {
             let writer = scope.spawn(|| writing.write_all(runs));
             let (mut run, mut bytes) = (Vec::new(), 0);
             let scanned = scan(&logs, &request, &mut |_, batch| {
-                bytes += batch.get_array_memory_size();
+                bytes += weight(&batch);
                 run.push(batch);
                 if bytes < RUN_BYTES_MAX {
                     return Ok(std::ops::ControlFlow::Continue(()));
@@ -254,6 +254,12 @@ impl Reading {
         let quarantine = quarantine_batch(&self.listing, &scanned.accounts);
         Ok(Read { files, corrections, objects, quarantine })
     }
+}
+
+/// Bytes of the batch's own rows: several batches may be parts of one.
+fn weight(rows: &RecordBatch) -> usize {
+    // Fails for types without a size, and no column is of one.
+    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
 /// Turns runs of rows into files.

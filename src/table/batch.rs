@@ -20,7 +20,6 @@ const BATCH_ROWS_MAX: usize = 8192;
 pub struct Provenance<'a> {
     pub object_uri: &'a str,
     pub record_index: i64,
-    pub raw: &'a [u8],
     /// Wanted by a builder with that column.
     pub content_hash: Option<[u64; 2]>,
 }
@@ -113,12 +112,6 @@ impl RowBuilder {
                     let text = match column {
                         Column::ObjectUri => Some(from.object_uri),
                         Column::Integrity => Some("unverified"),
-                        Column::Raw => {
-                            let raw = String::from_utf8_lossy(from.raw);
-                            self.bytes += raw.len();
-                            builder.append_value(raw);
-                            continue;
-                        }
                         column => row.text(*column),
                     };
                     self.bytes += text.map_or(0, str::len) + 4;

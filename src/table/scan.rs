@@ -6,12 +6,12 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 use datafusion::common::cast::{as_boolean_array, as_uint32_array};
@@ -374,8 +374,7 @@ impl Rows<'_> {
         self.row_of.push(fingerprint);
         let stable = || [record.value().canonical_hash(0), record.value().canonical_hash(1)];
         let content_hash = (self.shared.request.hashes == Hashes::Stable).then(stable);
-        let raw = record.value().raw();
-        let from = Provenance { object_uri: seen.uri, record_index: index as i64, raw, content_hash };
+        let from = Provenance { object_uri: seen.uri, record_index: index as i64, content_hash };
         self.builder.append(&row, &from);
     }
 
@@ -495,20 +494,19 @@ impl Consumer {
         ends.for_each(|(_, account)| self.close(account));
         part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
-            let given = match &mut self.deferred {
-                None => without_dropped(batch, &row_of, &fates)?,
-                Some(deferred) => {
-                    let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
-                        Fate::Wait(ordinal) => Some(ordinal),
-                        Fate::Give | Fate::Drop => None,
-                    });
-                    let ordinals = ordinals.collect();
-                    deferred.keep(output, &without_dropped(batch, &row_of, &fates)?, ordinals)?;
-                    continue;
+            let rows = Rest::of(&row_of, &fates);
+            if let Some(deferred) = &mut self.deferred {
+                let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
+                    Fate::Wait(ordinal) => Some(ordinal),
+                    Fate::Give | Fate::Drop => None,
+                });
+                deferred.keep(output, &rows.copied(batch)?, ordinals.collect())?;
+                continue;
+            }
+            for given in rows.parts(batch)? {
+                if emit(output, given)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
                 }
-            };
-            if given.num_rows() > 0 && emit(output, given)?.is_break() {
-                return Ok(ControlFlow::Break(()));
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -555,12 +553,47 @@ impl Consumer {
     }
 }
 
-/// The rows that are not dropped.
-fn without_dropped(batch: RecordBatch, row_of: &UInt32Array, fates: &[Fate]) -> Result<RecordBatch, DataFusionError> {
-    let stays = |row: &u32| !matches!(fates[*row as usize], Fate::Drop);
-    if row_of.values().iter().all(stays) {
-        return Ok(batch);
+/// The rows of a batch that are not dropped, as runs of neighbours.
+struct Rest {
+    rows: usize,
+    runs: Vec<Range<usize>>,
+}
+
+impl Rest {
+    /// Beyond this many runs one copy is better to go on with than many small batches.
+    const PARTS_MAX: usize = 16;
+
+    fn of(row_of: &UInt32Array, fates: &[Fate]) -> Rest {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for (at, row) in row_of.values().iter().enumerate() {
+            match (fates[*row as usize], runs.last_mut()) {
+                (Fate::Drop, _) => {}
+                (_, Some(run)) if run.end == at => run.end += 1,
+                _ => runs.push(at..at + 1),
+            }
+        }
+        Rest { rows: row_of.len(), runs }
     }
-    let keep: BooleanArray = row_of.values().iter().map(|row| Some(stays(row))).collect();
-    Ok(filter_record_batch(&batch, &keep)?)
+
+    /// In one batch.
+    fn copied(&self, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        if self.runs.first() == Some(&(0..self.rows)) {
+            return Ok(batch);
+        }
+        let mut keep = BooleanBufferBuilder::new(self.rows);
+        for run in &self.runs {
+            keep.append_n(run.start - keep.len(), false);
+            keep.append_n(run.len(), true);
+        }
+        keep.append_n(self.rows - keep.len(), false);
+        Ok(filter_record_batch(&batch, &BooleanArray::new(keep.finish(), None))?)
+    }
+
+    /// In as many batches as it takes to copy nothing, if these are few.
+    fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
+        if self.runs.len() > Rest::PARTS_MAX {
+            return Ok(vec![self.copied(batch)?]);
+        }
+        Ok(self.runs.iter().map(|run| batch.slice(run.start, run.len())).collect())
+    }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -109,15 +110,59 @@ fn rate_of_small_objects() {
         |n| format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/{:02}/{:02}/{n:05}.json", n % 3 + 1, n % 28 + 1);
     let objects = fill(&top.path().join("logs"), (0..20_000).map(name));
     let url = format!("http://{}", serve(top.path()));
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let planned = run(&["query", COUNT, "--from", "s3://logs", "--dry-run"], &url);
     let listed = started.elapsed();
     assert_eq!(code(&planned), 0, "{}", stderr(&planned));
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     let counted = run(&query(COUNT, "s3://logs"), &url);
     let read = started.elapsed();
     assert_eq!(stdout(&counted), format!("{{\"events\":{objects}}}\n"), "{}", stderr(&counted));
     println!("{objects} objects listed in {listed:.1?}, listed and read in {read:.1?}");
+}
+
+/// Ingests a bucket of so many objects twice; gives the requests of the second run and of a dry run before it, and how
+/// long they took.
+fn again(objects: usize) -> [(Vec<Request>, Duration); 2] {
+    let top = tempfile::tempdir().unwrap();
+    let name =
+        |n| format!("AWSLogs/111122223333/CloudTrail/eu-west-1/2026/{:02}/{:02}/{n:06}.json", n % 3 + 1, n % 28 + 1);
+    fill(&top.path().join("logs"), (0..objects).map(name));
+    let upstream = serve(top.path());
+    let store = top.path().join("store");
+    let args = ["ingest", "s3://logs", "--store", store.to_str().unwrap(), "--summary-json", "-"];
+    let timed = |more: &[&str]| {
+        let (proxy, started) = (Proxy::start(upstream, pass), Instant::now());
+        let ended = run(&[&args[..], more].concat(), &proxy.url);
+        assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+        (proxy.requests(), started.elapsed(), stdout(&ended))
+    };
+    let (requests, _, summary) = timed(&[]);
+    assert_eq!(requests.iter().filter(|request| !request.is_list()).count(), objects, "each object is read once");
+    assert!(summary.contains(&format!("\"kept\": {objects}")), "{summary}");
+    let (planned, listing, _) = timed(&["--dry-run"]);
+    let (second, idle, summary) = timed(&[]);
+    assert!(summary.contains("\"kept\": 0"), "{summary}");
+    [(planned, listing), (second, idle)]
+}
+
+#[test]
+fn a_run_with_nothing_new_lists_and_reads_nothing() {
+    let [(planned, _), (second, _)] = again(2_500);
+    assert!(second.iter().all(Request::is_list), "{second:?}");
+    assert!(second.len() <= planned.len(), "{} requests, where listing takes {}", second.len(), planned.len());
+}
+
+#[test]
+#[ignore = "measures: run it alone, with --run-ignored only --no-capture"]
+fn rate_of_a_run_with_nothing_new() {
+    let [(planned, listing), (second, idle)] = again(100_000);
+    assert!(second.iter().all(Request::is_list));
+    println!(
+        "100000 objects: a dry run sends {} requests in {listing:.1?}, a run with nothing new {} in {idle:.1?}",
+        planned.len(),
+        second.len()
+    );
 }
 
 #[test]

@@ -32,8 +32,11 @@ impl Target {
         Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
     }
 
-    /// Refuses at once, before a long run, what could not be written at its end.
+    /// Refuses at once, before a long run, what could not be written at its end. `-` is standard output.
     pub fn file(path: &Path, existing: Existing) -> Result<Target, Failure> {
+        if path.as_os_str() == "-" {
+            return Ok(Target::stdout());
+        }
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |e: io::Error| Failure::world(format!("cannot write `{shown}`: {e}"));
         // A link stays a link: its target is what is replaced.
