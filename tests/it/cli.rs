@@ -162,6 +162,15 @@ fn what_was_refused_for_want_of_a_word_is_answered_with_it() {
 }
 
 #[test]
+fn a_dash_is_stdout() {
+    let folder = two();
+    let mut command = keytrail(&["query", "SELECT 1 AS n", "--from", text(folder.path()), "-o", "-", "-f", "csv"]);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    assert_eq!((code(&output), stdout(&output)), (0, "n\n1\n".to_owned()), "{}", stderr(&output));
+    assert!(!folder.path().join("-").exists());
+}
+
+#[test]
 fn incomplete_is_3_with_results() {
     let broken = logs(&[decrypt(1, "cli"), json!({"not": "a record"})]);
     let damaged = two();

@@ -79,6 +79,14 @@ impl Store {
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.text(), ended.story());
     }
 
+    /// Another run completes what a disturbed one left.
+    #[track_caller]
+    fn assert_completed(&self, expected: &str, what: &str) {
+        assert_eq!(self.ingest(&logs(), &[]).code, Some(0), "{what}");
+        assert_eq!(self.hash(), expected, "{what}");
+        self.check();
+    }
+
     /// The data files of the events.
     fn files(&self) -> Vec<PathBuf> {
         files(&self.path.join("events")).into_iter().filter(|f| !f.to_str().unwrap().contains("_delta_log")).collect()
@@ -427,9 +435,7 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
     let killed = on_every_core(&points, |&(call, nth)| {
         let store = Store::new();
         let (code, _) = traced(call, "signal=SIGKILL", &nth.to_string(), &logs(), &store);
-        assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{call} {nth}");
-        assert_eq!(store.hash(), expected, "{call} {nth}");
-        store.check();
+        store.assert_completed(&expected, &format!("{call} {nth}"));
         tally.one_more();
         code.is_none()
     });
@@ -461,9 +467,7 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
             let ended = keytrail(["store", "check", store.text()]);
             assert!(ended.code == Some(0) || ended.stderr.contains("no store"), "{told}: {}", ended.story());
         }
-        assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{told}");
-        assert_eq!(store.hash(), expected, "{told}");
-        store.check();
+        store.assert_completed(&expected, &told);
         tally.one_more();
     });
     eprintln!("{injections:?} of {} runs had a call that failed", faults.len());
@@ -494,9 +498,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         } else {
             told.fetch_add(1, Ordering::Relaxed);
         }
-        assert_eq!(store.ingest(&logs(), &[]).code, Some(0), "{what}");
-        assert_eq!(store.hash(), expected, "{what}");
-        store.check();
+        store.assert_completed(&expected, &what);
         tally.one_more();
     });
     eprintln!("{told:?} of {} runs told of a file that did not open", points.len());
