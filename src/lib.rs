@@ -10,16 +10,9 @@
 //! becomes a missing row.
 #![forbid(unsafe_code)]
 
-pub mod arn;
-pub mod json;
-pub mod schema;
-pub mod time;
+pub use keytrail_rows::{arn, batch, decode, json, normalize, schema, time};
 
 pub mod source;
-
-pub mod decode;
-
-pub mod normalize;
 
 pub mod table;
 

@@ -18,7 +18,7 @@ use super::ledger::{self, BATCH, OBJECTS, QUARANTINE};
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
 use super::{Store, StoreError, filter_name};
-use crate::table::CONTENT_HASH;
+use crate::batch::CONTENT_HASH;
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;

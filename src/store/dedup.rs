@@ -17,7 +17,8 @@ use super::ledger::Corrections;
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
 use crate::schema::Column;
-use crate::table::{AlreadyHashed, CONTENT_HASH};
+use crate::batch::CONTENT_HASH;
+use crate::table::AlreadyHashed;
 
 const ID: &str = "event_id";
 const ACCOUNT: &str = "recipient_account_id";

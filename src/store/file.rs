@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use super::StoreError;
 use super::hash::{LogicalHash, sha256_hex};
 use super::place::{Place, unique};
-use crate::table::CONTENT_HASH;
+use crate::batch::CONTENT_HASH;
 
 /// Rows of a row group: what a reader must take at least to find one key.
 const GROUP_ROWS_MAX: usize = 128 << 10;

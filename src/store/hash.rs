@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 use arrow::array::{Array, AsArray, BinaryArray, RecordBatch, StringArray};
 use sha2::{Digest, Sha256};
 
-use crate::table::CONTENT_HASH;
+use crate::batch::CONTENT_HASH;
 
 /// A sum of row hashes, modulo 2^256.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

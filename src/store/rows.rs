@@ -14,7 +14,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 use super::StoreError;
 use super::file::{Columns, Encoded, Layout, Parts, day_name, encode};
 use crate::schema::{COLUMNS, Column, events_schema_of};
-use crate::table::CONTENT_HASH;
+use crate::batch::CONTENT_HASH;
 
 pub(super) const EVENTS: &str = "events";
 

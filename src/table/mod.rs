@@ -4,7 +4,6 @@
 //! logs alone, never on threads.
 
 mod accounts;
-mod batch;
 mod dedup;
 mod deferred;
 mod kept;
@@ -17,7 +16,6 @@ use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
 pub use accounts::{Accounting, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema};
-pub use batch::CONTENT_HASH;
 pub use dedup::AlreadyHashed;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};

@@ -18,10 +18,11 @@ use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
-use super::batch::{Provenance, RowBuilder};
+
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
 use super::{LogTable, Progress};
+use crate::batch::{Provenance, RowBuilder};
 use crate::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
 use crate::json::Screen;
 use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
