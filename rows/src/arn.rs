@@ -16,9 +16,15 @@ pub struct Arn<'a> {
 
 impl<'a> Arn<'a> {
     pub fn parse(text: &'a str) -> Option<Arn<'a>> {
-        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
-        let mut next = || parts.next();
-        let arn = Arn { partition: next()?, service: next()?, region: next()?, account: next()?, resource: next()? };
+        let mut rest = text.strip_prefix("arn:")?;
+        // The parts are too short for a search that is made for long texts.
+        let mut next = || {
+            let (part, after) = rest.split_at(rest.bytes().position(|byte| byte == b':')?);
+            rest = &after[1..];
+            Some(part)
+        };
+        let (partition, service, region, account) = (next()?, next()?, next()?, next()?);
+        let arn = Arn { partition, service, region, account, resource: rest };
         let complete = !arn.partition.is_empty() && !arn.service.is_empty() && !arn.resource.is_empty();
         complete.then_some(arn)
     }
@@ -47,13 +53,21 @@ pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The shape of a Region's name: `us-east-1`, `us-gov-west-1`, and those of the future.
-pub fn is_region(text: &str) -> bool {
-    let mut labels = text.split('-');
-    let lower = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase());
-    labels.next_back().is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-        && labels.clone().count() >= 2
-        && labels.all(lower)
+/// The shape of a Region's name: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`, and those of the future.
+pub fn is_region(text: impl AsRef<[u8]>) -> bool {
+    let text = text.as_ref();
+    let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let Some(words) = text[..text.len() - digits].strip_suffix(b"-").filter(|_| digits > 0) else { return false };
+    let (mut dashes, mut before) = (0, b'-');
+    for &byte in words {
+        match byte {
+            b'-' if before != b'-' => dashes += 1,
+            b'a'..=b'z' => {}
+            _ => return false,
+        }
+        before = byte;
+    }
+    dashes > 0 && before != b'-'
 }
 
 /// The partition that a Region belongs to.
@@ -140,7 +154,11 @@ mod tests {
     #[test]
     fn shapes() {
         assert!(is_region("us-east-1") && is_region("ap-southeast-10") && is_region("mars-north-1"));
-        assert!(!is_region("us-east") && !is_region("../../x") && !is_region("") && !is_region("ec2-1"));
+        for other in
+            ["us-east", "../../x", "", "ec2-1", "east-1", "us--east-1", "-east-1", "us-east-a1", "us-1-1", "us-east1"]
+        {
+            assert!(!is_region(other), "{other}");
+        }
         assert!(is_account_id("111122223333") && !is_account_id("11112222333") && !is_account_id("anonymous123"));
         assert_eq!(partition_of("us-gov-east-1"), "aws-us-gov");
         assert_eq!(partition_of("us-east-1"), "aws");

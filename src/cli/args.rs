@@ -12,6 +12,7 @@ use super::exit::{Failure, say};
 use super::output::{self, Format, Style, Target};
 use super::times::{self, Moment};
 use super::visible::visible;
+use crate::arn::is_account_id;
 use crate::normalize::EventFilter;
 use crate::source::{AwsOptions, Location, Scope};
 
@@ -134,7 +135,7 @@ impl ScopeArgs {
     /// Checks every part and resolves times against `now_micros`.
     pub fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
         let (since, until) = self.interval(now_micros, global)?;
-        check(&self.account, is_account, "an account", "an account is 12 digits, such as 111122223333")?;
+        check(&self.account, is_account_id, "an account", "an account is 12 digits, such as 111122223333")?;
         check(&self.region, is_region, "a region", "a region is written like eu-west-1")?;
         check(&self.org_id, is_org, "an organization", "an organization is written like o-exampleorgid")?;
         Ok(Scope {
@@ -246,10 +247,6 @@ fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -
     }
 }
 
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words, then a number. The list of regions grows; its shape does not.
 fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -273,9 +270,9 @@ mod tests {
 
     #[test]
     fn knows_accounts_and_regions_by_shape() {
-        assert!(is_account("111122223333"));
+        assert!(is_account_id("111122223333"));
         for bad in ["", "11112222333", "1111222233334", "11112222333a", "١١١١٢٢٢٢٣٣٣٣"] {
-            assert!(!is_account(bad), "{bad}");
+            assert!(!is_account_id(bad), "{bad}");
         }
         for good in [
             "us-east-1",

@@ -12,6 +12,7 @@
 use chrono::NaiveDate;
 
 use super::Scope;
+use crate::arn::is_region;
 
 /// Which of the sibling folders of a trail something lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,14 +245,6 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 
 fn is_organization(name: &[u8]) -> bool {
     name.len() > 2 && matches!(name[..2], [b'o' | b'O', b'-']) && name[2..].iter().all(u8::is_ascii_alphanumeric)
-}
-
-/// `us-east-1`, `us-gov-west-1`, `eusc-de-east-1` and what AWS may add of that shape.
-pub(super) fn is_region(name: &[u8]) -> bool {
-    let mut parts = name.rsplit(|byte| *byte == b'-');
-    let numbered = parts.next().is_some_and(|part| !part.is_empty() && part.iter().all(u8::is_ascii_digit));
-    let words = parts.clone().count();
-    numbered && words >= 2 && parts.all(|part| !part.is_empty() && part.iter().all(u8::is_ascii_lowercase))
 }
 
 fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {

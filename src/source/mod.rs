@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
+use crate::arn::is_region;
+
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
@@ -100,7 +102,7 @@ impl Regions {
             return Some(Regions::All);
         }
         let regions: Vec<String> = text.split(',').map(str::to_owned).collect();
-        regions.iter().all(|region| layout::is_region(region.as_bytes())).then_some(Regions::Named(regions))
+        regions.iter().all(is_region).then_some(Regions::Named(regions))
     }
 }
 

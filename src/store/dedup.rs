@@ -16,8 +16,8 @@ use super::StoreError;
 use super::ledger::Corrections;
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
-use crate::schema::Column;
 use crate::batch::CONTENT_HASH;
+use crate::schema::Column;
 use crate::table::AlreadyHashed;
 
 const ID: &str = "event_id";

@@ -13,8 +13,8 @@ use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
 use super::file::{Columns, Encoded, Layout, Parts, day_name, encode};
-use crate::schema::{COLUMNS, Column, events_schema_of};
 use crate::batch::CONTENT_HASH;
+use crate::schema::{COLUMNS, Column, events_schema_of};
 
 pub(super) const EVENTS: &str = "events";
 
