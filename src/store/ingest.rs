@@ -24,7 +24,7 @@ use crate::table::{
 };
 
 /// Bytes of rows that are sorted into files at once; two of them are in memory.
-const RUN_BYTES_MAX: usize = 44 << 20;
+const RUN_BYTES_MAX: usize = 28 << 20;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
 
