@@ -18,7 +18,6 @@ use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
-
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
 use super::{LogTable, Progress};

@@ -58,7 +58,9 @@ fn wrong_arrows(module: &str, place: &str, text: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")) {
         let mut complain = |what: String| wrong.push(format!("{place}:{}: {what}", number + 1));
-        for target in words_after(line, "crate::").into_iter().filter(|t| *t != module) {
+        for target in
+            ["crate::", "keytrail_rows::"].iter().flat_map(|from| words_after(line, from)).filter(|t| *t != module)
+        {
             match (layer(module), layer(target)) {
                 (Some(0), Some(0)) => {}
                 (Some(from), Some(to)) if to < from => {}
@@ -104,5 +106,6 @@ fn arrows_point_down() {
 #[test]
 fn a_wrong_arrow_is_seen() {
     assert_eq!(wrong_arrows("decode", "x", "use crate::normalize::Row;\nuse crate::json;\nuse clap::Args;").len(), 2);
+    assert_eq!(wrong_arrows("source", "x", "use keytrail_rows::normalize::Row;\nuse keytrail_rows::json;").len(), 1);
     assert_eq!(wrong_arrows("cli", "x", "use crate::sql::Engine;\nprintln!();\n// use datafusion::x").len(), 0);
 }
