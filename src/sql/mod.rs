@@ -36,6 +36,10 @@ use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention
 /// Rows of `events` that are kept in memory; more go to a temporary file.
 const KEPT_BYTES_MAX: usize = 8 << 20;
 
+/// Under what names the tables stand in `information_schema`.
+const CATALOG: &str = "keytrail";
+const SCHEMA: &str = "main";
+
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -183,7 +187,10 @@ impl Engine {
             std::num::NonZeroUsize::new(3).expect("three is not zero"),
         );
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
-        let config = SessionConfig::new().with_target_partitions(options.threads.max(1)).with_information_schema(true);
+        let config = SessionConfig::new()
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_target_partitions(options.threads.max(1))
+            .with_information_schema(true);
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         context.register_table("events", data.events())?;
@@ -296,7 +303,7 @@ impl Engine {
         let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
         let hint = missing.and_then(|missing| {
             let bare = missing.rsplit('.').next().unwrap_or(missing);
-            let tables = self.context.catalog("datafusion")?.schema("public")?.table_names();
+            let tables = self.context.catalog(CATALOG)?.schema(SCHEMA)?.table_names();
             let near = tables
                 .into_iter()
                 .max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)))?;
@@ -353,7 +360,7 @@ impl Engine {
     /// Every table and column name, for completion.
     pub async fn identifiers(&self) -> Vec<String> {
         let Ok(context) = self.with_views().await else { return Vec::new() };
-        let tables = context.catalog("datafusion").and_then(|catalog| catalog.schema("public"));
+        let tables = context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
         let mut names = tables.map(|schema| schema.table_names()).unwrap_or_default();
         names.extend(schema::COLUMNS.iter().map(|column| column.name.to_owned()));
         names.sort_unstable();

@@ -80,6 +80,8 @@ pub(super) struct Run {
     /// Batch and row, in order.
     order: Vec<(usize, usize)>,
     days: Vec<(Option<i32>, Range<usize>)>,
+    /// Something that grows with the work that a column of the table makes.
+    weights: Vec<usize>,
 }
 
 impl Run {
@@ -93,7 +95,9 @@ impl Run {
         let mut places: Vec<(usize, usize)> = kept.collect();
         places.sort_by(|a, b| keys[a.0].row(a.1).cmp(&keys[b.0].row(b.1)));
         let days = days_of(&batches, &places);
-        Ok(Run { batches, order: places, days })
+        let weight = |column| batches.iter().map(|batch| batch.column(column).get_array_memory_size()).sum();
+        let weights = (0..table_schema().fields().len()).map(weight).collect();
+        Ok(Run { batches, order: places, days, weights })
     }
 
     pub fn days(&self) -> impl Iterator<Item = Option<i32>> + '_ {
@@ -103,22 +107,21 @@ impl Run {
     /// The file of one day; its rows are copied a little at a time.
     pub fn encode(&self, day: Option<i32>, threads: usize) -> Result<Encoded, StoreError> {
         let places = self.days.iter().find(|(found, _)| *found == day).map_or(0..0, |(_, range)| range.clone());
-        let rows = DayRows { batches: &self.batches, places: &self.order[places] };
+        let rows = DayRows { run: self, places: &self.order[places] };
         encode(&rows, &file_schema(), &LAYOUT, threads)
     }
 }
 
 /// Rows of a run, in their order.
 struct DayRows<'a> {
-    batches: &'a [RecordBatch],
+    run: &'a Run,
     places: &'a [(usize, usize)],
 }
 
 impl DayRows<'_> {
-    /// A column of the file, of each batch.
-    fn arrays(&self, index: usize) -> impl Iterator<Item = &ArrayRef> {
-        let schema = file_schema();
-        self.batches.iter().map(move |batch| &batch[schema.field(index).name().as_str()])
+    /// Where the table has a column of the file.
+    fn table_index(index: usize) -> Result<usize, ArrowError> {
+        table_schema().index_of(file_schema().field(index).name())
     }
 }
 
@@ -128,12 +131,13 @@ impl Columns for DayRows<'_> {
     }
 
     fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
-        let arrays: Vec<&dyn Array> = self.arrays(index).map(AsRef::as_ref).collect();
+        let column = DayRows::table_index(index)?;
+        let arrays: Vec<&dyn Array> = self.run.batches.iter().map(|batch| batch.column(column).as_ref()).collect();
         Ok(Box::new(self.places.chunks(PART_ROWS).map(move |places| Ok(interleave(&arrays, places)?))))
     }
 
     fn weight(&self, index: usize) -> usize {
-        self.arrays(index).map(|array| array.get_array_memory_size()).sum()
+        DayRows::table_index(index).map_or(0, |column| self.run.weights[column])
     }
 }
 

@@ -364,16 +364,21 @@ impl Rows<'_> {
             let (first, last) = seen.span.unwrap_or((time, time));
             seen.span = Some((first.min(time), last.max(time)));
         }
-        let content = record.value().canonical_hash(self.shared.seed);
+        let (value, seed) = (record.value(), self.shared.seed);
+        let (content, content_hash) = match self.shared.request.hashes {
+            Hashes::Absent => (value.canonical_hash(seed), None),
+            Hashes::Stable => {
+                let [content, stable @ ..] = value.canonical_hashes([seed, 0, 1]);
+                (content, Some(stable))
+            }
+        };
         let recipient = row.recipient_account_id.as_deref();
         let fingerprint = self.part.fingerprints.len() as u32;
-        self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, self.shared.seed));
+        self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, seed));
         if !is_needed {
             return;
         }
         self.row_of.push(fingerprint);
-        let stable = || [record.value().canonical_hash(0), record.value().canonical_hash(1)];
-        let content_hash = (self.shared.request.hashes == Hashes::Stable).then(stable);
         let from = Provenance { object_uri: seen.uri, record_index: index as i64, content_hash };
         self.builder.append(&row, &from);
     }

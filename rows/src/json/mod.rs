@@ -244,14 +244,24 @@ impl<'a> Value<'a> {
 
     /// A hash of the content: the same for any order of keys and any white space, numbers as written.
     pub fn canonical_hash(self, seed: u64) -> u64 {
-        let tagged = seed ^ (self.kind() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let [hash] = self.canonical_hashes([seed]);
+        hash
+    }
+
+    /// As [`Value::canonical_hash`], with several seeds.
+    pub fn canonical_hashes<const N: usize>(self, seeds: [u64; N]) -> [u64; N] {
+        let tag = (self.kind() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let tagged = seeds.map(|seed| seed ^ tag);
         match self.kind() {
             Kind::Object => {
-                let sum = self.pairs().fold(0u64, |sum, pair| sum.wrapping_add(pair_hash(pair, seed)));
-                mix(sum, tagged)
+                let add = |sums, pair| both(sums, pair_hashes(pair, seeds), u64::wrapping_add);
+                both(self.pairs().fold([0; N], add), tagged, mix)
             }
-            Kind::Array => self.items().fold(tagged, |hash, item| mix(hash, item.canonical_hash(seed))),
-            _ => xxh3_64_with_seed(&self.hashed_bytes(), tagged),
+            Kind::Array => self.items().fold(tagged, |hashes, item| both(hashes, item.canonical_hashes(seeds), mix)),
+            _ => {
+                let bytes = self.hashed_bytes();
+                tagged.map(|seed| xxh3_64_with_seed(&bytes, seed))
+            }
         }
     }
 
@@ -267,26 +277,35 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The hash of a member of an object.
-fn pair_hash((key, value): (Value, Value), seed: u64) -> u64 {
+/// The hashes of a member of an object.
+fn pair_hashes<const N: usize>((key, value): (Value, Value), seeds: [u64; N]) -> [u64; N] {
     let (name, content) = (key.node(), value.node());
     let is_plain = !name.escaped && !content.escaped && !matches!(content.kind, Kind::Object | Kind::Array);
     let quote = u32::from(content.kind == Kind::String);
     // The usual `"key":"value"` is hashed in one go.
     if is_plain && name.end + 2 + quote == content.start {
-        return xxh3_64_with_seed(&key.bytes()[name.start as usize..content.end as usize], seed);
+        let bytes = &key.bytes()[name.start as usize..content.end as usize];
+        return seeds.map(|seed| xxh3_64_with_seed(bytes, seed));
     }
-    let (name, text) = (key.hashed_bytes(), value.hashed_bytes());
+    let name = key.hashed_bytes();
+    let apart = || both(seeds.map(|seed| xxh3_64_with_seed(&name, !seed)), value.canonical_hashes(seeds), mix);
+    // Content that can be written as above must have that hash, however it is written.
+    if matches!(content.kind, Kind::Object | Kind::Array) {
+        return apart();
+    }
+    let text = value.hashed_bytes();
     let needs_no_escape = |text: &[u8]| memchr::memchr2(b'"', b'\\', text).is_none();
-    match value.kind() {
-        // Content that can be written as above must have that hash, however it is written.
-        Kind::Object | Kind::Array => mix(xxh3_64_with_seed(&name, !seed), value.canonical_hash(seed)),
-        _ if needs_no_escape(&name) && needs_no_escape(&text) => {
-            let colon: &[u8] = if quote == 1 { b"\":\"" } else { b"\":" };
-            xxh3_64_with_seed(&[&name, colon, &text].concat(), seed)
-        }
-        _ => mix(xxh3_64_with_seed(&name, !seed), value.canonical_hash(seed)),
+    if !(needs_no_escape(&name) && needs_no_escape(&text)) {
+        return apart();
     }
+    let colon: &[u8] = if quote == 1 { b"\":\"" } else { b"\":" };
+    let joined = [&name, colon, &text].concat();
+    seeds.map(|seed| xxh3_64_with_seed(&joined, seed))
+}
+
+/// Two rows of numbers, put together one by one.
+fn both<const N: usize>(a: [u64; N], b: [u64; N], with: fn(u64, u64) -> u64) -> [u64; N] {
+    std::array::from_fn(|at| with(a[at], b[at]))
 }
 
 /// One hash of two, which depends on their order.

@@ -303,8 +303,8 @@ fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issue
         None => {
             let is_text = present.is_none_or(|id| id.kind() == Kind::String);
             issues.add("eventID", if is_text { "missing" } else { "not text" });
-            let hash = |seed| record.value.canonical_hash(seed);
-            Cow::Owned(format!("synthetic-{:016x}{:016x}", hash(0), hash(1)))
+            let [high, low] = record.value.canonical_hashes([0, 1]);
+            Cow::Owned(format!("synthetic-{high:016x}{low:016x}"))
         }
     };
     row.event_source = issues.text(members.event_source, "eventSource");
