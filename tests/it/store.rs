@@ -358,51 +358,67 @@ fn has_strace() -> bool {
     is_here
 }
 
-/// A run of `strace` that does something to the nth call of a kind. Gives the exit code, if there is one, and whether
-/// anything was done.
-fn traced(call: &str, what: &str, when: &str, logs: &Path, store: &Store) -> (Option<i32>, bool) {
-    let trace = store._folder.path().join("trace");
-    let inject = format!("inject={call}:{what}:when={when}");
-    let mut command = Command::new("timeout");
-    command.args(["-s", "KILL", "60", "strace", "-f", "-qq", "-o", trace.to_str().unwrap()]);
-    command.args(["-e", &format!("trace={call}"), "-e", &inject]);
-    if !what.starts_with("signal") {
-        // Stops at no other calls, which is faster; signals are not sent then.
-        command.arg("--seccomp-bpf");
+/// An ingest of `sample-logs` that is disturbed, and how many calls that change files it makes at least, by kind.
+struct Disturbed {
+    batch_bytes: &'static str,
+    calls: [(&'static str, usize); 6],
+}
+
+/// Of many batches, so that there are hundreds of moments.
+const KILLED: Disturbed = Disturbed {
+    batch_bytes: "3000",
+    calls: [("mkdir", 9), ("pwrite64", 90), ("fsync", 200), ("linkat", 50), ("rename", 50), ("unlink", 50)],
+};
+
+/// Of fewer, since each moment has eight ways to fail.
+const FAILING: Disturbed = Disturbed {
+    batch_bytes: "6000",
+    calls: [("mkdir", 9), ("pwrite64", 40), ("fsync", 100), ("linkat", 20), ("rename", 20), ("unlink", 20)],
+};
+
+impl Disturbed {
+    /// Points of all kinds of calls: some of them, or all that an undisturbed run has.
+    fn points(&self, step: usize) -> Vec<(&'static str, usize)> {
+        let (step, counts) = if is_exhaustive() { (1, self.counted()) } else { (step, self.calls.into()) };
+        let all = counts.iter().flat_map(|(&call, &count)| (1..=count).map(move |nth| (call, nth)));
+        all.enumerate().filter(|(place, _)| place % step == 0).map(|(_, point)| point).collect()
     }
-    command.args([BINARY, "ingest", logs.to_str().unwrap(), "--store", store.text(), "-q"]);
-    command.args(["--batch-bytes", "3000", "--threads", "1"]);
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let status = command.status().unwrap();
-    let injected = fs::read_to_string(trace).unwrap_or_default().contains("INJECTED");
-    (status.code().filter(|code| *code != 137), injected)
-}
 
-/// Calls that change files, and how many of each a run makes at least.
-const CHANGING: [(&str, usize); 6] =
-    [("mkdir", 9), ("pwrite64", 90), ("fsync", 200), ("linkat", 50), ("rename", 50), ("unlink", 50)];
+    /// How many of its calls change files, by kind.
+    fn counted(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::from(self.calls);
+        counts.iter_mut().for_each(|(call, count)| *count = (*count).max(self.count_of(call)));
+        eprintln!("calls that change files: {counts:?}");
+        counts
+    }
 
-/// Points of all kinds of calls: some of them, or all that an undisturbed run has.
-fn points(step: usize) -> Vec<(&'static str, usize)> {
-    let (step, counts) = if is_exhaustive() { (1, counted()) } else { (step, CHANGING.into()) };
-    let all = counts.iter().flat_map(|(&call, &count)| (1..=count).map(move |nth| (call, nth)));
-    all.enumerate().filter(|(place, _)| place % step == 0).map(|(_, point)| point).collect()
-}
+    /// How many calls of a kind an undisturbed run makes.
+    fn count_of(&self, call: &str) -> usize {
+        let store = Store::new();
+        self.traced(call, "delay_enter=1", "1+", &store);
+        let trace = fs::read_to_string(store._folder.path().join("trace")).unwrap_or_default();
+        trace.matches("(DELAYED)").count()
+    }
 
-/// How many of its calls change files, by kind.
-fn counted() -> BTreeMap<&'static str, usize> {
-    let mut counts = BTreeMap::from(CHANGING);
-    counts.iter_mut().for_each(|(call, count)| *count = (*count).max(count_of(call)));
-    eprintln!("calls that change files: {counts:?}");
-    counts
-}
-
-/// How many calls of a kind an undisturbed run makes.
-fn count_of(call: &str) -> usize {
-    let store = Store::new();
-    traced(call, "delay_enter=1", "1+", &logs(), &store);
-    let trace = fs::read_to_string(store._folder.path().join("trace")).unwrap_or_default();
-    trace.matches("(DELAYED)").count()
+    /// A run of `strace` that does something to the nth call of a kind. Gives the exit code, if there is one, and
+    /// whether anything was done.
+    fn traced(&self, call: &str, what: &str, when: &str, store: &Store) -> (Option<i32>, bool) {
+        let trace = store._folder.path().join("trace");
+        let inject = format!("inject={call}:{what}:when={when}");
+        let mut command = Command::new("timeout");
+        command.args(["-s", "KILL", "60", "strace", "-f", "-qq", "-o", trace.to_str().unwrap()]);
+        command.args(["-e", &format!("trace={call}"), "-e", &inject]);
+        if !what.starts_with("signal") {
+            // Stops at no other calls, which is faster; signals are not sent then.
+            command.arg("--seccomp-bpf");
+        }
+        command.args([BINARY, "ingest", logs().to_str().unwrap(), "--store", store.text(), "-q"]);
+        command.args(["--batch-bytes", self.batch_bytes, "--threads", "1"]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.status().unwrap();
+        let injected = fs::read_to_string(trace).unwrap_or_default().contains("INJECTED");
+        (status.code().filter(|code| *code != 137), injected)
+    }
 }
 
 /// Says how far a long test has come.
@@ -430,11 +446,11 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
         return;
     }
     let (expected, _) = undisturbed();
-    let points = points(17);
+    let points = KILLED.points(17);
     let tally = Tally::of(points.len());
     let killed = on_every_core(&points, |&(call, nth)| {
         let store = Store::new();
-        let (code, _) = traced(call, "signal=SIGKILL", &nth.to_string(), &logs(), &store);
+        let (code, _) = KILLED.traced(call, "signal=SIGKILL", &nth.to_string(), &store);
         store.assert_completed(&expected, &format!("{call} {nth}"));
         tally.one_more();
         code.is_none()
@@ -452,14 +468,15 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
     let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
     let kinds: Vec<(&str, bool)> = errors.iter().flat_map(|error| [(*error, false), (*error, true)]).collect();
     // Every kind at some point, or every kind at every point.
+    let points = FAILING.points(13);
     let faults: Vec<_> = match is_exhaustive() {
-        true => kinds.iter().flat_map(|kind| points(1).into_iter().map(|point| (point, *kind))).collect(),
-        false => points(29).into_iter().zip(kinds.iter().copied().cycle()).collect(),
+        true => kinds.iter().flat_map(|kind| points.iter().map(|point| (*point, *kind))).collect(),
+        false => points.into_iter().zip(kinds.iter().copied().cycle()).collect(),
     };
     let (tally, injections) = (Tally::of(faults.len()), AtomicUsize::new(0));
     on_every_core(&faults, |&((call, nth), (error, for_ever))| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, injected) = traced(call, &format!("error={error}"), &when, &logs(), &store);
+        let (code, injected) = FAILING.traced(call, &format!("error={error}"), &when, &store);
         let told = format!("{call} {when} {error}: {code:?}");
         injections.fetch_add(usize::from(injected), Ordering::Relaxed);
         assert!(!injected || code != Some(0), "{told}");
@@ -481,7 +498,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         return;
     }
     let (expected, _) = undisturbed();
-    let opened = if is_exhaustive() { count_of("openat") } else { 300 };
+    let opened = if is_exhaustive() { FAILING.count_of("openat") } else { 300 };
     let errors = ["EMFILE", "EACCES", "EIO", "ENOSPC"];
     let step = if is_exhaustive() { 1 } else { 37 };
     let points: Vec<(usize, &str, bool)> =
@@ -489,7 +506,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
     let (tally, told) = (Tally::of(points.len()), AtomicUsize::new(0));
     on_every_core(&points, |&(nth, error, for_ever)| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, _) = traced("openat", &format!("error={error}"), &when, &logs(), &store);
+        let (code, _) = FAILING.traced("openat", &format!("error={error}"), &when, &store);
         let what = format!("openat {when} {error}: {code:?}");
         // A binary whose libraries do not open ends with 127.
         assert!(matches!(code, Some(0 | 3 | 5 | 127)), "{what}");
