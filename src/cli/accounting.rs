@@ -19,6 +19,8 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
+    /// Whether only what was new was read, which may be nothing.
+    pub is_news: bool,
 }
 
 impl Summary {
@@ -27,6 +29,7 @@ impl Summary {
             accounting: opened.engine.accounting(),
             interval: times::interval(opened.scope.since, opened.scope.until),
             elapsed: opened.started.elapsed(),
+            is_news: false,
         }
     }
 
@@ -34,8 +37,12 @@ impl Summary {
     pub fn code(&self) -> Code {
         let Some(a) = &self.accounting else { return Code::Done };
         let problems = ["quarantined", "refused", "missing", "changed"].iter().map(|s| a.objects_of(s)).sum::<u64>();
-        let no_log = a.complete && a.objects_of("read") + a.objects_of("flagged") == 0;
-        if problems > 0 || a.quarantined > 0 || no_log { Code::Incomplete } else { Code::Done }
+        if problems > 0 || a.quarantined > 0 || self.has_no_log(a) { Code::Incomplete } else { Code::Done }
+    }
+
+    /// Whether everything was looked at, and nothing of it was a log.
+    fn has_no_log(&self, a: &Accounting) -> bool {
+        !self.is_news && a.complete && a.objects_of("read") + a.objects_of("flagged") == 0
     }
 
     /// The lines of the block, without what only a run of a query has.
@@ -48,7 +55,12 @@ impl Summary {
             let objects = count(a.history_objects);
             lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
         }
-        if a.complete {
+        if a.untimed > 0 && self.interval != times::interval(None, None) {
+            lines.push(format!("untimed   {} events have no time, so they pass every interval", count(a.untimed)));
+        }
+        if self.has_no_log(a) {
+            lines.push("records   none: there is no log here, or none in this scope".to_owned());
+        } else if a.complete {
             lines.push(format!(
                 "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
                 count(a.records),
@@ -92,6 +104,9 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
     for problem in a.problems.iter().take(shown) {
         say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
+    }
+    if a.quarantined > 0 {
+        say("          keytrail query \"SELECT object_uri, byte_offset, reason FROM quarantine\" names the records");
     }
     let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.reason)).collect();
     hints.sort_unstable();

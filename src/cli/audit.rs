@@ -8,20 +8,21 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use clap::{Args, ValueEnum};
 use futures::TryStreamExt;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::accounting::{self, Block, Summary, count};
 use super::args::{FileArgs, Global, ScopeArgs};
-use super::exit::{Code, Failure};
+use super::exit::{Code, Failure, say};
 use super::open::{Opened, Request};
 use super::output::{self, Format, Style, Target, cell, markdown};
 use super::times;
+use super::visible::visible;
 use crate::sql::{SqlError, named};
 
 /// Rows of a section on a screen.
@@ -122,13 +123,13 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let format = args.chosen()?;
     let mut target = args.to.target()?;
     let opened = request.open().await?;
-    let sections = sections(&opened, &args.about).await;
+    let answered = answer(&opened, &args.about).await;
     opened.progress.clear();
-    let sections = sections?;
+    let (about, sections) = answered?;
     let summary = Summary::of(&opened);
     let style = global.style(&target);
     match format {
-        AuditFormat::Json => as_json(&mut target, &summary, &opened, &sections)?,
+        AuditFormat::Json => as_json(&mut target, &summary, &opened, &about, &sections)?,
         AuditFormat::Table => Screen { style, summary: &summary, sections: &sections }.table(&mut target)?,
         AuditFormat::Markdown => Screen { style, summary: &summary, sections: &sections }.markdown(&mut target)?,
     }
@@ -136,6 +137,7 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let is_said = target.is_terminal() && format != AuditFormat::Json;
     target.commit()?;
     if !global.quiet {
+        about.unseen().for_each(|name| say(format_args!("note: no answer names `{}`", visible(&name.given))));
         let block = if is_said { Block::Problems } else { Block::Whole };
         accounting::print(&summary, block, &global);
     }
@@ -157,27 +159,28 @@ impl AuditArgs {
     }
 }
 
+/// The query that tells which keys an alias names.
+const ALIASES: &str = "aliases";
+
 /// Reads the logs once, then answers section by section.
-async fn sections(opened: &Opened, about: &About) -> Result<Vec<Section>, Failure> {
-    opened.engine.prepare(&SECTIONS.map(|(name, _, _)| named::audit_section(name))).await?;
+async fn answer(opened: &Opened, about: &About) -> Result<(Subjects, Vec<Section>), Failure> {
+    let asked = SECTIONS.iter().map(|(name, _, _)| *name).chain(about.names_alias().then_some(ALIASES));
+    opened.engine.prepare(&asked.map(named::audit_section).collect::<Vec<_>>()).await?;
+    let aliases = if about.names_alias() { Some(rows_of(opened, ALIASES).await?) } else { None };
+    let mut subjects = about.subjects(aliases.as_ref());
     let mut sections = Vec::new();
     for (name, title, none) in SECTIONS {
-        let (rows, not_narrowed) = rows_of(opened, about, name).await?;
+        let (rows, not_narrowed) = subjects.narrow(&rows_of(opened, name).await?).map_err(internal)?;
         sections.push(Section { name, title, none, rows, not_narrowed });
     }
-    Ok(sections)
+    Ok((subjects, sections))
 }
 
-async fn rows_of(opened: &Opened, about: &About, name: &str) -> Result<(RecordBatch, Vec<&'static str>), Failure> {
+async fn rows_of(opened: &Opened, name: &str) -> Result<RecordBatch, Failure> {
     let answer = opened.engine.query(named::audit_section(name), &[]).await?;
-    let mut not_narrowed = Vec::new();
-    let mut kept = Vec::new();
     let schema = answer.schema.clone();
-    let mut batches = answer.batches;
-    while let Some(batch) = batches.try_next().await.map_err(|e| Failure::from(SqlError::from(e)))? {
-        kept.push(about.narrow(&batch, &mut not_narrowed).map_err(internal)?);
-    }
-    Ok((concat_batches(&schema, &kept).map_err(internal)?, not_narrowed))
+    let batches: Vec<RecordBatch> = answer.batches.try_collect().await.map_err(|e| Failure::from(SqlError::from(e)))?;
+    concat_batches(&schema, &batches).map_err(internal)
 }
 
 fn internal(error: ArrowError) -> Failure {
@@ -185,48 +188,117 @@ fn internal(error: ArrowError) -> Failure {
 }
 
 impl About {
-    /// The rows about what was named. A flag that no column of these rows can answer is left alone, and noted.
-    fn narrow(&self, batch: &RecordBatch, not_narrowed: &mut Vec<&'static str>) -> Result<RecordBatch, ArrowError> {
-        let flags: [(&str, &[String], &[&str]); 3] = [
-            (
-                "--key",
-                &self.key,
-                &["key_arn", "key_id", "key_family", "requested_alias", "source_key_arn", "denied_resource"],
-            ),
-            ("--principal", &self.principal, &["principal", "principal_arn", "session_arn", "grantee_principal"]),
-            ("--table", &self.table, &["table_name", "table_arn", "candidate_tables"]),
-        ];
-        let mut kept = batch.clone();
-        for (flag, wanted, columns) in flags {
-            if wanted.is_empty() {
-                continue;
-            }
-            let found: Vec<_> = columns.iter().filter_map(|c| kept.column_by_name(c).cloned()).collect();
-            if found.is_empty() {
-                if !not_narrowed.contains(&flag) {
-                    not_narrowed.push(flag);
-                }
-                continue;
-            }
-            let mask: BooleanArray = (0..kept.num_rows())
-                .map(|row| {
-                    Some(found.iter().any(|c| names(c, row, wanted) || (flag == "--key" && begins(c, row, wanted))))
-                })
-                .collect();
-            kept = filter_record_batch(&kept, &mask)?;
+    fn names_alias(&self) -> bool {
+        self.key.iter().any(|key| alias_of(key).is_some())
+    }
+
+    /// What was named, as answers name it: of an alias, the keys that it was seen to name.
+    fn subjects(&self, aliases: Option<&RecordBatch>) -> Subjects {
+        let key = |given: &String| {
+            let names = match (alias_of(given), aliases) {
+                (Some(alias), Some(rows)) => keys_of(rows, given.strip_suffix(alias).unwrap_or_default(), alias),
+                // The ids of keys are written small.
+                _ => vec![given.clone(), given.to_ascii_lowercase()],
+            };
+            Named { given: given.clone(), names, is_seen: false }
+        };
+        let as_given = |given: &String| Named { given: given.clone(), names: vec![given.clone()], is_seen: false };
+        Subjects {
+            keys: self.key.iter().map(key).collect(),
+            principals: self.principal.iter().map(as_given).collect(),
+            tables: self.table.iter().map(as_given).collect(),
         }
-        Ok(kept)
     }
 }
 
-/// Whether the cell (text, or a list of texts) names one of `wanted`: whole, or by the last part of an ARN.
+/// `alias/NAME`, of an alias or its ARN.
+fn alias_of(key: &str) -> Option<&str> {
+    let at = key.find("alias/").filter(|at| *at == 0 || key[..*at].ends_with(':'))?;
+    Some(&key[at..])
+}
+
+/// The keys of an alias, from rows of alias and key; an alias names keys of its own account and Region only.
+fn keys_of(rows: &RecordBatch, arn_head: &str, alias: &str) -> Vec<String> {
+    let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
+    let is_it = |row: &usize| alias_of(aliases.value(*row)) == Some(alias) && keys.value(*row).starts_with(arn_head);
+    (0..rows.num_rows()).filter(is_it).map(|row| keys.value(row).to_owned()).collect()
+}
+
+/// A key, principal or table that answers are narrowed to.
+struct Named {
+    given: String,
+    /// Any of these is it.
+    names: Vec<String>,
+    /// Whether a row of any section names it.
+    is_seen: bool,
+}
+
+/// What the answers are narrowed to.
+struct Subjects {
+    keys: Vec<Named>,
+    principals: Vec<Named>,
+    tables: Vec<Named>,
+}
+
+impl Subjects {
+    /// The rows about what was named, and the flags that no column of these rows can answer, which are left alone.
+    fn narrow(&mut self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
+        let flags = [
+            ("--key", &mut self.keys, "key_arn"),
+            ("--principal", &mut self.principals, "principal"),
+            ("--table", &mut self.tables, "table_arn"),
+        ];
+        let (mut keep, mut not_narrowed) = (vec![true; rows.num_rows()], Vec::new());
+        for (flag, wanted, column) in flags {
+            let Some(column) = rows.column_by_name(column) else {
+                not_narrowed.extend((!wanted.is_empty()).then_some(flag));
+                continue;
+            };
+            for (row, keep) in keep.iter_mut().enumerate() {
+                let is_named = |named: &Named| {
+                    names(column, row, &named.names) || (flag == "--key" && begins(column, row, &named.names))
+                };
+                let mut any = wanted.is_empty();
+                for named in wanted.iter_mut().filter(|named| is_named(named)) {
+                    (named.is_seen, any) = (true, true);
+                }
+                *keep &= any;
+            }
+        }
+        Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
+    }
+
+    /// What no row names: misspelt, or without a trace in what was read.
+    fn unseen(&self) -> impl Iterator<Item = &Named> {
+        [&self.keys, &self.principals, &self.tables].into_iter().flatten().filter(|named| !named.is_seen)
+    }
+
+    /// As the JSON of an audit tells it.
+    fn json(&self, sections: &[Section]) -> Value {
+        let list = |named: &[Named]| {
+            let list = named.iter().map(|named| match alias_of(&named.given) {
+                Some(_) => json!({ "name": named.given, "keys": named.names, "seen": named.is_seen }),
+                None => json!({ "name": named.given, "seen": named.is_seen }),
+            });
+            list.collect::<Vec<_>>()
+        };
+        let open = sections.iter().filter(|section| !section.not_narrowed.is_empty());
+        let open: serde_json::Map<_, _> =
+            open.map(|section| (section.name.to_owned(), json!(section.not_narrowed))).collect();
+        json!({
+            "key": list(&self.keys),
+            "principal": list(&self.principals),
+            "table": list(&self.tables),
+            "not_narrowed": open,
+        })
+    }
+}
+
+/// Whether the cell names one of `wanted`: whole, or by the last part of an ARN.
 fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     let mut text = String::new();
     if !cell::plain(&mut text, column, row) {
         return false;
-    }
-    if let DataType::List(_) = column.data_type() {
-        return wanted.iter().any(|w| text.contains(&json!(w).to_string()));
     }
     let last = text.rsplit(['/', ':']).next().unwrap_or_default();
     wanted
@@ -393,12 +465,19 @@ fn wrapped(to: &mut Target, text: &str, width: usize) -> io::Result<()> {
 }
 
 /// One object; its members are promises.
-fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Section]) -> Result<(), Failure> {
+fn as_json(
+    to: &mut Target,
+    summary: &Summary,
+    opened: &Opened,
+    about: &Subjects,
+    sections: &[Section],
+) -> Result<(), Failure> {
     let mut head = json!({
         "since": opened.scope.since.map(times::rfc3339),
         "until": opened.scope.until.map(times::rfc3339),
         "accounts": opened.scope.accounts,
         "regions": opened.scope.regions,
+        "about": about.json(sections),
     });
     let mut objects = serde_json::Map::new();
     if let (Some(a), Some(members)) = (&summary.accounting, head.as_object_mut()) {
@@ -409,6 +488,7 @@ fn as_json(to: &mut Target, summary: &Summary, opened: &Opened, sections: &[Sect
             ("filtered", a.filtered),
             ("quarantined", a.quarantined),
             ("conflicts", a.conflicts),
+            ("untimed", a.untimed),
             ("bytes", a.bytes),
             ("event_history_objects", a.history_objects),
         ] {

@@ -30,7 +30,8 @@ use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
   keytrail ingest logs/ --store events.store --summary-json last-run.json
 
 Run it as often as you like, also twice at once: an object is counted once.
-A run that was killed needs no repair: the next one goes on.")]
+A run that was killed needs no repair: the next one goes on.
+The scope chooses objects by their folders; of an object that is read, all records go in.")]
 pub struct IngestArgs {
     /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION [default: KEYTRAIL_FROM]
     #[arg(value_name = "LOCATION")]
@@ -56,7 +57,7 @@ pub struct IngestArgs {
 
 impl IngestArgs {
     fn pace(&self) -> Pace {
-        Pace { batch_bytes_max: self.batch_bytes, look_back_days: self.look_back }
+        Pace { batch_bytes_max: self.batch_bytes, look_back_days: self.look_back, retries_damaged: self.scope.salvage }
     }
 }
 
@@ -91,7 +92,8 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let line = progress.clone();
     let options = ScanOptions {
         filter: args.scope.filter(),
-        scope: asked.scope.clone(),
+        // The ledger counts an object as read, so none of its records may be left out.
+        scope: Scope::default(),
         threads: global.threads(),
         salvage: args.scope.salvage,
         identities_max: IDENTITIES_MAX,
@@ -104,6 +106,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         accounting: Some(done.accounting.clone()),
         interval: times::interval(asked.scope.since, asked.scope.until),
         elapsed: started.elapsed(),
+        is_news: true,
     };
     let code = code(&summary, has_log);
     if !global.quiet {

@@ -105,6 +105,7 @@ impl Request {
             events: store::events(&snapshot, &self.scope).map_err(SqlError::from)?,
             objects: snapshot.objects().await?,
             quarantine: snapshot.quarantine().await?,
+            untimed: snapshot.files.iter().map(|file| file.untimed).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let engine = Engine::over_store(stored, engine_options(&self.global))?;

@@ -154,7 +154,7 @@ pub fn suggest(name: &str) -> Option<&'static str> {
 }
 
 const SECTIONS: &[(&str, &str)] =
-    queries!["audit/key_use", "audit/dynamodb_key_use", "audit/denials", "audit/findings",];
+    queries!["audit/aliases", "audit/key_use", "audit/dynamodb_key_use", "audit/denials", "audit/findings",];
 
 /// The SQL of one section of `audit`.
 ///

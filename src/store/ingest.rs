@@ -116,13 +116,15 @@ pub struct Pace {
     pub batch_bytes_max: u64,
     /// Days before the newest folder seen in which objects are compared with the ledger again.
     pub look_back_days: u32,
+    /// Whether objects that were damaged are read again, since now they may give something.
+    pub retries_damaged: bool,
 }
 
 /// What a run into the store would read; into one that does not exist yet, everything.
 pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
     let known = match store {
-        Some(store) => store.known().await?,
-        None => Known::default(),
+        Some(store) => store.known(pace).await?,
+        None => Known::new(pace.retries_damaged),
     };
     Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
@@ -139,7 +141,7 @@ pub async fn ingest(
     let (mut bytes_done, mut patience, mut left) = (0, Patience::new(), usize::MAX);
     'plan: loop {
         store.complete().await?;
-        let mut known = store.known().await?;
+        let mut known = store.known(pace).await?;
         let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
         if plan.due.len() < left {
             patience.relieved();
@@ -173,8 +175,8 @@ pub async fn ingest(
 }
 
 impl Store {
-    async fn known(&self) -> Result<Known, StoreError> {
-        let mut known = Known::default();
+    async fn known(&self, pace: Pace) -> Result<Known, StoreError> {
+        let mut known = Known::new(pace.retries_damaged);
         self.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;
         Ok(known)
     }

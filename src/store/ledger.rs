@@ -12,6 +12,7 @@ use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::file::Layout;
+use crate::decode::SALVAGED;
 use crate::source::{Entry, Listing};
 use crate::table::{objects_schema, quarantine_schema};
 
@@ -99,10 +100,11 @@ struct Entered {
 }
 
 /// The objects that were read before, by hashes of their names: 64 bytes each.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
     objects: HashMap<u128, Entered>,
     newest_day: Option<i32>,
+    retries_damaged: bool,
 }
 
 /// What a listed object is to a store.
@@ -121,6 +123,11 @@ impl Known {
     /// What of the ledger it needs.
     pub const COLUMNS: [&str; 6] = ["uri", "status", "error", VERSION, BATCH, OBJECT_DAY];
 
+    /// Knows nothing yet; damaged objects are tried again or not.
+    pub fn new(retries_damaged: bool) -> Known {
+        Known { objects: HashMap::new(), newest_day: None, retries_damaged }
+    }
+
     /// Takes in rows of the ledger, of any batches in any order.
     pub fn add(&mut self, rows: &RecordBatch) {
         let text = |name: &str| rows[name].as_string::<i32>();
@@ -129,10 +136,13 @@ impl Known {
         let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
         for row in 0..rows.num_rows() {
             let error = if errors.is_null(row) { "" } else { errors.value(row) };
+            let status = statuses.value(row);
+            let is_damaged = status == "quarantined" && !error.ends_with(SALVAGED);
+            let failed = is_passing(status, error) || (self.retries_damaged && is_damaged);
             let entered = Entered {
                 version: hash(versions.value(row)),
                 batch: batches.value(row),
-                failed: is_passing(statuses.value(row), error).then(|| outcome(statuses.value(row), error)),
+                failed: failed.then(|| outcome(status, error)),
             };
             let latest = self.objects.entry(hash(uris.value(row))).or_insert(entered);
             if latest.batch <= entered.batch {
@@ -156,7 +166,7 @@ impl Known {
     /// Whether this very failure is in the ledger already.
     fn failed_so(&self, uri: &str, status: &str, error: &str) -> bool {
         let failed = self.objects.get(&hash(uri)).and_then(|entered| entered.failed);
-        failed.is_some_and(|known| is_passing(status, error) && known == outcome(status, error))
+        failed == Some(outcome(status, error))
     }
 
     /// Whether an object that was read needs no second look, because its folder is older than the newest one that was

@@ -38,6 +38,8 @@ pub struct DataFile {
     /// Least and greatest `event_time`, in microseconds since 1970, where known.
     pub first_event: Option<i64>,
     pub last_event: Option<i64>,
+    /// Rows without a time.
+    pub untimed: u64,
     /// What the log says of its columns: `numRecords`, `minValues`, `maxValues`, `nullCount`, as Delta has them.
     pub stats: Option<String>,
     pub sha256: Option<String>,
@@ -92,6 +94,7 @@ impl Store {
             day: day.transpose()?,
             first_event: time("minValues"),
             last_event: time("maxValues"),
+            untimed: stats["nullCount"]["event_time"].as_u64().unwrap_or(0),
             stats: add.stats.clone(),
             sha256: tags.and_then(|tags| tags.get(super::file::SHA256_TAG)).cloned().flatten(),
         })

@@ -65,6 +65,8 @@ pub struct Accounts {
     pub objects: Vec<ObjectAccount>,
     pub quarantine: Vec<Quarantined>,
     pub quarantine_unlisted: u64,
+    /// Rows without a time, which pass every interval.
+    pub untimed: u64,
 }
 
 impl Accounts {
@@ -86,6 +88,8 @@ pub struct Accounting {
     pub filtered: u64,
     pub quarantined: u64,
     pub conflicts: u64,
+    /// Rows without a time, which pass every interval.
+    pub untimed: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
     /// Whether the scan read everything in scope; without it the counts claim nothing.
@@ -111,7 +115,7 @@ const STATUSES: [&str; 7] = ["read", "flagged", "skipped", "quarantined", "refus
 
 impl Accounting {
     pub fn of(listing: &Listing, accounts: &Accounts, complete: bool) -> Accounting {
-        let mut all = Accounting { complete, ..Accounting::none() };
+        let mut all = Accounting { complete, untimed: accounts.untimed, ..Accounting::none() };
         for_each(listing, accounts, |index, status, error, account| {
             all.history_objects += u64::from(listing.is_history(index));
             if let Some(account) = account {

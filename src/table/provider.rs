@@ -124,8 +124,7 @@ fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
     let bounds: Vec<PathBounds> = of_role(Role::Events).map(|mention| PathBounds::of(&mention.filters)).collect();
     let has_companions = of_role(Role::Companions).next().is_some();
     let each = bounds.into_iter().map(|bounds| {
-        // Another account's or region's record of a call is as good.
-        let bounds = if has_companions { PathBounds { account: None, region: None, ..bounds } } else { bounds };
+        let bounds = if has_companions { bounds.with_companions() } else { bounds };
         bounds.select(listing)
     });
     let each: Option<Vec<Vec<bool>>> = each.collect();
@@ -317,6 +316,12 @@ struct PathBounds {
 }
 
 impl PathBounds {
+    /// Another account's or Region's record of a call is as good, and may be of the end of the day before.
+    fn with_companions(self) -> PathBounds {
+        let first_day = self.first_day.map(|day| day.saturating_sub(1));
+        PathBounds { account: None, region: None, first_day, ..self }
+    }
+
     fn of(filters: &[Expr]) -> PathBounds {
         let mut bounds = PathBounds::default();
         filters.iter().for_each(|filter| bounds.narrow(filter));

@@ -116,7 +116,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         outcome
     });
     let stopped = outcome? == ControlFlow::Break(());
-    let complete = !stopped && request.objects.is_none() && logs.listing.pruned().is_empty();
+    let complete = !stopped && request.objects.is_none();
     let scanned = Arc::new(Scanned { accounts: consumer.accounts, complete });
     logs.remember(Arc::clone(&scanned));
     Ok(scanned)
@@ -200,6 +200,8 @@ struct Part {
     /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
     ends: Vec<(usize, ObjectAccount)>,
     quarantined: Vec<Quarantined>,
+    /// Which fingerprints are of rows without a time.
+    untimed: Vec<u32>,
     error: Option<DataFusionError>,
 }
 
@@ -375,6 +377,9 @@ impl Rows<'_> {
         let recipient = row.recipient_account_id.as_deref();
         let fingerprint = self.part.fingerprints.len() as u32;
         self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, seed));
+        if row.event_time.is_none() {
+            self.part.untimed.push(fingerprint);
+        }
         if !is_needed {
             return;
         }
@@ -497,6 +502,8 @@ impl Consumer {
             fates.push(self.fate(fingerprint)?);
         }
         ends.for_each(|(_, account)| self.close(account));
+        let is_kept = |row: &&u32| !matches!(fates[**row as usize], Fate::Drop);
+        self.accounts.untimed += part.untimed.iter().filter(is_kept).count() as u64;
         part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
             let rows = Rest::of(&row_of, &fates);

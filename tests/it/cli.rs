@@ -348,6 +348,52 @@ fn stderr_accounts_and_quiet_is_quiet() {
     assert!(!limited.contains(" = 2 kept"), "claims nothing about what it did not read: {limited}");
 }
 
+/// A scope that leaves something is accounted for, and one that leaves nothing is no answer.
+#[test]
+fn a_scope_is_accounted_for() {
+    for (scope, expected, part) in [
+        (["--since", "2026-03-12"], 0, " + 0 quarantined; 0 in conflict"),
+        (["--account", "444455556666"], 0, " + 0 quarantined; 0 in conflict"),
+        (["--since", "2030-01-01"], 3, "records   none: there is no log here, or none in this scope"),
+        (["--account", "999988887777"], 3, "records   none: there is no log here, or none in this scope"),
+        (["--region", "us-esat-1"], 3, "records   none: there is no log here, or none in this scope"),
+    ] {
+        let output = run(&[&["audit", "sample-logs"][..], &scope].concat());
+        assert_eq!(code(&output), expected, "{scope:?}");
+        assert!(stderr(&output).contains(part), "{scope:?}: {}", stderr(&output));
+    }
+    let report = run(&["audit", "sample-logs", "--account", "999988887777", "-f", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&report.stdout).unwrap();
+    assert_eq!(report["summary"]["complete"], json!(false));
+}
+
+/// The copies of a call may lie on both sides of midnight; the caller's is the one that counts.
+#[test]
+fn a_copy_of_the_day_before_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    for (day, time, id, account) in
+        [("11", "2026-03-11T23:59:59Z", "1", "111122223333"), ("12", "2026-03-12T00:00:00Z", "2", "444455556666")]
+    {
+        let logs = folder.path().join(format!("AWSLogs/{account}/CloudTrail/eu-west-1/2026/03/{day}"));
+        fs::create_dir_all(&logs).unwrap();
+        let record = json!({
+            "eventTime": time, "eventSource": "kms.amazonaws.com", "eventName": "Decrypt", "awsRegion": "eu-west-1",
+            "eventID": format!("00000000-0000-4000-8000-00000000000{id}"), "recipientAccountId": account,
+            "sharedEventID": "11111111-1111-4111-8111-111111111111",
+            "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/a", "accountId": "111122223333"},
+            "resources": [{"ARN": key, "accountId": "444455556666", "type": "AWS::KMS::Key"}],
+        });
+        let name = format!("{account}_CloudTrail_eu-west-1_202603{day}T0000Z_abcdefghij{id}.json");
+        fs::write(logs.join(name), json!({"Records": [record]}).to_string()).unwrap();
+    }
+    for (filter, n) in [("event_time >= '2026-03-12'", 0), ("event_time < '2026-03-12'", 1), ("true", 1)] {
+        let sql = format!("SELECT count(*) AS n FROM calls WHERE {filter}");
+        let output = run(&["query", &sql, "--from", text(folder.path()), "-f", "csv"]);
+        assert_eq!(stdout(&output), format!("n\n{n}\n"), "{filter}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn hostile_names_are_visible_in_errors() {
     let output = run(&["audit", "no\u{1b}[2J\u{202e}such\nplace"]);

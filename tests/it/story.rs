@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use serde_json::{Value, json};
+
 use crate::child::{keytrail, on_every_core, root};
 
 /// One question and its answer.
@@ -42,4 +44,55 @@ fn sample_logs_tell_the_story() {
     let differences: Vec<String> = on_every_core(&checks, Check::difference).into_iter().flatten().collect();
     let (found, all) = (differences.len(), checks.len());
     assert!(differences.is_empty(), "{found} of {all} differ:\n\n{}", differences.join("\n\n"));
+}
+
+/// The audit as JSON, narrowed, and what it said beside it.
+fn audit(narrowed: &[&str]) -> (Value, String) {
+    let ended = keytrail([&["audit", "sample-logs", "-f", "json"], narrowed].concat());
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+    (serde_json::from_slice(&ended.stdout).unwrap(), ended.stderr)
+}
+
+/// A key by any of its names gives the same answers, another name none, and that is said.
+#[test]
+fn an_audit_is_narrowed_by_any_name_of_a_key() {
+    let arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let (by_arn, said) = audit(&["--key", arn]);
+    assert!(!said.contains("note:"), "{said}");
+    let (all, _) = audit(&[]);
+    for section in ["key_use", "dynamodb_key_use", "denials", "findings"] {
+        let rows = |audit: &Value| audit[section].as_array().unwrap().clone();
+        let of_key = rows(&all).into_iter().filter(|row| row["key_arn"] == arn);
+        assert_eq!(rows(&by_arn), of_key.collect::<Vec<_>>(), "{section}");
+    }
+    assert!(by_arn["key_use"].as_array().unwrap().len() > 1);
+    for name in [
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "1234ABCD-12AB-34CD-56EF-1234567890AB",
+        "1234abcd",
+        "alias/orders",
+        "arn:aws:kms:us-east-1:111122223333:alias/orders",
+    ] {
+        let (found, said) = audit(&["--key", name]);
+        assert_eq!((&found["key_use"], &found["denials"]), (&by_arn["key_use"], &by_arn["denials"]), "{name}");
+        assert!(!said.contains("note:"), "{name}: {said}");
+    }
+    for (flag, name) in [
+        ("--key", "alias/order"),
+        ("--key", "alias/ORDERS"),
+        ("--key", "arn:aws:kms:us-east-1:444455556666:alias/orders"),
+        ("--principal", "nobody"),
+        ("--principal", "arn:aws:sts::111122223333:assumed-role/orders-app/i-0fedcba0987654321"),
+        ("--table", "nope"),
+    ] {
+        let (found, said) = audit(&[flag, name]);
+        assert_eq!(found["dynamodb_key_use"], json!([]), "{name}");
+        assert!(said.contains(&format!("note: no answer names `{name}`")), "{name}: {said}");
+        assert_eq!(found["summary"]["about"][&flag[2..]][0]["seen"], json!(false));
+    }
+    let (found, _) = audit(&["--table", "orders"]);
+    let open = json!({"key_use": ["--table"], "denials": ["--table"], "findings": ["--table"]});
+    assert_eq!(found["summary"]["about"]["not_narrowed"], open);
+    let rows = found["dynamodb_key_use"].as_array().unwrap();
+    assert!(!rows.is_empty() && rows.iter().all(|row| row["table_arn"].as_str().unwrap().ends_with(":table/orders")));
 }

@@ -10,6 +10,9 @@ use super::split::{Around, Item, ItemFault, Shape};
 use super::{Status, inflate};
 use crate::json::{Kind, Tree, Value};
 
+/// How the text begins that CloudWatch Logs sends to a subscription to see whether it works.
+const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE:";
+
 /// One piece of an object, in document order.
 pub enum Decoded<'a> {
     /// A JSON object that may be a CloudTrail record.
@@ -48,6 +51,8 @@ enum Content<'a> {
     Text(Cow<'a, str>),
     /// `logEvents` of a CloudWatch Logs payload, as base64 of gzip.
     LogsPayload(Cow<'a, str>),
+    /// What a service sends to see whether anybody listens.
+    Control,
     None,
 }
 
@@ -110,6 +115,7 @@ impl Opener {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                 None => sink(item_fault(&item, "envelope_unknown")),
             },
+            Content::Control => {}
             Content::None if item.around == Around::Document && self.shape.documents == 1 => {
                 self.whole_object = Some(no_log(value));
             }
@@ -162,7 +168,11 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'stat
         }
         Around::Records => return (Content::None, None, None),
         Around::Events => return (text_of(&["CloudTrailEvent"]), Some("lookup_events"), None),
-        Around::LogEvents => return (text_of(&["message"]), Some("cloudwatch_logs"), None),
+        Around::LogEvents => {
+            let text = text_of(&["message"]);
+            let is_control = matches!(&text, Content::Text(text) if text.starts_with(CONTROL_MESSAGE));
+            return (if is_control { Content::Control } else { text }, Some("cloudwatch_logs"), None);
+        }
         Around::Array | Around::Document => {}
     }
     if is_record(value) {
@@ -217,6 +227,9 @@ fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnM
     let Ok(value) = payload.parse(document) else {
         return sink(item_fault(item, "envelope_unknown"));
     };
+    if value.get("messageType").and_then(Value::text).as_deref() == Some("CONTROL_MESSAGE") {
+        return;
+    }
     let owner = value.get("owner").and_then(Value::text);
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
         match event.get("message").and_then(Value::text) {

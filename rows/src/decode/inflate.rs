@@ -278,12 +278,19 @@ impl<R: Read> Inflate<R> {
         if little_endian(&trailer[4..]) != self.member_bytes as u32 {
             return Err(Fault::Isize);
         }
+        let mut is_padded = false;
+        while let Some(0 | b' ' | b'\n' | b'\r' | b'\t') = self.input.peek(1)?.first() {
+            self.input.start += 1;
+            is_padded = true;
+        }
         let rest = self.input.peek(2)?;
-        if rest.starts_with(&[0x1f, 0x8b]) {
+        let (is_member, is_text) = (rest.starts_with(&[0x1f, 0x8b]), matches!(rest.first(), Some(b'{' | b'[')));
+        self.flags.trailing_data |= is_padded || !(rest.is_empty() || is_member);
+        if is_member {
             return self.header();
         }
-        self.flags.trailing_data = !rest.is_empty();
-        self.state = State::Done;
+        // What was appended without being compressed is read as well.
+        self.state = if is_text { State::Plain } else { State::Done };
         Ok(())
     }
 
@@ -395,6 +402,13 @@ mod tests {
         assert!(stream(&two).unwrap().1.multi_member);
         assert!(stream(&tail).unwrap().1.trailing_data);
         assert!(stream(&repeated_trailer).unwrap().1.trailing_data);
+        for between in [&[0; 512][..], b"\n", b"\0 \r\n"] {
+            for (more, text) in [(&one[..], &b"{\"Records\":[]}"[..]), (b"[5]", b"[5]"), (b"", b""), (b"x{", b"")] {
+                let (all, flags) = stream(&[&one, between, more].concat()).unwrap();
+                assert_eq!(all, [&b"{\"Records\":[]}"[..], text].concat());
+                assert_eq!((flags.trailing_data, flags.multi_member), (true, more == one));
+            }
+        }
         assert!(stream(&gzip(&one)).unwrap().1.double_gzip);
         assert_eq!(stream(&gzip(&gzip(&one))), Err(Fault::Nested));
         for cut in [1, 2, 12] {

@@ -56,6 +56,9 @@ impl Summary {
     }
 }
 
+/// Stands after the fault of a damaged object whose whole records were taken.
+pub const SALVAGED: &str = " (salvaged)";
+
 /// Whether damaged objects give their whole records anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damaged {
@@ -247,7 +250,7 @@ impl Decoder {
             }
         }
         if let Some(fault) = salvaged {
-            return Summary::of(Status::Quarantined, &format!("{fault} (salvaged)"), bytes);
+            return Summary::of(Status::Quarantined, &format!("{fault}{SALVAGED}"), bytes);
         }
         match names.as_slice() {
             [] => Summary { status: Status::Read, error: None, inflated_bytes: bytes, sha256: None },
@@ -361,6 +364,21 @@ mod tests {
             });
         });
         (summary.status, summary.error, pieces)
+    }
+
+    #[test]
+    fn control_messages_are_no_records() {
+        let document =
+            |message: &str| format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{{"message":{message:?}}}]}}"#);
+        for (message, piece) in [
+            ("CWL CONTROL MESSAGE: Checking health of destination Firehose.", None),
+            ("CWL: no JSON", Some("json_syntax")),
+            (r#"{"eventName":"CWL CONTROL MESSAGE:"}"#, Some(r#"{"eventName":"CWL CONTROL MESSAGE:"}"#)),
+        ] {
+            let (_, _, pieces) = decoded(document(message).as_bytes(), 1 << 20, Damaged::GivesNothing);
+            let pieces: Vec<_> = pieces.iter().map(|(_, piece)| String::from_utf8_lossy(piece)).collect();
+            assert_eq!(pieces, Vec::from_iter(piece), "{message}");
+        }
     }
 
     #[test]

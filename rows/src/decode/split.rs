@@ -102,7 +102,11 @@ enum State {
     },
     AfterItem,
     InItem,
-    Done,
+    /// Text between documents, up to the end of its line.
+    Between {
+        /// What it says may be a record that does not begin as one.
+        holds_brace: bool,
+    },
 }
 
 /// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes and more, until `at_end`.
@@ -164,14 +168,13 @@ impl Splitter {
         sink: &mut impl FnMut(Item<'b>),
     ) -> Result<u64, Fault> {
         let view = View { bytes, base, at_end };
-        while self.state != State::Done {
+        loop {
             match self.step(&view, sink)? {
                 Step::On => {}
                 Step::More if at_end => return self.end().map(|()| self.at),
-                Step::More => break,
+                Step::More => return Ok(self.needed_from()),
             }
         }
-        Ok(self.needed_from())
     }
 
     fn step<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
@@ -183,14 +186,14 @@ impl Splitter {
             State::BeforeItem { first } => self.before_item(view, first),
             State::InItem => self.in_item(view, sink),
             State::AfterItem => self.after_item(view),
-            State::Done => Ok(Step::On),
+            State::Between { holds_brace } => Ok(self.between(view, holds_brace, sink)),
         }
     }
 
     /// Bytes before this offset are not needed again.
     fn needed_from(&self) -> u64 {
         let keep = match self.state {
-            State::InItem => self.item_start,
+            State::InItem | State::Between { .. } => self.item_start,
             State::Key | State::AfterMember | State::Skip if !self.document_known => self.document_start,
             _ => self.at,
         };
@@ -200,7 +203,7 @@ impl Splitter {
     fn end(&self) -> Result<(), Fault> {
         match self.state {
             State::Start if self.shape.documents == 0 => Err(Fault::EmptyDocument),
-            State::Start | State::Done => Ok(()),
+            State::Start => Ok(()),
             State::InItem | State::Skip if self.scan.depth_seen() > json::DEPTH_MAX as u32 => {
                 Err(Fault::Json(json::Fault::Depth))
             }
@@ -249,13 +252,35 @@ impl Splitter {
                 self.document_known = true;
                 self.state = State::BeforeItem { first: true };
             }
+            // What RFC 7464 puts before each document.
+            0x1e if self.shape.documents > 0 => self.at += 1,
             _ if self.shape.documents > 0 => {
                 self.shape.trailing_data = true;
-                self.state = State::Done;
+                self.item_start = self.at;
+                self.state = State::Between { holds_brace: false };
             }
             _ => return self.not_a_document(view),
         }
         Ok(Step::On)
+    }
+
+    /// Goes on after the line. Where it may hold a record, the line is quarantined; else the flag says enough.
+    fn between<'b>(&mut self, view: &View<'b>, holds_brace: bool, sink: &mut impl FnMut(Item<'b>)) -> Step {
+        let rest = view.rest(self.at);
+        let line = memchr::memchr(b'\n', rest);
+        let text = &rest[..line.unwrap_or(rest.len())];
+        let holds_brace = holds_brace || memchr::memchr(b'{', text).is_some();
+        self.at += text.len() as u64;
+        if line.is_none() && !view.at_end {
+            self.state = State::Between { holds_brace };
+            return Step::More;
+        }
+        if holds_brace {
+            let item = view.item(self.item_start, self.at - self.item_start, Around::Document);
+            sink(Item { fault: item.fault.or(Some(ItemFault::Line)), ..item });
+        }
+        self.state = State::Start;
+        Step::On
     }
 
     /// Names what the bytes are instead of a document.
@@ -526,6 +551,7 @@ mod tests {
             // Brackets within a string, where a block of sixty-four bytes begins.
             format!("{{\"{}{{\":1}}{pad}", "x".repeat(63)),
             format!("{{\"Records\":[\"{}{{\"]}}{pad}", "x".repeat(63)),
+            format!("{{\"a\":1}},\n \u{1e}{{\"b\":2}} {pad} {{\n---\n\0\0{{\"c\":3}}\n{{\"d\":4}}{pad}"),
             // A bracket that ends no scalar, wherever a piece begins.
             "{\"Records\":[1[,2]}".to_owned(),
         ] {
@@ -541,6 +567,27 @@ mod tests {
         let (items, shape) = split(b"{\"a\":1}\n{\"b\": oops\n{\"c\":3}\n", 1000).unwrap();
         assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), [None, Some(ItemFault::Line), None]);
         assert_eq!(shape.documents, 3);
+    }
+
+    /// What stands between documents must not hide those behind it, nor go unseen where it may be a record itself.
+    #[test]
+    fn text_between_documents_ends_with_its_line() {
+        const LINE: Option<ItemFault> = Some(ItemFault::Line);
+        for (text, faults) in [
+            ("{\"a\":1}\nERROR end of stream\n{\"b\":2}\n{\"c\":3}", &[None, None, None][..]),
+            ("{\"a\":1},\n{\"b\":2},\n", &[None, None]),
+            ("{\"a\":1}\nnull\n{\"b\":2}", &[None, None]),
+            ("{\"a\":1}\n\u{1e}{\"b\":2}\n\u{1e}{\"c\":3}", &[None, None, None]),
+            ("{\"a\":1}\n2026-03-10T09:00:00Z {\"b\":2}\n{\"c\":3}", &[None, LINE, None]),
+            ("{\"Records\":[{}]} text {\"Records\":[{}]}", &[None, LINE]),
+            ("{\"Records\":[{}]} text\n{\"Records\":[{}]}", &[None, None]),
+            ("{\"a\":1}garbage", &[None]),
+            ("{\"a\":1}\0\0\0", &[None]),
+        ] {
+            let (items, shape) = split(text.as_bytes(), 1000).unwrap();
+            assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), faults, "{text}");
+            assert_eq!(shape.trailing_data, !text.contains('\u{1e}'), "{text}");
+        }
     }
 
     #[test]
