@@ -1,6 +1,6 @@
 -- title: Who used a key
--- description: Every principal that used a key, directly or through a service, with counts and times. A key is named by ARN, id or alias.
--- param: key text : ARN, id or alias
+-- description: Every principal that used a key, directly or through a service, with counts and times. A key is named by ARN, id or alias/NAME.
+-- param: key text : ARN, id or alias/NAME
 -- param: since timestamp : not before this time
 -- param: until timestamp : before this time
 SELECT key_arn, principal, caller_class, via_service, event_name, count(*) AS calls,
@@ -10,7 +10,8 @@ FROM key_use
 WHERE key_arn IS NOT NULL AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
   AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id)
        -- The keys that it was seen to name.
-       OR key_arn IN (SELECT key_arn FROM key_calls WHERE requested_alias = CAST($key AS VARCHAR)))
+       OR (starts_with(CAST($key AS VARCHAR), 'alias/')
+           AND key_arn IN (SELECT key_arn FROM key_calls WHERE requested_alias = CAST($key AS VARCHAR))))
   AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
   AND (CAST($until AS TIMESTAMPTZ) IS NULL OR event_time < CAST($until AS TIMESTAMPTZ))
 GROUP BY key_arn, principal, caller_class, via_service, event_name

@@ -19,8 +19,8 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
-    /// Whether only what was new was read, which may be nothing.
-    pub is_news: bool,
+    /// Whether reading no log is as good as it gets, since only what was new was read.
+    pub may_be_nothing: bool,
 }
 
 impl Summary {
@@ -29,7 +29,7 @@ impl Summary {
             accounting: opened.engine.accounting(),
             interval: times::interval(opened.scope.since, opened.scope.until),
             elapsed: opened.started.elapsed(),
-            is_news: false,
+            may_be_nothing: false,
         }
     }
 
@@ -42,7 +42,7 @@ impl Summary {
 
     /// Whether everything was looked at, and nothing of it was a log.
     fn has_no_log(&self, a: &Accounting) -> bool {
-        !self.is_news && a.complete && a.objects_of("read") + a.objects_of("flagged") == 0
+        !self.may_be_nothing && a.complete && a.objects_of("read") + a.objects_of("flagged") == 0
     }
 
     /// The lines of the block, without what only a run of a query has.
@@ -56,7 +56,7 @@ impl Summary {
             lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
         }
         if a.untimed > 0 && self.interval != times::interval(None, None) {
-            lines.push(format!("untimed   {} events have no time, so they pass every interval", count(a.untimed)));
+            lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
         }
         if self.has_no_log(a) {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
@@ -106,7 +106,9 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
         say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
     }
     if a.quarantined > 0 {
-        say("          keytrail query \"SELECT object_uri, byte_offset, reason FROM quarantine\" names the records");
+        say(
+            "          the table `quarantine` names the records: SELECT object_uri, byte_offset, reason FROM quarantine",
+        );
     }
     let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.reason)).collect();
     hints.sort_unstable();

@@ -164,9 +164,9 @@ const ALIASES: &str = "aliases";
 
 /// Reads the logs once, then answers section by section.
 async fn answer(opened: &Opened, about: &About) -> Result<(Subjects, Vec<Section>), Failure> {
-    let asked = SECTIONS.iter().map(|(name, _, _)| *name).chain(about.names_alias().then_some(ALIASES));
+    let asked = SECTIONS.iter().map(|(name, _, _)| *name).chain((!about.key.is_empty()).then_some(ALIASES));
     opened.engine.prepare(&asked.map(named::audit_section).collect::<Vec<_>>()).await?;
-    let aliases = if about.names_alias() { Some(rows_of(opened, ALIASES).await?) } else { None };
+    let aliases = if about.key.is_empty() { None } else { Some(rows_of(opened, ALIASES).await?) };
     let mut subjects = about.subjects(aliases.as_ref());
     let mut sections = Vec::new();
     for (name, title, none) in SECTIONS {
@@ -188,18 +188,14 @@ fn internal(error: ArrowError) -> Failure {
 }
 
 impl About {
-    fn names_alias(&self) -> bool {
-        self.key.iter().any(|key| alias_of(key).is_some())
-    }
-
-    /// What was named, as answers name it: of an alias, the keys that it was seen to name.
+    /// What was named, as answers name it: a key by all the names that it was seen to have.
     fn subjects(&self, aliases: Option<&RecordBatch>) -> Subjects {
         let key = |given: &String| {
-            let names = match (alias_of(given), aliases) {
-                (Some(alias), Some(rows)) => keys_of(rows, given.strip_suffix(alias).unwrap_or_default(), alias),
-                // The ids of keys are written small.
-                _ => vec![given.clone(), given.to_ascii_lowercase()],
-            };
+            // The ids of keys are written small.
+            let mut names = vec![given.clone(), given.to_ascii_lowercase()];
+            if let Some(rows) = aliases {
+                other_names(rows, &mut names);
+            }
             Named { given: given.clone(), names, is_seen: false }
         };
         let as_given = |given: &String| Named { given: given.clone(), names: vec![given.clone()], is_seen: false };
@@ -211,17 +207,34 @@ impl About {
     }
 }
 
+/// Adds to an alias the keys that it names, to a key the aliases that name it; from rows of alias and key.
+fn other_names(rows: &RecordBatch, names: &mut Vec<String>) {
+    let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
+    let given = names[0].clone();
+    let pairs = (0..rows.num_rows()).filter_map(|row| Some((row, alias_of(aliases.value(row))?, keys.value(row))));
+    let Some(alias) = alias_of(&given) else {
+        let named = pairs.filter(|(row, _, _)| is_key(keys, *row, names)).map(|(_, alias, _)| alias.to_owned());
+        let named: Vec<String> = named.collect();
+        names.extend(named);
+        return;
+    };
+    // An alias names keys of its own account and Region only.
+    let head = given.strip_suffix(alias).unwrap_or_default();
+    names.push(alias.to_owned());
+    names.extend(
+        pairs.filter(|(_, name, key)| *name == alias && key.starts_with(head)).map(|(_, _, key)| key.to_owned()),
+    );
+}
+
 /// `alias/NAME`, of an alias or its ARN.
 fn alias_of(key: &str) -> Option<&str> {
     let at = key.find("alias/").filter(|at| *at == 0 || key[..*at].ends_with(':'))?;
     Some(&key[at..])
 }
 
-/// The keys of an alias, from rows of alias and key; an alias names keys of its own account and Region only.
-fn keys_of(rows: &RecordBatch, arn_head: &str, alias: &str) -> Vec<String> {
-    let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
-    let is_it = |row: &usize| alias_of(aliases.value(*row)) == Some(alias) && keys.value(*row).starts_with(arn_head);
-    (0..rows.num_rows()).filter(is_it).map(|row| keys.value(row).to_owned()).collect()
+/// Whether the cell names one of these keys, whole or by the head of its id.
+fn is_key(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
+    names(column, row, wanted) || begins(column, row, wanted)
 }
 
 /// A key, principal or table that answers are narrowed to.
@@ -243,24 +256,28 @@ struct Subjects {
 impl Subjects {
     /// The rows about what was named, and the flags that no column of these rows can answer, which are left alone.
     fn narrow(&mut self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
-        let flags = [
-            ("--key", &mut self.keys, "key_arn"),
-            ("--principal", &mut self.principals, "principal"),
-            ("--table", &mut self.tables, "table_arn"),
+        type Names = fn(&dyn Array, usize, &[String]) -> bool;
+        let flags: [(&str, &mut Vec<Named>, &[&str], Names); 3] = [
+            ("--key", &mut self.keys, &["key_arn", "requested_alias"], is_key),
+            ("--principal", &mut self.principals, &["principal"], names),
+            ("--table", &mut self.tables, &["table_arn"], names),
         ];
         let (mut keep, mut not_narrowed) = (vec![true; rows.num_rows()], Vec::new());
-        for (flag, wanted, column) in flags {
-            let Some(column) = rows.column_by_name(column) else {
-                not_narrowed.extend((!wanted.is_empty()).then_some(flag));
+        for (flag, wanted, columns, is_named) in flags {
+            if wanted.is_empty() {
                 continue;
-            };
+            }
+            let columns: Vec<_> = columns.iter().filter_map(|name| rows.column_by_name(name)).collect();
+            if columns.is_empty() {
+                not_narrowed.push(flag);
+                continue;
+            }
             for (row, keep) in keep.iter_mut().enumerate() {
-                let is_named = |named: &Named| {
-                    names(column, row, &named.names) || (flag == "--key" && begins(column, row, &named.names))
-                };
-                let mut any = wanted.is_empty();
-                for named in wanted.iter_mut().filter(|named| is_named(named)) {
-                    (named.is_seen, any) = (true, true);
+                let mut any = false;
+                for named in wanted.iter_mut() {
+                    let is_seen = columns.iter().any(|column| is_named(column, row, &named.names));
+                    named.is_seen |= is_seen;
+                    any |= is_seen;
                 }
                 *keep &= any;
             }
@@ -276,9 +293,9 @@ impl Subjects {
     /// As the JSON of an audit tells it.
     fn json(&self, sections: &[Section]) -> Value {
         let list = |named: &[Named]| {
-            let list = named.iter().map(|named| match alias_of(&named.given) {
-                Some(_) => json!({ "name": named.given, "keys": named.names, "seen": named.is_seen }),
-                None => json!({ "name": named.given, "seen": named.is_seen }),
+            let list = named.iter().map(|named| {
+                let others: Vec<&String> = named.names.iter().filter(|name| **name != named.given).collect();
+                json!({ "name": named.given, "also": others, "seen": named.is_seen })
             });
             list.collect::<Vec<_>>()
         };
@@ -385,7 +402,7 @@ impl Screen<'_> {
 }
 
 /// Columns that people can do without on a screen; JSON has them.
-const LEFT_OUT: [&str; 3] = ["denial_effect", "first_denied", "windows"];
+const LEFT_OUT: [&str; 4] = ["denial_effect", "first_denied", "requested_alias", "windows"];
 
 /// The rows for a screen: fewer columns, ARNs without what all of them begin with, times to the minute.
 fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

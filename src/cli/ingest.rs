@@ -106,7 +106,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         accounting: Some(done.accounting.clone()),
         interval: times::interval(asked.scope.since, asked.scope.until),
         elapsed: started.elapsed(),
-        is_news: true,
+        may_be_nothing: has_log,
     };
     let code = code(&summary, has_log);
     if !global.quiet {

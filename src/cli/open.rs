@@ -105,10 +105,12 @@ impl Request {
             events: store::events(&snapshot, &self.scope).map_err(SqlError::from)?,
             objects: snapshot.objects().await?,
             quarantine: snapshot.quarantine().await?,
-            untimed: snapshot.files.iter().map(|file| file.untimed).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
-        let engine = Engine::over_store(stored, engine_options(&self.global))?;
+        let mut engine = Engine::over_store(stored, engine_options(&self.global))?;
+        if snapshot.files.iter().any(|file| file.untimed > 0) {
+            engine.count_untimed().await?;
+        }
         Ok(Opened { engine, scope: self.scope, progress: Line::new(&self.global, 0), started })
     }
 

@@ -118,8 +118,6 @@ pub struct Stored {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
-    /// How many of the events have no time.
-    pub untimed: u64,
     /// Where the files are that the plan reads, and the URL under which it looks for them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -170,13 +168,26 @@ impl Engine {
 
     pub fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
-        (accounting.is_stored, accounting.untimed) = (true, stored.untimed);
+        accounting.is_stored = true;
         stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
         let events = Arc::new(ViewTable::new(stored.events, None));
         let engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         Ok(engine)
+    }
+
+    /// Counts the events of a store without a time, for its accounts.
+    pub async fn count_untimed(&mut self) -> Result<(), SqlError> {
+        let mut batches = self.query("SELECT event_id FROM events WHERE event_time IS NULL", &[]).await?.batches;
+        let mut untimed = 0;
+        while let Some(batch) = batches.next().await.transpose()? {
+            untimed += batch.num_rows() as u64;
+        }
+        if let Data::Store { accounting, .. } = &mut self.data {
+            accounting.untimed = untimed;
+        }
+        Ok(())
     }
 
     fn new(

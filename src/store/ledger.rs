@@ -137,8 +137,7 @@ impl Known {
         for row in 0..rows.num_rows() {
             let error = if errors.is_null(row) { "" } else { errors.value(row) };
             let status = statuses.value(row);
-            let is_damaged = status == "quarantined" && !error.ends_with(SALVAGED);
-            let failed = is_passing(status, error) || (self.retries_damaged && is_damaged);
+            let failed = is_passing(status, error) || (self.retries_damaged && may_be_salvaged(status, error));
             let entered = Entered {
                 version: hash(versions.value(row)),
                 batch: batches.value(row),
@@ -194,6 +193,12 @@ fn is_passing(status: &str, error: &str) -> bool {
         "quarantined" | "refused" => matches!(error, "permission_denied" | "unreadable"),
         _ => false,
     }
+}
+
+/// Damage that was found when nobody asked for what is whole.
+fn may_be_salvaged(status: &str, error: &str) -> bool {
+    // What holds no record is whole.
+    status == "quarantined" && !error.ends_with(SALVAGED) && error != "envelope_unknown"
 }
 
 /// Rows that fell to the store's own copies, by object.

@@ -12,6 +12,8 @@ use crate::source::{Entry, Listing};
 
 /// Most quarantined bytes that are kept for `quarantine.raw`, per record.
 const RAW_BYTES_MAX: usize = 64 << 10;
+/// The same, of all records of a scan; later ones have an empty `raw`.
+const RAW_BYTES_TOTAL_MAX: usize = 32 << 20;
 /// Most rows of `quarantine` that are held; beyond it records are counted, not listed.
 const QUARANTINE_ROWS_MAX: usize = 100_000;
 /// Most problem objects that a summary names.
@@ -54,7 +56,8 @@ pub struct Quarantined {
 
 impl Quarantined {
     pub fn new(object: u32, byte_offset: u64, length: u64, reason: &'static str, raw: &[u8]) -> Quarantined {
-        let raw = String::from_utf8_lossy(&raw[..raw.len().min(RAW_BYTES_MAX)]).into();
+        let raw = String::from_utf8_lossy(&raw[..raw.len().min(RAW_BYTES_MAX)]);
+        let raw = raw[..raw.floor_char_boundary(RAW_BYTES_MAX)].into();
         Quarantined { object, byte_offset, length, reason, raw }
     }
 }
@@ -65,12 +68,17 @@ pub struct Accounts {
     pub objects: Vec<ObjectAccount>,
     pub quarantine: Vec<Quarantined>,
     pub quarantine_unlisted: u64,
+    quarantine_raw_bytes: usize,
     /// Rows without a time, which pass every interval.
     pub untimed: u64,
 }
 
 impl Accounts {
-    pub fn quarantine(&mut self, record: Quarantined) {
+    pub fn quarantine(&mut self, mut record: Quarantined) {
+        self.quarantine_raw_bytes += record.raw.len();
+        if self.quarantine_raw_bytes > RAW_BYTES_TOTAL_MAX {
+            record.raw = "".into();
+        }
         if self.quarantine.len() < QUARANTINE_ROWS_MAX {
             self.quarantine.push(record);
         } else {

@@ -38,6 +38,8 @@ const RUN_OBJECTS_MAX: usize = 256;
 const PARTS_WAITING_MAX: usize = 2;
 /// Rows that a part accounts for at most, so that a part without columns is bounded too.
 const PART_ROWS_MAX: usize = 65_536;
+/// Records that a part names as quarantined at most; each has up to 64 KiB of its text.
+const PART_QUARANTINED_MAX: usize = 64;
 
 /// What a scan is asked for.
 pub struct Request {
@@ -324,7 +326,9 @@ struct ObjectSoFar<'a> {
 
 impl Rows<'_> {
     fn is_full(&self) -> bool {
-        self.builder.is_full() || self.part.fingerprints.len() >= PART_ROWS_MAX
+        self.builder.is_full()
+            || self.part.fingerprints.len() >= PART_ROWS_MAX
+            || self.part.quarantined.len() >= PART_QUARANTINED_MAX
     }
 
     fn take(&mut self, decoded: Decoded<'_>, seen: &mut ObjectSoFar) {
@@ -443,6 +447,8 @@ struct Consumer {
     /// Where each object that has deferred rows stands in the accounts, and the ordinal after its last row.
     open_accounts: Vec<(usize, u64)>,
     accounts: Accounts,
+    /// Ordinals of deferred rows without a time.
+    untimed_waiting: Vec<u64>,
     /// Of the object under way.
     duplicates: u64,
     conflicts: u64,
@@ -465,6 +471,7 @@ impl Consumer {
             deferred: None,
             open_accounts: Vec::new(),
             accounts: Accounts::default(),
+            untimed_waiting: Vec::new(),
             duplicates: 0,
             conflicts: 0,
         }
@@ -502,8 +509,13 @@ impl Consumer {
             fates.push(self.fate(fingerprint)?);
         }
         ends.for_each(|(_, account)| self.close(account));
-        let is_kept = |row: &&u32| !matches!(fates[**row as usize], Fate::Drop);
-        self.accounts.untimed += part.untimed.iter().filter(is_kept).count() as u64;
+        for row in part.untimed {
+            match fates[row as usize] {
+                Fate::Give => self.accounts.untimed += 1,
+                Fate::Drop => {}
+                Fate::Wait(ordinal) => self.untimed_waiting.push(ordinal),
+            }
+        }
         part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
             let rows = Rest::of(&row_of, &fates);
@@ -552,6 +564,8 @@ impl Consumer {
         let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
         self.seen = Seen::default();
         let verdicts = deferred.judge()?;
+        let is_kept = |ordinal: &&u64| verdicts.counts(**ordinal..**ordinal + 1).0 == 0;
+        self.accounts.untimed += self.untimed_waiting.iter().filter(is_kept).count() as u64;
         let mut first = 0;
         for (object, end) in self.open_accounts.drain(..) {
             let (duplicates, conflicts) = verdicts.counts(first..end);

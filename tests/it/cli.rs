@@ -367,6 +367,47 @@ fn a_scope_is_accounted_for() {
     assert_eq!(report["summary"]["complete"], json!(false));
 }
 
+/// A refusal that names an alias and no key is about the key that the alias is seen to name.
+#[test]
+fn refusals_by_alias_are_answers_about_the_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |id: u32, user: &str, alias: &str, more: serde_json::Value| {
+        let mut record = json!({
+            "eventTime": format!("2026-03-10T12:00:{id:02}Z"), "eventSource": "kms.amazonaws.com", "eventName": "Encrypt",
+            "awsRegion": "us-east-1", "eventID": format!("00000000-0000-4000-8000-{id:012}"),
+            "recipientAccountId": "111122223333", "requestParameters": {"keyId": alias},
+            "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/{user}")},
+        });
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        record
+    };
+    let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let allowed = json!({"resources": [{"ARN": key, "type": "AWS::KMS::Key"}]});
+    let denied = json!({"errorCode": "AccessDenied", "errorMessage": "no"});
+    let records = [
+        record(1, "a", "alias/orders", allowed),
+        record(2, "b", "alias/orders", denied.clone()),
+        record(3, "c", "alias/gone", denied),
+    ];
+    fs::write(folder.path().join("a.json"), json!({ "Records": records }).to_string()).unwrap();
+    let b = "arn:aws:iam::111122223333:user/b";
+    for (name, users) in [
+        ("alias/orders", &[b][..]),
+        ("arn:aws:kms:us-east-1:111122223333:alias/orders", &[b]),
+        (key, &[b]),
+        ("1234abcd", &[b]),
+        ("alias/gone", &["arn:aws:iam::111122223333:user/c"]),
+        ("alias/one", &[]),
+        ("5678abcd", &[]),
+    ] {
+        let output = run(&["audit", text(folder.path()), "-f", "json", "--key", name]);
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let rows = report["denials"].as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["principal"].as_str().unwrap()).collect::<Vec<_>>(), users, "{name}");
+        assert_eq!(stderr(&output).contains("note: no answer names"), users.is_empty(), "{name}");
+    }
+}
+
 /// The copies of a call may lie on both sides of midnight; the caller's is the one that counts.
 #[test]
 fn a_copy_of_the_day_before_is_found() {

@@ -312,7 +312,10 @@ fn events_without_a_time_are_counted_apart() {
     for from in [folder.path().to_str().unwrap(), store.text()] {
         for (scope, told) in [
             (&[][..], None),
-            (&["--since", "2026-03-11"], Some("untimed   2 events have no time, so they pass every interval")),
+            (
+                &["--since", "2026-03-11", "--account", "111122223333"],
+                Some("untimed   2 without a time pass every interval"),
+            ),
         ] {
             let ended = keytrail([&["audit", from, "-f", "json"], scope].concat());
             let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
@@ -588,7 +591,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         assert!(matches!(code, Some(0 | 3 | 5 | 127)), "{what}");
         if code == Some(0) {
             assert_eq!(store.hash(), expected, "{what}");
-        } else {
+        } else if code != Some(127) {
             told.fetch_add(1, Ordering::Relaxed);
         }
         store.assert_completed(&expected, &what);
@@ -596,7 +599,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
     });
     eprintln!("{told:?} of {} runs told of a file that did not open", points.len());
     // Most calls that open something open what is to be read and can be done without.
-    assert!(told.into_inner() * 8 > points.len(), "hardly a run told of it");
+    assert!(told.into_inner() * 20 > points.len(), "hardly a run told of it");
 }
 
 fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {

@@ -233,6 +233,7 @@ fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnM
     let owner = value.get("owner").and_then(Value::text);
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
         match event.get("message").and_then(Value::text) {
+            Some(text) if text.starts_with(CONTROL_MESSAGE) => {}
             Some(text) => record_text(tree, item, text.as_bytes(), owner.as_deref(), sink),
             None => sink(item_fault(item, "record_not_cloudtrail")),
         }

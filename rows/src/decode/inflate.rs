@@ -284,13 +284,13 @@ impl<R: Read> Inflate<R> {
             is_padded = true;
         }
         let rest = self.input.peek(2)?;
-        let (is_member, is_text) = (rest.starts_with(&[0x1f, 0x8b]), matches!(rest.first(), Some(b'{' | b'[')));
-        self.flags.trailing_data |= is_padded || !(rest.is_empty() || is_member);
+        let (is_member, is_empty) = (rest.starts_with(&[0x1f, 0x8b]), rest.is_empty());
+        self.flags.trailing_data |= is_padded || !(is_empty || is_member);
         if is_member {
             return self.header();
         }
-        // What was appended without being compressed is read as well.
-        self.state = if is_text { State::Plain } else { State::Done };
+        // What was appended without being compressed is read as well: it may hold records.
+        self.state = if is_empty { State::Done } else { State::Plain };
         Ok(())
     }
 
@@ -403,7 +403,7 @@ mod tests {
         assert!(stream(&tail).unwrap().1.trailing_data);
         assert!(stream(&repeated_trailer).unwrap().1.trailing_data);
         for between in [&[0; 512][..], b"\n", b"\0 \r\n"] {
-            for (more, text) in [(&one[..], &b"{\"Records\":[]}"[..]), (b"[5]", b"[5]"), (b"", b""), (b"x{", b"")] {
+            for (more, text) in [(&one[..], &b"{\"Records\":[]}"[..]), (b"[5]", b"[5]"), (b"", b""), (b"x{", b"x{")] {
                 let (all, flags) = stream(&[&one, between, more].concat()).unwrap();
                 assert_eq!(all, [&b"{\"Records\":[]}"[..], text].concat());
                 assert_eq!((flags.trailing_data, flags.multi_member), (true, more == one));

@@ -41,6 +41,16 @@ impl Fault {
 const SYNTAX: Fault = Fault::Json(json::Fault::Syntax);
 const TRUNCATED: Fault = Fault::Json(json::Fault::Truncated);
 
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What an export task of CloudWatch Logs writes before each message, any digit for a zero.
+const STAMP: &[u8; 25] = b"0000-00-00T00:00:00.000Z ";
+
+fn is_stamped(bytes: &[u8]) -> bool {
+    let is_like = |(stamp, byte): (&u8, &u8)| if *stamp == b'0' { byte.is_ascii_digit() } else { stamp == byte };
+    bytes.get(STAMP.len()) == Some(&b'{') && STAMP.iter().zip(bytes).all(is_like)
+}
+
 /// What an item stands in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Around {
@@ -104,8 +114,8 @@ enum State {
     InItem,
     /// Text between documents, up to the end of its line.
     Between {
-        /// What it says may be a record that does not begin as one.
-        holds_brace: bool,
+        /// A brace or the first byte of a gzip is in it, so it may hold a record that does not begin as one.
+        may_hold: bool,
     },
 }
 
@@ -186,7 +196,7 @@ impl Splitter {
             State::BeforeItem { first } => self.before_item(view, first),
             State::InItem => self.in_item(view, sink),
             State::AfterItem => self.after_item(view),
-            State::Between { holds_brace } => Ok(self.between(view, holds_brace, sink)),
+            State::Between { may_hold } => Ok(self.between(view, may_hold, sink)),
         }
     }
 
@@ -216,7 +226,7 @@ impl Splitter {
             if view.rest(0).len() < 5 && !view.at_end {
                 return Ok(Step::More);
             }
-            if view.rest(0).starts_with(b"\xef\xbb\xbf") {
+            if view.rest(0).starts_with(BOM) {
                 self.shape.bom = true;
                 self.at = 3;
             }
@@ -233,7 +243,35 @@ impl Splitter {
         let Some(byte) = self.next_solid(view) else {
             return Ok(Step::More);
         };
+        let rest = view.rest(self.at);
+        if byte.is_ascii_digit() && rest.len() <= STAMP.len() && !view.at_end {
+            return Ok(Step::More);
+        }
+        let is_later = self.shape.documents > 0;
+        if is_later && BOM.starts_with(&rest[..rest.len().min(BOM.len())]) {
+            if rest.len() < BOM.len() && !view.at_end {
+                return Ok(Step::More);
+            }
+            self.shape.bom = true;
+            self.at += rest.len().min(BOM.len()) as u64;
+            return Ok(Step::On);
+        }
+        // A line of a program's own log begins so too.
+        if is_later && byte == b'[' {
+            match rest[1..].iter().find(|byte| !byte.is_ascii_whitespace()) {
+                None if !view.at_end => return Ok(Step::More),
+                Some(b'{' | b'[' | b']' | b'"') => {}
+                _ => {
+                    self.begin_between();
+                    return Ok(Step::On);
+                }
+            }
+        }
         match byte {
+            _ if is_stamped(rest) => {
+                self.at += STAMP.len() as u64;
+                self.ndjson = true;
+            }
             b'{' => {
                 self.document_start = self.at;
                 self.document_known = false;
@@ -253,29 +291,36 @@ impl Splitter {
                 self.state = State::BeforeItem { first: true };
             }
             // What RFC 7464 puts before each document.
-            0x1e if self.shape.documents > 0 => self.at += 1,
-            _ if self.shape.documents > 0 => {
+            0x1e if is_later => self.at += 1,
+            0 if is_later => {
                 self.shape.trailing_data = true;
-                self.item_start = self.at;
-                self.state = State::Between { holds_brace: false };
+                self.at += rest.iter().take_while(|byte| **byte == 0).count() as u64;
             }
+            _ if is_later => self.begin_between(),
             _ => return self.not_a_document(view),
         }
         Ok(Step::On)
     }
 
+    fn begin_between(&mut self) {
+        self.shape.trailing_data = true;
+        self.item_start = self.at;
+        self.state = State::Between { may_hold: false };
+    }
+
     /// Goes on after the line. Where it may hold a record, the line is quarantined; else the flag says enough.
-    fn between<'b>(&mut self, view: &View<'b>, holds_brace: bool, sink: &mut impl FnMut(Item<'b>)) -> Step {
+    fn between<'b>(&mut self, view: &View<'b>, may_hold: bool, sink: &mut impl FnMut(Item<'b>)) -> Step {
         let rest = view.rest(self.at);
         let line = memchr::memchr(b'\n', rest);
         let text = &rest[..line.unwrap_or(rest.len())];
-        let holds_brace = holds_brace || memchr::memchr(b'{', text).is_some();
+        let may_hold = may_hold || memchr::memchr2(b'{', 0x1f, text).is_some();
         self.at += text.len() as u64;
         if line.is_none() && !view.at_end {
-            self.state = State::Between { holds_brace };
+            self.state = State::Between { may_hold };
             return Step::More;
         }
-        if holds_brace {
+        if may_hold {
+            self.shape.documents += 1;
             let item = view.item(self.item_start, self.at - self.item_start, Around::Document);
             sink(Item { fault: item.fault.or(Some(ItemFault::Line)), ..item });
         }
@@ -551,7 +596,12 @@ mod tests {
             // Brackets within a string, where a block of sixty-four bytes begins.
             format!("{{\"{}{{\":1}}{pad}", "x".repeat(63)),
             format!("{{\"Records\":[\"{}{{\"]}}{pad}", "x".repeat(63)),
-            format!("{{\"a\":1}},\n \u{1e}{{\"b\":2}} {pad} {{\n---\n\0\0{{\"c\":3}}\n{{\"d\":4}}{pad}"),
+            format!(
+                "{{\"a\":1}},\n \u{1e}{{\"b\":2}} {pad} {{\n---\n\0\0{{\"c\":3}}\n[ 7 {{\n\u{feff} [ {{\"d\":4}}]{pad}"
+            ),
+            format!(
+                "2026-03-10T09:00:00.000Z {{\"a\":1}}\n2026-03-10T09:00:01.000Z {{\"b\":{pad}\n2026-03-10T09:00:02.000Z x{pad}"
+            ),
             // A bracket that ends no scalar, wherever a piece begins.
             "{\"Records\":[1[,2]}".to_owned(),
         ] {
@@ -581,12 +631,31 @@ mod tests {
             ("{\"a\":1}\n2026-03-10T09:00:00Z {\"b\":2}\n{\"c\":3}", &[None, LINE, None]),
             ("{\"Records\":[{}]} text {\"Records\":[{}]}", &[None, LINE]),
             ("{\"Records\":[{}]} text\n{\"Records\":[{}]}", &[None, None]),
+            ("{\"a\":1}\n[2026-03-10 09:00:00] started\n{\"b\":2}", &[None, None]),
+            ("{\"a\":1}\n[INFO] {x}\n{\"b\":2}", &[None, LINE, None]),
+            ("{\"a\":1}\n\0\0\n{\"b\":2}", &[None, None]),
+            ("{\"a\":1}\nx\u{1f}\u{8b}\n{\"b\":2}", &[None, LINE, None]),
             ("{\"a\":1}garbage", &[None]),
             ("{\"a\":1}\0\0\0", &[None]),
         ] {
             let (items, shape) = split(text.as_bytes(), 1000).unwrap();
             assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), faults, "{text}");
             assert_eq!(shape.trailing_data, !text.contains('\u{1e}'), "{text}");
+        }
+        let (items, shape) = split("{\"a\":1}\u{feff}{\"b\":2}\n\u{feff}[{\"c\":3}]".as_bytes(), 1000).unwrap();
+        assert_eq!((items.len(), shape.bom, shape.trailing_data), (3, true, false));
+    }
+
+    #[test]
+    fn lines_of_an_export_task_begin_with_a_time() {
+        let stamp = "2026-03-10T09:00:00.000Z";
+        let lines = format!("{stamp} {{\"a\":1}}\n{stamp} {{\"b\":\n{stamp} {{\"c\":3}}\n");
+        let (items, shape) = split(lines.as_bytes(), 1000).unwrap();
+        let expected = [("{\"a\":1}", None), ("{\"b\":", Some(ItemFault::Line)), ("{\"c\":3}", None)];
+        assert_eq!(items, expected.map(|(text, fault)| (text.to_owned(), fault)));
+        assert_eq!((shape.documents, shape.trailing_data), (3, false));
+        for other in ["2026-03-10T09:00:00Z {}", "2026-03-10T09:00:00.000Z x", "2026-03-10T09:00:00.000Z{}"] {
+            assert_eq!(split(other.as_bytes(), 1000).err(), Some(Fault::NotJson), "{other}");
         }
     }
 
