@@ -58,7 +58,7 @@ impl Summary {
         if a.untimed > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
         }
-        if self.has_no_log(a) {
+        if self.has_no_log(a) && a.problem_count == 0 {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
             lines.push(format!(
