@@ -191,8 +191,9 @@ impl About {
     /// What was named, as answers name it: a key by all the names that it was seen to have.
     fn subjects(&self, aliases: Option<&RecordBatch>) -> Subjects {
         let key = |given: &String| {
-            // The ids of keys are written small.
-            let mut names = vec![given.clone(), given.to_ascii_lowercase()];
+            let mut names = vec![given.clone()];
+            // The ids of keys are written small; the names of aliases differ by case.
+            names.extend(alias_of(given).is_none().then(|| given.to_ascii_lowercase()));
             if let Some(rows) = aliases {
                 other_names(rows, &mut names);
             }

@@ -398,6 +398,7 @@ fn refusals_by_alias_are_answers_about_the_key() {
         ("1234abcd", &[b]),
         ("alias/gone", &["arn:aws:iam::111122223333:user/c"]),
         ("alias/one", &[]),
+        ("alias/ORDERS", &[]),
         ("5678abcd", &[]),
     ] {
         let output = run(&["audit", text(folder.path()), "-f", "json", "--key", name]);
