@@ -1,7 +1,7 @@
 //! Rows beyond what the set of identities may hold in memory: kept on disk until all of them have been seen.
 //! In: fingerprints and batches, in order. Out: which rows were duplicates or conflicts, then the batches without the
 //! duplicates, in the order in which they came. The answer is the one that an unbounded set would give.
-//! Memory: two bits a row, the identities of one partition at a time, and 12 MiB of buffers.
+//! Memory: three bits a row, the identities of one partition at a time, and 12 MiB of buffers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -27,6 +27,7 @@ const CHUNK_ENTRIES: usize = 2048;
 pub struct Deferred {
     fingerprints: Partitions,
     rows: u64,
+    untimed: Bits,
     batches: Vec<Option<Spool>>,
 }
 
@@ -38,7 +39,7 @@ struct Spool {
 
 impl Deferred {
     pub fn new() -> io::Result<Deferred> {
-        Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, batches: Vec::new() })
+        Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, untimed: Bits::new(0), batches: Vec::new() })
     }
 
     /// The ordinal that the next row gets.
@@ -52,6 +53,17 @@ impl Deferred {
         self.rows += 1;
         self.fingerprints.add(row, ordinal << 1 | u64::from(earlier == Copy::Conflict))?;
         Ok(ordinal)
+    }
+
+    /// Notes that a row has no time.
+    pub fn has_no_time(&mut self, ordinal: u64) {
+        self.untimed.set(ordinal);
+    }
+
+    /// Rows without a time that stay.
+    pub fn untimed(&self, verdicts: &Verdicts) -> u64 {
+        let words = self.untimed.0.iter().zip(&verdicts.duplicate.0);
+        words.map(|(untimed, duplicate)| u64::from((untimed & !duplicate).count_ones())).sum()
     }
 
     /// Rows of an output, with the ordinal of each.
@@ -153,7 +165,11 @@ impl Bits {
     }
 
     fn set(&mut self, row: u64) {
-        self.0[(row / 64) as usize] |= 1 << (row % 64);
+        let word = (row / 64) as usize;
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] |= 1 << (row % 64);
     }
 
     fn has(&self, row: u64) -> bool {

@@ -4,6 +4,7 @@
 //! logs alone, never on threads.
 
 mod accounts;
+mod consumer;
 mod dedup;
 mod deferred;
 mod kept;

@@ -1,25 +1,25 @@
 //! Scans all objects of a listing in parallel and gives their rows in the objects' order.
 //! In: a [`Request`]. Out: batches, as they come, and [`Scanned`] when done.
-//! Workers take runs of objects; the one consumer takes their parts in order, drops duplicates and keeps the accounts.
+//! Workers take runs of objects; the one consumer takes their parts in order. Never decides about a duplicate.
 //! Memory is bounded by workers times parts, whatever the size of an object or a listing.
 
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
+use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
 
 use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
-use super::dedup::{Copy, Fingerprint, Seen};
-use super::deferred::Deferred;
+use super::consumer::Consumer;
+use super::dedup::Fingerprint;
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
 use crate::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
@@ -194,17 +194,17 @@ impl Shared<'_> {
 
 /// Rows of one run of objects, in order, with what is needed to account for them.
 #[derive(Default)]
-struct Part {
+pub(super) struct Part {
     /// One for each row that passed the filters of the run, wanted by the predicate or not.
-    fingerprints: Vec<Fingerprint>,
+    pub fingerprints: Vec<Fingerprint>,
     /// The rows of each output, and which fingerprint is whose.
-    batches: Vec<(RecordBatch, UInt32Array)>,
+    pub batches: Vec<(RecordBatch, UInt32Array)>,
     /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
-    ends: Vec<(usize, ObjectAccount)>,
-    quarantined: Vec<Quarantined>,
+    pub ends: Vec<(usize, ObjectAccount)>,
+    pub quarantined: Vec<Quarantined>,
     /// Which fingerprints are of rows without a time.
-    untimed: Vec<u32>,
-    error: Option<DataFusionError>,
+    pub untimed: Vec<u32>,
+    pub error: Option<DataFusionError>,
 }
 
 /// Decodes and normalizes runs of objects.
@@ -436,190 +436,4 @@ fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
         scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until)
     }) && listed(&scope.accounts, row.recipient_account_id.as_deref())
         && listed(&scope.regions, row.aws_region.as_deref())
-}
-
-/// Takes parts in order: deduplicates, accounts, and gives batches away.
-struct Consumer {
-    seen: Seen,
-    identities_max: usize,
-    /// Set once the identities have reached their bound.
-    deferred: Option<Deferred>,
-    /// Where each object that has deferred rows stands in the accounts, and the ordinal after its last row.
-    open_accounts: Vec<(usize, u64)>,
-    accounts: Accounts,
-    /// Ordinals of deferred rows without a time.
-    untimed_waiting: Vec<u64>,
-    /// Of the object under way.
-    duplicates: u64,
-    conflicts: u64,
-}
-
-/// What is to be done with one row.
-#[derive(Clone, Copy)]
-enum Fate {
-    Give,
-    Drop,
-    /// Given once all rows are known, under this ordinal.
-    Wait(u64),
-}
-
-impl Consumer {
-    fn new(identities_max: usize) -> Consumer {
-        Consumer {
-            seen: Seen::default(),
-            identities_max,
-            deferred: None,
-            open_accounts: Vec::new(),
-            accounts: Accounts::default(),
-            untimed_waiting: Vec::new(),
-            duplicates: 0,
-            conflicts: 0,
-        }
-    }
-
-    fn take_all(
-        &mut self,
-        runs: Receiver<Receiver<Part>>,
-        emit: &mut Emit,
-    ) -> Result<ControlFlow<()>, DataFusionError> {
-        for parts in runs {
-            for part in parts {
-                if self.take(part, emit)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-        }
-        self.settle(emit)?;
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn take(&mut self, part: Part, emit: &mut Emit) -> Result<ControlFlow<()>, DataFusionError> {
-        if let Some(error) = part.error {
-            return Err(error);
-        }
-        if self.deferred.is_none() && self.seen.len() >= self.identities_max {
-            self.deferred = Some(Deferred::new()?);
-        }
-        let mut fates = Vec::with_capacity(part.fingerprints.len());
-        let mut ends = part.ends.into_iter().peekable();
-        for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
-            while let Some((_, account)) = ends.next_if(|(end, _)| *end <= index) {
-                self.close(account);
-            }
-            fates.push(self.fate(fingerprint)?);
-        }
-        ends.for_each(|(_, account)| self.close(account));
-        for row in part.untimed {
-            match fates[row as usize] {
-                Fate::Give => self.accounts.untimed += 1,
-                Fate::Drop => {}
-                Fate::Wait(ordinal) => self.untimed_waiting.push(ordinal),
-            }
-        }
-        part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
-        for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
-            let rows = Rest::of(&row_of, &fates);
-            if let Some(deferred) = &mut self.deferred {
-                let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
-                    Fate::Wait(ordinal) => Some(ordinal),
-                    Fate::Give | Fate::Drop => None,
-                });
-                deferred.keep(output, &rows.copied(batch)?, ordinals.collect())?;
-                continue;
-            }
-            for given in rows.parts(batch)? {
-                if emit(output, given)?.is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn fate(&mut self, row: Fingerprint) -> io::Result<Fate> {
-        let copy = match &mut self.deferred {
-            None => self.seen.add(row),
-            Some(deferred) => match self.seen.judge(row) {
-                Copy::Duplicate => Copy::Duplicate,
-                undecided => return deferred.add(row, undecided).map(Fate::Wait),
-            },
-        };
-        self.duplicates += u64::from(copy == Copy::Duplicate);
-        self.conflicts += u64::from(copy == Copy::Conflict);
-        Ok(if copy == Copy::Duplicate { Fate::Drop } else { Fate::Give })
-    }
-
-    fn close(&mut self, mut account: ObjectAccount) {
-        account.counts.duplicate = std::mem::take(&mut self.duplicates);
-        account.counts.conflicts = std::mem::take(&mut self.conflicts);
-        account.counts.kept -= account.counts.duplicate;
-        if let Some(deferred) = &self.deferred {
-            self.open_accounts.push((self.accounts.objects.len(), deferred.rows()));
-        }
-        self.accounts.objects.push(account);
-    }
-
-    /// Decides the rows that had to wait, completes their accounts, and gives them away.
-    fn settle(&mut self, emit: &mut Emit) -> Result<(), DataFusionError> {
-        let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
-        self.seen = Seen::default();
-        let verdicts = deferred.judge()?;
-        let is_kept = |ordinal: &&u64| verdicts.counts(**ordinal..**ordinal + 1).0 == 0;
-        self.accounts.untimed += self.untimed_waiting.iter().filter(is_kept).count() as u64;
-        let mut first = 0;
-        for (object, end) in self.open_accounts.drain(..) {
-            let (duplicates, conflicts) = verdicts.counts(first..end);
-            let counts = &mut self.accounts.objects[object].counts;
-            counts.duplicate += duplicates;
-            counts.kept -= duplicates;
-            counts.conflicts += conflicts;
-            first = end;
-        }
-        deferred.replay(&verdicts, emit)
-    }
-}
-
-/// The rows of a batch that are not dropped, as runs of neighbours.
-struct Rest {
-    rows: usize,
-    runs: Vec<Range<usize>>,
-}
-
-impl Rest {
-    /// Beyond this many runs one copy is better to go on with than many small batches.
-    const PARTS_MAX: usize = 16;
-
-    fn of(row_of: &UInt32Array, fates: &[Fate]) -> Rest {
-        let mut runs: Vec<Range<usize>> = Vec::new();
-        for (at, row) in row_of.values().iter().enumerate() {
-            match (fates[*row as usize], runs.last_mut()) {
-                (Fate::Drop, _) => {}
-                (_, Some(run)) if run.end == at => run.end += 1,
-                _ => runs.push(at..at + 1),
-            }
-        }
-        Rest { rows: row_of.len(), runs }
-    }
-
-    /// In one batch.
-    fn copied(&self, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
-        if self.runs.first() == Some(&(0..self.rows)) {
-            return Ok(batch);
-        }
-        let mut keep = BooleanBufferBuilder::new(self.rows);
-        for run in &self.runs {
-            keep.append_n(run.start - keep.len(), false);
-            keep.append_n(run.len(), true);
-        }
-        keep.append_n(self.rows - keep.len(), false);
-        Ok(filter_record_batch(&batch, &BooleanArray::new(keep.finish(), None))?)
-    }
-
-    /// In as many batches as it takes to copy nothing, if these are few.
-    fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
-        if self.runs.len() > Rest::PARTS_MAX {
-            return Ok(vec![self.copied(batch)?]);
-        }
-        Ok(self.runs.iter().map(|run| batch.slice(run.start, run.len())).collect())
-    }
 }

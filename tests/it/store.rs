@@ -194,8 +194,9 @@ fn a_store_answers_as_its_logs_do() {
                 |from: &str| keytrail([&["query", "-q", "-f", "json", question, "--from", from], *scope].concat());
             let (expected, found) = (ask(from_logs), ask(store.text()));
             // Where the scope leaves no log, that is incomplete; a store has its logs.
-            let codes = if scope.contains(&"2030-01-01") && expected.code == Some(3) { Some(0) } else { expected.code };
-            let same = codes == found.code && expected.stdout == found.stdout;
+            let leaves_no_log = scope.contains(&"2030-01-01") && from_logs.ends_with("AWSLogs");
+            let codes = if leaves_no_log { (Some(3), Some(0)) } else { (expected.code, expected.code) };
+            let same = (expected.code, found.code) == codes && expected.stdout == found.stdout;
             (!same).then(|| format!("{question} {scope:?}\n{}\n{}", expected.story(), found.story()))
         });
         let wrong: Vec<String> = wrong.into_iter().flatten().collect();
@@ -471,12 +472,17 @@ impl Disturbed {
         counts
     }
 
-    /// How many calls of a kind an undisturbed run makes.
+    /// How many calls of a kind the busiest thread of an undisturbed run makes: `strace` counts for each thread anew.
+    /// Files are changed by one thread only.
     fn count_of(&self, call: &str) -> usize {
         let store = Store::new();
         self.traced(call, "delay_enter=1", "1+", &store);
         let trace = fs::read_to_string(store._folder.path().join("trace")).unwrap_or_default();
-        trace.matches("(DELAYED)").count()
+        let mut of_thread: BTreeMap<&str, usize> = BTreeMap::new();
+        for line in trace.lines().filter(|line| line.contains("(DELAYED)")) {
+            *of_thread.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
+        }
+        of_thread.into_values().max().unwrap_or_default()
     }
 
     /// A run of `strace` that does something to the nth call of a kind. Gives the exit code, if there is one, and
@@ -577,16 +583,17 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         return;
     }
     let (expected, _) = undisturbed();
-    let opened = if is_exhaustive() { FAILING.count_of("openat") } else { 300 };
+    let opened = if is_exhaustive() { FAILING.count_of("openat") } else { 80 };
     let errors = ["EMFILE", "EACCES", "EIO", "ENOSPC"];
-    let step = if is_exhaustive() { 1 } else { 37 };
+    let step = if is_exhaustive() { 1 } else { 9 };
     let points: Vec<(usize, &str, bool)> =
         (1..=opened).step_by(step).map(|nth| (nth, errors[nth % 4], nth / 4 % 2 == 0)).collect();
-    let (tally, told) = (Tally::of(points.len()), AtomicUsize::new(0));
+    let (tally, told, injections) = (Tally::of(points.len()), AtomicUsize::new(0), AtomicUsize::new(0));
     on_every_core(&points, |&(nth, error, for_ever)| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, _) = FAILING.traced("openat", &format!("error={error}"), &when, &store);
+        let (code, injected) = FAILING.traced("openat", &format!("error={error}"), &when, &store);
         let what = format!("openat {when} {error}: {code:?}");
+        injections.fetch_add(usize::from(injected), Ordering::Relaxed);
         // A binary whose libraries do not open ends with 127.
         assert!(matches!(code, Some(0 | 3 | 5 | 127)), "{what}");
         if code == Some(0) {
@@ -598,8 +605,10 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         tally.one_more();
     });
     eprintln!("{told:?} of {} runs told of a file that did not open", points.len());
-    // Most calls that open something open what is to be read and can be done without.
-    assert!(told.into_inner() * 20 > points.len(), "hardly a run told of it");
+    // Which thread opens what differs from run to run, so the last points may lie beyond all of them.
+    assert!(injections.into_inner() * 4 > points.len() * 3, "some calls did not fail");
+    // Much of what is opened, such as the limits of the system, can be done without.
+    assert!(told.into_inner() * 4 > points.len(), "hardly a run told of it");
 }
 
 fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {

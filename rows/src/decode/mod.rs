@@ -379,6 +379,20 @@ mod tests {
             let pieces: Vec<_> = pieces.iter().map(|(_, piece)| String::from_utf8_lossy(piece)).collect();
             assert_eq!(pieces, Vec::from_iter(piece), "{message}");
         }
+        // The same as base64 of gzip, which a function is handed.
+        for (kind, message, count) in [
+            ("CONTROL_MESSAGE", r#"{"eventName":"a"}"#, 0),
+            ("DATA_MESSAGE", "CWL CONTROL MESSAGE: hello", 0),
+            ("DATA_MESSAGE", r#"{"eventName":"a"}"#, 1),
+        ] {
+            let payload = document(message).replace("DATA_MESSAGE", kind);
+            let mut stored = Vec::new();
+            let mut encoder = flate2::read::GzEncoder::new(payload.as_bytes(), flate2::Compression::fast());
+            encoder.read_to_end(&mut stored).unwrap();
+            let payload = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, stored);
+            let event = format!(r#"{{"awslogs":{{"data":"{payload}"}}}}"#);
+            assert_eq!(decoded(event.as_bytes(), 1 << 20, Damaged::GivesNothing).2.len(), count, "{kind} {message}");
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub struct Item<'b> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemFault {
     TooLarge,
-    /// A line of NDJSON that does not end where the line does.
+    /// A line of NDJSON that is no document, or one between documents that may hold a record.
     Line,
 }
 

@@ -1,0 +1,198 @@
+//! Puts the parts of a scan in order and decides about each row.
+//! In: parts of runs of objects, in the objects' order. Out: batches without duplicates, and the accounts of all objects.
+//! Owns which copy of an event stays. Never decodes, and holds no row longer than it takes to decide about it.
+
+use std::io;
+use std::ops::{ControlFlow, Range};
+use std::sync::mpsc::Receiver;
+
+use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array};
+use arrow::compute::filter_record_batch;
+use datafusion::common::DataFusionError;
+
+use super::accounts::{Accounts, ObjectAccount};
+use super::dedup::{Copy, Fingerprint, Seen};
+use super::deferred::Deferred;
+use super::scan::{Emit, Part};
+
+/// Takes parts in order: deduplicates, accounts, and gives batches away.
+pub(super) struct Consumer {
+    seen: Seen,
+    identities_max: usize,
+    /// Set once the identities have reached their bound.
+    deferred: Option<Deferred>,
+    /// Where each object that has deferred rows stands in the accounts, and the ordinal after its last row.
+    open_accounts: Vec<(usize, u64)>,
+    pub accounts: Accounts,
+    /// Of the object under way.
+    duplicates: u64,
+    conflicts: u64,
+}
+
+/// What is to be done with one row.
+#[derive(Clone, Copy)]
+enum Fate {
+    Give,
+    Drop,
+    /// Given once all rows are known, under this ordinal.
+    Wait(u64),
+}
+
+impl Consumer {
+    pub fn new(identities_max: usize) -> Consumer {
+        Consumer {
+            seen: Seen::default(),
+            identities_max,
+            deferred: None,
+            open_accounts: Vec::new(),
+            accounts: Accounts::default(),
+            duplicates: 0,
+            conflicts: 0,
+        }
+    }
+
+    pub fn take_all(
+        &mut self,
+        runs: Receiver<Receiver<Part>>,
+        emit: &mut Emit,
+    ) -> Result<ControlFlow<()>, DataFusionError> {
+        for parts in runs {
+            for part in parts {
+                if self.take(part, emit)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        self.settle(emit)?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn take(&mut self, part: Part, emit: &mut Emit) -> Result<ControlFlow<()>, DataFusionError> {
+        if let Some(error) = part.error {
+            return Err(error);
+        }
+        if self.deferred.is_none() && self.seen.len() >= self.identities_max {
+            self.deferred = Some(Deferred::new()?);
+        }
+        let mut fates = Vec::with_capacity(part.fingerprints.len());
+        let mut ends = part.ends.into_iter().peekable();
+        for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
+            while let Some((_, account)) = ends.next_if(|(end, _)| *end <= index) {
+                self.close(account);
+            }
+            fates.push(self.fate(fingerprint)?);
+        }
+        ends.for_each(|(_, account)| self.close(account));
+        for row in part.untimed {
+            match fates[row as usize] {
+                Fate::Give => self.accounts.untimed += 1,
+                Fate::Drop => {}
+                Fate::Wait(ordinal) => self.deferred.iter_mut().for_each(|deferred| deferred.has_no_time(ordinal)),
+            }
+        }
+        part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
+        for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
+            let rows = Rest::of(&row_of, &fates);
+            if let Some(deferred) = &mut self.deferred {
+                let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
+                    Fate::Wait(ordinal) => Some(ordinal),
+                    Fate::Give | Fate::Drop => None,
+                });
+                deferred.keep(output, &rows.copied(batch)?, ordinals.collect())?;
+                continue;
+            }
+            for given in rows.parts(batch)? {
+                if emit(output, given)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn fate(&mut self, row: Fingerprint) -> io::Result<Fate> {
+        let copy = match &mut self.deferred {
+            None => self.seen.add(row),
+            Some(deferred) => match self.seen.judge(row) {
+                Copy::Duplicate => Copy::Duplicate,
+                undecided => return deferred.add(row, undecided).map(Fate::Wait),
+            },
+        };
+        self.duplicates += u64::from(copy == Copy::Duplicate);
+        self.conflicts += u64::from(copy == Copy::Conflict);
+        Ok(if copy == Copy::Duplicate { Fate::Drop } else { Fate::Give })
+    }
+
+    fn close(&mut self, mut account: ObjectAccount) {
+        account.counts.duplicate = std::mem::take(&mut self.duplicates);
+        account.counts.conflicts = std::mem::take(&mut self.conflicts);
+        account.counts.kept -= account.counts.duplicate;
+        if let Some(deferred) = &self.deferred {
+            self.open_accounts.push((self.accounts.objects.len(), deferred.rows()));
+        }
+        self.accounts.objects.push(account);
+    }
+
+    /// Decides the rows that had to wait, completes their accounts, and gives them away.
+    fn settle(&mut self, emit: &mut Emit) -> Result<(), DataFusionError> {
+        let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
+        self.seen = Seen::default();
+        let verdicts = deferred.judge()?;
+        self.accounts.untimed += deferred.untimed(&verdicts);
+        let mut first = 0;
+        for (object, end) in self.open_accounts.drain(..) {
+            let (duplicates, conflicts) = verdicts.counts(first..end);
+            let counts = &mut self.accounts.objects[object].counts;
+            counts.duplicate += duplicates;
+            counts.kept -= duplicates;
+            counts.conflicts += conflicts;
+            first = end;
+        }
+        deferred.replay(&verdicts, emit)
+    }
+}
+
+/// The rows of a batch that are not dropped, as runs of neighbours.
+struct Rest {
+    rows: usize,
+    runs: Vec<Range<usize>>,
+}
+
+impl Rest {
+    /// Beyond this many runs one copy is better to go on with than many small batches.
+    const PARTS_MAX: usize = 16;
+
+    fn of(row_of: &UInt32Array, fates: &[Fate]) -> Rest {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        for (at, row) in row_of.values().iter().enumerate() {
+            match (fates[*row as usize], runs.last_mut()) {
+                (Fate::Drop, _) => {}
+                (_, Some(run)) if run.end == at => run.end += 1,
+                _ => runs.push(at..at + 1),
+            }
+        }
+        Rest { rows: row_of.len(), runs }
+    }
+
+    /// In one batch.
+    fn copied(&self, batch: RecordBatch) -> Result<RecordBatch, DataFusionError> {
+        if self.runs.first() == Some(&(0..self.rows)) {
+            return Ok(batch);
+        }
+        let mut keep = BooleanBufferBuilder::new(self.rows);
+        for run in &self.runs {
+            keep.append_n(run.start - keep.len(), false);
+            keep.append_n(run.len(), true);
+        }
+        keep.append_n(self.rows - keep.len(), false);
+        Ok(filter_record_batch(&batch, &BooleanArray::new(keep.finish(), None))?)
+    }
+
+    /// In as many batches as it takes to copy nothing, if these are few.
+    fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
+        if self.runs.len() > Rest::PARTS_MAX {
+            return Ok(vec![self.copied(batch)?]);
+        }
+        Ok(self.runs.iter().map(|run| batch.slice(run.start, run.len())).collect())
+    }
+}
