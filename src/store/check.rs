@@ -8,12 +8,14 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
 use super::file::HASH_KEY;
 use super::hash::{LogicalHash, sha256_hex};
+use super::ids::{IdSum, Index};
 use super::ledger::{self, BATCH, OBJECTS, QUARANTINE};
 use super::read::{DataFile, Snapshot};
 use super::reader::StoredFile;
@@ -80,14 +82,17 @@ impl Store {
         let snapshot = self.as_snapshot()?;
         let mut checked = Checked::default();
         // Files come by day, and equal events have one day.
-        let (mut day, mut seen) = (None, HashSet::new());
+        let (mut day, mut seen, mut ids) = (None, HashSet::new(), HashMap::new());
         for file in &snapshot.files {
             if day != file.day {
                 (day, seen) = (file.day, HashSet::new());
             }
             let Some(bytes) = self.proved_bytes(file, &mut checked).await? else { continue };
             match read_events(bytes, &mut seen) {
-                Ok(found) => checked.events(file, &found),
+                Ok(found) => {
+                    checked.events(file, &found);
+                    ids.insert(&file.path, found.ids);
+                }
                 Err(error) => checked.fault(file, format!("cannot be read: {error}")),
             }
         }
@@ -100,6 +105,7 @@ impl Store {
         if checked.fault_count == 0 {
             self.check_ledger(&snapshot, &mut checked).await?;
         }
+        check_index(&snapshot.index(), &ids, &mut checked).await?;
         Ok(checked)
     }
 
@@ -107,7 +113,7 @@ impl Store {
     async fn proved_bytes(&self, file: &DataFile, checked: &mut Checked) -> Result<Option<Bytes>, StoreError> {
         checked.files += 1;
         let bytes = match StoredFile::new(&self.place.store, file).whole().await {
-            Ok(bytes) => Bytes::from(bytes),
+            Ok(bytes) => bytes,
             Err(object_store::Error::NotFound { .. }) => {
                 checked.fault(file, "is missing");
                 return Ok(None);
@@ -146,6 +152,33 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Holds the index to the ids that the files have.
+async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut Checked) -> Result<(), StoreError> {
+    let parts = match index.parts().await {
+        Ok(parts) => parts,
+        Err(error @ StoreError::Index { .. }) => {
+            checked.note(error.to_string());
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for part in parts {
+        let mut sums = vec![IdSum::default(); part.files().len()];
+        let add = |hash, file: usize| sums.get_mut(file).into_iter().for_each(|sum| sum.add(hash));
+        if let Err(error) = index.each_entry(&part, None, add).await {
+            checked.note(error.to_string());
+            continue;
+        }
+        (checked.files, checked.bytes) = (checked.files + 1, checked.bytes + part.bytes());
+        for (file, sum) in part.files().iter().zip(sums) {
+            if ids.get(file).is_some_and(|ids| *ids != sum) {
+                checked.note(format!("`{}` has not the event ids of `{file}`", part.path()));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a check found.
@@ -191,6 +224,7 @@ struct Found {
     hash: LogicalHash,
     said: Option<LogicalHash>,
     twice: u64,
+    ids: IdSum,
 }
 
 fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet::errors::ParquetError> {
@@ -202,6 +236,7 @@ fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet:
         let rows = rows?;
         found.rows += rows.num_rows() as u64;
         found.hash.add_rows(&rows);
+        found.ids.add_rows(&rows);
         found.twice += count_seen(&rows, seen);
     }
     Ok(found)

@@ -42,7 +42,7 @@ pub struct Compacted {
 }
 
 impl Store {
-    /// Merges small files of all tables.
+    /// Merges small files of all tables, and brings the index of event ids up to date.
     pub async fn compact(&mut self, threads: usize) -> Result<Compacted, StoreError> {
         self.complete().await?;
         let mut all = Compacted { files_before: self.file_count()?, ..Compacted::default() };
@@ -69,6 +69,7 @@ impl Store {
                 }
             }
         }
+        self.index_ids().await?;
         all.files_after = self.file_count()?;
         Ok(all)
     }
@@ -136,7 +137,7 @@ impl Store {
             let file = self.data_file(table, add)?;
             let bytes = StoredFile::new(&self.place.store, &file).whole().await;
             let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
-            files.push(WholeFile::open(bytes.into())?);
+            files.push(WholeFile::open(bytes)?);
         }
         Ok(files)
     }

@@ -15,7 +15,7 @@ use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -54,9 +54,15 @@ pub(super) struct Layout {
     pub unique: &'static [&'static str],
     /// Long columns that nobody compares.
     pub opaque: &'static [&'static str],
+    /// Columns of numbers of which each is near the one before.
+    pub ascending: &'static [&'static str],
 }
 
 impl Layout {
+    /// Of rows without an order or anything that is known of their columns.
+    pub const PLAIN: Layout =
+        Layout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
         let mut builder: WriterPropertiesBuilder = WriterProperties::builder()
@@ -79,6 +85,11 @@ impl Layout {
         for name in self.unique {
             builder = builder.set_column_dictionary_enabled(column(name), false);
         }
+        for name in self.ascending {
+            builder = builder
+                .set_column_dictionary_enabled(column(name), false)
+                .set_column_encoding(column(name), Encoding::DELTA_BINARY_PACKED);
+        }
         for name in self.opaque {
             builder = builder.set_column_statistics_enabled(column(name), EnabledStatistics::None);
         }
@@ -96,6 +107,10 @@ pub(super) trait Columns: Sync {
     fn column(&self, index: usize) -> Result<Parts<'_>, StoreError>;
     /// Something that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
+    /// What the footer says besides.
+    fn note(&self) -> Option<KeyValue> {
+        None
+    }
 }
 
 impl Columns for RecordBatch {
@@ -148,10 +163,13 @@ pub(super) fn encode(
         tasks.insert(0, Task::Hash);
     }
     let writers = writers.into_iter().map(|groups| Mutex::new(Some(groups))).collect();
-    let encoding = Encoding { rows, schema, layout, tasks, next: AtomicUsize::new(0), writers };
-    let done = encoding.on_threads(threads)?;
+    let under_way = UnderWay { rows, schema, layout, tasks, next: AtomicUsize::new(0), writers };
+    let done = under_way.on_threads(threads)?;
     let stats = stats(rows.rows(), schema, &done.columns);
     put_together(&mut file, done.columns, groups)?;
+    if let Some(note) = rows.note() {
+        file.append_key_value_metadata(note);
+    }
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
@@ -169,7 +187,7 @@ enum Task {
 }
 
 /// A file that is being encoded by some threads.
-struct Encoding<'a> {
+struct UnderWay<'a> {
     rows: &'a dyn Columns,
     schema: &'a SchemaRef,
     layout: &'a Layout,
@@ -193,7 +211,7 @@ struct EncodedColumn {
     bounds: Option<Bounds>,
 }
 
-impl Encoding<'_> {
+impl UnderWay<'_> {
     fn on_threads(&self, threads: usize) -> Result<Done, StoreError> {
         let shares = std::thread::scope(|scope| {
             let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.work())).collect();

@@ -5,10 +5,11 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::TryStreamExt;
-use object_store::ObjectStoreExt;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::delta::Table;
+use super::ids::IDS;
 use super::place::UNFINISHED;
 use super::{Store, StoreError};
 
@@ -30,6 +31,9 @@ impl Store {
         for table in [&self.events, &self.objects, &self.quarantine] {
             self.collect_table(table, before, &mut collected).await?;
         }
+        // Compaction takes away what of the index is not needed.
+        let is_needed = |file: &ObjectMeta| !is_unfinished(file);
+        self.collect_folder(IDS, before, is_needed, written, &mut collected).await?;
         Ok(collected)
     }
 
@@ -38,18 +42,30 @@ impl Store {
         let live: HashSet<Path> = table.files()?.iter().map(|add| path_of(&add.path)).collect();
         let removed: HashMap<Path, i64> =
             table.removed().await?.into_iter().map(|(inside, when)| (path_of(&inside), when)).collect();
-        let (folder, log) = (path_of(""), path_of("_delta_log"));
+        let log = path_of("_delta_log");
+        let is_needed = |file: &ObjectMeta| {
+            live.contains(&file.location) || (file.location.prefix_matches(&log) && !is_unfinished(file))
+        };
+        let unneeded_since = |file: &ObjectMeta| removed.get(&file.location).copied().unwrap_or(written(file));
+        self.collect_folder(table.name(), before, is_needed, unneeded_since, collected).await
+    }
+
+    async fn collect_folder(
+        &self,
+        folder: &str,
+        before: i64,
+        is_needed: impl Fn(&ObjectMeta) -> bool,
+        unneeded_since: impl Fn(&ObjectMeta) -> i64,
+        collected: &mut Collected,
+    ) -> Result<(), StoreError> {
+        let folder = self.place.path(folder);
         let cannot = |what: &Path, source| StoreError::Objects { what: what.to_string(), source };
         let mut found = self.place.store.list(Some(&folder));
         while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
-            let of_log = file.location.prefix_matches(&log);
-            let name = file.location.filename().unwrap_or_default();
-            if live.contains(&file.location) || (of_log && !name.ends_with(UNFINISHED)) {
+            if is_needed(&file) {
                 continue;
             }
-            let written = file.last_modified.timestamp_millis();
-            let unneeded_since = removed.get(&file.location).copied().unwrap_or(written);
-            if unneeded_since > before {
+            if unneeded_since(&file) > before {
                 collected.kept += 1;
                 continue;
             }
@@ -59,4 +75,12 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn is_unfinished(file: &ObjectMeta) -> bool {
+    file.location.filename().unwrap_or_default().ends_with(UNFINISHED)
+}
+
+fn written(file: &ObjectMeta) -> i64 {
+    file.last_modified.timestamp_millis()
 }

@@ -26,9 +26,9 @@ pub(super) const BATCH: &str = "batch";
 const OBJECT_DAY: &str = "object_day";
 
 pub(super) const OBJECTS_LAYOUT: Layout =
-    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], blooms: &[], unique: &["uri"], opaque: &[] };
+    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..Layout::PLAIN };
 pub(super) const QUARANTINE_LAYOUT: Layout =
-    Layout { bounds: &["object_uri", BATCH], sorted_by: &[], blooms: &[], unique: &[], opaque: &["raw"] };
+    Layout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..Layout::PLAIN };
 
 /// The status of an object that was replaced by another of the same name since it was read.
 const CHANGED: &str = "changed";

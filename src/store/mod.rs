@@ -11,6 +11,7 @@ mod delta;
 mod file;
 mod gc;
 mod hash;
+mod ids;
 mod ingest;
 mod ledger;
 mod patience;
@@ -68,6 +69,8 @@ pub enum StoreError {
     Delta { table: &'static str, source: Box<DeltaTableError> },
     #[error("cannot use `{what}` of the store")]
     Objects { what: String, source: object_store::Error },
+    #[error("cannot read `{what}`, a file of the index of event ids")]
+    Index { what: String, source: ParquetError },
     #[error("cannot use `{path}`")]
     File { path: String, source: io::Error },
     #[error("cannot read or write a file of the store")]
@@ -98,6 +101,9 @@ impl StoreError {
             StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
             StoreError::Contended { .. } => {
                 Some("nothing is lost: what was committed stays; run it again, with fewer writers at once")
+            }
+            StoreError::Index { .. } => {
+                Some("no answer needs it: remove it if it is damaged, and compact the store to have it made again")
             }
             _ => None,
         }

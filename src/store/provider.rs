@@ -1,6 +1,6 @@
 //! The events of a store as a DataFusion table: Parquet files, pruned by day and by what the log says of their columns.
 //! In: a [`Snapshot`] and a scope. Out: a plan of `events` as the contract has it.
-//! Reads no file to plan; pages and bloom filters inside files are DataFusion's to use.
+//! Reads no file to plan but the index of event ids; pages and bloom filters inside files are DataFusion's to use.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,12 +23,14 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, col, lit,
 };
-use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_expr::utils::{Guarantee, LiteralGuarantee};
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use serde_json::Value;
 
+use super::ids::{self, Found, Index};
 use super::read::{DataFile, Snapshot};
 use super::rows::file_schema;
 use crate::schema::{COLUMNS, Column};
@@ -37,10 +39,14 @@ use crate::source::Scope;
 /// Under which a session finds the files of the store.
 pub const FILES_URL: &str = "keytrail-store://files";
 
+/// A question for more event ids than this does without the index.
+const IDS_MAX: usize = 100;
+
 /// The files of one version, as a table of what they hold and the day of each.
 #[derive(Debug)]
 struct Files {
     files: Vec<DataFile>,
+    index: Index,
     table: TableSchema,
 }
 
@@ -48,7 +54,7 @@ struct Files {
 pub fn events(snapshot: &Snapshot, scope: &Scope) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
-    let files = Files { files: snapshot.files.clone(), table };
+    let files = Files { files: snapshot.files.clone(), index: snapshot.index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
     for filter in in_scope(scope) {
         plan = plan.filter(filter)?;
@@ -96,7 +102,7 @@ impl TableProvider for Files {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let files = self.needed(state, filters)?;
+        let files = self.needed(state, filters).await?;
         if files.is_empty() {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
@@ -108,7 +114,7 @@ impl TableProvider for Files {
             ..Statistics::new_unknown(self.table.table_schema())
         };
         let group = FileGroup::new(files.into_iter().map(partitioned).collect());
-        let source = ParquetSource::new(self.table.clone());
+        let source = ParquetSource::new(self.table.clone()).with_pushdown_filters(true).with_reorder_filters(true);
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::parse(FILES_URL)?, Arc::new(source))
             .with_file_groups(group.split_files(state.config().target_partitions()))
             .with_statistics(statistics)
@@ -121,14 +127,33 @@ impl TableProvider for Files {
 
 impl Files {
     /// The files that can hold rows that pass.
-    fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
+    async fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(self.schema())?)?;
         let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema()).try_build(filter)?;
-        let known = Known { files: &self.files, bounds: self.files.iter().map(bounds).collect() };
-        let kept = pruning.prune(&known)?;
+        let bounds = self.files.iter().map(bounds).collect();
+        let mut known = Known { files: &self.files, bounds, ids: Found::default() };
+        let mut kept = pruning.prune(&known)?;
+        let ids = ids_of(&pruning);
+        if !ids.is_empty() && ids.len() <= IDS_MAX && kept.iter().filter(|keep| **keep).count() > 1 {
+            known.ids = self.index.look_up(&ids).await;
+            kept = pruning.prune(&known)?;
+        }
         Ok(self.files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(file, _)| file).collect())
     }
+}
+
+/// The hashes of the event ids of which every row that passes has one.
+fn ids_of(pruning: &PruningPredicate) -> HashSet<u64> {
+    let of_id = |guarantee: &&LiteralGuarantee| {
+        guarantee.guarantee == Guarantee::In && guarantee.column.name() == Column::EventId.name()
+    };
+    let guarantees = pruning.literal_guarantees().iter().filter(of_id);
+    guarantees.flat_map(|guarantee| &guarantee.literals).filter_map(id_hash).collect()
+}
+
+fn id_hash(value: &ScalarValue) -> Option<u64> {
+    value.try_as_str().flatten().map(ids::hash_of)
 }
 
 fn partitioned(file: &DataFile) -> PartitionedFile {
@@ -153,6 +178,7 @@ fn bounds(file: &DataFile) -> Value {
 struct Known<'a> {
     files: &'a [DataFile],
     bounds: Vec<Value>,
+    ids: Found,
 }
 
 impl Known<'_> {
@@ -197,7 +223,13 @@ impl PruningStatistics for Known<'_> {
         Some(Arc::new(UInt64Array::from_iter_values(self.files.iter().map(|file| file.rows))))
     }
 
-    fn contained(&self, _: &Name, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
-        None
+    fn contained(&self, column: &Name, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
+        if column.name() != Column::EventId.name() {
+            return None;
+        }
+        let hashes: Vec<u64> = values.iter().map(id_hash).collect::<Option<_>>()?;
+        // That a file may have one of them is no more than not known.
+        let has_none = |file: &DataFile| self.ids.may_have(&file.path, hashes.iter().copied()).filter(|may| !may);
+        Some(self.files.iter().map(has_none).collect())
     }
 }

@@ -13,6 +13,7 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use super::ledger::{OBJECTS, QUARANTINE, is_visible, visible_objects, visible_rows};
+use super::place::Place;
 use super::reader::StoredFile;
 use super::rows::{EVENTS, file_schema};
 use super::{FORMAT_VERSION, Store, StoreError};
@@ -21,7 +22,7 @@ use crate::schema::Column;
 use crate::table::quarantine_schema;
 
 /// Rows that are read at once.
-const READ_ROWS: usize = 8192;
+pub(super) const READ_ROWS: usize = 8192;
 
 /// Files of the ledger that are opened at once.
 const FILES_AT_ONCE: usize = 8;
@@ -150,6 +151,10 @@ impl Store {
 }
 
 impl Snapshot {
+    pub(super) fn place(&self) -> &Place {
+        &self.store.place
+    }
+
     /// Some columns of the rows of the table `objects`, with [`super::ledger::BATCH`] among them, a few at a time.
     pub(super) async fn each_object(
         &self,

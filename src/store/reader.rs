@@ -1,16 +1,15 @@
 //! Reads columns of one Parquet file through the object store.
 //! In: a [`DataFile`]. Out: its metadata, and streams of its rows. Never reads a column that was not asked for.
 
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use deltalake::ObjectStore;
 use futures::future::BoxFuture;
-use futures::{FutureExt, TryFutureExt, TryStreamExt};
+use futures::{FutureExt, TryFutureExt};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{GetResultPayload, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
@@ -31,31 +30,20 @@ pub(super) struct StoredFile {
 
 impl StoredFile {
     pub fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> StoredFile {
-        StoredFile { store: Arc::clone(store), path: file.path.clone(), bytes: file.bytes }
+        StoredFile::at(store, &file.path, file.bytes)
+    }
+
+    pub fn at(store: &Arc<dyn ObjectStore>, path: &Path, bytes: u64) -> StoredFile {
+        StoredFile { store: Arc::clone(store), path: path.clone(), bytes }
     }
 
     pub async fn metadata(&mut self) -> Result<Arc<ParquetMetaData>> {
         self.get_metadata(None).await
     }
 
-    /// All its bytes, as many as there are. A local file is read by this thread: what a thread allocates and another
-    /// frees is given back late.
-    pub async fn whole(&self) -> object_store::Result<Vec<u8>> {
-        let cannot = |source| object_store::Error::Generic { store: "files", source: Box::new(source) };
-        let got = self.store.get(&self.path).await?;
-        let mut bytes = Vec::new();
-        bytes.try_reserve_exact(got.meta.size as usize).map_err(|e| cannot(std::io::Error::other(e)))?;
-        match got.payload {
-            GetResultPayload::File(mut file, _) => {
-                file.read_to_end(&mut bytes).map_err(cannot)?;
-            }
-            GetResultPayload::Stream(mut parts) => {
-                while let Some(part) = parts.try_next().await? {
-                    bytes.extend_from_slice(&part);
-                }
-            }
-        }
-        Ok(bytes)
+    /// All its bytes, as many as there are.
+    pub async fn whole(&self) -> object_store::Result<Bytes> {
+        self.store.get(&self.path).await?.bytes().await
     }
 
     /// Its rows, a batch at a time; all columns if none are named.

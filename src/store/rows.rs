@@ -47,6 +47,7 @@ pub(super) const LAYOUT: Layout = Layout {
         "resources",
         "raw",
     ],
+    ascending: &[],
 };
 
 /// The columns that a scan is asked for. `integrity` is not of the record: readers join it.

@@ -2,7 +2,7 @@
 //! In: `sample-logs` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
 //! Whatever happens on the way, the store that comes out must be the one of an undisturbed run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -85,6 +88,21 @@ impl Store {
         assert_eq!(self.ingest(&logs(), &[]).code, Some(0), "{what}");
         assert_eq!(self.hash(), expected, "{what}");
         self.check();
+    }
+
+    /// The files that a question about events opens.
+    fn opened(&self, filter: &str) -> BTreeSet<String> {
+        let sql = format!("EXPLAIN SELECT event_id, raw FROM events WHERE {filter}");
+        let ended = keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]);
+        assert_eq!(ended.code, Some(0), "{}", ended.story());
+        let words = ended.text().split(|c: char| "[],: ".contains(c));
+        words.filter(|word| word.ends_with(".parquet")).map(str::to_owned).collect()
+    }
+
+    /// How many events pass.
+    fn count(&self, filter: &str) -> u64 {
+        let sql = format!("SELECT count(*) AS n FROM events WHERE {filter}");
+        keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]).rows().unwrap()[0]["n"].as_u64().unwrap()
     }
 
     /// The data files of the events.
@@ -217,14 +235,94 @@ fn files_are_pruned_before_they_are_opened() {
         ("event_id = 'ffffffff-ffff-4fff-bfff-ffffffffffff'", 0),
         ("event_name LIKE '%crypt'", 4),
     ] {
-        let sql = format!("EXPLAIN SELECT event_id, raw FROM events WHERE {filter}");
-        let ended = keytrail(["query", "-q", "-f", "json", &sql, "--from", store.text()]);
-        assert_eq!(ended.code, Some(0), "{}", ended.story());
-        let plan = ended.text();
-        let named: std::collections::BTreeSet<&str> =
-            plan.split(|c: char| "[],: ".contains(c)).filter(|word| word.ends_with(".parquet")).collect();
-        assert_eq!(named.len(), files, "{filter}: {plan}");
+        assert_eq!(store.opened(filter).len(), files, "{filter}");
     }
+}
+
+/// Ids have no order: each day's least and greatest span those of the others.
+fn scattered(day: usize, nth: usize) -> String {
+    let place = (day * 7 + nth * 5) % 24;
+    format!("{:08x}-0000-4000-8000-{day:06}{nth:06}", place * 0x0a00_0000)
+}
+
+/// A log of three events of one day of March.
+fn log_of_day(folder: &Path, day: usize, nths: std::ops::Range<usize>) {
+    let record = |nth: usize| {
+        serde_json::json!({
+            "eventTime": format!("2026-03-{day:02}T09:00:00Z"), "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
+            "awsRegion": "eu-west-1", "recipientAccountId": "111122223333", "eventID": scattered(day, nth),
+        })
+    };
+    let (name, records) = (format!("{day}-{}.json", nths.start), nths.map(record).collect::<Vec<_>>());
+    fs::write(folder.join(name), serde_json::json!({ "Records": records }).to_string()).unwrap();
+}
+
+#[test]
+fn the_index_of_ids_leaves_out_files_and_no_event() {
+    let (store, logs) = (Store::new(), tempfile::tempdir().unwrap());
+    (1..=8).for_each(|day| log_of_day(logs.path(), day, 0..3));
+    store.accounts(logs.path(), &[]);
+    let all: Vec<String> = (1..=8).flat_map(|day| (0..3).map(move |nth| scattered(day, nth))).collect();
+    let is = |id: &str| format!("event_id = '{id}'");
+    let by_bounds: usize = all.iter().map(|id| store.opened(&is(id)).len()).sum();
+    assert!(by_bounds > 3 * all.len(), "{by_bounds}");
+    assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+    store.check();
+    for id in &all {
+        assert_eq!((store.opened(&is(id)).len(), store.count(&is(id))), (1, 1), "{id}");
+    }
+    let (one, other, absent) = (&all[0], &all[23], "70000000-0000-4000-8000-000000000000");
+    for (filter, files, events) in [
+        (is(absent), 0, 0),
+        (format!("event_id IN ('{one}', '{other}', '{absent}')"), 2, 2),
+        (format!("event_id = '{one}' AND event_date = '2026-03-02'"), 1, 0),
+        (format!("event_id = '{one}' AND event_id = '{other}'"), 0, 0),
+        (format!("event_id <> '{one}'"), 8, 23),
+        (format!("event_id = '{one}' OR event_name = 'Decrypt'"), 8, 24),
+        (format!("event_id LIKE '{one}'"), 1, 1),
+        (format!("upper(event_id) = upper('{one}')"), 8, 1),
+    ] {
+        assert_eq!((store.opened(&filter).len(), store.count(&filter)), (files, events), "{filter}");
+    }
+    // What came later is not covered, and found all the same.
+    log_of_day(logs.path(), 3, 3..5);
+    store.accounts(logs.path(), &[]);
+    let late = is(&scattered(3, 4));
+    assert_eq!((store.opened(&late).len(), store.count(&late)), (1, 1));
+    assert!(store.opened(&is(one)).len() <= 2);
+    // Another compaction has one file of it again.
+    assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+    let index = files(&store.path.join("ids"));
+    assert_eq!((index.len(), store.opened(&late).len(), store.count(&late)), (1, 1, 1));
+    assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+    assert_eq!(files(&store.path.join("ids")), index, "nothing was new");
+    store.check();
+    // Whatever becomes of it, answers stay; only a lie is worse than nothing, and a check finds it.
+    let whole = fs::read(&index[0]).unwrap();
+    fs::write(&index[0], &whole[..whole.len() / 2]).unwrap();
+    assert_eq!((store.count(&late), store.count(&is(one)), store.count(&is(absent))), (1, 1, 0));
+    let ended = keytrail(["store", "check", store.text()]);
+    assert!((ended.code, ended.text().contains("a file of the index")) == (Some(4), true), "{}", ended.text());
+    assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(5));
+    without_a_row(&whole, &index[0]);
+    let ended = keytrail(["store", "check", store.text()]);
+    assert!((ended.code, ended.text().contains("has not the event ids of")) == (Some(4), true), "{}", ended.text());
+    fs::remove_dir_all(store.path.join("ids")).unwrap();
+    assert_eq!((store.count(&late), store.count(&is(one)), store.count(&is(absent))), (1, 1, 0));
+    store.check();
+}
+
+/// Writes a Parquet file again, but for its last row.
+fn without_a_row(bytes: &[u8], to: &Path) {
+    let bytes = bytes::Bytes::copy_from_slice(bytes);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+    let notes = builder.metadata().file_metadata().key_value_metadata().cloned();
+    let schema = std::sync::Arc::clone(builder.schema());
+    let properties = WriterProperties::builder().set_key_value_metadata(notes).build();
+    let mut writer = ArrowWriter::try_new(fs::File::create(to).unwrap(), schema, Some(properties)).unwrap();
+    let rows = builder.build().unwrap().next().unwrap().unwrap();
+    writer.write(&rows.slice(0, rows.num_rows() - 1)).unwrap();
+    writer.close().unwrap();
 }
 
 #[test]
@@ -811,6 +909,7 @@ fn garbage_is_removed_when_it_is_old_enough() {
     let orphans = [
         store.path.join("events/event_date=2026-03-10/orphan.parquet"),
         store.path.join("events/_delta_log/.00000000000000000099.json.x.part"),
+        store.path.join("ids/.0.parquet.x.part"),
     ];
     orphans.iter().for_each(|orphan| fs::write(orphan, "x").unwrap());
     let all = files(&store.path).len();
