@@ -1,8 +1,7 @@
 -- title: DynamoDB use of keys per principal and table
 -- description: Who used which key through DynamoDB on which table. Windows are distinct five-minute spans with a call: DynamoDB caches a table's key, so calls are a lower bound of reads.
 -- param: table text : name or ARN of a table
-SELECT principal, table_arn, key_arn, calls, windows, first_seen, last_seen, denied_on_key
+SELECT principal, table_arn, table_name, key_arn, calls, windows, first_seen, last_seen, denied_on_key
 FROM dynamodb_key_use_by_principal
-WHERE CAST($table AS VARCHAR) IS NULL OR table_arn = CAST($table AS VARCHAR)
-   OR ends_with(table_arn, concat(':table/', CAST($table AS VARCHAR)))
-ORDER BY principal, table_arn, key_arn
+WHERE CAST($table AS VARCHAR) IS NULL OR CAST($table AS VARCHAR) IN (table_arn, table_name)
+ORDER BY principal, table_arn, table_name, key_arn

@@ -1,17 +1,17 @@
 -- title: Who used a key
--- description: Every principal that used a key, directly or through a service, with counts and times. A key is named by ARN, id or alias/NAME.
--- param: key text : ARN, id or alias/NAME
+-- description: Every principal that used a key, directly or through a service, with counts and times. A key is named by ARN, id or alias.
+-- param: key text : ARN or id of the key, ARN or alias/NAME of an alias
 -- param: since timestamp : not before this time
 -- param: until timestamp : before this time
 SELECT key_arn, principal, caller_class, via_service, event_name, count(*) AS calls,
        min(event_time) AS first_seen, max(event_time) AS last_seen
 FROM key_use
--- A ReEncrypt from a key to itself is one use of it.
-WHERE key_arn IS NOT NULL AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
-  AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id)
+-- A record may not tell which key it was; GenerateRandom uses none. A ReEncrypt from a key to itself is one use of it.
+WHERE (key_arn IS NOT NULL OR event_name <> 'GenerateRandom')
+  AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
+  AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id, alias_arn, requested_alias)
        -- The keys that it was seen to name.
-       OR (starts_with(CAST($key AS VARCHAR), 'alias/')
-           AND key_arn IN (SELECT key_arn FROM key_calls WHERE requested_alias = CAST($key AS VARCHAR))))
+       OR key_arn IN (SELECT key_arn FROM alias_keys WHERE CAST($key AS VARCHAR) IN (alias, alias_arn)))
   AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
   AND (CAST($until AS TIMESTAMPTZ) IS NULL OR event_time < CAST($until AS TIMESTAMPTZ))
 GROUP BY key_arn, principal, caller_class, via_service, event_name

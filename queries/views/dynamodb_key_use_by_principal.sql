@@ -1,16 +1,18 @@
 -- Who used which key through DynamoDB, on which table. Calls are a lower bound of reads: DynamoDB caches a table's key.
 -- `denied_on_key` counts the principal's refused uses of that key by any route, for whatever table: a refusal names none.
-SELECT principal, table_arn, key_arn, calls, first_seen, last_seen, windows, denied_on_key
+SELECT principal, table_arn, table_name, key_arn, calls, first_seen, last_seen, windows, denied_on_key
 FROM (
-    SELECT principal, table_arn, key_arn, calls, first_seen, last_seen, windows,
+    SELECT principal, table_arn, table_name, key_arn, calls, first_seen, last_seen, windows,
            CASE WHEN key_arn IS NULL THEN 0 ELSE sum(denied) OVER (PARTITION BY principal, key_arn) END AS denied_on_key
     FROM (
-        SELECT principal, table_arn, key_arn, count(*) FILTER (WHERE outcome = 'success') AS calls,
+        SELECT principal, table_arn, table_name, key_arn, count(*) FILTER (WHERE outcome = 'success') AS calls,
                min(event_time) FILTER (WHERE outcome = 'success') AS first_seen,
                max(event_time) FILTER (WHERE outcome = 'success') AS last_seen,
                count(DISTINCT date_bin(INTERVAL '5 minutes', event_time)) FILTER (WHERE outcome = 'success') AS windows,
                count(*) FILTER (WHERE outcome = 'denied') AS denied
         FROM key_attempts
-        WHERE outcome = 'denied' OR (outcome = 'success' AND via_service = 'dynamodb')
-        GROUP BY principal, table_arn, key_arn))
+        WHERE (outcome = 'denied' OR (outcome = 'success' AND via_service = 'dynamodb'))
+          -- A ReEncrypt from a key to itself is one use of it.
+          AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
+        GROUP BY principal, table_arn, table_name, key_arn))
 WHERE calls > 0

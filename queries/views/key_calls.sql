@@ -1,6 +1,12 @@
 -- Every call once, one row for each key it concerns: ReEncrypt has a `source` and a `destination` row, each with the key,
 -- alias, material and algorithm of its own side; the encryption context is the destination's.
-SELECT e.*
+SELECT e.*,
+       -- A bare alias is of the caller's account and Region.
+       CASE WHEN starts_with(e.requested_alias, 'alias/')
+           THEN concat('arn:aws', CASE WHEN starts_with(e.aws_region, 'cn-') THEN '-cn'
+                                       WHEN starts_with(e.aws_region, 'us-gov-') THEN '-us-gov' END,
+                       ':kms:', e.aws_region, ':', e.recipient_account_id, ':', e.requested_alias)
+           ELSE e.requested_alias END AS alias_arn
 FROM (
     -- Which copy stands for a call that several accounts logged: the caller's, else that of an account which owns all of
     -- it, else the key owner's. A VPC endpoint's copy says least.
@@ -56,4 +62,5 @@ ON c.shared_event_id = e.shared_event_id AND c.event_name = e.event_name
 WHERE NOT EXISTS (
     -- A record that a later one corrects.
     SELECT 1 FROM event_companions r
-    WHERE r.revises_event_id IS NOT NULL AND r.revises_event_id <> r.event_id AND r.revises_event_id = e.event_id)
+    WHERE r.revises_event_id IS NOT NULL AND r.revises_event_id = e.event_id
+      AND (r.event_id <> e.event_id OR (e.revises_event_id IS DISTINCT FROM e.event_id)))

@@ -208,23 +208,19 @@ impl About {
     }
 }
 
-/// Adds to an alias the keys that it names, to a key the aliases that name it; from rows of alias and key.
+/// Adds to an alias the keys that it names, to a key the aliases that name it; from rows of an alias's ARN and a key.
 fn other_names(rows: &RecordBatch, names: &mut Vec<String>) {
     let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
-    let given = names[0].clone();
-    let pairs = (0..rows.num_rows()).filter_map(|row| Some((row, alias_of(aliases.value(row))?, keys.value(row))));
-    let Some(alias) = alias_of(&given) else {
-        let named = pairs.filter(|(row, _, _)| is_key(keys, *row, names)).map(|(_, alias, _)| alias.to_owned());
-        let named: Vec<String> = named.collect();
-        names.extend(named);
-        return;
+    let given = [names[0].clone()];
+    let pairs = (0..rows.num_rows()).map(|row| (row, aliases.value(row), keys.value(row)));
+    let others: Vec<String> = match alias_of(&given[0]) {
+        // Without its ARN an alias may be any account's.
+        Some(_) => {
+            pairs.filter(|(row, _, _)| self::names(aliases, *row, &given)).map(|pair| pair.2.to_owned()).collect()
+        }
+        None => pairs.filter(|(row, _, _)| is_key(keys, *row, names)).map(|pair| pair.1.to_owned()).collect(),
     };
-    // An alias names keys of its own account and Region only.
-    let head = given.strip_suffix(alias).unwrap_or_default();
-    names.push(alias.to_owned());
-    names.extend(
-        pairs.filter(|(_, name, key)| *name == alias && key.starts_with(head)).map(|(_, _, key)| key.to_owned()),
-    );
+    names.extend(others);
 }
 
 /// `alias/NAME`, of an alias or its ARN.
@@ -261,7 +257,7 @@ impl Subjects {
         let flags: [(&str, &mut Vec<Named>, &[&str], Names); 3] = [
             ("--key", &mut self.keys, &["key_arn", "requested_alias"], is_key),
             ("--principal", &mut self.principals, &["principal"], names),
-            ("--table", &mut self.tables, &["table_arn"], names),
+            ("--table", &mut self.tables, &["table_arn", "table_name"], names),
         ];
         let (mut keep, mut not_narrowed) = (vec![true; rows.num_rows()], Vec::new());
         for (flag, wanted, columns, is_named) in flags {
@@ -403,7 +399,7 @@ impl Screen<'_> {
 }
 
 /// Columns that people can do without on a screen; JSON has them.
-const LEFT_OUT: [&str; 4] = ["denial_effect", "first_denied", "requested_alias", "windows"];
+const LEFT_OUT: [&str; 5] = ["denial_effect", "first_denied", "requested_alias", "table_name", "windows"];
 
 /// The rows for a screen: fewer columns, ARNs without what all of them begin with, times to the minute.
 fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

@@ -5,6 +5,7 @@
 
 pub mod functions;
 pub mod guard;
+mod mend;
 pub mod named;
 pub mod views;
 
@@ -20,6 +21,7 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -67,9 +69,11 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
             DataFusionError::External(cause) => match cause.downcast_ref::<Unread>() {
                 Some(Unread::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
-                _ => SqlError::Plan { message, hint: None },
+                _ => SqlError::World { message },
             },
-            DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => SqlError::World { message },
+            DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
+                SqlError::World { message }
+            }
             DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
                 SqlError::World { message }
             }
@@ -220,7 +224,7 @@ impl Engine {
             // Only views may name it: in a question of a user's it would leave out what its days leave out.
             self.context.register_table(COMPANIONS, self.data.events())?;
             for (name, sql) in views::all() {
-                let plan = self.context.state().create_logical_plan(sql).await?;
+                let plan = planned(&self.context.state(), sql).await?;
                 self.context.register_table(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))))?;
             }
             self.context.deregister_table(COMPANIONS)?;
@@ -295,7 +299,7 @@ impl Engine {
     async fn plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
         let context = self.with_views().await?;
         let state = context.state();
-        let plan = state.create_logical_plan(sql).await.map_err(|error| self.explain(error))?;
+        let plan = planned(&state, sql).await.map_err(|error| self.explain(error))?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         options.verify_plan(&plan).map_err(|error| SqlError::Refused { message: error.strip_backtrace() })?;
         let is_unset = |name: &String| !values.contains_key(name.trim_start_matches('$'));
@@ -379,6 +383,13 @@ impl Engine {
         names.sort_unstable();
         names
     }
+}
+
+/// The plan of one statement.
+async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
+    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    mend::mend(&mut statement);
+    state.statement_to_plan(statement).await
 }
 
 /// The mentions of raw tables in optimized plans.

@@ -10,6 +10,7 @@ macro_rules! views {
 pub fn all() -> &'static [(&'static str, &'static str)] {
     views![
         "key_calls",
+        "alias_keys",
         "calls",
         "call_copies",
         "key_attempts",
