@@ -70,9 +70,9 @@ pub struct ScopeArgs {
     /// Days after --until whose folders are read too, because AWS files events by delivery
     #[arg(long, value_name = "DAYS", default_value_t = 2, value_parser = clap::value_parser!(u32).range(..=366), help_heading = "Scope")]
     pub late_days: u32,
-    /// Which records to keep
-    #[arg(long, value_name = "WHICH", default_value = "key-use", help_heading = "Scope")]
-    pub events: Events,
+    /// Which records to keep [default: key-use; of a store, what it has]
+    #[arg(long, value_name = "WHICH", help_heading = "Scope")]
+    pub events: Option<Events>,
     /// Also take the whole records of a damaged object; its rows are flagged
     #[arg(long, help_heading = "Scope")]
     pub salvage: bool,
@@ -126,10 +126,15 @@ pub enum Events {
 
 impl ScopeArgs {
     pub fn filter(&self) -> EventFilter {
-        match self.events {
+        self.asked_filter().unwrap_or(EventFilter::KeyUse)
+    }
+
+    /// The filter, where the user named one.
+    pub fn asked_filter(&self) -> Option<EventFilter> {
+        self.events.map(|events| match events {
             Events::KeyUse => EventFilter::KeyUse,
             Events::All => EventFilter::All,
-        }
+        })
     }
 
     /// Checks every part and resolves times against `now_micros`.

@@ -37,27 +37,29 @@ impl From<Code> for ExitCode {
 #[derive(Debug)]
 pub struct Failure {
     code: Code,
+    /// A store is not what it was.
+    is_damage: bool,
     message: String,
     hints: Vec<String>,
 }
 
 impl Failure {
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: Code::Usage, message: message.into(), hints: Vec::new() }
+        Failure { code: Code::Usage, is_damage: false, message: message.into(), hints: Vec::new() }
     }
 
     pub fn world(message: impl Into<String>) -> Failure {
-        Failure { code: Code::World, message: message.into(), hints: Vec::new() }
+        Failure { code: Code::World, is_damage: false, message: message.into(), hints: Vec::new() }
     }
 
     pub fn interrupted() -> Failure {
-        Failure { code: Code::Interrupted, message: String::new(), hints: Vec::new() }
+        Failure { code: Code::Interrupted, is_damage: false, message: String::new(), hints: Vec::new() }
     }
 
     /// The output could not be written. A reader that went away has what it wanted: that is no failure.
     pub fn write(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { code: Code::Done, message: String::new(), hints: Vec::new() };
+            return Failure { code: Code::Done, is_damage: false, message: String::new(), hints: Vec::new() };
         }
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
@@ -65,7 +67,8 @@ impl Failure {
     /// What lies somewhere cannot be used for what it is there for.
     pub fn of_place(what: &str, error: &SourceError) -> Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
-        let failure = Failure { code, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
+        let failure =
+            Failure { code, is_damage: false, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -75,6 +78,10 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
+    }
+
+    pub fn is_damage(&self) -> bool {
+        self.is_damage
     }
 
     pub fn code(&self) -> Code {
@@ -125,8 +132,18 @@ impl From<SourceError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
+        let error = match error {
+            StoreError::Scan(error) => match SqlError::from(error) {
+                SqlError::Source { source } => return Failure::of_place("cannot read the logs", &source),
+                other => return Failure::world(format!("cannot read the logs: {}", chain(&other))),
+            },
+            other => other,
+        };
         let code = if error.is_usage() { Code::Usage } else { Code::World };
-        let failure = Failure { code, message: chain(&error), hints: Vec::new() };
+        // What follows the first line is for developers of the library.
+        let message = chain(&error).lines().next().unwrap_or_default().to_owned();
+        let is_damage = matches!(error, StoreError::Damaged { .. });
+        let failure = Failure { code, is_damage, message, hints: Vec::new() };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

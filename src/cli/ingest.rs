@@ -71,8 +71,10 @@ struct Asked {
 pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let started = Instant::now();
     if args.print_policy {
+        args.scope.resolve(now_micros(), &global)?;
+        let (locations, store) = (args::locations(&args.locations)?, Location::parse(&args.store)?);
         let mut to = Target::stdout();
-        writeln!(to, "{:#}", policy(&args.locations, &args.store)).map_err(|e| Failure::write(&e))?;
+        writeln!(to, "{:#}", policy(&locations, &store)).map_err(|e| Failure::write(&e))?;
         to.commit()?;
         return Ok(Code::Done);
     }
@@ -145,6 +147,12 @@ fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Scope), Fail
             .hint("save it to a file first"));
     }
     let store = Location::parse(&args.store)?;
+    if let Location::S3(path) = &store
+        && path.prefix.split('/').any(|part| part == "AWSLogs")
+    {
+        return Err(Failure::usage(format!("the store `{}` lies where AWS delivers logs", args.store))
+            .hint("name a prefix without AWSLogs: whatever is below it is read as logs"));
+    }
     if locations.iter().any(|logs| lie_together(logs, &store)) {
         return Err(Failure::usage(format!("the store `{}` and the logs lie in one another", args.store))
             .hint("name a directory beside the logs: whatever is among them is read as logs"));
@@ -161,7 +169,7 @@ fn lie_together(logs: &Location, store: &Location) -> bool {
             store.starts_with(logs) || logs.starts_with(store)
         }
         // A bucket often holds both, each under its own prefix.
-        (Location::S3(logs), Location::S3(store)) => logs == store,
+        (Location::S3(logs), Location::S3(store)) => logs.holds(store),
         _ => false,
     }
 }

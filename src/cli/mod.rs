@@ -146,8 +146,11 @@ fn interruptible<T: Send + 'static>(
         tokio::select! {
             biased;
             done = &mut task => return joined(done),
-            _ = pressed => task.abort(),
+            _ = pressed => {}
         }
+        // Threads of libraries may find the others gone; nobody is to read of it.
+        std::panic::set_hook(Box::new(|_| {}));
+        task.abort();
         match tokio::time::timeout(CLEANUP, task).await {
             // It finished in the same moment: what it has is whole.
             Ok(Ok(done)) => done,

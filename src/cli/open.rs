@@ -9,7 +9,6 @@ use super::args::{self, Global, ScopeArgs};
 use super::dry_run;
 use super::exit::{Code, Failure, say};
 use super::progress::Line;
-use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Place, Store};
@@ -97,8 +96,11 @@ impl Request {
             return Err(Failure::usage("a store does not know organizations").hint("leave --org-id out"));
         }
         let mut store = Store::open(place).await?;
-        if self.args.filter() == EventFilter::All {
-            store.expect_filter(EventFilter::All)?;
+        if let Some(filter) = self.args.asked_filter() {
+            store.expect_filter(filter).map_err(|error| {
+                Failure::usage(error.to_string())
+                    .hint("leave --events out, and narrow in SQL: WHERE operation_class IS NOT NULL")
+            })?;
         }
         let snapshot = store.snapshot().await?;
         let stored = Stored {

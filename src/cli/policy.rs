@@ -1,17 +1,19 @@
 //! The IAM policy that a run of `ingest` needs, and no more.
-//! In: locations and a store as the user wrote them. Out: a policy document. Asks AWS nothing.
+//! In: locations and a store. Out: a policy document. Asks AWS nothing.
 
 use serde_json::{Value, json};
 
+use crate::source::Location;
+
 /// What is read at the locations, and what is read and written at the store.
-pub fn policy(locations: &[String], store: &str) -> Value {
+pub fn policy(locations: &[Location], store: &Location) -> Value {
     let mut statements = Vec::new();
     let mut encrypted = Vec::new();
     for (number, location) in locations.iter().enumerate() {
         if let Some((bucket, prefix)) = bucket_of(location) {
             statements.extend(on_bucket(&format!("Logs{}", number + 1), bucket, prefix, &["s3:GetObject"]));
             encrypted.push("kms:Decrypt");
-        } else if location.starts_with("cloudtrail://") {
+        } else if matches!(location, Location::History(_)) {
             statements.push(json!({
                 "Sid": format!("ReadEventHistory{}", number + 1), "Effect": "Allow", "Action": ["cloudtrail:LookupEvents"], "Resource": "*",
             }));
@@ -34,10 +36,9 @@ pub fn policy(locations: &[String], store: &str) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-fn bucket_of(text: &str) -> Option<(&str, &str)> {
-    let rest = text.strip_prefix("s3://")?;
-    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    Some((bucket, prefix.trim_end_matches('/')))
+fn bucket_of(location: &Location) -> Option<(&str, &str)> {
+    let Location::S3(path) = location else { return None };
+    Some((&path.bucket, &path.prefix))
 }
 
 fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value; 2] {
@@ -61,21 +62,25 @@ fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value
 mod tests {
     use super::*;
 
+    fn parsed(text: &str) -> Location {
+        Location::parse(text).unwrap()
+    }
+
     #[test]
     fn asks_for_what_the_locations_need() {
         for (locations, store, actions) in [
             (vec!["logs"], "store", ""),
-            (vec!["s3://b/AWSLogs/"], "store", "s3:ListBucket s3:GetObject kms:Decrypt"),
+            (vec!["s3://bbb/AWSLogs/"], "store", "s3:ListBucket s3:GetObject kms:Decrypt"),
             (vec!["cloudtrail://eu-west-1"], "store", "cloudtrail:LookupEvents"),
             (
                 vec!["logs"],
-                "s3://b",
+                "s3://bbb",
                 "s3:ListBucket s3:GetObject s3:PutObject s3:DeleteObject s3:AbortMultipartUpload kms:Decrypt \
                  kms:GenerateDataKey",
             ),
         ] {
-            let locations: Vec<String> = locations.into_iter().map(str::to_owned).collect();
-            let document = policy(&locations, store);
+            let locations: Vec<Location> = locations.into_iter().map(parsed).collect();
+            let document = policy(&locations, &parsed(store));
             let statements = document["Statement"].as_array().unwrap();
             let found: Vec<&str> = statements
                 .iter()
@@ -88,11 +93,11 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_folder_and_statements_have_names_of_their_own() {
-        let locations = ["s3://b/AWSLogs", "s3://c/AWSLogs/"].map(str::to_owned);
-        let document = policy(&locations, "store");
+        let locations = ["s3://bbb/AWSLogs", "s3://ccc/AWSLogs/"].map(parsed);
+        let document = policy(&locations, &parsed("store"));
         let resources = [&document["Statement"][1]["Resource"], &document["Statement"][3]["Resource"]];
-        assert_eq!(resources[0], &json!(["arn:aws:s3:::b/AWSLogs", "arn:aws:s3:::b/AWSLogs/*"]));
-        assert_eq!(resources[1], &json!(["arn:aws:s3:::c/AWSLogs", "arn:aws:s3:::c/AWSLogs/*"]));
+        assert_eq!(resources[0], &json!(["arn:aws:s3:::bbb/AWSLogs", "arn:aws:s3:::bbb/AWSLogs/*"]));
+        assert_eq!(resources[1], &json!(["arn:aws:s3:::ccc/AWSLogs", "arn:aws:s3:::ccc/AWSLogs/*"]));
         let names: std::collections::HashSet<_> =
             document["Statement"].as_array().unwrap().iter().map(|statement| statement["Sid"].as_str()).collect();
         assert_eq!(names.len(), 5);

@@ -2,7 +2,7 @@
 //! In: a store. Out: a table or JSON on stdout, an exit code.
 //! `info` and `check` change nothing; `compact` and `gc` change no event.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -83,7 +83,14 @@ struct GcArgs {
 pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
     match args.verb {
         StoreVerb::Info(args) => info(&open(&args.store).await?.info().await?, args.format),
-        StoreVerb::Check(args) => check(&open(&args).await?).await,
+        StoreVerb::Check(args) => match open(&args).await {
+            Ok(store) => check(&store).await,
+            Err(failure) if failure.is_damage() => {
+                failure.print(global.color_on(std::io::stderr().is_terminal()));
+                Ok(Code::Unproved)
+            }
+            Err(failure) => Err(failure),
+        },
         StoreVerb::Compact(args) => {
             let done = open(&args).await?.compact(global.threads()).await?;
             if !global.quiet {

@@ -6,6 +6,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
@@ -59,7 +61,10 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
         .timeout_config(times)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
     if let Some(profile) = &options.profile {
-        loader = loader.profile_name(profile);
+        // A profile that is named is nearer than keys of the environment.
+        let provider = ProviderConfig::without_region().with_http_client(http_client());
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
@@ -109,7 +114,8 @@ impl Class {
             Class::BadCredentials => "bad_credentials",
             Class::ExpiredCredentials => "expired_credentials",
             Class::ClockSkew => "clock_skew",
-            Class::AccessDenied | Class::ListDenied | Class::LookupDenied => "access_denied",
+            Class::AccessDenied | Class::ListDenied => "access_denied",
+            Class::LookupDenied => "lookup_denied",
             Class::KeyDenied => "kms_access_denied",
             Class::KeyUnusable => "kms_key_unusable",
             Class::NoSuchBucket => "no_such_bucket",
@@ -193,8 +199,9 @@ impl Class {
 }
 
 /// Classes that leave single objects unread.
-const OF_OBJECTS: [Class; 8] = [
+const OF_OBJECTS: [Class; 9] = [
     Class::AccessDenied,
+    Class::LookupDenied,
     Class::KeyDenied,
     Class::KeyUnusable,
     Class::Archived,

@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::aws::Class;
 use super::etags::Etags;
 use super::layout::{Kind, Place, Wanted};
 use super::names::{NameRef, Names};
@@ -68,6 +69,7 @@ pub(super) enum Code {
     Unreadable,
     Missing,
     RegionNotEnabled,
+    HistoryEnd,
     HistoryDenied,
     HistoryFailed,
 }
@@ -104,7 +106,8 @@ impl Code {
             Code::Unreadable => Entry::Refused("unreadable"),
             Code::Missing => Entry::Missing,
             Code::RegionNotEnabled => Entry::Skipped("region_not_enabled"),
-            Code::HistoryDenied => Entry::Refused("access_denied"),
+            Code::HistoryEnd => Entry::Skipped("end_of_history"),
+            Code::HistoryDenied => Entry::Refused(Class::LookupDenied.reason()),
             Code::HistoryFailed => Entry::Refused("history_incomplete"),
         }
     }
@@ -481,6 +484,8 @@ impl Listing {
     pub fn version(&self, index: usize) -> io::Result<String> {
         match self.origin(index) {
             Origin::Bucket(_) => Ok(self.etag(index)),
+            // What is no file is what became of it.
+            Origin::History(_) if self.entry(index) != Entry::Log => Ok(format!("{:?}", self.entry(index))),
             Origin::History(_) => {
                 let content = fs::read(self.path(index))?;
                 Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))

@@ -90,6 +90,14 @@ impl BucketPath {
     }
 }
 
+impl BucketPath {
+    /// Whether the other is this one or lies in it.
+    pub fn holds(&self, other: &BucketPath) -> bool {
+        let rest = other.prefix.strip_prefix(&self.prefix).filter(|_| self.bucket == other.bucket);
+        rest.is_some_and(|rest| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
+    }
+}
+
 impl fmt::Display for BucketPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s3://{}/{}", self.bucket, self.prefix)

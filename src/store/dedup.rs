@@ -97,6 +97,18 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Whether an earlier row of the run has this one's identity and other content.
+    fn has_other_before(&self, run: &[Identities], batch: usize, row: usize) -> bool {
+        let own = &run[batch];
+        self.of_hash(own.hash(row)).any(|(other, at)| {
+            (other, at) < (batch, row)
+                && own.is_same(row, &run[other], at)
+                && own.contents.value(row) != run[other].contents.value(at)
+        })
+    }
+}
+
 /// Which rows of each batch stay.
 pub(super) async fn new_rows(
     snapshot: &Snapshot,
@@ -106,17 +118,16 @@ pub(super) async fn new_rows(
     let run: Vec<Identities> = batches.iter().map(Identities::of).collect();
     let mut verdicts: Vec<Vec<Verdict>> = batches.iter().map(|b| vec![Verdict::Unknown; b.num_rows()]).collect();
     let files: Vec<&DataFile> = snapshot.files.iter().filter(|file| reach.touches(file)).collect();
-    if !files.is_empty() {
-        let places = Places::of(&run);
-        for file in files {
-            let stored = StoredFile::new(&snapshot.object_store, file);
-            let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
-            while let Some(stored) = rows.try_next().await? {
-                judge(&run, &places, &Identities::of(&stored), &mut verdicts);
-            }
+    let places = if files.is_empty() { Places::of(&[]) } else { Places::of(&run) };
+    for file in files {
+        let stored = StoredFile::new(&snapshot.object_store, file);
+        let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
+        while let Some(stored) = rows.try_next().await? {
+            judge(&run, &places, &Identities::of(&stored), &mut verdicts);
         }
     }
-    Ok(settle(batches, &verdicts))
+    let is_counted = |batch, row| places.has_other_before(&run, batch, row);
+    Ok(settle(batches, &verdicts, &is_counted))
 }
 
 fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mut [Vec<Verdict>]) {
@@ -136,14 +147,20 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
     }
 }
 
-fn settle(batches: &[RecordBatch], verdicts: &[Vec<Verdict>]) -> (Vec<BooleanArray>, Corrections) {
+/// What the verdicts come to. A row that differs from one before it in the same run is counted as a conflict already.
+fn settle(
+    batches: &[RecordBatch],
+    verdicts: &[Vec<Verdict>],
+    is_counted: &dyn Fn(usize, usize) -> bool,
+) -> (Vec<BooleanArray>, Corrections) {
     let mut corrections = Corrections::default();
     let mut keep = Vec::with_capacity(batches.len());
-    for (batch, verdicts) in batches.iter().zip(verdicts) {
+    for (at, (batch, verdicts)) in batches.iter().zip(verdicts).enumerate() {
         let uris = batch[Column::ObjectUri.name()].as_string::<i32>();
         for (row, verdict) in verdicts.iter().enumerate() {
             match verdict {
                 Verdict::Unknown => {}
+                Verdict::Conflict if is_counted(at, row) => {}
                 Verdict::Conflict => corrections.conflict(uris.value(row)),
                 Verdict::Duplicate => corrections.duplicate(uris.value(row)),
             }

@@ -185,12 +185,12 @@ fn outcome(status: &str, error: &str) -> u64 {
     hash(&format!("{status} {error}")) as u64
 }
 
-/// Faults of the moment, not of the object.
+/// Faults of the moment, not of the object: nothing of it was read, and the next run may do better.
 fn is_passing(status: &str, error: &str) -> bool {
     match status {
-        "missing" => true,
+        "missing" | "refused" => true,
         CHANGED => error != REPLACED,
-        "quarantined" | "refused" => matches!(error, "permission_denied" | "unreadable"),
+        "quarantined" => matches!(error, "permission_denied" | "unreadable"),
         _ => false,
     }
 }
@@ -267,8 +267,12 @@ pub(super) fn entries(
         let values = number(name).values().iter().zip(&corrected);
         Arc::new(Int64Array::from_iter_values(values.map(|(value, correction)| value + delta(correction))))
     };
-    let is_replaced =
-        |row: usize| due[row].news == News::Changed && matches!(text("status").value(row), "read" | "flagged");
+    // An event history grows; that it is another one than before is no loss.
+    let is_replaced = |row: usize| {
+        due[row].news == News::Changed
+            && !listing.is_history(due[row].index)
+            && matches!(text("status").value(row), "read" | "flagged")
+    };
     let status: StringArray =
         (0..rows).map(|row| Some(if is_replaced(row) { CHANGED } else { text("status").value(row) })).collect();
     let errors = text("error");

@@ -65,6 +65,8 @@ pub enum StoreError {
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
     Damaged { path: String, what: String },
+    #[error("the path of a store cannot have a `%`: `{path}`")]
+    Name { path: String },
     #[error("cannot use the table `{table}` of the store")]
     Delta { table: &'static str, source: Box<DeltaTableError> },
     #[error("cannot use `{what}` of the store")]
@@ -90,7 +92,7 @@ impl StoreError {
 
     /// True where the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, StoreError::OtherFilter { .. })
+        matches!(self, StoreError::OtherFilter { .. } | StoreError::Name { .. })
     }
 
     /// What the user can do about it, where that is known.
@@ -183,8 +185,26 @@ impl Store {
 
     async fn look(&mut self) -> Result<(), StoreError> {
         self.batch = self.events.batch().await?;
+        self.expect_events_of_ledger().await?;
         self.pending = Pending::of(self).await?;
         Ok(())
+    }
+
+    /// A batch is in the ledger only after its events are committed: where the ledger has one that they do not have even
+    /// when they are looked at again, events are gone.
+    async fn expect_events_of_ledger(&mut self) -> Result<(), StoreError> {
+        let entered = self.objects.batch().await?.max(self.quarantine.batch().await?);
+        if entered <= self.batch {
+            return Ok(());
+        }
+        let mut latest = self.events.clone();
+        latest.refresh().await?;
+        match latest.batch().await? {
+            batch if batch < entered => {
+                Err(self.damaged(format!("its ledger has batch {entered}, and its events end at batch {batch}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn damaged(&self, what: impl Into<String>) -> StoreError {

@@ -51,6 +51,10 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
             Err(error) => return Err(cannot(error)),
         };
+        // The library of local files reads `%25` as `%` once too often.
+        if absolute.to_string_lossy().contains('%') {
+            return Err(StoreError::Name { path: shown });
+        }
         let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
         let files = DurableFiles { files: Arc::default(), hand: Hand::start().map_err(cannot)? };
         Place::at(Arc::new(files), url, shown.clone())

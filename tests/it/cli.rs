@@ -120,6 +120,12 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["audit", from, "-f", "csv"], "csv"),
         (vec!["audit", "https://bucket.example/prefix"], "hint:"),
         (vec!["audit", "s3://"], "s3://BUCKET/PREFIX"),
+        (vec!["ingest", "--store", "s", "--print-policy"], "KEYTRAIL_FROM"),
+        (vec!["ingest", "bogus://x", "--store", "s", "--print-policy"], "s3://BUCKET/PREFIX"),
+        (vec!["ingest", "s3://logs", "--store", "s3://logs/kt"], "lie in one another"),
+        (vec!["ingest", "s3://logs/AWSLogs", "--store", "s3://logs/AWSLogs"], "AWSLogs"),
+        (vec!["ingest", "s3://logs/AWSLogs", "--store", "s3://stores/AWSLogs/kt"], "without AWSLogs"),
+        (vec!["ingest", from, "--store", "a%20b"], "cannot have a `%`"),
         (vec!["audit", "cloudtrail://Frankfurt"], "cloudtrail://REGION"),
         (vec!["audit", "s3://bucket", "--endpoint-url", "bucket.example"], "https://"),
         (vec!["query", "SELEC 1", "--from", from], "error:"),
@@ -387,19 +393,38 @@ fn refusals_by_alias_are_answers_about_the_key() {
     let records = [
         record(1, "a", "alias/orders", allowed),
         record(2, "b", "alias/orders", denied.clone()),
-        record(3, "c", "alias/gone", denied),
+        record(3, "c", "alias/gone", denied.clone()),
+        record(4, "d", "arn:aws:kms:us-east-1:444455556666:alias/orders", denied.clone()),
+        record(5, "e", "alias/orders", json!({"awsRegion": "eu-west-1", "errorCode": "AccessDenied"})),
+        record(6, "f", "alias/unseen", json!({})),
+        // What fails to name another key does not.
+        record(
+            7,
+            "g",
+            "",
+            json!({
+                "eventName": "UpdateAlias", "errorCode": "NotFoundException", "readOnly": false,
+                "requestParameters": {"aliasName": "alias/orders", "targetKeyId": "5678abcd-12ab-34cd-56ef-1234567890ab"},
+            }),
+        ),
+        record(8, "h", "5678abcd-12ab-34cd-56ef-1234567890ab", denied),
     ];
     fs::write(folder.path().join("a.json"), json!({ "Records": records }).to_string()).unwrap();
-    let b = "arn:aws:iam::111122223333:user/b";
+    let [b, d, e, h] = ["b", "d", "e", "h"].map(|user| format!("arn:aws:iam::111122223333:user/{user}"));
+    let [b, d, e, h] = [&b, &d, &e, &h].map(String::as_str);
     for (name, users) in [
-        ("alias/orders", &[b][..]),
+        // Whoever the alias belongs to; with an account and a Region it is one.
+        ("alias/orders", &[b, d, e][..]),
+        ("arn:aws:kms:us-east-1:444455556666:alias/orders", &[d]),
+        ("arn:aws:kms:eu-west-1:111122223333:alias/orders", &[e]),
         ("arn:aws:kms:us-east-1:111122223333:alias/orders", &[b]),
         (key, &[b]),
         ("1234abcd", &[b]),
         ("alias/gone", &["arn:aws:iam::111122223333:user/c"]),
         ("alias/one", &[]),
         ("alias/ORDERS", &[]),
-        ("5678abcd", &[]),
+        ("5678abcd", &[h]),
+        ("9999abcd", &[]),
     ] {
         let output = run(&["audit", text(folder.path()), "-f", "json", "--key", name]);
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -407,6 +432,54 @@ fn refusals_by_alias_are_answers_about_the_key() {
         assert_eq!(rows.iter().map(|row| row["principal"].as_str().unwrap()).collect::<Vec<_>>(), users, "{name}");
         assert_eq!(stderr(&output).contains("note: no answer names"), users.is_empty(), "{name}");
     }
+}
+
+/// A call may have several findings, and what is no use of a key is none of a disabled one.
+#[test]
+fn findings_do_not_hide_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let record = |id: u32, name: &str, caller: serde_json::Value, more: serde_json::Value| {
+        let mut record = json!({
+            "eventTime": format!("2026-03-10T12:00:{id:02}Z"), "eventSource": "kms.amazonaws.com", "eventName": name,
+            "awsRegion": "us-east-1", "eventID": format!("00000000-0000-4000-8000-{id:012}"), "userIdentity": caller,
+            "recipientAccountId": "111122223333", "requestParameters": {"keyId": key},
+            "resources": [{"ARN": key, "accountId": "111122223333", "type": "AWS::KMS::Key"}],
+        });
+        record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        record
+    };
+    let user = |account: &str| json!({"type": "IAMUser", "arn": format!("arn:aws:iam::{account}:user/a"), "accountId": account});
+    let root = json!({"type": "Root", "arn": "arn:aws:iam::111122223333:root", "accountId": "111122223333"});
+    let invalid =
+        |what: &str| json!({"errorCode": "KMSInvalidStateException", "errorMessage": format!("{key} {what}")});
+    let records = [
+        record(1, "ScheduleKeyDeletion", root, json!({})),
+        record(2, "Decrypt", user("444455556666"), invalid("is pending deletion.")),
+        record(3, "CancelKeyDeletion", user("111122223333"), invalid("is not pending deletion.")),
+        record(4, "Decrypt", user("111122223333"), json!({})),
+    ];
+    fs::write(folder.path().join("a.json"), json!({ "Records": records }).to_string()).unwrap();
+    let output = run(&["audit", text(folder.path()), "-f", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let found = report["findings"].as_array().unwrap().iter().map(|row| row["finding"].as_str().unwrap());
+    let expected = [
+        "key removed from use: ScheduleKeyDeletion",
+        "root called ScheduleKeyDeletion",
+        "caller of account 444455556666",
+        "use of a key that is disabled or unavailable",
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    // A key that no record tells is used all the same.
+    let unnamed =
+        record(5, "Encrypt", user("111122223333"), json!({"requestParameters": {"keyId": "alias/a"}, "resources": []}));
+    let random = record(6, "GenerateRandom", user("111122223333"), json!({"requestParameters": null, "resources": []}));
+    fs::write(folder.path().join("a.json"), json!({ "Records": [unnamed, random] }).to_string()).unwrap();
+    let output = run(&["audit", text(folder.path()), "-f", "json"]);
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let uses = report["key_use"].as_array().unwrap();
+    assert_eq!(uses.len(), 1, "{uses:?}");
+    assert_eq!(uses[0]["requested_alias"], "arn:aws:kms:us-east-1:111122223333:alias/a");
 }
 
 /// The copies of a call may lie on both sides of midnight; the caller's is the one that counts.

@@ -98,11 +98,13 @@ fn pages_become_events_of_weaker_evidence() {
     let objects = run(&["query", sql, "--from", "cloudtrail://eu-west-1", "-f", "csv"], &proxy.url);
     let expected = "uri,kind,status,error\n\
         cloudtrail://eu-west-1/dynamodb/00001,event_history,read,\n\
-        cloudtrail://eu-west-1/kms/00001,event_history,flagged,lookup_events\n";
+        cloudtrail://eu-west-1/dynamodb/end,event_history,skipped,end_of_history\n\
+        cloudtrail://eu-west-1/kms/00001,event_history,flagged,lookup_events\n\
+        cloudtrail://eu-west-1/kms/end,event_history,skipped,end_of_history\n";
     assert_eq!(stdout(&objects), expected, "{}", stderr(&objects));
     let audit = run(&["audit", "cloudtrail://eu-west-1", "-f", "json"], &proxy.url);
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
-    assert_eq!(audit["summary"]["event_history_objects"], 2);
+    assert_eq!(audit["summary"]["event_history_objects"], 4);
     let limits = audit["limits"].as_array().unwrap();
     assert!(limits.iter().any(|limit| limit.as_str().unwrap().contains("event history")), "{limits:?}");
 }
@@ -152,7 +154,8 @@ fn a_region_that_does_not_get_on_is_named() {
     let proxy = service(move |_, _| page(&events, Some("same")));
     let (code, line, says) = counted(&proxy);
     assert_eq!((code, line.as_str()), (3, "2,2"), "{says}");
-    assert!(says.contains("cloudtrail://eu-west-1/kms/00002: history_incomplete"), "{says}");
+    assert!(says.contains("kms.amazonaws.com, is incomplete: the service contradicts itself"), "{says}");
+    assert!(says.contains("cloudtrail://eu-west-1/kms/end: history_incomplete"), "{says}");
 }
 
 #[test]
@@ -186,5 +189,30 @@ fn refusals_stop_a_run_or_skip_a_region() {
     });
     let sql = "SELECT status, count(*) AS n FROM objects GROUP BY 1 ORDER BY 1";
     let output = run(&["query", sql, "--from", "cloudtrail://all", "-f", "csv"], &opt_in.url);
-    assert_eq!(stdout(&output), "status,n\nread,4\nskipped,32\n", "{}", stderr(&output));
+    assert_eq!(stdout(&output), "status,n\nread,4\nskipped,36\n", "{}", stderr(&output));
+}
+
+/// The history grows from run to run, and what was forbidden may be allowed later.
+#[test]
+fn a_store_takes_what_a_history_has_gained() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let store = store.to_str().unwrap();
+    let all: Vec<Value> = (0..4).map(|n| event(n, 3600 - n as i64)).collect();
+    let ingest = |events: Option<usize>| {
+        let all = all.clone();
+        let proxy = service(move |_, _| match events {
+            Some(count) => page(&all[..count], None),
+            None => refusal("AccessDeniedException"),
+        });
+        let output = run(&["ingest", "cloudtrail://eu-west-1", "--store", store], &proxy.url);
+        (code(&output), stderr(&output))
+    };
+    for (events, expected) in [(Some(1), 0), (Some(3), 0), (Some(3), 0), (None, 3), (None, 3), (Some(4), 0)] {
+        let (code, says) = ingest(events);
+        assert_eq!(code, expected, "{events:?}: {says}");
+        assert_eq!(says.contains("grant cloudtrail:LookupEvents"), events.is_none(), "{says}");
+    }
+    let stored = crate::child::keytrail(["query", SQL, "--from", store, "-f", "csv"]);
+    assert_eq!((stored.code, stored.text()), (Some(0), "events,ids\n4,4\n"), "{}", stored.stderr);
 }

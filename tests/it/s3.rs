@@ -330,7 +330,7 @@ fn what_cannot_be_read_is_named() {
         ("bodies cut for ever", "refused network", Fault::CutAt(10)),
         ("short bodies for ever", "refused inconsistent_answer", Fault::Resize(-1)),
         ("long bodies for ever", "refused inconsistent_answer", Fault::Resize(1)),
-        ("wrong bytes for ever", "quarantined gzip_crc", Fault::Corrupt),
+        ("wrong bytes for ever", "refused inconsistent_answer", Fault::Corrupt),
         ("403 on one key", "refused access_denied", Fault::error(403, "AccessDenied")),
         ("an archived object", "refused archived", Fault::error(403, "InvalidObjectState")),
         ("a disabled key", "refused kms_key_unusable", Fault::error(400, "KMS.DisabledException")),
@@ -356,6 +356,63 @@ fn what_cannot_be_read_is_named() {
         }
         Fault::Pass
     });
+}
+
+/// What a run could not read, the next one reads; until then every run tells of it.
+#[test]
+fn what_was_refused_is_read_by_a_later_run() {
+    let faulty = Faulty::new();
+    let store = tempfile::tempdir().unwrap();
+    let ingest = |fault: Fault| {
+        let proxy = Proxy::start(faulty.upstream, move |request, _| match request.is_get_of(TARGET) {
+            true => fault.clone(),
+            false => Fault::Pass,
+        });
+        let path = store.path().join("store");
+        let output = run(&["ingest", "s3://logs", "--store", path.to_str().unwrap()], &proxy.url);
+        (code(&output), stderr(&output).contains(TARGET), stderr(&output))
+    };
+    for fault in [
+        Fault::error(403, "AccessDenied"),
+        Fault::error(403, "InvalidObjectState"),
+        Fault::error(503, "SlowDown"),
+        Fault::Corrupt,
+        Fault::Corrupt,
+    ] {
+        let (code, is_named, says) = ingest(fault.clone());
+        assert_eq!((code, is_named), (3, true), "{fault:?}: {says}");
+    }
+    let (code, _, says) = ingest(Fault::Pass);
+    assert!(code == 0 && says.contains("1 batch"), "{says}");
+    let (code, _, says) = ingest(Fault::Pass);
+    assert!(code == 0 && says.contains("nothing new"), "{says}");
+    let path = store.path().join("store");
+    let stored = crate::child::keytrail(["query", COUNT, "--from", path.to_str().unwrap(), "-f", "csv"]);
+    let count = stored.text().lines().nth(1).and_then(|line| line.parse().ok());
+    assert_eq!((stored.code, count), (Some(0), Some(faulty.right.lines().count())), "{}", stored.stderr);
+}
+
+/// A profile that is named is meant, whatever keys the environment has.
+#[test]
+fn a_named_profile_signs() {
+    let top = bucket();
+    let seen = Proxy::start(serve(top.path()), |_, _| Fault::error(403, "InvalidAccessKeyId"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials");
+    fs::write(&file, "[prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = x\n").unwrap();
+    for (profile, signed) in [("prod", Some("Credential=AKIAPROD/")), ("nosuch", None)] {
+        let mut command = keytrail(&["query", COUNT, "--from", "s3://logs", "--profile", profile], &seen.url);
+        let output = command.env("AWS_SHARED_CREDENTIALS_FILE", &file).output().unwrap();
+        assert_eq!(code(&output), 5, "{}", stderr(&output));
+        match signed {
+            Some(signed) => {
+                let requests = seen.requests();
+                assert!(!requests.is_empty());
+                assert!(requests.iter().all(|request| request.head.contains(signed)), "{requests:?}");
+            }
+            None => assert!(stderr(&output).contains("nosuch"), "{}", stderr(&output)),
+        }
+    }
 }
 
 #[test]

@@ -862,6 +862,13 @@ fn what_is_no_store_of_ours_is_refused() {
     let other = store.ingest(&logs(), &["--events", "all"]);
     assert_eq!(other.code, Some(2));
     assert!(other.stderr.contains("keeps `key-use` events, not `all`"), "{}", other.stderr);
+    let all = Store::new();
+    all.ingest(&logs(), &["--events", "all"]);
+    let narrowed = keytrail(["query", "SELECT 1", "--events", "key-use", "--from", all.text()]);
+    assert!((narrowed.code, narrowed.stderr.contains("narrow in SQL")) == (Some(2), true), "{}", narrowed.stderr);
+    fs::remove_file(&all.files()[0]).unwrap();
+    let unreadable = keytrail(["query", "SELECT count(DISTINCT principal) FROM events", "--from", all.text()]);
+    assert_eq!(unreadable.code, Some(5), "{}", unreadable.stderr);
     let commit = store.path.join("events/_delta_log/00000000000000000000.json");
     let text = fs::read_to_string(&commit).unwrap();
     for (from, to, said) in [
@@ -875,6 +882,50 @@ fn what_is_no_store_of_ours_is_refused() {
             assert_eq!(ended.code, Some(5));
             assert!(ended.stderr.contains(said), "{}", ended.stderr);
         }
+    }
+}
+
+/// What the ledger counts as read and the events do not have would be missed for good.
+#[test]
+fn events_that_are_gone_are_not_nothing_new() {
+    let damages: [fn(&Path); 2] = [
+        |store| {
+            let log = store.join("events/_delta_log");
+            let commits = files(&log).into_iter().filter(|file| file.extension().is_some_and(|e| e == "json"));
+            fs::remove_file(commits.max().unwrap()).unwrap();
+        },
+        |store| fs::remove_dir_all(store.join("events")).unwrap(),
+    ];
+    for damage in damages {
+        let store = Store::new();
+        store.accounts(&logs(), &["--batch-bytes", "20000"]);
+        damage(&store.path);
+        let ended = store.ingest(&logs(), &[]);
+        assert_eq!(ended.code, Some(5), "{}", ended.story());
+        assert!(ended.stderr.contains("its ledger has batch"), "{}", ended.stderr);
+        assert_eq!(keytrail(["store", "check", store.text()]).code, Some(4));
+    }
+}
+
+/// Whichever object comes first, a record that differs from another is in conflict once.
+#[test]
+fn conflicts_do_not_depend_on_the_order_of_arrival() {
+    let record = |region: &str| {
+        serde_json::json!({
+            "eventTime": "2026-03-01T09:00:00Z", "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
+            "awsRegion": region, "recipientAccountId": "111122223333", "eventID": "00000000-0000-4000-8000-000000000001",
+        })
+    };
+    let both = serde_json::json!({ "Records": [record("eu-west-1"), record("us-east-1")] }).to_string();
+    let one = serde_json::json!({ "Records": [record("eu-west-1")] }).to_string();
+    for order in [["a.json", "b.json"], ["b.json", "a.json"]] {
+        let (store, logs) = (Store::new(), tempfile::tempdir().unwrap());
+        for name in order {
+            fs::write(logs.path().join(name), if name == "a.json" { &both } else { &one }).unwrap();
+            store.accounts(logs.path(), &[]);
+        }
+        let counts = counts(&store.ledger());
+        assert_eq!((counts["kept"], counts["duplicate"], counts["conflicts"]), (2, 1, 1), "{order:?}");
     }
 }
 

@@ -82,6 +82,8 @@ const ALL_REGIONS: [&str; 34] = [
     "us-west-1",
     "us-west-2",
 ];
+/// How a lookup ended stands under this name.
+const END: &str = "end";
 /// Every account has it, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
 
@@ -210,10 +212,13 @@ fn add(builder: &mut Builder, origin: OriginId, one: &Looked) -> Result<(), Sour
     for (number, bytes) in one.files.iter().enumerate() {
         builder.push(&mut part, id, pages::file_name(number).as_bytes(), (Code::Log, *bytes))?;
     }
-    if let Ended::Stuck(trouble) = &one.ended {
-        let code = if trouble.class == Class::AccessDenied { Code::HistoryDenied } else { Code::HistoryFailed };
-        builder.push(&mut part, id, pages::file_name(one.files.len()).as_bytes(), (code, 0))?;
-    }
+    // It has one name however the lookup ends, so that a later success takes the place of a failure.
+    let code = match &one.ended {
+        Ended::Stuck(trouble) if trouble.class == Class::AccessDenied => Code::HistoryDenied,
+        Ended::Stuck(_) => Code::HistoryFailed,
+        Ended::Whole | Ended::NotEnabled => Code::HistoryEnd,
+    };
+    builder.push(&mut part, id, END.as_bytes(), (code, 0))?;
     builder.add(part);
     Ok(())
 }
@@ -238,6 +243,9 @@ async fn look_into(
             Pages::new(&folder.join(&asked.region).join(name)).map_err(|source| SourceError::Disk { source })?;
         let mut lookup = Lookup { asked, event_source, client: &client, pace, pages, requests: 0, events: 0, remote };
         let ended = lookup.run(window).await?;
+        if let Ended::Stuck(trouble) = &ended {
+            (remote.note)(format!("the event history of {}, {event_source}, is incomplete: {trouble}", asked.region));
+        }
         let files = lookup.pages.finish().map_err(|source| SourceError::Disk { source })?;
         pace = lookup.pace;
         let is_enabled = !matches!(ended, Ended::NotEnabled);

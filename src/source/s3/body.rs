@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
@@ -36,8 +36,10 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Budget {
     tokens: AtomicI64,
-    /// Objects in a row that could not be read.
+    /// Objects in a row that could not be read, for whatever reason.
     failures: AtomicU64,
+    /// Whether any object could be read.
+    has_success: AtomicBool,
 }
 
 const TOKENS_MAX: i64 = 500;
@@ -47,7 +49,7 @@ const FAILURES_MAX: u64 = 64;
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { tokens: AtomicI64::new(TOKENS_MAX), failures: AtomicU64::new(0) }
+        Budget { tokens: AtomicI64::new(TOKENS_MAX), failures: AtomicU64::new(0), has_success: AtomicBool::new(false) }
     }
 }
 
@@ -58,13 +60,21 @@ impl Budget {
     }
 
     fn succeed(&self) {
+        self.has_success.store(true, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
         // Fails where nothing has been spent.
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
     }
 
-    fn fail(&self) -> bool {
-        self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
+    /// Whether there is no hope for any other object: the service does not answer, or nothing at all could be read.
+    fn fail(&self, class: Class) -> bool {
+        let in_a_row = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_of_object = match class {
+            Class::Archived => true,
+            Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable => self.has_success.load(Ordering::Relaxed),
+            _ => false,
+        };
+        in_a_row >= FAILURES_MAX && !is_of_object
     }
 }
 
@@ -193,7 +203,7 @@ impl Bucket {
         let fetched = self.fetch_counted(wanted).await;
         match &fetched {
             Ok(_) | Err(Unread::Missing | Unread::Changed) => self.budget.succeed(),
-            Err(Unread::Refused(class)) if self.budget.fail() => {
+            Err(Unread::Refused(class)) if self.budget.fail(*class) => {
                 let detail = format!("the last {FAILURES_MAX} objects could not be read");
                 let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
                 return Err(Unread::fatal(SourceError::aws(doing, Trouble::new(*class, detail))));
@@ -207,10 +217,9 @@ impl Bucket {
         let on_disk = |error| Unread::fatal(SourceError::Disk { source: error });
         let mut pull = Pull::new(wanted.bytes, &wanted.etag).map_err(on_disk)?;
         let mut attempt = 0;
-        let mut wrong_digest = None;
         loop {
             let before = pull.received;
-            let class = match self.attempt(wanted, &mut pull, &mut wrong_digest).await {
+            let class = match self.attempt(wanted, &mut pull).await {
                 Ok(()) => return pull.finish().map_err(on_disk),
                 Err(Stop::For(unread)) => return Err(unread),
                 Err(Stop::Again(class)) => class,
@@ -224,7 +233,7 @@ impl Bucket {
         }
     }
 
-    async fn attempt(&self, wanted: &Wanted, pull: &mut Pull, wrong_digest: &mut Option<[u8; 16]>) -> Result<(), Stop> {
+    async fn attempt(&self, wanted: &Wanted, pull: &mut Pull) -> Result<(), Stop> {
         let answer = self.ask(wanted, &pull.etag, pull.received).await?;
         match answer.e_tag() {
             Some(etag) if pull.etag.is_empty() => pull.etag = etag.to_owned(),
@@ -239,6 +248,7 @@ impl Bucket {
             pull.restart().map_err(disk)?;
             return Err(Stop::Again(Class::Inconsistent));
         }
+        // Of what was put whole and is not encrypted under a key of KMS, the ETag is the MD5.
         let is_md5 = !matches!(
             answer.server_side_encryption(),
             Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
@@ -247,11 +257,9 @@ impl Bucket {
         let expected = etags::digest(&pull.etag).filter(|_| is_md5);
         let Some(expected) = expected else { return Ok(()) };
         let digest: [u8; 16] = std::mem::take(&mut pull.digest).finalize().into();
-        // The ETag is the MD5 of what was put whole, but nobody promises it: the same bytes twice are what is stored.
-        if digest == expected || *wrong_digest == Some(digest) {
+        if digest == expected {
             return Ok(());
         }
-        *wrong_digest = Some(digest);
         pull.restart().map_err(disk)?;
         Err(Stop::Again(Class::Inconsistent))
     }
@@ -327,8 +335,19 @@ mod tests {
         assert_eq!(spent as i64, TOKENS_MAX / RETRY_COST);
         (0..RETRY_COST).for_each(|_| budget.succeed());
         assert!(budget.spend() && !budget.spend());
-        let failed = (1..).find(|_| budget.fail());
-        assert_eq!(failed, Some(FAILURES_MAX));
+        let failed = |budget: &Budget, class| (1..=2 * FAILURES_MAX).find(|_| budget.fail(class));
+        for (class, after_success, at_once) in [
+            (Class::Network, Some(FAILURES_MAX), Some(FAILURES_MAX)),
+            (Class::AccessDenied, None, Some(FAILURES_MAX)),
+            (Class::Archived, None, None),
+        ] {
+            budget.succeed();
+            assert_eq!(
+                (failed(&budget, class), failed(&Budget::default(), class)),
+                (after_success, at_once),
+                "{class:?}"
+            );
+        }
     }
 
     #[test]
