@@ -207,7 +207,9 @@ impl Engine {
         let config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_target_partitions(options.threads.max(1))
-            .with_information_schema(true);
+            .with_information_schema(true)
+            // The side of a join that is held is the small one: it is built once, and the other stays where it is.
+            .with_repartition_joins(false);
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         context.register_table("events", data.events())?;
