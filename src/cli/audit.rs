@@ -86,6 +86,9 @@ const SECTIONS: [(&str, &str, &str); 4] = [
     ("findings", "Needs a look", "Nothing of what was read matches a finding."),
 ];
 
+/// What an empty section says where others than those that were named are in it.
+const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
+
 /// What CloudTrail cannot show, whatever is read.
 const LIMITS: [&str; 6] = [
     "Refusals of callers from other accounts are logged in their account, not in the key owner's.",
@@ -170,7 +173,9 @@ async fn answer(opened: &Opened, about: &About) -> Result<(Subjects, Vec<Section
     let mut subjects = about.subjects(aliases.as_ref());
     let mut sections = Vec::new();
     for (name, title, none) in SECTIONS {
-        let (rows, not_narrowed) = subjects.narrow(&rows_of(opened, name).await?).map_err(internal)?;
+        let all = rows_of(opened, name).await?;
+        let (rows, not_narrowed) = subjects.narrow(&all).map_err(internal)?;
+        let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
         sections.push(Section { name, title, none, rows, not_narrowed });
     }
     Ok((subjects, sections))

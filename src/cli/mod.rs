@@ -130,16 +130,25 @@ fn with_runtime<T>(global: &Global, work: impl FnOnce(&Runtime) -> Result<T, Fai
     result
 }
 
-/// Runs work beside a watch on Ctrl-C. Stopped work is dropped, and with it its unfinished files.
+/// Ends with Ctrl-C, or with the wish of a service manager.
+async fn stopped() -> std::io::Result<()> {
+    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        pressed = tokio::signal::ctrl_c() => pressed,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// Runs work beside a watch on Ctrl-C and SIGTERM. Stopped work is dropped, and with it its unfinished files.
 fn interruptible<T: Send + 'static>(
     runtime: &Runtime,
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
 ) -> Result<T, Failure> {
     runtime.block_on(async move {
-        let mut pressed = pin!(tokio::signal::ctrl_c());
+        let mut pressed = pin!(stopped());
         // The first poll starts the watch: work must not begin before it.
         if let Poll::Ready(Err(error)) = futures::poll!(&mut pressed) {
-            say(format_args!("note: Ctrl-C cannot be watched: {error}"));
+            say(format_args!("note: signals cannot be watched: {error}"));
             return joined(runtime.spawn(work).await);
         }
         let mut task = runtime.spawn(work);

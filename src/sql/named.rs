@@ -34,11 +34,13 @@ impl ParamType {
                 ScalarValue::Int64(Some(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?))
             }
             (ParamType::Timestamp, text) => {
-                let micros = text
-                    .map(crate::time::parse_rfc3339)
-                    .map(|time| time.ok_or("is not a time such as 2026-03-10T00:00:00Z"));
-                let micros = micros.transpose().map_err(|why| format!("`{}` {why}", text.unwrap_or_default()))?;
-                ScalarValue::TimestampMicrosecond(micros, Some("UTC".into()))
+                // A bare date is the start of that day.
+                let time = |text: &str| {
+                    let read = crate::time::parse_rfc3339(text);
+                    let read = read.or_else(|| crate::time::parse_rfc3339(&format!("{text}T00:00:00Z")));
+                    read.ok_or(format!("`{text}` is not a time such as 2026-03-10 or 2026-03-10T09:00:00Z"))
+                };
+                ScalarValue::TimestampMicrosecond(text.map(time).transpose()?, Some("UTC".into()))
             }
         })
     }
@@ -187,5 +189,8 @@ mod tests {
         assert!(query.values(&[("kee".into(), "x".into())]).is_err());
         assert!(query.values(&[("since".into(), "yesterday-ish".into())]).is_err());
         assert_eq!(query.values(&[]).unwrap().len(), query.params.len());
+        let since = |text: &str| query.values(&[("since".into(), text.into())]).map(|values| values["since"].clone());
+        assert_eq!(since("2026-03-11"), since("2026-03-11T00:00:00Z"));
+        assert!(since("2026-03-1").is_err() && since("2026-02-30").is_err() && since("").is_err());
     }
 }

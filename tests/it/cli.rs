@@ -243,11 +243,13 @@ fn a_closed_pipe_is_quiet() {
 #[test]
 fn an_interrupt_is_130() {
     let folder = many();
-    let mut child = endless(&folder);
-    let mut reader = BufReader::new(child.stdout.take().unwrap());
-    reader.read_line(&mut String::new()).unwrap();
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    for signal in ["-INT", "-TERM"] {
+        let mut child = endless(&folder);
+        let mut reader = BufReader::new(child.stdout.take().unwrap());
+        reader.read_line(&mut String::new()).unwrap();
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
+    }
 }
 
 #[test]
@@ -431,6 +433,13 @@ fn refusals_by_alias_are_answers_about_the_key() {
         let rows = report["denials"].as_array().unwrap();
         assert_eq!(rows.iter().map(|row| row["principal"].as_str().unwrap()).collect::<Vec<_>>(), users, "{name}");
         assert_eq!(stderr(&output).contains("note: no answer names"), users.is_empty(), "{name}");
+    }
+    // That nothing is about a name is not that nothing is there.
+    for (name, says) in
+        [("5678abcd", "Nothing of it is about what was named"), ("1234abcd", "No use of a key through DynamoDB")]
+    {
+        let output = stdout(&run(&["audit", text(folder.path()), "--key", name]));
+        assert!(output.contains(says), "{name}: {output}");
     }
 }
 
