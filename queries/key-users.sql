@@ -8,7 +8,7 @@ SELECT key_arn, principal, caller_class, via_service, event_name, count(*) AS ca
 FROM key_use
 -- A record may not tell which key it was; GenerateRandom uses none. A ReEncrypt from a key to itself is one use of it.
 WHERE (key_arn IS NOT NULL OR event_name <> 'GenerateRandom')
-  AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
+  AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
   AND (CAST($key AS VARCHAR) IS NULL OR CAST($key AS VARCHAR) IN (key_arn, key_id, alias_arn, requested_alias)
        -- The keys that it was seen to name.
        OR key_arn IN (SELECT key_arn FROM alias_keys WHERE CAST($key AS VARCHAR) IN (alias, alias_arn)))

@@ -1,4 +1,5 @@
-//! Puts any text to the SQL guard: it must answer, and must let nothing through in which a statement writes.
+//! Puts any text to the SQL guard: it must answer, and must let nothing through in which a statement writes. What passes
+//! is mended, and mending again must change nothing.
 #![no_main]
 
 use std::ops::ControlFlow;
@@ -6,6 +7,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{Statement, visit_statements};
 use keytrail::sql::guard::{Checked, check};
+use keytrail::sql::mend::mend;
 use libfuzzer_sys::fuzz_target;
 
 /// As the guard parses.
@@ -42,5 +44,11 @@ fuzz_target!(|data: &[u8]| {
         let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().expect("it had tokens");
         let statements = parser.parse_statements().expect("it was parsed");
         assert!(statements.len() == 1 && statements.iter().all(only_reads), "let through: {sql}");
+        let mut mended = statements.clone();
+        mended.iter_mut().for_each(mend);
+        // What is right stays as it is.
+        let once = mended.clone();
+        mended.iter_mut().for_each(mend);
+        assert!(mended == once, "mended twice: {sql}");
     }
 });

@@ -3,13 +3,13 @@
 WITH refused AS (
     SELECT principal, event_name, coalesce(key_arn, source_key_arn) AS key_arn, denial_reason, denial_effect,
            -- All that is known of the key where the record does not name it.
-           CASE WHEN coalesce(key_arn, source_key_arn) IS NULL THEN alias_arn END AS requested_alias,
+           CASE WHEN coalesce(key_arn, source_key_arn) IS NULL THEN coalesce(alias_arn, requested_alias) END AS requested_alias,
            -- What KMS was asked for: another service's own record of a refusal only names the action.
            CASE WHEN operation_class IS NOT NULL THEN event_name ELSE split_part(denied_action, ':', 2) END AS operation,
            count(*) AS denied, min(event_time) AS first_denied, max(event_time) AS last_denied
     FROM denials
     GROUP BY principal, event_name, coalesce(key_arn, source_key_arn), denial_reason, denial_effect,
-             CASE WHEN coalesce(key_arn, source_key_arn) IS NULL THEN alias_arn END,
+             CASE WHEN coalesce(key_arn, source_key_arn) IS NULL THEN coalesce(alias_arn, requested_alias) END,
              CASE WHEN operation_class IS NOT NULL THEN event_name ELSE split_part(denied_action, ':', 2) END),
 allowed AS (
     SELECT r.principal, r.event_name, r.key_arn, r.requested_alias, r.denial_reason, r.denial_effect, r.operation,

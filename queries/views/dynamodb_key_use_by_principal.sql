@@ -13,6 +13,6 @@ FROM (
         FROM key_attempts
         WHERE (outcome = 'denied' OR (outcome = 'success' AND via_service = 'dynamodb'))
           -- A ReEncrypt from a key to itself is one use of it.
-          AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn)
+          AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
         GROUP BY principal, table_arn, table_name, key_arn))
 WHERE calls > 0

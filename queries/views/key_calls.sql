@@ -1,11 +1,10 @@
 -- Every call once, one row for each key it concerns: ReEncrypt has a `source` and a `destination` row, each with the key,
 -- alias, material and algorithm of its own side; the encryption context is the destination's.
 SELECT e.*,
-       -- A bare alias is of the caller's account and Region.
+       -- A bare alias is of the caller's account and Region, in the partition of the other ARNs. NULL where these are not told.
        CASE WHEN starts_with(e.requested_alias, 'alias/')
-           THEN concat('arn:aws', CASE WHEN starts_with(e.aws_region, 'cn-') THEN '-cn'
-                                       WHEN starts_with(e.aws_region, 'us-gov-') THEN '-us-gov' END,
-                       ':kms:', e.aws_region, ':', e.recipient_account_id, ':', e.requested_alias)
+           THEN 'arn:' || split_part(coalesce(e.key_arn, e.principal_arn), ':', 2) || ':kms:' || e.aws_region || ':'
+                || e.recipient_account_id || ':' || e.requested_alias
            ELSE e.requested_alias END AS alias_arn
 FROM (
     -- Records that correct an earlier one. What is small stands first in these joins: it is what they hold in memory.

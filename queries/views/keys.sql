@@ -46,6 +46,6 @@ FROM (
         FROM key_calls
         -- A ReEncrypt from a key to itself is one use of it.
         WHERE operation_class IS NOT NULL AND key_arn IS NOT NULL
-          AND (key_role <> 'destination' OR source_key_arn IS DISTINCT FROM key_arn))
+          AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE)
     GROUP BY key_arn
     HAVING bool_or(outcome <> 'not_found'))

@@ -89,11 +89,11 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         return dry_run(&asked, &args).await;
     }
     let has_log = (0..asked.listing.len()).any(|index| asked.listing.entry(index) == Entry::Log);
-    let mut store = Store::open_or_create(asked.place, args.scope.filter()).await?;
+    let mut store = Store::open_or_create(asked.place, args.scope.asked_filter()).await?;
     let progress = Line::new(&global, asked.listing.total_bytes());
     let line = progress.clone();
     let options = ScanOptions {
-        filter: args.scope.filter(),
+        filter: store.filter(),
         // The ledger counts an object as read, so none of its records may be left out.
         scope: Scope::default(),
         threads: global.threads(),
@@ -196,8 +196,8 @@ async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
         Err(StoreError::Absent { .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    if let Some(store) = &store {
-        store.expect_filter(args.scope.filter())?;
+    if let (Some(store), Some(filter)) = (&store, args.scope.asked_filter()) {
+        store.expect_filter(filter)?;
     }
     let plan = store::plan(store.as_ref(), &asked.listing, args.pace()).await?;
     let mut to = Target::stdout();

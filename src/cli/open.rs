@@ -9,6 +9,7 @@ use super::args::{self, Global, ScopeArgs};
 use super::dry_run;
 use super::exit::{Code, Failure, say};
 use super::progress::Line;
+use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Place, Store};
@@ -98,8 +99,12 @@ impl Request {
         let mut store = Store::open(place).await?;
         if let Some(filter) = self.args.asked_filter() {
             store.expect_filter(filter).map_err(|error| {
-                Failure::usage(error.to_string())
-                    .hint("leave --events out, and narrow in SQL: WHERE operation_class IS NOT NULL")
+                Failure::usage(error.to_string()).hint(match filter {
+                    EventFilter::KeyUse => "leave --events out, and narrow in SQL: WHERE operation_class IS NOT NULL",
+                    EventFilter::All => {
+                        "what was left out when the logs were read is not there: read the logs themselves"
+                    }
+                })
             })?;
         }
         let snapshot = store.snapshot().await?;

@@ -11,6 +11,7 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_s3::config::SharedCredentialsProvider;
 use aws_sdk_s3::config::SharedHttpClient;
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
@@ -61,10 +62,7 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
         .timeout_config(times)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX));
     if let Some(profile) = &options.profile {
-        // A profile that is named is nearer than keys of the environment.
-        let provider = ProviderConfig::without_region().with_http_client(http_client());
-        let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
+        loader = loader.profile_name(profile);
     }
     if let Some(url) = &options.endpoint_url {
         loader = loader.endpoint_url(url);
@@ -73,10 +71,15 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
         loader = loader.no_credentials();
     }
     let config = loader.load().await;
-    if config.region().is_some() {
-        return config;
+    let region = config.region().cloned().unwrap_or(Region::from_static(DEFAULT_REGION));
+    let mut config = config.into_builder().region(region.clone());
+    if let Some(profile) = options.profile.as_ref().filter(|_| !options.no_sign_request) {
+        // A profile that is named is nearer than keys of the environment.
+        let provider = ProviderConfig::without_region().with_region(Some(region)).with_http_client(http_client());
+        let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
+        config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
     }
-    config.into_builder().region(Region::from_static(DEFAULT_REGION)).build()
+    config.build()
 }
 
 /// The kind of a failure: what the user has to do about it.

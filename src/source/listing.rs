@@ -484,12 +484,15 @@ impl Listing {
     pub fn version(&self, index: usize) -> io::Result<String> {
         match self.origin(index) {
             Origin::Bucket(_) => Ok(self.etag(index)),
-            // What is no file is what became of it.
-            Origin::History(_) if self.entry(index) != Entry::Log => Ok(format!("{:?}", self.entry(index))),
-            Origin::History(_) => {
-                let content = fs::read(self.path(index))?;
-                Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
-            }
+            Origin::History(_) => match self.entry(index) {
+                Entry::Log => {
+                    let content = fs::read(self.path(index))?;
+                    Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
+                }
+                // What is no file is what became of it.
+                Entry::Skipped(reason) | Entry::Refused(reason) => Ok(reason.to_owned()),
+                Entry::Missing => Ok(String::new()),
+            },
             Origin::Disk if self.is_stdin(index) => Ok(String::new()),
             Origin::Disk => {
                 let file = fs::metadata(self.path(index))?;

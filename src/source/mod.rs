@@ -88,9 +88,7 @@ impl BucketPath {
         let prefix = prefix.trim_end_matches('/').to_owned();
         is_right.then(|| BucketPath { bucket: bucket.to_owned(), prefix })
     }
-}
 
-impl BucketPath {
     /// Whether the other is this one or lies in it.
     pub fn holds(&self, other: &BucketPath) -> bool {
         let rest = other.prefix.strip_prefix(&self.prefix).filter(|_| self.bucket == other.bucket);

@@ -5,7 +5,7 @@
 
 pub mod functions;
 pub mod guard;
-mod mend;
+pub mod mend;
 pub mod named;
 pub mod views;
 
@@ -458,17 +458,17 @@ impl Tables {
             scan.source = provider_as_source(Arc::clone(table) as _);
             return Ok(LogicalPlan::TableScan(scan));
         };
-        let rows = self.events.iter().find(|(known, _)| *known == mention).map(|(_, rows)| rows);
-        let rows = rows.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
+        let place = self.events.iter().position(|(known, _)| *known == mention);
+        let place = place.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
+        let rows = &self.events[place].1;
         if rows.is_empty() {
             // The planner takes joins with nothing out.
             let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
             return Ok(LogicalPlan::EmptyRelation(empty));
         }
-        // The rows are those of this mention, already filtered and projected.
-        scan.projection = None;
-        scan.filters.clear();
-        scan.source = provider_as_source(Arc::new(rows.clone()));
-        Ok(LogicalPlan::TableScan(scan))
+        // The rows are those of this mention, already filtered and projected. Without its filters it looks like another
+        // one of the same columns, and the planner would answer both from either: so each has its own name.
+        let kept = LogicalPlanBuilder::scan(format!("kept_{place}"), provider_as_source(Arc::new(rows.clone())), None)?;
+        kept.alias(scan.table_name)?.build()
     }
 }

@@ -59,6 +59,13 @@ pub(super) struct Batch {
     pub quarantine: RecordBatch,
 }
 
+impl Batch {
+    /// Whether the store would be the same with it.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.objects.num_rows() == 0 && self.quarantine.num_rows() == 0
+    }
+}
+
 impl Store {
     /// Enters the ledger of the last batch, if its writer did not come to it.
     pub(super) async fn complete(&mut self) -> Result<(), StoreError> {

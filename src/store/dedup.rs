@@ -95,9 +95,7 @@ impl Places {
         let all = std::iter::successors(first, |at| self.rows[*at as usize].2);
         all.map(|at| (self.rows[at as usize].0 as usize, self.rows[at as usize].1 as usize))
     }
-}
 
-impl Places {
     /// Whether an earlier row of the run has this one's identity and other content.
     fn has_other_before(&self, run: &[Identities], batch: usize, row: usize) -> bool {
         let own = &run[batch];

@@ -35,6 +35,7 @@ const FILE: &str = "file";
 
 /// The lower bits of an entry are the number of its file, those above the hash of an id.
 const FILE_BITS: u32 = 16;
+const FILES_MAX: usize = 1 << FILE_BITS;
 /// About the ids that a file of the index has; 8 bytes of each are in memory while it is made.
 const ENTRIES_MAX: u64 = 16 << 20;
 /// A larger file of the index is not made anew with what came later.
@@ -156,7 +157,7 @@ impl Index {
         Ok(parts)
     }
 
-    async fn is_gone(&self, location: &Path) -> bool {
+    pub async fn is_gone(&self, location: &Path) -> bool {
         matches!(self.place.store.head(location).await, Err(object_store::Error::NotFound { .. }))
     }
 
@@ -280,7 +281,7 @@ impl Store {
             let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
             // The smallest first.
             for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
-                if part.entries() > room {
+                if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
                     break;
                 }
                 let taken = making.take_over(&index, &part, |file| live.contains_key(file)).await;
@@ -338,7 +339,7 @@ impl Making {
 
     fn is_full(&self, more: usize) -> bool {
         let entries = (self.entries.len() + more) as u64;
-        !self.files.is_empty() && (entries > ENTRIES_MAX || self.files.len() >= 1 << FILE_BITS)
+        !self.files.is_empty() && (entries > ENTRIES_MAX || self.files.len() >= FILES_MAX)
     }
 
     fn add(&mut self, file: &Path, hashes: &[u64]) {

@@ -151,6 +151,12 @@ pub async fn ingest(
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
             let (batch, all) = reading.read(store, due, &known).await?;
+            if batch.is_empty() {
+                // All of it failed as before: that is told, and nothing is new.
+                due.iter().for_each(|due| is_done[due.index] = true);
+                run.accounting.add_rows(&all);
+                continue;
+            }
             if store.append(&batch).await? == Landed::No {
                 if !patience.lost().await {
                     return Err(store.contended());

@@ -65,7 +65,7 @@ pub enum StoreError {
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
     Damaged { path: String, what: String },
-    #[error("the path of a store cannot have a `%`: `{path}`")]
+    #[error("the path of a store cannot have a `%` before two hex digits: `{path}`")]
     Name { path: String },
     #[error("cannot use the table `{table}` of the store")]
     Delta { table: &'static str, source: Box<DeltaTableError> },
@@ -148,17 +148,19 @@ impl Store {
     }
 
     /// Opens what is there, or makes it. The events are made last: with them the store exists.
-    pub async fn open_or_create(place: Place, filter: EventFilter) -> Result<Store, StoreError> {
+    pub async fn open_or_create(place: Place, asked: Option<EventFilter>) -> Result<Store, StoreError> {
         let store = match Store::open(place.clone()).await {
             Err(StoreError::Absent { .. }) => {
-                for shape in [ledger_shape(), quarantine_shape(), events_shape(filter)] {
+                for shape in [ledger_shape(), quarantine_shape(), events_shape(asked.unwrap_or(EventFilter::KeyUse))] {
                     Table::create(&place, shape).await?;
                 }
                 Store::open(place).await?
             }
             opened => opened?,
         };
-        store.expect_filter(filter)?;
+        if let Some(asked) = asked {
+            store.expect_filter(asked)?;
+        }
         Ok(store)
     }
 

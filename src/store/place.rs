@@ -51,8 +51,8 @@ impl Place {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
             Err(error) => return Err(cannot(error)),
         };
-        // The library of local files reads `%25` as `%` once too often.
-        if absolute.to_string_lossy().contains('%') {
+        // The library of local files decodes names once too often.
+        if is_encoded(&absolute.to_string_lossy()) {
             return Err(StoreError::Name { path: shown });
         }
         let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
@@ -100,6 +100,12 @@ impl Place {
         url.set_path(&format!("{}/{table}/", self.url.path().trim_end_matches('/')));
         url
     }
+}
+
+/// Whether a name has what could stand for another character, such as `%20`.
+fn is_encoded(name: &str) -> bool {
+    let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    name.split('%').skip(1).any(is_digits)
 }
 
 /// A name that nobody else has.
@@ -353,5 +359,6 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
         assert_ne!(unique(), unique());
+        assert!(is_encoded("a%20b") && is_encoded("%%2F") && !is_encoded("100%") && !is_encoded("a%zz%2"));
     }
 }

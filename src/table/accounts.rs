@@ -125,7 +125,7 @@ impl Accounting {
     pub fn of(listing: &Listing, accounts: &Accounts, complete: bool) -> Accounting {
         let mut all = Accounting { complete, untimed: accounts.untimed, ..Accounting::none() };
         for_each(listing, accounts, |index, status, error, account| {
-            all.history_objects += u64::from(listing.is_history(index));
+            all.history_objects += u64::from(listing.is_history(index) && status != "skipped");
             if let Some(account) = account {
                 let counts = account.counts;
                 all.records += counts.records;
@@ -157,7 +157,9 @@ impl Accounting {
         self.filtered += sum("filtered");
         self.quarantined += sum("quarantined");
         self.conflicts += sum("conflicts");
-        self.history_objects += text("kind").iter().filter(|kind| *kind == Some("event_history")).count() as u64;
+        let kinds = text("kind").iter().zip(text("status"));
+        let is_evidence = |(kind, status): &(_, _)| *kind == Some("event_history") && *status != Some("skipped");
+        self.history_objects += kinds.filter(is_evidence).count() as u64;
         let (uris, statuses, errors) = (text("uri"), text("status"), text("error"));
         let bytes = rows["bytes"].as_primitive::<Int64Type>();
         for row in 0..rows.num_rows() {

@@ -125,7 +125,7 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["ingest", "s3://logs", "--store", "s3://logs/kt"], "lie in one another"),
         (vec!["ingest", "s3://logs/AWSLogs", "--store", "s3://logs/AWSLogs"], "AWSLogs"),
         (vec!["ingest", "s3://logs/AWSLogs", "--store", "s3://stores/AWSLogs/kt"], "without AWSLogs"),
-        (vec!["ingest", from, "--store", "a%20b"], "cannot have a `%`"),
+        (vec!["ingest", from, "--store", "a%20b"], "before two hex digits"),
         (vec!["audit", "cloudtrail://Frankfurt"], "cloudtrail://REGION"),
         (vec!["audit", "s3://bucket", "--endpoint-url", "bucket.example"], "https://"),
         (vec!["query", "SELEC 1", "--from", from], "error:"),

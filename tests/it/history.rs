@@ -104,7 +104,7 @@ fn pages_become_events_of_weaker_evidence() {
     assert_eq!(stdout(&objects), expected, "{}", stderr(&objects));
     let audit = run(&["audit", "cloudtrail://eu-west-1", "-f", "json"], &proxy.url);
     let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
-    assert_eq!(audit["summary"]["event_history_objects"], 4);
+    assert_eq!(audit["summary"]["event_history_objects"], 2);
     let limits = audit["limits"].as_array().unwrap();
     assert!(limits.iter().any(|limit| limit.as_str().unwrap().contains("event history")), "{limits:?}");
 }

@@ -907,6 +907,21 @@ fn events_that_are_gone_are_not_nothing_new() {
     }
 }
 
+#[test]
+fn a_check_misses_quarantined_records() {
+    let (store, logs) = (Store::new(), tempfile::tempdir().unwrap());
+    fs::write(logs.path().join("a.json"), r#"{"Records":[{"eventID":"1"},{"eventID":"2" "eventName":"x"}]}"#).unwrap();
+    assert_eq!(store.ingest(logs.path(), &["--events", "all"]).code, Some(3));
+    let quarantine = store.path.join("quarantine/_delta_log");
+    let commits = files(&quarantine);
+    let checked = keytrail(["store", "check", store.text()]);
+    assert_eq!(checked.code, Some(0), "{}", checked.text());
+    fs::remove_file(commits.last().unwrap()).unwrap();
+    let checked = keytrail(["store", "check", store.text()]);
+    assert_eq!(checked.code, Some(4), "{}", checked.text());
+    assert!(checked.text().contains("quarantined records, and 0 are there"), "{}", checked.text());
+}
+
 /// Whichever object comes first, a record that differs from another is in conflict once.
 #[test]
 fn conflicts_do_not_depend_on_the_order_of_arrival() {

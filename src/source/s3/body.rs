@@ -36,7 +36,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Budget {
     tokens: AtomicI64,
-    /// Objects in a row that could not be read, for whatever reason.
+    /// Objects in a row that could not be read, but for what is wrong with them alone.
     failures: AtomicU64,
     /// Whether any object could be read.
     has_success: AtomicBool,
@@ -66,15 +66,15 @@ impl Budget {
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
     }
 
-    /// Whether there is no hope for any other object: the service does not answer, or nothing at all could be read.
+    /// Whether there is no hope for any other object: the service does not answer, or nothing at all could be read. What
+    /// is wrong with single objects says nothing of the others.
     fn fail(&self, class: Class) -> bool {
-        let in_a_row = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         let is_of_object = match class {
             Class::Archived => true,
             Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable => self.has_success.load(Ordering::Relaxed),
             _ => false,
         };
-        in_a_row >= FAILURES_MAX && !is_of_object
+        !is_of_object && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
     }
 }
 
@@ -248,11 +248,13 @@ impl Bucket {
             pull.restart().map_err(disk)?;
             return Err(Stop::Again(Class::Inconsistent));
         }
-        // Of what was put whole and is not encrypted under a key of KMS, the ETag is the MD5.
-        let is_md5 = !matches!(
-            answer.server_side_encryption(),
-            Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
-        );
+        // Of what was put whole and is not encrypted under a key of KMS, the ETag is the MD5. Nobody needs it where S3 keeps
+        // a checksum, which the SDK compares.
+        let is_md5 = !has_checksum(&answer)
+            && !matches!(
+                answer.server_side_encryption(),
+                Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
+            );
         self.receive(answer, wanted, pull).await?;
         let expected = etags::digest(&pull.etag).filter(|_| is_md5);
         let Some(expected) = expected else { return Ok(()) };
@@ -317,6 +319,19 @@ impl Bucket {
             }
         }
     }
+}
+
+/// Whether an answer has a checksum of all that the object holds.
+fn has_checksum(answer: &GetObjectOutput) -> bool {
+    let all = [
+        answer.checksum_crc64_nvme(),
+        answer.checksum_crc32(),
+        answer.checksum_crc32_c(),
+        answer.checksum_sha256(),
+        answer.checksum_sha1(),
+    ];
+    // One of the parts of an upload ends in their number.
+    all.into_iter().flatten().any(|checksum| !checksum.contains('-'))
 }
 
 /// Whether an answer goes on where the body broke off.
