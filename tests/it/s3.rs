@@ -396,19 +396,30 @@ fn what_was_refused_is_read_by_a_later_run() {
 #[test]
 fn a_named_profile_signs() {
     let top = bucket();
-    let seen = Proxy::start(serve(top.path()), |_, _| Fault::error(403, "InvalidAccessKeyId"));
+    let role = "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
+        <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>\
+        </Credentials></AssumeRoleResult></AssumeRoleResponse>";
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("credentials");
+    let [file, config] = ["credentials", "config"].map(|name| folder.path().join(name));
     fs::write(&file, "[prod]\naws_access_key_id = AKIAPROD\naws_secret_access_key = x\n").unwrap();
-    for (profile, signed) in [("prod", Some("Credential=AKIAPROD/")), ("nosuch", None)] {
+    let arn = "arn:aws:iam::111122223333:role/reader";
+    fs::write(&config, format!("[profile role]\nrole_arn = {arn}\nsource_profile = prod\n")).unwrap();
+    let signed_by = [("prod", Some("Credential=AKIAPROD/")), ("role", Some("Credential=ASIAROLE/")), ("nosuch", None)];
+    for (profile, signed) in signed_by {
+        let seen =
+            Proxy::start(serve(top.path()), move |request, _| match request.body.starts_with(b"Action=AssumeRole") {
+                true => Fault::Answer(200, String::new(), role.to_owned()),
+                false => Fault::error(403, "InvalidAccessKeyId"),
+            });
         let mut command = keytrail(&["query", COUNT, "--from", "s3://logs", "--profile", profile], &seen.url);
-        let output = command.env("AWS_SHARED_CREDENTIALS_FILE", &file).output().unwrap();
+        command.env("AWS_SHARED_CREDENTIALS_FILE", &file).env("AWS_CONFIG_FILE", &config);
+        let output = command.env("AWS_ENDPOINT_URL", &seen.url).output().unwrap();
         assert_eq!(code(&output), 5, "{}", stderr(&output));
         match signed {
             Some(signed) => {
-                let requests = seen.requests();
-                assert!(!requests.is_empty());
-                assert!(requests.iter().all(|request| request.head.contains(signed)), "{requests:?}");
+                let lists = seen.requests().into_iter().filter(Request::is_list).collect::<Vec<_>>();
+                assert!(!lists.is_empty());
+                assert!(lists.iter().all(|request| request.head.contains(signed)), "{lists:?}");
             }
             None => assert!(stderr(&output).contains("nosuch"), "{}", stderr(&output)),
         }
