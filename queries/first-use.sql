@@ -6,7 +6,8 @@ SELECT principal, key_arn, min(event_time) AS first_in_scope, first_value(event_
        first_value(event_name ORDER BY event_time, event_id) AS event_name
 FROM key_use
 -- A record may not tell which key it was. GenerateRandom uses none.
-WHERE (key_arn IS NOT NULL OR event_name <> 'GenerateRandom') AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
+WHERE (key_arn IS NOT NULL OR event_name <> 'GenerateRandom')
+  AND (CAST($since AS TIMESTAMPTZ) IS NULL OR event_time >= CAST($since AS TIMESTAMPTZ))
   AND (CAST($until AS TIMESTAMPTZ) IS NULL OR event_time < CAST($until AS TIMESTAMPTZ))
 GROUP BY principal, key_arn
 ORDER BY first_in_scope, principal, key_arn

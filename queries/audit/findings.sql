@@ -1,4 +1,4 @@
--- One row per finding: a call may have several.
+-- Findings by principal and key; a call may have several.
 SELECT severity, finding, principal, key_arn, count(DISTINCT call_id) AS calls,
        min(event_time) AS first_seen, max(event_time) AS last_seen
 FROM (

@@ -37,29 +37,27 @@ impl From<Code> for ExitCode {
 #[derive(Debug)]
 pub struct Failure {
     code: Code,
-    /// A store is not what it was.
-    is_damage: bool,
     message: String,
     hints: Vec<String>,
 }
 
 impl Failure {
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: Code::Usage, is_damage: false, message: message.into(), hints: Vec::new() }
+        Failure { code: Code::Usage, message: message.into(), hints: Vec::new() }
     }
 
     pub fn world(message: impl Into<String>) -> Failure {
-        Failure { code: Code::World, is_damage: false, message: message.into(), hints: Vec::new() }
+        Failure { code: Code::World, message: message.into(), hints: Vec::new() }
     }
 
     pub fn interrupted() -> Failure {
-        Failure { code: Code::Interrupted, is_damage: false, message: String::new(), hints: Vec::new() }
+        Failure { code: Code::Interrupted, message: String::new(), hints: Vec::new() }
     }
 
     /// The output could not be written. A reader that went away has what it wanted: that is no failure.
     pub fn write(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { code: Code::Done, is_damage: false, message: String::new(), hints: Vec::new() };
+            return Failure { code: Code::Done, message: String::new(), hints: Vec::new() };
         }
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
@@ -67,8 +65,7 @@ impl Failure {
     /// What lies somewhere cannot be used for what it is there for.
     pub fn of_place(what: &str, error: &SourceError) -> Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
-        let failure =
-            Failure { code, is_damage: false, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
+        let failure = Failure { code, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,
@@ -78,10 +75,6 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
-    }
-
-    pub fn is_damage(&self) -> bool {
-        self.is_damage
     }
 
     pub fn code(&self) -> Code {
@@ -142,8 +135,7 @@ impl From<StoreError> for Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
         // What follows the first line is for developers of the library.
         let message = chain(&error).lines().next().unwrap_or_default().to_owned();
-        let is_damage = matches!(error, StoreError::Damaged { .. });
-        let failure = Failure { code, is_damage, message, hints: Vec::new() };
+        let failure = Failure { code, message, hints: Vec::new() };
         match error.hint() {
             Some(hint) => failure.hint(hint),
             None => failure,

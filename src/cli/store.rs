@@ -14,7 +14,7 @@ use super::open::{now_micros, store_place};
 use super::output::Target;
 use super::times;
 use super::visible::visible;
-use crate::store::{Info, Store};
+use crate::store::{Info, Store, StoreError};
 
 #[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
@@ -83,14 +83,7 @@ struct GcArgs {
 pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
     match args.verb {
         StoreVerb::Info(args) => info(&open(&args.store).await?.info().await?, args.format),
-        StoreVerb::Check(args) => match open(&args).await {
-            Ok(store) => check(&store).await,
-            Err(failure) if failure.is_damage() => {
-                failure.print(global.color_on(std::io::stderr().is_terminal()));
-                Ok(Code::Unproved)
-            }
-            Err(failure) => Err(failure),
-        },
+        StoreVerb::Check(args) => check(&args, &global).await,
         StoreVerb::Compact(args) => {
             let done = open(&args).await?.compact(global.threads()).await?;
             if !global.quiet {
@@ -145,8 +138,17 @@ fn cell(value: &Value) -> String {
     }
 }
 
-async fn check(store: &Store) -> Result<Code, Failure> {
-    let checked = store.check().await?;
+async fn check(args: &StoreArg, global: &Global) -> Result<Code, Failure> {
+    let place = store_place(&args.store, &args.aws.options()?).await?;
+    let checked = async { Store::open(place).await?.check().await }.await;
+    // A log that contradicts itself is a fault too, though there is no more to look at.
+    let checked = match checked {
+        Err(error @ StoreError::Damaged { .. }) => {
+            Failure::from(error).print(global.color_on(std::io::stderr().is_terminal()));
+            return Ok(Code::Unproved);
+        }
+        checked => checked?,
+    };
     let mut to = Target::stdout();
     for fault in &checked.faults {
         writeln!(to, "fault     {}", visible(fault)).map_err(|e| Failure::write(&e))?;
