@@ -66,7 +66,7 @@ impl Layout {
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
         let mut builder: WriterPropertiesBuilder = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_created_by(format!("keytrail {}", env!("CARGO_PKG_VERSION")))
             .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
             .set_data_page_row_count_limit(PAGE_ROWS_MAX)

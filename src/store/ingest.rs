@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, StringArray};
 use deltalake::kernel::Add;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -51,9 +51,7 @@ impl Plan {
                 plan.old += 1;
                 continue;
             }
-            // What cannot be looked at has no version; reading it says why.
-            let version = listing.version(index).unwrap_or_default();
-            let news = known.news(&uri, &version);
+            let news = known.news(&uri, &version_of(listing, index));
             match news {
                 News::Old => plan.old += 1,
                 News::New => plan.new += 1,
@@ -64,7 +62,7 @@ impl Plan {
                 if ledger::is_log(listing, index) {
                     plan.bytes += listing.bytes(index);
                 }
-                plan.due.push(Due { index, news, version });
+                plan.due.push(Due { index, news });
             }
         }
         plan
@@ -97,6 +95,11 @@ impl Plan {
     }
 }
 
+/// What cannot be looked at has no version; reading it says why.
+fn version_of(listing: &Listing, index: usize) -> String {
+    listing.version(index).unwrap_or_default()
+}
+
 /// What a run did.
 #[derive(Debug)]
 pub struct Ingested {
@@ -123,8 +126,8 @@ pub struct Pace {
 /// What a run into the store would read; into one that does not exist yet, everything.
 pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
     let known = match store {
-        Some(store) => store.known(pace).await?,
-        None => Known::new(pace.retries_damaged),
+        Some(store) => store.known(listing, pace).await?,
+        None => Known::new(listing, pace.retries_damaged),
     };
     Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
@@ -141,7 +144,7 @@ pub async fn ingest(
     let (mut bytes_done, mut patience, mut left) = (0, Patience::new(), usize::MAX);
     'plan: loop {
         store.complete().await?;
-        let mut known = store.known(pace).await?;
+        let mut known = store.known(&listing, pace).await?;
         let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
         if plan.due.len() < left {
             patience.relieved();
@@ -181,8 +184,8 @@ pub async fn ingest(
 }
 
 impl Store {
-    async fn known(&self, pace: Pace) -> Result<Known, StoreError> {
-        let mut known = Known::new(pace.retries_damaged);
+    async fn known(&self, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
+        let mut known = Known::new(listing, pace.retries_damaged);
         self.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;
         Ok(known)
     }
@@ -220,9 +223,11 @@ impl Reading {
         let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
         let work = store.clone();
         let writing = Writing { handle, store: work, snapshot, threads: self.options.threads };
+        // Before anything is read: what is written over later is another version.
+        let versions: StringArray = due.iter().map(|due| Some(version_of(&listing, due.index))).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
-        let (all, objects) = ledger::entries(&read.objects, due, &listing, &read.corrections, known, number)?;
+        let (all, objects) = ledger::entries(&read.objects, due, versions, &listing, &read.corrections, known, number)?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
         Ok((Batch { number, events: read.files, objects, quarantine }, all))
     }

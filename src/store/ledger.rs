@@ -3,6 +3,7 @@
 //! Never forgets an object, and never takes a time for an answer: only the ledger says what has been read.
 
 use std::collections::HashMap;
+use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
@@ -93,16 +94,18 @@ pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<Re
 /// What is known of an object that was read before.
 #[derive(Debug, Clone, Copy)]
 struct Entered {
-    version: u128,
-    batch: i64,
+    version: u64,
+    batch: u32,
     /// How it ended, if it should be tried again.
-    failed: Option<u64>,
+    failed: Option<NonZeroU32>,
 }
 
-/// The objects that were read before, by hashes of their names: 64 bytes each.
+/// What was read before of the days that are listed, by hashes of the names: 32 bytes an object.
 #[derive(Debug)]
 pub(super) struct Known {
     objects: HashMap<u128, Entered>,
+    /// The first of the listed days: what lies before is not in the listing.
+    first_day: Option<i32>,
     newest_day: Option<i32>,
     retries_damaged: bool,
 }
@@ -123,9 +126,10 @@ impl Known {
     /// What of the ledger it needs.
     pub const COLUMNS: [&str; 6] = ["uri", "status", "error", VERSION, BATCH, OBJECT_DAY];
 
-    /// Knows nothing yet; damaged objects are tried again or not.
-    pub fn new(retries_damaged: bool) -> Known {
-        Known { objects: HashMap::new(), newest_day: None, retries_damaged }
+    /// Knows nothing yet of the objects of a listing; those that are damaged are tried again or not.
+    pub fn new(listing: &Listing, retries_damaged: bool) -> Known {
+        let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
+        Known { objects: HashMap::with_capacity(listing.len()), first_day, newest_day: None, retries_damaged }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
@@ -135,20 +139,22 @@ impl Known {
         let batches = rows[BATCH].as_primitive::<Int64Type>();
         let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
         for row in 0..rows.num_rows() {
+            let day = days.is_valid(row).then(|| days.value(row));
+            self.newest_day = self.newest_day.max(day);
+            if day.zip(self.first_day).is_some_and(|(day, first)| day < first) {
+                continue;
+            }
             let error = if errors.is_null(row) { "" } else { errors.value(row) };
             let status = statuses.value(row);
             let failed = is_passing(status, error) || (self.retries_damaged && may_be_salvaged(status, error));
             let entered = Entered {
-                version: hash(versions.value(row)),
-                batch: batches.value(row),
+                version: hash(versions.value(row)) as u64,
+                batch: u32::try_from(batches.value(row)).unwrap_or(u32::MAX),
                 failed: failed.then(|| outcome(status, error)),
             };
             let latest = self.objects.entry(hash(uris.value(row))).or_insert(entered);
             if latest.batch <= entered.batch {
                 *latest = entered;
-            }
-            if days.is_valid(row) {
-                self.newest_day = self.newest_day.max(Some(days.value(row)));
             }
         }
     }
@@ -157,7 +163,7 @@ impl Known {
         match self.objects.get(&hash(uri)) {
             None => News::New,
             Some(entered) if entered.failed.is_some() => News::Again,
-            Some(entered) if entered.version == hash(version) => News::Old,
+            Some(entered) if entered.version == hash(version) as u64 => News::Old,
             Some(_) => News::Changed,
         }
     }
@@ -181,8 +187,8 @@ pub(super) fn hash(text: &str) -> u128 {
     xxh3_128(text.as_bytes())
 }
 
-fn outcome(status: &str, error: &str) -> u64 {
-    hash(&format!("{status} {error}")) as u64
+fn outcome(status: &str, error: &str) -> NonZeroU32 {
+    NonZeroU32::MIN | hash(&format!("{status} {error}")) as u32
 }
 
 /// Faults of the moment, not of the object: nothing of it was read, and the next run may do better.
@@ -240,12 +246,11 @@ impl Corrections {
     }
 }
 
-/// An object of a batch, by its number in the listing.
-#[derive(Debug, Clone)]
+/// An object to read, by its number in the listing.
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Due {
     pub index: usize,
     pub news: News,
-    pub version: String,
 }
 
 /// The rows that the ledger gains by a batch, and those of them that are worth a place in it: an object that failed
@@ -253,6 +258,7 @@ pub(super) struct Due {
 pub(super) fn entries(
     objects: &RecordBatch,
     due: &[Due],
+    versions: StringArray,
     listing: &Listing,
     corrections: &Corrections,
     known: &Known,
@@ -299,7 +305,7 @@ pub(super) fn entries(
         columns[objects.schema().index_of(name)?] = column;
     }
     let days: Date32Array = due.iter().map(|due| listing.place(due.index).day).collect();
-    columns.push(Arc::new(due.iter().map(|due| Some(due.version.as_str())).collect::<StringArray>()));
+    columns.push(Arc::new(versions));
     columns.push(Arc::new(Int64Array::from_value(batch, rows)));
     columns.push(Arc::new(days));
     let all = RecordBatch::try_new(ledger_schema(), columns)?;

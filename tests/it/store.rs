@@ -395,6 +395,20 @@ fn a_scope_leaves_no_record_of_an_object_behind() {
     assert!(whole.info()["events"].as_u64() > Some(0));
 }
 
+/// Of the ledger it takes only the days that are listed, the first of them too.
+#[test]
+fn a_run_over_some_days_knows_what_a_whole_one_read() {
+    let store = Store::new();
+    store.ingest(&logs(), &[]);
+    let days = ["2026-03-10", "2026-03-11", "2026-03-12", "2026-03-13"];
+    let known = days.map(|since| {
+        let again = store.accounts(&logs(), &["--since", since]);
+        assert_eq!((&again["exit_code"], &again["batches"]), (&Value::from(0), &Value::from(0)), "{since}");
+        again["objects_known"].as_u64().unwrap()
+    });
+    assert!(known.is_sorted_by(|earlier, later| earlier > later), "{known:?}");
+}
+
 /// They pass every interval and are counted, over logs and over a store; a copy of one does not count.
 #[test]
 fn events_without_a_time_are_counted_apart() {
