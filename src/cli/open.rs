@@ -97,19 +97,16 @@ impl Request {
             return Err(Failure::usage("a store does not know organizations").hint("leave --org-id out"));
         }
         let mut store = Store::open(place).await?;
-        if let Some(filter) = self.args.asked_filter() {
-            store.expect_filter(filter).map_err(|error| {
-                Failure::usage(error.to_string()).hint(match filter {
-                    EventFilter::KeyUse => "leave --events out, and narrow in SQL: WHERE operation_class IS NOT NULL",
-                    EventFilter::All => {
-                        "what was left out when the logs were read is not there: read the logs themselves"
-                    }
-                })
+        let asked = self.args.asked_filter().unwrap_or(store.filter());
+        if asked == EventFilter::All {
+            store.expect_filter(asked).map_err(|error| {
+                Failure::usage(error.to_string())
+                    .hint("what was left out when the logs were read is not there: read the logs themselves")
             })?;
         }
         let snapshot = store.snapshot().await?;
         let stored = Stored {
-            events: store::events(&snapshot, &self.scope).map_err(SqlError::from)?,
+            events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects: snapshot.objects().await?,
             quarantine: snapshot.quarantine().await?,
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),

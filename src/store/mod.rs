@@ -14,6 +14,7 @@ mod hash;
 mod ids;
 mod ingest;
 mod ledger;
+mod narrow;
 mod patience;
 mod place;
 mod provider;

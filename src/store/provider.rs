@@ -31,8 +31,10 @@ use object_store::ObjectMeta;
 use serde_json::Value;
 
 use super::ids::{self, Found, Index};
+use super::narrow::bears_on_keys;
 use super::read::{DataFile, Snapshot};
 use super::rows::file_schema;
+use crate::normalize::EventFilter;
 use crate::schema::{COLUMNS, Column};
 use crate::source::Scope;
 
@@ -50,13 +52,15 @@ struct Files {
     table: TableSchema,
 }
 
-/// The plan of `events` over a snapshot: its rows within the scope, which has no organizations.
-pub fn events(snapshot: &Snapshot, scope: &Scope) -> Result<LogicalPlan> {
+/// The plan of `events` over a snapshot: its rows within the scope, which has no organizations, and of the events asked
+/// for those that it keeps.
+pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
     let files = Files { files: snapshot.files.clone(), index: snapshot.index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
-    for filter in in_scope(scope) {
+    let is_narrower = asked != snapshot.filter && asked == EventFilter::KeyUse;
+    for filter in in_scope(scope).into_iter().chain(is_narrower.then(bears_on_keys)) {
         plan = plan.filter(filter)?;
     }
     let columns = (0..COLUMNS.len()).map(Column::from_index).map(|column| match column {

@@ -222,6 +222,25 @@ fn a_store_answers_as_its_logs_do() {
     }
 }
 
+/// A store with all events answers for those that concern keys as its logs do.
+#[test]
+fn a_store_with_all_events_can_be_narrowed() {
+    let question = "SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw";
+    for (logs, left_out) in [("sample-logs/AWSLogs", 33), ("tests/logs", 0), ("tests/records", 5)] {
+        let logs = root().join(logs);
+        let store = Store::new();
+        store.accounts(&logs, &["--events", "all"]);
+        let ask = |from: &str, events| {
+            let ended = keytrail(["query", "-q", "-f", "json", question, "--events", events, "--from", from]);
+            assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.story());
+            ended.rows().unwrap()
+        };
+        let (expected, found) = (ask(logs.to_str().unwrap(), "key-use"), ask(store.text(), "key-use"));
+        assert!(!found.is_empty() && expected == found, "{}: {} {}", logs.display(), expected.len(), found.len());
+        assert_eq!(ask(store.text(), "all").len(), found.len() + left_out, "{}", logs.display());
+    }
+}
+
 /// A question opens the files whose days and bounds it needs, and no others.
 #[test]
 fn files_are_pruned_before_they_are_opened() {
@@ -876,12 +895,12 @@ fn what_is_no_store_of_ours_is_refused() {
     let other = store.ingest(&logs(), &["--events", "all"]);
     assert_eq!(other.code, Some(2));
     assert!(other.stderr.contains("keeps `key-use` events, not `all`"), "{}", other.stderr);
-    let all = Store::new();
-    all.ingest(&logs(), &["--events", "all"]);
-    let narrowed = keytrail(["query", "SELECT 1", "--events", "key-use", "--from", all.text()]);
-    assert!((narrowed.code, narrowed.stderr.contains("narrow in SQL")) == (Some(2), true), "{}", narrowed.stderr);
-    fs::remove_file(&all.files()[0]).unwrap();
-    let unreadable = keytrail(["query", "SELECT count(DISTINCT principal) FROM events", "--from", all.text()]);
+    let wider = keytrail(["query", "SELECT 1", "--events", "all", "--from", store.text()]);
+    assert!((wider.code, wider.stderr.contains("read the logs themselves")) == (Some(2), true), "{}", wider.stderr);
+    let broken = Store::new();
+    broken.ingest(&logs(), &[]);
+    fs::remove_file(&broken.files()[0]).unwrap();
+    let unreadable = keytrail(["query", "SELECT count(DISTINCT principal) FROM events", "--from", broken.text()]);
     assert_eq!(unreadable.code, Some(5), "{}", unreadable.stderr);
     let commit = store.path.join("events/_delta_log/00000000000000000000.json");
     let text = fs::read_to_string(&commit).unwrap();
