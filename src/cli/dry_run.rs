@@ -6,7 +6,7 @@ use std::io::Write;
 use super::accounting::{bytes, count};
 use super::exit::Failure;
 use super::output::Target;
-use crate::source::Plan;
+use crate::source::{Cost, Plan};
 
 pub fn print(plan: &Plan) -> Result<(), Failure> {
     let mut target = Target::stdout();
@@ -15,7 +15,7 @@ pub fn print(plan: &Plan) -> Result<(), Failure> {
 }
 
 fn lines(plan: &Plan) -> Vec<String> {
-    let mut lines = vec![format!("objects   {}, {}", count(plan.objects), bytes(plan.bytes))];
+    let mut lines = vec![format!("objects   {}, {}", count(plan.objects), bytes(plan.cost.bytes))];
     if plan.skipped + plan.refused > 0 {
         lines.push(format!("not read  {} skipped, {} refused", count(plan.skipped), count(plan.refused)));
     }
@@ -25,15 +25,22 @@ fn lines(plan: &Plan) -> Vec<String> {
         count(pruned.directories as u64),
         count(pruned.objects as u64)
     ));
-    if plan.list_requests > 0 {
+    lines.extend(cost_lines(&plan.cost));
+    lines
+}
+
+/// What a run takes.
+pub fn cost_lines(cost: &Cost) -> Vec<String> {
+    let mut lines = Vec::new();
+    if cost.list_requests > 0 {
         lines.push(format!(
             "requests  {} LIST (made now, and again by a run), {} GET",
-            count(plan.list_requests),
-            count(plan.get_requests)
+            count(cost.list_requests),
+            count(cost.get_requests)
         ));
     }
-    lines.push(format!("time      {} s or more, at 1,000 requests and 50 MB a second", count(plan.seconds)));
-    lines.extend(plan.history.as_ref().map(|text| format!("history   {text}")));
+    lines.push(format!("time      {} s or more, at 1,000 requests and 50 MB a second", count(cost.seconds())));
+    lines.extend(cost.history.as_ref().map(|text| format!("history   {text}")));
     lines
 }
 
@@ -43,14 +50,8 @@ mod tests {
 
     #[test]
     fn says_what_a_run_takes() {
-        let plan = Plan {
-            objects: 1_234,
-            bytes: 1 << 20,
-            list_requests: 7,
-            get_requests: 1_234,
-            seconds: 2,
-            ..Plan::default()
-        };
+        let cost = Cost { list_requests: 7, get_requests: 1_234, bytes: 1 << 20, history: None };
+        let plan = Plan { objects: 1_234, cost, ..Plan::default() };
         let text = lines(&plan).join("\n");
         for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
             assert!(text.contains(part), "{part}: {text}");

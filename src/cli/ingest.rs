@@ -13,13 +13,14 @@ use serde_json::json;
 
 use super::accounting::{self, Block, Summary, count};
 use super::args::{self, Global, ScopeArgs};
+use super::dry_run;
 use super::exit::{Code, Failure, say};
 use super::open::{now_micros, remote, store_place};
 use super::output::{self, Target};
 use super::policy::policy;
 use super::progress::Line;
 use super::times;
-use crate::source::{self, Entry, Listing, Location, Scope};
+use crate::source::{self, Cost, Entry, Listing, Location, Scope};
 use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
 use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
 
@@ -64,6 +65,8 @@ impl IngestArgs {
 /// What was asked for, checked.
 struct Asked {
     listing: Arc<Listing>,
+    /// What is known of the event history, of a dry run.
+    history: Option<String>,
     scope: Scope,
     place: Place,
 }
@@ -72,7 +75,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let started = Instant::now();
     if args.print_policy {
         args.scope.resolve(now_micros(), &global)?;
-        let (locations, store) = (args::locations(&args.locations)?, Location::parse(&args.store)?);
+        let (locations, store) = places(&args)?;
         let mut to = Target::stdout();
         writeln!(to, "{:#}", policy(&locations, &store)).map_err(|e| Failure::write(&e))?;
         to.commit()?;
@@ -82,11 +85,11 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let summary_file = summary_file.transpose()?;
     let (asking, quiet) = (args.clone(), global.clone());
     let asked = tokio::task::spawn_blocking(move || ask(&asking, &quiet)).await;
-    let (listing, scope) = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    let (listing, history, scope) = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
     let place = store_place(&args.store, &args.scope.aws.options()?).await?;
-    let asked = Asked { listing, scope, place };
+    let asked = Asked { listing, history, scope, place };
     if args.scope.dry_run {
-        return dry_run(&asked, &args).await;
+        return plan_of(&asked, &args).await;
     }
     let has_log = (0..asked.listing.len()).any(|index| asked.listing.entry(index) == Entry::Log);
     let mut store = Store::open_or_create(asked.place, args.scope.asked_filter()).await?;
@@ -138,9 +141,21 @@ fn in_words(done: &Ingested) -> String {
     format!("{batches}; {} objects were there already; version {}", count(done.old), done.version)
 }
 
-fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Scope), Failure> {
+/// What is there to read, what is known of the event history where it is not to be asked yet, and the scope.
+fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Option<String>, Scope), Failure> {
     let now = now_micros();
     let scope = args.scope.resolve(now, global)?;
+    let (locations, _) = places(args)?;
+    let remote = remote(&args.scope.aws.options()?, now, global);
+    let (listing, history) = match args.scope.dry_run {
+        true => source::list_for_plan(&locations, &scope, &remote)?,
+        false => (source::list(&locations, &scope, &remote)?, None),
+    };
+    Ok((Arc::new(listing), history, scope))
+}
+
+/// The locations and the store, apart from each other.
+fn places(args: &IngestArgs) -> Result<(Vec<Location>, Location), Failure> {
     let locations: Vec<Location> = args::locations(&args.locations)?.into_iter().map(in_full).collect();
     if locations.contains(&Location::Stdin) {
         return Err(Failure::usage("cannot ingest stdin: it has no name by which a store could know it again")
@@ -157,8 +172,7 @@ fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Scope), Fail
         return Err(Failure::usage(format!("the store `{}` and the logs lie in one another", args.store))
             .hint("name a directory beside the logs: whatever is among them is read as logs"));
     }
-    let listing = Arc::new(source::list(&locations, &scope, &remote(&args.scope.aws.options()?, now, global))?);
-    Ok((listing, scope))
+    Ok((locations, store))
 }
 
 /// Whether one of two places would be read or written as the other's.
@@ -169,7 +183,7 @@ fn lie_together(logs: &Location, store: &Location) -> bool {
             store.starts_with(logs) || logs.starts_with(store)
         }
         // A bucket often holds both, each under its own prefix.
-        (Location::S3(logs), Location::S3(store)) => logs.holds(store),
+        (Location::S3(logs), Location::S3(store)) => logs.holds(store) || store.holds(logs),
         _ => false,
     }
 }
@@ -190,7 +204,7 @@ fn real_path(path: &Path) -> PathBuf {
         .unwrap_or_else(|| path.clone())
 }
 
-async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
+async fn plan_of(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
     let store = match Store::open(asked.place.clone()).await {
         Ok(store) => Some(store),
         Err(StoreError::Absent { .. }) => None,
@@ -211,7 +225,13 @@ async fn dry_run(asked: &Asked, args: &IngestArgs) -> Result<Code, Failure> {
 
 fn plan_lines(plan: &Plan, asked: &Asked, args: &IngestArgs) -> Vec<String> {
     let pruned = asked.listing.pruned();
-    vec![
+    let cost = Cost {
+        list_requests: asked.listing.requests(),
+        get_requests: plan.get_requests,
+        bytes: plan.bytes,
+        history: asked.history.clone(),
+    };
+    let mut lines = vec![
         format!(
             "objects   {} to read ({} new, {} changed, {} again); {} are in the store",
             count(plan.objects()),
@@ -230,7 +250,9 @@ fn plan_lines(plan: &Plan, asked: &Asked, args: &IngestArgs) -> Vec<String> {
             count(pruned.directories as u64),
             count(pruned.objects as u64)
         ),
-    ]
+    ];
+    lines.extend(dry_run::cost_lines(&cost));
+    lines
 }
 
 fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary, code: Code) -> Result<(), Failure> {
@@ -253,6 +275,7 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary, code: Code
         "filtered": a.filtered,
         "quarantined": a.quarantined,
         "conflicts": a.conflicts,
+        "event_history_objects": a.history_objects,
         "problem_count": a.problem_count,
         "problems": problems,
     });

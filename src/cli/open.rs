@@ -10,7 +10,7 @@ use super::dry_run;
 use super::exit::{Code, Failure, say};
 use super::progress::Line;
 use crate::normalize::EventFilter;
-use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope};
+use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope, SourceError};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Place, Store};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
@@ -50,8 +50,7 @@ impl Request {
     /// Lists the locations, which can take a while on a large tree.
     pub async fn open(self) -> Result<Opened, Failure> {
         let started = Instant::now();
-        let on_disk = |location: &Location| matches!(location, Location::Path(path) if Place::holds_store(path));
-        if self.locations.iter().any(on_disk) {
+        if self.names_store_on_disk() {
             return self.open_store(started).await;
         }
         let (request, listing) = self.list().await?;
@@ -67,6 +66,11 @@ impl Request {
             Ok((self, Arc::new(listing)))
         });
         listed.await.unwrap_or_else(|e| Err(Failure::world(format!("cannot list the locations: {e}"))))
+    }
+
+    fn names_store_on_disk(&self) -> bool {
+        let is_store = |location: &Location| matches!(location, Location::Path(path) if Place::holds_store(path));
+        self.locations.iter().any(is_store)
     }
 
     /// Whether what was listed in a bucket is a store and not logs. Nobody keeps one below the folder that AWS
@@ -120,8 +124,19 @@ impl Request {
 
     /// Says what a run would read.
     pub async fn dry_run(self) -> Result<Code, Failure> {
-        let planned = tokio::task::spawn_blocking(move || Plan::of(&self.locations, &self.scope, &self.remote())).await;
-        let plan = planned.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+        let listed = tokio::task::spawn_blocking(move || {
+            let (listing, history) = source::list_for_plan(&self.locations, &self.scope, &self.remote())?;
+            Ok::<_, SourceError>((
+                self.names_store_on_disk() || self.names_store(&listing),
+                Plan::of(&listing, history),
+            ))
+        });
+        let (is_store, plan) =
+            listed.await.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+        if is_store {
+            return Err(Failure::usage("a dry run tells what reading logs takes, and this is a store")
+                .hint("`keytrail store info STORE` tells what it holds"));
+        }
         dry_run::print(&plan)?;
         Ok(Code::Done)
     }

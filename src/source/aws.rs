@@ -187,6 +187,11 @@ impl Class {
         })
     }
 
+    /// Whether somebody may not use an object, or the key that it is encrypted under.
+    pub(super) fn is_denial(self) -> bool {
+        matches!(self, Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable)
+    }
+
     /// Whether every other request would fail the same way.
     pub(super) fn is_fatal(self) -> bool {
         matches!(

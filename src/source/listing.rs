@@ -447,7 +447,7 @@ impl Listing {
         uri.splitn(4, '/').nth(3).unwrap_or_default().to_owned()
     }
 
-    pub(super) fn is_in_bucket(&self, index: usize) -> bool {
+    pub fn is_in_bucket(&self, index: usize) -> bool {
         matches!(self.origin(index), Origin::Bucket(_))
     }
 

@@ -27,7 +27,7 @@ pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
-pub use plan::Plan;
+pub use plan::{Cost, Plan, list_for_plan};
 pub use s3::ahead::Ahead;
 pub use s3::walk::BucketPath;
 

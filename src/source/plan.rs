@@ -5,6 +5,25 @@
 use super::history::{self, Window};
 use super::{Entry, Listing, Location, Pruned, Remote, Scope, SourceError, list};
 
+/// What takes time, known from listing alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Requests that listing took: a run takes them again.
+    pub list_requests: u64,
+    pub get_requests: u64,
+    pub bytes: u64,
+    /// What is known of the event history; none where none is asked for.
+    pub history: Option<String>,
+}
+
+impl Cost {
+    /// At the least.
+    pub fn seconds(&self) -> u64 {
+        let requests = self.list_requests + self.get_requests;
+        self.bytes.div_ceil(BYTES_PER_SECOND).max(requests.div_ceil(REQUESTS_PER_SECOND))
+    }
+}
+
 /// Requests and bytes a second that a run can be expected to reach, near the bucket and on few cores.
 const REQUESTS_PER_SECOND: u64 = 1_000;
 const BYTES_PER_SECOND: u64 = 50_000_000;
@@ -12,45 +31,43 @@ const BYTES_PER_SECOND: u64 = 50_000_000;
 /// What a run would read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// Logs that would be read, and their stored bytes.
+    /// Logs that would be read.
     pub objects: u64,
-    pub bytes: u64,
     pub skipped: u64,
     pub refused: u64,
     pub pruned: Pruned,
-    /// Requests that listing took: a run takes them again.
-    pub list_requests: u64,
-    pub get_requests: u64,
-    pub seconds: u64,
-    /// What is known of the event history; none where none is asked for.
-    pub history: Option<String>,
+    pub cost: Cost,
+}
+
+/// Lists the locations, but for event histories, which tell nothing before they are asked; what is known of those.
+pub fn list_for_plan(
+    locations: &[Location],
+    scope: &Scope,
+    remote: &Remote,
+) -> Result<(Listing, Option<String>), SourceError> {
+    let regions = history::regions_of(locations, scope);
+    let window = Window::of(scope, remote.now_micros);
+    let history = (!regions.is_empty()).then(|| history::estimate(regions.len(), &window));
+    let is_listed = |location: &&Location| !matches!(location, Location::History(_));
+    let listed: Vec<Location> = locations.iter().filter(is_listed).cloned().collect();
+    Ok((list(&listed, scope, remote)?, history))
 }
 
 impl Plan {
-    pub fn of(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Plan, SourceError> {
-        let regions = history::regions_of(locations, scope);
-        let window = Window::of(scope, remote.now_micros);
-        let history = (!regions.is_empty()).then(|| history::estimate(regions.len(), &window));
-        let listed: Vec<Location> =
-            locations.iter().filter(|location| !matches!(location, Location::History(_))).cloned().collect();
-        Ok(Plan { history, ..Plan::of_listing(&list(&listed, scope, remote)?) })
-    }
-
-    fn of_listing(listing: &Listing) -> Plan {
-        let mut plan = Plan { pruned: *listing.pruned(), list_requests: listing.requests(), ..Plan::default() };
+    pub fn of(listing: &Listing, history: Option<String>) -> Plan {
+        let cost = Cost { list_requests: listing.requests(), history, ..Cost::default() };
+        let mut plan = Plan { pruned: *listing.pruned(), cost, ..Plan::default() };
         for index in 0..listing.len() {
             match listing.entry(index) {
                 Entry::Log => {
                     plan.objects += 1;
-                    plan.bytes += listing.bytes(index);
-                    plan.get_requests += u64::from(listing.is_in_bucket(index));
+                    plan.cost.bytes += listing.bytes(index);
+                    plan.cost.get_requests += u64::from(listing.is_in_bucket(index));
                 }
                 Entry::Skipped(_) => plan.skipped += 1,
                 Entry::Refused(_) | Entry::Missing => plan.refused += 1,
             }
         }
-        let requests = plan.list_requests + plan.get_requests;
-        plan.seconds = plan.bytes.div_ceil(BYTES_PER_SECOND).max(requests.div_ceil(REQUESTS_PER_SECOND));
         plan
     }
 }

@@ -24,6 +24,9 @@ const APP: &str = "keytrail";
 /// Where a commit says which one it is, so that its writer knows it again.
 const COMMIT_ID: &str = "keytrail.commit";
 
+/// What the library says of a log that contradicts itself; by their types such errors are like those of a disk.
+const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
+
 /// How to make a table.
 pub(super) struct Shape {
     pub name: &'static str,
@@ -68,7 +71,13 @@ impl Table {
         match EagerSnapshot::try_new(log.as_ref(), None).await {
             Ok(snapshot) => Ok(Some(Table { name, log, snapshot })),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(StoreError::delta(name, error)),
+            Err(error) => match CONTRADICTIONS.iter().find(|said| error.to_string().contains(**said)) {
+                Some(said) => {
+                    let what = format!("the log of its `{name}` cannot be followed ({said})");
+                    Err(StoreError::Damaged { path: place.shown.clone(), what })
+                }
+                None => Err(StoreError::delta(name, error)),
+            },
         }
     }
 

@@ -62,7 +62,8 @@ impl Store {
         let cannot = |what: &Path, source| StoreError::Objects { what: what.to_string(), source };
         let mut found = self.place.store.list(Some(&folder));
         while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
-            if is_needed(&file) {
+            // Whatever else lies there is not the store's to remove.
+            if !is_of_store(&file) || is_needed(&file) {
                 continue;
             }
             if unneeded_since(&file) > before {
@@ -75,6 +76,10 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn is_of_store(file: &ObjectMeta) -> bool {
+    file.location.extension() == Some("parquet") || is_unfinished(file)
 }
 
 fn is_unfinished(file: &ObjectMeta) -> bool {

@@ -34,6 +34,8 @@ pub struct Plan {
     due: Vec<Due>,
     /// Stored bytes of the logs to read.
     pub bytes: u64,
+    /// Logs to read that lie in a bucket.
+    pub get_requests: u64,
     /// Objects that the ledger has as they are.
     pub old: u64,
     pub new: u64,
@@ -61,6 +63,7 @@ impl Plan {
             if news != News::Old {
                 if ledger::is_log(listing, index) {
                     plan.bytes += listing.bytes(index);
+                    plan.get_requests += u64::from(listing.is_in_bucket(index));
                 }
                 plan.due.push(Due { index, news });
             }

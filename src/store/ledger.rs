@@ -16,11 +16,13 @@ use super::file::Layout;
 use crate::decode::SALVAGED;
 use crate::source::{Entry, Listing};
 use crate::table::{objects_schema, quarantine_schema};
+use crate::time::now_micros;
 
 pub(super) const OBJECTS: &str = "objects";
 pub(super) const QUARANTINE: &str = "quarantine";
 /// Which version of the object was read: its ETag, or its size and time.
 const VERSION: &str = "version";
+const DAY_MICROS: i64 = 86_400_000_000;
 /// The batch that read it.
 pub(super) const BATCH: &str = "batch";
 /// The day of its folder: that of its delivery.
@@ -106,7 +108,9 @@ pub(super) struct Known {
     objects: HashMap<u128, Entered>,
     /// The first of the listed days: what lies before is not in the listing.
     first_day: Option<i32>,
+    /// The newest day but those to come, which anybody who may put an object can name.
     newest_day: Option<i32>,
+    last_day: i32,
     retries_damaged: bool,
 }
 
@@ -129,7 +133,9 @@ impl Known {
     /// Knows nothing yet of the objects of a listing; those that are damaged are tried again or not.
     pub fn new(listing: &Listing, retries_damaged: bool) -> Known {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
-        Known { objects: HashMap::with_capacity(listing.len()), first_day, newest_day: None, retries_damaged }
+        let objects = HashMap::with_capacity(listing.len());
+        let last_day = now_micros().div_euclid(DAY_MICROS) as i32 + 1;
+        Known { objects, first_day, newest_day: None, last_day, retries_damaged }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
@@ -140,7 +146,7 @@ impl Known {
         let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
         for row in 0..rows.num_rows() {
             let day = days.is_valid(row).then(|| days.value(row));
-            self.newest_day = self.newest_day.max(day);
+            self.newest_day = self.newest_day.max(day.filter(|day| *day <= self.last_day));
             if day.zip(self.first_day).is_some_and(|(day, first)| day < first) {
                 continue;
             }

@@ -137,12 +137,18 @@ pub struct Store {
 impl Store {
     /// Opens what is there.
     pub async fn open(place: Place) -> Result<Store, StoreError> {
-        let absent = || StoreError::Absent { path: place.shown.clone() };
+        let gone = |table| StoreError::Damaged { path: place.shown.clone(), what: format!("its `{table}` are gone") };
         // In the order in which a batch is written: what is looked at later only knows more, and that can be left out.
-        let events = Table::open(&place, EVENTS).await?.ok_or_else(absent)?;
+        let Some(events) = Table::open(&place, EVENTS).await? else {
+            // They are made last.
+            return Err(match Table::open(&place, OBJECTS).await? {
+                Some(ledger) if ledger.batch().await? > 0 => gone(EVENTS),
+                _ => StoreError::Absent { path: place.shown },
+            });
+        };
         let filter = checked(&place, &events)?;
-        let objects = Table::open(&place, OBJECTS).await?.ok_or_else(absent)?;
-        let quarantine = Table::open(&place, QUARANTINE).await?.ok_or_else(absent)?;
+        let objects = Table::open(&place, OBJECTS).await?.ok_or_else(|| gone(OBJECTS))?;
+        let quarantine = Table::open(&place, QUARANTINE).await?.ok_or_else(|| gone(QUARANTINE))?;
         let mut store = Store { place, events, objects, quarantine, filter, batch: 0, pending: None };
         store.look().await?;
         Ok(store)

@@ -207,12 +207,47 @@ fn a_dry_run_reads_nothing() {
     for args in [
         vec!["audit", "s3://logs", "--dry-run", "--during", "2026-03-11"],
         vec!["query", COUNT, "--from", "s3://logs", "--dry-run"],
+        vec!["ingest", "s3://logs", "--store", "/nowhere/store", "--dry-run"],
     ] {
         let planned = run(&args, &proxy.url);
         assert_eq!(code(&planned), 0, "{}", stderr(&planned));
-        assert!(stdout(&planned).contains("LIST") && stdout(&planned).contains("pruned"), "{}", stdout(&planned));
+        for part in ["pruned", " LIST (", " GET", "time "] {
+            assert!(stdout(&planned).contains(part), "{args:?} {}", stdout(&planned));
+        }
     }
     assert_eq!(proxy.count(|request| !request.is_list()), 0);
+}
+
+/// One folder after the other that nobody may read stops no run, neither first nor alone; where nothing can be read, one
+/// stops early.
+#[test]
+fn a_folder_that_is_denied_does_not_stop_the_others() {
+    let top = tempfile::tempdir().unwrap();
+    let name = |day: usize, n: usize| {
+        format!(
+            "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/{day:02}/111122223333_CloudTrail_eu-west-1_202603{day:02}T0000Z_{n:016}.json"
+        )
+    };
+    fill(&top.path().join("logs"), (0..203).map(|n| name(if n < 200 { 10 } else { 12 }, n)));
+    let upstream = serve(top.path());
+    let store = top.path().join("store");
+    let ingest = ["ingest", "s3://logs", "--store", store.to_str().unwrap()];
+    let count = query(COUNT, "s3://logs");
+    for (args, denied, ended, told) in [
+        (&count[..], "2026/03/10/", 3, "3 read, 200 refused"),
+        (&ingest[..], "2026/03/10/", 3, "3 read, 200 refused"),
+        (&ingest[..], "2026/03/10/", 3, "200 refused"),
+        (&count[..], "2026/03/", 5, "the last 64 objects could not be read"),
+    ] {
+        let proxy = Proxy::start(upstream, move |request, _| match request.is_get_of(denied) {
+            true => Fault::error(403, "AccessDenied"),
+            false => Fault::Pass,
+        });
+        let output = run(args, &proxy.url);
+        assert_eq!(code(&output), ended, "{args:?} {}", stderr(&output));
+        assert!(stderr(&output).contains(told), "{args:?} {}", stderr(&output));
+        assert!(proxy.count(|request| !request.is_list()) <= 203 + 65 + 1, "{args:?}");
+    }
 }
 
 /// Runs a question through a proxy that fails, and the same without it.

@@ -351,6 +351,63 @@ fn a_dry_run_reads_and_makes_nothing() {
     assert_eq!(ended.code, Some(0));
     assert!(ended.text().contains("40 to read (40 new, 0 changed, 0 again)"), "{}", ended.text());
     assert!(!store.path.exists());
+    store.ingest(&logs(), &[]);
+    let planned = keytrail(["audit", store.text(), "--dry-run"]);
+    assert!((planned.code, planned.stderr.contains("this is a store")) == (Some(2), true), "{}", planned.stderr);
+}
+
+/// Whoever may put an object can name any day; what is to come is not what the look-back counts from.
+#[test]
+fn a_day_to_come_settles_nothing() {
+    let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+    let all: Vec<_> = files(&logs()).into_iter().filter(|f| f.to_str().unwrap().contains("/CloudTrail/")).collect();
+    copy(&all, folder.path());
+    let to_come = "111122223333_CloudTrail_eu-west-1_20990101T0000Z_AbCdEfGhIjKlMnOp.json";
+    fs::write(folder.path().join(to_come), r#"{"Records":[]}"#).unwrap();
+    store.accounts(folder.path(), &[]);
+    fs::copy(&all[1], folder.path().join(all[0].strip_prefix(logs()).unwrap())).unwrap();
+    assert_eq!(store.accounts(folder.path(), &[])["objects"]["changed"], 1);
+}
+
+/// What lost a part is damaged: it is neither absent nor made anew.
+#[test]
+fn a_store_that_lost_a_part_is_damaged() {
+    for gone in [
+        "events",
+        "objects",
+        "quarantine",
+        "events/_delta_log/00000000000000000000.json",
+        "objects/_delta_log/00000000000000000001.json",
+    ] {
+        let store = Store::new();
+        store.ingest(&logs(), &["--batch-bytes", "20000"]);
+        let part = store.path.join(gone);
+        if part.is_dir() {
+            fs::remove_dir_all(part).unwrap()
+        } else {
+            fs::remove_file(part).unwrap()
+        }
+        let checked = keytrail(["store", "check", store.text()]);
+        assert!((checked.code, checked.stderr.contains("damaged")) == (Some(4), true), "{gone}: {}", checked.story());
+        let ingested = store.ingest(&logs(), &[]);
+        assert!((ingested.code, ingested.stderr.contains("damaged")) == (Some(5), true), "{gone}: {}", ingested.stderr);
+    }
+}
+
+/// It removes what a store writes and nothing else that somebody laid into its folders.
+#[test]
+fn what_is_not_of_the_store_is_not_collected() {
+    let store = Store::new();
+    store.ingest(&logs(), &[]);
+    let others = ["events/AWSLogs/a.json.gz", "objects/notes.txt", "ids/more/b.json"].map(|name| store.path.join(name));
+    let lost = store.path.join("events/event_date=2026-03-10/lost.parquet");
+    for file in others.iter().chain([&lost]) {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "x").unwrap();
+    }
+    let collected = keytrail(["store", "gc", store.text(), "--older-than", "0d"]);
+    assert_eq!(collected.code, Some(0), "{}", collected.stderr);
+    assert!(others.iter().all(|file| file.exists()) && !lost.exists());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::super::listing::{Listing, Origin};
 use super::super::{SourceError, Unread};
+use super::Bucket;
 use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
 
 /// Stored bytes that are fetched or under way, and not yet given back.
@@ -18,6 +19,8 @@ const AHEAD_BYTES_MAX: u64 = 64 << 20;
 const REQUESTS_MAX: usize = 64;
 /// Objects that are being brought to disk, and not yet given back.
 const ON_DISK_MAX: usize = 4;
+/// Objects that are tried before a bucket is given up.
+const SAMPLES_MAX: usize = 64;
 /// Memory is counted in these.
 const UNIT_BYTES: u64 = 1 << 10;
 
@@ -136,9 +139,9 @@ impl Driver {
             let request = Arc::clone(&self.requests).acquire_owned().await.expect("it is never closed");
             let wanted =
                 Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
-            let (bucket, shared) = (Arc::clone(bucket), Arc::clone(&self.shared));
+            let (bucket, shared, listing) = (Arc::clone(bucket), Arc::clone(&self.shared), Arc::clone(&self.listing));
             fetches.spawn(async move {
-                let fetched = bucket.fetch(&wanted).await;
+                let fetched = bucket.fetch(&wanted, || samples(&listing, &bucket)).await;
                 drop(request);
                 let fatal = fetched.as_ref().err().filter(|unread| matches!(unread, Unread::Fatal(_))).cloned();
                 shared.put(index, fetched.map(|body| Arc::new(Held { body, _share: share })));
@@ -167,6 +170,15 @@ impl Driver {
         };
         Arc::clone(bound).acquire_many_owned(units as u32).await.expect("it is never closed")
     }
+}
+
+/// Keys of logs of a bucket, from its first to its last.
+fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
+    let is_there = |index: &usize| matches!(listing.origin(*index), Origin::Bucket(of) if Arc::ptr_eq(of, bucket));
+    let all: Vec<usize> = (0..listing.len()).filter(is_there).collect();
+    let step = all.len().div_ceil(SAMPLES_MAX).max(1);
+    let last = all.last().copied();
+    all.into_iter().step_by(step).chain(last).map(|index| listing.key(index)).collect()
 }
 
 /// Why fetching has to end, if it has to.

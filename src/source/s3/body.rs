@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::types::{ChecksumMode, ServerSideEncryption};
+use futures::StreamExt;
 use md5::{Digest, Md5};
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::super::aws::{Class, Trouble, backoff};
@@ -40,16 +42,24 @@ pub(super) struct Budget {
     failures: AtomicU64,
     /// Whether any object could be read.
     has_success: AtomicBool,
+    /// Whether any of some others can be, where none could.
+    is_open: OnceCell<bool>,
 }
 
 const TOKENS_MAX: i64 = 500;
 const RETRY_COST: i64 = 5;
 /// After so many objects in a row that could not be read, no other one is tried.
 const FAILURES_MAX: u64 = 64;
+const OTHERS_AT_ONCE: usize = 16;
 
 impl Default for Budget {
     fn default() -> Budget {
-        Budget { tokens: AtomicI64::new(TOKENS_MAX), failures: AtomicU64::new(0), has_success: AtomicBool::new(false) }
+        Budget {
+            tokens: AtomicI64::new(TOKENS_MAX),
+            failures: AtomicU64::new(0),
+            has_success: AtomicBool::new(false),
+            is_open: OnceCell::new(),
+        }
     }
 }
 
@@ -66,12 +76,12 @@ impl Budget {
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
     }
 
-    /// Whether there is no hope for any other object: the service does not answer, or nothing at all could be read. What
-    /// is wrong with single objects says nothing of the others.
+    /// Whether there may be no hope for any other object: the service does not answer, or nothing at all could be read.
+    /// What is wrong with single objects says nothing of the others.
     fn fail(&self, class: Class) -> bool {
         let is_of_object = match class {
             Class::Archived => true,
-            Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable => self.has_success.load(Ordering::Relaxed),
+            class if class.is_denial() => self.has_success.load(Ordering::Relaxed),
             _ => false,
         };
         !is_of_object && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
@@ -198,12 +208,16 @@ fn disk(error: io::Error) -> Stop {
 }
 
 impl Bucket {
-    /// Brings the body of an object here.
-    pub(super) async fn fetch(&self, wanted: &Wanted) -> Result<Body, Unread> {
+    /// Brings the body of an object here. `others` names some from all over the bucket.
+    pub(super) async fn fetch(&self, wanted: &Wanted, others: impl FnOnce() -> Vec<String>) -> Result<Body, Unread> {
         let fetched = self.fetch_counted(wanted).await;
         match &fetched {
             Ok(_) | Err(Unread::Missing | Unread::Changed) => self.budget.succeed(),
             Err(Unread::Refused(class)) if self.budget.fail(*class) => {
+                if class.is_denial() && self.opens_any(others).await {
+                    self.budget.succeed();
+                    return fetched;
+                }
                 let detail = format!("the last {FAILURES_MAX} objects could not be read");
                 let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
                 return Err(Unread::fatal(SourceError::aws(doing, Trouble::new(*class, detail))));
@@ -211,6 +225,18 @@ impl Bucket {
             Err(_) => {}
         }
         fetched
+    }
+
+    /// Whether any of some objects can be read: who may not read a folder may still read the others.
+    async fn opens_any(&self, others: impl FnOnce() -> Vec<String>) -> bool {
+        let any = self.budget.is_open.get_or_init(|| async {
+            let opened = futures::stream::iter(others()).map(|key| async move {
+                let request = self.client.get_object().bucket(&self.name).key(key).range("bytes=0-0");
+                request.set_request_payer(self.request_payer.clone()).send().await.is_ok()
+            });
+            opened.buffer_unordered(OTHERS_AT_ONCE).any(|is_open| async move { is_open }).await
+        });
+        *any.await
     }
 
     async fn fetch_counted(&self, wanted: &Wanted) -> Result<Body, Unread> {
