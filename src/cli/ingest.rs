@@ -2,6 +2,7 @@
 //! In: locations, scope, a store. Out: the accounts of the run on stderr, and on demand as JSON in a file.
 //! Never reads an object again that the store has as it is.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{self, Path, PathBuf};
@@ -83,11 +84,20 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     }
     let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, output::Existing::Replace));
     let summary_file = summary_file.transpose()?;
-    let (asking, quiet) = (args.clone(), global.clone());
-    let asked = tokio::task::spawn_blocking(move || ask(&asking, &quiet)).await;
-    let (listing, history, scope) = asked.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    let (locations, _) = places(&args)?;
+    let scope = args.scope.resolve(now_micros(), &global)?;
     let place = store_place(&args.store, &args.scope.aws.options()?).await?;
-    let asked = Asked { listing, history, scope, place };
+    let mut remote = remote(&args.scope.aws.options()?, now_micros(), &global);
+    if locations.iter().any(|location| matches!(location, Location::History(_))) {
+        remote.covered = ends_of_history(&place).await?;
+    }
+    let (within, is_dry) = (scope.clone(), args.scope.dry_run);
+    let listed = tokio::task::spawn_blocking(move || match is_dry {
+        true => source::list_for_plan(&locations, &within, &remote),
+        false => Ok((source::list(&locations, &within, &remote)?, None)),
+    });
+    let (listing, history) = listed.await.map_err(|e| Failure::world(format!("cannot list the locations: {e}")))??;
+    let asked = Asked { listing: Arc::new(listing), history, scope, place };
     if args.scope.dry_run {
         return plan_of(&asked, &args).await;
     }
@@ -141,17 +151,13 @@ fn in_words(done: &Ingested) -> String {
     format!("{batches}; {} objects were there already; version {}", count(done.old), done.version)
 }
 
-/// What is there to read, what is known of the event history where it is not to be asked yet, and the scope.
-fn ask(args: &IngestArgs, global: &Global) -> Result<(Arc<Listing>, Option<String>, Scope), Failure> {
-    let now = now_micros();
-    let scope = args.scope.resolve(now, global)?;
-    let (locations, _) = places(args)?;
-    let remote = remote(&args.scope.aws.options()?, now, global);
-    let (listing, history) = match args.scope.dry_run {
-        true => source::list_for_plan(&locations, &scope, &remote)?,
-        false => (source::list(&locations, &scope, &remote)?, None),
-    };
-    Ok((Arc::new(listing), history, scope))
+/// What a store has of event histories; nothing where there is none yet.
+async fn ends_of_history(place: &Place) -> Result<HashMap<String, String>, Failure> {
+    match Store::open(place.clone()).await {
+        Ok(store) => Ok(store.ends_of_history().await?),
+        Err(StoreError::Absent { .. }) => Ok(HashMap::new()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The locations and the store, apart from each other.

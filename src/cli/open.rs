@@ -2,6 +2,7 @@
 //! In: locations and scope as the user wrote them. Out: `Opened`, ready to be asked.
 //! Never reads a record: it lists, and the engine reads when a question needs it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -169,6 +170,7 @@ pub fn remote(aws: &AwsOptions, now_micros: i64, global: &Global) -> Remote {
         aws: aws.clone(),
         handle: tokio::runtime::Handle::current(),
         now_micros,
+        covered: HashMap::new(),
         note: Arc::new(move |text| {
             if !is_quiet {
                 say(format_args!("note: {text}"));

@@ -489,8 +489,11 @@ impl Listing {
                     let content = fs::read(self.path(index))?;
                     Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
                 }
-                // What is no file is what became of it.
-                Entry::Skipped(reason) | Entry::Refused(reason) => Ok(reason.to_owned()),
+                // How a lookup ended, and what a store has with it.
+                Entry::Skipped(reason) | Entry::Refused(reason) => {
+                    let covered = fs::read_to_string(self.path(index)).unwrap_or_default();
+                    Ok(format!("{reason} {covered}").trim_end().to_owned())
+                }
                 Entry::Missing => Ok(String::new()),
             },
             Origin::Disk if self.is_stdin(index) => Ok(String::new()),

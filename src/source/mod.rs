@@ -14,6 +14,7 @@ mod object_store;
 mod plan;
 mod s3;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ use crate::arn::is_region;
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
+pub use history::is_end as is_history_end;
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
 pub use plan::{Cost, Plan, list_for_plan};
@@ -138,6 +140,8 @@ pub struct Remote {
     /// Runs the requests; whoever lists or reads waits for it on a thread of its own.
     pub handle: Handle,
     pub now_micros: i64,
+    /// What a store has of event histories, by the names under which their lookups end.
+    pub covered: HashMap<String, String>,
     /// Takes what the user should know before or while something slow runs.
     pub note: Arc<dyn Fn(String) + Send + Sync>,
 }

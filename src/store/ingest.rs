@@ -2,6 +2,7 @@
 //! In: a listing, a store, and how to scan. Out: the accounts of what was read.
 //! Never reads an object that the ledger has as it is, and never holds more than two runs of rows.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -13,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::append::Batch;
 use super::delta::Landed;
-use super::ledger::{self, Corrections, Due, Known, News};
+use super::ledger::{self, Corrections, Due, Ends, Known, News};
 use super::patience::Patience;
 use super::read::Snapshot;
 use super::rows::{self, EVENTS, Run};
@@ -187,6 +188,13 @@ pub async fn ingest(
 }
 
 impl Store {
+    /// How far lookups of event histories came, for [`crate::source::Remote`].
+    pub async fn ends_of_history(&self) -> Result<HashMap<String, String>, StoreError> {
+        let mut ends = Ends::default();
+        self.each_of_ledger(&Ends::COLUMNS, &mut |rows| ends.add(rows)).await?;
+        Ok(ends.versions())
+    }
+
     async fn known(&self, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
         let mut known = Known::new(listing, pace.retries_damaged);
         self.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;

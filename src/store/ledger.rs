@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::file::Layout;
 use crate::decode::SALVAGED;
-use crate::source::{Entry, Listing};
+use crate::source::{Entry, Listing, is_history_end};
 use crate::table::{objects_schema, quarantine_schema};
 use crate::time::now_micros;
 
@@ -175,9 +175,9 @@ impl Known {
     }
 
     /// Whether this very failure is in the ledger already.
-    fn failed_so(&self, uri: &str, status: &str, error: &str) -> bool {
-        let failed = self.objects.get(&hash(uri)).and_then(|entered| entered.failed);
-        failed == Some(outcome(status, error))
+    fn failed_so(&self, uri: &str, version: &str, status: &str, error: &str) -> bool {
+        let entered = self.objects.get(&hash(uri)).filter(|entered| entered.version == hash(version) as u64);
+        entered.and_then(|entered| entered.failed) == Some(outcome(status, error))
     }
 
     /// Whether an object that was read needs no second look, because its folder is older than the newest one that was
@@ -195,6 +195,28 @@ pub(super) fn hash(text: &str) -> u128 {
 
 fn outcome(status: &str, error: &str) -> NonZeroU32 {
     NonZeroU32::MIN | hash(&format!("{status} {error}")) as u32
+}
+
+/// What the ledger says of how far lookups of event histories came, by the names under which they end.
+#[derive(Debug, Default)]
+pub(super) struct Ends(HashMap<String, (i64, String)>);
+
+impl Ends {
+    pub const COLUMNS: [&str; 3] = ["uri", VERSION, BATCH];
+
+    pub fn add(&mut self, rows: &RecordBatch) {
+        let (uris, versions) = (rows["uri"].as_string::<i32>(), rows[VERSION].as_string::<i32>());
+        let batches = rows[BATCH].as_primitive::<Int64Type>().values();
+        for ((uri, version), batch) in uris.iter().flatten().zip(versions.iter().flatten()).zip(batches) {
+            if is_history_end(uri) && self.0.get(uri).is_none_or(|(latest, _)| latest <= batch) {
+                self.0.insert(uri.to_owned(), (*batch, version.to_owned()));
+            }
+        }
+    }
+
+    pub fn versions(self) -> HashMap<String, String> {
+        self.0.into_iter().map(|(uri, (_, version))| (uri, version)).collect()
+    }
 }
 
 /// Faults of the moment, not of the object: nothing of it was read, and the next run may do better.
@@ -297,7 +319,7 @@ pub(super) fn entries(
     let fails_as_before: BooleanArray = (0..rows)
         .map(|row| {
             let error = if error.is_null(row) { "" } else { error.value(row) };
-            Some(!known.failed_so(uris.value(row), status.value(row), error))
+            Some(!known.failed_so(uris.value(row), versions.value(row), status.value(row), error))
         })
         .collect();
     let mut columns = objects.columns().to_vec();

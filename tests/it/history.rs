@@ -216,3 +216,50 @@ fn a_store_takes_what_a_history_has_gained() {
     let stored = crate::child::keytrail(["query", SQL, "--from", store, "-f", "csv"]);
     assert_eq!((stored.code, stored.text()), (Some(0), "events,ids\n4,4\n"), "{}", stored.stderr);
 }
+
+/// A lookup that was broken off is gone on with where it stopped, and what a store has is passed over; another account's
+/// history is not.
+#[test]
+fn a_store_passes_over_what_it_has() {
+    const DAY: i64 = 86_400;
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let store = store.to_str().unwrap();
+    // Two events a page, two pages a day, newest first.
+    let of_account = |account: &str, first: usize| -> Vec<Value> {
+        let all = (0..20).map(|n| event(first + n, 3_600 + n as i64 * DAY / 4));
+        let own = |event: Value| serde_json::from_str(&event.to_string().replace("111122223333", account)).unwrap();
+        all.map(own).collect()
+    };
+    let (ours, others) = (of_account("111122223333", 0), of_account("444455556666", 100));
+    let ingest = |all: &[Value], requests_max: usize| {
+        let all = all.to_vec();
+        let proxy = service(move |asked, step| {
+            let until = asked["EndTime"].as_f64().unwrap() as i64;
+            let within: Vec<Value> =
+                all.iter().filter(|e| e["EventTime"].as_i64().unwrap() <= until).cloned().collect();
+            let at: usize = asked["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+            let next = (at + 2 < within.len()).then(|| (at + 2).to_string());
+            match step < requests_max {
+                true => page(&within[at..within.len().min(at + 2)], next.as_deref()),
+                false => refusal("ExpiredTokenException"),
+            }
+        });
+        let output = run(&["ingest", "cloudtrail://eu-west-1", "--store", store], &proxy.url);
+        (code(&output), proxy.count(is_kms), stderr(&output))
+    };
+    for (what, all, requests_max, ended, requests, events) in [
+        ("broken off", &ours, 4, 3, 5, 8),
+        ("gone on with from the last day to where it stopped", &ours, 1_000, 0, 10, 20),
+        ("the last day alone", &ours, 1_000, 0, 3, 20),
+        ("another account's", &others, 1_000, 0, 10, 40),
+        ("both are known", &ours, 1_000, 0, 3, 40),
+        ("both are known", &others, 1_000, 0, 3, 40),
+    ] {
+        let (code, asked, says) = ingest(all, requests_max);
+        assert_eq!((code, asked), (ended, requests), "{what}: {says}");
+        assert_eq!(says.contains("cloudtrail://eu-west-1/kms/end: history_incomplete"), ended == 3, "{what}: {says}");
+        let stored = crate::child::keytrail(["query", SQL, "--from", store, "-f", "csv"]);
+        assert_eq!(stored.text(), format!("events,ids\n{events},{events}\n"), "{what}: {}", stored.stderr);
+    }
+}

@@ -1,12 +1,15 @@
 //! CloudTrail's event history: the last 90 days of each Region, looked up by page and saved as objects of a listing.
 //! In: Regions and a scope. Out: files of `{"Events":[{"CloudTrailEvent":"…"}]}`, which the decoder knows.
 //! The service allows two requests a second and throttles freely, so slowness is no failure here. Never asks for ever:
-//! a Region that does not get on is named as incomplete.
+//! a Region that does not get on is named as incomplete. What a store has is passed over, so that a lookup that was broken
+//! off is gone on with.
 
 use std::collections::HashSet;
+use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::{Region, SdkConfig};
@@ -21,8 +24,10 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::aws::{self, Class, Trouble, backoff};
 use super::listing::{Builder, Code, Origin, OriginId, Part, Shared};
 use super::{Location, Regions, Remote, Scope, SourceError};
+use covered::{Covered, Span};
 use pages::Pages;
 
+mod covered;
 mod pages;
 
 pub(super) const SCHEME: &str = "cloudtrail://";
@@ -86,6 +91,11 @@ const ALL_REGIONS: [&str; 34] = [
 const END: &str = "end";
 /// Every account has it, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
+
+/// Whether an object of this name is how a lookup ended.
+pub fn is_end(uri: &str) -> bool {
+    uri.strip_prefix(SCHEME).is_some_and(|rest| rest.ends_with(&format!("/{END}")))
+}
 
 /// A Region to look into.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,7 +183,9 @@ pub(super) async fn list(
     (remote.note)(estimate(regions.len(), &window));
     let folder = Arc::new(tempfile::TempDir::new().map_err(|source| SourceError::Disk { source })?);
     let config = aws::sdk_config(&remote.aws).await;
-    let each = regions.iter().map(|asked| look_into(asked, &config, window, folder.path(), remote));
+    let has_events = AtomicBool::new(false);
+    let context = Context { config: &config, window, folder: folder.path(), remote, has_events: &has_events };
+    let each = regions.iter().map(|asked| look_into(asked, &context));
     let looked: Vec<Vec<Looked>> = futures::stream::iter(each).buffer_unordered(REGIONS_AT_ONCE).try_collect().await?;
     let looked: Vec<Looked> = looked.into_iter().flatten().collect();
     let origin = builder.origin(Origin::History(Arc::clone(&folder)))?;
@@ -223,14 +235,19 @@ fn add(builder: &mut Builder, origin: OriginId, one: &Looked) -> Result<(), Sour
     Ok(())
 }
 
-async fn look_into(
-    asked: &Asked,
-    config: &SdkConfig,
+/// What all lookups of a run share.
+struct Context<'a> {
+    config: &'a SdkConfig,
     window: Window,
-    folder: &Path,
-    remote: &Remote,
-) -> Result<Vec<Looked>, SourceError> {
-    let config = aws_sdk_cloudtrail::config::Builder::from(config)
+    folder: &'a Path,
+    remote: &'a Remote,
+    /// Whether any of them got anything.
+    has_events: &'a AtomicBool,
+}
+
+async fn look_into(asked: &Asked, context: &Context<'_>) -> Result<Vec<Looked>, SourceError> {
+    let disk = |source| SourceError::Disk { source };
+    let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
         .region(Region::new(asked.region.clone()))
         // Every request is paced here, another attempt too.
         .retry_config(RetryConfig::disabled());
@@ -239,14 +256,31 @@ async fn look_into(
     let client = Client::from_conf(config.build());
     let mut all = Vec::new();
     for (name, event_source) in SOURCES {
-        let pages =
-            Pages::new(&folder.join(&asked.region).join(name)).map_err(|source| SourceError::Disk { source })?;
-        let mut lookup = Lookup { asked, event_source, client: &client, pace, pages, requests: 0, events: 0, remote };
-        let ended = lookup.run(window).await?;
+        let folder = context.folder.join(&asked.region).join(name);
+        let pages = Pages::new(&folder).map_err(disk)?;
+        let end = format!("{SCHEME}{}/{name}/{END}", asked.region);
+        let covered = context.remote.covered.get(&end).and_then(|ended| ended.split_once(' '));
+        let covered = covered.map_or_else(Covered::default, |(_, text)| Covered::parse(text));
+        let mut lookup = Lookup {
+            asked,
+            event_source,
+            client: &client,
+            pace,
+            pages,
+            requests: 0,
+            events: 0,
+            account: None,
+            covered,
+            walked: Vec::new(),
+            context,
+        };
+        let ended = lookup.run(context.window).await?;
         if let Ended::Stuck(trouble) = &ended {
-            (remote.note)(format!("the event history of {}, {event_source}, is incomplete: {trouble}", asked.region));
+            let note = format!("the event history of {}, {event_source}, is incomplete: {trouble}", asked.region);
+            (context.remote.note)(note);
         }
-        let files = lookup.pages.finish().map_err(|source| SourceError::Disk { source })?;
+        fs::write(folder.join(END), lookup.covered_now()).map_err(disk)?;
+        let files = lookup.pages.finish().map_err(disk)?;
         pace = lookup.pace;
         let is_enabled = !matches!(ended, Ended::NotEnabled);
         all.push(Looked { region: asked.region.clone(), folder: name, files, requests: lookup.requests, ended });
@@ -266,11 +300,19 @@ struct Lookup<'a> {
     pages: Pages,
     requests: u64,
     events: u64,
-    remote: &'a Remote,
+    /// Whose events they are.
+    account: Option<String>,
+    /// What need not be asked for.
+    covered: Covered,
+    /// What was asked for and came.
+    walked: Vec<Span>,
+    context: &'a Context<'a>,
 }
 
 /// How far a lookup has come. It goes back in time, so it can begin anew at the oldest event.
 struct Position {
+    /// Where this stretch of the way back began, in seconds.
+    from: i64,
     /// The end of what is asked for, in seconds.
     until: i64,
     token: Option<String>,
@@ -286,6 +328,7 @@ struct Position {
 impl Position {
     fn new(until: i64) -> Position {
         Position {
+            from: until,
             until,
             token: None,
             tokens: HashSet::new(),
@@ -335,14 +378,22 @@ enum Next {
 impl Lookup<'_> {
     async fn run(&mut self, window: Window) -> Result<Ended, SourceError> {
         let mut position = Position::new(window.until);
+        let ended = self.walk(window, &mut position).await?;
+        // Of its oldest second there may be more where it did not come to the end.
+        let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + 1 };
+        self.walked.push((oldest, position.from));
+        Ok(ended)
+    }
+
+    async fn walk(&mut self, window: Window, position: &mut Position) -> Result<Ended, SourceError> {
         let mut trouble_since = None;
         let mut attempt = 0;
         loop {
             self.pace.tick().await;
-            let trouble = match self.page(window.since, &position).await {
+            let trouble = match self.page(window.since, position).await {
                 Ok(page) => {
                     (trouble_since, attempt) = (None, 0);
-                    match self.take(page, &mut position)? {
+                    match self.take(page, position, window.since)? {
                         Next::Page => continue,
                         Next::End => return Ok(Ended::Whole),
                         Next::Circle => {
@@ -361,7 +412,8 @@ impl Lookup<'_> {
                 Class::BadCredentials if !self.asked.is_named && self.asked.region != HOME_REGION => {
                     return Ok(Ended::NotEnabled);
                 }
-                class if class.is_fatal() => {
+                // What came before the credentials expired is kept.
+                class if class.is_fatal() && !self.context.has_events.load(Ordering::Relaxed) => {
                     let doing = format!("cannot look up the event history of `{}`", self.asked.region);
                     return Err(SourceError::aws(doing, trouble));
                 }
@@ -385,27 +437,59 @@ impl Lookup<'_> {
         sent.map_err(|error| Trouble::of::<LookupEventsError>(&error))
     }
 
+    /// What a store will have, once it has what came.
+    fn covered_now(&self) -> String {
+        let mut covered = self.covered.clone();
+        if let Some(account) = &self.account {
+            covered.add(account, &self.walked, self.context.window.until);
+        }
+        covered.to_string()
+    }
+
+    /// Passes over what is covered, if anything is from here on.
+    fn pass_over(&mut self, position: &mut Position, since: i64) -> Option<Next> {
+        let first = self.covered.first_with(self.account.as_deref()?, position.oldest)?;
+        if first >= position.oldest {
+            return None;
+        }
+        self.walked.push((position.oldest + 1, position.from));
+        *position = Position::new(first);
+        Some(if first > since { Next::Page } else { Next::End })
+    }
+
     /// Saves a page.
-    fn take(&mut self, page: LookupEventsOutput, position: &mut Position) -> Result<Next, SourceError> {
+    fn take(&mut self, page: LookupEventsOutput, position: &mut Position, since: i64) -> Result<Next, SourceError> {
         let mut is_barren = true;
         for event in page.events() {
             let time = event.event_time().map_or(position.oldest, DateTime::secs);
             if position.is_new(event.event_id().unwrap_or_default(), time) {
                 is_barren = false;
                 self.events += 1;
-                let saved = self.pages.add(event.cloud_trail_event().unwrap_or_default());
-                saved.map_err(|source| SourceError::Disk { source })?;
+                self.context.has_events.store(true, Ordering::Relaxed);
+                let record = event.cloud_trail_event().unwrap_or_default();
+                if self.account.is_none() {
+                    self.account = account_of(record);
+                }
+                self.pages.add(record).map_err(|source| SourceError::Disk { source })?;
             }
         }
         self.pages.end_page().map_err(|source| SourceError::Disk { source })?;
         if self.requests.is_multiple_of(200) {
             let (region, source, events) = (&self.asked.region, self.event_source, self.events);
-            (self.remote.note)(format!("event history of {region}, {source}: {events} events so far"));
+            (self.context.remote.note)(format!("event history of {region}, {source}: {events} events so far"));
         }
         let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(Next::End) };
+        if let Some(next) = self.pass_over(position, since) {
+            return Ok(next);
+        }
         let goes_on = position.follow(token, is_barren) || position.restart();
         Ok(if goes_on { Next::Page } else { Next::Circle })
     }
+}
+
+fn account_of(record: &str) -> Option<String> {
+    let record: serde_json::Value = serde_json::from_str(record).ok()?;
+    record["recipientAccountId"].as_str().map(str::to_owned)
 }
 
 #[cfg(test)]

@@ -1,0 +1,89 @@
+//! Which seconds of an event history a store has, so that a later lookup passes over them.
+//! In: what the ledger says under a lookup's end, and the seconds that a lookup came through. Out: the same text, with
+//! those. Never covers the last day: its events may still be delivered.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Events may be delivered later than others for this many seconds.
+const LATE: i64 = 86_400;
+
+/// Seconds since 1970, first and last.
+pub(super) type Span = (i64, i64);
+
+/// By account, since credentials change: spans that ascend and do not touch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Covered(BTreeMap<String, Vec<Span>>);
+
+impl Covered {
+    /// What is not written so covers nothing: it is only asked for again.
+    pub(super) fn parse(text: &str) -> Covered {
+        let span = |text: &str| {
+            let (first, last) = text.split_once('-')?;
+            Some((first.parse().ok()?, last.parse().ok()?))
+        };
+        let account = |text: &str| {
+            let (account, spans) = text.split_once(':')?;
+            Some((account.to_owned(), spans.split(',').map(span).collect::<Option<_>>()?))
+        };
+        Covered(text.split(' ').map(account).collect::<Option<_>>().unwrap_or_default())
+    }
+
+    /// The first second of the span that this one lies in.
+    pub(super) fn first_with(&self, account: &str, second: i64) -> Option<i64> {
+        let spans = self.0.get(account)?;
+        spans.iter().find(|(first, last)| (*first..=*last).contains(&second)).map(|(first, _)| *first)
+    }
+
+    /// Takes in what a lookup at `now` came through.
+    pub(super) fn add(&mut self, account: &str, more: &[Span], now: i64) {
+        let spans = self.0.entry(account.to_owned()).or_default();
+        spans.extend(more.iter().map(|(first, last)| (*first, *last.min(&(now - LATE)))));
+        spans.retain(|(first, last)| first <= last);
+        spans.sort_unstable();
+        spans.dedup_by(|next, kept| {
+            let touches = next.0 <= kept.1 + 1;
+            kept.1 = if touches { kept.1.max(next.1) } else { kept.1 };
+            touches
+        });
+        self.0.retain(|_, spans| !spans.is_empty());
+    }
+}
+
+impl fmt::Display for Covered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spans = |spans: &[Span]| spans.iter().map(|(a, b)| format!("{a}-{b}")).collect::<Vec<_>>().join(",");
+        let all: Vec<String> = self.0.iter().map(|(account, all)| format!("{account}:{}", spans(all))).collect();
+        f.write_str(&all.join(" "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_join_and_leave_the_last_day_open() {
+        let now = 1_000_000;
+        let mut covered = Covered::default();
+        for (account, more, text) in [
+            ("1", (now - 10, now), ""),
+            ("1", (500, 600), "1:500-600"),
+            ("1", (602, 700), "1:500-600,602-700"),
+            ("1", (601, 601), "1:500-700"),
+            ("2", (0, now), "1:500-700 2:0-913600"),
+            ("1", (100, 550), "1:100-700 2:0-913600"),
+        ] {
+            covered.add(account, &[more], now);
+            assert_eq!((covered.to_string().as_str(), &Covered::parse(text)), (text, &covered));
+        }
+        for (account, second, first) in
+            [("1", 100, Some(100)), ("1", 700, Some(100)), ("1", 701, None), ("2", 700, Some(0)), ("3", 700, None)]
+        {
+            assert_eq!(covered.first_with(account, second), first, "{account} {second}");
+        }
+        for broken in ["", "1:", "1:5", "1:a-b", "1:1-2, 2:3-4", "end_of_history"] {
+            assert_eq!(Covered::parse(broken), Covered::default(), "{broken}");
+        }
+    }
+}
