@@ -99,6 +99,16 @@ impl Store {
         words.filter(|word| word.ends_with(".parquet")).map(str::to_owned).collect()
     }
 
+    /// All parts of its files that a question met, and those that a metric says were left.
+    fn left(&self, filter: &str, metric: &str) -> (u64, u64) {
+        let sql = format!("EXPLAIN ANALYZE SELECT event_id, raw FROM events WHERE {filter}");
+        let ended = keytrail(["query", "-q", "-f", "csv", &sql, "--from", self.text(), "--threads", "1"]);
+        let value = ended.text().split(", ").find_map(|word| word.strip_prefix(metric)?.strip_prefix('='));
+        let told = value.unwrap_or_else(|| panic!("no {metric}: {}\n{}", ended.story(), ended.text()));
+        let (total, rest) = told.split_once(" total → ").unwrap();
+        (total.parse().unwrap(), rest.split(' ').next().unwrap().parse().unwrap())
+    }
+
     /// How many events pass.
     fn count(&self, filter: &str) -> u64 {
         let sql = format!("SELECT count(*) AS n FROM events WHERE {filter}");
@@ -342,6 +352,59 @@ fn without_a_row(bytes: &[u8], to: &Path) {
     let rows = builder.build().unwrap().next().unwrap().unwrap();
     writer.write(&rows.slice(0, rows.num_rows() - 1)).unwrap();
     writer.close().unwrap();
+}
+
+/// Two logs of one day, which have together as many rows of each of three keys as a page has.
+fn logs_of_pages(folder: &Path) {
+    let record = |nth: usize| {
+        // Ids have no order, so that each page spans those of the others.
+        let id = format!("{:08x}-0000-4000-8000-{nth:012}", (nth as u32).wrapping_mul(0x9e37_79b1));
+        let (key, user) = (nth % 3, nth % 2 * 2);
+        serde_json::json!({
+            "eventTime": "2026-03-10T09:00:00Z", "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
+            "awsRegion": "eu-west-1", "recipientAccountId": "111122223333", "eventID": id,
+            "userIdentity": {"type": "IAMUser", "arn": format!("arn:aws:iam::111122223333:user/{user}")},
+            "resources": [{"ARN": format!("arn:aws:kms:eu-west-1:111122223333:key/{key}000")}],
+        })
+    };
+    for (name, nths) in [("a.json", 0..12_288), ("b.json", 12_288..24_576)] {
+        let records: Vec<Value> = nths.map(record).collect();
+        fs::write(folder.join(name), serde_json::json!({ "Records": records }).to_string()).unwrap();
+    }
+}
+
+/// What the bounds of a file cannot tell, its bloom filters and page indexes do, whether a run or a compaction made it.
+#[test]
+fn row_groups_and_pages_are_pruned_inside_a_file() {
+    let logs = tempfile::tempdir().unwrap();
+    logs_of_pages(logs.path());
+    let (blooms, pages) = ("row_groups_pruned_bloom_filter", "page_index_pages_pruned");
+    let arn = |key: &str| format!("key_arn = 'arn:aws:kms:eu-west-1:111122223333:key/{key}'");
+    let user = |user: u32| format!("principal_arn = 'arn:aws:iam::111122223333:user/{user}'");
+    for (batch_bytes, files) in [("100000000", 1), ("1", 2)] {
+        let store = Store::new();
+        store.accounts(logs.path(), &["--batch-bytes", batch_bytes]);
+        assert_eq!(store.files().len(), files);
+        assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
+        assert_eq!(store.info()["files"], 1);
+        // The index of ids would leave out the whole file.
+        fs::remove_dir_all(store.path.join("ids")).unwrap();
+        for (filter, metric, left, events) in [
+            ("event_id = '70000000-0000-4000-8000-000000000000'".into(), blooms, (1, 0), 0),
+            ("event_id = '9e3779b1-0000-4000-8000-000000000001'".into(), blooms, (1, 1), 1),
+            ("key_id = '1500'".into(), blooms, (1, 0), 0),
+            ("key_id = '1000'".into(), blooms, (1, 1), 8192),
+            (user(1), blooms, (1, 0), 0),
+            (user(2), blooms, (1, 1), 12_288),
+            (arn("0000"), pages, (3, 1), 8192),
+            (arn("1000"), pages, (3, 1), 8192),
+            (format!("{} OR {}", arn("0000"), arn("2000")), pages, (3, 2), 16_384),
+            (arn("1500"), pages, (3, 0), 0),
+            ("event_id >= '80000000'".into(), pages, (3, 3), 12_287),
+        ] {
+            assert_eq!((store.left(&filter, metric), store.count(&filter)), (left, events), "{batch_bytes}: {filter}");
+        }
+    }
 }
 
 #[test]
