@@ -82,14 +82,6 @@ impl Store {
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.text(), ended.story());
     }
 
-    /// Another run completes what a disturbed one left.
-    #[track_caller]
-    fn assert_completed(&self, expected: &str, what: &str) {
-        assert_eq!(self.ingest(&logs(), &[]).code, Some(0), "{what}");
-        assert_eq!(self.hash(), expected, "{what}");
-        self.check();
-    }
-
     /// The files that a question about events opens.
     fn opened(&self, filter: &str) -> BTreeSet<String> {
         let sql = format!("EXPLAIN SELECT event_id, raw FROM events WHERE {filter}");
@@ -689,25 +681,46 @@ fn has_strace() -> bool {
     is_here
 }
 
-/// An ingest of `sample-logs` that is disturbed, and how many calls that change files it makes at least, by kind.
+/// An ingest of 50 objects that is disturbed, and how many calls that change files it makes at least, by kind.
 struct Disturbed {
+    logs: TempDir,
+    /// The hash of an undisturbed run.
+    expected: String,
     batch_bytes: &'static str,
     calls: [(&'static str, usize); 6],
 }
 
-/// Of many batches, so that there are hundreds of moments.
-const KILLED: Disturbed = Disturbed {
-    batch_bytes: "3000",
-    calls: [("mkdir", 9), ("pwrite64", 90), ("fsync", 200), ("linkat", 50), ("rename", 50), ("unlink", 50)],
-};
-
-/// Of fewer, since each moment has eight ways to fail.
-const FAILING: Disturbed = Disturbed {
-    batch_bytes: "6000",
-    calls: [("mkdir", 9), ("pwrite64", 40), ("fsync", 100), ("linkat", 20), ("rename", 20), ("unlink", 20)],
-};
-
 impl Disturbed {
+    /// To be killed: of many batches, so that there are hundreds of moments.
+    fn killed() -> Disturbed {
+        let calls = [("mkdir", 9), ("pwrite64", 100), ("fsync", 220), ("linkat", 54), ("rename", 55), ("unlink", 54)];
+        Disturbed::new("3000", calls)
+    }
+
+    /// To fail: of fewer, since each moment has eight ways to.
+    fn failing() -> Disturbed {
+        let calls = [("mkdir", 9), ("pwrite64", 45), ("fsync", 110), ("linkat", 23), ("rename", 23), ("unlink", 23)];
+        Disturbed::new("6000", calls)
+    }
+
+    /// The objects are those of `sample-logs` and some small ones.
+    fn new(batch_bytes: &'static str, calls: [(&'static str, usize); 6]) -> Disturbed {
+        let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+        copy(&files(&logs()), folder.path());
+        (0..10).for_each(|number| small_log(folder.path(), number));
+        store.accounts(folder.path(), &[]);
+        assert_eq!(store.ledger()["n"], 50);
+        Disturbed { logs: folder, expected: store.hash(), batch_bytes, calls }
+    }
+
+    /// Another run completes what a disturbed one left.
+    #[track_caller]
+    fn assert_completed(&self, store: &Store, what: &str) {
+        assert_eq!(store.ingest(self.logs.path(), &[]).code, Some(0), "{what}");
+        assert_eq!(store.hash(), self.expected, "{what}");
+        store.check();
+    }
+
     /// Points of all kinds of calls: some of them, or all that an undisturbed run has.
     fn points(&self, step: usize) -> Vec<(&'static str, usize)> {
         let (step, counts) = if is_exhaustive() { (1, self.counted()) } else { (step, self.calls.into()) };
@@ -748,7 +761,7 @@ impl Disturbed {
             // Stops at no other calls, which is faster; signals are not sent then.
             command.arg("--seccomp-bpf");
         }
-        command.args([BINARY, "ingest", logs().to_str().unwrap(), "--store", store.text(), "-q"]);
+        command.args([BINARY, "ingest", self.logs.path().to_str().unwrap(), "--store", store.text(), "-q"]);
         command.args(["--batch-bytes", self.batch_bytes, "--threads", "1"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let status = command.status().unwrap();
@@ -781,13 +794,13 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
     if !has_strace() {
         return;
     }
-    let (expected, _) = undisturbed();
-    let points = KILLED.points(17);
+    let run = Disturbed::killed();
+    let points = run.points(17);
     let tally = Tally::of(points.len());
     let killed = on_every_core(&points, |&(call, nth)| {
         let store = Store::new();
-        let (code, _) = KILLED.traced(call, "signal=SIGKILL", &nth.to_string(), &store);
-        store.assert_completed(&expected, &format!("{call} {nth}"));
+        let (code, _) = run.traced(call, "signal=SIGKILL", &nth.to_string(), &store);
+        run.assert_completed(&store, &format!("{call} {nth}"));
         tally.one_more();
         code.is_none()
     });
@@ -800,11 +813,11 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
     if !has_strace() {
         return;
     }
-    let (expected, _) = undisturbed();
+    let run = Disturbed::failing();
     let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
     let kinds: Vec<(&str, bool)> = errors.iter().flat_map(|error| [(*error, false), (*error, true)]).collect();
     // Every kind at some point, or every kind at every point.
-    let points = FAILING.points(13);
+    let points = run.points(13);
     let faults: Vec<_> = match is_exhaustive() {
         true => kinds.iter().flat_map(|kind| points.iter().map(|point| (*point, *kind))).collect(),
         false => points.into_iter().zip(kinds.iter().copied().cycle()).collect(),
@@ -812,7 +825,7 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
     let (tally, injections) = (Tally::of(faults.len()), AtomicUsize::new(0));
     on_every_core(&faults, |&((call, nth), (error, for_ever))| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, injected) = FAILING.traced(call, &format!("error={error}"), &when, &store);
+        let (code, injected) = run.traced(call, &format!("error={error}"), &when, &store);
         let told = format!("{call} {when} {error}: {code:?}");
         injections.fetch_add(usize::from(injected), Ordering::Relaxed);
         assert!(!injected || code != Some(0), "{told}");
@@ -820,7 +833,7 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
             let ended = keytrail(["store", "check", store.text()]);
             assert!(ended.code == Some(0) || ended.stderr.contains("no store"), "{told}: {}", ended.story());
         }
-        store.assert_completed(&expected, &told);
+        run.assert_completed(&store, &told);
         tally.one_more();
     });
     eprintln!("{injections:?} of {} runs had a call that failed", faults.len());
@@ -833,8 +846,8 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
     if !has_strace() {
         return;
     }
-    let (expected, _) = undisturbed();
-    let opened = if is_exhaustive() { FAILING.count_of("openat") } else { 80 };
+    let run = Disturbed::failing();
+    let opened = if is_exhaustive() { run.count_of("openat") } else { 80 };
     let errors = ["EMFILE", "EACCES", "EIO", "ENOSPC"];
     let step = if is_exhaustive() { 1 } else { 9 };
     let points: Vec<(usize, &str, bool)> =
@@ -842,17 +855,17 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
     let (tally, told, injections) = (Tally::of(points.len()), AtomicUsize::new(0), AtomicUsize::new(0));
     on_every_core(&points, |&(nth, error, for_ever)| {
         let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, injected) = FAILING.traced("openat", &format!("error={error}"), &when, &store);
+        let (code, injected) = run.traced("openat", &format!("error={error}"), &when, &store);
         let what = format!("openat {when} {error}: {code:?}");
         injections.fetch_add(usize::from(injected), Ordering::Relaxed);
         // A binary whose libraries do not open ends with 127.
         assert!(matches!(code, Some(0 | 3 | 5 | 127)), "{what}");
         if code == Some(0) {
-            assert_eq!(store.hash(), expected, "{what}");
+            assert_eq!(store.hash(), run.expected, "{what}");
         } else if code != Some(127) {
             told.fetch_add(1, Ordering::Relaxed);
         }
-        store.assert_completed(&expected, &what);
+        run.assert_completed(&store, &what);
         tally.one_more();
     });
     eprintln!("{told:?} of {} runs told of a file that did not open", points.len());
