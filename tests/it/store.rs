@@ -126,11 +126,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Copies files of `sample-logs` to another folder, where they keep their names.
 fn copy(files: &[PathBuf], to: &Path) {
-    for file in files {
-        let target = to.join(file.strip_prefix(logs()).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(file, target).unwrap();
-    }
+    files.iter().for_each(|file| copy_as(file, &to.join(file.strip_prefix(logs()).unwrap())));
+}
+
+fn copy_as(file: &Path, target: &Path) {
+    fs::create_dir_all(target.parent().unwrap()).unwrap();
+    fs::copy(file, target).unwrap();
 }
 
 /// The store of an undisturbed run: its hash, and its accounts.
@@ -621,28 +622,59 @@ fn batches_threads_order_and_compaction_do_not_matter() {
     }
 }
 
+/// Files of `sample-logs` and the names under which they arrive, the first of them last: some come again, with a new
+/// suffix or from a second trail, and sometimes the oldest day is late.
+fn arrivals(dice: &mut Dice) -> Vec<(PathBuf, String)> {
+    let mut all = Vec::new();
+    for file in files(&logs()) {
+        let name = file.strip_prefix(logs()).unwrap().to_str().unwrap().to_owned();
+        let (stem, _) = name.rsplit_once('_').unwrap();
+        match dice.below(5) {
+            _ if !name.contains("/CloudTrail/") => {}
+            0 => all.push((file.clone(), format!("{stem}_{:016}.json.gz", dice.below(1_000_000_000)))),
+            1 => all.push((file.clone(), format!("second-trail/{name}"))),
+            _ => {}
+        }
+        all.push((file, name));
+    }
+    dice.shuffle(&mut all);
+    if dice.below(2) == 0 {
+        all.sort_by_key(|(_, name)| !name.contains("/2026/03/10/"));
+    }
+    all
+}
+
 #[test]
 fn any_order_of_arrival_gives_the_same_events() {
     let (expected, accounts) = undisturbed();
     let runs = if is_exhaustive() { 50 } else { 4 };
     for seed in 0..runs {
         let (store, folder, mut dice) = (Store::new(), tempfile::tempdir().unwrap(), Dice(seed));
-        let mut all = files(&logs());
-        dice.shuffle(&mut all);
+        let mut all = arrivals(&mut dice);
         let mut total: BTreeMap<&str, u64> = BTreeMap::new();
         while !all.is_empty() {
             let arrived = all.split_off(all.len().saturating_sub(1 + dice.below(20) as usize));
-            copy(&arrived, folder.path());
-            let bytes = (1 + dice.below(9000)).to_string();
-            for (name, n) in counts(&store.accounts(folder.path(), &["--batch-bytes", &bytes])) {
+            arrived.iter().for_each(|(file, name)| copy_as(file, &folder.path().join(name)));
+            let (bytes, look_back) = ((1 + dice.below(9000)).to_string(), (dice.below(2) * 31).to_string());
+            let found = store.accounts(folder.path(), &["--batch-bytes", &bytes, "--look-back", &look_back]);
+            let read: u64 = found["objects"].as_object().unwrap().values().filter_map(Value::as_u64).sum();
+            assert_eq!(read, arrived.len() as u64, "seed {seed}");
+            for (name, n) in counts(&found) {
                 *total.entry(name).or_default() += n;
             }
             if dice.below(4) == 0 {
                 assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
             }
         }
-        assert_eq!((store.hash(), &total), (expected.clone(), &counts(&accounts)), "seed {seed}");
+        assert_eq!(store.hash(), expected, "seed {seed}");
         store.check();
+        // What came again is counted again, and kept once.
+        let at_once = Store::new().accounts(folder.path(), &[]);
+        assert_eq!((&total, &counts(&store.ledger())), (&counts(&at_once), &total), "seed {seed}");
+        assert_eq!(accounts["kept"], total["kept"], "seed {seed}");
+        assert!(accounts["duplicate"].as_u64() < Some(total["duplicate"]), "seed {seed}: nothing came again");
+        let of_records = ["kept", "duplicate", "filtered", "quarantined"].map(|name| total[name]);
+        assert_eq!(of_records.iter().sum::<u64>(), total["records"], "seed {seed}");
     }
 }
 
