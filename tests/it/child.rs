@@ -28,6 +28,11 @@ pub fn beside(path: &str) -> Option<PathBuf> {
     None
 }
 
+/// More of what takes long: every point instead of some, more kills, minutes instead of seconds.
+pub fn is_exhaustive() -> bool {
+    std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Address space in KiB, as `ulimit -v` counts.

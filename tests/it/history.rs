@@ -2,9 +2,11 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::child::is_exhaustive;
 use crate::cloud::{Fault, Proxy, Request, code, header, run, stderr, stdout};
 
 /// Times are seconds before this one, which lies within any test's 90 days.
@@ -111,14 +113,16 @@ fn pages_become_events_of_weaker_evidence() {
 
 #[test]
 fn throttling_is_normal() {
-    let proxy = service(|_, step| match step {
-        0..4 => refusal("ThrottlingException"),
-        4 => page(&[event(1, 60)], Some("next")),
-        5..8 => refusal("ThrottlingException"),
+    let (began, throttled) = (Instant::now(), Duration::from_secs(if is_exhaustive() { 150 } else { 0 }));
+    let proxy = service(move |asked, step| match step {
+        0..=3 | 5..=7 => refusal("ThrottlingException"),
+        _ if began.elapsed() < throttled => refusal("ThrottlingException"),
+        _ if asked["NextToken"].is_null() => page(&[event(1, 60)], Some("next")),
         _ => page(&[event(2, 61)], None),
     });
     let (code, line, says) = counted(&proxy);
     assert_eq!((code, line.as_str()), (0, "2,2"), "{says}");
+    assert!(began.elapsed() >= throttled && proxy.count(is_kms) >= 9);
 }
 
 #[test]

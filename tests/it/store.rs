@@ -17,12 +17,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::child::{BINARY, Ended, keytrail, on_every_core, root};
-
-/// More of what takes long: every point instead of some, more kills.
-fn is_exhaustive() -> bool {
-    std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
-}
+use crate::child::{BINARY, Ended, is_exhaustive, keytrail, on_every_core, root};
 
 fn logs() -> PathBuf {
     root().join("sample-logs/AWSLogs")
