@@ -16,7 +16,7 @@ use super::accounting::{self, Block, Summary, count};
 use super::args::{self, Global, ScopeArgs};
 use super::dry_run;
 use super::exit::{Code, Failure, say};
-use super::open::{now_micros, remote, store_place};
+use super::open::{now_micros, remote, store_place, within_reach};
 use super::output::{self, Target};
 use super::policy::policy;
 use super::progress::Line;
@@ -85,7 +85,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, output::Existing::Replace));
     let summary_file = summary_file.transpose()?;
     let (locations, _) = places(&args)?;
-    let scope = args.scope.resolve(now_micros(), &global)?;
+    let scope = within_reach(args.scope.resolve(now_micros(), &global)?, &locations, now_micros());
     let place = store_place(&args.store, &args.scope.aws.options()?).await?;
     let mut remote = remote(&args.scope.aws.options()?, now_micros(), &global);
     if locations.iter().any(|location| matches!(location, Location::History(_))) {

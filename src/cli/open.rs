@@ -39,8 +39,8 @@ pub struct Request {
 impl Request {
     pub fn new(from: &[String], args: &ScopeArgs, global: &Global) -> Result<Request, Failure> {
         let now_micros = now_micros();
-        let scope = args.resolve(now_micros, global)?;
         let (locations, aws) = (args::locations(from)?, args.aws.options()?);
+        let scope = within_reach(args.resolve(now_micros, global)?, &locations, now_micros);
         Ok(Request { locations, scope, args: args.clone(), aws, now_micros, global: global.clone() })
     }
 
@@ -161,6 +161,16 @@ impl Request {
         let engine = Engine::over_logs(logs, engine_options(&self.global))?;
         Ok(Opened { engine, scope: self.scope, progress, started })
     }
+}
+
+/// The scope, where only event histories are asked, from where those begin: no answer is about more.
+pub fn within_reach(scope: Scope, locations: &[Location], now_micros: i64) -> Scope {
+    let begin = source::history_begin(now_micros);
+    let is_history = |location: &Location| matches!(location, Location::History(_));
+    if !locations.iter().all(is_history) || scope.until.is_some_and(|until| until <= begin) {
+        return scope;
+    }
+    Scope { since: scope.since.max(Some(begin)), ..scope }
 }
 
 /// How the sources reach what is not on this machine, and whom they tell.

@@ -26,7 +26,7 @@ use crate::arn::is_region;
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
-pub use history::is_end as is_history_end;
+pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use local::open;
 pub use plan::{Cost, Plan, list_for_plan};

@@ -92,6 +92,11 @@ const END: &str = "end";
 /// Every account has it, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
 
+/// When the event history begins, in microseconds.
+pub fn begin(now_micros: i64) -> i64 {
+    now_micros - HISTORY_DAYS * DAY_SECONDS * 1_000_000
+}
+
 /// Whether an object of this name is how a lookup ended.
 pub fn is_end(uri: &str) -> bool {
     uri.strip_prefix(SCHEME).is_some_and(|rest| rest.ends_with(&format!("/{END}")))
