@@ -14,6 +14,7 @@ mod policy;
 mod queries;
 mod realdata;
 mod records;
+mod remote;
 mod s3;
 mod service;
 mod slt;

@@ -19,23 +19,23 @@ use tempfile::TempDir;
 
 use crate::child::{BINARY, Ended, is_exhaustive, keytrail, on_every_core, root};
 
-fn logs() -> PathBuf {
+pub fn logs() -> PathBuf {
     root().join("sample-logs/AWSLogs")
 }
 
 /// A store in a folder that vanishes.
-struct Store {
+pub struct Store {
     _folder: TempDir,
     path: PathBuf,
 }
 
 impl Store {
-    fn new() -> Store {
+    pub fn new() -> Store {
         let folder = tempfile::tempdir().unwrap();
         Store { path: folder.path().join("store"), _folder: folder }
     }
 
-    fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         self.path.to_str().unwrap()
     }
 
@@ -67,12 +67,12 @@ impl Store {
         ended.rows().unwrap().remove(0)
     }
 
-    fn hash(&self) -> String {
+    pub fn hash(&self) -> String {
         self.info()["logical_hash"].as_str().unwrap().to_owned()
     }
 
     #[track_caller]
-    fn check(&self) {
+    pub fn check(&self) {
         let ended = keytrail(["store", "check", self.text()]);
         assert_eq!(ended.code, Some(0), "{}\n{}", ended.text(), ended.story());
     }
@@ -130,15 +130,15 @@ fn copy_as(file: &Path, target: &Path) {
 }
 
 /// The store of an undisturbed run: its hash, and its accounts.
-fn undisturbed() -> (String, Value) {
+pub fn undisturbed() -> (String, Value) {
     let store = Store::new();
     let accounts = store.accounts(&logs(), &[]);
     (store.hash(), accounts)
 }
 
-const COUNTS: [&str; 6] = ["records", "kept", "duplicate", "filtered", "quarantined", "conflicts"];
+pub const COUNTS: [&str; 6] = ["records", "kept", "duplicate", "filtered", "quarantined", "conflicts"];
 
-fn counts(accounts: &Value) -> BTreeMap<&'static str, u64> {
+pub fn counts(accounts: &Value) -> BTreeMap<&'static str, u64> {
     COUNTS.map(|name| (name, accounts[name].as_u64().unwrap())).into()
 }
 
@@ -798,17 +798,17 @@ impl Disturbed {
 }
 
 /// Says how far a long test has come.
-struct Tally {
+pub struct Tally {
     done: AtomicUsize,
     all: usize,
 }
 
 impl Tally {
-    fn of(all: usize) -> Tally {
+    pub fn of(all: usize) -> Tally {
         Tally { done: 0.into(), all }
     }
 
-    fn one_more(&self) {
+    pub fn one_more(&self) {
         let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
         if is_exhaustive() && (done.is_multiple_of(100) || done == self.all) {
             eprintln!("{done} of {}", self.all);
