@@ -14,7 +14,7 @@ fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
 
-fn event(number: usize, seconds_ago: i64) -> Value {
+pub fn event(number: usize, seconds_ago: i64) -> Value {
     let time = now() - seconds_ago;
     let id = format!("00000000-0000-4000-8000-{number:012}");
     let shown = chrono::DateTime::from_timestamp(time, 0).unwrap().format("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -27,11 +27,11 @@ fn event(number: usize, seconds_ago: i64) -> Value {
 }
 
 /// Nothing listens here: the scripts answer every request.
-fn nowhere() -> SocketAddr {
+pub fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
-fn page(events: &[Value], next: Option<&str>) -> Fault {
+pub fn page(events: &[Value], next: Option<&str>) -> Fault {
     let mut body = json!({"Events": events});
     if let Some(token) = next {
         body["NextToken"] = json!(token);
@@ -47,7 +47,7 @@ fn refusal(code: &str) -> Fault {
     answer(400, &json!({"__type": code, "message": format!("{code} said the script")}))
 }
 
-fn asked(request: &Request) -> Value {
+pub fn asked(request: &Request) -> Value {
     serde_json::from_slice(&request.body).unwrap()
 }
 

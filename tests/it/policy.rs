@@ -13,7 +13,8 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use serde_json::Value;
 
 use crate::child::root;
-use crate::cloud::{Fault, Proxy, Request, code, copy_folder, run, serve_anyone, stderr, stdout};
+use crate::cloud::{Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve_anyone, stderr, stdout};
+use crate::history::{asked, event, nowhere, page};
 
 /// A request as IAM sees it.
 #[derive(Debug)]
@@ -34,6 +35,7 @@ impl Call {
             pairs.find(|(found, _)| *found == name).map(|(_, value)| decoded(value))
         };
         let has = |name: &str| value(name).is_some();
+        let operation = header(&request.head, "x-amz-target");
         let action = match (request.method.as_str(), key.is_empty()) {
             ("GET", true) if has("list-type") => "s3:ListBucket",
             ("GET" | "HEAD", false) if has("versionId") => "s3:GetObjectVersion",
@@ -42,12 +44,16 @@ impl Call {
             ("POST", false) if has("uploads") || has("uploadId") => "s3:PutObject",
             ("DELETE", false) if has("uploadId") => "s3:AbortMultipartUpload",
             ("DELETE", false) => "s3:DeleteObject",
+            ("POST", true) if operation == Some("CloudTrail_20131101.LookupEvents") => "cloudtrail:LookupEvents",
             _ => panic!("what does `{} {}` need?", request.method, request.target),
         };
         Call { action, prefix: value("prefix"), bucket: bucket.to_owned(), key: key.to_owned() }
     }
 
     fn resource(&self) -> String {
+        if self.bucket.is_empty() {
+            return "*".to_owned();
+        }
         let slash = if self.key.is_empty() { "" } else { "/" };
         format!("arn:aws:s3:::{}{slash}{}", self.bucket, self.key)
     }
@@ -81,13 +87,13 @@ impl Policy {
         Policy(document["Statement"].as_array().unwrap().clone())
     }
 
-    /// Everything that it grants on S3.
+    /// Everything that it grants to those who make the calls themselves.
     fn grants(&self) -> BTreeSet<Grant> {
         let of = |statement: &Value| {
             let sid = statement["Sid"].as_str().unwrap().to_owned();
             texts(&statement["Action"]).into_iter().map(move |action| (sid.clone(), action))
         };
-        self.0.iter().flat_map(of).filter(|(_, action)| action.starts_with("s3:")).collect()
+        self.0.iter().flat_map(of).filter(|(_, action)| !action.starts_with("kms:")).collect()
     }
 
     fn grant(&self, call: &Call) -> Option<Grant> {
@@ -181,6 +187,26 @@ fn a_local_store_of_a_bucket_takes_what_the_policy_grants() {
         assert!(matches!(code(&ended), 0 | 3), "{}", stderr(&ended));
         assert_exact(&policy, &seen);
         fs::remove_dir_all(&store).unwrap();
+    }
+}
+
+/// Whatever else a run asked of AWS would come to the same endpoint.
+#[test]
+fn an_event_history_takes_what_the_policy_grants() {
+    for (location, lookups) in [("cloudtrail://eu-west-1", 4), ("cloudtrail://eu-west-1,us-east-1", 8)] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        let policy = Policy::printed(location, store.to_str().unwrap());
+        let events = [event(1, 60), event(2, 61)];
+        let (proxy, seen) = guarded(folder.path().to_owned(), nowhere(), policy.clone(), move |request| {
+            let is_first = asked(request)["NextToken"].is_null();
+            Some(if is_first { page(&events[..1], Some("next")) } else { page(&events[1..], None) })
+        });
+        let mut command = keytrail(&["ingest", location, "--store", store.to_str().unwrap()], &proxy.url);
+        let ended = command.env("AWS_ENDPOINT_URL", &proxy.url).output().unwrap();
+        assert_eq!(code(&ended), 0, "{}", stderr(&ended));
+        assert_exact(&policy, &seen);
+        assert_eq!(proxy.requests().len(), lookups, "{location}");
     }
 }
 
