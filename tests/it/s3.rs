@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::child::root;
+use crate::child::{on_every_core, root};
 use crate::cloud::{Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, stderr, stdout};
+use crate::store::Store;
 
 /// A folder with the bucket `logs`, a copy of `sample-logs`.
 fn bucket() -> TempDir {
@@ -250,12 +252,17 @@ fn a_folder_that_is_denied_does_not_stop_the_others() {
     }
 }
 
-/// Runs a question through a proxy that fails, and the same without it.
+/// Runs a question and an ingest through a proxy that fails, and the same without it.
 struct Faulty {
     top: TempDir,
     upstream: std::net::SocketAddr,
     right: String,
+    /// Of the store that an undisturbed ingest makes.
+    hash: String,
+    content: Vec<u8>,
 }
+
+type Judge = Arc<dyn Fn(&Request, usize) -> Fault + Send + Sync>;
 
 impl Faulty {
     fn new() -> Faulty {
@@ -263,7 +270,12 @@ impl Faulty {
         let upstream = serve(top.path());
         let right = run(&query(EVENTS, "s3://logs"), &format!("http://{upstream}"));
         assert_eq!(code(&right), 0, "{}", stderr(&right));
-        Faulty { top, upstream, right: stdout(&right) }
+        let mut faulty = Faulty { top, upstream, right: stdout(&right), hash: String::new(), content: Vec::new() };
+        faulty.content = fs::read(faulty.target()).unwrap();
+        let (store, undisturbed) = (Store::new(), Arc::new(pass));
+        assert_eq!(faulty.ingest(&store, undisturbed).0, 0);
+        faulty.hash = store.hash();
+        faulty
     }
 
     fn target(&self) -> PathBuf {
@@ -271,22 +283,67 @@ impl Faulty {
         folder.join(format!("111122223333_CloudTrail_eu-west-1_{TARGET}.json.gz"))
     }
 
-    fn run(&self, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) -> (i32, String, String) {
-        let proxy = Proxy::start(self.upstream, judge);
-        let output = run(&query(EVENTS, "s3://logs"), &proxy.url);
+    fn proxy(&self, judge: Judge) -> Proxy {
+        Proxy::start(self.upstream, move |request, before| judge(request, before))
+    }
+
+    fn run(&self, judge: Judge) -> (i32, String, String) {
+        let output = run(&query(EVENTS, "s3://logs"), &self.proxy(judge).url);
+        self.restore();
         (code(&output), stdout(&output), stderr(&output))
+    }
+
+    /// In batches, so that some of them may be in the store before a fault ends the run.
+    fn ingest(&self, store: &Store, judge: Judge) -> (i32, String, String) {
+        let args = ["ingest", "s3://logs", "--store", store.text(), "--summary-json", "-", "--batch-bytes", "60000"];
+        let output = run(&args, &self.proxy(judge).url);
+        self.restore();
+        (code(&output), stdout(&output), stderr(&output))
+    }
+
+    /// Some faults replace or delete the object that they are about.
+    fn restore(&self) {
+        if fs::read(self.target()).ok().as_ref() != Some(&self.content) {
+            fs::write(self.target(), &self.content).unwrap();
+        }
+    }
+
+    /// An ingest either makes the store of an undisturbed one or tells of what it misses; once the fault is gone,
+    /// another one makes that store.
+    fn ingests(&self, what: &str, judge: Judge, (expected, told): (i32, &str)) {
+        let store = Store::new();
+        let (code, summary, says) = self.ingest(&store, judge);
+        assert_eq!(code, expected, "{what}: {says}");
+        match code {
+            0 => assert_eq!(store.hash(), self.hash, "{what}"),
+            3 => {
+                let summary: Value = serde_json::from_str(&summary).unwrap();
+                let uri = format!("s3://{}", self.target().strip_prefix(self.top.path()).unwrap().display());
+                let (status, error) = told.split_once(' ').unwrap();
+                let problem = serde_json::json!({"uri": uri, "status": status, "error": error});
+                assert_eq!(summary["problems"], serde_json::json!([problem]), "{what}");
+            }
+            _ => assert!(says.contains(told) && says.contains("s3://logs"), "{what}: {says}"),
+        }
+        let (code, _, says) = self.ingest(&store, Arc::new(pass));
+        assert_eq!(code, 0, "after {what}: {says}");
+        assert_eq!(store.hash(), self.hash, "after {what}");
+        store.check();
     }
 
     /// A fault that is overcome.
     fn heals(&self, what: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
-        let (code, answer, says) = self.run(judge);
+        let judge: Judge = Arc::new(judge);
+        let (code, answer, says) = self.run(Arc::clone(&judge));
         assert_eq!(code, 0, "{what}: {says}");
         assert!(answer == self.right, "{what} changed the answer");
+        self.ingests(what, judge, (0, ""));
     }
 
     /// A fault of one object, which is named with this status and reason; the others are read.
     fn names(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
-        let (code, answer, says) = self.run(judge);
+        let judge: Judge = Arc::new(judge);
+        let (code, answer, says) = self.run(Arc::clone(&judge));
         assert_eq!(code, 3, "{what}: {says}");
         let (status, reason) = told.split_once(' ').unwrap();
         let named = says.lines().any(|l| l.starts_with(status) && l.contains(TARGET) && l.ends_with(reason));
@@ -298,14 +355,17 @@ impl Faulty {
         );
         let others: Vec<&str> = self.right.lines().filter(|line| !line.contains(TARGET)).collect();
         assert_eq!(answer.lines().collect::<Vec<_>>(), others, "{what}");
+        self.ingests(what, judge, (3, told));
     }
 
     /// A fault of everything: the run stops.
     fn stops(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
-        let (code, _, says) = self.run(judge);
+        let judge: Judge = Arc::new(judge);
+        let (code, _, says) = self.run(Arc::clone(&judge));
         assert_eq!(code, 5, "{what}: {says}");
         assert!(says.contains(told), "{what}: {says}");
         assert!(says.contains("error:"), "{what}: {says}");
+        self.ingests(what, judge, (5, told));
     }
 }
 
@@ -317,7 +377,7 @@ fn faults_that_pass_change_nothing() {
             if request.is_get_of(TARGET) && before == 0 { fault.clone() } else { Fault::Pass }
         }
     };
-    for (what, fault) in [
+    let faults = [
         ("503 once", Fault::error(503, "SlowDown")),
         ("500 once", Fault::error(500, "InternalError")),
         ("a reset before the answer", Fault::Hangup),
@@ -326,9 +386,8 @@ fn faults_that_pass_change_nothing() {
         ("a short body", Fault::Resize(-10)),
         ("a long body", Fault::Resize(10)),
         ("wrong bytes", Fault::Corrupt),
-    ] {
-        faulty.heals(what, once(fault));
-    }
+    ];
+    on_every_core(&faults, |(what, fault)| faulty.heals(what, once(fault.clone())));
     faulty.heals("a body cut just before its end, again and again", |request, before| {
         if request.is_get_of(TARGET) && before < 3 { Fault::CutAt(100) } else { Fault::Pass }
     });
@@ -359,7 +418,7 @@ fn what_cannot_be_read_is_named() {
     let always = |fault: Fault| {
         move |request: &Request, _: usize| if request.is_get_of(TARGET) { fault.clone() } else { Fault::Pass }
     };
-    for (what, told, fault) in [
+    let faults = [
         ("503 for ever", "refused service_busy", Fault::error(503, "SlowDown")),
         ("hangups for ever", "refused network", Fault::Hangup),
         ("bodies cut for ever", "refused network", Fault::CutAt(10)),
@@ -371,20 +430,15 @@ fn what_cannot_be_read_is_named() {
         ("a disabled key", "refused kms_key_unusable", Fault::error(400, "KMS.DisabledException")),
         ("412", "changed changed", Fault::error(412, "PreconditionFailed")),
         ("404", "missing missing", Fault::error(404, "NoSuchKey")),
-    ] {
-        faulty.names(what, told, always(fault));
-    }
-    let path = faulty.target();
-    let content = fs::read(&path).unwrap();
-    let replaced = path.clone();
+    ];
+    on_every_core(&faults, |(what, told, fault)| faulty.names(what, told, always(fault.clone())));
+    let [replaced, deleted] = [faulty.target(), faulty.target()];
     faulty.names("an object replaced after it was listed", "changed changed", move |request, _| {
         if request.is_get_of(TARGET) {
             fs::write(&replaced, b"{\"Records\":[]}").unwrap();
         }
         Fault::Pass
     });
-    fs::write(&path, &content).unwrap();
-    let deleted = path.clone();
     faulty.names("an object deleted after it was listed", "missing missing", move |request, _| {
         if request.is_get_of(TARGET) && deleted.exists() {
             fs::remove_file(&deleted).unwrap();
@@ -475,9 +529,13 @@ fn a_run_that_cannot_work_stops_and_says_why() {
     ] {
         faulty.stops(code, told, move |_, _| Fault::error(status, code));
     }
-    let reads = Arc::new(AtomicUsize::new(0));
+    let reads = AtomicUsize::new(0);
     faulty.stops("credentials that expire in the middle", "have expired", move |request, _| {
-        let is_late = !request.is_list() && reads.fetch_add(1, Ordering::Relaxed) > 10;
+        if request.is_list() {
+            reads.store(0, Ordering::Relaxed);
+            return Fault::Pass;
+        }
+        let is_late = reads.fetch_add(1, Ordering::Relaxed) > 10;
         if is_late { Fault::error(400, "ExpiredToken") } else { Fault::Pass }
     });
     let missing = run(&query(COUNT, "s3://nowhere"), &format!("http://{}", faulty.upstream));
