@@ -107,7 +107,7 @@ fn is_killed(store: &Store, batch_bytes: &str, (nth, fault): Point) -> bool {
 #[test]
 fn a_run_killed_at_any_request_is_completed_by_the_next() {
     // Of more batches where there is time, so that there are more moments.
-    let (batch_bytes, step) = if is_exhaustive() { ("6000", 1) } else { ("60000", 7) };
+    let (batch_bytes, step) = if is_exhaustive() { ("6000", 1) } else { ("12000", 5) };
     let (service, expected) = (Service::new(), undisturbed());
     let whole = service.store("whole");
     let proxy = Proxy::start(service.upstream, |_, _| Fault::Pass);
