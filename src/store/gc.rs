@@ -78,8 +78,11 @@ impl Store {
     }
 }
 
+/// By the names that [`super::place::unique`] makes.
 fn is_of_store(file: &ObjectMeta) -> bool {
-    file.location.extension() == Some("parquet") || is_unfinished(file)
+    let name = file.location.filename().unwrap_or_default();
+    let is_made = |stem: &str| stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.strip_suffix(".parquet").is_some_and(is_made) || is_unfinished(file)
 }
 
 fn is_unfinished(file: &ObjectMeta) -> bool {

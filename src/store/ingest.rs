@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::append::Batch;
 use super::delta::Landed;
-use super::ledger::{self, Corrections, Due, Ends, Known, News};
+use super::ledger::{self, Corrections, Due, Ends, Known, News, Unread};
 use super::patience::Patience;
 use super::read::Snapshot;
 use super::rows::{self, EVENTS, Run};
@@ -146,6 +146,7 @@ pub async fn ingest(
     let mut run = Ingested { accounting: Accounting::none(), batches: 0, old: 0, version: store.events.version() };
     let mut is_done = vec![false; listing.len()];
     let (mut bytes_done, mut patience, mut left) = (0, Patience::new(), usize::MAX);
+    let mut unread = Unread::default();
     'plan: loop {
         store.complete().await?;
         let mut known = store.known(&listing, pace).await?;
@@ -157,7 +158,7 @@ pub async fn ingest(
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
-            let (batch, all) = reading.read(store, due, &known).await?;
+            let (batch, all) = reading.read(store, due, &known, &mut unread).await?;
             if batch.is_empty() {
                 // All of it failed as before: that is told, and nothing is new.
                 due.iter().for_each(|due| is_done[due.index] = true);
@@ -227,7 +228,13 @@ struct Read {
 
 impl Reading {
     /// The batch, and the accounts of all its objects, with those that failed as they did before.
-    async fn read(self, store: &Store, due: &[Due], known: &Known) -> Result<(Batch, RecordBatch), StoreError> {
+    async fn read(
+        self,
+        store: &Store,
+        due: &[Due],
+        known: &Known,
+        unread: &mut Unread,
+    ) -> Result<(Batch, RecordBatch), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
         due.iter().for_each(|due| wanted[due.index] = true);
@@ -235,9 +242,11 @@ impl Reading {
         let work = store.clone();
         let writing = Writing { handle, store: work, snapshot, threads: self.options.threads };
         // Before anything is read: what is written over later is another version.
-        let versions: StringArray = due.iter().map(|due| Some(version_of(&listing, due.index))).collect();
+        let mut versions: Vec<String> = due.iter().map(|due| version_of(&listing, due.index)).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
+        unread.hold(&read.objects, &mut versions);
+        let versions = StringArray::from(versions);
         let (all, objects) = ledger::entries(&read.objects, due, versions, &listing, &read.corrections, known, number)?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
         Ok((Batch { number, events: read.files, objects, quarantine }, all))

@@ -2,7 +2,7 @@
 //! In: accounts of a batch. Out: rows of the tables `objects` and `quarantine`, and what of a listing is news.
 //! Never forgets an object, and never takes a time for an answer: only the ledger says what has been read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 
@@ -216,6 +216,31 @@ impl Ends {
 
     pub fn versions(self) -> HashMap<String, String> {
         self.0.into_iter().map(|(uri, (_, version))| (uri, version)).collect()
+    }
+}
+
+/// Lookups of event histories of which something could not be read: what their end says to be covered would never be
+/// asked for again.
+#[derive(Debug, Default)]
+pub(super) struct Unread(HashSet<String>);
+
+impl Unread {
+    /// Takes in the next objects of a run, and takes back what the ends among them claim in vain.
+    pub fn hold(&mut self, objects: &RecordBatch, versions: &mut [String]) {
+        let (uris, statuses) = (objects["uri"].as_string::<i32>(), objects["status"].as_string::<i32>());
+        let (kinds, quarantined) =
+            (objects["kind"].as_string::<i32>(), objects["quarantined"].as_primitive::<Int64Type>());
+        let is_page = |row: usize| kinds.is_valid(row) && kinds.value(row) == "event_history";
+        for (row, version) in versions.iter_mut().enumerate() {
+            let (uri, is_read) = (uris.value(row), matches!(statuses.value(row), "read" | "flagged"));
+            let folder = uri.rsplit_once('/').map_or(uri, |(folder, _)| folder);
+            if is_history_end(uri) {
+                let reason = version.split(' ').next().unwrap_or_default().len();
+                version.truncate(if self.0.contains(folder) { reason } else { version.len() });
+            } else if is_page(row) && (!is_read || quarantined.value(row) > 0) {
+                self.0.insert(folder.to_owned());
+            }
+        }
     }
 }
 

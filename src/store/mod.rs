@@ -140,11 +140,13 @@ impl Store {
         let gone = |table| StoreError::Damaged { path: place.shown.clone(), what: format!("its `{table}` are gone") };
         // In the order in which a batch is written: what is looked at later only knows more, and that can be left out.
         let Some(events) = Table::open(&place, EVENTS).await? else {
-            // They are made last.
-            return Err(match Table::open(&place, OBJECTS).await? {
-                Some(ledger) if ledger.batch().await? > 0 => gone(EVENTS),
-                _ => StoreError::Absent { path: place.shown },
-            });
+            // They are made last, and may have been just now.
+            let has_batches = match Table::open(&place, OBJECTS).await? {
+                Some(ledger) => ledger.batch().await? > 0,
+                None => false,
+            };
+            let is_lost = has_batches && Table::open(&place, EVENTS).await?.is_none();
+            return Err(if is_lost { gone(EVENTS) } else { StoreError::Absent { path: place.shown } });
         };
         let filter = checked(&place, &events)?;
         let objects = Table::open(&place, OBJECTS).await?.ok_or_else(|| gone(OBJECTS))?;

@@ -267,3 +267,41 @@ fn a_store_passes_over_what_it_has() {
         assert_eq!(stored.text(), format!("events,ids\n{events},{events}\n"), "{what}: {}", stored.stderr);
     }
 }
+
+/// What a store did not get is asked for again: of a page with a record that cannot be read, and where events come in no
+/// order.
+#[test]
+fn what_a_store_did_not_get_is_asked_for_again() {
+    const DAY: i64 = 86_400;
+    let all: Vec<Value> = (0..6).map(|n| event(n, 3_600 + n as i64 * DAY)).collect();
+    let mut cut = all.clone();
+    cut[3]["CloudTrailEvent"] = json!("{\"eventSource\":");
+    let mut mixed = all.clone();
+    mixed.swap(1, 4);
+    for (what, first, ended, known) in
+        [("cut", &cut, 3, 5), ("mixed", &mixed, 0, 6), ("whole", &all, 0, 6), ("a part", &all[..2].to_vec(), 0, 2)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let store = folder.path().join("store");
+        let store = store.to_str().unwrap();
+        let ingest = |events: &[Value]| {
+            let events = events.to_vec();
+            let proxy = service(move |asked, _| {
+                let at: usize = asked["NextToken"].as_str().map_or(0, |token| token.parse().unwrap());
+                page(&events[at..=at], (at + 1 < events.len()).then(|| (at + 1).to_string()).as_deref())
+            });
+            let output = run(&["ingest", "cloudtrail://eu-west-1", "--store", store], &proxy.url);
+            let stored = crate::child::keytrail(["query", SQL, "--from", store, "-f", "csv"]);
+            let events = stored.text().lines().nth(1).map(str::to_owned);
+            (code(&output), events, proxy.count(is_kms))
+        };
+        let counted = |n: usize| Some(format!("{n},{n}"));
+        assert_eq!(ingest(first), (ended, counted(known), first.len()), "{what}");
+        // Of what it has, all but the last day is passed over.
+        let asked = if what == "whole" { 2 } else { 6 };
+        let found = ingest(&all);
+        let gained = if what == "a part" { 2 } else { 6 };
+        assert_eq!((found.0, found.1), (0, counted(gained)), "{what}");
+        assert!(what == "a part" || found.2 == asked, "{what}: {} requests", found.2);
+    }
+}

@@ -450,8 +450,9 @@ fn a_store_that_lost_a_part_is_damaged() {
 fn what_is_not_of_the_store_is_not_collected() {
     let store = Store::new();
     store.ingest(&logs(), &[]);
-    let others = ["events/AWSLogs/a.json.gz", "objects/notes.txt", "ids/more/b.json"].map(|name| store.path.join(name));
-    let lost = store.path.join("events/event_date=2026-03-10/lost.parquet");
+    let others = ["events/AWSLogs/a.json.gz", "events/mine.parquet", "objects/notes.txt", "ids/more/b.json"]
+        .map(|name| store.path.join(name));
+    let lost = store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet");
     for file in others.iter().chain([&lost]) {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, "x").unwrap();

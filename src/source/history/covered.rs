@@ -29,10 +29,10 @@ impl Covered {
         Covered(text.split(' ').map(account).collect::<Option<_>>().unwrap_or_default())
     }
 
-    /// The first second of the span that this one lies in.
-    pub(super) fn first_with(&self, account: &str, second: i64) -> Option<i64> {
+    /// The first second of the span that holds these.
+    pub(super) fn first_with(&self, account: &str, (from, to): Span) -> Option<i64> {
         let spans = self.0.get(account)?;
-        spans.iter().find(|(first, last)| (*first..=*last).contains(&second)).map(|(first, _)| *first)
+        spans.iter().find(|(first, last)| *first <= from && to <= *last).map(|(first, _)| *first)
     }
 
     /// Takes in what a lookup at `now` came through.
@@ -77,10 +77,14 @@ mod tests {
             covered.add(account, &[more], now);
             assert_eq!((covered.to_string().as_str(), &Covered::parse(text)), (text, &covered));
         }
-        for (account, second, first) in
-            [("1", 100, Some(100)), ("1", 700, Some(100)), ("1", 701, None), ("2", 700, Some(0)), ("3", 700, None)]
-        {
-            assert_eq!(covered.first_with(account, second), first, "{account} {second}");
+        for (account, span, first) in [
+            ("1", (100, 700), Some(100)),
+            ("1", (99, 100), None),
+            ("1", (700, 701), None),
+            ("2", (700, 701), Some(0)),
+            ("3", (700, 700), None),
+        ] {
+            assert_eq!(covered.first_with(account, span), first, "{account} {span:?}");
         }
         for broken in ["", "1:", "1:5", "1:a-b", "1:1-2, 2:3-4", "end_of_history"] {
             assert_eq!(Covered::parse(broken), Covered::default(), "{broken}");

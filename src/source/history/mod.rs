@@ -45,6 +45,8 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Throttling that lasts longer than this is an outage.
 const THROTTLED_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 const NETWORK_ATTEMPTS_MAX: u32 = 6;
+/// Events come from the newest to the oldest; so many seconds are allowed for.
+const JITTER: i64 = 900;
 /// Times that a lookup may begin anew at one second of the history.
 const RESTARTS_MAX: u32 = 3;
 /// Pages in a row that bring nothing new.
@@ -194,7 +196,7 @@ pub(super) async fn list(
     let looked: Vec<Vec<Looked>> = futures::stream::iter(each).buffer_unordered(REGIONS_AT_ONCE).try_collect().await?;
     let looked: Vec<Looked> = looked.into_iter().flatten().collect();
     let origin = builder.origin(Origin::History(Arc::clone(&folder)))?;
-    if let Some(trouble) = all_denied(&looked) {
+    if let Some(trouble) = all_denied(&looked).filter(|_| !has_events.load(Ordering::Relaxed)) {
         return Err(SourceError::aws(
             "cannot look up the event history".to_owned(),
             trouble.denied_as(Class::LookupDenied),
@@ -207,7 +209,7 @@ pub(super) async fn list(
     Ok(builder)
 }
 
-/// Nothing came from anywhere, and it was forbidden somewhere: the run cannot work at all.
+/// No lookup came to its end, and one was forbidden: without any event, the run cannot work at all.
 fn all_denied(looked: &[Looked]) -> Option<Trouble> {
     let any_whole = looked.iter().any(|one| matches!(one.ended, Ended::Whole));
     looked.iter().filter(|_| !any_whole).find_map(|one| match &one.ended {
@@ -259,7 +261,7 @@ async fn look_into(asked: &Asked, context: &Context<'_>) -> Result<Vec<Looked>, 
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let client = Client::from_conf(config.build());
-    let mut all = Vec::new();
+    let (mut all, mut has_answer) = (Vec::new(), false);
     for (name, event_source) in SOURCES {
         let folder = context.folder.join(&asked.region).join(name);
         let pages = Pages::new(&folder).map_err(disk)?;
@@ -277,6 +279,8 @@ async fn look_into(asked: &Asked, context: &Context<'_>) -> Result<Vec<Looked>, 
             account: None,
             covered,
             walked: Vec::new(),
+            in_order: true,
+            has_answer,
             context,
         };
         let ended = lookup.run(context.window).await?;
@@ -286,7 +290,7 @@ async fn look_into(asked: &Asked, context: &Context<'_>) -> Result<Vec<Looked>, 
         }
         fs::write(folder.join(END), lookup.covered_now()).map_err(disk)?;
         let files = lookup.pages.finish().map_err(disk)?;
-        pace = lookup.pace;
+        (pace, has_answer) = (lookup.pace, lookup.has_answer);
         let is_enabled = !matches!(ended, Ended::NotEnabled);
         all.push(Looked { region: asked.region.clone(), folder: name, files, requests: lookup.requests, ended });
         if !is_enabled {
@@ -311,6 +315,10 @@ struct Lookup<'a> {
     covered: Covered,
     /// What was asked for and came.
     walked: Vec<Span>,
+    /// Whether no event was younger than one before it by more than [`JITTER`]: only then is it known what came.
+    in_order: bool,
+    /// Whether the Region has answered, so that it is enabled.
+    has_answer: bool,
     context: &'a Context<'a>,
 }
 
@@ -384,8 +392,8 @@ impl Lookup<'_> {
     async fn run(&mut self, window: Window) -> Result<Ended, SourceError> {
         let mut position = Position::new(window.until);
         let ended = self.walk(window, &mut position).await?;
-        // Of its oldest second there may be more where it did not come to the end.
-        let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + 1 };
+        // About its oldest second there may be more where it did not come to the end.
+        let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + JITTER + 1 };
         self.walked.push((oldest, position.from));
         Ok(ended)
     }
@@ -398,6 +406,7 @@ impl Lookup<'_> {
             let trouble = match self.page(window.since, position).await {
                 Ok(page) => {
                     (trouble_since, attempt) = (None, 0);
+                    self.has_answer = true;
                     match self.take(page, position, window.since)? {
                         Next::Page => continue,
                         Next::End => return Ok(Ended::Whole),
@@ -413,8 +422,10 @@ impl Lookup<'_> {
                 Class::BadToken | Class::Inconsistent if position.restart() => continue,
                 Class::Busy if trouble_since.get_or_insert_with(Instant::now).elapsed() < THROTTLED_TIME_MAX => {}
                 Class::Network if attempt < NETWORK_ATTEMPTS_MAX => {}
-                Class::RegionNotEnabled => return Ok(Ended::NotEnabled),
-                Class::BadCredentials if !self.asked.is_named && self.asked.region != HOME_REGION => {
+                Class::RegionNotEnabled if !self.has_answer => return Ok(Ended::NotEnabled),
+                Class::BadCredentials
+                    if !self.has_answer && !self.asked.is_named && self.asked.region != HOME_REGION =>
+                {
                     return Ok(Ended::NotEnabled);
                 }
                 // What came before the credentials expired is kept.
@@ -445,7 +456,7 @@ impl Lookup<'_> {
     /// What a store will have, once it has what came.
     fn covered_now(&self) -> String {
         let mut covered = self.covered.clone();
-        if let Some(account) = &self.account {
+        if let Some(account) = self.account.as_ref().filter(|_| self.in_order) {
             covered.add(account, &self.walked, self.context.window.until);
         }
         covered.to_string()
@@ -453,11 +464,12 @@ impl Lookup<'_> {
 
     /// Passes over what is covered, if anything is from here on.
     fn pass_over(&mut self, position: &mut Position, since: i64) -> Option<Next> {
-        let first = self.covered.first_with(self.account.as_deref()?, position.oldest)?;
+        let account = self.account.as_deref().filter(|_| self.in_order)?;
+        let first = self.covered.first_with(account, (position.oldest, position.oldest + JITTER))?;
         if first >= position.oldest {
             return None;
         }
-        self.walked.push((position.oldest + 1, position.from));
+        self.walked.push((position.oldest + JITTER + 1, position.from));
         *position = Position::new(first);
         Some(if first > since { Next::Page } else { Next::End })
     }
@@ -467,6 +479,7 @@ impl Lookup<'_> {
         let mut is_barren = true;
         for event in page.events() {
             let time = event.event_time().map_or(position.oldest, DateTime::secs);
+            self.in_order &= time <= position.oldest + JITTER;
             if position.is_new(event.event_id().unwrap_or_default(), time) {
                 is_barren = false;
                 self.events += 1;

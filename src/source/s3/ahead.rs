@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::super::listing::{Listing, Origin};
+use super::super::listing::{Entry, Listing, Origin};
 use super::super::{SourceError, Unread};
 use super::Bucket;
 use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
@@ -174,8 +174,11 @@ impl Driver {
 
 /// Keys of logs of a bucket, from its first to its last.
 fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
-    let is_there = |index: &usize| matches!(listing.origin(*index), Origin::Bucket(of) if Arc::ptr_eq(of, bucket));
-    let all: Vec<usize> = (0..listing.len()).filter(is_there).collect();
+    let is_log = |index: &usize| {
+        matches!(listing.origin(*index), Origin::Bucket(of) if Arc::ptr_eq(of, bucket))
+            && matches!(listing.entry(*index), Entry::Log)
+    };
+    let all: Vec<usize> = (0..listing.len()).filter(is_log).collect();
     let step = all.len().div_ceil(SAMPLES_MAX).max(1);
     let last = all.last().copied();
     all.into_iter().step_by(step).chain(last).map(|index| listing.key(index)).collect()

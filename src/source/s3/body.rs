@@ -40,6 +40,8 @@ pub(super) struct Budget {
     tokens: AtomicI64,
     /// Objects in a row that could not be read, but for what is wrong with them alone.
     failures: AtomicU64,
+    /// The same, of those that somebody may not read.
+    denials: AtomicU64,
     /// Whether any object could be read.
     has_success: AtomicBool,
     /// Whether any of some others can be, where none could.
@@ -57,6 +59,7 @@ impl Default for Budget {
         Budget {
             tokens: AtomicI64::new(TOKENS_MAX),
             failures: AtomicU64::new(0),
+            denials: AtomicU64::new(0),
             has_success: AtomicBool::new(false),
             is_open: OnceCell::new(),
         }
@@ -72,6 +75,7 @@ impl Budget {
     fn succeed(&self) {
         self.has_success.store(true, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
+        self.denials.store(0, Ordering::Relaxed);
         // Fails where nothing has been spent.
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
     }
@@ -79,12 +83,13 @@ impl Budget {
     /// Whether there may be no hope for any other object: the service does not answer, or nothing at all could be read.
     /// What is wrong with single objects says nothing of the others.
     fn fail(&self, class: Class) -> bool {
-        let is_of_object = match class {
-            Class::Archived => true,
-            class if class.is_denial() => self.has_success.load(Ordering::Relaxed),
-            _ => false,
+        let counted = match class {
+            Class::Archived => return false,
+            class if class.is_denial() && self.has_success.load(Ordering::Relaxed) => return false,
+            class if class.is_denial() => &self.denials,
+            _ => &self.failures,
         };
-        !is_of_object && self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
+        counted.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX
     }
 }
 
