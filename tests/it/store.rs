@@ -1159,7 +1159,7 @@ fn garbage_is_removed_when_it_is_old_enough() {
     store.ingest(&logs(), &["--batch-bytes", "3000"]);
     keytrail(["store", "compact", store.text()]);
     let orphans = [
-        store.path.join("events/event_date=2026-03-10/orphan.parquet"),
+        store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet"),
         store.path.join("events/_delta_log/.00000000000000000099.json.x.part"),
         store.path.join("ids/.0.parquet.x.part"),
     ];
