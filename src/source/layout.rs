@@ -13,6 +13,7 @@ use chrono::NaiveDate;
 
 use super::Scope;
 use crate::arn::is_region;
+use crate::time::MICROS_PER_DAY;
 
 /// Which of the sibling folders of a trail something lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -252,8 +253,6 @@ fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
     NaiveDate::from_ymd_opt(year, month, day).map(|date| (date - epoch).num_days())
 }
 
-const DAY_MICROS: i64 = 86_400_000_000;
-
 /// The scope, as far as keys can tell.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -267,7 +266,7 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn new(scope: &Scope) -> Wanted {
-        let day = |micros: i64| micros.div_euclid(DAY_MICROS);
+        let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY);
         Wanted {
             // A folder's day is the day of delivery. Nothing is delivered before it happens; some things are late.
             first_day: scope.since.map_or(i64::MIN, day),
@@ -321,7 +320,7 @@ mod tests {
     use super::*;
 
     fn micros(year: i32, month: u32, day: u32, hour: i64) -> Option<i64> {
-        Some(day_number(year, month, day).unwrap() * DAY_MICROS + hour * 3_600_000_000)
+        Some(day_number(year, month, day).unwrap() * MICROS_PER_DAY + hour * 3_600_000_000)
     }
 
     fn place(path: &str, scope: &Scope) -> Option<Place> {
@@ -405,8 +404,8 @@ mod tests {
         let start = day_number(2023, 12, 1).unwrap();
         for (from, length, late_days) in [(0, 1, 0), (29, 3, 2), (60, 40, 2), (89, 1, 30), (395, 31, 5), (700, 7, 0)] {
             let scope = Scope {
-                since: Some((start + from) * DAY_MICROS + 1),
-                until: Some((start + from + length) * DAY_MICROS),
+                since: Some((start + from) * MICROS_PER_DAY + 1),
+                until: Some((start + from + length) * MICROS_PER_DAY),
                 late_days,
                 ..Scope::default()
             };

@@ -16,13 +16,12 @@ use super::file::Layout;
 use crate::decode::SALVAGED;
 use crate::source::{Entry, Listing, is_history_end};
 use crate::table::{objects_schema, quarantine_schema};
-use crate::time::now_micros;
+use crate::time::{MICROS_PER_DAY, now_micros};
 
 pub(super) const OBJECTS: &str = "objects";
 pub(super) const QUARANTINE: &str = "quarantine";
 /// Which version of the object was read: its ETag, or its size and time.
 const VERSION: &str = "version";
-const DAY_MICROS: i64 = 86_400_000_000;
 /// The batch that read it.
 pub(super) const BATCH: &str = "batch";
 /// The day of its folder: that of its delivery.
@@ -134,7 +133,7 @@ impl Known {
     pub fn new(listing: &Listing, retries_damaged: bool) -> Known {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
         let objects = HashMap::with_capacity(listing.len());
-        let last_day = now_micros().div_euclid(DAY_MICROS) as i32 + 1;
+        let last_day = now_micros().div_euclid(MICROS_PER_DAY) as i32 + 1;
         Known { objects, first_day, newest_day: None, last_day, retries_damaged }
     }
 

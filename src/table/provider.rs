@@ -24,10 +24,10 @@ use super::{LogTable, kept};
 use crate::normalize::Need;
 use crate::schema::{self, Column, ColumnType};
 use crate::source::{Entry, Listing};
+use crate::time::MICROS_PER_DAY;
 
 /// Redelivery ends after this many days: an object in a later folder holds no event of the day asked for.
 const REDELIVERY_DAYS: i32 = 31;
-const MICROS_PER_DAY: i64 = 86_400_000_000;
 
 /// The table `events` over raw logs.
 #[derive(Debug)]

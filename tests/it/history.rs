@@ -1,6 +1,7 @@
 //! The event history, from a service that throttles, loses its place and cuts events short.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -303,5 +304,36 @@ fn what_a_store_did_not_get_is_asked_for_again() {
         let gained = if what == "a part" { 2 } else { 6 };
         assert_eq!((found.0, found.1), (0, counted(gained)), "{what}");
         assert!(what == "a part" || found.2 == asked, "{what}: {} requests", found.2);
+    }
+}
+
+/// However a lookup ends, what came before is kept and its end is named: where a key is refused that was accepted, and
+/// where nothing else may be looked up.
+#[test]
+fn what_came_before_a_refusal_is_kept() {
+    for (from, refused) in [
+        ("cloudtrail://eu-west-1", "AccessDeniedException"),
+        ("cloudtrail://eu-west-1", "UnrecognizedClientException"),
+        ("cloudtrail://all", "UnrecognizedClientException"),
+    ] {
+        let is_first = AtomicBool::new(true);
+        let proxy = Proxy::start(nowhere(), move |request, _| {
+            let is_of = |region| header(&request.head, "authorization").is_some_and(|by| by.contains(region));
+            match from == "cloudtrail://all" && is_of("/us-east-1/") {
+                true => page(&[], None),
+                false if is_of("/eu-west-1/") && is_first.swap(false, Ordering::Relaxed) => {
+                    page(&[event(1, 60), event(2, 70)], Some("more"))
+                }
+                false => refusal(refused),
+            }
+        });
+        let output = run(&["query", SQL, "--from", from, "-f", "csv"], &proxy.url);
+        let counted = stdout(&output);
+        assert_eq!((code(&output), counted.lines().nth(1)), (3, Some("2,2")), "{from} {refused}: {}", stderr(&output));
+        assert!(
+            stderr(&output).contains("cloudtrail://eu-west-1/dynamodb/end"),
+            "{from} {refused}: {}",
+            stderr(&output)
+        );
     }
 }
