@@ -16,7 +16,7 @@ use super::accounting::{self, Block, Summary, count};
 use super::args::{self, Global, ScopeArgs};
 use super::dry_run;
 use super::exit::{Code, Failure, say};
-use super::open::{now_micros, remote, store_place, within_reach};
+use super::open::{remote, store_place, within_reach};
 use super::output::{self, Target};
 use super::policy::policy;
 use super::progress::Line;
@@ -24,6 +24,7 @@ use super::times;
 use crate::source::{self, Cost, Entry, Listing, Location, Scope};
 use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
 use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
+use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:

@@ -15,6 +15,7 @@ use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope, So
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Place, Store};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
+use crate::time::now_micros;
 
 /// What operators of a query may hold before they spill.
 const MEMORY_BYTES_MAX: usize = 128 << 20;
@@ -206,8 +207,4 @@ pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<Place, Failure
 
 fn engine_options(global: &Global) -> EngineOptions {
     EngineOptions { threads: global.threads(), memory_bytes_max: MEMORY_BYTES_MAX, deadline: None }
-}
-
-pub fn now_micros() -> i64 {
-    chrono::Utc::now().timestamp_micros()
 }

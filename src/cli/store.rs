@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 use super::accounting::{bytes, count};
 use super::args::{AwsArgs, Global};
 use super::exit::{Code, Failure, say};
-use super::open::{now_micros, store_place};
+use super::open::store_place;
 use super::output::Target;
 use super::times;
 use super::visible::visible;
 use crate::store::{Info, Store, StoreError};
+use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
 pub struct StoreArgs {
