@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::{Read, Seek};
+use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -18,14 +18,35 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What only a developer's machine has beside the package; `None` is said loudly, so that nobody takes it for a pass.
+/// Inputs that the package does not carry, in the folder that `KEYTRAIL_SHARED` names or else in `../shared`.
 pub fn beside(path: &str) -> Option<PathBuf> {
-    let found = root().join("../shared").join(path);
+    let named = std::env::var_os("KEYTRAIL_SHARED").map(PathBuf::from);
+    let folder = named.as_ref().map_or_else(|| root().join("../shared"), |folder| root().join(folder));
+    assert!(named.is_none() || folder.is_dir(), "KEYTRAIL_SHARED names no folder: {}", folder.display());
+    let found = folder.join(path);
     if found.exists() {
         return Some(found.canonicalize().unwrap());
     }
-    eprintln!("SKIPPED: ../shared/{path} is not here");
+    skipped(&format!("{} is not here", found.display()));
     None
+}
+
+/// Runs a program that a machine with cargo and gcc may lack, with arguments at which it ends at once and well.
+pub fn has_program(name: &str, args: &[&str]) -> bool {
+    let mut asked = Command::new(name);
+    asked.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let is_here = asked.status().is_ok_and(|status| status.success());
+    if !is_here {
+        skipped(&format!("{name} does not run here"));
+    }
+    is_here
+}
+
+/// Says that the test of this thread does not test, so that nobody takes it for a pass. Straight to standard error,
+/// because the test runner keeps to itself what `eprintln!` says in a test that passes.
+fn skipped(why: &str) {
+    let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(std::io::stderr(), "SKIPPED: {test}: {why}").unwrap();
 }
 
 /// More of what takes long: every point instead of some, more kills, minutes instead of seconds.

@@ -1,5 +1,5 @@
 //! Holds the binary against real logs by other people, counted independently of it.
-//! In: `../shared/data/INDEX.md`, whose numbers are the truth, and the folders it lists. Out: every difference.
+//! In: `data/INDEX.md` of the shared folder, whose numbers are the truth, and the folders it lists. Out: every difference.
 //! A difference may stand only if `realdata.differences` has it, with its value and a reason, and only while it lasts.
 
 use std::collections::BTreeMap;

@@ -105,7 +105,7 @@ fn listing_goes_on_from_page_to_page() {
 }
 
 #[test]
-#[ignore = "measures: run it alone, with --run-ignored only --no-capture"]
+#[ignore = "measures: run it alone, with --ignored --nocapture"]
 fn rate_of_small_objects() {
     let top = tempfile::tempdir().unwrap();
     let name =
@@ -156,7 +156,7 @@ fn a_run_with_nothing_new_lists_and_reads_nothing() {
 }
 
 #[test]
-#[ignore = "measures: run it alone, with --run-ignored only --no-capture"]
+#[ignore = "measures: run it alone, with --ignored --nocapture"]
 fn rate_of_a_run_with_nothing_new() {
     let [(planned, listing), (second, idle)] = again(100_000);
     assert!(second.iter().all(Request::is_list));

@@ -17,7 +17,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::child::{BINARY, Ended, is_exhaustive, keytrail, on_every_core, root};
+use crate::child::{BINARY, Ended, has_program, is_exhaustive, keytrail, on_every_core, root};
 
 pub fn logs() -> PathBuf {
     root().join("sample-logs/AWSLogs")
@@ -700,13 +700,9 @@ fn a_killed_run_is_completed_by_the_next() {
     }
 }
 
-/// Whether system calls can be interfered with here; says so where they cannot.
+/// System calls can be interfered with here, which some containers do not allow. `timeout` ends a run that hangs.
 fn has_strace() -> bool {
-    let is_here = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
-    if !is_here {
-        eprintln!("SKIPPED: strace is not here");
-    }
-    is_here
+    has_program("strace", &["-qq", "-o", "/dev/null", "true"]) && has_program("timeout", &["1", "true"])
 }
 
 /// An ingest of 50 objects that is disturbed, and how many calls that change files it makes at least, by kind.
