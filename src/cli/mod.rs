@@ -49,7 +49,7 @@ const CLEANUP: Duration = Duration::from_millis(500);
   keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
   keytrail queries
 
-Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 5 the world failed, 130 interrupted."
+Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 4 proof failed, 5 the world failed, 130 interrupted."
 )]
 pub struct Cli {
     #[command(subcommand)]
