@@ -4,12 +4,13 @@
 check:
     .ci/run
 
+# The suite, as README.md has it; an argument chooses tests by name.
 test *ARGS:
-    cargo nextest run {{ARGS}}
+    cargo test {{ARGS}}
 
 # Rewrites goldens and generated pages; read the diff before you commit it.
 bless:
-    INSTA_UPDATE=always KEYTRAIL_BLESS=1 cargo nextest run --no-fail-fast
+    KEYTRAIL_BLESS=1 cargo test --no-fail-fast
     git status --short docs README.md tests
 
 # Inflate, split, normalize, the whole scan and named queries. The dev profile optimizes what is hot, so this compiles
@@ -19,7 +20,7 @@ bench *ARGS:
 
 # The generated pages, then the API documentation.
 docs:
-    KEYTRAIL_BLESS=1 cargo nextest run -E 'test(/^docs::/)'
+    KEYTRAIL_BLESS=1 cargo test --test it docs::
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # Licences, advisories, duplicates; needs cargo-deny.
