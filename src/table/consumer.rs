@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use super::accounts::{Accounts, ObjectAccount};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
-use super::scan::{Emit, Part};
+use super::part::{Emit, Part};
 
 /// Takes parts in order: deduplicates, accounts, and gives batches away.
 pub(super) struct Consumer {

@@ -8,6 +8,7 @@ mod consumer;
 mod dedup;
 mod deferred;
 mod kept;
+mod part;
 mod provider;
 mod scan;
 
