@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::record::{Members, Record, is_kms_source};
+use super::members::{EventService, Members, Record};
 use crate::json::{Keys, Kind, Outline, Value};
 
 /// `--events key-use|all`.
@@ -92,7 +92,7 @@ impl<'a> Telling<'a> {
     }
 
     fn is_kept(&self) -> bool {
-        is_kms_source(&self.source)
+        EventService::of(Some(&self.source)).is_kms()
             || self.source == "dynamodb.amazonaws.com"
             || ACCESS_SOURCES.contains(&&*self.source) && self.writes()
             || self.source == "sts.amazonaws.com" && self.starts_session()
