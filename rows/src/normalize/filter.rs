@@ -181,7 +181,7 @@ fn names_key_or_action(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Tree;
+    use crate::json::{Backslashes, Tree};
 
     #[test]
     fn what_key_use_keeps() {
@@ -256,7 +256,8 @@ mod tests {
                 _ => {}
             }
         }
-        let outline = Outline::new(record.as_bytes(), &colons, record.contains('\\'));
+        let backslashes = if record.contains('\\') { Backslashes::Present } else { Backslashes::Absent };
+        let outline = Outline::new(record.as_bytes(), &colons, backslashes);
         outline.is_some_and(|outline| screens_out(&outline))
     }
 

@@ -181,7 +181,7 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
 /// Half a name, where the message was cut, is no alias.
 fn named_alias(message: &str) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '-');
-    let may_be_cut = Message::of(message).may_be_cut;
+    let may_be_cut = Message::of(message).may_be_cut();
     message.match_indices("arn:aws").find_map(|(at, _)| {
         let rest = &message[at..];
         let arn = Arn::parse(rest).filter(|arn| is_region(arn.region) && is_account_id(arn.account))?;
