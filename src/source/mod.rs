@@ -10,7 +10,9 @@ mod layout;
 mod listing;
 mod local;
 mod names;
+mod object;
 mod object_store;
+mod origin;
 mod plan;
 mod s3;
 
@@ -28,7 +30,7 @@ pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
-pub use local::open;
+pub use object::ListedObject;
 pub use plan::{Cost, Plan, list_for_plan};
 pub use s3::ahead::Ahead;
 pub use s3::walk::BucketPath;
