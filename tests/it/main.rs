@@ -20,3 +20,4 @@ mod service;
 mod slt;
 mod store;
 mod story;
+mod tree;
