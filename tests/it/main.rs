@@ -17,6 +17,7 @@ mod records;
 mod remote;
 mod s3;
 mod service;
+mod signatures;
 mod slt;
 mod store;
 mod story;
