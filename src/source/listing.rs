@@ -29,6 +29,7 @@ pub struct Pruned {
 }
 
 impl Pruned {
+    /// True where the scope left out nothing.
     pub fn is_empty(&self) -> bool {
         self.directories == 0 && self.objects == 0
     }
@@ -374,18 +375,22 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Objects of every kind, also those that are no logs.
     pub fn len(&self) -> usize {
         self.part.items.len()
     }
 
+    /// True where the locations hold no object at all.
     pub fn is_empty(&self) -> bool {
         self.part.is_empty()
     }
 
+    /// What is known of an object before it is opened.
     pub fn entry(&self, index: usize) -> Entry {
         self.part.items[index].code.entry()
     }
 
+    /// True of `-`, which can be read once and has no path.
     pub fn is_stdin(&self, index: usize) -> bool {
         self.part.items[index].code == Code::Stdin
     }
@@ -434,6 +439,7 @@ impl Listing {
         uri.splitn(4, '/').nth(3).unwrap_or_default().to_owned()
     }
 
+    /// True of an object that takes a request to read.
     pub fn is_in_bucket(&self, index: usize) -> bool {
         matches!(self.origin(index), ObjectOrigin::Bucket(_))
     }
@@ -477,6 +483,7 @@ impl Listing {
         }
     }
 
+    /// Folders and objects that the scope left out, which are not among the entries.
     pub fn pruned(&self) -> &Pruned {
         &self.pruned
     }

@@ -45,9 +45,12 @@ pub enum Location {
     History(Regions),
 }
 
+/// The Regions whose event history is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Regions {
+    /// The commercial Regions; those that the account has not enabled are skipped and named.
     All,
+    /// Named by the user, so that one that cannot be read is a fault.
     Named(Vec<String>),
 }
 

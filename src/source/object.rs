@@ -21,6 +21,7 @@ pub struct ListedObject<'l> {
 }
 
 impl Listing {
+    /// An object by its place in the listing; asking for one beyond its end panics once it is looked at.
     pub fn object(&self, index: usize) -> ListedObject<'_> {
         ListedObject { listing: self, index }
     }

@@ -59,6 +59,7 @@ impl std::fmt::Debug for LogTable {
 }
 
 impl LogTable {
+    /// Reads nothing: each question scans for itself.
     pub fn new(listing: Arc<Listing>, options: ScanOptions) -> LogTable {
         LogTable { listing, options, last: Mutex::new(None) }
     }

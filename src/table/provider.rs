@@ -63,6 +63,7 @@ impl Mention {
 }
 
 impl EventsTable {
+    /// The same logs may stand behind any number of tables.
     pub fn new(logs: Arc<LogTable>) -> EventsTable {
         EventsTable { logs }
     }

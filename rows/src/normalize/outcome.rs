@@ -94,6 +94,7 @@ pub struct Outcome(&'static str);
 
 impl Outcome {
     pub const SUCCESS: Outcome = Outcome("success");
+    /// Also of codes that are not in [`OUTCOMES`].
     pub const OTHER_ERROR: Outcome = Outcome("other_error");
     pub const DENIED: Outcome = Outcome("denied");
 
@@ -117,6 +118,7 @@ impl Outcome {
             .map_or(Outcome::OTHER_ERROR, |(outcome, _)| Outcome(outcome))
     }
 
+    /// As it stands in the column `outcome`.
     pub fn name(self) -> &'static str {
         self.0
     }
