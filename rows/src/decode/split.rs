@@ -274,6 +274,13 @@ impl Splitter {
                 }
             }
         }
+        self.begin(piece, byte)
+    }
+
+    /// Begins what `byte` begins: a document, text before one, or what is none.
+    fn begin(&mut self, piece: &Piece, byte: u8) -> Result<Step, Fault> {
+        let rest = piece.rest(self.at);
+        let is_later = self.shape.documents > 0;
         match byte {
             _ if is_stamped(rest) => {
                 self.at += STAMP.len() as u64;
