@@ -1,7 +1,7 @@
 //! Where records are: locations as the user names them, and the list of objects found there.
 //! In: paths, buckets, Regions, `-`, and a scope. Out: a `Listing`, sorted by the bytes of the full path, that names
 //! every object once and says of each whether it is a log, skipped, refused or missing; and readers of its objects.
-//! Never reads a log, never follows a link inside a tree, and never leaves a thing out without counting it.
+//! Never decodes a log, never follows a link inside a tree, and never leaves a thing out without counting it.
 
 mod aws;
 mod etags;

@@ -1,4 +1,4 @@
-//! Where the objects of a folder come from: the vocabulary of `listing`, which keeps it, and of `object`, which acts on it.
+//! The origins of a listing's objects: words that `listing` keeps and `object` acts on.
 //! In: a bucket that is connected, a folder that a lookup fills. Out: the same, told apart.
 //! Never opens anything.
 
@@ -9,7 +9,7 @@ use super::s3::Bucket;
 /// Begins the path of every object of an event history.
 pub(super) const HISTORY_SCHEME: &str = "cloudtrail://";
 
-/// Where the objects of a folder are opened.
+/// The place from which the objects of a folder are opened.
 #[derive(Clone, Debug)]
 pub(super) enum ObjectOrigin {
     Disk,

@@ -6,7 +6,7 @@ use wide::u8x16;
 
 use crate::json::{Backslashes, Outline};
 
-/// What comes after the bytes at hand.
+/// The bytes after those at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Follows {
     /// More bytes may follow.

@@ -299,7 +299,7 @@ struct Streamed {
     sha256: Option<Box<[u8; 32]>>,
 }
 
-/// What one pass over an object is for.
+/// The purpose of one pass over an object.
 struct Pass {
     screen: Option<Screen>,
     digest: Digest,

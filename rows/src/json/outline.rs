@@ -12,7 +12,7 @@ pub struct Outline<'a> {
     colons: &'a [u32],
 }
 
-/// What is known of backslashes within the bytes of an object.
+/// The backslashes among the bytes of an object.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Backslashes {
     #[default]

@@ -9,7 +9,7 @@ use crate::json::{Kind, Value, tag};
 use crate::schema::Column;
 use crate::time;
 
-/// What was odd about a record: JSON paths, and how. Collected only where the column is asked for.
+/// Oddities of a record: JSON paths, and how each is odd. Collected only where the column is asked for.
 #[derive(Debug)]
 pub(super) struct Issues {
     found: Vec<String>,

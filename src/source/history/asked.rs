@@ -1,4 +1,4 @@
-//! Which Regions are looked into, over what time, and what that takes at most.
+//! The Regions that are looked into, the time that is asked for, and the most that it takes.
 //! In: locations, a scope and the time. Out: Regions, each once, and a window of seconds.
 //! Asks nobody: a Region of the list may turn out not to be enabled.
 
@@ -48,7 +48,7 @@ const ALL_REGIONS: [&str; 34] = [
     "us-west-2",
 ];
 
-/// When the event history begins, in microseconds.
+/// The time at which the event history begins, in microseconds since 1970.
 pub fn begin(now_micros: i64) -> i64 {
     now_micros - HISTORY_DAYS * MICROS_PER_DAY
 }

@@ -38,7 +38,7 @@ const RESTARTS_MAX: u32 = 3;
 /// Pages in a row that bring nothing new.
 const BARREN_PAGES_MAX: u32 = 100;
 
-/// What all lookups of a run share.
+/// Shared by all lookups of a run.
 pub(super) struct Context<'a> {
     pub(super) config: &'a SdkConfig,
     pub(super) window: Window,
@@ -48,10 +48,13 @@ pub(super) struct Context<'a> {
     pub(super) has_events: &'a AtomicBool,
 }
 
-/// How the lookup in a Region ended.
+/// The end of a lookup.
 pub(super) enum Ended {
+    /// The window was walked to its first second.
     Whole,
+    /// The account has not enabled the Region, so it has no history.
     NotEnabled,
+    /// Some of the window is missing.
     Stuck(Trouble),
 }
 
@@ -111,7 +114,7 @@ pub(super) struct Lookup<'r, 'a> {
 
 /// How far a lookup has come. It goes back in time, so it can begin anew at the oldest event.
 struct Position {
-    /// Where this stretch of the way back began, in seconds.
+    /// The second at which this stretch of the way back began.
     from: i64,
     /// The end of what is asked for, in seconds.
     until: i64,
@@ -139,7 +142,7 @@ impl Position {
         }
     }
 
-    /// Whether an event has not come before.
+    /// True of an event that has not come before.
     fn is_new(&mut self, id: &str, time: i64) -> bool {
         if time < self.oldest {
             self.oldest = time;
@@ -168,7 +171,7 @@ impl Position {
     }
 }
 
-/// What follows a page.
+/// The step after a page.
 enum Next {
     Page,
     End,

@@ -33,7 +33,7 @@ pub(super) use asked::{AskedRegion, Window, estimate, regions_of};
 /// Event sources that are looked up: folder, and the name that AWS gives it.
 const SOURCES: [(&str, &str); 2] = [("dynamodb", "dynamodb.amazonaws.com"), ("kms", "kms.amazonaws.com")];
 const REGIONS_AT_ONCE: usize = 16;
-/// How a lookup ended stands under this name.
+/// The name of the object that says how a lookup ended.
 const END: &str = "end";
 
 /// True of an object whose name says that it is how a lookup ended.
@@ -41,7 +41,7 @@ pub fn is_end(uri: &str) -> bool {
     uri.strip_prefix(HISTORY_SCHEME).is_some_and(|rest| rest.ends_with(&format!("/{END}")))
 }
 
-/// What one event source of a Region gave.
+/// The result of one event source of a Region.
 struct Looked {
     region: String,
     folder: &'static str,
