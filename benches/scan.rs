@@ -121,7 +121,7 @@ fn split_records(bencher: Bencher) {
     let input = &*INPUT;
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
         let mut records = 0;
-        let split = split::Splitter::default().advance(&input.document, 0, true, &mut |_| records += 1);
+        let split = split::Splitter::default().advance(&split::Piece::whole(&input.document), &mut |_| records += 1);
         split.expect("the input is sound");
         records
     });

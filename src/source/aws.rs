@@ -158,6 +158,7 @@ impl Class {
         }
     }
 
+    /// What the user can do about it; none where nothing but trying again is known to help.
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
             Class::NoCredentials => {

@@ -1,37 +1,20 @@
-//! Lists files and folders of the local file system, and opens what was listed.
+//! Lists files and folders of the local file system.
 //! In: locations and a scope. Out: a `Listing` in path order.
 //! Never follows a link below a location, never enters a folder that the scope excludes by its path, and opens
-//! nothing but regular files. What cannot be read becomes an entry that says why.
+//! no file. What cannot be read becomes an entry that says why.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, File, FileType};
+use std::fs::{self, FileType};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Place, Wanted};
 use super::listing::{Builder, Code, DirectoryId, Item, Part, Shared};
 use super::names::Names;
 use super::{Location, Scope, SourceError};
-
-/// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.
-pub fn open(path: &Path) -> io::Result<File> {
-    let odd = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-    let before = fs::symlink_metadata(path)?;
-    if !before.is_file() {
-        return Err(odd());
-    }
-    let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
-    let after = file.metadata()?;
-    let same = after.is_file() && (before.dev(), before.ino()) == (after.dev(), after.ino());
-    if same { Ok(file) } else { Err(odd()) }
-}
-
-// Without it, opening a pipe that has just taken a file's place would wait for a writer for ever.
-const NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0o4000 } else { 0x4 };
 
 /// The error number of too many links, which `io::ErrorKind` does not name yet.
 const TOO_MANY_LINKS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
@@ -68,7 +51,7 @@ pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> R
             walk.root_folder(number)?;
         }
     }
-    walk.singles(locations.contains(&Location::Stdin))?;
+    walk.singles(locations)?;
     Ok(walk.builder)
 }
 
@@ -336,8 +319,8 @@ impl Walk {
         self.builder.push(part, id, &[name, b"/"].concat(), (code, 0))
     }
 
-    /// Files named one by one, and stdin, make one part.
-    fn singles(&mut self, stdin: bool) -> Result<(), SourceError> {
+    /// Files named one by one, and stdin where a location names it, make one part.
+    fn singles(&mut self, locations: &[Location]) -> Result<(), SourceError> {
         let everything = Wanted::new(&Scope::default());
         let mut singles: Vec<(PathBuf, Code, u64, Option<u64>)> = Vec::new();
         for root in self.roots.iter().filter(|root| !root.listed) {
@@ -347,7 +330,7 @@ impl Walk {
                 singles.push((root.shown.clone(), code, bytes, place.and_then(Place::account)));
             }
         }
-        if stdin {
+        if locations.contains(&Location::Stdin) {
             singles.push((PathBuf::from("-"), Code::Stdin, 0, None));
         }
         singles.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
@@ -385,6 +368,7 @@ fn fault(error: &io::Error) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use super::super::object::open_regular;
     use super::super::{Entry, list_local as list};
     use super::*;
     use std::os::unix::fs::symlink;
@@ -510,7 +494,7 @@ mod tests {
         assert_eq!(listed(root.path(), &["t"], &Scope::default()), expected);
         drop(socket);
         for (name, target, code) in LINKS {
-            assert!(open(&t.join(name)).is_err(), "{name}");
+            assert!(open_regular(&t.join(name)).is_err(), "{name}");
             let found = listed(root.path(), &[&format!("t/{name}")], &Scope::default());
             let follows = target == "real/r.json.gz" || target == "../out.json";
             if follows {
@@ -523,7 +507,7 @@ mod tests {
             list(&[Location::Path(t.join("escape.json")), Location::Path(t.clone())], &Scope::default()).unwrap();
         let at = (0..named.len()).find(|i| named.uri(*i).ends_with("/escape.json")).unwrap();
         assert_eq!(named.entry(at), Entry::Log);
-        assert!(named.open(at).is_ok());
+        assert!(named.object(at).open().is_ok());
         assert_eq!(named.len(), expected.len());
     }
 
@@ -548,8 +532,8 @@ mod tests {
         fs::write(&odd, "x").unwrap();
         assert_eq!(paths(root.path(), &[""]), ["50%.json", "café.json", "new\nline.json", "%FF%FE.json"]);
         let listing = list(&[Location::Path(root.path().to_owned())], &Scope::default()).unwrap();
-        assert_eq!((listing.path(3), listing.bytes(3)), (odd, 1));
-        assert!((0..4).all(|i| listing.open(i).is_ok()));
+        assert_eq!((listing.object(3).path(), listing.bytes(3)), (odd, 1));
+        assert!((0..4).all(|i| listing.object(i).open().is_ok()));
     }
 
     #[test]

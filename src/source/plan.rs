@@ -54,6 +54,7 @@ pub fn list_for_plan(
 }
 
 impl Plan {
+    /// Counts what the listing holds. `history` is what [`list_for_plan`] knows of event histories.
     pub fn of(listing: &Listing, history: Option<String>) -> Plan {
         let cost = Cost { list_requests: listing.requests(), history, ..Cost::default() };
         let mut plan = Plan { pruned: *listing.pruned(), cost, ..Plan::default() };

@@ -101,7 +101,7 @@ impl Plan {
 
 /// What cannot be looked at has no version; reading it says why.
 fn version_of(listing: &Listing, index: usize) -> String {
-    listing.version(index).unwrap_or_default()
+    listing.object(index).version().unwrap_or_default()
 }
 
 /// What a run did.

@@ -13,7 +13,7 @@ use datafusion::common::DataFusionError;
 use super::accounts::{Accounts, ObjectAccount};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
-use super::scan::{Emit, Part};
+use super::part::{Emit, Part};
 
 /// Takes parts in order: deduplicates, accounts, and gives batches away.
 pub(super) struct Consumer {
@@ -39,6 +39,7 @@ enum Fate {
 }
 
 impl Consumer {
+    /// At most so many identities are held in memory; the rows after them wait on disk until all have been seen.
     pub fn new(identities_max: usize) -> Consumer {
         Consumer {
             seen: Seen::default(),
@@ -51,6 +52,9 @@ impl Consumer {
         }
     }
 
+    /// Takes the parts of every run, run by run, until none come, and settles what waited. `Break` means that `emit` wants
+    /// no more: the accounts then end with the part under way. Fails with the first error of a part, of `emit` or of the
+    /// disk.
     pub fn take_all(
         &mut self,
         runs: Receiver<Receiver<Part>>,

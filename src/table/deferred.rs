@@ -38,6 +38,7 @@ struct Spool {
 }
 
 impl Deferred {
+    /// Fails where no temporary file can be made. The files have no names, so they go with this value.
     pub fn new() -> io::Result<Deferred> {
         Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, untimed: Bits::new(0), batches: Vec::new() })
     }

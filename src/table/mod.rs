@@ -8,6 +8,7 @@ mod consumer;
 mod dedup;
 mod deferred;
 mod kept;
+mod part;
 mod provider;
 mod report;
 mod scan;
@@ -59,6 +60,7 @@ impl std::fmt::Debug for LogTable {
 }
 
 impl LogTable {
+    /// Reads nothing: each question scans for itself.
     pub fn new(listing: Arc<Listing>, options: ScanOptions) -> LogTable {
         LogTable { listing, options }
     }

@@ -20,6 +20,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
 use super::consumer::Consumer;
 use super::dedup::Fingerprint;
+use super::part::{Emit, Part};
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
 use crate::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
@@ -69,9 +70,6 @@ pub struct Output {
     /// Which columns of the request it gives, in its own order.
     pub places: Vec<usize>,
 }
-
-/// Takes the batches of a scan: the output they belong to, and their rows.
-pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
 
 /// What a scan found.
 #[derive(Debug)]
@@ -188,21 +186,6 @@ impl Shared<'_> {
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }
-}
-
-/// Rows of one run of objects, in order, with what is needed to account for them.
-#[derive(Default)]
-pub(super) struct Part {
-    /// One for each row that passed the filters of the run, wanted by the predicate or not.
-    pub fingerprints: Vec<Fingerprint>,
-    /// The rows of each output, and which fingerprint is whose.
-    pub batches: Vec<(RecordBatch, UInt32Array)>,
-    /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
-    pub ends: Vec<(usize, ObjectAccount)>,
-    pub quarantined: Vec<Quarantined>,
-    /// Which fingerprints are of rows without a time.
-    pub untimed: Vec<u32>,
-    pub error: Option<DataFusionError>,
 }
 
 /// Decodes and normalizes runs of objects.

@@ -17,6 +17,8 @@ mod records;
 mod remote;
 mod s3;
 mod service;
+mod signatures;
 mod slt;
 mod store;
 mod story;
+mod tree;

@@ -110,7 +110,7 @@ impl Opener {
         let account = account.as_deref();
         match content {
             Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
-            Content::Text(text) => record_text(&mut self.inner, &item, text.as_bytes(), account, sink),
+            Content::Text(text) => sink(record_text(&mut self.inner, &item, text.as_bytes(), account)),
             Content::LogsPayload(payload) => match logs_payload(&payload) {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                 None => sink(item_fault(&item, "envelope_unknown")),
@@ -201,11 +201,11 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'stat
 }
 
 /// A record that came as the text of a string.
-fn record_text(tree: &mut Tree, item: &Item, text: &[u8], account: Option<&str>, sink: &mut dyn FnMut(Decoded<'_>)) {
+fn record_text<'t>(tree: &'t mut Tree, item: &Item<'t>, text: &'t [u8], account: Option<&'t str>) -> Decoded<'t> {
     match tree.parse(text) {
-        Ok(value) if value.kind() == Kind::Object => sink(Decoded::Record { value, offset: item.offset, account }),
-        Ok(_) => sink(item_fault(item, "record_not_object")),
-        Err(fault) => sink(item_fault(item, fault.name())),
+        Ok(value) if value.kind() == Kind::Object => Decoded::Record { value, offset: item.offset, account },
+        Ok(_) => item_fault(item, "record_not_object"),
+        Err(fault) => item_fault(item, fault.name()),
     }
 }
 
@@ -234,7 +234,7 @@ fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnM
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
         match event.get("message").and_then(Value::text) {
             Some(text) if text.starts_with(CONTROL_MESSAGE) => {}
-            Some(text) => record_text(tree, item, text.as_bytes(), owner.as_deref(), sink),
+            Some(text) => sink(record_text(tree, item, text.as_bytes(), owner.as_deref())),
             None => sink(item_fault(item, "record_not_cloudtrail")),
         }
     }

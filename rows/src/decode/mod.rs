@@ -12,7 +12,7 @@ use std::io::{self, Read};
 
 use inflate::{Inflate, Named};
 use sha2::{Digest as _, Sha256};
-use split::{Item, Shape, Splitter};
+use split::{Follows, Item, Piece, Shape, Splitter};
 
 use crate::json::Screen;
 
@@ -209,9 +209,10 @@ impl Decoder {
                 places.push(Place { offset, length, item: Item { bytes: &[], ..item } });
             }
         };
-        let proof = splitter.advance(document, 0, damage.is_none(), &mut remember);
+        let follows = if damage.is_some() { Follows::More } else { Follows::Nothing };
+        let proof = splitter.advance(&Piece::new(document, 0, follows), &mut remember);
         if damage.is_some() && proof.is_ok() {
-            let _damage_again = splitter.advance(document, 0, true, &mut remember);
+            let _damage_again = splitter.advance(&Piece::whole(document), &mut remember);
         }
         let fault = telling(damage, proof.err());
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
@@ -227,7 +228,7 @@ impl Decoder {
         } else {
             // A fault here was found by the first pass already, at the same place.
             let _same_as_proof =
-                Splitter::new(self.screen).advance(document, 0, true, &mut |item| self.opener.open(item, sink));
+                Splitter::new(self.screen).advance(&Piece::whole(document), &mut |item| self.opener.open(item, sink));
         }
         self.summary(splitter.shape, flags, fault, length as u64)
     }
@@ -260,7 +261,8 @@ impl Decoder {
 
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
     fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
-        let proof = match stream(object, None, self.digest, &mut self.inflated, &mut |_| {}) {
+        let to_prove = Pass { screen: None, digest: self.digest };
+        let proof = match stream(object, to_prove, &mut self.inflated, &mut |_| {}) {
             Ok(proof) => proof,
             Err(error) => return Summary::unreadable(&error),
         };
@@ -269,7 +271,8 @@ impl Decoder {
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        match stream(object, self.screen, Digest::None, &mut self.inflated, &mut |item| opener.open(item, sink)) {
+        let to_give = Pass { screen: self.screen, digest: Digest::None };
+        match stream(object, to_give, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
                 let summary = self.summary(proof.shape, proof.flags, proof.fault, proof.bytes);
                 Summary { sha256: proof.sha256, ..summary }
@@ -296,18 +299,18 @@ struct Streamed {
     sha256: Option<Box<[u8; 32]>>,
 }
 
-/// Inflates and splits an object in bounded memory.
-fn stream(
-    object: &Object,
+/// The purpose of one pass over an object.
+struct Pass {
     screen: Option<Screen>,
     digest: Digest,
-    buffer: &mut Vec<u8>,
-    sink: &mut dyn FnMut(Item<'_>),
-) -> io::Result<Streamed> {
+}
+
+/// Inflates and splits an object in bounded memory.
+fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMut(Item<'_>)) -> io::Result<Streamed> {
     let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
-    let mut splitter = Splitter::new(screen);
+    let mut splitter = Splitter::new(pass.screen);
     let (mut base, mut bytes) = (0u64, 0u64);
-    let mut hash = (digest == Digest::Sha256).then(Sha256::new);
+    let mut hash = (pass.digest == Digest::Sha256).then(Sha256::new);
     buffer.clear();
     let mut chunk = Vec::new();
     let (mut damage, mut broken) = (None, None);
@@ -322,7 +325,8 @@ fn stream(
         }
         if broken.is_none() {
             buffer.append(&mut chunk);
-            match splitter.advance(buffer, base, !more && damage.is_none(), &mut |item| sink(item)) {
+            let follows = if more || damage.is_some() { Follows::More } else { Follows::Nothing };
+            match splitter.advance(&Piece::new(buffer, base, follows), &mut |item| sink(item)) {
                 Ok(needed_from) => {
                     let done = ((needed_from - base) as usize).min(buffer.len());
                     buffer.drain(..done);
@@ -338,7 +342,7 @@ fn stream(
     }
     if damage.is_some() && broken.is_none() {
         // What came before the damage is there to be salvaged, and ends with it.
-        let _damage_again = splitter.advance(buffer, base, true, &mut |item| sink(item));
+        let _damage_again = splitter.advance(&Piece::new(buffer, base, Follows::Nothing), &mut |item| sink(item));
     }
     let fault = telling(damage, broken);
     let sha256 = hash.filter(|_| fault.is_none()).map(|hash| Box::new(hash.finalize().into()));

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-pub use outline::{Keys, Outline, Screen};
+pub use outline::{Backslashes, Keys, Outline, Screen};
 use parser::Parser;
 pub use parser::tag;
 
