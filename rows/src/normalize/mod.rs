@@ -6,6 +6,7 @@
 //! `record` walks a record's top level once; `identity`, `outcome`, `key` and `context` each decide one group of
 //! columns from it; `row` is what they fill.
 
+mod again;
 mod context;
 mod docs;
 mod filter;
@@ -17,11 +18,16 @@ mod outcome;
 mod record;
 mod row;
 
+pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
 pub use needs::{Need, Needs};
 pub use record::Record;
 pub use row::{Row, Wanted};
+
+/// The number of the rules in this folder. Any change that gives some record another value of a derived column raises it
+/// by one: files of a store carry it, so that rows of earlier rules are known and can be made again.
+pub const NORMALIZER: u32 = 1;
 
 /// What is known of a record from around it. Used only where the record itself does not say.
 #[derive(Debug, Clone, Copy, Default)]
