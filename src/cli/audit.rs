@@ -508,6 +508,7 @@ fn as_json(
             ("quarantined", a.quarantined),
             ("conflicts", a.conflicts),
             ("untimed", a.untimed),
+            ("older_rows", a.older_rows),
             ("bytes", a.bytes),
             ("event_history_objects", a.history_objects),
         ] {

@@ -22,7 +22,7 @@ use super::policy::policy;
 use super::progress::Line;
 use super::times;
 use crate::source::{self, Cost, Entry, Listing, Location, Scope};
-use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
+use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
 use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
 use crate::time::now_micros;
 
@@ -70,7 +70,7 @@ struct Asked {
     /// What is known of the event history, of a dry run.
     history: Option<String>,
     scope: Scope,
-    place: Place,
+    place: StoreLocation,
 }
 
 pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
@@ -153,9 +153,9 @@ fn in_words(done: &Ingested) -> String {
 }
 
 /// What a store has of event histories; nothing where there is none yet.
-async fn ends_of_history(place: &Place) -> Result<HashMap<String, String>, Failure> {
+async fn ends_of_history(place: &StoreLocation) -> Result<HashMap<String, String>, Failure> {
     match Store::open(place.clone()).await {
-        Ok(store) => Ok(store.ends_of_history().await?),
+        Ok(store) => Ok(store::ends_of_history(&store).await?),
         Err(StoreError::Absent { .. }) => Ok(HashMap::new()),
         Err(error) => Err(error.into()),
     }

@@ -13,7 +13,7 @@ use super::progress::Line;
 use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Plan, Remote, Scope, SourceError};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
-use crate::store::{self, Place, Store};
+use crate::store::{self, Store, StoreLocation};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 use crate::time::now_micros;
 
@@ -71,7 +71,8 @@ impl Request {
     }
 
     fn names_store_on_disk(&self) -> bool {
-        let is_store = |location: &Location| matches!(location, Location::Path(path) if Place::holds_store(path));
+        let is_store =
+            |location: &Location| matches!(location, Location::Path(path) if StoreLocation::holds_store(path));
         self.locations.iter().any(is_store)
     }
 
@@ -86,13 +87,13 @@ impl Request {
                 _ => None,
             })
             .collect();
-        let is_sign = |index| tops.iter().any(|top| Place::is_sign_of_store(&listing.uri(index), top));
+        let is_sign = |index| tops.iter().any(|top| StoreLocation::is_sign_of_store(&listing.uri(index), top));
         !tops.is_empty() && (0..listing.len()).any(is_sign)
     }
 
     async fn open_store(self, started: Instant) -> Result<Opened, Failure> {
         let place = match self.locations.as_slice() {
-            [Location::Path(path)] => Place::local(path)?,
+            [Location::Path(path)] => StoreLocation::local(path)?,
             [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
             _ => {
                 return Err(Failure::usage("a store cannot be read together with other locations")
@@ -115,6 +116,7 @@ impl Request {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects: snapshot.objects().await?,
             quarantine: snapshot.quarantine().await?,
+            older_rows: snapshot.older_rows(&self.scope),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let mut engine = Engine::over_store(stored, engine_options(&self.global))?;
@@ -191,13 +193,13 @@ pub fn remote(aws: &AwsOptions, now_micros: i64, global: &Global) -> Remote {
 }
 
 /// The place of a store: a directory, or `s3://BUCKET/PREFIX`.
-pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<Place, Failure> {
+pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, Failure> {
     match Location::parse(named)? {
-        Location::Path(path) => Ok(Place::local(&path)?),
+        Location::Path(path) => Ok(StoreLocation::local(&path)?),
         Location::S3(_) => {
             let connected = source::connect_store(named, aws).await;
             let connected = connected.map_err(|error| Failure::of_place("cannot use the store", &error))?;
-            Ok(Place::at_root(connected, named)?)
+            Ok(StoreLocation::at_root(connected, named)?)
         }
         Location::Stdin | Location::History(_) => {
             Err(Failure::usage(format!("`{named}` cannot hold a store")).hint("name a directory or s3://BUCKET/PREFIX"))

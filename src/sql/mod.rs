@@ -122,6 +122,8 @@ pub struct Stored {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// Rows whose derived columns an earlier normalizer made.
+    pub older_rows: u64,
     /// Where the files are that the plan reads, and the URL under which it looks for them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -172,7 +174,7 @@ impl Engine {
 
     pub fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
-        accounting.is_stored = true;
+        (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
         stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
         let events = Arc::new(ViewTable::new(stored.events, None));
         let engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;

@@ -9,13 +9,13 @@ use std::hash::BuildHasherDefault;
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
 use futures::TryStreamExt;
-use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::StoreError;
+use super::data_file::{ColumnStats, DataFile};
 use super::ledger::Corrections;
-use super::read::{DataFile, Snapshot};
-use super::reader::StoredFile;
+use super::parquet_reader::StoredFile;
+use super::snapshot::Snapshot;
 use crate::batch::CONTENT_HASH;
 use crate::schema::Column;
 use crate::table::AlreadyHashed;
@@ -199,11 +199,12 @@ impl Reach {
         if !self.days.contains(&file.day) {
             return false;
         }
-        let stats: Value = file.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let bound = |which: &str| stats[which][ACCOUNT].as_str();
-        let (Some(least), Some(greatest)) = (bound("minValues"), bound("maxValues")) else { return true };
-        let apart = |(from, to): &(String, String)| to.as_str() < least || from.as_str() > greatest;
-        let no_account_there = stats["nullCount"][ACCOUNT].as_u64() == Some(0);
+        let Some(ColumnStats { least: Some(least), greatest: Some(greatest), nulls }) = file.stats.column(ACCOUNT)
+        else {
+            return true;
+        };
+        let apart = |(from, to): &(String, String)| to.as_str() < &**least || from.as_str() > &**greatest;
+        let no_account_there = *nulls == Some(0);
         !(self.accounts.as_ref().is_none_or(apart) && (!self.has_no_account || no_account_there))
     }
 }

@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, EagerSnapshot, Remove, StructField, StructType, Transaction};
@@ -17,7 +16,9 @@ use futures::TryStreamExt;
 use object_store::prefix::PrefixStore;
 
 use super::StoreError;
-use super::place::{Place, unique};
+use super::durable_files::unique;
+use super::location::StoreLocation;
+use super::table_id::TableId;
 
 /// Whose transactions number the batches.
 const APP: &str = "keytrail";
@@ -27,18 +28,10 @@ const COMMIT_ID: &str = "keytrail.commit";
 /// What the library says of a log that contradicts itself; by their types such errors are like those of a disk.
 const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
 
-/// How to make a table.
-pub(super) struct Shape {
-    pub name: &'static str,
-    pub schema: SchemaRef,
-    pub partition: Option<&'static str>,
-    pub properties: Vec<(&'static str, String)>,
-}
-
 /// A table at one version.
 #[derive(Clone)]
 pub(super) struct Table {
-    name: &'static str,
+    id: TableId,
     log: LogStoreRef,
     snapshot: EagerSnapshot,
 }
@@ -54,47 +47,74 @@ pub(super) struct Change {
     pub notes: HashMap<String, serde_json::Value>,
 }
 
+/// How rows come out of a commit that replaces files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Landed {
-    Yes,
-    /// Somebody else committed first.
-    No,
+pub(super) enum DataChange {
+    /// As they were.
+    None,
+    /// With other values in some columns.
+    Columns,
+}
+
+/// Takes a file out of its table.
+pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove {
+    Remove {
+        path: file.path.clone(),
+        data_change: change == DataChange::Columns,
+        deletion_timestamp: Some(now_micros / 1000),
+        extended_file_metadata: Some(true),
+        partition_values: Some(file.partition_values.clone()),
+        size: Some(file.size),
+        ..Remove::default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommitOutcome {
+    Committed,
+    /// Somebody else committed first, and nothing of this is there.
+    Lost,
 }
 
 impl Table {
     /// None where there is no table.
-    pub async fn open(place: &Place, name: &'static str) -> Result<Option<Table>, StoreError> {
-        let log = log_store(place, name);
+    pub async fn open(location: &StoreLocation, id: TableId) -> Result<Option<Table>, StoreError> {
+        let name = id.name();
+        let log = log_store(location, name);
         if !log.is_delta_table_location().await.map_err(|e| StoreError::delta(name, e))? {
             return Ok(None);
         }
         match EagerSnapshot::try_new(log.as_ref(), None).await {
-            Ok(snapshot) => Ok(Some(Table { name, log, snapshot })),
+            Ok(snapshot) => Ok(Some(Table { id, log, snapshot })),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => match CONTRADICTIONS.iter().find(|said| error.to_string().contains(**said)) {
                 Some(said) => {
                     let what = format!("the log of its `{name}` cannot be followed ({said})");
-                    Err(StoreError::Damaged { path: place.shown.clone(), what })
+                    Err(StoreError::Damaged { path: location.shown.clone(), what })
                 }
                 None => Err(StoreError::delta(name, error)),
             },
         }
     }
 
-    /// Opens the table, or makes it; where somebody else makes it at the same time, opens that.
-    pub async fn create(place: &Place, shape: Shape) -> Result<Table, StoreError> {
-        if let Some(table) = Table::open(place, shape.name).await? {
-            return Ok(table);
+    /// Makes the table with these properties, unless it is there, or somebody else makes it at the same time.
+    pub async fn create(
+        location: &StoreLocation,
+        id: TableId,
+        properties: Vec<(&'static str, String)>,
+    ) -> Result<(), StoreError> {
+        if Table::open(location, id).await?.is_some() {
+            return Ok(());
         }
-        let cannot = |error| StoreError::delta(shape.name, error);
+        let cannot = |error| StoreError::delta(id.name(), error);
         let schema: StructType =
-            shape.schema.as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
-        let properties = shape.properties.iter().map(|(name, value)| (*name, Some(value.clone())));
+            id.schema().as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
+        let properties = properties.into_iter().map(|(name, value)| (name, Some(value)));
         let created = CreateBuilder::new()
-            .with_log_store(log_store(place, shape.name))
-            .with_table_name(shape.name)
+            .with_log_store(log_store(location, id.name()))
+            .with_table_name(id.name())
             .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
-            .with_partition_columns(shape.partition)
+            .with_partition_columns(id.partition())
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
             .with_save_mode(SaveMode::ErrorIfExists)
@@ -104,21 +124,24 @@ impl Table {
         match created {
             // The second is what is said of a table that appeared while this one was being prepared.
             Err(error) if !is_lost_race(&error) && !matches!(error, DeltaTableError::GenericError { .. }) => {
-                return Err(cannot(error));
+                Err(cannot(error))
             }
-            _ => {}
+            Ok(_) | Err(_) => Ok(()),
         }
-        Table::open(place, shape.name).await?.ok_or_else(|| StoreError::Absent { path: place.shown.clone() })
     }
 
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
-        self.snapshot = latest.map_err(|e| StoreError::delta(self.name, e))?;
+        self.snapshot = latest.map_err(|e| self.cannot(e))?;
         Ok(())
     }
 
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn id(&self) -> TableId {
+        self.id
+    }
+
+    fn cannot(&self, error: DeltaTableError) -> StoreError {
+        StoreError::delta(self.id.name(), error)
     }
 
     pub fn version(&self) -> u64 {
@@ -132,12 +155,12 @@ impl Table {
     /// The last batch that this version holds; 0 before the first.
     pub async fn batch(&self) -> Result<i64, StoreError> {
         let version = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
-        Ok(version.map_err(|e| StoreError::delta(self.name, e))?.unwrap_or(0))
+        Ok(version.map_err(|e| self.cannot(e))?.unwrap_or(0))
     }
 
     /// The files that live at this version.
     pub fn files(&self) -> Result<Vec<Add>, StoreError> {
-        let files = self.snapshot.try_log_data().map_err(|e| StoreError::delta(self.name, e))?;
+        let files = self.snapshot.try_log_data().map_err(|e| self.cannot(e))?;
         // The only way to the tags of a file.
         #[expect(deprecated)]
         let adds = files.iter().map(|file| file.add_action()).collect();
@@ -149,11 +172,11 @@ impl Table {
         let state = deltalake::table::state::DeltaTableState::new(self.snapshot.clone());
         let stones = state.all_tombstones(self.log.as_ref());
         let removed = stones.map_ok(|stone| (stone.path().into_owned(), stone.deletion_timestamp().unwrap_or(0)));
-        removed.try_collect().await.map_err(|e| StoreError::delta(self.name, e))
+        removed.try_collect().await.map_err(|e| self.cannot(e))
     }
 
     /// Commits on top of this version, or not at all; now and then a checkpoint follows.
-    pub async fn commit(&mut self, change: Change) -> Result<Landed, StoreError> {
+    pub async fn commit(&mut self, change: Change) -> Result<CommitOutcome, StoreError> {
         let id = unique();
         let mut notes = change.notes;
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
@@ -170,14 +193,16 @@ impl Table {
         match committed {
             Ok(done) => {
                 self.snapshot = done.snapshot().snapshot().clone();
-                Ok(Landed::Yes)
+                Ok(CommitOutcome::Committed)
             }
             Err(error) if is_lost_race(&error) => {
                 self.refresh().await?;
                 // A write whose answer got lost meets itself when it is sent again.
-                self.has_commit(base + 1, &id).await.map(|mine| if mine { Landed::Yes } else { Landed::No })
+                self.has_commit(base + 1, &id)
+                    .await
+                    .map(|mine| if mine { CommitOutcome::Committed } else { CommitOutcome::Lost })
             }
-            Err(error) => Err(StoreError::delta(self.name, error)),
+            Err(error) => Err(self.cannot(error)),
         }
     }
 
@@ -208,10 +233,10 @@ impl Table {
         &self,
         version: u64,
     ) -> Result<Option<(Option<i64>, HashMap<String, serde_json::Value>)>, StoreError> {
-        let entry = self.log.read_commit_entry(version).await.map_err(|e| StoreError::delta(self.name, e))?;
+        let entry = self.log.read_commit_entry(version).await.map_err(|e| self.cannot(e))?;
         let Some(bytes) = entry else { return Ok(None) };
         let (mut batch, mut notes) = (None, HashMap::new());
-        for action in get_actions(version, &bytes).map_err(|e| StoreError::delta(self.name, e))? {
+        for action in get_actions(version, &bytes).map_err(|e| self.cannot(e))? {
             match action {
                 Action::Txn(txn) if txn.app_id == APP => batch = Some(txn.version),
                 Action::CommitInfo(info) => notes = info.info,
@@ -234,8 +259,8 @@ fn is_lost_race(error: &DeltaTableError) -> bool {
     )
 }
 
-fn log_store(place: &Place, table: &str) -> LogStoreRef {
-    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&place.store), place.path(table)));
-    let (root, url) = (Arc::clone(&place.store), place.table_url(table));
+fn log_store(location: &StoreLocation, table: &str) -> LogStoreRef {
+    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&location.store), location.path(table)));
+    let (root, url) = (Arc::clone(&location.store), location.table_url(table));
     deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default())
 }

@@ -1,5 +1,5 @@
-//! Where a store lies, and how its files get there: whole, under their name at once, and safe from a power cut.
-//! In: a folder, or any object store with a URL. Out: [`Place`], which names paths inside it.
+//! How files get to a folder of this machine: whole, under their name at once, and safe from a power cut.
+//! In: bytes and names. Out: an [`ObjectStore`] over the local file system.
 //! Never leaves half a file under its own name, and never says written before the disk has it.
 
 use std::fmt;
@@ -24,89 +24,9 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
 };
 use tokio::sync::oneshot;
-use url::Url;
-
-use super::StoreError;
 
 /// Ends the name of a file that is being written; one that stays is of a run that was killed.
 pub(super) const UNFINISHED: &str = ".part";
-
-/// The folder or prefix of a store, on an object store that names paths from its own root.
-#[derive(Clone, Debug)]
-pub struct Place {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) url: Url,
-    pub(super) base: Path,
-    /// As the user wrote it.
-    pub(super) shown: String,
-}
-
-impl Place {
-    /// A folder of this machine, which need not exist yet.
-    pub fn local(folder: &FsPath) -> std::result::Result<Place, StoreError> {
-        let shown = folder.to_string_lossy().into_owned();
-        let cannot = |source| StoreError::File { path: shown.clone(), source };
-        let absolute = match fs::canonicalize(folder) {
-            Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
-            Err(error) => return Err(cannot(error)),
-        };
-        // The library of local files decodes names once too often.
-        if is_encoded(&absolute.to_string_lossy()) {
-            return Err(StoreError::Name { path: shown });
-        }
-        let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        let files = DurableFiles { files: Arc::default(), hand: Hand::start().map_err(cannot)? };
-        Place::at(Arc::new(files), url, shown.clone())
-    }
-
-    /// An object store that is rooted at the store, which the user named by a URL.
-    pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> std::result::Result<Place, StoreError> {
-        let cannot = |e: url::ParseError| StoreError::Objects {
-            what: shown.to_owned(),
-            source: Error::Generic { store: "S3", source: Box::new(e) },
-        };
-        let mut url = Url::parse(shown).map_err(cannot)?;
-        url.set_path("/");
-        Place::at(store, url, shown.to_owned())
-    }
-
-    /// Whether there is a store in this folder, or what is left of one.
-    pub fn holds_store(folder: &FsPath) -> bool {
-        folder.join("events/_delta_log").is_dir()
-    }
-
-    /// Whether a store below `top` has an object of this URI for its first or its latest state.
-    pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
-        let inside = uri.strip_prefix(top.trim_end_matches('/'));
-        let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
-        matches!(inside, Some("00000000000000000000.json" | "_last_checkpoint"))
-    }
-
-    /// A prefix of an object store whose own root is the root of the URL.
-    pub fn at(store: Arc<dyn ObjectStore>, url: Url, shown: String) -> std::result::Result<Place, StoreError> {
-        let base = Path::from_url_path(url.path())
-            .map_err(|e| StoreError::Objects { what: shown.clone(), source: Error::from(e) })?;
-        Ok(Place { store, url, base, shown })
-    }
-
-    /// The path of something inside the store, such as `events/x.parquet`.
-    pub(super) fn path(&self, inside: &str) -> Path {
-        inside.split('/').filter(|part| !part.is_empty()).fold(self.base.clone(), |path, part| path.join(part))
-    }
-
-    pub(super) fn table_url(&self, table: &str) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}/{table}/", self.url.path().trim_end_matches('/')));
-        url
-    }
-}
-
-/// Whether a name has what could stand for another character, such as `%20`.
-fn is_encoded(name: &str) -> bool {
-    let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
-    name.split('%').skip(1).any(is_digits)
-}
 
 /// A name that nobody else has.
 pub(super) fn unique() -> String {
@@ -119,16 +39,16 @@ pub(super) fn unique() -> String {
 
 /// The one thread that changes files, in the order in which it is asked to.
 #[derive(Debug, Clone)]
-struct Hand(Sender<Job>);
+struct FileThread(Sender<Job>);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-impl Hand {
-    fn start() -> io::Result<Hand> {
+impl FileThread {
+    fn start() -> io::Result<FileThread> {
         let (send, jobs) = channel::<Job>();
         let work = move || jobs.into_iter().for_each(|job| job());
         std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
-        Ok(Hand(send))
+        Ok(FileThread(send))
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
@@ -146,9 +66,9 @@ impl Hand {
 
 /// The local file system, written so that what is named is whole and stays.
 #[derive(Debug, Clone)]
-struct DurableFiles {
+pub(super) struct DurableFiles {
     files: Arc<LocalFileSystem>,
-    hand: Hand,
+    thread: FileThread,
 }
 
 impl fmt::Display for DurableFiles {
@@ -164,10 +84,15 @@ enum Existing {
 }
 
 impl DurableFiles {
+    /// Starts the thread that changes files.
+    pub fn start() -> io::Result<DurableFiles> {
+        Ok(DurableFiles { files: Arc::default(), thread: FileThread::start()? })
+    }
+
     async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
         let target = self.files.path_to_filesystem(location)?;
         let shown = location.to_string();
-        match self.hand.run(move || write_whole(&target, &payload, existing)).await {
+        match self.thread.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
@@ -180,7 +105,7 @@ impl DurableFiles {
 impl DurableFiles {
     async fn remove(&self, location: Path) -> Result<Path> {
         let path = self.files.path_to_filesystem(&location)?;
-        match self.hand.run(move || fs::remove_file(path)).await {
+        match self.thread.run(move || fs::remove_file(path)).await {
             Ok(()) => Ok(location),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
@@ -335,30 +260,5 @@ impl MultipartUpload for Parts {
     async fn abort(&mut self) -> Result<()> {
         self.parts = PutPayloadMut::new();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::ObjectStoreExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn files_appear_whole_and_create_refuses_what_is_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::local(&folder.path().join("a b/store")).unwrap();
-        let path = place.path("events/x");
-        let create = || PutOptions::from(PutMode::Create);
-        place.store.put_opts(&path, "one".into(), create()).await.unwrap();
-        let again = place.store.put_opts(&path, "two".into(), create()).await.unwrap_err();
-        assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
-        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "one");
-        place.store.put(&path, "three".into()).await.unwrap();
-        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
-        let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
-        assert_eq!(names.len(), 1, "{names:?}");
-        assert_ne!(unique(), unique());
-        assert!(is_encoded("a%20b") && is_encoded("%%2F") && !is_encoded("100%") && !is_encoded("a%zz%2"));
     }
 }

@@ -17,11 +17,12 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::file::{Columns, Layout, Parts, encode};
-use super::place::Place;
-use super::read::{DataFile, READ_ROWS, Snapshot};
-use super::reader::{Rows, StoredFile};
+use super::data_file::DataFile;
+use super::location::StoreLocation;
+use super::parquet_reader::{Rows, StoredFile};
+use super::parquet_writer::{Columns, Layout, Parts, encode};
 use super::rows::PART_ROWS;
+use super::snapshot::{READ_ROWS, Snapshot};
 use super::{Store, StoreError};
 
 /// The folder of the index.
@@ -80,7 +81,7 @@ impl IdSum {
 /// The index of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    place: Place,
+    location: StoreLocation,
 }
 
 /// A file of the index.
@@ -105,7 +106,7 @@ impl Found {
 
 impl Snapshot {
     pub(super) fn index(&self) -> Index {
-        Index { place: self.place().clone() }
+        Index { location: self.location().clone() }
     }
 }
 
@@ -135,8 +136,8 @@ impl Index {
     }
 
     async fn names(&self) -> Result<Vec<ObjectMeta>, StoreError> {
-        let folder = self.place.path(IDS);
-        let listed = self.place.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
+        let folder = self.location.path(IDS);
+        let listed = self.location.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
         let mut names = listed.map_err(|source| StoreError::Objects { what: folder.to_string(), source })?;
         names.retain(|meta| meta.location.as_ref().ends_with(".parquet"));
         Ok(names)
@@ -158,7 +159,7 @@ impl Index {
     }
 
     pub async fn is_gone(&self, location: &Path) -> bool {
-        matches!(self.place.store.head(location).await, Err(object_store::Error::NotFound { .. }))
+        matches!(self.location.store.head(location).await, Err(object_store::Error::NotFound { .. }))
     }
 
     async fn part(&self, meta: ObjectMeta) -> Result<Part, StoreError> {
@@ -169,12 +170,12 @@ impl Index {
             what: what(),
             source: ParquetError::General(format!("its footer has no `{FILES_KEY}`")),
         })?;
-        let files = files.iter().map(|file| self.place.path(file)).collect();
+        let files = files.iter().map(|file| self.location.path(file)).collect();
         Ok(Part { meta, metadata, files })
     }
 
     fn stored(&self, meta: &ObjectMeta) -> StoredFile {
-        StoredFile::at(&self.place.store, &meta.location, meta.size)
+        StoredFile::at(&self.location.store, &meta.location, meta.size)
     }
 
     /// Entries with one of the hashes, and perhaps others.
@@ -253,72 +254,70 @@ fn span_of(statistics: Option<&Statistics>) -> Option<(u64, u64)> {
     Some((*bounds.min_opt()? as u64, *bounds.max_opt()? as u64))
 }
 
-impl Store {
-    /// Makes the index cover all files that are there, and takes away what others of its files say too.
-    pub(super) async fn index_ids(&self) -> Result<(), StoreError> {
-        let snapshot = self.as_snapshot()?;
-        let index = snapshot.index();
-        let live: BTreeMap<&Path, &DataFile> = snapshot.files.iter().map(|file| (&file.path, file)).collect();
-        let mut parts = index.parts().await?;
-        parts.sort_by(|a, b| (b.entries(), a.path()).cmp(&(a.entries(), b.path())));
-        let (mut kept, mut gone, mut covered) = (Vec::new(), Vec::new(), HashSet::new());
-        for part in parts {
-            let own = part.files.iter().filter(|file| live.contains_key(file) && !covered.contains(*file));
-            let own: Vec<Path> = own.cloned().collect();
-            let rows: u64 = own.iter().map(|file| live[file].rows).sum();
-            if own.is_empty() || rows * 2 < part.entries() {
-                gone.push(part);
-            } else {
-                covered.extend(own);
-                kept.push(part);
-            }
+/// Makes the index cover all files that are there, and takes away what others of its files say too.
+pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
+    let snapshot = store.as_snapshot()?;
+    let index = snapshot.index();
+    let live: BTreeMap<&Path, &DataFile> = snapshot.files.iter().map(|file| (&file.path, file)).collect();
+    let mut parts = index.parts().await?;
+    parts.sort_by(|a, b| (b.entries(), a.path()).cmp(&(a.entries(), b.path())));
+    let (mut kept, mut gone, mut covered) = (Vec::new(), Vec::new(), HashSet::new());
+    for part in parts {
+        let own = part.files.iter().filter(|file| live.contains_key(file) && !covered.contains(*file));
+        let own: Vec<Path> = own.cloned().collect();
+        let rows: u64 = own.iter().map(|file| live[file].rows).sum();
+        if own.is_empty() || rows * 2 < part.entries() {
+            gone.push(part);
+        } else {
+            covered.extend(own);
+            kept.push(part);
         }
-        let uncovered: Vec<&DataFile> = live.values().copied().filter(|file| !covered.contains(&file.path)).collect();
-        if !uncovered.is_empty() {
-            let more: u64 = uncovered.iter().map(|file| file.rows).sum();
-            let mut room = ENTRIES_MAX.saturating_sub(more);
-            let all: u64 = live.values().map(|file| file.rows).sum();
-            let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
-            // The smallest first.
-            for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
-                if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
-                    break;
-                }
-                let taken = making.take_over(&index, &part, |file| live.contains_key(file)).await;
-                match taken {
-                    Ok(()) => {}
-                    // Another compaction has taken it over already.
-                    Err(_) if index.is_gone(part.path()).await => continue,
-                    Err(error) => return Err(error),
-                }
-                room -= part.entries();
-                gone.push(part);
-            }
-            let ids = uncovered.iter().map(|file| ids_of(&index.place, file));
-            let mut ids = futures::stream::iter(ids.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
-            for file in &uncovered {
-                let Some(hashes) = ids.try_next().await? else { break };
-                if making.is_full(hashes.len()) {
-                    making.put(&index.place).await?;
-                }
-                making.add(&file.path, &hashes);
-            }
-            making.put(&index.place).await?;
-        }
-        for part in gone {
-            match index.place.store.delete(part.path()).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(source) => return Err(StoreError::Objects { what: part.path().to_string(), source }),
-            }
-        }
-        Ok(())
     }
+    let uncovered: Vec<&DataFile> = live.values().copied().filter(|file| !covered.contains(&file.path)).collect();
+    if !uncovered.is_empty() {
+        let more: u64 = uncovered.iter().map(|file| file.rows).sum();
+        let mut room = ENTRIES_MAX.saturating_sub(more);
+        let all: u64 = live.values().map(|file| file.rows).sum();
+        let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
+        // The smallest first.
+        for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
+            if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
+                break;
+            }
+            let taken = making.take_over(&index, &part, |file| live.contains_key(file)).await;
+            match taken {
+                Ok(()) => {}
+                // Another compaction has taken it over already.
+                Err(_) if index.is_gone(part.path()).await => continue,
+                Err(error) => return Err(error),
+            }
+            room -= part.entries();
+            gone.push(part);
+        }
+        let ids = uncovered.iter().map(|file| ids_of(&index.location, file));
+        let mut ids = futures::stream::iter(ids.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
+        for file in &uncovered {
+            let Some(hashes) = ids.try_next().await? else { break };
+            if making.is_full(hashes.len()) {
+                making.put(&index.location, store.now_micros).await?;
+            }
+            making.add(&file.path, &hashes);
+        }
+        making.put(&index.location, store.now_micros).await?;
+    }
+    for part in gone {
+        match index.location.store.delete(part.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(StoreError::Objects { what: part.path().to_string(), source }),
+        }
+    }
+    Ok(())
 }
 
 /// The hashes of the ids of a file.
-async fn ids_of(place: &Place, file: &DataFile) -> Result<Vec<u64>, StoreError> {
+async fn ids_of(location: &StoreLocation, file: &DataFile) -> Result<Vec<u64>, StoreError> {
     let mut hashes = Vec::with_capacity(file.rows as usize);
-    let mut rows = StoredFile::new(&place.store, file).rows(Some(&[ID]), READ_ROWS).await?;
+    let mut rows = StoredFile::new(&location.store, file).rows(Some(&[ID]), READ_ROWS).await?;
     while let Some(rows) = rows.try_next().await? {
         hashes.extend(rows[ID].as_string::<i32>().iter().flatten().map(hash_of));
     }
@@ -375,12 +374,12 @@ impl Making {
     }
 
     /// Puts the file in its place and begins another one.
-    async fn put(&mut self, place: &Place) -> Result<(), StoreError> {
+    async fn put(&mut self, location: &StoreLocation, now_micros: i64) -> Result<(), StoreError> {
         if self.files.is_empty() {
             return Ok(());
         }
         self.entries.sort_unstable();
-        let base = place.path("");
+        let base = location.path("");
         let inside = |file: &Path| {
             let parts = file.prefix_match(&base).into_iter().flatten();
             parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
@@ -388,7 +387,7 @@ impl Making {
         let files: Vec<String> = self.files.iter().map(inside).collect();
         let made = Made { entries: &self.entries, files: serde_json::json!(files).to_string() };
         // On this thread, which gives back what it takes.
-        encode(&made, &schema(), &LAYOUT, 1)?.put(place, IDS, None).await?;
+        encode(&made, &schema(), &LAYOUT, 1)?.put(location, IDS, None, now_micros).await?;
         self.files.clear();
         self.entries.clear();
         Ok(())

@@ -1,9 +1,10 @@
-//! Reads columns of one Parquet file through the object store.
-//! In: a [`DataFile`]. Out: its metadata, and streams of its rows. Never reads a column that was not asked for.
+//! Reads one Parquet file through the object store: its columns as they are needed, or all its bytes at once.
+//! In: a [`DataFile`]. Out: its metadata, and streams of its rows. Never decodes a column that was not asked for.
 
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use deltalake::ObjectStore;
 use futures::future::BoxFuture;
@@ -11,12 +12,15 @@ use futures::{FutureExt, TryFutureExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, ParquetRecordBatchStreamBuilder};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::read::DataFile;
+use super::StoreError;
+use super::data_file::DataFile;
 
 /// Bytes at the end of a file that are read at once, in the hope that its footer is among them.
 const FOOTER_BYTES: usize = 64 << 10;
@@ -75,5 +79,56 @@ impl AsyncFileReader for StoredFile {
         let (bytes, options) = (self.bytes, options.map(|options| options.metadata_options().clone()));
         let reader = ParquetMetaDataReader::new().with_metadata_options(options).with_prefetch_hint(Some(FOOTER_BYTES));
         async move { Ok(Arc::new(reader.load_and_finish(self, bytes).await?)) }.boxed()
+    }
+}
+
+/// A file of which all bytes are here.
+pub(super) struct WholeFile {
+    bytes: Bytes,
+    metadata: ArrowReaderMetadata,
+}
+
+impl WholeFile {
+    /// Reads all of a file. Fails where its footer cannot be read.
+    pub async fn fetch(store: &Arc<dyn ObjectStore>, file: &DataFile) -> std::result::Result<WholeFile, StoreError> {
+        let bytes = StoredFile::new(store, file).whole().await;
+        let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
+        Ok(WholeFile::open(bytes)?)
+    }
+
+    pub fn open(bytes: Bytes) -> Result<WholeFile> {
+        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+        Ok(WholeFile { bytes, metadata })
+    }
+
+    /// The columns that it has, as Arrow has them.
+    pub fn schema(&self) -> &SchemaRef {
+        self.metadata.schema()
+    }
+
+    pub fn metadata(&self) -> &ParquetMetaData {
+        self.metadata.metadata()
+    }
+
+    pub fn rows(&self) -> usize {
+        self.metadata.metadata().file_metadata().num_rows() as usize
+    }
+
+    /// Stored and inflated bytes of a column.
+    pub fn column_bytes(&self, index: usize) -> (i64, i64) {
+        let leaves = self.metadata.parquet_schema();
+        let groups = self.metadata.metadata().row_groups().iter();
+        let chunks = groups.flat_map(|group| group.columns().iter().enumerate());
+        let own = chunks.filter(|(leaf, _)| leaves.get_column_root_idx(*leaf) == index);
+        own.fold((0, 0), |(stored, inflated), (_, chunk)| {
+            (stored + chunk.compressed_size(), inflated + chunk.uncompressed_size())
+        })
+    }
+
+    /// Rows of some columns, by their numbers in the schema.
+    pub fn read(&self, columns: &[usize], batch_rows: usize) -> Result<ParquetRecordBatchReader> {
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
+        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
+        builder.with_projection(mask).with_batch_size(batch_rows).build()
     }
 }

@@ -1,9 +1,8 @@
-//! One Parquet file of a table, and what the log must know of it.
+//! Writes one Parquet file of a table, and what the log must know of it.
 //! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
 //! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
 //! before it is whole.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,9 +23,11 @@ use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
+use super::durable_files::unique;
 use super::hash::{LogicalHash, sha256_hex};
-use super::place::{Place, unique};
+use super::location::StoreLocation;
 use crate::batch::CONTENT_HASH;
+use crate::time::MICROS_PER_DAY;
 
 /// Rows of a row group: what a reader must take at least to find one key.
 const GROUP_ROWS_MAX: usize = 128 << 10;
@@ -39,6 +40,8 @@ const BOUND_BYTES_MAX: usize = 256;
 
 /// The key of a file's footer under which its part of the logical hash stands.
 pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
+/// The key of a footer, and the tag of an `Add`, for the number of the normalizer that made the derived columns.
+pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
 /// The tag of an `Add` with the hash of the file's bytes.
 pub(super) const SHA256_TAG: &str = "keytrail.sha256";
 
@@ -111,6 +114,10 @@ pub(super) trait Columns: Sync {
     fn note(&self) -> Option<KeyValue> {
         None
     }
+    /// The number of the normalizer that made its derived columns, of rows that have such.
+    fn normalizer(&self) -> Option<u32> {
+        None
+    }
 }
 
 impl Columns for RecordBatch {
@@ -133,6 +140,7 @@ pub(super) struct Encoded {
     pub rows: usize,
     /// The logical hash of its rows, of a table that has one.
     pub hash: Option<LogicalHash>,
+    normalizer: Option<u32>,
     stats: String,
 }
 
@@ -170,10 +178,14 @@ pub(super) fn encode(
     if let Some(note) = rows.note() {
         file.append_key_value_metadata(note);
     }
+    let normalizer = rows.normalizer();
+    if let Some(number) = normalizer {
+        file.append_key_value_metadata(KeyValue::new(NORMALIZER_KEY.to_owned(), number.to_string()));
+    }
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
-    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, stats })
+    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
 }
 
 /// The writers of one column: of its leaves, for each row group.
@@ -341,29 +353,32 @@ fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
 }
 
 impl Encoded {
-    /// Puts the file into a table, under a name that nobody else has.
+    /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
+    /// value of its partition, where the folder is that of a table which has some.
     pub async fn put(
         self,
-        place: &Place,
-        table: &str,
+        location: &StoreLocation,
+        folder: &str,
         partition: Option<(&str, Option<String>)>,
+        now_micros: i64,
     ) -> Result<Add, StoreError> {
-        let folder = partition.as_ref().map_or(String::new(), |(column, value)| {
+        let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
             format!("{column}={}/", value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__"))
         });
-        let inside = format!("{folder}{}.parquet", unique());
+        let inside = format!("{of_partition}{}.parquet", unique());
         let (size, sha256) = (self.bytes.len() as i64, sha256_hex(&self.bytes));
-        let path = place.path(&format!("{table}/{inside}"));
-        let put = place.store.put(&path, self.bytes.into()).await;
+        let path = location.path(&format!("{folder}/{inside}"));
+        let put = location.store.put(&path, self.bytes.into()).await;
         put.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
+        let normalizer = self.normalizer.map(|number| (NORMALIZER_KEY.to_owned(), Some(number.to_string())));
         Ok(Add {
             path: inside,
             partition_values: partition.map(|(column, value)| (column.to_owned(), value)).into_iter().collect(),
             size,
-            modification_time: crate::time::now_micros() / 1000,
+            modification_time: now_micros / 1000,
             data_change: true,
             stats: Some(self.stats),
-            tags: Some(HashMap::from([(SHA256_TAG.to_owned(), Some(sha256))])),
+            tags: Some([(SHA256_TAG.to_owned(), Some(sha256))].into_iter().chain(normalizer).collect()),
             ..Add::default()
         })
     }
@@ -427,7 +442,7 @@ impl Bound {
     fn json(&self, is_date: bool) -> Value {
         match self {
             Bound::Text(text) => text.clone().into(),
-            Bound::Number(day) if is_date => iso(day * 86_400_000_000, "%Y-%m-%d"),
+            Bound::Number(day) if is_date => iso(day * MICROS_PER_DAY, "%Y-%m-%d"),
             Bound::Number(number) => (*number).into(),
             Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
         }
@@ -440,7 +455,7 @@ fn iso(micros: i64, format: &str) -> Value {
 
 /// The day of an `event_date`, as the name of a partition.
 pub(super) fn day_name(day: i32) -> Option<String> {
-    DateTime::from_timestamp(i64::from(day) * 86_400, 0).map(|time| time.format("%Y-%m-%d").to_string())
+    DateTime::from_timestamp_micros(i64::from(day) * MICROS_PER_DAY).map(|time| time.format("%Y-%m-%d").to_string())
 }
 
 #[cfg(test)]
