@@ -1,4 +1,4 @@
-//! How a batch becomes part of the store.
+//! Makes a batch part of the store.
 //! In: files of events that are written, and the rows that account for them. Out: a commit, or the news that another
 //! writer was first.
 //! The commit of the events names the file of their ledger, which is written before; the tables of the ledger take
@@ -25,7 +25,9 @@ const QUARANTINE_NOTE: &str = "keytrail.quarantine";
 /// The ledger of a batch whose events are committed and that its own tables do not have yet.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
+    /// Its file of the table `objects`, in no commit of it.
     pub objects: Add,
+    /// The same of `quarantine`, where the batch has such rows.
     pub quarantine: Option<Add>,
 }
 
@@ -52,9 +54,13 @@ impl Pending {
 
 /// Everything of a batch, written and not yet committed.
 pub(super) struct Batch {
+    /// One more than that of the batch before it.
     pub number: i64,
+    /// Files that are in their places.
     pub events: Vec<Add>,
+    /// Rows of the table `objects`, in no file yet.
     pub objects: RecordBatch,
+    /// The same of `quarantine`.
     pub quarantine: RecordBatch,
 }
 

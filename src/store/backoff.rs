@@ -1,4 +1,4 @@
-//! How long a writer waits after another one came first, and when it gives up.
+//! Makes a writer wait after another one came first, and tells it when to give up.
 //! In: commits that were lost and won. Out: waiting, or the end.
 //! Never gives up while the work gets less, whoever does it.
 
@@ -13,12 +13,14 @@ const STUCK_TIME_MAX: Duration = Duration::from_secs(600);
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
+/// The losses of a writer since something of its work last got done.
 pub(super) struct Backoff {
     lost: u32,
     since: Instant,
 }
 
 impl Backoff {
+    /// Nothing was lost yet.
     pub fn new() -> Backoff {
         Backoff { lost: 0, since: Instant::now() }
     }

@@ -1,4 +1,4 @@
-//! What a store is, and the proof that it is whole.
+//! Tells what a store holds, and proves that it is whole.
 //! In: a snapshot. Out: [`Info`] from logs and footers alone, and the [`Faults`] that reading every file brings up.
 //! Never changes anything.
 
@@ -37,6 +37,7 @@ const FAULTS_MAX: usize = 100;
 pub struct Info {
     /// As the user named it.
     pub path: String,
+    /// The format that its tables are in.
     pub format_version: u32,
     /// Commits of the table `events`, of whatever kind.
     pub commits: u64,
@@ -50,6 +51,7 @@ pub struct Info {
     pub files: u64,
     /// Least and greatest `event_time`, in microseconds since 1970.
     pub first_event: Option<i64>,
+    /// See `first_event`.
     pub last_event: Option<i64>,
     /// Stored bytes of `files`.
     pub bytes: u64,
@@ -63,7 +65,7 @@ pub struct Info {
     pub logical_hash: LogicalHash,
 }
 
-/// What the log and the footers say of a store. Fails where a file does not say its logical hash.
+/// Reads the log and the footers of a store. Fails where a file does not say its logical hash.
 pub async fn info(store: &Store) -> Result<Info, StoreError> {
     let snapshot = store.as_snapshot()?;
     let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
@@ -99,9 +101,9 @@ pub async fn info(store: &Store) -> Result<Info, StoreError> {
 }
 
 /// Reads every file, and holds what is in it to what the log, the ledger and the file itself say.
-pub async fn check(store: &Store) -> Result<Checked, StoreError> {
+pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
     let snapshot = store.as_snapshot()?;
-    let mut checked = Checked::default();
+    let mut checked = StoreCheck::default();
     // Files come by day, and equal events have one day.
     let (mut day, mut seen, mut ids) = (None, HashSet::new(), HashMap::new());
     for file in &snapshot.files {
@@ -130,7 +132,7 @@ pub async fn check(store: &Store) -> Result<Checked, StoreError> {
 }
 
 /// The bytes of a file that is as long and has the hash that the log says.
-async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut Checked) -> Result<Option<Bytes>, StoreError> {
+async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) -> Result<Option<Bytes>, StoreError> {
     checked.files += 1;
     let bytes = match StoredFile::new(&store.location.store, file).whole().await {
         Ok(bytes) => bytes,
@@ -153,7 +155,7 @@ async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut Checked) -> 
     Ok(None)
 }
 
-async fn check_ledger(snapshot: &Snapshot, checked: &mut Checked) -> Result<(), StoreError> {
+async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
     const COUNTS: [&str; 5] = ["records", "kept", "duplicate", "filtered", "quarantined"];
     let (mut kept, mut quarantined) = (0, 0);
     let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
@@ -170,7 +172,7 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut Checked) -> Result<(), 
     if kept as u64 != checked.events {
         checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
     }
-    // What failed again as it did before is in quarantine again, and not in the ledger.
+    // An object that failed again as before has its records in quarantine again, but no second row in the ledger.
     let named: usize = snapshot.quarantine().await?.iter().map(RecordBatch::num_rows).sum();
     if (named as i64) < quarantined {
         checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
@@ -179,7 +181,7 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut Checked) -> Result<(), 
 }
 
 /// Holds the index to the ids that the files have.
-async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut Checked) -> Result<(), StoreError> {
+async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut StoreCheck) -> Result<(), StoreError> {
     let told = |error: &StoreError| format!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     let parts = match index.parts().await {
         Ok(parts) => parts,
@@ -211,22 +213,22 @@ async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut C
     Ok(())
 }
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub struct StoreCheck {
     /// Files that were read, of all tables and of the index of event ids.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Rows of `events` that were read.
     pub events: u64,
-    /// What is wrong, as sentences; no more than the first hundred.
+    /// Faults as sentences; no more than the first hundred.
     pub faults: Vec<String>,
-    /// How many faults there are; the store is whole where there are none.
+    /// Number of faults; the store is whole where it is 0.
     pub fault_count: u64,
 }
 
-impl Checked {
+impl StoreCheck {
     fn fault(&mut self, file: &DataFile, what: impl AsRef<str>) {
         self.note(format!("`{}` {}", file.path, what.as_ref()));
     }
@@ -238,7 +240,7 @@ impl Checked {
         }
     }
 
-    fn events(&mut self, file: &DataFile, found: &Found) {
+    fn events(&mut self, file: &DataFile, found: &FileSums) {
         self.events += found.rows;
         if found.rows != file.rows {
             self.fault(file, format!("has {} rows, not {}", found.rows, file.rows));
@@ -256,9 +258,9 @@ impl Checked {
     }
 }
 
-/// What the rows of a file come to.
+/// The sums over the rows of a file.
 #[derive(Default)]
-struct Found {
+struct FileSums {
     rows: u64,
     hash: LogicalHash,
     said: Option<LogicalHash>,
@@ -267,10 +269,10 @@ struct Found {
     ids: IdSum,
 }
 
-fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet::errors::ParquetError> {
+fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<FileSums, parquet::errors::ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
-    let mut found = Found { said, normalizer, ..Found::default() };
+    let mut found = FileSums { said, normalizer, ..FileSums::default() };
     let columns = ["event_id", "recipient_account_id", CONTENT_HASH];
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     for rows in builder.with_projection(mask).build()? {
@@ -283,7 +285,7 @@ fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet:
     Ok(found)
 }
 
-/// How many of the rows were seen before.
+/// Number of the rows that were seen before.
 fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
     let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
     let contents = rows[CONTENT_HASH].as_binary::<i32>();
@@ -312,7 +314,7 @@ fn said_normalizer(file: &ParquetMetaData) -> u32 {
     said(file, NORMALIZER_KEY).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// What a footer says under a key; the last counts.
+/// The value of a key in a footer; the last counts.
 fn said<'a>(file: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
     let pairs = file.file_metadata().key_value_metadata()?;
     pairs.iter().rev().find(|pair| pair.key == key)?.value.as_deref()

@@ -18,7 +18,7 @@ use super::delta::{Change, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
 use super::id_index::index_ids;
 use super::parquet_reader::WholeFile;
-use super::parquet_writer::{Columns, Encoded, Layout, Parts, encode};
+use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, encode};
 use super::renormalize::renormalize;
 use super::rows::{Order, PART_ROWS};
 use super::table_id::TableId;
@@ -34,15 +34,16 @@ const MERGED_FILES_MAX: usize = 12;
 /// About what is decoded at once of a column of one file.
 const DECODED_BYTES: i64 = 64 << 10;
 
-/// How a compaction goes about it.
+/// The choices of a compaction.
 #[derive(Debug, Clone, Copy)]
 pub struct Compaction {
     /// Threads that encode a file.
     pub threads: usize,
+    /// The fate of rows of an earlier normalizer.
     pub older_rows: OlderRows,
 }
 
-/// What becomes of rows that an earlier normalizer made.
+/// The fate of rows that an earlier normalizer made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OlderRows {
     /// They stay as they are.
@@ -51,11 +52,12 @@ pub enum OlderRows {
     Renormalize,
 }
 
-/// What became of the files and rows.
+/// The counts of a compaction.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted {
-    /// Files of all tables before and after.
+    /// Files of all tables before.
     pub files_before: u64,
+    /// The same after.
     pub files_after: u64,
     /// Commits of all tables.
     pub commits: u64,
@@ -97,7 +99,7 @@ async fn merge_all(store: &mut Store, id: TableId, threads: usize) -> Result<u64
                     commits += 1;
                     backoff.won();
                 }
-                // What is left of the groups may be of files that another one has replaced.
+                // Another writer may have replaced files of the groups that are left.
                 CommitOutcome::Lost if backoff.lost().await => {
                     store.refresh().await?;
                     continue 'look;
@@ -153,7 +155,7 @@ fn hash_of(files: &[WholeFile]) -> Option<LogicalHash> {
 
 /// Which file each row of the merged one comes from: sorted files keep their common order, those of a table without an
 /// order follow each other. Either way each file gives its rows in its own order.
-fn order(files: &[WholeFile], schema: &SchemaRef, layout: &Layout) -> Result<Vec<u8>, StoreError> {
+fn order(files: &[WholeFile], schema: &SchemaRef, layout: &FileLayout) -> Result<Vec<u8>, StoreError> {
     const { assert!(MERGED_FILES_MAX <= 1 << 8) };
     if layout.sorted_by.is_empty() {
         let each = files.iter().enumerate().flat_map(|(at, file)| std::iter::repeat_n(at as u8, file.rows()));
@@ -178,7 +180,7 @@ fn order(files: &[WholeFile], schema: &SchemaRef, layout: &Layout) -> Result<Vec
     Ok(order)
 }
 
-/// Where the merge stands in a file.
+/// The place of the merge in a file.
 struct Head {
     file: u8,
     rows: ParquetRecordBatchReader,
@@ -216,12 +218,12 @@ impl Columns for Merge {
         self.order.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let mut readers = Vec::with_capacity(self.files.len());
         for file in &self.files {
             let row_bytes = file.column_bytes(index).1 / (file.rows() as i64).max(1);
             let rows = (DECODED_BYTES / row_bytes.max(1)).clamp(16, PART_ROWS as i64);
-            readers.push(Reader { rows: file.read(&[index], rows as usize)?, part: None, at: 0 });
+            readers.push(ColumnReader { rows: file.read(&[index], rows as usize)?, part: None, at: 0 });
         }
         let ty = self.schema.field(index).data_type().clone();
         let mut column = MergedColumn { readers, ty };
@@ -238,12 +240,12 @@ impl Columns for Merge {
 }
 
 struct MergedColumn {
-    readers: Vec<Reader>,
+    readers: Vec<ColumnReader>,
     ty: DataType,
 }
 
 /// One column of a file, and how far it has been taken.
-struct Reader {
+struct ColumnReader {
     rows: ParquetRecordBatchReader,
     part: Option<ArrayRef>,
     at: usize,
@@ -275,7 +277,7 @@ impl MergedColumn {
     }
 }
 
-impl Reader {
+impl ColumnReader {
     /// Makes sure of a row; `true` where that took new ones.
     fn refill(&mut self, ty: &DataType) -> Result<bool, StoreError> {
         let mut is_new = false;
@@ -382,7 +384,7 @@ mod tests {
         };
         let schema = Arc::clone(files()[0].schema());
         for (sorted_by, expected) in [(&["uri"][..], [0, 3, 1, 2, 4, 5]), (&[], [0, 1, 2, 3, 4, 5])] {
-            let layout = Layout { sorted_by, ..*TableId::Quarantine.layout() };
+            let layout = FileLayout { sorted_by, ..*TableId::Quarantine.layout() };
             let merge = Merge {
                 order: order(&files(), &schema, &layout).unwrap(),
                 files: files(),

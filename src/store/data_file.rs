@@ -22,6 +22,7 @@ pub struct DataFile {
     pub path: Path,
     /// As long as the file must be.
     pub bytes: u64,
+    /// Its rows, by the log.
     pub rows: u64,
     /// The value of `event_date` for all its rows, which the file itself does not hold.
     pub day: Option<i32>,
@@ -33,7 +34,7 @@ pub struct DataFile {
     pub untimed: u64,
     /// The number of the normalizer that made the derived columns of its rows: 0 where nothing says which.
     pub normalizer: u32,
-    /// What the log says of its columns.
+    /// Bounds of its columns.
     pub stats: FileStats,
     /// Of its bytes, as 64 hexadecimal digits, where the log has it.
     pub sha256: Option<String>,
@@ -72,13 +73,13 @@ fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
     add.tags.as_ref()?.get(name)?.as_deref()
 }
 
-/// What the log says of the columns of a file.
+/// The statistics that the log has of the columns of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileStats {
     columns: HashMap<Box<str>, ColumnStats>,
 }
 
-/// What the log says of a column. What it does not say is not known.
+/// The statistics of a column; each is None where the log does not have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnStats {
     /// No value is less than this text; a time is in RFC 3339.
@@ -108,7 +109,7 @@ impl FileStats {
         (stats["numRecords"].as_u64().unwrap_or(0), FileStats { columns })
     }
 
-    /// What is known of a column, by its name.
+    /// The statistics of a column, by its name.
     pub fn column(&self, name: &str) -> Option<&ColumnStats> {
         self.columns.get(name)
     }

@@ -22,32 +22,34 @@ use super::table_id::TableId;
 
 /// Whose transactions number the batches.
 const APP: &str = "keytrail";
-/// Where a commit says which one it is, so that its writer knows it again.
+/// The note by which a writer knows its own commit again.
 const COMMIT_ID: &str = "keytrail.commit";
 
-/// What the library says of a log that contradicts itself; by their types such errors are like those of a disk.
+/// Words of the library on a log that contradicts itself; by their types such errors are like those of a disk.
 const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
 
 /// A table at one version.
 #[derive(Clone)]
-pub(super) struct Table {
+pub(super) struct StoreTable {
     id: TableId,
     log: LogStoreRef,
     snapshot: EagerSnapshot,
 }
 
-/// What a commit does.
+/// The content of a commit.
 #[derive(Default)]
 pub(super) struct Change {
+    /// Files that live from here on.
     pub adds: Vec<Add>,
+    /// Files that live no longer.
     pub removes: Vec<Remove>,
     /// The batch that it carries.
     pub batch: Option<i64>,
-    /// What it says of itself.
+    /// Notes of the commit on itself.
     pub notes: HashMap<String, serde_json::Value>,
 }
 
-/// How rows come out of a commit that replaces files.
+/// The rows after a commit that replaces files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DataChange {
     /// As they were.
@@ -69,6 +71,7 @@ pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove
     }
 }
 
+/// The end of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitOutcome {
     Committed,
@@ -76,16 +79,16 @@ pub(super) enum CommitOutcome {
     Lost,
 }
 
-impl Table {
+impl StoreTable {
     /// None where there is no table.
-    pub async fn open(location: &StoreLocation, id: TableId) -> Result<Option<Table>, StoreError> {
+    pub async fn open(location: &StoreLocation, id: TableId) -> Result<Option<StoreTable>, StoreError> {
         let name = id.name();
         let log = log_store(location, name);
         if !log.is_delta_table_location().await.map_err(|e| StoreError::delta(name, e))? {
             return Ok(None);
         }
         match EagerSnapshot::try_new(log.as_ref(), None).await {
-            Ok(snapshot) => Ok(Some(Table { id, log, snapshot })),
+            Ok(snapshot) => Ok(Some(StoreTable { id, log, snapshot })),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => match CONTRADICTIONS.iter().find(|said| error.to_string().contains(**said)) {
                 Some(said) => {
@@ -103,7 +106,7 @@ impl Table {
         id: TableId,
         properties: Vec<(&'static str, String)>,
     ) -> Result<(), StoreError> {
-        if Table::open(location, id).await?.is_some() {
+        if StoreTable::open(location, id).await?.is_some() {
             return Ok(());
         }
         let cannot = |error| StoreError::delta(id.name(), error);
@@ -130,12 +133,14 @@ impl Table {
         }
     }
 
+    /// Goes to the latest version.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
         self.snapshot = latest.map_err(|e| self.cannot(e))?;
         Ok(())
     }
 
+    /// Which table it is.
     pub fn id(&self) -> TableId {
         self.id
     }
@@ -144,10 +149,12 @@ impl Table {
         StoreError::delta(self.id.name(), error)
     }
 
+    /// The number of its last commit, from 0.
     pub fn version(&self) -> u64 {
         self.snapshot.version()
     }
 
+    /// A property with which the table was made.
     pub fn property(&self, name: &str) -> Option<String> {
         self.snapshot.table_properties().unknown_properties.get(name).cloned()
     }
@@ -215,7 +222,7 @@ impl Table {
         Ok(false)
     }
 
-    /// What the commit of a batch says of itself.
+    /// The notes of the commit of a batch; None where the log no longer has it.
     pub async fn notes_of(&self, batch: i64) -> Result<Option<HashMap<String, serde_json::Value>>, StoreError> {
         for version in (0..=self.version()).rev() {
             match self.notes(version).await? {

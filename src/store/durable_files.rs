@@ -1,4 +1,4 @@
-//! How files get to a folder of this machine: whole, under their name at once, and safe from a power cut.
+//! Puts files into folders of this machine: whole, under their name at once, and safe from a power cut.
 //! In: bytes and names. Out: an [`ObjectStore`] over the local file system.
 //! Never leaves half a file under its own name, and never says written before the disk has it.
 
@@ -39,13 +39,13 @@ pub(super) fn unique() -> String {
 
 /// The one thread that changes files, in the order in which it is asked to.
 #[derive(Debug, Clone)]
-struct FileThread(Sender<Job>);
+struct FileThread(Sender<FileJob>);
 
-type Job = Box<dyn FnOnce() + Send>;
+type FileJob = Box<dyn FnOnce() + Send>;
 
 impl FileThread {
     fn start() -> io::Result<FileThread> {
-        let (send, jobs) = channel::<Job>();
+        let (send, jobs) = channel::<FileJob>();
         let work = move || jobs.into_iter().for_each(|job| job());
         std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
         Ok(FileThread(send))
@@ -78,7 +78,7 @@ impl fmt::Display for DurableFiles {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Existing {
+enum IfThere {
     Replace,
     Refuse,
 }
@@ -89,12 +89,12 @@ impl DurableFiles {
         Ok(DurableFiles { files: Arc::default(), thread: FileThread::start()? })
     }
 
-    async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
+    async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.files.path_to_filesystem(location)?;
         let shown = location.to_string();
         match self.thread.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
-            Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
+            Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
             }
             Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
@@ -116,17 +116,17 @@ impl DurableFiles {
 }
 
 /// Writes beside the target, waits for the disk, gives the file its name, and waits for the folder.
-fn write_whole(target: &FsPath, payload: &PutPayload, existing: Existing) -> io::Result<()> {
+fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere) -> io::Result<()> {
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
     make_folders(folder)?;
     let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
     let written = write_synced(&staged, payload).and_then(|()| match existing {
-        Existing::Replace => fs::rename(&staged, target),
-        Existing::Refuse => fs::hard_link(&staged, target),
+        IfThere::Replace => fs::rename(&staged, target),
+        IfThere::Refuse => fs::hard_link(&staged, target),
     });
-    let leftover = existing == Existing::Refuse || written.is_err();
+    let leftover = existing == IfThere::Refuse || written.is_err();
     let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
     // The first failure is the cause; a file that was never made cannot be removed.
     written.and(removed)?;
@@ -179,14 +179,14 @@ fn sync_folder(folder: &FsPath) -> io::Result<()> {
 impl ObjectStore for DurableFiles {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         match options.mode {
-            PutMode::Overwrite => self.write(location, payload, Existing::Replace).await,
-            PutMode::Create => self.write(location, payload, Existing::Refuse).await,
+            PutMode::Overwrite => self.write(location, payload, IfThere::Replace).await,
+            PutMode::Create => self.write(location, payload, IfThere::Refuse).await,
             PutMode::Update(_) => self.files.put_opts(location, payload, options).await,
         }
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Ok(Box::new(Parts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
+        Ok(Box::new(StagedParts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
     }
 
     // Files are read by the thread that asks: what one thread takes of memory and another gives back is late to go.
@@ -235,16 +235,16 @@ impl ObjectStore for DurableFiles {
     }
 }
 
-/// Parts of a file, held until they are all there; only checkpoints come in parts.
+/// StagedParts of a file, held until they are all there; only checkpoints come in parts.
 #[derive(Debug)]
-struct Parts {
+struct StagedParts {
     files: DurableFiles,
     location: Path,
     parts: PutPayloadMut,
 }
 
 #[async_trait]
-impl MultipartUpload for Parts {
+impl MultipartUpload for StagedParts {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         for chunk in data {
             self.parts.push(chunk);
@@ -254,7 +254,7 @@ impl MultipartUpload for Parts {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let whole = std::mem::take(&mut self.parts).freeze();
-        self.files.write(&self.location, whole, Existing::Replace).await
+        self.files.write(&self.location, whole, IfThere::Replace).await
     }
 
     async fn abort(&mut self) -> Result<()> {

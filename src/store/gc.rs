@@ -8,13 +8,13 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::delta::Table;
+use super::delta::StoreTable;
 use super::durable_files::UNFINISHED;
 use super::id_index::IDS;
 use super::table_id::TableId;
 use super::{Store, StoreError};
 
-/// What was removed.
+/// The counts of a collection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Collected {
     /// Files that are gone.
@@ -42,13 +42,13 @@ pub async fn collect(store: &mut Store, now_millis: i64, age_millis: i64) -> Res
 /// A collection under way.
 struct Collection<'a> {
     store: &'a Store,
-    /// What was unneeded at this time, in milliseconds since 1970, goes.
+    /// Files that were unneeded at this time, in milliseconds since 1970, go.
     before: i64,
     collected: Collected,
 }
 
 impl Collection<'_> {
-    async fn table(&mut self, table: &Table) -> Result<(), StoreError> {
+    async fn table(&mut self, table: &StoreTable) -> Result<(), StoreError> {
         let (location, folder) = (&self.store.location, table.id().name());
         let path_of = |inside: &str| location.path(&format!("{folder}/{inside}"));
         let live: HashSet<Path> = table.files()?.iter().map(|add| path_of(&add.path)).collect();

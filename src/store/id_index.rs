@@ -19,8 +19,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::data_file::DataFile;
 use super::location::StoreLocation;
-use super::parquet_reader::{Rows, StoredFile};
-use super::parquet_writer::{Columns, Layout, Parts, encode};
+use super::parquet_reader::{RowStream, StoredFile};
+use super::parquet_writer::{ColumnParts, Columns, FileLayout, encode};
 use super::rows::PART_ROWS;
 use super::snapshot::{READ_ROWS, Snapshot};
 use super::{Store, StoreError};
@@ -44,7 +44,7 @@ const LARGE_ENTRIES: u64 = ENTRIES_MAX / 2;
 /// Files that are opened at once.
 const FILES_AT_ONCE: usize = 8;
 
-const LAYOUT: Layout = Layout { sorted_by: &[ID_HASH], ascending: &[ID_HASH], ..Layout::PLAIN };
+const LAYOUT: FileLayout = FileLayout { sorted_by: &[ID_HASH], ascending: &[ID_HASH], ..FileLayout::PLAIN };
 
 fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -54,7 +54,7 @@ fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// What an id is looked for by: 48 bits of its XXH3.
+/// The hash by which an id is looked for: 48 bits of its XXH3.
 pub(super) fn hash_of(id: &str) -> u64 {
     xxh3_64(id.as_bytes()) >> FILE_BITS
 }
@@ -67,6 +67,7 @@ pub(super) struct IdSum {
 }
 
 impl IdSum {
+    /// Adds an id, by its hash.
     pub fn add(&mut self, hash: u64) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(hash);
@@ -85,19 +86,19 @@ pub(super) struct Index {
 }
 
 /// A file of the index.
-pub(super) struct Part {
+pub(super) struct IndexFile {
     meta: ObjectMeta,
     metadata: Arc<ParquetMetaData>,
     /// The files of events that it covers, by their number in its entries.
     files: Vec<Path>,
 }
 
-/// What the index knows of some ids.
+/// The index's answer on some ids.
 #[derive(Debug, Default)]
-pub(super) struct Found(HashMap<Path, HashSet<u64>>);
+pub(super) struct IdLookup(HashMap<Path, HashSet<u64>>);
 
-impl Found {
-    /// Whether a file may have one of the ids; not known of a file that is not covered.
+impl IdLookup {
+    /// True where a file may have one of the ids; None of a file that is not covered.
     pub fn may_have(&self, file: &Path, mut hashes: impl Iterator<Item = u64>) -> Option<bool> {
         let found = self.0.get(file)?;
         Some(hashes.any(|hash| found.contains(&hash)))
@@ -111,9 +112,9 @@ impl Snapshot {
 }
 
 impl Index {
-    /// What it knows of ids, given their hashes. What cannot be read of it is as if it were not there.
-    pub async fn look_up(&self, hashes: &HashSet<u64>) -> Found {
-        let mut found = Found::default();
+    /// Looks up ids by their hashes. A part of it that cannot be read is as if it were not there.
+    pub async fn look_up(&self, hashes: &HashSet<u64>) -> IdLookup {
+        let mut found = IdLookup::default();
         let names = self.names().await.unwrap_or_default();
         let parts = names.into_iter().map(|meta| async move {
             let part = self.part(meta).await?;
@@ -144,7 +145,7 @@ impl Index {
     }
 
     /// All its files that are still there.
-    pub async fn parts(&self) -> Result<Vec<Part>, StoreError> {
+    pub async fn parts(&self) -> Result<Vec<IndexFile>, StoreError> {
         let mut parts = Vec::new();
         for meta in self.names().await? {
             let location = meta.location.clone();
@@ -158,11 +159,12 @@ impl Index {
         Ok(parts)
     }
 
+    /// True where another compaction has removed a file of the index.
     pub async fn is_gone(&self, location: &Path) -> bool {
         matches!(self.location.store.head(location).await, Err(object_store::Error::NotFound { .. }))
     }
 
-    async fn part(&self, meta: ObjectMeta) -> Result<Part, StoreError> {
+    async fn part(&self, meta: ObjectMeta) -> Result<IndexFile, StoreError> {
         let what = || meta.location.to_string();
         let metadata = self.stored(&meta).metadata().await;
         let metadata = metadata.map_err(|source| StoreError::Index { what: what(), source })?;
@@ -171,7 +173,7 @@ impl Index {
             source: ParquetError::General(format!("its footer has no `{FILES_KEY}`")),
         })?;
         let files = files.iter().map(|file| self.location.path(file)).collect();
-        Ok(Part { meta, metadata, files })
+        Ok(IndexFile { meta, metadata, files })
     }
 
     fn stored(&self, meta: &ObjectMeta) -> StoredFile {
@@ -179,7 +181,7 @@ impl Index {
     }
 
     /// Entries with one of the hashes, and perhaps others.
-    async fn entries_of(&self, part: &Part, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
+    async fn entries_of(&self, part: &IndexFile, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
         let groups = part.metadata.row_groups().iter().enumerate();
         let may_have = |span: Option<(u64, u64)>| {
             span.is_none_or(|(least, greatest)| hashes.iter().any(|hash| (least..=greatest).contains(hash)))
@@ -198,7 +200,7 @@ impl Index {
     /// Gives the entries of some row groups, or of all, in order: the hash of an id and the number of its file.
     pub async fn each_entry(
         &self,
-        part: &Part,
+        part: &IndexFile,
         groups: Option<Vec<usize>>,
         mut take: impl FnMut(u64, usize),
     ) -> Result<(), StoreError> {
@@ -208,7 +210,7 @@ impl Index {
             Some(groups) => builder.with_row_groups(groups),
             None => builder,
         };
-        let mut rows: Rows = builder.with_batch_size(READ_ROWS).build().map_err(cannot)?;
+        let mut rows: RowStream = builder.with_batch_size(READ_ROWS).build().map_err(cannot)?;
         while let Some(rows) = rows.try_next().await.map_err(cannot)? {
             let [hashes, files] = [&rows[ID_HASH], &rows[FILE]];
             let (Some(hashes), Some(files)) =
@@ -224,15 +226,18 @@ impl Index {
     }
 }
 
-impl Part {
+impl IndexFile {
+    /// The full path of the file.
     pub fn path(&self) -> &Path {
         &self.meta.location
     }
 
+    /// Its stored bytes.
     pub fn bytes(&self) -> u64 {
         self.meta.size
     }
 
+    /// The files of events that it covers, by their full paths.
     pub fn files(&self) -> &[Path] {
         &self.files
     }
@@ -351,7 +356,7 @@ impl Making {
     async fn take_over(
         &mut self,
         index: &Index,
-        part: &Part,
+        part: &IndexFile,
         is_needed: impl Fn(&Path) -> bool,
     ) -> Result<(), StoreError> {
         let (files, entries) = (self.files.len(), self.entries.len());
@@ -405,7 +410,7 @@ impl Columns for Made<'_> {
         self.entries.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let part = move |entries: &[u64]| -> Result<ArrayRef, StoreError> {
             Ok(match index {
                 0 => Arc::new(Int64Array::from_iter_values(entries.iter().map(|entry| (entry >> FILE_BITS) as i64))),

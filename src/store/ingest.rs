@@ -30,7 +30,7 @@ use crate::time::day_of;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
 
-/// What a run would read.
+/// The objects that a run would read.
 #[derive(Debug, Default)]
 pub struct Plan {
     due: Vec<Due>,
@@ -93,7 +93,7 @@ impl Plan {
         batches
     }
 
-    /// How many batches it makes, each of about so many stored bytes.
+    /// Number of batches, each of about so many stored bytes.
     pub fn batch_count(&self, listing: &Listing, bytes_max: u64) -> u64 {
         self.batches(listing, bytes_max).len() as u64
     }
@@ -104,12 +104,12 @@ impl Plan {
     }
 }
 
-/// What cannot be looked at has no version; reading it says why.
+/// An object that cannot be looked at has no version; reading it says why.
 fn version_of(listing: &Listing, index: usize) -> String {
     listing.version(index).unwrap_or_default()
 }
 
-/// What a run did.
+/// The accounts of a run.
 #[derive(Debug)]
 pub struct Ingested {
     /// Of the objects that were read.
@@ -122,7 +122,7 @@ pub struct Ingested {
     pub version: u64,
 }
 
-/// How a run goes about it.
+/// The choices of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Stored bytes of a batch.
@@ -133,7 +133,7 @@ pub struct Pace {
     pub retries_damaged: bool,
 }
 
-/// What a run into the store would read; into one that does not exist yet, everything.
+/// Compares a listing with the ledger; with no store yet, everything is new.
 pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
     let known = match store {
         Some(store) => known(store, listing, pace).await?,
@@ -200,7 +200,7 @@ pub async fn ingest(
     }
 }
 
-/// How far lookups of event histories came, for [`crate::source::Remote`].
+/// The ends of the lookups of event histories, for [`crate::source::Remote`].
 pub async fn ends_of_history(store: &Store) -> Result<HashMap<String, String>, StoreError> {
     let mut ends = Ends::default();
     store.each_of_ledger(&Ends::COLUMNS, &mut |rows| ends.add(rows)).await?;
@@ -229,7 +229,7 @@ struct Reading {
     options: ScanOptions,
 }
 
-/// What a batch's scan gave.
+/// The results of a batch's scan.
 struct Read {
     files: Vec<Add>,
     corrections: Corrections,

@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::parquet_writer::Layout;
+use super::parquet_writer::FileLayout;
 use crate::decode::SALVAGED;
 use crate::source::{Entry, Listing, is_history_end};
 use crate::table::{objects_schema, quarantine_schema};
@@ -24,10 +24,10 @@ pub(super) const BATCH: &str = "batch";
 /// The day of its folder: that of its delivery.
 const OBJECT_DAY: &str = "object_day";
 
-pub(super) const OBJECTS_LAYOUT: Layout =
-    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..Layout::PLAIN };
-pub(super) const QUARANTINE_LAYOUT: Layout =
-    Layout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..Layout::PLAIN };
+pub(super) const OBJECTS_LAYOUT: FileLayout =
+    FileLayout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..FileLayout::PLAIN };
+pub(super) const QUARANTINE_LAYOUT: FileLayout =
+    FileLayout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..FileLayout::PLAIN };
 
 /// The status of an object that was replaced by another of the same name since it was read.
 const CHANGED: &str = "changed";

@@ -1,4 +1,4 @@
-//! Where a store lies.
+//! The place of a store.
 //! In: a folder, or any object store with a URL. Out: [`StoreLocation`], which names paths inside it.
 //! Never reads or writes a file itself.
 
@@ -54,12 +54,12 @@ impl StoreLocation {
         StoreLocation::at(store, url, shown.to_owned())
     }
 
-    /// Whether there is a store in this folder, or what is left of one.
+    /// True where there is a store in this folder, or what is left of one.
     pub fn holds_store(folder: &FsPath) -> bool {
         folder.join("events/_delta_log").is_dir()
     }
 
-    /// Whether a store below `top` has an object of this URI for its first or its latest state.
+    /// True where a store below `top` has an object of this URI for its first or its latest state.
     pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
         let inside = uri.strip_prefix(top.trim_end_matches('/'));
         let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
@@ -85,7 +85,7 @@ impl StoreLocation {
     }
 }
 
-/// Whether a name has what could stand for another character, such as `%20`.
+/// True where a name has what could stand for another character, such as `%20`.
 fn is_encoded(name: &str) -> bool {
     let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     name.split('%').skip(1).any(is_digits)

@@ -37,7 +37,7 @@ use parquet::errors::ParquetError;
 use crate::normalize::EventFilter;
 use crate::time::now_micros;
 
-pub use check::{Checked, Info, check, info};
+pub use check::{Info, StoreCheck, check, info};
 pub use compact::{Compacted, Compaction, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
 pub use gc::{Collected, collect};
@@ -48,11 +48,11 @@ pub use provider::{FILES_URL, events};
 pub use snapshot::Snapshot;
 
 use append::Pending;
-use delta::Table;
+use delta::StoreTable;
 use table_id::TableId;
-use tables::Tables;
+use tables::StoreTables;
 
-/// What this version writes, and the newest that it reads.
+/// The format that this version writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_PROPERTY: &str = "keytrail.formatVersion";
@@ -103,7 +103,7 @@ impl StoreError {
         matches!(self, StoreError::OtherFilter { .. } | StoreError::Name { .. })
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure, where one is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
@@ -120,7 +120,7 @@ impl StoreError {
     }
 }
 
-/// How `--events` names a filter.
+/// The name of a filter for `--events`.
 pub fn filter_name(filter: EventFilter) -> &'static str {
     match filter {
         EventFilter::KeyUse => "key-use",
@@ -132,7 +132,7 @@ pub fn filter_name(filter: EventFilter) -> &'static str {
 #[derive(Clone)]
 pub struct Store {
     location: StoreLocation,
-    tables: Tables,
+    tables: StoreTables,
     filter: EventFilter,
     /// The time of the run, in microseconds since 1970, which the log names as that of its changes.
     now_micros: i64,
@@ -144,7 +144,7 @@ pub struct Store {
 impl Store {
     /// Opens what is there. Fails where there is nothing, or what is there is no store that this version can read.
     pub async fn open(location: StoreLocation) -> Result<Store, StoreError> {
-        let tables = Tables::open(&location).await?;
+        let tables = StoreTables::open(&location).await?;
         let filter = checked(&location, &tables[TableId::Events])?;
         let mut store = Store { location, tables, filter, now_micros: now_micros(), batch: 0, pending: None };
         store.look().await?;
@@ -157,7 +157,7 @@ impl Store {
             Err(StoreError::Absent { .. }) => {
                 let filter = asked.unwrap_or(EventFilter::KeyUse);
                 for id in [TableId::Objects, TableId::Quarantine, TableId::Events] {
-                    Table::create(&location, id, properties(id, filter)).await?;
+                    StoreTable::create(&location, id, properties(id, filter)).await?;
                 }
                 Store::open(location).await?
             }
@@ -224,7 +224,7 @@ impl Store {
     }
 }
 
-fn checked(location: &StoreLocation, events: &Table) -> Result<EventFilter, StoreError> {
+fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter, StoreError> {
     let path = || location.shown.clone();
     let Some(format) = events.property(FORMAT_PROPERTY) else { return Err(StoreError::Foreign { path: path() }) };
     if format.parse::<u32>().is_ok_and(|n| n > FORMAT_VERSION) || format.parse::<u32>().is_err() {

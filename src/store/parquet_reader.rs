@@ -33,14 +33,17 @@ pub(super) struct StoredFile {
 }
 
 impl StoredFile {
+    /// A file that the log names.
     pub fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> StoredFile {
         StoredFile::at(store, &file.path, file.bytes)
     }
 
+    /// A file of so many bytes.
     pub fn at(store: &Arc<dyn ObjectStore>, path: &Path, bytes: u64) -> StoredFile {
         StoredFile { store: Arc::clone(store), path: path.clone(), bytes }
     }
 
+    /// Its footer.
     pub async fn metadata(&mut self) -> Result<Arc<ParquetMetaData>> {
         self.get_metadata(None).await
     }
@@ -51,7 +54,7 @@ impl StoredFile {
     }
 
     /// Its rows, a batch at a time; all columns if none are named.
-    pub async fn rows(self, columns: Option<&[&str]>, batch_rows: usize) -> Result<Rows> {
+    pub async fn rows(self, columns: Option<&[&str]>, batch_rows: usize) -> Result<RowStream> {
         let mut builder = ParquetRecordBatchStreamBuilder::new(self).await?.with_batch_size(batch_rows);
         if let Some(columns) = columns {
             let mask = ProjectionMask::columns(builder.parquet_schema(), columns.iter().copied());
@@ -61,7 +64,7 @@ impl StoredFile {
     }
 }
 
-pub(super) type Rows = ParquetRecordBatchStream<StoredFile>;
+pub(super) type RowStream = ParquetRecordBatchStream<StoredFile>;
 
 impl AsyncFileReader for StoredFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
@@ -96,6 +99,7 @@ impl WholeFile {
         Ok(WholeFile::open(bytes)?)
     }
 
+    /// Reads the footer. Fails where there is none.
     pub fn open(bytes: Bytes) -> Result<WholeFile> {
         let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
         Ok(WholeFile { bytes, metadata })
@@ -106,10 +110,12 @@ impl WholeFile {
         self.metadata.schema()
     }
 
+    /// Its footer.
     pub fn metadata(&self) -> &ParquetMetaData {
         self.metadata.metadata()
     }
 
+    /// Number of its rows, by its footer.
     pub fn rows(&self) -> usize {
         self.metadata.metadata().file_metadata().num_rows() as usize
     }
@@ -125,7 +131,7 @@ impl WholeFile {
         })
     }
 
-    /// Rows of some columns, by their numbers in the schema.
+    /// RowStream of some columns, by their numbers in the schema.
     pub fn read(&self, columns: &[usize], batch_rows: usize) -> Result<ParquetRecordBatchReader> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());

@@ -33,7 +33,7 @@ use crate::time::MICROS_PER_DAY;
 const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
-/// What the end of a file takes, with its indexes and bloom filters, before its buffer must grow.
+/// Room for the end of a file, with its indexes and bloom filters, before its buffer must grow.
 const FOOTER_BYTES: usize = 512 << 10;
 /// A longer text is no bound worth keeping in the log.
 const BOUND_BYTES_MAX: usize = 256;
@@ -45,11 +45,12 @@ pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
 /// The tag of an `Add` with the hash of the file's bytes.
 pub(super) const SHA256_TAG: &str = "keytrail.sha256";
 
-/// How the files of a table are written.
+/// The choices by which files of a table are written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
+pub(super) struct FileLayout {
     /// Columns whose least and greatest values the log holds.
     pub bounds: &'static [&'static str],
+    /// Columns by which the rows are sorted, NULL first.
     pub sorted_by: &'static [&'static str],
     /// Columns with bloom filters, and how many values a row group may hold.
     pub blooms: &'static [(&'static str, u64)],
@@ -61,10 +62,10 @@ pub(super) struct Layout {
     pub ascending: &'static [&'static str],
 }
 
-impl Layout {
+impl FileLayout {
     /// Of rows without an order or anything that is known of their columns.
-    pub const PLAIN: Layout =
-        Layout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+    pub const PLAIN: FileLayout =
+        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
 
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
@@ -100,17 +101,17 @@ impl Layout {
     }
 }
 
-/// Parts of a column, one after the other.
-pub(super) type Parts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
+/// ColumnParts of a column, one after the other.
+pub(super) type ColumnParts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
 
 /// The rows of a file, in their order. All columns come in parts of the same lengths.
 pub(super) trait Columns: Sync {
     fn rows(&self) -> usize;
     /// A column, by its number in the schema.
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError>;
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
     /// Something that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
-    /// What the footer says besides.
+    /// Another note for the footer.
     fn note(&self) -> Option<KeyValue> {
         None
     }
@@ -125,7 +126,7 @@ impl Columns for RecordBatch {
         self.num_rows()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         Ok(Box::new(std::iter::once(Ok(Arc::clone(RecordBatch::column(self, index))))))
     }
 
@@ -137,6 +138,7 @@ impl Columns for RecordBatch {
 /// A file that has no place yet.
 pub(super) struct Encoded {
     bytes: Vec<u8>,
+    /// Number of its rows.
     pub rows: usize,
     /// The logical hash of its rows, of a table that has one.
     pub hash: Option<LogicalHash>,
@@ -149,7 +151,7 @@ pub(super) struct Encoded {
 pub(super) fn encode(
     rows: &dyn Columns,
     schema: &SchemaRef,
-    layout: &Layout,
+    layout: &FileLayout,
     threads: usize,
 ) -> Result<Encoded, StoreError> {
     let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(layout.properties(schema)?))?;
@@ -202,14 +204,14 @@ enum Task {
 struct UnderWay<'a> {
     rows: &'a dyn Columns,
     schema: &'a SchemaRef,
-    layout: &'a Layout,
+    layout: &'a FileLayout,
     /// The longest first, so that the threads end together.
     tasks: Vec<Task>,
     next: AtomicUsize,
     writers: Vec<Mutex<Option<GroupWriters>>>,
 }
 
-/// What a thread has encoded.
+/// The share of a thread.
 #[derive(Default)]
 struct Done {
     columns: Vec<EncodedColumn>,
@@ -338,15 +340,15 @@ fn put_together(
     Ok(())
 }
 
-/// What the log says of a file.
+/// The statistics of a file for the log.
 fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
     let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
     for column in columns {
         let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
         nulls.insert(name.clone(), bounds.nulls.into());
         if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
-            least.insert(name.clone(), low.json(bounds.is_date));
-            greatest.insert(name.clone(), high.json(bounds.is_date));
+            least.insert(name.clone(), low.json());
+            greatest.insert(name.clone(), high.json());
         }
     }
     json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
@@ -390,12 +392,13 @@ struct Bounds {
     span: Option<(Bound, Bound)>,
     nulls: u64,
     unbounded: bool,
-    is_date: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Bound {
     Number(i64),
+    /// Days since 1970.
+    Day(i32),
     /// Microseconds since 1970.
     Time(i64),
     Text(String),
@@ -415,10 +418,8 @@ impl Bounds {
                 min(numbers).map(Bound::Number).zip(max(numbers).map(Bound::Number))
             }
             DataType::Date32 => {
-                self.is_date = true;
                 let days = column.as_primitive::<Date32Type>();
-                let bound = |day: i32| Bound::Number(day.into());
-                min(days).map(bound).zip(max(days).map(bound))
+                min(days).map(Bound::Day).zip(max(days).map(Bound::Day))
             }
             DataType::Timestamp(..) => {
                 let times = column.as_primitive::<TimestampMicrosecondType>();
@@ -439,11 +440,11 @@ impl Bounds {
 }
 
 impl Bound {
-    fn json(&self, is_date: bool) -> Value {
+    fn json(&self) -> Value {
         match self {
             Bound::Text(text) => text.clone().into(),
-            Bound::Number(day) if is_date => iso(day * MICROS_PER_DAY, "%Y-%m-%d"),
             Bound::Number(number) => (*number).into(),
+            Bound::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
             Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
         }
     }
@@ -485,7 +486,7 @@ mod tests {
             let mut bounds = Bounds::default();
             batches.iter().for_each(|batch| bounds.add(batch));
             let span = bounds.span.filter(|_| !bounds.unbounded);
-            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(false), h.json(false)));
+            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(), h.json()));
             assert_eq!(json!([low, high, bounds.nulls]), expected, "{name}");
         }
     }

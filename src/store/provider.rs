@@ -30,7 +30,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
 use super::data_file::{ColumnStats, DataFile};
-use super::id_index::{self, Found, Index};
+use super::id_index::{self, IdLookup, Index};
 use super::key_use_filter::bears_on_keys;
 use super::rows::file_schema;
 use super::snapshot::Snapshot;
@@ -134,7 +134,7 @@ impl Files {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(self.schema())?)?;
         let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema()).try_build(filter)?;
-        let mut known = KnownOfFiles { files: &self.files, ids: Found::default() };
+        let mut known = KnownOfFiles { files: &self.files, ids: IdLookup::default() };
         let mut kept = pruning.prune(&known)?;
         let ids = ids_of(&pruning);
         if !ids.is_empty() && ids.len() <= IDS_MAX && kept.iter().filter(|keep| **keep).count() > 1 {
@@ -171,10 +171,10 @@ fn partitioned(file: &DataFile) -> PartitionedFile {
     partitioned
 }
 
-/// What is known of all files, by column.
+/// Statistics of all files, by column.
 struct KnownOfFiles<'a> {
     files: &'a [DataFile],
-    ids: Found,
+    ids: IdLookup,
 }
 
 /// One of the two bounds of a column.

@@ -27,11 +27,12 @@ use crate::schema::{Column, events_schema_of};
 /// About what is decoded at once of the records of a file.
 const DECODED_BYTES: i64 = 2 << 20;
 
-/// What was made again.
+/// The counts of a renormalization.
 #[derive(Debug, Default)]
 pub(super) struct Renormalized {
     /// Rows that are now of the present normalizer.
     pub rows: u64,
+    /// Files that were rewritten, each in one.
     pub commits: u64,
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Ren
     }
 }
 
-/// What became of a file.
+/// The end of rewriting a file.
 enum Rewrite {
     /// Not one of its rows can be made again.
     Unchanged,
@@ -126,7 +127,7 @@ async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<Re
     Ok(written)
 }
 
-/// How many rows are read at once: fewer where records are long.
+/// Number of rows that are read at once: fewer where records are long.
 fn batch_rows(file: &WholeFile) -> usize {
     let raw = file.schema().index_of(Column::Raw.name()).map_or(0, |index| file.column_bytes(index).1);
     let row_bytes = raw / (file.rows() as i64).max(1);

@@ -12,14 +12,14 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
-use super::parquet_writer::{Columns, Encoded, Layout, Parts, day_name, encode};
+use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
 use crate::batch::CONTENT_HASH;
 use crate::schema::{COLUMNS, Column, events_schema_of};
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
 pub(super) const PART_ROWS: usize = 1024;
 
-pub(super) const LAYOUT: Layout = Layout {
+pub(super) const LAYOUT: FileLayout = FileLayout {
     bounds: &[
         "event_time",
         "event_id",
@@ -110,6 +110,7 @@ impl Run {
         Ok(Run { batches, normalizer, order: places, days, weights })
     }
 
+    /// The days of its rows, ascending.
     pub fn days(&self) -> impl Iterator<Item = Option<i32>> + '_ {
         self.days.iter().map(|(day, _)| *day)
     }
@@ -129,7 +130,7 @@ struct DayRows<'a> {
 }
 
 impl DayRows<'_> {
-    /// Where the table has a column of the file.
+    /// The number in the table of a column of the file.
     fn table_index(index: usize) -> Result<usize, ArrowError> {
         table_schema().index_of(file_schema().field(index).name())
     }
@@ -140,7 +141,7 @@ impl Columns for DayRows<'_> {
         self.places.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let column = DayRows::table_index(index)?;
         let arrays: Vec<&dyn Array> = self.run.batches.iter().map(|batch| batch.column(column).as_ref()).collect();
         Ok(Box::new(self.places.chunks(PART_ROWS).map(move |places| Ok(interleave(&arrays, places)?))))
@@ -162,6 +163,7 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Fails where the schema lacks one of the columns.
     pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<Order, ArrowError> {
         let names: Vec<&str> = names.collect();
         let options = SortOptions { descending: false, nulls_first: true };
@@ -173,14 +175,14 @@ impl Order {
         Ok(Order { names, converter: RowConverter::new(fields)? })
     }
 
-    /// What rows are compared by.
+    /// Keys that compare as the rows do.
     pub fn keys(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
         let columns: Vec<ArrayRef> = self.names.iter().map(|name| Arc::clone(&rows[*name])).collect();
         self.converter.convert_columns(&columns)
     }
 }
 
-/// How the sorted rows fall to days.
+/// Cuts the sorted rows by day.
 fn days_of(batches: &[RecordBatch], order: &[(usize, usize)]) -> Vec<(Option<i32>, Range<usize>)> {
     let dates: Vec<_> =
         batches.iter().map(|batch| batch[Column::EventDate.name()].as_primitive::<Date32Type>()).collect();

@@ -39,19 +39,19 @@ pub struct Snapshot {
     pub filter: EventFilter,
     /// Ascending by day and path.
     pub files: Vec<DataFile>,
-    /// Where the paths of `files` lead.
+    /// The object store of the paths of `files`.
     pub object_store: Arc<dyn ObjectStore>,
     store: Store,
 }
 
 impl Store {
-    /// What the store holds now.
+    /// The store as it is now.
     pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.refresh().await?;
         self.as_snapshot()
     }
 
-    /// What the store held when it was last looked at.
+    /// The store as it was when it was last looked at.
     pub(super) fn as_snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut files = self.files_of(TableId::Events, None)?;
         files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));

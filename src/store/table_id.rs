@@ -4,7 +4,7 @@
 
 use arrow::datatypes::SchemaRef;
 
-use super::parquet_writer::Layout;
+use super::parquet_writer::FileLayout;
 use super::{ledger, rows};
 use crate::schema::Column;
 
@@ -20,6 +20,7 @@ pub(super) enum TableId {
 }
 
 impl TableId {
+    /// All of them, events first.
     pub const ALL: [TableId; 3] = [TableId::Events, TableId::Objects, TableId::Quarantine];
 
     /// Its name, and that of its folder.
@@ -49,8 +50,8 @@ impl TableId {
         }
     }
 
-    /// How its files are written.
-    pub fn layout(self) -> &'static Layout {
+    /// The choices by which its files are written.
+    pub fn layout(self) -> &'static FileLayout {
         match self {
             TableId::Events => &rows::LAYOUT,
             TableId::Objects => &ledger::OBJECTS_LAYOUT,
