@@ -30,12 +30,16 @@ impl Audit {
                 ("quarantined", a.quarantined),
                 ("conflicts", a.conflicts),
                 ("untimed", a.untimed),
+                ("older_rows", a.older_rows),
                 ("bytes", a.bytes),
                 ("event_history_objects", a.history_objects),
             ] {
                 members.insert(name.to_owned(), json!(n));
             }
-            members.insert("complete".to_owned(), json!(a.completeness(EmptyInput::IsIncomplete) == Completeness::Complete));
+            members.insert(
+                "complete".to_owned(),
+                json!(a.completeness(EmptyInput::IsIncomplete) == Completeness::Complete),
+            );
         }
         let objects: Map<_, _> = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
         let mut out = String::new();

@@ -42,6 +42,9 @@ impl Summary {
         if a.untimed > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
         }
+        if a.older_rows > 0 {
+            lines.push(format!("older     {}", older(a.older_rows)));
+        }
         if a.has_no_log(self.empty) && a.problem_count == 0 {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
@@ -105,6 +108,15 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
             count(hidden)
         ));
     }
+}
+
+/// What is to be known of rows that an earlier normalizer made.
+pub fn older(rows: u64) -> String {
+    format!(
+        "{} rows were read by an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
+         what an earlier filter left out cannot come back",
+        count(rows)
+    )
 }
 
 /// `12 (10 read, 2 skipped)`

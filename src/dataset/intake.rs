@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::{DatasetError, DatasetOptions, Observer, blocking, remote, scan_options, store_place, within_reach};
 use crate::source::{self, Cost, Entry, Listing, Location, Pruned, Scope};
-use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
+use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
 
 /// Logs that are listed, and the store that they go to.
 pub struct Intake {
@@ -17,7 +17,7 @@ pub struct Intake {
     /// What is known of the event history, of a plan.
     history: Option<String>,
     options: DatasetOptions,
-    place: Place,
+    place: StoreLocation,
     pace: Pace,
 }
 
@@ -117,7 +117,7 @@ impl Intake {
 }
 
 /// The options with whole paths and a scope within reach, and the place of the store.
-async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOptions, Place), DatasetError> {
+async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOptions, StoreLocation), DatasetError> {
     let (locations, _) = apart(options.locations.clone(), store)?;
     let options = DatasetOptions { locations, ..options };
     let options = DatasetOptions { scope: within_reach(&options), ..options };
@@ -126,9 +126,9 @@ async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOption
 }
 
 /// The ends of the event histories that a store has; none where there is no store yet.
-async fn ends_of_history(place: &Place) -> Result<HashMap<String, String>, DatasetError> {
+async fn ends_of_history(place: &StoreLocation) -> Result<HashMap<String, String>, DatasetError> {
     match Store::open(place.clone()).await {
-        Ok(store) => Ok(store.ends_of_history().await?),
+        Ok(store) => Ok(store::ends_of_history(&store).await?),
         Err(StoreError::Absent { .. }) => Ok(HashMap::new()),
         Err(error) => Err(error.into()),
     }

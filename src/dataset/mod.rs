@@ -14,7 +14,7 @@ use tokio::task::JoinError;
 use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Remote, Scope, SourceError};
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
-use crate::store::{self, Place, Store, StoreError};
+use crate::store::{self, Store, StoreError, StoreLocation};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
 pub use intake::{Intake, IntakePlan, apart};
@@ -178,7 +178,8 @@ impl DatasetOptions {
     }
 
     fn names_store_on_disk(&self) -> bool {
-        let is_store = |location: &Location| matches!(location, Location::Path(path) if Place::holds_store(path));
+        let is_store =
+            |location: &Location| matches!(location, Location::Path(path) if StoreLocation::holds_store(path));
         self.locations.iter().any(is_store)
     }
 
@@ -193,13 +194,13 @@ impl DatasetOptions {
                 _ => None,
             })
             .collect();
-        let is_sign = |index| tops.iter().any(|top| Place::is_sign_of_store(&listing.uri(index), top));
+        let is_sign = |index| tops.iter().any(|top| StoreLocation::is_sign_of_store(&listing.uri(index), top));
         !tops.is_empty() && (0..listing.len()).any(is_sign)
     }
 
     async fn over_store(self) -> Result<Dataset, DatasetError> {
         let place = match self.locations.as_slice() {
-            [Location::Path(path)] => Place::local(path)?,
+            [Location::Path(path)] => StoreLocation::local(path)?,
             [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
             _ => return Err(DatasetError::StoreAmongLocations),
         };
@@ -216,6 +217,7 @@ impl DatasetOptions {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects: snapshot.objects().await?,
             quarantine: snapshot.quarantine().await?,
+            older_rows: snapshot.older_rows(&self.scope),
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
@@ -279,13 +281,13 @@ fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
 ///
 /// # Errors
 /// Where `named` is no such place, or its bucket cannot be reached.
-pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<Place, DatasetError> {
+pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, DatasetError> {
     match Location::parse(named)? {
-        Location::Path(path) => Ok(Place::local(&path)?),
+        Location::Path(path) => Ok(StoreLocation::local(&path)?),
         Location::S3(_) => {
             let connected = source::connect_store(named, aws).await;
             let connected = connected.map_err(|source| DatasetError::StoreBucket { source })?;
-            Ok(Place::at_root(connected, named)?)
+            Ok(StoreLocation::at_root(connected, named)?)
         }
         Location::Stdin | Location::History(_) => Err(DatasetError::NoStoreThere { named: named.to_owned() }),
     }

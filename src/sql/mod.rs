@@ -140,6 +140,8 @@ pub struct Stored {
     pub quarantine: Vec<RecordBatch>,
     /// Rows of its files without a time, whatever the scope.
     pub untimed_max: u64,
+    /// Rows whose derived columns an earlier normalizer made.
+    pub older_rows: u64,
     /// Where the files are that the plan reads, and the URL under which it looks for them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -175,7 +177,7 @@ impl Engine {
     /// A session over a store. Events without a time are counted here, since every scope lets them pass.
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
-        accounting.is_stored = true;
+        (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
         stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
         let events = Arc::new(ViewTable::new(stored.events, None));
         let mut engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;

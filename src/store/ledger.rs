@@ -12,14 +12,11 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::file::Layout;
+use super::parquet_writer::FileLayout;
 use crate::decode::SALVAGED;
 use crate::source::{Entry, Listing, is_history_end};
 use crate::table::{objects_schema, quarantine_schema};
-use crate::time::{MICROS_PER_DAY, now_micros};
 
-pub(super) const OBJECTS: &str = "objects";
-pub(super) const QUARANTINE: &str = "quarantine";
 /// Which version of the object was read: its ETag, or its size and time.
 const VERSION: &str = "version";
 /// The batch that read it.
@@ -27,10 +24,10 @@ pub(super) const BATCH: &str = "batch";
 /// The day of its folder: that of its delivery.
 const OBJECT_DAY: &str = "object_day";
 
-pub(super) const OBJECTS_LAYOUT: Layout =
-    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..Layout::PLAIN };
-pub(super) const QUARANTINE_LAYOUT: Layout =
-    Layout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..Layout::PLAIN };
+pub(super) const OBJECTS_LAYOUT: FileLayout =
+    FileLayout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..FileLayout::PLAIN };
+pub(super) const QUARANTINE_LAYOUT: FileLayout =
+    FileLayout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..FileLayout::PLAIN };
 
 /// The status of an object that was replaced by another of the same name since it was read.
 const CHANGED: &str = "changed";
@@ -102,15 +99,23 @@ struct Entered {
 }
 
 /// What was read before of the days that are listed, by hashes of the names: 32 bytes an object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Known {
     objects: HashMap<u128, Entered>,
     /// The first of the listed days: what lies before is not in the listing.
     first_day: Option<i32>,
     /// The newest day but those to come, which anybody who may put an object can name.
     newest_day: Option<i32>,
-    last_day: i32,
-    retries_damaged: bool,
+    comparison: Comparison,
+}
+
+/// How a listing is held to the ledger.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Comparison {
+    /// The last day that is not to come, tomorrow included for clocks that differ.
+    pub last_day: i32,
+    /// True where damaged objects are tried again.
+    pub retries_damaged: bool,
 }
 
 /// What a listed object is to a store.
@@ -129,12 +134,11 @@ impl Known {
     /// What of the ledger it needs.
     pub const COLUMNS: [&str; 6] = ["uri", "status", "error", VERSION, BATCH, OBJECT_DAY];
 
-    /// Knows nothing yet of the objects of a listing; those that are damaged are tried again or not.
-    pub fn new(listing: &Listing, retries_damaged: bool) -> Known {
+    /// Knows nothing yet of the objects of a listing.
+    pub fn new(listing: &Listing, comparison: Comparison) -> Known {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
         let objects = HashMap::with_capacity(listing.len());
-        let last_day = now_micros().div_euclid(MICROS_PER_DAY) as i32 + 1;
-        Known { objects, first_day, newest_day: None, last_day, retries_damaged }
+        Known { objects, first_day, newest_day: None, comparison }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
@@ -145,13 +149,14 @@ impl Known {
         let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
         for row in 0..rows.num_rows() {
             let day = days.is_valid(row).then(|| days.value(row));
-            self.newest_day = self.newest_day.max(day.filter(|day| *day <= self.last_day));
+            self.newest_day = self.newest_day.max(day.filter(|day| *day <= self.comparison.last_day));
             if day.zip(self.first_day).is_some_and(|(day, first)| day < first) {
                 continue;
             }
             let error = if errors.is_null(row) { "" } else { errors.value(row) };
             let status = statuses.value(row);
-            let failed = is_passing(status, error) || (self.retries_damaged && may_be_salvaged(status, error));
+            let failed =
+                is_passing(status, error) || (self.comparison.retries_damaged && may_be_salvaged(status, error));
             let entered = Entered {
                 version: hash(versions.value(row)) as u64,
                 batch: u32::try_from(batches.value(row)).unwrap_or(u32::MAX),
@@ -305,17 +310,23 @@ pub(super) struct Due {
     pub news: News,
 }
 
+/// What the rows of a batch's objects in the ledger are made of.
+pub(super) struct NewEntries<'a> {
+    /// Rows of `objects`, one for each of `due`, in the same order; so are `versions`.
+    pub objects: &'a RecordBatch,
+    pub due: &'a [Due],
+    pub versions: StringArray,
+    pub listing: &'a Listing,
+    pub corrections: &'a Corrections,
+    pub known: &'a Known,
+    /// The number of the batch.
+    pub batch: i64,
+}
+
 /// The rows that the ledger gains by a batch, and those of them that are worth a place in it: an object that failed
 /// again as before is told of, not entered once more.
-pub(super) fn entries(
-    objects: &RecordBatch,
-    due: &[Due],
-    versions: StringArray,
-    listing: &Listing,
-    corrections: &Corrections,
-    known: &Known,
-    batch: i64,
-) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+pub(super) fn entries(of: NewEntries<'_>) -> Result<(RecordBatch, RecordBatch), ArrowError> {
+    let NewEntries { objects, due, versions, listing, corrections, known, batch } = of;
     let rows = objects.num_rows();
     let text = |name: &str| objects[name].as_string::<i32>();
     let number = |name: &str| objects[name].as_primitive::<Int64Type>();

@@ -98,6 +98,8 @@ pub struct Accounting {
     pub conflicts: u64,
     /// Rows without a time, which pass every interval.
     pub untimed: u64,
+    /// Rows of a store whose derived columns an earlier normalizer made; none of logs, which are read anew.
+    pub older_rows: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
     /// Whether the scan read everything in scope; without it the counts claim nothing.

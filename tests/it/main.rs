@@ -15,6 +15,7 @@ mod queries;
 mod realdata;
 mod records;
 mod remote;
+mod renormalize;
 mod s3;
 mod service;
 mod signatures;

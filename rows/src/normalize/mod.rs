@@ -7,6 +7,7 @@
 //! columns from it; `row` is what they fill. This file owns the order in which groups are decided, and the columns that
 //! are only copied.
 
+mod again;
 mod context;
 mod docs;
 mod filter;
@@ -18,6 +19,7 @@ mod operation;
 mod outcome;
 mod row;
 
+pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
 pub use members::Record;
@@ -31,6 +33,10 @@ use crate::json::{Kind, Value};
 use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
+
+/// The number of the rules in this folder. Any change that gives some record another value of a derived column raises it
+/// by one: files of a store carry it, so that rows of earlier rules are known and can be made again.
+pub const NORMALIZER: u32 = 1;
 
 /// What is known of a record from around it. Used only where the record itself does not say.
 #[derive(Debug, Clone, Copy, Default)]

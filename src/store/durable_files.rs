@@ -1,5 +1,5 @@
-//! Where a store lies, and how its files get there: whole, under their name at once, and safe from a power cut.
-//! In: a folder, or any object store with a URL. Out: [`Place`], which names paths inside it.
+//! Puts files into folders of this machine: whole, under their name at once, and safe from a power cut.
+//! In: bytes and names. Out: an [`ObjectStore`] over the local file system.
 //! Never leaves half a file under its own name, and never says written before the disk has it.
 
 use std::fmt;
@@ -24,89 +24,9 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
 };
 use tokio::sync::oneshot;
-use url::Url;
-
-use super::StoreError;
 
 /// Ends the name of a file that is being written; one that stays is of a run that was killed.
 pub(super) const UNFINISHED: &str = ".part";
-
-/// The folder or prefix of a store, on an object store that names paths from its own root.
-#[derive(Clone, Debug)]
-pub struct Place {
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) url: Url,
-    pub(super) base: Path,
-    /// As the user wrote it.
-    pub(super) shown: String,
-}
-
-impl Place {
-    /// A folder of this machine, which need not exist yet.
-    pub fn local(folder: &FsPath) -> std::result::Result<Place, StoreError> {
-        let shown = folder.to_string_lossy().into_owned();
-        let cannot = |source| StoreError::File { path: shown.clone(), source };
-        let absolute = match fs::canonicalize(folder) {
-            Ok(path) => path,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
-            Err(error) => return Err(cannot(error)),
-        };
-        // The library of local files decodes names once too often.
-        if is_encoded(&absolute.to_string_lossy()) {
-            return Err(StoreError::Name { path: shown });
-        }
-        let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        let files = DurableFiles { files: Arc::default(), hand: Hand::start().map_err(cannot)? };
-        Place::at(Arc::new(files), url, shown.clone())
-    }
-
-    /// An object store that is rooted at the store, which the user named by a URL.
-    pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> std::result::Result<Place, StoreError> {
-        let cannot = |e: url::ParseError| StoreError::Objects {
-            what: shown.to_owned(),
-            source: Error::Generic { store: "S3", source: Box::new(e) },
-        };
-        let mut url = Url::parse(shown).map_err(cannot)?;
-        url.set_path("/");
-        Place::at(store, url, shown.to_owned())
-    }
-
-    /// Whether there is a store in this folder, or what is left of one.
-    pub fn holds_store(folder: &FsPath) -> bool {
-        folder.join("events/_delta_log").is_dir()
-    }
-
-    /// Whether a store below `top` has an object of this URI for its first or its latest state.
-    pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
-        let inside = uri.strip_prefix(top.trim_end_matches('/'));
-        let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
-        matches!(inside, Some("00000000000000000000.json" | "_last_checkpoint"))
-    }
-
-    /// A prefix of an object store whose own root is the root of the URL.
-    pub fn at(store: Arc<dyn ObjectStore>, url: Url, shown: String) -> std::result::Result<Place, StoreError> {
-        let base = Path::from_url_path(url.path())
-            .map_err(|e| StoreError::Objects { what: shown.clone(), source: Error::from(e) })?;
-        Ok(Place { store, url, base, shown })
-    }
-
-    /// The path of something inside the store, such as `events/x.parquet`.
-    pub(super) fn path(&self, inside: &str) -> Path {
-        inside.split('/').filter(|part| !part.is_empty()).fold(self.base.clone(), |path, part| path.join(part))
-    }
-
-    pub(super) fn table_url(&self, table: &str) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}/{table}/", self.url.path().trim_end_matches('/')));
-        url
-    }
-}
-
-/// Whether a name has what could stand for another character, such as `%20`.
-fn is_encoded(name: &str) -> bool {
-    let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
-    name.split('%').skip(1).any(is_digits)
-}
 
 /// A name that nobody else has.
 pub(super) fn unique() -> String {
@@ -119,16 +39,16 @@ pub(super) fn unique() -> String {
 
 /// The one thread that changes files, in the order in which it is asked to.
 #[derive(Debug, Clone)]
-struct Hand(Sender<Job>);
+struct FileThread(Sender<FileJob>);
 
-type Job = Box<dyn FnOnce() + Send>;
+type FileJob = Box<dyn FnOnce() + Send>;
 
-impl Hand {
-    fn start() -> io::Result<Hand> {
-        let (send, jobs) = channel::<Job>();
+impl FileThread {
+    fn start() -> io::Result<FileThread> {
+        let (send, jobs) = channel::<FileJob>();
         let work = move || jobs.into_iter().for_each(|job| job());
         std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
-        Ok(Hand(send))
+        Ok(FileThread(send))
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
@@ -146,9 +66,9 @@ impl Hand {
 
 /// The local file system, written so that what is named is whole and stays.
 #[derive(Debug, Clone)]
-struct DurableFiles {
+pub(super) struct DurableFiles {
     files: Arc<LocalFileSystem>,
-    hand: Hand,
+    thread: FileThread,
 }
 
 impl fmt::Display for DurableFiles {
@@ -158,18 +78,23 @@ impl fmt::Display for DurableFiles {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Existing {
+enum IfThere {
     Replace,
     Refuse,
 }
 
 impl DurableFiles {
-    async fn write(&self, location: &Path, payload: PutPayload, existing: Existing) -> Result<PutResult> {
+    /// Starts the thread that changes files.
+    pub fn start() -> io::Result<DurableFiles> {
+        Ok(DurableFiles { files: Arc::default(), thread: FileThread::start()? })
+    }
+
+    async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.files.path_to_filesystem(location)?;
         let shown = location.to_string();
-        match self.hand.run(move || write_whole(&target, &payload, existing)).await {
+        match self.thread.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
-            Err(e) if existing == Existing::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
+            Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
             }
             Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
@@ -180,7 +105,7 @@ impl DurableFiles {
 impl DurableFiles {
     async fn remove(&self, location: Path) -> Result<Path> {
         let path = self.files.path_to_filesystem(&location)?;
-        match self.hand.run(move || fs::remove_file(path)).await {
+        match self.thread.run(move || fs::remove_file(path)).await {
             Ok(()) => Ok(location),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
@@ -191,17 +116,17 @@ impl DurableFiles {
 }
 
 /// Writes beside the target, waits for the disk, gives the file its name, and waits for the folder.
-fn write_whole(target: &FsPath, payload: &PutPayload, existing: Existing) -> io::Result<()> {
+fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere) -> io::Result<()> {
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
     make_folders(folder)?;
     let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
     let written = write_synced(&staged, payload).and_then(|()| match existing {
-        Existing::Replace => fs::rename(&staged, target),
-        Existing::Refuse => fs::hard_link(&staged, target),
+        IfThere::Replace => fs::rename(&staged, target),
+        IfThere::Refuse => fs::hard_link(&staged, target),
     });
-    let leftover = existing == Existing::Refuse || written.is_err();
+    let leftover = existing == IfThere::Refuse || written.is_err();
     let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
     // The first failure is the cause; a file that was never made cannot be removed.
     written.and(removed)?;
@@ -254,14 +179,14 @@ fn sync_folder(folder: &FsPath) -> io::Result<()> {
 impl ObjectStore for DurableFiles {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         match options.mode {
-            PutMode::Overwrite => self.write(location, payload, Existing::Replace).await,
-            PutMode::Create => self.write(location, payload, Existing::Refuse).await,
+            PutMode::Overwrite => self.write(location, payload, IfThere::Replace).await,
+            PutMode::Create => self.write(location, payload, IfThere::Refuse).await,
             PutMode::Update(_) => self.files.put_opts(location, payload, options).await,
         }
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Ok(Box::new(Parts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
+        Ok(Box::new(StagedParts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
     }
 
     // Files are read by the thread that asks: what one thread takes of memory and another gives back is late to go.
@@ -310,16 +235,16 @@ impl ObjectStore for DurableFiles {
     }
 }
 
-/// Parts of a file, held until they are all there; only checkpoints come in parts.
+/// StagedParts of a file, held until they are all there; only checkpoints come in parts.
 #[derive(Debug)]
-struct Parts {
+struct StagedParts {
     files: DurableFiles,
     location: Path,
     parts: PutPayloadMut,
 }
 
 #[async_trait]
-impl MultipartUpload for Parts {
+impl MultipartUpload for StagedParts {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         for chunk in data {
             self.parts.push(chunk);
@@ -329,36 +254,11 @@ impl MultipartUpload for Parts {
 
     async fn complete(&mut self) -> Result<PutResult> {
         let whole = std::mem::take(&mut self.parts).freeze();
-        self.files.write(&self.location, whole, Existing::Replace).await
+        self.files.write(&self.location, whole, IfThere::Replace).await
     }
 
     async fn abort(&mut self) -> Result<()> {
         self.parts = PutPayloadMut::new();
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use object_store::ObjectStoreExt;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn files_appear_whole_and_create_refuses_what_is_there() {
-        let folder = tempfile::tempdir().unwrap();
-        let place = Place::local(&folder.path().join("a b/store")).unwrap();
-        let path = place.path("events/x");
-        let create = || PutOptions::from(PutMode::Create);
-        place.store.put_opts(&path, "one".into(), create()).await.unwrap();
-        let again = place.store.put_opts(&path, "two".into(), create()).await.unwrap_err();
-        assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
-        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "one");
-        place.store.put(&path, "three".into()).await.unwrap();
-        assert_eq!(place.store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
-        let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
-        assert_eq!(names.len(), 1, "{names:?}");
-        assert_ne!(unique(), unique());
-        assert!(is_encoded("a%20b") && is_encoded("%%2F") && !is_encoded("100%") && !is_encoded("a%zz%2"));
     }
 }

@@ -17,11 +17,12 @@ use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::file::{Columns, Layout, Parts, encode};
-use super::place::Place;
-use super::read::{DataFile, READ_ROWS, Snapshot};
-use super::reader::{Rows, StoredFile};
+use super::data_file::DataFile;
+use super::location::StoreLocation;
+use super::parquet_reader::{RowStream, StoredFile};
+use super::parquet_writer::{ColumnParts, Columns, FileLayout, encode};
 use super::rows::PART_ROWS;
+use super::snapshot::{READ_ROWS, Snapshot};
 use super::{Store, StoreError};
 
 /// The folder of the index.
@@ -43,7 +44,7 @@ const LARGE_ENTRIES: u64 = ENTRIES_MAX / 2;
 /// Files that are opened at once.
 const FILES_AT_ONCE: usize = 8;
 
-const LAYOUT: Layout = Layout { sorted_by: &[ID_HASH], ascending: &[ID_HASH], ..Layout::PLAIN };
+const LAYOUT: FileLayout = FileLayout { sorted_by: &[ID_HASH], ascending: &[ID_HASH], ..FileLayout::PLAIN };
 
 fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -53,7 +54,7 @@ fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// What an id is looked for by: 48 bits of its XXH3.
+/// The hash by which an id is looked for: 48 bits of its XXH3.
 pub(super) fn hash_of(id: &str) -> u64 {
     xxh3_64(id.as_bytes()) >> FILE_BITS
 }
@@ -66,6 +67,7 @@ pub(super) struct IdSum {
 }
 
 impl IdSum {
+    /// Adds an id, by its hash.
     pub fn add(&mut self, hash: u64) {
         self.count += 1;
         self.sum = self.sum.wrapping_add(hash);
@@ -80,23 +82,23 @@ impl IdSum {
 /// The index of a store.
 #[derive(Debug, Clone)]
 pub(super) struct Index {
-    place: Place,
+    location: StoreLocation,
 }
 
 /// A file of the index.
-pub(super) struct Part {
+pub(super) struct IndexFile {
     meta: ObjectMeta,
     metadata: Arc<ParquetMetaData>,
     /// The files of events that it covers, by their number in its entries.
     files: Vec<Path>,
 }
 
-/// What the index knows of some ids.
+/// The index's answer on some ids.
 #[derive(Debug, Default)]
-pub(super) struct Found(HashMap<Path, HashSet<u64>>);
+pub(super) struct IdLookup(HashMap<Path, HashSet<u64>>);
 
-impl Found {
-    /// Whether a file may have one of the ids; not known of a file that is not covered.
+impl IdLookup {
+    /// True where a file may have one of the ids; None of a file that is not covered.
     pub fn may_have(&self, file: &Path, mut hashes: impl Iterator<Item = u64>) -> Option<bool> {
         let found = self.0.get(file)?;
         Some(hashes.any(|hash| found.contains(&hash)))
@@ -105,14 +107,14 @@ impl Found {
 
 impl Snapshot {
     pub(super) fn index(&self) -> Index {
-        Index { place: self.place().clone() }
+        Index { location: self.location().clone() }
     }
 }
 
 impl Index {
-    /// What it knows of ids, given their hashes. What cannot be read of it is as if it were not there.
-    pub async fn look_up(&self, hashes: &HashSet<u64>) -> Found {
-        let mut found = Found::default();
+    /// Looks up ids by their hashes. A part of it that cannot be read is as if it were not there.
+    pub async fn look_up(&self, hashes: &HashSet<u64>) -> IdLookup {
+        let mut found = IdLookup::default();
         let names = self.names().await.unwrap_or_default();
         let parts = names.into_iter().map(|meta| async move {
             let part = self.part(meta).await?;
@@ -135,15 +137,15 @@ impl Index {
     }
 
     async fn names(&self) -> Result<Vec<ObjectMeta>, StoreError> {
-        let folder = self.place.path(IDS);
-        let listed = self.place.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
+        let folder = self.location.path(IDS);
+        let listed = self.location.store.list(Some(&folder)).try_collect::<Vec<_>>().await;
         let mut names = listed.map_err(|source| StoreError::Objects { what: folder.to_string(), source })?;
         names.retain(|meta| meta.location.as_ref().ends_with(".parquet"));
         Ok(names)
     }
 
     /// All its files that are still there.
-    pub async fn parts(&self) -> Result<Vec<Part>, StoreError> {
+    pub async fn parts(&self) -> Result<Vec<IndexFile>, StoreError> {
         let mut parts = Vec::new();
         for meta in self.names().await? {
             let location = meta.location.clone();
@@ -157,11 +159,12 @@ impl Index {
         Ok(parts)
     }
 
+    /// True where another compaction has removed a file of the index.
     pub async fn is_gone(&self, location: &Path) -> bool {
-        matches!(self.place.store.head(location).await, Err(object_store::Error::NotFound { .. }))
+        matches!(self.location.store.head(location).await, Err(object_store::Error::NotFound { .. }))
     }
 
-    async fn part(&self, meta: ObjectMeta) -> Result<Part, StoreError> {
+    async fn part(&self, meta: ObjectMeta) -> Result<IndexFile, StoreError> {
         let what = || meta.location.to_string();
         let metadata = self.stored(&meta).metadata().await;
         let metadata = metadata.map_err(|source| StoreError::Index { what: what(), source })?;
@@ -169,16 +172,16 @@ impl Index {
             what: what(),
             source: ParquetError::General(format!("its footer has no `{FILES_KEY}`")),
         })?;
-        let files = files.iter().map(|file| self.place.path(file)).collect();
-        Ok(Part { meta, metadata, files })
+        let files = files.iter().map(|file| self.location.path(file)).collect();
+        Ok(IndexFile { meta, metadata, files })
     }
 
     fn stored(&self, meta: &ObjectMeta) -> StoredFile {
-        StoredFile::at(&self.place.store, &meta.location, meta.size)
+        StoredFile::at(&self.location.store, &meta.location, meta.size)
     }
 
     /// Entries with one of the hashes, and perhaps others.
-    async fn entries_of(&self, part: &Part, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
+    async fn entries_of(&self, part: &IndexFile, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
         let groups = part.metadata.row_groups().iter().enumerate();
         let may_have = |span: Option<(u64, u64)>| {
             span.is_none_or(|(least, greatest)| hashes.iter().any(|hash| (least..=greatest).contains(hash)))
@@ -197,7 +200,7 @@ impl Index {
     /// Gives the entries of some row groups, or of all, in order: the hash of an id and the number of its file.
     pub async fn each_entry(
         &self,
-        part: &Part,
+        part: &IndexFile,
         groups: Option<Vec<usize>>,
         mut take: impl FnMut(u64, usize),
     ) -> Result<(), StoreError> {
@@ -207,7 +210,7 @@ impl Index {
             Some(groups) => builder.with_row_groups(groups),
             None => builder,
         };
-        let mut rows: Rows = builder.with_batch_size(READ_ROWS).build().map_err(cannot)?;
+        let mut rows: RowStream = builder.with_batch_size(READ_ROWS).build().map_err(cannot)?;
         while let Some(rows) = rows.try_next().await.map_err(cannot)? {
             let [hashes, files] = [&rows[ID_HASH], &rows[FILE]];
             let (Some(hashes), Some(files)) =
@@ -223,15 +226,18 @@ impl Index {
     }
 }
 
-impl Part {
+impl IndexFile {
+    /// The full path of the file.
     pub fn path(&self) -> &Path {
         &self.meta.location
     }
 
+    /// Its stored bytes.
     pub fn bytes(&self) -> u64 {
         self.meta.size
     }
 
+    /// The files of events that it covers, by their full paths.
     pub fn files(&self) -> &[Path] {
         &self.files
     }
@@ -253,72 +259,70 @@ fn span_of(statistics: Option<&Statistics>) -> Option<(u64, u64)> {
     Some((*bounds.min_opt()? as u64, *bounds.max_opt()? as u64))
 }
 
-impl Store {
-    /// Makes the index cover all files that are there, and takes away what others of its files say too.
-    pub(super) async fn index_ids(&self) -> Result<(), StoreError> {
-        let snapshot = self.as_snapshot()?;
-        let index = snapshot.index();
-        let live: BTreeMap<&Path, &DataFile> = snapshot.files.iter().map(|file| (&file.path, file)).collect();
-        let mut parts = index.parts().await?;
-        parts.sort_by(|a, b| (b.entries(), a.path()).cmp(&(a.entries(), b.path())));
-        let (mut kept, mut gone, mut covered) = (Vec::new(), Vec::new(), HashSet::new());
-        for part in parts {
-            let own = part.files.iter().filter(|file| live.contains_key(file) && !covered.contains(*file));
-            let own: Vec<Path> = own.cloned().collect();
-            let rows: u64 = own.iter().map(|file| live[file].rows).sum();
-            if own.is_empty() || rows * 2 < part.entries() {
-                gone.push(part);
-            } else {
-                covered.extend(own);
-                kept.push(part);
-            }
+/// Makes the index cover all files that are there, and takes away what others of its files say too.
+pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
+    let snapshot = store.as_snapshot()?;
+    let index = snapshot.index();
+    let live: BTreeMap<&Path, &DataFile> = snapshot.files.iter().map(|file| (&file.path, file)).collect();
+    let mut parts = index.parts().await?;
+    parts.sort_by(|a, b| (b.entries(), a.path()).cmp(&(a.entries(), b.path())));
+    let (mut kept, mut gone, mut covered) = (Vec::new(), Vec::new(), HashSet::new());
+    for part in parts {
+        let own = part.files.iter().filter(|file| live.contains_key(file) && !covered.contains(*file));
+        let own: Vec<Path> = own.cloned().collect();
+        let rows: u64 = own.iter().map(|file| live[file].rows).sum();
+        if own.is_empty() || rows * 2 < part.entries() {
+            gone.push(part);
+        } else {
+            covered.extend(own);
+            kept.push(part);
         }
-        let uncovered: Vec<&DataFile> = live.values().copied().filter(|file| !covered.contains(&file.path)).collect();
-        if !uncovered.is_empty() {
-            let more: u64 = uncovered.iter().map(|file| file.rows).sum();
-            let mut room = ENTRIES_MAX.saturating_sub(more);
-            let all: u64 = live.values().map(|file| file.rows).sum();
-            let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
-            // The smallest first.
-            for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
-                if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
-                    break;
-                }
-                let taken = making.take_over(&index, &part, |file| live.contains_key(file)).await;
-                match taken {
-                    Ok(()) => {}
-                    // Another compaction has taken it over already.
-                    Err(_) if index.is_gone(part.path()).await => continue,
-                    Err(error) => return Err(error),
-                }
-                room -= part.entries();
-                gone.push(part);
-            }
-            let ids = uncovered.iter().map(|file| ids_of(&index.place, file));
-            let mut ids = futures::stream::iter(ids.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
-            for file in &uncovered {
-                let Some(hashes) = ids.try_next().await? else { break };
-                if making.is_full(hashes.len()) {
-                    making.put(&index.place).await?;
-                }
-                making.add(&file.path, &hashes);
-            }
-            making.put(&index.place).await?;
-        }
-        for part in gone {
-            match index.place.store.delete(part.path()).await {
-                Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
-                Err(source) => return Err(StoreError::Objects { what: part.path().to_string(), source }),
-            }
-        }
-        Ok(())
     }
+    let uncovered: Vec<&DataFile> = live.values().copied().filter(|file| !covered.contains(&file.path)).collect();
+    if !uncovered.is_empty() {
+        let more: u64 = uncovered.iter().map(|file| file.rows).sum();
+        let mut room = ENTRIES_MAX.saturating_sub(more);
+        let all: u64 = live.values().map(|file| file.rows).sum();
+        let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
+        // The smallest first.
+        for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
+            if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
+                break;
+            }
+            let taken = making.take_over(&index, &part, |file| live.contains_key(file)).await;
+            match taken {
+                Ok(()) => {}
+                // Another compaction has taken it over already.
+                Err(_) if index.is_gone(part.path()).await => continue,
+                Err(error) => return Err(error),
+            }
+            room -= part.entries();
+            gone.push(part);
+        }
+        let ids = uncovered.iter().map(|file| ids_of(&index.location, file));
+        let mut ids = futures::stream::iter(ids.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
+        for file in &uncovered {
+            let Some(hashes) = ids.try_next().await? else { break };
+            if making.is_full(hashes.len()) {
+                making.put(&index.location, store.now_micros).await?;
+            }
+            making.add(&file.path, &hashes);
+        }
+        making.put(&index.location, store.now_micros).await?;
+    }
+    for part in gone {
+        match index.location.store.delete(part.path()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+            Err(source) => return Err(StoreError::Objects { what: part.path().to_string(), source }),
+        }
+    }
+    Ok(())
 }
 
 /// The hashes of the ids of a file.
-async fn ids_of(place: &Place, file: &DataFile) -> Result<Vec<u64>, StoreError> {
+async fn ids_of(location: &StoreLocation, file: &DataFile) -> Result<Vec<u64>, StoreError> {
     let mut hashes = Vec::with_capacity(file.rows as usize);
-    let mut rows = StoredFile::new(&place.store, file).rows(Some(&[ID]), READ_ROWS).await?;
+    let mut rows = StoredFile::new(&location.store, file).rows(Some(&[ID]), READ_ROWS).await?;
     while let Some(rows) = rows.try_next().await? {
         hashes.extend(rows[ID].as_string::<i32>().iter().flatten().map(hash_of));
     }
@@ -352,7 +356,7 @@ impl Making {
     async fn take_over(
         &mut self,
         index: &Index,
-        part: &Part,
+        part: &IndexFile,
         is_needed: impl Fn(&Path) -> bool,
     ) -> Result<(), StoreError> {
         let (files, entries) = (self.files.len(), self.entries.len());
@@ -375,12 +379,12 @@ impl Making {
     }
 
     /// Puts the file in its place and begins another one.
-    async fn put(&mut self, place: &Place) -> Result<(), StoreError> {
+    async fn put(&mut self, location: &StoreLocation, now_micros: i64) -> Result<(), StoreError> {
         if self.files.is_empty() {
             return Ok(());
         }
         self.entries.sort_unstable();
-        let base = place.path("");
+        let base = location.path("");
         let inside = |file: &Path| {
             let parts = file.prefix_match(&base).into_iter().flatten();
             parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
@@ -388,7 +392,7 @@ impl Making {
         let files: Vec<String> = self.files.iter().map(inside).collect();
         let made = Made { entries: &self.entries, files: serde_json::json!(files).to_string() };
         // On this thread, which gives back what it takes.
-        encode(&made, &schema(), &LAYOUT, 1)?.put(place, IDS, None).await?;
+        encode(&made, &schema(), &LAYOUT, 1)?.put(location, IDS, None, now_micros).await?;
         self.files.clear();
         self.entries.clear();
         Ok(())
@@ -406,7 +410,7 @@ impl Columns for Made<'_> {
         self.entries.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let part = move |entries: &[u64]| -> Result<ArrayRef, StoreError> {
             Ok(match index {
                 0 => Arc::new(Int64Array::from_iter_values(entries.iter().map(|entry| (entry >> FILE_BITS) as i64))),

@@ -1,9 +1,8 @@
-//! One Parquet file of a table, and what the log must know of it.
+//! Writes one Parquet file of a table, and what the log must know of it.
 //! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
 //! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
 //! before it is whole.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -24,29 +23,34 @@ use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
+use super::durable_files::unique;
 use super::hash::{LogicalHash, sha256_hex};
-use super::place::{Place, unique};
+use super::location::StoreLocation;
 use crate::batch::CONTENT_HASH;
+use crate::time::MICROS_PER_DAY;
 
 /// Rows of a row group: what a reader must take at least to find one key.
 const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
-/// What the end of a file takes, with its indexes and bloom filters, before its buffer must grow.
+/// Room for the end of a file, with its indexes and bloom filters, before its buffer must grow.
 const FOOTER_BYTES: usize = 512 << 10;
 /// A longer text is no bound worth keeping in the log.
 const BOUND_BYTES_MAX: usize = 256;
 
 /// The key of a file's footer under which its part of the logical hash stands.
 pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
+/// The key of a footer, and the tag of an `Add`, for the number of the normalizer that made the derived columns.
+pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
 /// The tag of an `Add` with the hash of the file's bytes.
 pub(super) const SHA256_TAG: &str = "keytrail.sha256";
 
-/// How the files of a table are written.
+/// The choices by which files of a table are written.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Layout {
+pub(super) struct FileLayout {
     /// Columns whose least and greatest values the log holds.
     pub bounds: &'static [&'static str],
+    /// Columns by which the rows are sorted, NULL first.
     pub sorted_by: &'static [&'static str],
     /// Columns with bloom filters, and how many values a row group may hold.
     pub blooms: &'static [(&'static str, u64)],
@@ -58,10 +62,10 @@ pub(super) struct Layout {
     pub ascending: &'static [&'static str],
 }
 
-impl Layout {
+impl FileLayout {
     /// Of rows without an order or anything that is known of their columns.
-    pub const PLAIN: Layout =
-        Layout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+    pub const PLAIN: FileLayout =
+        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
 
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
@@ -97,18 +101,22 @@ impl Layout {
     }
 }
 
-/// Parts of a column, one after the other.
-pub(super) type Parts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
+/// ColumnParts of a column, one after the other.
+pub(super) type ColumnParts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
 
 /// The rows of a file, in their order. All columns come in parts of the same lengths.
 pub(super) trait Columns: Sync {
     fn rows(&self) -> usize;
     /// A column, by its number in the schema.
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError>;
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
     /// Something that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
-    /// What the footer says besides.
+    /// Another note for the footer.
     fn note(&self) -> Option<KeyValue> {
+        None
+    }
+    /// The number of the normalizer that made its derived columns, of rows that have such.
+    fn normalizer(&self) -> Option<u32> {
         None
     }
 }
@@ -118,7 +126,7 @@ impl Columns for RecordBatch {
         self.num_rows()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         Ok(Box::new(std::iter::once(Ok(Arc::clone(RecordBatch::column(self, index))))))
     }
 
@@ -130,9 +138,11 @@ impl Columns for RecordBatch {
 /// A file that has no place yet.
 pub(super) struct Encoded {
     bytes: Vec<u8>,
+    /// Number of its rows.
     pub rows: usize,
     /// The logical hash of its rows, of a table that has one.
     pub hash: Option<LogicalHash>,
+    normalizer: Option<u32>,
     stats: String,
 }
 
@@ -141,7 +151,7 @@ pub(super) struct Encoded {
 pub(super) fn encode(
     rows: &dyn Columns,
     schema: &SchemaRef,
-    layout: &Layout,
+    layout: &FileLayout,
     threads: usize,
 ) -> Result<Encoded, StoreError> {
     let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(layout.properties(schema)?))?;
@@ -170,10 +180,14 @@ pub(super) fn encode(
     if let Some(note) = rows.note() {
         file.append_key_value_metadata(note);
     }
+    let normalizer = rows.normalizer();
+    if let Some(number) = normalizer {
+        file.append_key_value_metadata(KeyValue::new(NORMALIZER_KEY.to_owned(), number.to_string()));
+    }
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
-    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, stats })
+    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
 }
 
 /// The writers of one column: of its leaves, for each row group.
@@ -190,14 +204,14 @@ enum Task {
 struct UnderWay<'a> {
     rows: &'a dyn Columns,
     schema: &'a SchemaRef,
-    layout: &'a Layout,
+    layout: &'a FileLayout,
     /// The longest first, so that the threads end together.
     tasks: Vec<Task>,
     next: AtomicUsize,
     writers: Vec<Mutex<Option<GroupWriters>>>,
 }
 
-/// What a thread has encoded.
+/// The share of a thread.
 #[derive(Default)]
 struct Done {
     columns: Vec<EncodedColumn>,
@@ -326,44 +340,47 @@ fn put_together(
     Ok(())
 }
 
-/// What the log says of a file.
+/// The statistics of a file for the log.
 fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
     let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
     for column in columns {
         let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
         nulls.insert(name.clone(), bounds.nulls.into());
         if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
-            least.insert(name.clone(), low.json(bounds.is_date));
-            greatest.insert(name.clone(), high.json(bounds.is_date));
+            least.insert(name.clone(), low.json());
+            greatest.insert(name.clone(), high.json());
         }
     }
     json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
 }
 
 impl Encoded {
-    /// Puts the file into a table, under a name that nobody else has.
+    /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
+    /// value of its partition, where the folder is that of a table which has some.
     pub async fn put(
         self,
-        place: &Place,
-        table: &str,
+        location: &StoreLocation,
+        folder: &str,
         partition: Option<(&str, Option<String>)>,
+        now_micros: i64,
     ) -> Result<Add, StoreError> {
-        let folder = partition.as_ref().map_or(String::new(), |(column, value)| {
+        let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
             format!("{column}={}/", value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__"))
         });
-        let inside = format!("{folder}{}.parquet", unique());
+        let inside = format!("{of_partition}{}.parquet", unique());
         let (size, sha256) = (self.bytes.len() as i64, sha256_hex(&self.bytes));
-        let path = place.path(&format!("{table}/{inside}"));
-        let put = place.store.put(&path, self.bytes.into()).await;
+        let path = location.path(&format!("{folder}/{inside}"));
+        let put = location.store.put(&path, self.bytes.into()).await;
         put.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
+        let normalizer = self.normalizer.map(|number| (NORMALIZER_KEY.to_owned(), Some(number.to_string())));
         Ok(Add {
             path: inside,
             partition_values: partition.map(|(column, value)| (column.to_owned(), value)).into_iter().collect(),
             size,
-            modification_time: crate::time::now_micros() / 1000,
+            modification_time: now_micros / 1000,
             data_change: true,
             stats: Some(self.stats),
-            tags: Some(HashMap::from([(SHA256_TAG.to_owned(), Some(sha256))])),
+            tags: Some([(SHA256_TAG.to_owned(), Some(sha256))].into_iter().chain(normalizer).collect()),
             ..Add::default()
         })
     }
@@ -375,12 +392,13 @@ struct Bounds {
     span: Option<(Bound, Bound)>,
     nulls: u64,
     unbounded: bool,
-    is_date: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum Bound {
     Number(i64),
+    /// Days since 1970.
+    Day(i32),
     /// Microseconds since 1970.
     Time(i64),
     Text(String),
@@ -400,10 +418,8 @@ impl Bounds {
                 min(numbers).map(Bound::Number).zip(max(numbers).map(Bound::Number))
             }
             DataType::Date32 => {
-                self.is_date = true;
                 let days = column.as_primitive::<Date32Type>();
-                let bound = |day: i32| Bound::Number(day.into());
-                min(days).map(bound).zip(max(days).map(bound))
+                min(days).map(Bound::Day).zip(max(days).map(Bound::Day))
             }
             DataType::Timestamp(..) => {
                 let times = column.as_primitive::<TimestampMicrosecondType>();
@@ -424,11 +440,11 @@ impl Bounds {
 }
 
 impl Bound {
-    fn json(&self, is_date: bool) -> Value {
+    fn json(&self) -> Value {
         match self {
             Bound::Text(text) => text.clone().into(),
-            Bound::Number(day) if is_date => iso(day * 86_400_000_000, "%Y-%m-%d"),
             Bound::Number(number) => (*number).into(),
+            Bound::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
             Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
         }
     }
@@ -440,7 +456,7 @@ fn iso(micros: i64, format: &str) -> Value {
 
 /// The day of an `event_date`, as the name of a partition.
 pub(super) fn day_name(day: i32) -> Option<String> {
-    DateTime::from_timestamp(i64::from(day) * 86_400, 0).map(|time| time.format("%Y-%m-%d").to_string())
+    DateTime::from_timestamp_micros(i64::from(day) * MICROS_PER_DAY).map(|time| time.format("%Y-%m-%d").to_string())
 }
 
 #[cfg(test)]
@@ -470,7 +486,7 @@ mod tests {
             let mut bounds = Bounds::default();
             batches.iter().for_each(|batch| bounds.add(batch));
             let span = bounds.span.filter(|_| !bounds.unbounded);
-            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(false), h.json(false)));
+            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(), h.json()));
             assert_eq!(json!([low, high, bounds.nulls]), expected, "{name}");
         }
     }

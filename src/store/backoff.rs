@@ -1,4 +1,4 @@
-//! How long a writer waits after another one came first, and when it gives up.
+//! Makes a writer wait after another one came first, and tells it when to give up.
 //! In: commits that were lost and won. Out: waiting, or the end.
 //! Never gives up while the work gets less, whoever does it.
 
@@ -13,19 +13,21 @@ const STUCK_TIME_MAX: Duration = Duration::from_secs(600);
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-pub(super) struct Patience {
+/// The losses of a writer since something of its work last got done.
+pub(super) struct Backoff {
     lost: u32,
     since: Instant,
 }
 
-impl Patience {
-    pub fn new() -> Patience {
-        Patience { lost: 0, since: Instant::now() }
+impl Backoff {
+    /// Nothing was lost yet.
+    pub fn new() -> Backoff {
+        Backoff { lost: 0, since: Instant::now() }
     }
 
     /// A commit of its own: whoever lost before is no longer behind.
     pub fn won(&mut self) {
-        *self = Patience::new();
+        *self = Backoff::new();
     }
 
     /// Others did some of its work: no reason to give up, and none to press on.
@@ -59,11 +61,11 @@ mod tests {
     #[test]
     fn gives_up_after_many_losses_and_a_long_time_only() {
         let (short, long) = (Duration::from_secs(1), STUCK_TIME_MAX + Duration::from_secs(1));
-        let mut patience = Patience::new();
-        assert!((0..1000).all(|_| patience.wait(short).is_some_and(|wait| wait < WAIT_MAX)));
-        assert_eq!(patience.wait(long), None);
-        patience.won();
-        assert!((0..LOST_MIN).all(|_| patience.wait(long).is_some()));
-        assert_eq!(patience.wait(long), None);
+        let mut backoff = Backoff::new();
+        assert!((0..1000).all(|_| backoff.wait(short).is_some_and(|wait| wait < WAIT_MAX)));
+        assert_eq!(backoff.wait(long), None);
+        backoff.won();
+        assert!((0..LOST_MIN).all(|_| backoff.wait(long).is_some()));
+        assert_eq!(backoff.wait(long), None);
     }
 }

@@ -5,20 +5,19 @@ use std::sync::Arc;
 
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use chrono::NaiveDate;
 use deltalake::ObjectStore;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
-use object_store::path::Path;
-use serde_json::Value;
 
-use super::ledger::{OBJECTS, QUARANTINE, is_visible, visible_objects, visible_rows};
-use super::place::Place;
-use super::reader::StoredFile;
-use super::rows::{EVENTS, file_schema};
+use super::data_file::DataFile;
+use super::ledger::{is_visible, visible_objects, visible_rows};
+use super::location::StoreLocation;
+use super::parquet_reader::StoredFile;
+use super::rows::file_schema;
+use super::table_id::TableId;
 use super::{FORMAT_VERSION, Store, StoreError};
-use crate::normalize::EventFilter;
-use crate::schema::Column;
+use crate::normalize::{EventFilter, NORMALIZER};
+use crate::source::Scope;
 use crate::table::quarantine_schema;
 
 /// Rows that are read at once.
@@ -27,84 +26,56 @@ pub(super) const READ_ROWS: usize = 8192;
 /// Files of the ledger that are opened at once.
 const FILES_AT_ONCE: usize = 8;
 
-/// A file of events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DataFile {
-    /// The full path in the snapshot's object store.
-    pub path: Path,
-    pub bytes: u64,
-    pub rows: u64,
-    /// The value of `event_date` for all its rows, which the file itself does not hold.
-    pub day: Option<i32>,
-    /// Least and greatest `event_time`, in microseconds since 1970, where known.
-    pub first_event: Option<i64>,
-    pub last_event: Option<i64>,
-    /// Rows without a time.
-    pub untimed: u64,
-    /// What the log says of its columns: `numRecords`, `minValues`, `maxValues`, `nullCount`, as Delta has them.
-    pub stats: Option<String>,
-    pub sha256: Option<String>,
-}
-
 /// One version of a store.
 #[derive(Clone)]
 pub struct Snapshot {
+    /// That of the table `events` in its log, from 0.
     pub version: u64,
+    /// The last batch that it holds, from 1; 0 before the first.
     pub batch: i64,
+    /// The format that this version of keytrail writes.
     pub format_version: u32,
+    /// The choice of events that the store keeps.
     pub filter: EventFilter,
     /// Ascending by day and path.
     pub files: Vec<DataFile>,
+    /// The object store of the paths of `files`.
     pub object_store: Arc<dyn ObjectStore>,
     store: Store,
 }
 
 impl Store {
-    /// What the store holds now.
+    /// The store as it is now.
     pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
         self.refresh().await?;
         self.as_snapshot()
     }
 
-    /// What the store held when it was last looked at.
+    /// The store as it was when it was last looked at.
     pub(super) fn as_snapshot(&self) -> Result<Snapshot, StoreError> {
-        let mut files: Vec<DataFile> =
-            self.events.files()?.iter().map(|add| self.data_file(EVENTS, add)).collect::<Result<_, _>>()?;
+        let mut files = self.files_of(TableId::Events, None)?;
         files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
         Ok(Snapshot {
-            version: self.events.version(),
+            version: self.tables[TableId::Events].version(),
             batch: self.batch,
             format_version: FORMAT_VERSION,
             filter: self.filter,
             files,
-            object_store: Arc::clone(&self.place.store),
+            object_store: Arc::clone(&self.location.store),
             store: self.clone(),
         })
     }
 
-    pub(super) fn data_file(&self, table: &str, add: &Add) -> Result<DataFile, StoreError> {
-        let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
-        let day = day.map(|text| day_of(&text).ok_or_else(|| self.damaged(format!("`{text}` is no day"))));
-        let stats: Value = add.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let time = |which: &str| stats[which]["event_time"].as_str().and_then(crate::time::parse_rfc3339);
-        let tags = add.tags.as_ref();
-        Ok(DataFile {
-            path: self.place.path(&format!("{table}/{}", add.path)),
-            bytes: add.size as u64,
-            rows: stats["numRecords"].as_u64().unwrap_or(0),
-            day: day.transpose()?,
-            first_event: time("minValues"),
-            last_event: time("maxValues"),
-            untimed: stats["nullCount"]["event_time"].as_u64().unwrap_or(0),
-            stats: add.stats.clone(),
-            sha256: tags.and_then(|tags| tags.get(super::file::SHA256_TAG)).cloned().flatten(),
-        })
+    /// The files of a table, and one that waits to be entered in it.
+    fn files_of(&self, id: TableId, waiting: Option<&Add>) -> Result<Vec<DataFile>, StoreError> {
+        let entered = self.tables[id].files()?;
+        entered.iter().chain(waiting).map(|add| DataFile::of(&self.location, id, add)).collect()
     }
 
     /// The rows of the ledger as they are stored, a file at a time, with those that wait.
     pub(super) async fn ledger_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let pending = self.pending.as_ref().map(|pending| &pending.objects);
-        self.table_rows(OBJECTS, self.objects.files()?, pending).await
+        self.table_rows(TableId::Objects, pending).await
     }
 
     /// Some columns of the same rows, which are never held all at once.
@@ -113,10 +84,8 @@ impl Store {
         columns: &[&str],
         take: &mut (dyn FnMut(&RecordBatch) + Send),
     ) -> Result<(), StoreError> {
-        let mut files = self.objects.files()?;
-        files.extend(self.pending.as_ref().map(|pending| pending.objects.clone()));
-        let files: Vec<DataFile> = files.iter().map(|add| self.data_file(OBJECTS, add)).collect::<Result<_, _>>()?;
-        let opened = files.iter().map(|file| StoredFile::new(&self.place.store, file));
+        let files = self.files_of(TableId::Objects, self.pending.as_ref().map(|pending| &pending.objects))?;
+        let opened = files.iter().map(|file| StoredFile::new(&self.location.store, file));
         let opened = opened.collect::<Vec<_>>().into_iter().map(|file| file.rows(Some(columns), READ_ROWS));
         let mut opened = futures::stream::iter(opened).buffered(FILES_AT_ONCE);
         while let Some(mut rows) = opened.try_next().await? {
@@ -129,18 +98,12 @@ impl Store {
 
     pub(super) async fn quarantine_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let pending = self.pending.as_ref().and_then(|pending| pending.quarantine.as_ref());
-        self.table_rows(QUARANTINE, self.quarantine.files()?, pending).await
+        self.table_rows(TableId::Quarantine, pending).await
     }
 
-    async fn table_rows(
-        &self,
-        table: &str,
-        mut files: Vec<Add>,
-        pending: Option<&Add>,
-    ) -> Result<Vec<RecordBatch>, StoreError> {
-        files.extend(pending.cloned());
-        let files: Vec<DataFile> = files.iter().map(|add| self.data_file(table, add)).collect::<Result<_, _>>()?;
-        let stored: Vec<StoredFile> = files.iter().map(|file| StoredFile::new(&self.place.store, file)).collect();
+    async fn table_rows(&self, id: TableId, pending: Option<&Add>) -> Result<Vec<RecordBatch>, StoreError> {
+        let files = self.files_of(id, pending)?;
+        let stored: Vec<StoredFile> = files.iter().map(|file| StoredFile::new(&self.location.store, file)).collect();
         let read = stored.into_iter().map(|file| async move {
             let rows = file.rows(None, READ_ROWS).await?;
             rows.try_collect::<Vec<_>>().await.map_err(StoreError::from)
@@ -151,8 +114,8 @@ impl Store {
 }
 
 impl Snapshot {
-    pub(super) fn place(&self) -> &Place {
-        &self.store.place
+    pub(super) fn location(&self) -> &StoreLocation {
+        &self.store.location
     }
 
     /// Some columns of the rows of the table `objects`, with [`super::ledger::BATCH`] among them, a few at a time.
@@ -162,6 +125,13 @@ impl Snapshot {
         take: &mut (dyn FnMut(&RecordBatch, &BooleanArray) + Send),
     ) -> Result<(), StoreError> {
         self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch))).await
+    }
+
+    /// Rows that an earlier normalizer made, in the files that may hold some of a scope: their derived columns are those
+    /// of its time.
+    pub fn older_rows(&self, scope: &Scope) -> u64 {
+        let is_older = |file: &&DataFile| file.normalizer < NORMALIZER && may_hold(file, scope);
+        self.files.iter().filter(is_older).map(|file| file.rows).sum()
     }
 
     /// The rows of the table `objects`.
@@ -183,7 +153,9 @@ impl Snapshot {
     }
 }
 
-fn day_of(text: &str) -> Option<i32> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    i32::try_from((day - NaiveDate::default()).num_days()).ok()
+/// Only the time of a scope is held to a file: rows without a time are in every scope.
+fn may_hold(file: &DataFile, scope: &Scope) -> bool {
+    let (Some(first), Some(last)) = (file.first_event, file.last_event) else { return true };
+    let begins = scope.until.is_none_or(|until| first < until);
+    file.untimed > 0 || (begins && scope.since.is_none_or(|since| last >= since))
 }

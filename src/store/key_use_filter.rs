@@ -1,4 +1,4 @@
-//! What `--events key-use` leaves of a store that has all events.
+//! Narrows a store that has all events to those that `--events key-use` keeps.
 //! In: the records that its rows are of. Out: an expression that keeps what a scan of the logs would.
 //! Never drops a row whose record it cannot read again.
 
@@ -14,7 +14,7 @@ use crate::json::Tree;
 use crate::normalize::{EventFilter, Record, passes};
 use crate::schema::Column;
 
-/// Whether [`EventFilter::KeyUse`] keeps a row.
+/// True where [`EventFilter::KeyUse`] keeps a row.
 pub(super) fn bears_on_keys() -> Expr {
     static BEARS_ON_KEYS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         let types = (vec![DataType::Utf8], DataType::Boolean);
