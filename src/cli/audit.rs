@@ -23,7 +23,8 @@ use super::open::{Opened, Request};
 use super::output::{self, Format, Style, Target, cell, markdown};
 use super::times;
 use super::visible::visible;
-use crate::sql::{SqlError, named};
+use crate::sql::SqlError;
+use crate::sql::sections::{self, AuditSection};
 
 /// Rows of a section on a screen.
 const ROWS_SHOWN: usize = 12;
@@ -77,14 +78,6 @@ pub struct About {
     #[arg(long, value_name = "TABLE", help_heading = "Scope")]
     pub table: Vec<String>,
 }
-
-/// The sections in the order of the screen: name of the query, title, what an empty one says.
-const SECTIONS: [(&str, &str, &str); 4] = [
-    ("key_use", "Who used which key", "No use of a key was seen in what was read."),
-    ("dynamodb_key_use", "Through DynamoDB", "No use of a key through DynamoDB was seen in what was read."),
-    ("denials", "Who was denied, and what changed", "No refusal was seen in what was read."),
-    ("findings", "Needs a look", "Nothing of what was read matches a finding."),
-];
 
 /// What an empty section says where others than those that were named are in it.
 const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
@@ -162,27 +155,28 @@ impl AuditArgs {
     }
 }
 
-/// The query that tells which keys an alias names.
-const ALIASES: &str = "aliases";
-
 /// Reads the logs once, then answers section by section.
 async fn answer(opened: &Opened, about: &About) -> Result<(Subjects, Vec<Section>), Failure> {
-    let asked = SECTIONS.iter().map(|(name, _, _)| *name).chain((!about.key.is_empty()).then_some(ALIASES));
-    opened.engine.prepare(&asked.map(named::audit_section).collect::<Vec<_>>()).await?;
-    let aliases = if about.key.is_empty() { None } else { Some(rows_of(opened, ALIASES).await?) };
+    let aliases = (!about.key.is_empty()).then(sections::aliases);
+    let asked = sections::shown().chain(aliases).map(|section| section.sql.as_str());
+    opened.engine.prepare(&asked.collect::<Vec<_>>()).await?;
+    let aliases = match aliases {
+        Some(aliases) => Some(rows_of(opened, aliases).await?),
+        None => None,
+    };
     let mut subjects = about.subjects(aliases.as_ref());
-    let mut sections = Vec::new();
-    for (name, title, none) in SECTIONS {
-        let all = rows_of(opened, name).await?;
+    let mut answered = Vec::new();
+    for section in sections::shown() {
+        let all = rows_of(opened, section).await?;
         let (rows, not_narrowed) = subjects.narrow(&all).map_err(internal)?;
-        let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
-        sections.push(Section { name, title, none, rows, not_narrowed });
+        let none = if all.num_rows() > 0 { NONE_NARROWED } else { section.none };
+        answered.push(Section { name: section.name, title: section.title, none, rows, not_narrowed });
     }
-    Ok((subjects, sections))
+    Ok((subjects, answered))
 }
 
-async fn rows_of(opened: &Opened, name: &str) -> Result<RecordBatch, Failure> {
-    let answer = opened.engine.query(named::audit_section(name), &[]).await?;
+async fn rows_of(opened: &Opened, section: &AuditSection) -> Result<RecordBatch, Failure> {
+    let answer = opened.engine.query(&section.sql, &[]).await?;
     let schema = answer.schema.clone();
     let batches: Vec<RecordBatch> = answer.batches.try_collect().await.map_err(|e| Failure::from(SqlError::from(e)))?;
     concat_batches(&schema, &batches).map_err(internal)
