@@ -22,11 +22,19 @@ fn table(message: &str, tables: &[String]) -> Option<String> {
 /// Whether a statement takes JSON apart as other databases do.
 fn reads_json_elsewise(sql: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
-    tokens.iter().any(|token| match token {
-        Token::Arrow | Token::LongArrow => true,
-        Token::Word(word) => word.value.to_ascii_lowercase().starts_with("json_extract"),
-        _ => false,
-    })
+    let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();
+    while let Some(token) = words.next() {
+        // The arrow of a lambda leads to more than a constant.
+        let is_access = match (token, words.peek()) {
+            (Token::Arrow | Token::LongArrow, Some(Token::SingleQuotedString(_) | Token::Number(..))) => true,
+            (Token::Word(word), _) => word.value.to_ascii_lowercase().starts_with("json_extract"),
+            _ => false,
+        };
+        if is_access {
+            return true;
+        }
+    }
+    false
 }
 
 fn json() -> String {
@@ -52,7 +60,8 @@ mod tests {
             ("SELECT request_parameters ->> 'keyId' FROM events", true),
             ("SELECT JSON_EXTRACT(request_parameters, '$.keyId') FROM events", true),
             ("SELECT json_extract_path_text(raw, 'keyId') FROM events", true),
-            ("SELECT '->' FROM events -- ->", false),
+            ("SELECT '->' FROM events -- -> 'x'", false),
+            ("SELECT array_transform(issues, x -> x + 1) FROM events", false),
         ] {
             assert_eq!(of(sql, "it failed", &[]).is_some(), expected, "{sql}");
         }

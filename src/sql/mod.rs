@@ -35,7 +35,6 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
-use crate::schema;
 use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
 use catalog::ViewsOnly;

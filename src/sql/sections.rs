@@ -129,6 +129,6 @@ mod tests {
              UNION ALL\n\
              SELECT 'x' AS rule, 'high' AS severity, 'It''s x' AS title, found.* FROM (\nSELECT 1 -- one\n) found)\n"
         );
-        assert!(rules().is_ok_and(|rules| rules.len() >= 7));
+        assert!(rules().is_ok_and(|rules| rules.len() >= 6));
     }
 }
