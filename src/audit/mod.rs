@@ -13,25 +13,15 @@ use arrow::error::ArrowError;
 
 use crate::dataset::Dataset;
 use crate::source::Scope;
-use crate::sql::{SqlError, named};
+use crate::sql::SqlError;
+use crate::sql::sections::{self, AuditSection};
 use crate::table::Accounting;
 
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
 
-/// The sections in the order of the screen: name of the query, title, what an empty one says.
-const SECTIONS: [(&str, &str, &str); 4] = [
-    ("key_use", "Who used which key", "No use of a key was seen in what was read."),
-    ("dynamodb_key_use", "Through DynamoDB", "No use of a key through DynamoDB was seen in what was read."),
-    ("denials", "Who was denied, and what changed", "No refusal was seen in what was read."),
-    ("findings", "Needs a look", "Nothing of what was read matches a finding."),
-];
-
 /// What an empty section says where others than those that were named are in it.
 const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
-
-/// The query that tells which keys an alias names.
-const ALIASES: &str = "aliases";
 
 /// Why there is no audit.
 #[derive(Debug, thiserror::Error)]
@@ -68,18 +58,21 @@ impl Audit {
     /// # Errors
     /// Where the data cannot be read any further, or a section needs more memory or disk than it may have.
     pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
-        let has_keys = !asked.keys.is_empty();
-        let names = SECTIONS.iter().map(|(name, _, _)| *name).chain(has_keys.then_some(ALIASES));
-        let prepared = data.engine.prepare(&names.map(named::audit_section).collect::<Vec<_>>()).await?;
-        let aliases = if has_keys { Some(prepared.rows(SECTIONS.len()).await?) } else { None };
+        let aliases = (!asked.keys.is_empty()).then(sections::aliases);
+        let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());
+        let prepared = data.engine.prepare(&statements.collect::<Vec<_>>()).await?;
+        let aliases = match aliases {
+            Some(_) => Some(prepared.rows(sections::shown().count()).await?),
+            None => None,
+        };
         let mut subjects = asked.resolved(aliases.as_ref());
-        let mut sections = Vec::with_capacity(SECTIONS.len());
-        for (place, (name, title, none)) in SECTIONS.into_iter().enumerate() {
+        let mut answered = Vec::new();
+        for (place, AuditSection { name, title, none, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
             let (rows, not_narrowed) = subjects.narrow(&all)?;
             let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
-            sections.push(Section { name, title, none, rows, not_narrowed });
+            answered.push(Section { name, title, none, rows, not_narrowed });
         }
-        Ok(Audit { scope: data.scope.clone(), accounting: prepared.accounting, subjects, sections })
+        Ok(Audit { scope: data.scope.clone(), accounting: prepared.accounting, subjects, sections: answered })
     }
 }

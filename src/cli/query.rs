@@ -14,6 +14,7 @@ use super::summary::{self, Block};
 use crate::output::visible::visible;
 use crate::output::{self, Format, Style, Target};
 use crate::source::Location;
+use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 use crate::table::Accounting;
 
@@ -173,17 +174,10 @@ pub fn question(text: &str) -> Result<Question, Failure> {
 
 /// A name that no query has, with those it may have meant.
 pub fn unknown_query(name: &str) -> Failure {
-    let mut near: Vec<(f64, &str)> =
-        named::all().iter().map(|q| (strsim::jaro_winkler(&name.to_lowercase(), q.name), q.name)).collect();
-    near.retain(|(score, _)| *score > 0.75);
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
-    let failure = match near.as_slice() {
-        [] => failure,
-        near => failure.hint(format!(
-            "did you mean {}?",
-            near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect::<Vec<_>>().join(", ")
-        )),
+    let failure = match did_you_mean(name, named::all().iter().map(|query| query.name)) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     };
     failure.hint("`keytrail queries` lists them; SQL goes into quotes as one argument")
 }

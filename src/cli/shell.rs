@@ -61,7 +61,7 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
         format: args.format.unwrap_or(Format::Table),
         has_timing: !global.quiet,
     };
-    let names = shell.names(runtime);
+    let names = shell.names();
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).map_err(terminal)?;
     editor.set_helper(Some(Words { names }));
@@ -165,11 +165,11 @@ impl Shell {
         Ok(())
     }
 
-    /// What Tab offers: tables, columns, named queries, commands.
-    fn names(&self, runtime: &tokio::runtime::Runtime) -> Vec<String> {
+    /// What Tab offers: tables, columns, functions, named queries, commands.
+    fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = DOT_COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect();
         names.extend(named::all().iter().map(|q| q.name.to_string()));
-        names.extend(runtime.block_on(self.opened.data.engine.identifiers()));
+        names.extend(self.opened.data.engine.identifiers());
         names.sort();
         names.dedup();
         names

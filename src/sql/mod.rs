@@ -4,11 +4,16 @@
 //! answers from those. A store is planned over as it is. Never writes a file, never reads anything but what it was opened on.
 
 mod answer;
+pub mod cards;
+mod catalog;
+pub mod did_you_mean;
 pub mod functions;
 pub mod guard;
+mod hints;
 pub mod mend;
 pub mod named;
 mod read_once;
+pub mod sections;
 pub mod views;
 
 use std::collections::HashMap;
@@ -21,7 +26,6 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -31,13 +35,14 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
-use crate::schema;
 use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, LogTable, ScanReport, Scanned};
 
 pub use answer::{Answer, Prepared};
 
 use answer::Evidence;
+use catalog::ViewsOnly;
+use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{Scans, Tables, reporting_to};
 
@@ -222,21 +227,9 @@ impl Engine {
         let quarantine = MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
+        // Only views may name it: in a question of a user's it would leave out what its days leave out.
+        catalog::add_views(&context, ViewsOnly { name: COMPANIONS, table: data.events() })?;
         Ok(Engine { context, data, options })
-    }
-
-    /// Plans the views on first use; what a session never asks for costs it nothing.
-    async fn with_views(&self) -> Result<&SessionContext, SqlError> {
-        if !self.context.table_exist("key_attempts")? {
-            // Only views may name it: in a question of a user's it would leave out what its days leave out.
-            self.context.register_table(COMPANIONS, self.data.events())?;
-            for (name, sql) in views::all() {
-                let plan = planned(&self.context.state(), sql).await?;
-                self.context.register_table(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))))?;
-            }
-            self.context.deregister_table(COMPANIONS)?;
-        }
-        Ok(&self.context)
     }
 
     /// Answers one statement.
@@ -249,7 +242,7 @@ impl Engine {
     pub async fn named(&self, name: &str, params: &[(String, String)]) -> Result<Answer, SqlError> {
         let query = named::find(name).ok_or_else(|| SqlError::Plan {
             message: format!("there is no query `{name}`"),
-            hint: named::suggest(name).map(|near| format!("did you mean `{near}`?")),
+            hint: did_you_mean(name, named::all().iter().map(|query| query.name)),
         })?;
         let values = query.values(params).map_err(|message| SqlError::Plan { message, hint: None })?;
         self.answer(query.sql, values).await
@@ -311,9 +304,8 @@ impl Engine {
     }
 
     async fn plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
-        let context = self.with_views().await?;
-        let state = context.state();
-        let plan = planned(&state, sql).await.map_err(|error| self.explain(error))?;
+        let state = self.context.state();
+        let plan = catalog::planned(&state, sql).await.map_err(|error| self.explain(sql, error))?;
         let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         options.verify_plan(&plan).map_err(|error| SqlError::Refused { message: error.strip_backtrace() })?;
         let is_unset = |name: &String| !values.contains_key(name.trim_start_matches('$'));
@@ -325,25 +317,24 @@ impl Engine {
             return Err(SqlError::Plan { message: format!("the parameter `{name}` has no value"), hint: Some(hint) });
         }
         let plan = if values.is_empty() { plan } else { plan.with_param_values(values)? };
-        state.optimize(&plan).map_err(|error| self.explain(error))
+        state.optimize(&plan).map_err(|error| self.explain(sql, error))
     }
 
-    /// An error of planning, with the name that was probably meant.
-    fn explain(&self, error: DataFusionError) -> SqlError {
-        let message = error.strip_backtrace();
-        let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next());
-        let hint = missing.and_then(|missing| {
-            let bare = missing.rsplit('.').next().unwrap_or(missing);
-            let tables = self.context.catalog(CATALOG)?.schema(SCHEMA)?.table_names();
-            let near = tables
-                .into_iter()
-                .max_by(|a, b| strsim::jaro_winkler(a, bare).total_cmp(&strsim::jaro_winkler(b, bare)))?;
-            Some(format!("did you mean `{near}`? `SHOW TABLES` lists them all"))
-        });
+    /// An error of planning, with what was probably meant.
+    fn explain(&self, sql: &str, error: DataFusionError) -> SqlError {
         match SqlError::from(error) {
-            SqlError::Plan { message, hint: None } => SqlError::Plan { message, hint },
+            SqlError::Plan { message, hint: None } => {
+                let hint = hints::of(sql, &message, &self.table_names());
+                SqlError::Plan { message, hint }
+            }
             other => other,
         }
+    }
+
+    /// Every table and view.
+    fn table_names(&self) -> Vec<String> {
+        let schema = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
+        schema.map(|schema| schema.table_names()).unwrap_or_default()
     }
 
     /// Reads the logs once for all scans of some plans.
@@ -378,20 +369,8 @@ impl Engine {
         Box::pin(RecordBatchStreamAdapter::new(schema, checked))
     }
 
-    /// Every table and column name, for completion.
-    pub async fn identifiers(&self) -> Vec<String> {
-        let Ok(context) = self.with_views().await else { return Vec::new() };
-        let tables = context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
-        let mut names = tables.map(|schema| schema.table_names()).unwrap_or_default();
-        names.extend(schema::COLUMNS.iter().map(|column| column.name.to_owned()));
-        names.sort_unstable();
-        names
+    /// The names that a statement may use, for completion.
+    pub fn identifiers(&self) -> Vec<String> {
+        catalog::words(self.table_names())
     }
-}
-
-/// The plan of one statement.
-async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
-    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
-    mend::mend(&mut statement);
-    state.statement_to_plan(statement).await
 }

@@ -1,4 +1,12 @@
--- Every principal that called KMS or had KMS called for it. The id of a role is without its session's name.
+-- title: Every principal that called KMS or had KMS called for it
+-- row: principal × principal_id
+-- column: principal_id : the unique id, of a role without its session's name
+-- column: calls : calls to KMS
+-- column: denied : refused calls to KMS
+-- column: keys : different keys in these calls
+-- column: tables : different tables in these calls
+-- column: first_seen : the first of these calls
+-- column: last_seen : the last of these calls
 SELECT principal, id AS principal_id, min(principal_type) AS principal_type, min(principal_account_id) AS principal_account_id,
        count(*) FILTER (WHERE key_role <> 'source') AS calls,
        count(*) FILTER (WHERE key_role <> 'source' AND outcome = 'denied') AS denied,

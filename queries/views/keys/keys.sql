@@ -1,4 +1,18 @@
--- Every key that KMS calls name, with what the logs say of it; NULL where they do not. A key that was never found is none.
+-- title: Every key that KMS calls name, with what the logs say of it
+-- row: key
+-- description: NULL where the logs do not say. A key that was never found is none.
+-- column: key_kind : `customer` or `aws_managed`, NULL where neither was seen
+-- column: state : the last state that a change of the key tells: `Enabled`, `Disabled`, `PendingDeletion`, `PendingReplicaDeletion`, `Deleted`, `PendingImport`
+-- column: origin : where the key's material is from, as its creation says
+-- column: multi_region : whether the key is a multi-Region key
+-- column: created_at : when the key was created
+-- column: last_rotated : the last rotation that was seen
+-- column: deletion_date : when the key is to be deleted, as AWS wrote it
+-- column: first_use : the first successful use
+-- column: last_use : the last successful use
+-- column: uses : successful uses, of a ReEncrypt from the key to itself one
+-- column: denied : refused calls that name the key
+-- column: failed : calls that failed otherwise
 SELECT key_arn, key_id, key_account_id, key_region, key_kind,
        -- Only its cancelling undoes a deletion. Import of material ends the lack of it, and does not enable a disabled key.
        CASE WHEN removal IN ('PendingDeletion', 'PendingReplicaDeletion', 'Deleted') THEN removal

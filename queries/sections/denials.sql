@@ -1,5 +1,7 @@
--- Refusals by principal, action and key; the principal's first success at the same after the last of them; and the last
--- change of the key's policy or grants between the two that may have let it in.
+-- title: Who was denied, and what changed
+-- none: No refusal was seen in what was read.
+-- place: 3
+-- description: Refusals by principal, action and key; the principal's first success at the same after the last of them; and the last change of the key's policy or grants between the two that may have let it in.
 WITH refused AS (
     SELECT principal, event_name, coalesce(key_arn, source_key_arn) AS key_arn, denial_reason, denial_effect,
            -- All that is known of the key where the record does not name it.

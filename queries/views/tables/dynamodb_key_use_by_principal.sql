@@ -1,5 +1,11 @@
--- Who used which key through DynamoDB, on which table. Calls are a lower bound of reads: DynamoDB caches a table's key.
--- `denied_on_key` counts the principal's refused uses of that key by any route, for whatever table: a refusal names none.
+-- title: Who used which key through DynamoDB, on which table
+-- row: principal × table × key
+-- description: Calls are a lower bound of reads: DynamoDB caches a table's key.
+-- column: calls : successful uses of the key, of a ReEncrypt from a key to itself one
+-- column: first_seen : the first of these uses
+-- column: last_seen : the last of these uses
+-- column: windows : five-minute spans with a use
+-- column: denied_on_key : refused uses of the key by the principal, by any route and for whatever table: a refusal names none
 SELECT principal, table_arn, table_name, key_arn, calls, first_seen, last_seen, windows, denied_on_key
 FROM (
     SELECT principal, table_arn, table_name, key_arn, calls, first_seen, last_seen, windows,

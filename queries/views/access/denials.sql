@@ -1,4 +1,6 @@
--- Refused calls that concern KMS. Of a refusal that KMS logged, DynamoDB's own record is left out; other services' stay.
+-- title: Refused calls that concern KMS
+-- row: refused call
+-- description: Of a refusal that KMS logged, DynamoDB's own record is left out; other services' stay.
 SELECT e.*
 FROM calls e
 WHERE e.outcome = 'denied'

@@ -1,5 +1,8 @@
--- Every call once, one row for each key it concerns: ReEncrypt has a `source` and a `destination` row, each with the key,
--- alias, material and algorithm of its own side; the encryption context is the destination's.
+-- title: Every call once, for each key that it concerns
+-- row: call × key that it concerns
+-- description: ReEncrypt has a `source` and a `destination` row, each with the key, alias, material and algorithm of its own side; the encryption context is the destination's. Other accounts' copies of a call, VPC endpoints' records of calls that the service logged as well, and records that a later one corrects are left out.
+-- column: key_role : the part of the key in the call: `only`, or of ReEncrypt `source` or `destination`
+-- column: alias_arn : the ARN of `requested_alias`; a bare alias is of the caller's account and Region, NULL where these are not told
 SELECT e.*,
        -- A bare alias is of the caller's account and Region, in the partition of the other ARNs. NULL where these are not told.
        CASE WHEN starts_with(e.requested_alias, 'alias/')

@@ -1,4 +1,6 @@
--- The copies of every cross-account call, one row each, also where only one of them is here.
+-- title: The copies of every cross-account call
+-- row: copy of a cross-account call
+-- description: Copies are listed also where only one of them is here; records that a later one corrects are left out.
 SELECT e.call_id, e.event_id, e.account_side, e.recipient_account_id, e.event_time, e.event_name, e.principal, e.key_arn,
        e.outcome
 FROM (
