@@ -16,6 +16,8 @@ pub mod source;
 
 pub mod table;
 
+pub mod derive;
+
 pub mod store;
 
 pub mod sql;

@@ -17,7 +17,6 @@ use super::{Engine, SqlError};
 use crate::table::{Accounting, LogTable, ScanReport};
 
 /// Where the accounts of an answer come from.
-#[derive(Clone)]
 pub(super) enum Evidence {
     /// A scan that runs as the rows are taken.
     Scan { logs: Arc<LogTable>, report: Arc<ScanReport> },

@@ -12,11 +12,13 @@ const FILES: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/querie
 pub enum CardKind {
     Named,
     View,
+    /// The input of a derived table, which is a view to whoever asks.
+    Derived,
     Section,
     Finding,
 }
 
-const KINDS: [CardKind; 4] = [CardKind::Named, CardKind::View, CardKind::Section, CardKind::Finding];
+const KINDS: [CardKind; 5] = [CardKind::Named, CardKind::View, CardKind::Derived, CardKind::Section, CardKind::Finding];
 
 /// How often a key may stand in a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +34,7 @@ impl CardKind {
         match self {
             CardKind::Named => "named",
             CardKind::View => "views",
+            CardKind::Derived => "derived",
             CardKind::Section => "sections",
             CardKind::Finding => "findings",
         }
@@ -43,7 +46,9 @@ impl CardKind {
             CardKind::Named => {
                 &[("title", Once), ("description", AnyNumber), ("param", AnyNumber), ("severity", AtMostOnce)]
             }
-            CardKind::View => &[("title", Once), ("row", Once), ("description", AnyNumber), ("column", AnyNumber)],
+            CardKind::View | CardKind::Derived => {
+                &[("title", Once), ("row", Once), ("description", AnyNumber), ("column", AnyNumber)]
+            }
             CardKind::Section => {
                 &[("title", Once), ("none", AtMostOnce), ("place", AtMostOnce), ("description", AnyNumber)]
             }
@@ -64,7 +69,9 @@ impl CardKind {
 /// A card that cannot be read, or a file that has no place.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardError {
-    #[error("`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, sections or findings")]
+    #[error(
+        "`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, derived, sections or findings"
+    )]
     Folder { folder: &'static str, name: &'static str },
     #[error("two files of `queries/{folder}` are named `{name}.sql`")]
     DoubledName { folder: &'static str, name: &'static str },

@@ -17,6 +17,8 @@ use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::prelude::SessionContext;
 use tokio::sync::OnceCell;
 
+use super::derived::DerivedView;
+use super::views::ViewRows;
 use super::{functions, mend, views};
 use crate::schema;
 
@@ -93,7 +95,7 @@ struct ViewPlans {
     tables: Arc<dyn SchemaProvider>,
     hidden: ViewsOnly,
     /// Statements that name the same view at once wait for the one that plans it.
-    planned: HashMap<&'static str, OnceCell<Arc<ViewTable>>>,
+    planned: HashMap<&'static str, OnceCell<Arc<dyn TableProvider>>>,
 }
 
 impl ViewPlans {
@@ -102,9 +104,13 @@ impl ViewPlans {
         let (Some(view), Some(cell)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
         let table = cell.get_or_try_init(|| async {
             let plan = planned(&self.state()?, view.sql).await?;
-            Ok::<_, DataFusionError>(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))))
+            let table: Arc<dyn TableProvider> = match view.rows {
+                ViewRows::Queried => Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))),
+                ViewRows::Derived => Arc::new(DerivedView::new(view.name, plan)?),
+            };
+            Ok::<_, DataFusionError>(table)
         });
-        Ok(Some(Arc::clone(table.await?) as _))
+        Ok(Some(Arc::clone(table.await?)))
     }
 
     /// A session in which a view is planned.

@@ -6,6 +6,7 @@
 mod answer;
 pub mod cards;
 mod catalog;
+mod derived;
 pub mod did_you_mean;
 pub mod functions;
 pub mod guard;
@@ -42,6 +43,7 @@ pub use answer::{Answer, Prepared};
 
 use answer::Evidence;
 use catalog::ViewsOnly;
+use derived::Derivations;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{Scans, Tables, reporting_to};
@@ -254,25 +256,31 @@ impl Engine {
         for sql in statements {
             plans.push(self.checked_plan(sql, HashMap::new()).await?);
         }
-        let accounting = match &self.data {
-            Data::Store { accounting, .. } => accounting.clone(),
-            Data::Logs(logs) => {
-                let (tables, scanned) = self.read(logs, Scans::of(&plans)?).await?;
-                plans = plans.into_iter().map(|plan| tables.stand_in(plan)).collect::<Result<_, _>>()?;
-                scanned.accounting(logs)
-            }
+        let derivations = Derivations::of(&plans, &self.context.state())?;
+        let (plans, accounting) = match &self.data {
+            Data::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, accounting.clone()),
+            Data::Logs(logs) => self.over_kept_rows(logs, plans, derivations).await?,
         };
         Ok(Prepared::new(self, plans, accounting))
     }
 
     async fn answer(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<Answer, SqlError> {
         let started = Instant::now();
-        let plan = self.checked_plan(sql, values).await?;
-        let (plan, evidence) = match &self.data {
-            Data::Logs(logs) => self.over_logs_once(logs, plan).await?,
-            Data::Store { accounting, .. } => (plan, Evidence::Known(accounting.clone())),
+        let plans = vec![self.checked_plan(sql, values).await?];
+        let derivations = Derivations::of(&plans, &self.context.state())?;
+        let (mut plans, evidence) = match &self.data {
+            Data::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, Evidence::Known(accounting.clone())),
+            Data::Logs(logs) if Scans::of(plans.iter().chain(derivations.inputs()))?.streams() => {
+                let (logs, report) = (Arc::clone(logs), Arc::new(ScanReport::default()));
+                let plans = derivations.stand_in(plans, &|plan| reporting_to(plan, &logs, &report))?;
+                (plans, Evidence::Scan { logs, report })
+            }
+            Data::Logs(logs) => {
+                let (plans, accounting) = self.over_kept_rows(logs, plans, derivations).await?;
+                (plans, Evidence::Known(accounting))
+            }
         };
-        self.run(plan, evidence, started).await
+        self.run(plans.swap_remove(0), evidence, started).await
     }
 
     async fn run(&self, plan: LogicalPlan, evidence: Evidence, started: Instant) -> Result<Answer, SqlError> {
@@ -280,19 +288,17 @@ impl Engine {
         Ok(Answer::new(self.bounded(batches, started), evidence))
     }
 
-    /// The plan with what it needs of the logs read, or over a scan that runs as its rows are taken.
-    async fn over_logs_once(
+    /// The plans with what they and their derived tables need of the logs read, once for all of them.
+    async fn over_kept_rows(
         &self,
         logs: &Arc<LogTable>,
-        plan: LogicalPlan,
-    ) -> Result<(LogicalPlan, Evidence), SqlError> {
-        let scans = Scans::of(std::slice::from_ref(&plan))?;
-        if scans.streams() {
-            let (logs, report) = (Arc::clone(logs), Arc::new(ScanReport::default()));
-            return Ok((reporting_to(plan, &logs, &report)?, Evidence::Scan { logs, report }));
-        }
+        plans: Vec<LogicalPlan>,
+        derivations: Derivations,
+    ) -> Result<(Vec<LogicalPlan>, Accounting), SqlError> {
+        let scans = Scans::of(plans.iter().chain(derivations.inputs()))?;
         let (tables, scanned) = self.read(logs, scans).await?;
-        Ok((tables.stand_in(plan)?, Evidence::Known(scanned.accounting(logs))))
+        let plans = derivations.stand_in(plans, &|plan| tables.stand_in(plan))?;
+        Ok((plans, scanned.accounting(logs)))
     }
 
     /// The optimized plan of a statement that only reads; nothing is the plan of an empty one.

@@ -24,9 +24,9 @@ pub(super) struct Scans {
 
 impl Scans {
     /// What all these plans scan.
-    pub fn of(plans: &[LogicalPlan]) -> Result<Scans, DataFusionError> {
+    pub fn of<'p>(plans: impl IntoIterator<Item = &'p LogicalPlan>) -> Result<Scans, DataFusionError> {
         let mut scans = Scans::default();
-        plans.iter().try_for_each(|plan| scans.add(plan))?;
+        plans.into_iter().try_for_each(|plan| scans.add(plan))?;
         Ok(scans)
     }
 

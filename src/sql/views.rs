@@ -20,9 +20,20 @@ pub struct View {
     pub description: String,
     /// The columns that the card explains.
     pub columns: Vec<ViewColumn>,
+    /// Of its rows, or of the input that they are derived from.
     pub sql: &'static str,
+    pub rows: ViewRows,
     /// The names that its SQL reads, in their order.
     reads: Vec<String>,
+}
+
+/// How the rows of a view come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewRows {
+    /// They are those of its SQL.
+    Queried,
+    /// `derive` computes them from those of its SQL.
+    Derived,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +60,7 @@ impl View {
             description: card.joined("description"),
             columns: card.values("column", "`name : meaning`", ViewColumn::read)?,
             sql: card.sql,
+            rows: if card.kind == CardKind::Derived { ViewRows::Derived } else { ViewRows::Queried },
             // SQL that does not parse is the planner's to explain.
             reads: table_names(card.sql).unwrap_or_default(),
         })
@@ -94,10 +106,16 @@ fn table_names(sql: &str) -> Result<Vec<String>, DataFusionError> {
 
 /// All views, by name.
 pub fn all() -> &'static [View] {
-    static ALL: LazyLock<Vec<View>> = LazyLock::new(|| {
-        cards::each(CardKind::View, View::of).expect("a test reads the card of every view that is compiled in")
-    });
+    static ALL: LazyLock<Vec<View>> =
+        LazyLock::new(|| read_all().expect("a test reads the card of every view that is compiled in"));
     &ALL
+}
+
+fn read_all() -> Result<Vec<View>, CardError> {
+    let mut all = cards::each(CardKind::View, View::of)?;
+    all.extend(cards::each(CardKind::Derived, View::of)?);
+    all.sort_unstable_by_key(|view| view.name);
+    Ok(all)
 }
 
 pub fn find(name: &str) -> Option<&'static View> {
@@ -118,7 +136,9 @@ mod tests {
 
     #[test]
     fn no_view_reads_itself() {
-        for view in cards::each(CardKind::View, View::of).unwrap_or_else(|error| panic!("{error}")) {
+        let all = read_all().unwrap_or_else(|error| panic!("{error}"));
+        assert!(all.windows(2).all(|pair| pair[0].name != pair[1].name), "two views of one name");
+        for view in all {
             assert!(!view.reads.is_empty(), "`{}` reads nothing, or does not parse", view.name);
         }
         all().iter().for_each(|view| check_order(view, &mut Vec::new()));

@@ -12,7 +12,7 @@ const LAYERS: [&[&str]; 9] = [
     &["arn", "json", "schema", "time"],
     &["source", "decode", "normalize", "output"],
     &["batch"],
-    &["table"],
+    &["table", "derive"],
     &["store"],
     &["sql"],
     &["dataset"],
