@@ -8,7 +8,6 @@ use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use futures::StreamExt;
 use keytrail::decode::{Damaged, Decoded, Decoder, Object, inflate, split};
 use keytrail::json::{Screen, Tree};
 use keytrail::normalize::{EventFilter, Origin, Record, Wanted, normalize, screens_out};
@@ -176,10 +175,10 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
         runtime.block_on(async {
             let is_name = !question.contains(' ');
             let answer = if is_name { engine.named(question, &[]).await } else { engine.query(question, &[]).await };
-            let mut batches = answer.expect("it can be planned").batches;
+            let mut answer = answer.expect("it can be planned");
             let mut rows = 0;
-            while let Some(batch) = batches.next().await {
-                rows += batch.expect("the input is sound").num_rows();
+            while let Some(batch) = answer.next().await.expect("the input is sound") {
+                rows += batch.num_rows();
             }
             rows
         })

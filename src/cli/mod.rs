@@ -2,7 +2,6 @@
 //! In: argv. Out: data on stdout, everything else on stderr, and an exit code of the contract.
 //! Nothing below this module prints.
 
-mod accounting;
 mod args;
 mod audit;
 mod completions;
@@ -11,15 +10,13 @@ mod exit;
 mod ingest;
 mod man;
 mod open;
-mod output;
 mod policy;
 mod progress;
 mod queries;
 mod query;
 mod shell;
 mod store;
-mod times;
-mod visible;
+mod summary;
 
 use std::future::Future;
 use std::io::{IsTerminal, stderr};

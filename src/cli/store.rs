@@ -7,13 +7,12 @@ use std::io::{IsTerminal, Write};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::accounting::{bytes, count};
 use super::args::{AwsArgs, Global};
 use super::exit::{Code, Failure, say};
-use super::open::store_place;
-use super::output::Target;
-use super::times;
-use super::visible::visible;
+use crate::dataset::store_place;
+use crate::output::visible::visible;
+use crate::output::words::{bytes, count};
+use crate::output::{Target, times};
 use crate::store::{Info, Store, StoreError};
 use crate::time::now_micros;
 

@@ -3,29 +3,29 @@
 //! A plan that mentions `events` once streams straight from the scan; any other reads the logs once into kept rows and
 //! answers from those. A store is planned over as it is. Never writes a file, never reads anything but what it was opened on.
 
+mod answer;
 pub mod functions;
 pub mod guard;
 pub mod mend;
 pub mod named;
+mod read_once;
 pub mod views;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, ScalarValue};
-use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::datasource::MemTable;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
@@ -33,7 +33,13 @@ use object_store::ObjectStore;
 
 use crate::schema;
 use crate::source::{SourceError, Unread};
-use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
+use crate::table::{Accounting, EventsTable, Extent, LogTable, ScanReport, Scanned};
+
+pub use answer::{Answer, Prepared};
+
+use answer::Evidence;
+pub use read_once::COMPANIONS;
+use read_once::{Scans, Tables, reporting_to};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
 const KEPT_BYTES_MAX: usize = 8 << 20;
@@ -60,6 +66,22 @@ pub enum SqlError {
     /// The logs cannot be read any further.
     #[error("reading the logs stopped")]
     Source { source: Arc<SourceError> },
+}
+
+impl SqlError {
+    /// True where the statement is at fault, not the world.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, SqlError::Plan { .. } | SqlError::Refused { .. })
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            SqlError::Plan { hint, .. } => hint.as_deref(),
+            SqlError::Source { source } => source.hint(),
+            SqlError::Refused { .. } | SqlError::Limit { .. } | SqlError::World { .. } => None,
+        }
+    }
 }
 
 impl From<DataFusionError> for SqlError {
@@ -109,12 +131,6 @@ pub struct EngineOptions {
     pub deadline: Option<Duration>,
 }
 
-/// The rows of one answer, as they come.
-pub struct Answer {
-    pub schema: SchemaRef,
-    pub batches: SendableRecordBatchStream,
-}
-
 /// What a store answers from.
 pub struct Stored {
     /// The plan of `events`.
@@ -122,6 +138,8 @@ pub struct Stored {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// Rows of its files without a time, whatever the scope.
+    pub untimed_max: u64,
     /// Where the files are that the plan reads, and the URL under which it looks for them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -135,34 +153,18 @@ enum Data {
 impl Data {
     fn events(&self) -> Arc<dyn TableProvider> {
         match self {
-            Data::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs))),
+            // A question gives the scan of its plan a report of its own before it runs.
+            Data::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default())),
             Data::Store { events, .. } => Arc::clone(events),
         }
     }
 }
 
-/// A session over one set of logs, or one store.
+/// A session over one set of logs, or one store. It answers any number of questions at once.
 pub struct Engine {
     context: SessionContext,
     data: Data,
     options: EngineOptions,
-    prepared: Mutex<Option<Prepared>>,
-}
-
-/// The rows that a set of statements needs, read in one scan.
-#[derive(Clone)]
-struct Prepared {
-    statements: HashSet<String>,
-    tables: Tables,
-}
-
-/// What stands in for the raw tables in a plan.
-#[derive(Clone)]
-struct Tables {
-    /// Each mention of `events`, and its rows.
-    events: Arc<[(Mention, KeptTable)]>,
-    objects: Arc<MemTable>,
-    quarantine: Arc<MemTable>,
 }
 
 impl Engine {
@@ -170,28 +172,29 @@ impl Engine {
         Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
     }
 
-    pub fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
+    /// A session over a store. Events without a time are counted here, since every scope lets them pass.
+    pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
         accounting.is_stored = true;
         stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
         let events = Arc::new(ViewTable::new(stored.events, None));
-        let engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
+        let mut engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
+        let untimed = if stored.untimed_max > 0 { engine.count_untimed().await? } else { 0 };
+        if let Data::Store { accounting, .. } = &mut engine.data {
+            accounting.untimed = untimed;
+        }
         Ok(engine)
     }
 
-    /// Counts the events of a store without a time, for its accounts.
-    pub async fn count_untimed(&mut self) -> Result<(), SqlError> {
-        let mut batches = self.query("SELECT event_id FROM events WHERE event_time IS NULL", &[]).await?.batches;
+    async fn count_untimed(&self) -> Result<u64, SqlError> {
+        let mut answer = self.query("SELECT event_id FROM events WHERE event_time IS NULL", &[]).await?;
         let mut untimed = 0;
-        while let Some(batch) = batches.next().await.transpose()? {
+        while let Some(batch) = answer.next().await? {
             untimed += batch.num_rows() as u64;
         }
-        if let Data::Store { accounting, .. } = &mut self.data {
-            accounting.untimed = untimed;
-        }
-        Ok(())
+        Ok(untimed)
     }
 
     fn new(
@@ -217,7 +220,7 @@ impl Engine {
         let quarantine = MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
-        Ok(Engine { context, data, options, prepared: Mutex::new(None) })
+        Ok(Engine { context, data, options })
     }
 
     /// Plans the views on first use; what a session never asks for costs it nothing.
@@ -250,52 +253,59 @@ impl Engine {
         self.answer(query.sql, values).await
     }
 
-    /// Reads once what all these statements need; each is then answered from that. A store is read as it is needed.
-    pub async fn prepare(&self, statements: &[&str]) -> Result<(), SqlError> {
-        let Data::Logs(logs) = &self.data else { return Ok(()) };
-        let mut scans = Scans::default();
+    /// Plans these statements, and reads once what all of them need of the logs. A store is read as it is needed.
+    pub async fn prepare(&self, statements: &[&str]) -> Result<Prepared<'_>, SqlError> {
+        let mut plans = Vec::with_capacity(statements.len());
         for sql in statements {
-            scans.add(&self.plan(sql, HashMap::new()).await?)?;
+            plans.push(self.checked_plan(sql, HashMap::new()).await?);
         }
-        let tables = self.read(logs, scans).await?;
-        let statements = statements.iter().map(|sql| (*sql).to_owned()).collect();
-        *self.prepared.lock().expect("nothing panics while it holds the prepared rows") =
-            Some(Prepared { statements, tables });
-        Ok(())
+        let accounting = match &self.data {
+            Data::Store { accounting, .. } => accounting.clone(),
+            Data::Logs(logs) => {
+                let (tables, scanned) = self.read(logs, Scans::of(&plans)?).await?;
+                plans = plans.into_iter().map(|plan| tables.stand_in(plan)).collect::<Result<_, _>>()?;
+                scanned.accounting(logs)
+            }
+        };
+        Ok(Prepared::new(self, plans, accounting))
     }
 
     async fn answer(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<Answer, SqlError> {
         let started = Instant::now();
-        if guard::check(sql)? == guard::Checked::Empty {
-            let nothing = LogicalPlanBuilder::empty(false).build()?;
-            let batches = DataFrame::new(self.context.state(), nothing).execute_stream().await?;
-            return Ok(Answer { schema: batches.schema(), batches });
-        }
-        let plan = self.plan(sql, values).await?;
-        let plan = match &self.data {
-            Data::Logs(logs) => self.over_kept_rows(logs, sql, plan).await?,
-            Data::Store { .. } => plan,
+        let plan = self.checked_plan(sql, values).await?;
+        let (plan, evidence) = match &self.data {
+            Data::Logs(logs) => self.over_logs_once(logs, plan).await?,
+            Data::Store { accounting, .. } => (plan, Evidence::Known(accounting.clone())),
         };
-        let batches = DataFrame::new(self.context.state(), plan).execute_stream().await?;
-        let schema = batches.schema();
-        Ok(Answer { schema, batches: self.bounded(batches, started) })
+        self.run(plan, evidence, started).await
     }
 
-    /// The plan with what it needs of the logs read, unless it can run straight on the scan.
-    async fn over_kept_rows(
+    async fn run(&self, plan: LogicalPlan, evidence: Evidence, started: Instant) -> Result<Answer, SqlError> {
+        let batches = DataFrame::new(self.context.state(), plan).execute_stream().await?;
+        Ok(Answer::new(self.bounded(batches, started), evidence))
+    }
+
+    /// The plan with what it needs of the logs read, or over a scan that runs as its rows are taken.
+    async fn over_logs_once(
         &self,
         logs: &Arc<LogTable>,
-        sql: &str,
         plan: LogicalPlan,
-    ) -> Result<LogicalPlan, SqlError> {
-        let prepared = self.prepared.lock().expect("nothing panics while it holds the prepared rows").clone();
-        let mut scans = Scans::default();
-        scans.add(&plan)?;
-        Ok(match prepared.filter(|prepared| prepared.statements.contains(sql)) {
-            Some(prepared) => prepared.tables.stand_in(plan)?,
-            None if scans.streams() => plan,
-            None => self.read(logs, scans).await?.stand_in(plan)?,
-        })
+    ) -> Result<(LogicalPlan, Evidence), SqlError> {
+        let scans = Scans::of(std::slice::from_ref(&plan))?;
+        if scans.streams() {
+            let (logs, report) = (Arc::clone(logs), Arc::new(ScanReport::default()));
+            return Ok((reporting_to(plan, &logs, &report)?, Evidence::Scan { logs, report }));
+        }
+        let (tables, scanned) = self.read(logs, scans).await?;
+        Ok((tables.stand_in(plan)?, Evidence::Known(scanned.accounting(logs))))
+    }
+
+    /// The optimized plan of a statement that only reads; nothing is the plan of an empty one.
+    async fn checked_plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
+        match guard::check(sql)? {
+            guard::Checked::Empty => Ok(LogicalPlanBuilder::empty(false).build()?),
+            guard::Checked::Query => self.plan(sql, values).await,
+        }
     }
 
     async fn plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
@@ -334,25 +344,23 @@ impl Engine {
         }
     }
 
-    /// Reads the logs once for all scans of a plan.
-    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<Tables, SqlError> {
+    /// Reads the logs once for all scans of some plans.
+    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<(Tables, Arc<Scanned>), SqlError> {
         let (logs, state) = (Arc::clone(logs), self.context.state());
-        let read = tokio::task::spawn_blocking(move || -> Result<Tables, DataFusionError> {
-            let events = EventsTable::new(Arc::clone(&logs));
+        let read = tokio::task::spawn_blocking(move || -> Result<(Tables, Arc<Scanned>), DataFusionError> {
+            let events = EventsTable::new(Arc::clone(&logs), Arc::default());
             let extent = if scans.accounts { Extent::All } else { Extent::Needed };
-            let kept = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
-            let (objects, quarantine) = match logs.last_scan() {
-                Some(scanned) if scans.accounts => scanned.tables(&logs),
-                _ => (vec![], vec![]),
-            };
-            Ok(Tables {
+            let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
+            let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
+            let tables = Tables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(crate::table::objects_schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?),
-            })
+            };
+            Ok((tables, scanned))
         });
-        let tables = read.await.map_err(|error| SqlError::World { message: format!("the scan stopped: {error}") })?;
-        Ok(tables?)
+        let read = read.await.map_err(|error| SqlError::World { message: format!("the scan stopped: {error}") })?;
+        Ok(read?)
     }
 
     /// The stream, ended with an error once the deadline has passed.
@@ -366,14 +374,6 @@ impl Engine {
             other => other,
         });
         Box::pin(RecordBatchStreamAdapter::new(schema, checked))
-    }
-
-    /// What the last scan found, `None` if no question has read the logs; or what the store accounts for.
-    pub fn accounting(&self) -> Option<Accounting> {
-        match &self.data {
-            Data::Logs(logs) => logs.last_scan().map(|scanned| scanned.accounting(logs)),
-            Data::Store { accounting, .. } => Some(accounting.clone()),
-        }
     }
 
     /// Every table and column name, for completion.
@@ -392,83 +392,4 @@ async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFus
     let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
     mend::mend(&mut statement);
     state.statement_to_plan(statement).await
-}
-
-/// The mentions of raw tables in optimized plans.
-#[derive(Default)]
-struct Scans {
-    /// Different ones, in the order of the plans.
-    mentions: Vec<Mention>,
-    /// How often a plan reads `events`, the same mention or not.
-    reads: usize,
-    accounts: bool,
-}
-
-impl Scans {
-    fn add(&mut self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node {
-                let mention = mention(scan);
-                self.reads += usize::from(mention.is_some());
-                self.accounts |= mention.is_none() && raw_table(scan).is_some();
-                self.mentions.extend(mention.filter(|mention| !self.mentions.contains(mention)));
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(())
-    }
-
-    /// Whether the plan can run straight on the scan.
-    fn streams(&self) -> bool {
-        self.reads <= 1 && !self.accounts
-    }
-}
-
-/// The table that the views look for other records of a call in.
-pub const COMPANIONS: &str = "event_companions";
-
-/// What a scan of `events` asks for; `None` for other tables.
-fn mention(scan: &TableScan) -> Option<Mention> {
-    let role = match raw_table(scan)? {
-        "events" => Role::Events,
-        COMPANIONS => Role::Companions,
-        _ => return None,
-    };
-    Some(Mention::new(scan.projection.as_deref(), scan.filters.clone(), role))
-}
-
-/// The name of a raw table that a scan reads. Only these have such names.
-fn raw_table(scan: &TableScan) -> Option<&'static str> {
-    ["events", COMPANIONS, "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
-}
-
-impl Tables {
-    /// The plan with kept rows in the place of the raw tables.
-    fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
-        let replaced = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) if raw_table(&scan).is_some() => Ok(Transformed::yes(self.replace(scan)?)),
-            other => Ok(Transformed::no(other)),
-        })?;
-        Ok(replaced.data)
-    }
-
-    fn replace(&self, mut scan: TableScan) -> Result<LogicalPlan, DataFusionError> {
-        let Some(mention) = mention(&scan) else {
-            let table = if raw_table(&scan) == Some("objects") { &self.objects } else { &self.quarantine };
-            scan.source = provider_as_source(Arc::clone(table) as _);
-            return Ok(LogicalPlan::TableScan(scan));
-        };
-        let place = self.events.iter().position(|(known, _)| *known == mention);
-        let place = place.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
-        let rows = &self.events[place].1;
-        if rows.is_empty() {
-            // The planner takes joins with nothing out.
-            let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
-            return Ok(LogicalPlan::EmptyRelation(empty));
-        }
-        // The rows are those of this mention, already filtered and projected. Without its filters it looks like another
-        // one of the same columns, and the planner would answer both from either: so each has its own name.
-        let kept = LogicalPlanBuilder::scan(format!("kept_{place}"), provider_as_source(Arc::new(rows.clone())), None)?;
-        kept.alias(scan.table_name)?.build()
-    }
 }

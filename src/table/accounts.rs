@@ -111,6 +111,24 @@ pub struct Accounting {
     by_status: Vec<(&'static str, u64)>,
 }
 
+/// The one decision about a run as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Completeness {
+    /// All input is accounted for.
+    Complete,
+    /// An object or a record could not be used, or there was no log at all.
+    Incomplete,
+}
+
+/// The meaning of a run that read no log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmptyInput {
+    /// There was none, or none in scope.
+    IsIncomplete,
+    /// There were logs, and none of them was new.
+    IsNothingNew,
+}
+
 /// An object that could not be used.
 #[derive(Debug, Clone)]
 pub struct Problem {
@@ -184,6 +202,22 @@ impl Accounting {
                 self.problems.push(Problem { uri, status, reason });
             }
         }
+    }
+
+    /// Incomplete is a run whose input could not be used, or that found no log at all; a query that stopped early is
+    /// neither.
+    pub fn completeness(&self, empty: EmptyInput) -> Completeness {
+        if self.problem_count > 0 || self.quarantined > 0 || self.has_no_log(empty) {
+            Completeness::Incomplete
+        } else {
+            Completeness::Complete
+        }
+    }
+
+    /// True where everything was looked at, and nothing of it was a log.
+    pub fn has_no_log(&self, empty: EmptyInput) -> bool {
+        let is_fine = empty == EmptyInput::IsNothingNew;
+        !is_fine && self.complete && self.objects_of("read") + self.objects_of("flagged") == 0
     }
 
     /// How many objects ended in each status, in a fixed order.

@@ -117,9 +117,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
     });
     let stopped = outcome? == ControlFlow::Break(());
     let complete = !stopped && request.objects.is_none();
-    let scanned = Arc::new(Scanned { accounts: consumer.accounts, complete });
-    logs.remember(Arc::clone(&scanned));
-    Ok(scanned)
+    Ok(Arc::new(Scanned { accounts: consumer.accounts, complete }))
 }
 
 struct Shared<'a> {

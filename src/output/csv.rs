@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 
 use super::{Sink, cell};
-use crate::cli::visible::visible;
+use super::visible::visible;
 
 /// Where the text goes decides whether characters that act may stay as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
 use super::{Sink, cell, table};
-use crate::cli::visible::{shorten, visible};
+use super::visible::{shorten, visible};
 
 pub struct Markdown<W> {
     to: W,

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::visible::tests::{harmless, payloads};
+use super::visible::tests::{harmless, payloads};
 
 fn written(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
@@ -116,7 +116,7 @@ fn tables_keep_one_line_a_record() {
         let shown = String::from_utf8(bytes).unwrap();
         assert!(harmless(&shown.replace('\n', "")));
         assert_eq!(shown.lines().count(), payloads.len() + lines_of_head);
-        let longest = shown.lines().map(crate::cli::visible::width).max().unwrap();
+        let longest = shown.lines().map(super::visible::width).max().unwrap();
         assert!(longest <= width.unwrap_or(4 * CELL_COLUMNS_MAX), "{longest}");
     }
 }

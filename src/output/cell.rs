@@ -9,7 +9,7 @@ use arrow::datatypes::*;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, NaiveDate, SecondsFormat};
 
-use crate::cli::visible::acts;
+use super::visible::acts;
 
 /// How values of a type are written.
 #[derive(Clone, Copy, PartialEq, Eq)]

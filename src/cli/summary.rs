@@ -1,15 +1,15 @@
 //! What a run read and what became of it: the block on stderr, and the exit code that follows from it.
-//! In: the engine's accounting. Out: counts in words. Never hides an object that could not be used.
+//! In: the accounts of an answer. Out: counts in words. Never hides an object that could not be used.
 
 use std::time::Duration;
 
 use super::args::Global;
 use super::exit::{Code, say};
-use super::open::Opened;
-use super::times;
-use super::visible::visible;
+use crate::output::times;
+use crate::output::visible::visible;
+use crate::output::words::{bytes, count, seconds};
 use crate::source::hint_of;
-use crate::table::Accounting;
+use crate::table::{Accounting, Completeness, EmptyInput};
 
 /// Problem objects that are named unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
@@ -19,30 +19,14 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
-    /// Whether reading no log is as good as it gets, since only what was new was read.
-    pub may_be_nothing: bool,
+    pub empty: EmptyInput,
 }
 
 impl Summary {
-    pub fn of(opened: &Opened) -> Summary {
-        Summary {
-            accounting: opened.engine.accounting(),
-            interval: times::interval(opened.scope.since, opened.scope.until),
-            elapsed: opened.started.elapsed(),
-            may_be_nothing: false,
-        }
-    }
-
-    /// Incomplete is what could not be used, or that there was no log at all; a query that stopped early is neither.
+    /// An answer that needed no logs is complete.
     pub fn code(&self) -> Code {
-        let Some(a) = &self.accounting else { return Code::Done };
-        let problems = ["quarantined", "refused", "missing", "changed"].iter().map(|s| a.objects_of(s)).sum::<u64>();
-        if problems > 0 || a.quarantined > 0 || self.has_no_log(a) { Code::Incomplete } else { Code::Done }
-    }
-
-    /// Whether everything was looked at, and nothing of it was a log.
-    fn has_no_log(&self, a: &Accounting) -> bool {
-        !self.may_be_nothing && a.complete && a.objects_of("read") + a.objects_of("flagged") == 0
+        let completeness = self.accounting.as_ref().map(|a| a.completeness(self.empty));
+        if completeness == Some(Completeness::Incomplete) { Code::Incomplete } else { Code::Done }
     }
 
     /// The lines of the block, without what only a run of a query has.
@@ -58,7 +42,7 @@ impl Summary {
         if a.untimed > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
         }
-        if self.has_no_log(a) && a.problem_count == 0 {
+        if a.has_no_log(self.empty) && a.problem_count == 0 {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
             lines.push(format!(
@@ -129,37 +113,4 @@ pub fn objects(a: &Accounting) -> String {
         a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
     let total: u64 = a.objects().into_iter().map(|(_, n)| n).sum();
     if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(total), parts.join(", ")) }
-}
-
-/// `1,234,567`
-pub fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(c);
-    }
-    out
-}
-
-pub fn bytes(n: u64) -> String {
-    indicatif::BinaryBytes(n).to_string()
-}
-
-fn seconds(elapsed: Duration) -> String {
-    format!("{:.1} s", elapsed.as_secs_f64())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn groups_digits() {
-        for (n, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(n), text);
-        }
-    }
 }

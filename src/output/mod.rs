@@ -9,6 +9,9 @@ mod json;
 pub mod markdown;
 pub mod table;
 mod target;
+pub mod times;
+pub mod visible;
+pub mod words;
 
 use std::io;
 use std::path::Path;
@@ -18,33 +21,98 @@ use arrow::datatypes::Schema;
 
 pub use target::{Existing, Target};
 
-use super::exit::Failure;
-use super::visible::visible;
+use visible::visible;
+
+/// Why rows cannot go where they should.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    #[error("no format is known by the ending `.{ending}`")]
+    Ending { ending: String },
+    #[error("this format is not text and stdout is a terminal")]
+    BinaryOnTerminal,
+    #[error("cannot write `{path}`: it is a directory")]
+    Directory { path: String },
+    #[error("cannot write `{path}`: it exists")]
+    Exists { path: String },
+    #[error("cannot write `{path}`: {source}")]
+    File { path: String, source: io::Error },
+    /// Bytes could not be written; a pipe that its reader closed is among these.
+    #[error("cannot write the output")]
+    Write(#[from] io::Error),
+}
+
+impl OutputError {
+    /// True where the command line is at fault, not the world.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, OutputError::File { .. } | OutputError::Write(_))
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            OutputError::Ending { .. } => Some("choose one with -f, whatever the file is called"),
+            OutputError::BinaryOnTerminal => Some("write it to a file with -o FILE, or into a pipe"),
+            OutputError::Exists { .. } => Some("give --force to replace it"),
+            OutputError::Directory { .. } | OutputError::File { .. } | OutputError::Write(_) => None,
+        }
+    }
+}
 
 /// Widest cell of a table that no terminal bounds.
 const CELL_COLUMNS_MAX: usize = 200;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+/// The formats of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
-    /// Aligned columns for people
     Table,
-    /// RFC 4180, formulas guarded
     Csv,
-    /// One array of objects
     Json,
-    /// One object a line
     Jsonl,
-    /// A Markdown table
     Markdown,
-    /// Parquet, zstd
     Parquet,
-    /// Arrow IPC file
     Arrow,
 }
 
 impl Format {
+    /// Every format, in the order of the help.
+    pub const ALL: [Format; 7] = [
+        Format::Table,
+        Format::Csv,
+        Format::Json,
+        Format::Jsonl,
+        Format::Markdown,
+        Format::Parquet,
+        Format::Arrow,
+    ];
+
+    /// The name that `-f` knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Jsonl => "jsonl",
+            Format::Markdown => "markdown",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+        }
+    }
+
+    /// One line of help.
+    pub fn about(self) -> &'static str {
+        match self {
+            Format::Table => "Aligned columns for people",
+            Format::Csv => "RFC 4180, formulas guarded",
+            Format::Json => "One array of objects",
+            Format::Jsonl => "One object a line",
+            Format::Markdown => "A Markdown table",
+            Format::Parquet => "Parquet, zstd",
+            Format::Arrow => "Arrow IPC file",
+        }
+    }
+
     /// What the ending of the output file's name says; an ending that says nothing is not guessed at.
-    pub fn of_file(path: &Path) -> Result<Option<Format>, Failure> {
+    pub fn of_file(path: &Path) -> Result<Option<Format>, OutputError> {
         let Some(ending) = path.extension() else { return Ok(None) };
         Ok(Some(match ending.to_string_lossy().to_ascii_lowercase().as_str() {
             "txt" => Format::Table,
@@ -54,10 +122,7 @@ impl Format {
             "md" | "markdown" => Format::Markdown,
             "parquet" => Format::Parquet,
             "arrow" | "feather" => Format::Arrow,
-            other => {
-                let failure = Failure::usage(format!("no format is known by the ending `.{}`", visible(other)));
-                return Err(failure.hint("choose one with -f, whatever the file is called"));
-            }
+            other => return Err(OutputError::Ending { ending: visible(other).into_owned() }),
         }))
     }
 
@@ -86,12 +151,11 @@ pub fn sink<'a>(
     to: &'a mut Target,
     schema: &Schema,
     style: Style,
-) -> Result<Box<dyn Sink + Send + 'a>, Failure> {
+) -> Result<Box<dyn Sink + Send + 'a>, OutputError> {
     let names = unique_names(schema);
     let terminal_width = to.terminal_width();
     if format.is_binary() && to.is_terminal() {
-        return Err(Failure::usage("this format is not text and stdout is a terminal")
-            .hint("write it to a file with -o FILE, or into a pipe"));
+        return Err(OutputError::BinaryOnTerminal);
     }
     let cell_columns_max = if style.verbose { usize::MAX } else { CELL_COLUMNS_MAX };
     let reader = if to.is_terminal() { csv::Reader::Terminal } else { csv::Reader::Program };
@@ -105,7 +169,7 @@ pub fn sink<'a>(
         Format::Parquet => binary::Parquet::new(to, &names, schema).map(|s| Box::new(s) as _),
         Format::Arrow => binary::ArrowFile::new(to, &names, schema).map(|s| Box::new(s) as _),
     };
-    opened.map_err(|e| Failure::write(&e))
+    Ok(opened?)
 }
 
 /// Column names, the second `event_id` as `event_id_2`: an object has no two members of one name.

@@ -2,7 +2,9 @@
 //! In: text and the time now. Out: microseconds since 1970 UTC, half-open `[since, until)`.
 //! Never reads a clock and never guesses: what is not a time is refused.
 
-use chrono::{DateTime, Months, NaiveDate, SecondsFormat, TimeDelta};
+use chrono::{DateTime, Months, NaiveDate, SecondsFormat};
+
+use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
 /// A point in time as a user wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,19 +85,19 @@ fn date(text: &str) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
 }
 
-/// `Some(None)` is a span too large to compute with. The units are those of `aws logs tail --since`.
+/// Microseconds; `Some(None)` is a span too large to compute with. The units are those of `aws logs tail --since`.
 pub fn span(text: &str) -> Option<Option<i64>> {
     let unit = text.chars().last()?;
     let count = digits(text.strip_suffix(unit)?)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        'w' => 604_800,
+    let micros = match unit {
+        's' => MICROS_PER_SECOND,
+        'm' => 60 * MICROS_PER_SECOND,
+        'h' => 3_600 * MICROS_PER_SECOND,
+        'd' => MICROS_PER_DAY,
+        'w' => 7 * MICROS_PER_DAY,
         _ => return None,
     };
-    Some(count.checked_mul(seconds).and_then(TimeDelta::try_seconds).and_then(|d| d.num_microseconds()))
+    Some(count.checked_mul(micros))
 }
 
 fn digits(text: &str) -> Option<i64> {

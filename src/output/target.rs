@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use crate::cli::exit::Failure;
-use crate::cli::visible::visible;
+use super::OutputError;
+use super::visible::visible;
 
 /// What to do with a file that is already there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,27 +33,21 @@ impl Target {
     }
 
     /// Refuses at once, before a long run, what could not be written at its end. `-` is standard output.
-    pub fn file(path: &Path, existing: Existing) -> Result<Target, Failure> {
+    pub fn file(path: &Path, existing: Existing) -> Result<Target, OutputError> {
         if path.as_os_str() == "-" {
             return Ok(Target::stdout());
         }
         let shown = visible(&path.to_string_lossy()).into_owned();
-        let world = |e: io::Error| Failure::world(format!("cannot write `{shown}`: {e}"));
+        let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
         // A link stays a link: its target is what is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match fs::metadata(&path) {
-            Ok(meta) if meta.is_dir() => {
-                return Err(Failure::usage(format!("cannot write `{shown}`: it is a directory")));
-            }
+            Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
                 return Ok(Target::Device(BufWriter::new(file)));
             }
-            Ok(_) if existing == Existing::Keep => {
-                return Err(
-                    Failure::usage(format!("cannot write `{shown}`: it exists")).hint("give --force to replace it")
-                );
-            }
+            Ok(_) if existing == Existing::Keep => return Err(OutputError::Exists { path: shown }),
             _ => {}
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -79,18 +73,18 @@ impl Target {
     }
 
     /// Flushes, and gives a file its name.
-    pub fn commit(self) -> Result<(), Failure> {
+    pub fn commit(self) -> Result<(), OutputError> {
         match self {
-            Target::Stdout(mut to) => to.flush().map_err(|e| Failure::write(&e)),
-            Target::Device(mut to) => to.flush().map_err(|e| Failure::write(&e)),
+            Target::Stdout(mut to) => Ok(to.flush()?),
+            Target::Device(mut to) => Ok(to.flush()?),
             Target::File { staged, path, existing } => {
-                let file = staged.into_inner().map_err(|e| Failure::write(e.error()))?;
+                let file = staged.into_inner().map_err(io::IntoInnerError::into_error)?;
                 let named = match existing {
                     Existing::Keep => file.persist_noclobber(&path),
                     Existing::Replace => file.persist(&path),
                 };
-                let shown = path.to_string_lossy().into_owned();
-                named.map(drop).map_err(|e| Failure::world(format!("cannot write `{}`: {}", visible(&shown), e.error)))
+                let shown = || visible(&path.to_string_lossy()).into_owned();
+                named.map(drop).map_err(|e| OutputError::File { path: shown(), source: e.error })
             }
         }
     }

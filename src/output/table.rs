@@ -7,7 +7,7 @@ use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
 use super::{Sink, cell};
-use crate::cli::visible::{shorten, visible, width};
+use super::visible::{shorten, visible, width};
 
 /// Rows that are measured before the first one is written.
 const MEASURED_ROWS: usize = 1_000;
