@@ -35,7 +35,10 @@ impl Audit {
             ] {
                 members.insert(name.to_owned(), json!(n));
             }
-            members.insert("complete".to_owned(), json!(a.completeness(EmptyInput::IsIncomplete) == Completeness::Complete));
+            members.insert(
+                "complete".to_owned(),
+                json!(a.completeness(EmptyInput::IsIncomplete) == Completeness::Complete),
+            );
         }
         let objects: Map<_, _> = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
         let mut out = String::new();

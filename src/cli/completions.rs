@@ -5,8 +5,8 @@ use std::io::Write;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
-use super::exit::{Code, Failure};
 use super::Cli;
+use super::exit::{Code, Failure};
 use crate::output::Target;
 
 #[derive(Args, Debug, Clone)]

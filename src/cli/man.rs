@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use clap::{Args, CommandFactory};
 
-use super::exit::{Code, Failure};
 use super::Cli;
+use super::exit::{Code, Failure};
 use crate::output::Target;
 
 #[derive(Args, Debug, Clone)]

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 
-use super::{Sink, cell};
 use super::visible::visible;
+use super::{Sink, cell};
 
 /// Where the text goes decides whether characters that act may stay as they are.
 #[derive(Clone, Copy, PartialEq, Eq)]

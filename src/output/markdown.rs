@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-use super::{Sink, cell, table};
 use super::visible::{shorten, visible};
+use super::{Sink, cell, table};
 
 pub struct Markdown<W> {
     to: W,

@@ -75,15 +75,8 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the help.
-    pub const ALL: [Format; 7] = [
-        Format::Table,
-        Format::Csv,
-        Format::Json,
-        Format::Jsonl,
-        Format::Markdown,
-        Format::Parquet,
-        Format::Arrow,
-    ];
+    pub const ALL: [Format; 7] =
+        [Format::Table, Format::Csv, Format::Json, Format::Jsonl, Format::Markdown, Format::Parquet, Format::Arrow];
 
     /// The name that `-f` knows it by.
     pub fn name(self) -> &'static str {

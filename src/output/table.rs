@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::{DataType, Schema};
 
-use super::{Sink, cell};
 use super::visible::{shorten, visible, width};
+use super::{Sink, cell};
 
 /// Rows that are measured before the first one is written.
 const MEASURED_ROWS: usize = 1_000;

@@ -8,8 +8,8 @@ use arrow::array::*;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit};
 use serde_json::{Value, json};
 
-use super::*;
 use super::visible::tests::{harmless, payloads};
+use super::*;
 
 fn written(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();

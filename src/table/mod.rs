@@ -18,7 +18,9 @@ use std::sync::Arc;
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
-pub use accounts::{Accounting, Completeness, EmptyInput, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema};
+pub use accounts::{
+    Accounting, Completeness, EmptyInput, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema,
+};
 pub use dedup::AlreadyHashed;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
