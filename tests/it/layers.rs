@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::tree::{SourceFile, source_files};
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 9] = [
     &["arn", "json", "schema", "time"],
-    &["source", "decode", "normalize"],
+    &["source", "decode", "normalize", "output"],
     &["batch"],
-    &["table"],
+    &["table", "derive"],
     &["store"],
     &["sql"],
+    &["dataset"],
+    &["audit"],
     &["cli"],
 ];
 
