@@ -8,7 +8,7 @@ use crate::child::root;
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
 const LAYERS: [&[&str]; 7] = [
-    &["arn", "json", "schema", "time"],
+    &["arn", "json", "objects", "schema", "time"],
     &["source", "decode", "normalize"],
     &["batch"],
     &["table"],
