@@ -9,7 +9,7 @@ use super::open::Opened;
 use super::times;
 use super::visible::visible;
 use crate::source::hint_of;
-use crate::table::Accounting;
+use crate::table::{Accounting, Completeness, WithoutLogs};
 
 /// Problem objects that are named unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
@@ -19,8 +19,8 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
-    /// Whether reading no log is as good as it gets, since only what was new was read.
-    pub may_be_nothing: bool,
+    /// What it means if no log was read.
+    pub without_logs: WithoutLogs,
 }
 
 impl Summary {
@@ -29,20 +29,16 @@ impl Summary {
             accounting: opened.engine.accounting(),
             interval: times::interval(opened.scope.since, opened.scope.until),
             elapsed: opened.started.elapsed(),
-            may_be_nothing: false,
+            without_logs: WithoutLogs::IsIncomplete,
         }
     }
 
-    /// Incomplete is what could not be used, or that there was no log at all; a query that stopped early is neither.
     pub fn code(&self) -> Code {
-        let Some(a) = &self.accounting else { return Code::Done };
-        let problems = ["quarantined", "refused", "missing", "changed"].iter().map(|s| a.objects_of(s)).sum::<u64>();
-        if problems > 0 || a.quarantined > 0 || self.has_no_log(a) { Code::Incomplete } else { Code::Done }
-    }
-
-    /// Whether everything was looked at, and nothing of it was a log.
-    fn has_no_log(&self, a: &Accounting) -> bool {
-        !self.may_be_nothing && a.complete && a.objects_of("read") + a.objects_of("flagged") == 0
+        let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
+        match verdict {
+            None | Some(Completeness::Complete) => Code::Done,
+            Some(Completeness::NoLog | Completeness::Incomplete) => Code::Incomplete,
+        }
     }
 
     /// The lines of the block, without what only a run of a query has.
@@ -58,17 +54,17 @@ impl Summary {
         if a.untimed > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
         }
-        if self.has_no_log(a) && a.problem_count == 0 {
+        if a.verdict(self.without_logs) == Completeness::NoLog {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
             lines.push(format!(
                 "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
-                count(a.records),
-                count(a.kept),
-                count(a.duplicate),
-                count(a.filtered),
-                count(a.quarantined),
-                count(a.conflicts)
+                count(a.counts.records),
+                count(a.counts.kept),
+                count(a.counts.duplicate),
+                count(a.counts.filtered),
+                count(a.counts.quarantined),
+                count(a.counts.conflicts)
             ));
         } else {
             lines.push("records   not accounted for: the query pruned objects or stopped early".to_owned());
@@ -103,18 +99,19 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     }
     let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
     for problem in a.problems.iter().take(shown) {
-        say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
+        let (status, error) = (problem.outcome.status().name(), problem.outcome.error().unwrap_or_default());
+        say(format_args!("{status:<9} {}: {}", visible(&problem.uri), visible(&error)));
     }
-    if a.quarantined > 0 {
+    if a.counts.quarantined > 0 {
         say(
             "          the table `quarantine` names the records: SELECT object_uri, byte_offset, reason FROM quarantine",
         );
     }
-    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.reason)).collect();
+    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.outcome)).collect();
     hints.sort_unstable();
     hints.dedup();
     hints.iter().for_each(|hint| say(format_args!("hint: {hint}")));
-    let hidden = a.problem_count.saturating_sub(a.problems.len().min(shown) as u64);
+    let hidden = a.problem_count().saturating_sub(a.problems.len().min(shown) as u64);
     if hidden > 0 {
         say(format_args!(
             "          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"",
@@ -125,10 +122,9 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
 
 /// `12 (10 read, 2 skipped)`
 pub fn objects(a: &Accounting) -> String {
-    let parts: Vec<String> =
-        a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
-    let total: u64 = a.objects().into_iter().map(|(_, n)| n).sum();
-    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(total), parts.join(", ")) }
+    let counted = a.by_status.each().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = counted.map(|(status, n)| format!("{} {}", count(n), status.name())).collect();
+    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(a.by_status.total()), parts.join(", ")) }
 }
 
 /// `1,234,567`

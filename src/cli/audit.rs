@@ -500,21 +500,12 @@ fn as_json(
     });
     let mut objects = serde_json::Map::new();
     if let (Some(a), Some(members)) = (&summary.accounting, head.as_object_mut()) {
-        for (name, n) in [
-            ("records", a.records),
-            ("kept", a.kept),
-            ("duplicate", a.duplicate),
-            ("filtered", a.filtered),
-            ("quarantined", a.quarantined),
-            ("conflicts", a.conflicts),
-            ("untimed", a.untimed),
-            ("bytes", a.bytes),
-            ("event_history_objects", a.history_objects),
-        ] {
+        let others = [("untimed", a.untimed), ("bytes", a.bytes), ("event_history_objects", a.history_objects)];
+        for (name, n) in a.counts.each().chain(others) {
             members.insert(name.to_owned(), json!(n));
         }
         members.insert("complete".to_owned(), json!(summary.code() == Code::Done));
-        objects = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
+        objects = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
     }
     let has_history = summary.accounting.as_ref().is_some_and(|a| a.history_objects > 0);
     let limits: Vec<&str> = LIMITS.into_iter().chain([NOT_YET]).chain(has_history.then_some(HISTORY_LIMIT)).collect();

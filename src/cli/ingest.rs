@@ -23,7 +23,7 @@ use super::progress::Line;
 use super::times;
 use crate::source::{self, Cost, Entry, Listing, Location, Scope};
 use crate::store::{self, Ingested, Pace, Place, Plan, Store, StoreError};
-use crate::table::{IDENTITIES_MAX, Progress, ScanOptions};
+use crate::table::{IDENTITIES_MAX, Problem, Progress, ScanOptions, WithoutLogs};
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -122,9 +122,10 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         accounting: Some(done.accounting.clone()),
         interval: times::interval(asked.scope.since, asked.scope.until),
         elapsed: started.elapsed(),
-        may_be_nothing: has_log,
+        // A run that finds nothing new succeeded; a run that finds no log at all did not.
+        without_logs: if has_log { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete },
     };
-    let code = code(&summary, has_log);
+    let code = summary.code();
     if !global.quiet {
         accounting::print(&summary, Block::Whole, &global);
         say(format_args!("store     {}", in_words(&done)));
@@ -134,13 +135,6 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         file.commit()?;
     }
     Ok(code)
-}
-
-/// Nothing new is as good as it gets; no log at all is not.
-fn code(summary: &Summary, has_log: bool) -> Code {
-    let accounting = summary.accounting.as_ref();
-    let problems = accounting.is_some_and(|a| a.problem_count > 0 || a.quarantined > 0);
-    if problems || !has_log { Code::Incomplete } else { Code::Done }
 }
 
 fn in_words(done: &Ingested) -> String {
@@ -264,10 +258,14 @@ fn plan_lines(plan: &Plan, asked: &Asked, args: &IngestArgs) -> Vec<String> {
 
 fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary, code: Code) -> Result<(), Failure> {
     let a = &done.accounting;
-    let objects: serde_json::Map<_, _> = a.objects().into_iter().map(|(name, n)| (name.to_owned(), json!(n))).collect();
-    let problems: Vec<_> =
-        a.problems.iter().map(|p| json!({"uri": p.uri, "status": p.status, "error": p.reason})).collect();
-    let all = json!({
+    let objects: serde_json::Map<_, _> =
+        a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
+    let problem = |Problem { uri, outcome }: &Problem| {
+        let (status, error) = (outcome.status().name(), outcome.error().unwrap_or_default());
+        json!({"uri": uri, "status": status, "error": error})
+    };
+    let problems: Vec<_> = a.problems.iter().map(problem).collect();
+    let mut all = json!({
         "exit_code": code as u8,
         "interval": summary.interval,
         "seconds": summary.elapsed.as_secs_f64(),
@@ -276,15 +274,10 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary, code: Code
         "objects_known": done.old,
         "objects": objects,
         "bytes": a.bytes,
-        "records": a.records,
-        "kept": a.kept,
-        "duplicate": a.duplicate,
-        "filtered": a.filtered,
-        "quarantined": a.quarantined,
-        "conflicts": a.conflicts,
         "event_history_objects": a.history_objects,
-        "problem_count": a.problem_count,
+        "problem_count": a.problem_count(),
         "problems": problems,
     });
+    a.counts.each().for_each(|(name, n)| all[name] = json!(n));
     writeln!(to, "{all:#}").map_err(|e| Failure::write(&e))
 }

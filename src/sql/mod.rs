@@ -31,6 +31,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
+use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::schema;
 use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, KeptTable, LogTable, Mention, Role};
@@ -173,7 +174,9 @@ impl Engine {
     pub fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
         accounting.is_stored = true;
-        stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
+        for rows in &stored.objects {
+            accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
+        }
         let events = Arc::new(ViewTable::new(stored.events, None));
         let engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
         let (url, files) = stored.files;
@@ -213,8 +216,8 @@ impl Engine {
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         context.register_table("events", data.events())?;
-        let objects = MemTable::try_new(crate::table::objects_schema(), vec![objects])?;
-        let quarantine = MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?;
+        let objects = MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?;
+        let quarantine = MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         Ok(Engine { context, data, options, prepared: Mutex::new(None) })
@@ -347,8 +350,8 @@ impl Engine {
             };
             Ok(Tables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
-                objects: Arc::new(MemTable::try_new(crate::table::objects_schema(), vec![objects])?),
-                quarantine: Arc::new(MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?),
+                objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
+                quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),
             })
         });
         let tables = read.await.map_err(|error| SqlError::World { message: format!("the scan stopped: {error}") })?;
