@@ -46,7 +46,8 @@ damaged object whose whole records were taken.
 const QUARANTINE: &str = "
 # The table `quarantine`
 
-One row per record that could not be read. The records of a damaged object are not here: it gives none.
+One row per record that could not be read, up to 100,000 of a run. The records of a damaged object are not here: it gives
+none.
 
 ";
 

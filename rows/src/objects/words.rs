@@ -96,7 +96,7 @@ words! {
     ObjectStatus "status of an object"
     Read "read" "read whole";
     Flagged "flagged" "read whole, but odd; it can never be `verified`";
-    Skipped "skipped" "no log, so nothing of it was read";
+    Skipped "skipped" "no log, so it gives no record";
     Quarantined "quarantined" "damaged, or not readable on this machine: it gives nothing, unless it was salvaged";
     Refused "refused" "not read: a link or no regular file, or a service did not give it";
     Missing "missing" "listed, and gone when it was to be read";
