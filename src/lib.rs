@@ -10,7 +10,7 @@
 //! becomes a missing row.
 #![forbid(unsafe_code)]
 
-pub use keytrail_rows::{arn, batch, decode, json, normalize, schema, time};
+pub use keytrail_rows::{arn, batch, decode, json, normalize, objects, schema, time};
 
 pub mod source;
 

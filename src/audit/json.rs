@@ -8,7 +8,7 @@ use serde_json::{Map, json};
 
 use super::{Audit, limits};
 use crate::output::{cell, times, unique_names};
-use crate::table::{Completeness, EmptyInput};
+use crate::table::{Completeness, WithoutLogs};
 
 impl Audit {
     /// The whole audit, every row of every section among it.
@@ -22,26 +22,19 @@ impl Audit {
             "about": self.subjects.json(&self.sections),
         });
         if let Some(members) = head.as_object_mut() {
-            for (name, n) in [
-                ("records", a.records),
-                ("kept", a.kept),
-                ("duplicate", a.duplicate),
-                ("filtered", a.filtered),
-                ("quarantined", a.quarantined),
-                ("conflicts", a.conflicts),
+            let others = [
                 ("untimed", a.untimed),
                 ("older_rows", a.older_rows),
                 ("bytes", a.bytes),
                 ("event_history_objects", a.history_objects),
-            ] {
+            ];
+            for (name, n) in a.counts.each().chain(others) {
                 members.insert(name.to_owned(), json!(n));
             }
-            members.insert(
-                "complete".to_owned(),
-                json!(a.completeness(EmptyInput::IsIncomplete) == Completeness::Complete),
-            );
+            members
+                .insert("complete".to_owned(), json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete));
         }
-        let objects: Map<_, _> = a.objects().into_iter().map(|(status, n)| (status.to_owned(), json!(n))).collect();
+        let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let mut out = String::new();
         write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
             .expect("writing to a String cannot fail");

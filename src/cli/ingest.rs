@@ -20,7 +20,7 @@ use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{Existing, Target, times};
 use crate::store::{Ingested, Pace};
-use crate::table::EmptyInput;
+use crate::table::{Problem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:
@@ -74,11 +74,13 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     }
     let intake = Intake::list(options, &args.store, args.pace(), &observer).await?;
     let interval = times::interval(intake.scope().since, intake.scope().until);
-    let empty = if intake.has_log() { EmptyInput::IsNothingNew } else { EmptyInput::IsIncomplete };
+    // A run that finds nothing new succeeded; a run that finds no log at all did not.
+    let without_logs = if intake.has_log() { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete };
     let done = intake.run(&observer).await;
     progress.clear();
     let done = done?;
-    let summary = Summary { accounting: Some(done.accounting.clone()), interval, elapsed: started.elapsed(), empty };
+    let summary =
+        Summary { accounting: Some(done.accounting.clone()), interval, elapsed: started.elapsed(), without_logs };
     if !global.quiet {
         summary::print(&summary, Block::Whole, &global);
         say(format_args!("store     {}", in_words(&done)));
@@ -138,10 +140,14 @@ fn plan_lines(plan: &IntakePlan) -> Vec<String> {
 
 fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<(), Failure> {
     let a = &done.accounting;
-    let objects: serde_json::Map<_, _> = a.objects().into_iter().map(|(name, n)| (name.to_owned(), json!(n))).collect();
-    let problems: Vec<_> =
-        a.problems.iter().map(|p| json!({"uri": p.uri, "status": p.status, "error": p.reason})).collect();
-    let all = json!({
+    let objects: serde_json::Map<_, _> =
+        a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
+    let problem = |Problem { uri, outcome }: &Problem| {
+        let (status, error) = (outcome.status().name(), outcome.error().unwrap_or_default());
+        json!({"uri": uri, "status": status, "error": error})
+    };
+    let problems: Vec<_> = a.problems.iter().map(problem).collect();
+    let mut all = json!({
         "exit_code": summary.code() as u8,
         "interval": summary.interval,
         "seconds": summary.elapsed.as_secs_f64(),
@@ -150,15 +156,10 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<
         "objects_known": done.old,
         "objects": objects,
         "bytes": a.bytes,
-        "records": a.records,
-        "kept": a.kept,
-        "duplicate": a.duplicate,
-        "filtered": a.filtered,
-        "quarantined": a.quarantined,
-        "conflicts": a.conflicts,
         "event_history_objects": a.history_objects,
-        "problem_count": a.problem_count,
+        "problem_count": a.problem_count(),
         "problems": problems,
     });
+    a.counts.each().for_each(|(name, n)| all[name] = json!(n));
     writeln!(to, "{all:#}").map_err(|e| Failure::write(&e))
 }

@@ -12,7 +12,7 @@ use super::progress::Line;
 use super::summary::Summary;
 use crate::dataset::{Dataset, DatasetOptions, Observer};
 use crate::output::times;
-use crate::table::{Accounting, EmptyInput};
+use crate::table::{Accounting, WithoutLogs};
 
 /// Data that is open for questions.
 pub struct Opened {
@@ -35,7 +35,7 @@ impl Opened {
             accounting,
             interval: times::interval(self.data.scope.since, self.data.scope.until),
             elapsed: self.started.elapsed(),
-            empty: EmptyInput::IsIncomplete,
+            without_logs: WithoutLogs::IsIncomplete,
         }
     }
 }

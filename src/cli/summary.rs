@@ -9,7 +9,7 @@ use crate::output::times;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count, seconds};
 use crate::source::hint_of;
-use crate::table::{Accounting, Completeness, EmptyInput};
+use crate::table::{Accounting, Completeness, WithoutLogs};
 
 /// Problem objects that are named unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
@@ -19,14 +19,18 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
-    pub empty: EmptyInput,
+    /// What it means if no log was read.
+    pub without_logs: WithoutLogs,
 }
 
 impl Summary {
     /// An answer that needed no logs is complete.
     pub fn code(&self) -> Code {
-        let completeness = self.accounting.as_ref().map(|a| a.completeness(self.empty));
-        if completeness == Some(Completeness::Incomplete) { Code::Incomplete } else { Code::Done }
+        let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
+        match verdict {
+            None | Some(Completeness::Complete) => Code::Done,
+            Some(Completeness::NoLog | Completeness::Incomplete) => Code::Incomplete,
+        }
     }
 
     /// The lines of the block, without what only a run of a query has.
@@ -45,17 +49,17 @@ impl Summary {
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
-        if a.has_no_log(self.empty) && a.problem_count == 0 {
+        if a.verdict(self.without_logs) == Completeness::NoLog {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
             lines.push(format!(
                 "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
-                count(a.records),
-                count(a.kept),
-                count(a.duplicate),
-                count(a.filtered),
-                count(a.quarantined),
-                count(a.conflicts)
+                count(a.counts.records),
+                count(a.counts.kept),
+                count(a.counts.duplicate),
+                count(a.counts.filtered),
+                count(a.counts.quarantined),
+                count(a.counts.conflicts)
             ));
         } else {
             lines.push("records   not accounted for: the query pruned objects or stopped early".to_owned());
@@ -90,18 +94,19 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     }
     let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
     for problem in a.problems.iter().take(shown) {
-        say(format_args!("{:<9} {}: {}", problem.status, visible(&problem.uri), visible(&problem.reason)));
+        let (status, error) = (problem.outcome.status().name(), problem.outcome.error().unwrap_or_default());
+        say(format_args!("{status:<9} {}: {}", visible(&problem.uri), visible(&error)));
     }
-    if a.quarantined > 0 {
+    if a.counts.quarantined > 0 {
         say(
             "          the table `quarantine` names the records: SELECT object_uri, byte_offset, reason FROM quarantine",
         );
     }
-    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.reason)).collect();
+    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.outcome)).collect();
     hints.sort_unstable();
     hints.dedup();
     hints.iter().for_each(|hint| say(format_args!("hint: {hint}")));
-    let hidden = a.problem_count.saturating_sub(a.problems.len().min(shown) as u64);
+    let hidden = a.problem_count().saturating_sub(a.problems.len().min(shown) as u64);
     if hidden > 0 {
         say(format_args!(
             "          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"",
@@ -121,8 +126,7 @@ pub fn older(rows: u64) -> String {
 
 /// `12 (10 read, 2 skipped)`
 pub fn objects(a: &Accounting) -> String {
-    let parts: Vec<String> =
-        a.objects().into_iter().filter(|(_, n)| *n > 0).map(|(status, n)| format!("{} {status}", count(n))).collect();
-    let total: u64 = a.objects().into_iter().map(|(_, n)| n).sum();
-    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(total), parts.join(", ")) }
+    let counted = a.by_status.each().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = counted.map(|(status, n)| format!("{} {}", count(n), status.name())).collect();
+    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(a.by_status.total()), parts.join(", ")) }
 }

@@ -5,20 +5,35 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::aws::Class;
 use super::etags::Etags;
 use super::layout::{Kind, Place, Wanted};
 use super::names::{NameRef, Names};
 use super::origin::ObjectOrigin;
 use super::{SourceError, layout};
+use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 
 /// What became of one object before anything of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Log,
-    Skipped(&'static str),
-    Refused(&'static str),
+    Skipped(SkipReason),
+    Refused(FaultReason),
+    /// This user may not open it.
+    Quarantined(FaultReason),
     Missing,
+}
+
+impl Entry {
+    /// None of a log: it is still to be read.
+    pub fn outcome(self) -> Option<ObjectOutcome> {
+        Some(match self {
+            Entry::Log => return None,
+            Entry::Skipped(reason) => ObjectOutcome::Skipped(reason),
+            Entry::Refused(reason) => ObjectOutcome::Refused(reason),
+            Entry::Quarantined(reason) => ObjectOutcome::Quarantined(reason),
+            Entry::Missing => ObjectOutcome::Missing,
+        })
+    }
 }
 
 /// What the scope left out by path alone: folders that were never opened, and single objects.
@@ -88,23 +103,23 @@ impl Code {
     fn entry(self) -> Entry {
         match self {
             Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
-            Code::NotLogName => Entry::Skipped("not_a_log_name"),
-            Code::Digest => Entry::Skipped("is_digest"),
-            Code::Insight => Entry::Skipped("is_insight"),
-            Code::Aggregated => Entry::Skipped("is_aggregated"),
-            Code::OtherLog => Entry::Skipped("is_other_log"),
-            Code::LinkLoop => Entry::Refused("symlink_loop"),
-            Code::LinkEscape => Entry::Refused("symlink_escape"),
-            Code::LinkDangling => Entry::Refused("symlink_dangling"),
-            Code::LinkInside => Entry::Refused("symlink_inside"),
-            Code::NotRegularFile => Entry::Refused("not_regular_file"),
-            Code::PermissionDenied => Entry::Refused("permission_denied"),
-            Code::Unreadable => Entry::Refused("unreadable"),
+            Code::NotLogName => Entry::Skipped(SkipReason::NotLogName),
+            Code::Digest => Entry::Skipped(SkipReason::Digest),
+            Code::Insight => Entry::Skipped(SkipReason::Insight),
+            Code::Aggregated => Entry::Skipped(SkipReason::Aggregated),
+            Code::OtherLog => Entry::Skipped(SkipReason::OtherLog),
+            Code::LinkLoop => Entry::Refused(FaultReason::SymlinkLoop),
+            Code::LinkEscape => Entry::Refused(FaultReason::SymlinkEscape),
+            Code::LinkDangling => Entry::Refused(FaultReason::SymlinkDangling),
+            Code::LinkInside => Entry::Refused(FaultReason::SymlinkInside),
+            Code::NotRegularFile => Entry::Refused(FaultReason::NotRegularFile),
+            Code::PermissionDenied => Entry::Quarantined(FaultReason::PermissionDenied),
+            Code::Unreadable => Entry::Refused(FaultReason::Unreadable),
             Code::Missing => Entry::Missing,
-            Code::RegionNotEnabled => Entry::Skipped("region_not_enabled"),
-            Code::HistoryEnd => Entry::Skipped("end_of_history"),
-            Code::HistoryDenied => Entry::Refused(Class::LookupDenied.reason()),
-            Code::HistoryFailed => Entry::Refused("history_incomplete"),
+            Code::RegionNotEnabled => Entry::Skipped(SkipReason::RegionNotEnabled),
+            Code::HistoryEnd => Entry::Skipped(SkipReason::EndOfHistory),
+            Code::HistoryDenied => Entry::Refused(FaultReason::LookupDenied),
+            Code::HistoryFailed => Entry::Refused(FaultReason::HistoryIncomplete),
         }
     }
 }

@@ -371,6 +371,7 @@ mod tests {
     use super::super::object::open_regular;
     use super::super::{Entry, list_local as list};
     use super::*;
+    use crate::objects::{FaultReason, SkipReason};
     use std::os::unix::fs::symlink;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -425,7 +426,7 @@ mod tests {
     #[test]
     fn a_named_file_is_always_read() {
         let root = tree(&["x.zip", "y.csv", ".h.json", "z.json.part", "n.json"]);
-        let skipped = Entry::Skipped("not_a_log_name");
+        let skipped = Entry::Skipped(SkipReason::NotLogName);
         let found = listed(root.path(), &["", "x.zip", ".h.json"], &Scope::default());
         let expected = [
             (".h.json", Entry::Log),
@@ -463,9 +464,9 @@ mod tests {
             ..Scope::default()
         };
         let expected = [
-            (day("CloudTrail-Aggregated", 10), Entry::Skipped("is_aggregated")),
-            (day("CloudTrail-Digest", 10), Entry::Skipped("is_digest")),
-            (day("CloudTrail-Insight", 10), Entry::Skipped("is_insight")),
+            (day("CloudTrail-Aggregated", 10), Entry::Skipped(SkipReason::Aggregated)),
+            (day("CloudTrail-Digest", 10), Entry::Skipped(SkipReason::Digest)),
+            (day("CloudTrail-Insight", 10), Entry::Skipped(SkipReason::Insight)),
             (day("CloudTrail-NetworkActivity", 10), Entry::Log),
             (day("CloudTrail", 10), Entry::Log),
             (day("CloudTrail", 13), Entry::Log),
@@ -487,8 +488,8 @@ mod tests {
         }
         let socket = std::os::unix::net::UnixListener::bind(t.join("socket.json")).unwrap();
         let mut expected: Vec<_> = LINKS.map(|(name, _, code)| (format!("t/{name}"), Entry::Refused(code))).to_vec();
-        expected.push(("t/dir.json.gz".into(), Entry::Refused("not_regular_file")));
-        expected.push(("t/socket.json".into(), Entry::Refused("not_regular_file")));
+        expected.push(("t/dir.json.gz".into(), Entry::Refused(FaultReason::NotRegularFile)));
+        expected.push(("t/socket.json".into(), Entry::Refused(FaultReason::NotRegularFile)));
         expected.push(("t/real/r.json.gz".into(), Entry::Log));
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(listed(root.path(), &["t"], &Scope::default()), expected);
@@ -499,7 +500,7 @@ mod tests {
             let follows = target == "real/r.json.gz" || target == "../out.json";
             if follows {
                 assert_eq!(found[0].1, Entry::Log, "the user may name a link: {name}");
-            } else if !["symlink_escape", "symlink_inside"].contains(&code) && name != "up" {
+            } else if ![FaultReason::SymlinkEscape, FaultReason::SymlinkInside].contains(&code) && name != "up" {
                 assert_eq!(found[0].1, Entry::Refused(code), "{name}");
             }
         }
@@ -511,18 +512,18 @@ mod tests {
         assert_eq!(named.len(), expected.len());
     }
 
-    const LINKS: [(&str, &str, &str); 11] = [
-        ("self.json.gz", "self.json.gz", "symlink_loop"),
-        ("a.json.gz", "b.json.gz", "symlink_loop"),
-        ("b.json.gz", "a.json.gz", "symlink_loop"),
-        ("up", ".", "symlink_loop"),
-        ("top", "/", "symlink_escape"),
-        ("escape.json", "../out.json", "symlink_escape"),
-        ("gone.json.gz", "nowhere", "symlink_dangling"),
-        ("zero.json.gz", "/dev/zero", "not_regular_file"),
-        ("mem.json.gz", "/proc/self/mem", "not_regular_file"),
-        ("inside.json.gz", "real/r.json.gz", "symlink_inside"),
-        ("folder", "real", "symlink_inside"),
+    const LINKS: [(&str, &str, FaultReason); 11] = [
+        ("self.json.gz", "self.json.gz", FaultReason::SymlinkLoop),
+        ("a.json.gz", "b.json.gz", FaultReason::SymlinkLoop),
+        ("b.json.gz", "a.json.gz", FaultReason::SymlinkLoop),
+        ("up", ".", FaultReason::SymlinkLoop),
+        ("top", "/", FaultReason::SymlinkEscape),
+        ("escape.json", "../out.json", FaultReason::SymlinkEscape),
+        ("gone.json.gz", "nowhere", FaultReason::SymlinkDangling),
+        ("zero.json.gz", "/dev/zero", FaultReason::NotRegularFile),
+        ("mem.json.gz", "/proc/self/mem", FaultReason::NotRegularFile),
+        ("inside.json.gz", "real/r.json.gz", FaultReason::SymlinkInside),
+        ("folder", "real", FaultReason::SymlinkInside),
     ];
 
     #[test]

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::arn::is_region;
+use crate::objects::{ObjectChange, ObjectOutcome};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
@@ -191,11 +192,11 @@ impl SourceError {
 /// Why an object that was listed cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unread {
-    #[error("missing")]
+    #[error("there is no such object")]
     Missing,
-    #[error("changed")]
+    #[error("the object has changed")]
     Changed,
-    #[error("{}", .0.reason())]
+    #[error("the object was refused")]
     Refused(Class),
     /// Nothing else can be read either.
     #[error("{0}")]
@@ -207,6 +208,16 @@ pub enum Unread {
 impl Unread {
     fn fatal(error: SourceError) -> Unread {
         Unread::Fatal(Arc::new(error))
+    }
+
+    /// What becomes of the object; none where the whole run ends.
+    pub fn outcome(&self) -> Option<ObjectOutcome> {
+        match self {
+            Unread::Missing => Some(ObjectOutcome::Missing),
+            Unread::Changed => Some(ObjectOutcome::Changed(ObjectChange::WhileRead)),
+            Unread::Refused(class) => Some(class.outcome()),
+            Unread::Fatal(_) | Unread::Stopped => None,
+        }
     }
 
     /// What an error of [`Ahead::open`] says of its object; none for errors of local files.

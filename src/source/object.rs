@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::listing::{Entry, Listing};
+use super::listing::Listing;
 use super::origin::{HISTORY_SCHEME, ObjectOrigin};
 
 /// An object that a listing names.
@@ -62,17 +62,16 @@ impl ListedObject<'_> {
     }
 
     fn version_of_history(&self) -> io::Result<String> {
-        match self.listing.entry(self.index) {
-            Entry::Log => {
+        match self.listing.entry(self.index).outcome() {
+            None => {
                 let content = fs::read(self.path())?;
                 Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
             }
             // How a lookup ended, and what a store has with it.
-            Entry::Skipped(reason) | Entry::Refused(reason) => {
+            Some(ended) => {
                 let covered = fs::read_to_string(self.path()).unwrap_or_default();
-                Ok(format!("{reason} {covered}").trim_end().to_owned())
+                Ok(format!("{} {covered}", ended.error().unwrap_or_default()).trim_end().to_owned())
             }
-            Entry::Missing => Ok(String::new()),
         }
     }
 }

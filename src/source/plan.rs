@@ -66,7 +66,7 @@ impl Plan {
                     plan.cost.get_requests += u64::from(listing.is_in_bucket(index));
                 }
                 Entry::Skipped(_) => plan.skipped += 1,
-                Entry::Refused(_) | Entry::Missing => plan.refused += 1,
+                Entry::Refused(_) | Entry::Quarantined(_) | Entry::Missing => plan.refused += 1,
             }
         }
         plan

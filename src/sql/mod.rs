@@ -36,6 +36,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
+use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{SourceError, Unread};
 use crate::table::{Accounting, EventsTable, Extent, LogTable, ScanReport, Scanned};
 
@@ -185,7 +186,9 @@ impl Engine {
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
-        stored.objects.iter().for_each(|rows| accounting.add_rows(rows));
+        for rows in &stored.objects {
+            accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
+        }
         let events = Arc::new(ViewTable::new(stored.events, None));
         let mut engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
         let (url, files) = stored.files;
@@ -225,8 +228,8 @@ impl Engine {
         let context = SessionContext::new_with_config_rt(config, runtime);
         functions::register(&context);
         context.register_table("events", data.events())?;
-        let objects = MemTable::try_new(crate::table::objects_schema(), vec![objects])?;
-        let quarantine = MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?;
+        let objects = MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?;
+        let quarantine = MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         // Only views may name it: in a question of a user's it would leave out what its days leave out.
@@ -353,8 +356,8 @@ impl Engine {
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
             let tables = Tables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
-                objects: Arc::new(MemTable::try_new(crate::table::objects_schema(), vec![objects])?),
-                quarantine: Arc::new(MemTable::try_new(crate::table::quarantine_schema(), vec![quarantine])?),
+                objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
+                quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),
             };
             Ok((tables, scanned))
         });

@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use std::error::Error;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -17,7 +16,7 @@ use parquet::file::metadata::ParquetMetaData;
 use super::data_file::DataFile;
 use super::hash::{LogicalHash, sha256_hex};
 use super::id_index::{IdSum, Index};
-use super::ledger::{self, BATCH};
+use super::ledger;
 use super::parquet_reader::StoredFile;
 use super::parquet_writer::{HASH_KEY, NORMALIZER_KEY};
 use super::snapshot::Snapshot;
@@ -25,6 +24,7 @@ use super::table_id::TableId;
 use super::{Store, StoreError, filter_name};
 use crate::batch::CONTENT_HASH;
 use crate::normalize::NORMALIZER;
+use crate::objects::{Counts, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows};
 use crate::source::Scope;
 
 /// Footers that are read at once.
@@ -78,10 +78,11 @@ pub async fn info(store: &Store) -> Result<Info, StoreError> {
     }
     let mut uris: HashSet<u128> = HashSet::new();
     let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
-        let names = rows["uri"].as_string::<i32>().iter().zip(is_visible.values());
-        uris.extend(names.filter(|(_, visible)| *visible).flat_map(|(name, _)| name).map(ledger::hash));
+        let names = OBJECT_COLUMNS.uri.of(rows)?;
+        uris.extend(is_visible.values().set_indices().map(|row| ledger::hash(names.value(row))));
+        Ok(())
     };
-    snapshot.each_object(&["uri", BATCH], &mut add).await?;
+    snapshot.each_object(&[OBJECT_COLUMNS.uri.name, LEDGER_COLUMNS.batch.name], &mut add).await?;
     Ok(Info {
         path: store.location.shown.clone(),
         format_version: snapshot.format_version,
@@ -156,25 +157,32 @@ async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) 
 }
 
 async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
-    const COUNTS: [&str; 5] = ["records", "kept", "duplicate", "filtered", "quarantined"];
-    let (mut kept, mut quarantined) = (0, 0);
+    let schema = ledger::ledger_schema();
+    let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut total = Counts::default();
     let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
-        let [records, k, d, f, q] = COUNTS.map(|name| rows[name].as_primitive::<Int64Type>().values());
+        if let Err(error) = ledger::expect_words(rows) {
+            checked.note(format!("the ledger cannot be read: {error}"));
+        }
+        // If these columns cannot be taken, that was just noted.
+        let Ok(objects) = ObjectRows::of(rows) else { return Ok(()) };
         for row in is_visible.values().set_indices() {
-            (kept, quarantined) = (kept + k[row], quarantined + q[row]);
-            if records[row] != k[row] + d[row] + f[row] + q[row] {
-                let uri = rows["uri"].as_string::<i32>().value(row).to_owned();
-                checked.note(format!("the counts of `{uri}` do not add up"));
+            let counts = objects.counts.value(row);
+            total += counts;
+            if !counts.adds_up() {
+                checked.note(format!("the counts of `{}` do not add up", objects.uri.value(row)));
             }
         }
+        Ok(())
     };
-    snapshot.each_object(&[&COUNTS[..], &["uri", BATCH]].concat(), &mut add).await?;
-    if kept as u64 != checked.events {
+    snapshot.each_object(&columns, &mut add).await?;
+    let Counts { kept, quarantined, .. } = total;
+    if kept != checked.events {
         checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
     }
     // An object that failed again as before has its records in quarantine again, but no second row in the ledger.
     let named: usize = snapshot.quarantine().await?.iter().map(RecordBatch::num_rows).sum();
-    if (named as i64) < quarantined {
+    if (named as u64) < quarantined {
         checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
     }
     Ok(())

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use deltalake::kernel::Add;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -15,7 +15,9 @@ use tokio::task::JoinHandle;
 use super::append::Batch;
 use super::backoff::Backoff;
 use super::delta::CommitOutcome;
-use super::ledger::{self, Comparison, Corrections, Due, Ends, Known, NewEntries, News, Unread};
+use super::ledger::{
+    self, Comparison, Corrections, Due, Ends, Entering, IncompleteHistories, Known, LedgerError, News,
+};
 use super::rows::{self, RUN_BYTES_MAX, Run, weight};
 use super::snapshot::Snapshot;
 use super::table_id::TableId;
@@ -122,6 +124,12 @@ pub struct Ingested {
     pub version: u64,
 }
 
+impl Ingested {
+    fn account_for(&mut self, store: &Store, objects: &RecordBatch) -> Result<(), StoreError> {
+        self.accounting.add_rows(objects).map_err(|error| store.of_ledger(error.into()))
+    }
+}
+
 /// The choices of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
@@ -158,7 +166,7 @@ pub async fn ingest(
     };
     let mut is_done = vec![false; listing.len()];
     let (mut bytes_done, mut backoff, mut left) = (0, Backoff::new(), usize::MAX);
-    let mut unread = Unread::default();
+    let mut incomplete = IncompleteHistories::default();
     'plan: loop {
         store.complete().await?;
         let mut known = known(store, &listing, pace).await?;
@@ -170,11 +178,11 @@ pub async fn ingest(
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
-            let (batch, all) = reading.read(store, due, &known, &mut unread).await?;
+            let (batch, all) = reading.read(store, due, &known, &mut incomplete).await?;
             if batch.is_empty() {
                 // Every object failed exactly as last time: report it, commit nothing.
                 due.iter().for_each(|due| is_done[due.index] = true);
-                run.accounting.add_rows(&all);
+                run.account_for(store, &all)?;
                 continue;
             }
             if store.append(&batch).await? == CommitOutcome::Lost {
@@ -185,10 +193,10 @@ pub async fn ingest(
                 continue 'plan;
             }
             backoff.won();
-            known.add(&batch.objects);
+            known.add(&batch.objects).map_err(|error| store.of_ledger(error.into()))?;
             due.iter().for_each(|due| is_done[due.index] = true);
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
-            run.accounting.add_rows(&all);
+            run.account_for(store, &all)?;
             run.batches += 1;
             // Another batch came after this one, so what is planned next may have been read.
             if store.batch != batch.number {
@@ -203,14 +211,14 @@ pub async fn ingest(
 /// The ends of the lookups of event histories, for [`crate::source::Remote`].
 pub async fn ends_of_history(store: &Store) -> Result<HashMap<String, String>, StoreError> {
     let mut ends = Ends::default();
-    store.each_of_ledger(&Ends::COLUMNS, &mut |rows| ends.add(rows)).await?;
+    store.each_of_ledger(&Ends::COLUMNS, &mut |rows| Ok(ends.add(rows)?)).await?;
     Ok(ends.versions())
 }
 
 async fn known(store: &Store, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
     let last_day = i32::try_from(day_of(store.now_micros)).unwrap_or(i32::MAX - 1) + 1;
     let mut known = Known::new(listing, Comparison { last_day, retries_damaged: pace.retries_damaged });
-    store.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;
+    store.each_of_ledger(&Known::COLUMNS, &mut |rows| Ok(known.add(rows)?)).await?;
     Ok(known)
 }
 
@@ -244,7 +252,7 @@ impl Reading {
         store: &Store,
         due: &[Due],
         known: &Known,
-        unread: &mut Unread,
+        incomplete: &mut IncompleteHistories,
     ) -> Result<(Batch, RecordBatch), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
@@ -256,11 +264,12 @@ impl Reading {
         let mut versions: Vec<String> = due.iter().map(|due| version_of(&listing, due.index)).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
-        unread.hold(&read.objects, &mut versions);
-        let versions = StringArray::from(versions);
-        let (corrections, batch) = (&read.corrections, number);
-        let of = NewEntries { objects: &read.objects, due, versions, listing: &listing, corrections, known, batch };
-        let (all, objects) = ledger::entries(of)?;
+        let entries = incomplete.hold(&read.objects, &mut versions).map_err(LedgerError::from).and_then(|()| {
+            let (versions, corrections) = (&versions, &read.corrections);
+            let entering = Entering { due, versions, listing: &listing, corrections, known, batch: number };
+            entering.entries(&read.objects)
+        });
+        let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
         Ok((Batch { number, events: read.files, objects, quarantine }, all))
     }
@@ -296,8 +305,8 @@ impl Reading {
         });
         let (files, corrections) = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
-        let objects = objects_batch(&self.listing, &scanned.accounts, &|index| wanted[index]);
-        let quarantine = quarantine_batch(&self.listing, &scanned.accounts);
+        let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
+        let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
         Ok(Read { files, corrections, objects, quarantine })
     }
 }
@@ -331,5 +340,79 @@ impl Writing {
         }
         files.extend(under_way.take().map(landed).transpose()?);
         Ok((files, corrections))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::super::Place;
+    use super::*;
+    use crate::objects::{
+        Counts, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus, QuarantineBuilder,
+    };
+    use crate::source::{Scope, list_local};
+
+    /// A batch of one object that was read.
+    fn ledger_of_one() -> RecordBatch {
+        let (mut rows, mut ledger) = (ObjectBuilder::default(), LedgerBuilder::default());
+        rows.append(ObjectRow {
+            uri: "a.json",
+            kind: ObjectKind::Log,
+            status: ObjectStatus::Read,
+            counts: Counts::default(),
+            bytes: 1,
+            sha256: None,
+            first_event: None,
+            last_event: None,
+            error: None,
+        });
+        ledger.append(LedgerRow { version: "1-1", batch: 1, object_day: None });
+        let columns = [rows.finish().columns(), ledger.finish().columns()].concat();
+        RecordBatch::try_new(ledger::ledger_schema(), columns).unwrap()
+    }
+
+    fn with_text(rows: &RecordBatch, column: &str, text: &str) -> RecordBatch {
+        let mut columns = rows.columns().to_vec();
+        columns[rows.schema().index_of(column).unwrap()] = Arc::new(StringArray::from(vec![text]));
+        RecordBatch::try_new(rows.schema(), columns).unwrap()
+    }
+
+    async fn store_with(folder: &std::path::Path, objects: RecordBatch) -> Store {
+        let mut store = Store::open_or_create(Place::local(&folder.join("store")).unwrap(), None).await.unwrap();
+        let quarantine = ledger::quarantined(&QuarantineBuilder::default().finish(), 1).unwrap();
+        store.append(&Batch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn a_word_that_is_not_known_is_damage() {
+        let whole = ledger_of_one();
+        for (column, said) in [
+            ("status", "`odd` is no status of an object that this version knows"),
+            ("kind", "`odd` is no kind of an object"),
+            ("error", "`odd` is no error of such an object"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = store_with(folder.path(), with_text(&whole, column, "odd")).await;
+            let error = store.snapshot().await.unwrap().objects().await.unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
+            let checked = store.check().await.unwrap();
+            assert!(checked.faults.len() == 1 && checked.faults[0].contains(said), "{:?}", checked.faults);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_reads_nothing_by_a_ledger_that_it_does_not_understand() {
+        let listing = list_local(&[], &Scope::default()).unwrap();
+        let pace = Pace { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
+        for (objects, is_known) in [(ledger_of_one(), true), (with_text(&ledger_of_one(), "status", "odd"), false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = store_with(folder.path(), objects).await;
+            let planned = plan(Some(&store), &listing, pace).await;
+            assert_eq!(planned.is_ok(), is_known);
+            assert!(planned.err().is_none_or(|error| matches!(error, StoreError::Damaged { .. })));
+        }
     }
 }

@@ -10,7 +10,7 @@ use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 
 use super::data_file::DataFile;
-use super::ledger::{is_visible, visible_objects, visible_rows};
+use super::ledger::{LedgerError, is_visible, visible_objects, visible_quarantine};
 use super::location::StoreLocation;
 use super::parquet_reader::StoredFile;
 use super::rows::file_schema;
@@ -18,7 +18,6 @@ use super::table_id::TableId;
 use super::{FORMAT_VERSION, Store, StoreError};
 use crate::normalize::{EventFilter, NORMALIZER};
 use crate::source::Scope;
-use crate::table::quarantine_schema;
 
 /// Rows that are read at once.
 pub(super) const READ_ROWS: usize = 8192;
@@ -82,7 +81,7 @@ impl Store {
     pub(super) async fn each_of_ledger(
         &self,
         columns: &[&str],
-        take: &mut (dyn FnMut(&RecordBatch) + Send),
+        take: &mut (dyn FnMut(&RecordBatch) -> Result<(), LedgerError> + Send),
     ) -> Result<(), StoreError> {
         let files = self.files_of(TableId::Objects, self.pending.as_ref().map(|pending| &pending.objects))?;
         let opened = files.iter().map(|file| StoredFile::new(&self.location.store, file));
@@ -90,10 +89,17 @@ impl Store {
         let mut opened = futures::stream::iter(opened).buffered(FILES_AT_ONCE);
         while let Some(mut rows) = opened.try_next().await? {
             while let Some(rows) = rows.try_next().await? {
-                take(&rows);
+                take(&rows).map_err(|error| self.of_ledger(error))?;
             }
         }
         Ok(())
+    }
+
+    pub(super) fn of_ledger(&self, error: LedgerError) -> StoreError {
+        match error {
+            LedgerError::Column(error) => self.damaged(format!("its ledger cannot be read: {error}")),
+            LedgerError::Arrow(error) => error.into(),
+        }
     }
 
     pub(super) async fn quarantine_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
@@ -118,13 +124,13 @@ impl Snapshot {
         &self.store.location
     }
 
-    /// Some columns of the rows of the table `objects`, with [`super::ledger::BATCH`] among them, a few at a time.
+    /// Some columns of the rows of the table `objects`, with the batch among them, a few at a time.
     pub(super) async fn each_object(
         &self,
         columns: &[&str],
-        take: &mut (dyn FnMut(&RecordBatch, &BooleanArray) + Send),
+        take: &mut (dyn FnMut(&RecordBatch, &BooleanArray) -> Result<(), LedgerError> + Send),
     ) -> Result<(), StoreError> {
-        self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch))).await
+        self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch)?)).await
     }
 
     /// Rows that an earlier normalizer made, in the files that may hold some of a scope: their derived columns are those
@@ -136,14 +142,14 @@ impl Snapshot {
 
     /// The rows of the table `objects`.
     pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        Ok(visible_objects(&self.store.ledger_rows().await?, self.batch)?)
+        visible_objects(&self.store.ledger_rows().await?, self.batch).map_err(|error| self.store.of_ledger(error))
     }
 
     /// The rows of the table `quarantine`.
     pub async fn quarantine(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let rows = self.store.quarantine_rows().await?;
-        let visible = rows.iter().map(|rows| visible_rows(rows, self.batch, &quarantine_schema()));
-        Ok(visible.collect::<Result<_, _>>()?)
+        let visible = rows.iter().map(|rows| visible_quarantine(rows, self.batch));
+        visible.collect::<Result<_, _>>().map_err(|error| self.store.of_ledger(error))
     }
 
     /// The schema of every file of events: that of the table `events` without `event_date`, which is the file's

@@ -3,7 +3,7 @@
 //! Objects are decoded in parallel and taken in their lexical order, so rows, duplicates and counts depend on the
 //! logs alone, never on threads.
 
-mod accounts;
+mod accounting;
 mod consumer;
 mod dedup;
 mod deferred;
@@ -12,20 +12,20 @@ mod part;
 mod provider;
 mod report;
 mod scan;
+mod tallies;
 
 use std::sync::Arc;
 
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
-pub use accounts::{
-    Accounting, Completeness, EmptyInput, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema,
-};
+pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
 pub use report::ScanReport;
 pub use scan::{Hashes, Output, Request, Scanned, scan};
+pub use tallies::{objects_batch, quarantine_batch};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Copy, Default)]

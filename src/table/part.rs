@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
-use super::accounts::{ObjectAccount, Quarantined};
 use super::dedup::Fingerprint;
+use super::tallies::{ObjectTally, Quarantined};
 
 /// Takes the batches of a scan: the output they belong to, and their rows.
 pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
@@ -20,8 +20,8 @@ pub(super) struct Part {
     pub fingerprints: Vec<Fingerprint>,
     /// The rows of each output, and which fingerprint is whose.
     pub batches: Vec<(RecordBatch, UInt32Array)>,
-    /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
-    pub ends: Vec<(usize, ObjectAccount)>,
+    /// How the fingerprints fall to objects: an object's tally follows its last fingerprint.
+    pub ends: Vec<(usize, ObjectTally)>,
     pub quarantined: Vec<Quarantined>,
     /// Which fingerprints are of rows without a time.
     pub untimed: Vec<u32>,

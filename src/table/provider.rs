@@ -303,8 +303,8 @@ impl ExecutionPlan for ScanExec {
                 let gone = sender.blocking_send(Ok(batch.slice(0, take))).is_err();
                 Ok(if gone || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
-            objects.add(scanned.accounts.objects.len());
-            records.add(scanned.accounts.objects.iter().map(|object| object.counts.records as usize).sum());
+            objects.add(scanned.tallies.objects.len());
+            records.add(scanned.tallies.objects.iter().map(|object| object.counts.records as usize).sum());
             running.found(scanned);
             Ok(())
         });

@@ -28,7 +28,8 @@ fn check(path: &str, made: &str) {
 
 #[test]
 fn schema_page() {
-    check("docs/schema.md", &format!("{MADE}{}", keytrail::normalize::docs_markdown()));
+    let (events, objects) = (keytrail::normalize::docs_markdown(), keytrail::objects::docs_markdown());
+    check("docs/schema.md", &format!("{MADE}{events}\n{objects}"));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::tree::{SourceFile, source_files};
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
 const LAYERS: [&[&str]; 9] = [
-    &["arn", "json", "schema", "time"],
+    &["arn", "json", "objects", "schema", "time"],
     &["source", "decode", "normalize", "output"],
     &["batch"],
     &["table", "derive"],

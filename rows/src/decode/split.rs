@@ -7,11 +7,12 @@
 pub use super::ends::Follows;
 use super::ends::Scan;
 use crate::json::{self, Screen};
+use crate::objects::FaultReason;
 
 /// Largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
-/// Why a document gives nothing; the names stand in `objects.error`.
+/// Why a document gives nothing; the reasons stand in `objects.error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Json(json::Fault),
@@ -25,16 +26,16 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn name(self) -> &'static str {
+    pub fn reason(self) -> FaultReason {
         match self {
-            Fault::Json(fault) => fault.name(),
-            Fault::EmptyDocument => "empty_document",
-            Fault::NotJson => "not_json",
-            Fault::Encoding => "json_encoding",
-            Fault::Html => "envelope_html",
-            Fault::S3Error => "envelope_s3_error",
-            Fault::EnvelopeUnknown => "envelope_unknown",
-            Fault::RecordsType => "envelope_records_type",
+            Fault::Json(fault) => fault.reason(),
+            Fault::EmptyDocument => FaultReason::EmptyDocument,
+            Fault::NotJson => FaultReason::NotJson,
+            Fault::Encoding => FaultReason::JsonEncoding,
+            Fault::Html => FaultReason::EnvelopeHtml,
+            Fault::S3Error => FaultReason::EnvelopeS3Error,
+            Fault::EnvelopeUnknown => FaultReason::EnvelopeUnknown,
+            Fault::RecordsType => FaultReason::EnvelopeRecordsType,
         }
     }
 }
@@ -86,6 +87,15 @@ pub enum ItemFault {
     TooLarge,
     /// A line of NDJSON that is no document, or one between documents that may hold a record.
     Line,
+}
+
+impl ItemFault {
+    pub fn reason(self) -> FaultReason {
+        match self {
+            ItemFault::TooLarge => FaultReason::RecordTooLarge,
+            ItemFault::Line => FaultReason::JsonSyntax,
+        }
+    }
 }
 
 /// What was odd about a document that was read whole.
