@@ -32,7 +32,7 @@ pub const FUNCTIONS: &[SqlFunction] = &[
     SqlFunction {
         name: "json_contains",
         syntax: "json_contains(json, key, …)",
-        description: "Whether there is a value at the end of the keys, be it `null`.",
+        description: "True where the keys lead to a value, be it `null`.",
         example: r#"json_contains('{"keyId": null}', 'keyId')"#,
         output: Output::Contains,
     },

@@ -19,7 +19,7 @@ fn table(message: &str, tables: &[String]) -> Option<String> {
     Some(near.map(|near| near + " ").unwrap_or_default() + "`SHOW TABLES` lists them all")
 }
 
-/// Whether a statement takes JSON apart as other databases do.
+/// True of a statement that takes JSON apart as other databases do.
 fn reads_json_elsewise(sql: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();

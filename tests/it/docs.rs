@@ -7,7 +7,7 @@ use std::fs;
 
 use keytrail::schema::{COLUMNS, ColumnType};
 use keytrail::sql::functions::{FUNCTIONS, SqlFunction};
-use keytrail::sql::guard::Refusal;
+use keytrail::sql::guard::{self, Refusal};
 use keytrail::sql::named::{self, NamedQuery};
 use keytrail::sql::views::{self, ColumnMeaning, View};
 
@@ -89,7 +89,7 @@ fn type_name(data_type: &str) -> &'static str {
 const VIEWS_HEAD: &str = "# Tables and views
 
 Raw logs and a store have the same tables and views. [`events`](schema.md) has a page of its own. All views but
-`call_copies` have a call once: of the copies that several accounts logged the caller's, if it is there; without the
+`call_copies` count a call once: of the copies that several accounts logged the caller's, if it is there; without the
 records that VPC endpoints wrote of calls that the service logged as well, and without those that a later record
 corrects.
 
@@ -166,10 +166,9 @@ given with `-p name=VALUE`.
 #[test]
 fn sql_page() {
     let mut page = format!("{MADE}{SQL_HEAD}## Refused\n\n");
-    let too_much = Refusal::TooMuch { function: "repeat".to_owned(), max: 10_000 };
-    for refusal in
-        [Refusal::NotAQuery, Refusal::Several, Refusal::TooLong, Refusal::TooComplex, Refusal::TooDeep, too_much]
-    {
+    let of_any = [Refusal::NotAQuery, Refusal::Several, Refusal::TooLong, Refusal::TooComplex, Refusal::TooDeep];
+    let of_sizes = ["SELECT repeat('a', 1000000000)", "SELECT range(0, 1000000000)"];
+    for refusal in of_any.into_iter().chain(of_sizes.map(|sql| guard::check(sql).unwrap_err())) {
         writeln!(page, "- {refusal}").unwrap();
     }
     page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
