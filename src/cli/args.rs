@@ -15,7 +15,7 @@ use crate::dataset::DatasetOptions;
 use crate::normalize::EventFilter;
 use crate::output::times::{self, Moment};
 use crate::output::visible::visible;
-use crate::output::{self, Format, Style, Target};
+use crate::output::{self, Format, Style, Target, TextReader};
 use crate::source::{AwsOptions, Location, Scope};
 use crate::time::now_micros;
 
@@ -42,11 +42,17 @@ impl Global {
     }
 
     pub fn style(&self, target: &Target) -> Style {
-        Style { color: self.color_on(target.is_terminal()), verbose: self.verbose }
+        Style { color: self.colors(target.reader()), verbose: self.verbose }
     }
 
-    pub fn color_on(&self, stream_is_terminal: bool) -> bool {
-        colors(self.color, stream_is_terminal, env::var_os("NO_COLOR"))
+    /// The look of what is said on stderr.
+    pub fn stderr_style(&self) -> Style {
+        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose }
+    }
+
+    /// True where text for this reader has colors.
+    fn colors(&self, reader: TextReader) -> bool {
+        colors(self.color, reader, env::var_os("NO_COLOR"))
     }
 }
 
@@ -252,11 +258,11 @@ fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
 }
 
 /// A flag is nearer than the environment, so `always` wins over NO_COLOR; an empty NO_COLOR says nothing.
-fn colors(choice: ColorChoice, stream_is_terminal: bool, no_color: Option<OsString>) -> bool {
+fn colors(choice: ColorChoice, reader: TextReader, no_color: Option<OsString>) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => stream_is_terminal && no_color.is_none_or(|v| v.is_empty()),
+        ColorChoice::Auto => reader == TextReader::Terminal && no_color.is_none_or(|v| v.is_empty()),
     }
 }
 
@@ -324,15 +330,16 @@ mod tests {
     #[test]
     fn colors_follow_the_flag_then_the_environment() {
         let set = |v: &str| Some(OsString::from(v));
-        for (choice, terminal, no_color, on) in [
-            (ColorChoice::Auto, true, None, true),
-            (ColorChoice::Auto, true, set(""), true),
-            (ColorChoice::Auto, true, set("1"), false),
-            (ColorChoice::Auto, false, None, false),
-            (ColorChoice::Always, false, set("1"), true),
-            (ColorChoice::Never, true, None, false),
+        let (terminal, program) = (TextReader::Terminal, TextReader::Program);
+        for (choice, reader, no_color, on) in [
+            (ColorChoice::Auto, terminal, None, true),
+            (ColorChoice::Auto, terminal, set(""), true),
+            (ColorChoice::Auto, terminal, set("1"), false),
+            (ColorChoice::Auto, program, None, false),
+            (ColorChoice::Always, program, set("1"), true),
+            (ColorChoice::Never, terminal, None, false),
         ] {
-            assert_eq!(colors(choice, terminal, no_color.clone()), on, "{choice} {terminal} {no_color:?}");
+            assert_eq!(colors(choice, reader, no_color.clone()), on, "{choice} {reader:?} {no_color:?}");
         }
     }
 

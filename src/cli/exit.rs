@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use crate::audit::AuditError;
 use crate::dataset::DatasetError;
-use crate::output::OutputError;
 use crate::output::visible::visible;
+use crate::output::{OutputError, Style};
 use crate::source::SourceError;
 use crate::sql::SqlError;
 use crate::store::StoreError;
@@ -87,11 +87,11 @@ impl Failure {
     }
 
     /// Tells the failure on stderr; a closed pipe and Ctrl-C need no words.
-    pub fn print(&self, color: bool) {
+    pub fn print(&self, style: Style) {
         if self.message.is_empty() {
             return;
         }
-        let (red, cyan, plain) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        let (red, cyan, plain) = if style.color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
         say(format_args!("{red}error:{plain} {}", visible(self.message.trim_end())));
         for hint in &self.hints {
             say(format_args!("{cyan}hint:{plain} {}", visible(hint)));

@@ -19,7 +19,6 @@ mod store;
 mod summary;
 
 use std::future::Future;
-use std::io::{IsTerminal, stderr};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
@@ -79,9 +78,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let color = cli.global.color_on(stderr().is_terminal());
+    let style = cli.global.stderr_style();
     let code = dispatch(cli).unwrap_or_else(|failure| {
-        failure.print(color);
+        failure.print(style);
         failure.code()
     });
     code.into()

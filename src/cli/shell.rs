@@ -80,7 +80,7 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
             Ok(text) if matches!(text.trim(), ".quit" | ".exit") => break,
             Ok(text) => {
                 if let Err(failure) = shell.run_line(runtime, text.trim()) {
-                    failure.print(global.color_on(true));
+                    failure.print(global.stderr_style());
                 }
             }
             Err(ReadlineError::Interrupted) => {}

@@ -2,7 +2,7 @@
 //! In: a store. Out: a table or JSON on stdout, an exit code.
 //! `info` and `check` change nothing; `compact` and `gc` change no event.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -172,7 +172,7 @@ async fn check(args: &StoreArg, global: &Global) -> Result<Code, Failure> {
     // A log that contradicts itself is a fault too, though there is no more to look at.
     let checked = match checked {
         Err(error @ StoreError::Damaged { .. }) => {
-            Failure::from(error).print(global.color_on(std::io::stderr().is_terminal()));
+            Failure::from(error).print(global.stderr_style());
             return Ok(Code::Unproved);
         }
         checked => checked?,

@@ -7,23 +7,16 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 
 use super::visible::visible;
-use super::{Sink, cell};
-
-/// Where the text goes decides whether characters that act may stay as they are.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Reader {
-    Program,
-    Terminal,
-}
+use super::{Sink, TextReader, cell};
 
 pub struct Csv<W: Write> {
     to: csv::Writer<W>,
-    reader: Reader,
+    reader: TextReader,
     cell: String,
 }
 
 impl<W: Write> Csv<W> {
-    pub fn new(to: W, names: &[String], reader: Reader) -> io::Result<Csv<W>> {
+    pub fn new(to: W, names: &[String], reader: TextReader) -> io::Result<Csv<W>> {
         let mut csv = Csv { to: csv::Writer::from_writer(to), reader, cell: String::new() };
         for name in names {
             csv.cell.clear();
@@ -36,7 +29,7 @@ impl<W: Write> Csv<W> {
 
     fn field(&mut self, kind: cell::Kind) -> io::Result<()> {
         let guarded = if kind == cell::Kind::Text { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
-        let shown = if self.reader == Reader::Terminal { visible(&guarded) } else { guarded };
+        let shown = if self.reader == TextReader::Terminal { visible(&guarded) } else { guarded };
         self.to.write_field(shown.as_bytes()).map_err(broken)
     }
 }

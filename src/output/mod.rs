@@ -13,7 +13,7 @@ pub mod times;
 pub mod visible;
 pub mod words;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use arrow::array::RecordBatch;
@@ -131,6 +131,20 @@ pub struct Style {
     pub verbose: bool,
 }
 
+/// Who reads a text decides whether characters that act may stay as they are, and whether there may be colors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextReader {
+    /// A file, a pipe, a device that is no terminal.
+    Program,
+    Terminal,
+}
+
+impl TextReader {
+    pub fn of(stream: &impl IsTerminal) -> TextReader {
+        if stream.is_terminal() { TextReader::Terminal } else { TextReader::Program }
+    }
+}
+
 /// Takes rows, batch by batch.
 pub trait Sink {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()>;
@@ -151,7 +165,7 @@ pub fn sink<'a>(
         return Err(OutputError::BinaryOnTerminal);
     }
     let cell_columns_max = if style.verbose { usize::MAX } else { CELL_COLUMNS_MAX };
-    let reader = if to.is_terminal() { csv::Reader::Terminal } else { csv::Reader::Program };
+    let reader = to.reader();
     let look = table::Look { terminal_width, cell_columns_max, color: style.color };
     let opened: io::Result<Box<dyn Sink + Send + 'a>> = match format {
         Format::Table => Ok(Box::new(table::Table::new(to, &names, schema, look))),

@@ -1,13 +1,13 @@
 //! Where output goes: stdout, or a file that appears under its name only when it is whole.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::OutputError;
 use super::visible::visible;
+use super::{OutputError, TextReader};
 
 /// What to do with a file that is already there.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,12 +55,16 @@ impl Target {
         Ok(Target::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
     }
 
-    pub fn is_terminal(&self) -> bool {
+    pub fn reader(&self) -> TextReader {
         match self {
-            Target::Stdout(_) => io::stdout().is_terminal(),
-            Target::Device(to) => to.get_ref().is_terminal(),
-            Target::File { .. } => false,
+            Target::Stdout(_) => TextReader::of(&io::stdout()),
+            Target::Device(to) => TextReader::of(to.get_ref()),
+            Target::File { .. } => TextReader::Program,
         }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.reader() == TextReader::Terminal
     }
 
     /// Columns of the terminal that reads this, None for files and pipes.

@@ -96,7 +96,7 @@ fn csv_gives_hostile_values_back_and_guards_formulas() {
 fn csv_on_a_terminal_is_visible() {
     let (_, batch) = hostile();
     let mut bytes = Vec::new();
-    let mut sink = csv::Csv::new(&mut bytes, &unique_names(&batch.schema()), csv::Reader::Terminal).unwrap();
+    let mut sink = csv::Csv::new(&mut bytes, &unique_names(&batch.schema()), TextReader::Terminal).unwrap();
     sink.write(&batch).unwrap();
     sink.finish().unwrap();
     drop(sink);

@@ -347,7 +347,7 @@ impl Writing {
 mod tests {
     use arrow::array::StringArray;
 
-    use super::super::Place;
+    use super::super::{StoreLocation, check};
     use super::*;
     use crate::objects::{
         Counts, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus, QuarantineBuilder,
@@ -380,7 +380,8 @@ mod tests {
     }
 
     async fn store_with(folder: &std::path::Path, objects: RecordBatch) -> Store {
-        let mut store = Store::open_or_create(Place::local(&folder.join("store")).unwrap(), None).await.unwrap();
+        let mut store =
+            Store::open_or_create(StoreLocation::local(&folder.join("store")).unwrap(), None).await.unwrap();
         let quarantine = ledger::quarantined(&QuarantineBuilder::default().finish(), 1).unwrap();
         store.append(&Batch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
         store
@@ -398,7 +399,7 @@ mod tests {
             let mut store = store_with(folder.path(), with_text(&whole, column, "odd")).await;
             let error = store.snapshot().await.unwrap().objects().await.unwrap_err();
             assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
-            let checked = store.check().await.unwrap();
+            let checked = check(&store).await.unwrap();
             assert!(checked.faults.len() == 1 && checked.faults[0].contains(said), "{:?}", checked.faults);
         }
     }

@@ -60,8 +60,9 @@ pub enum Completeness {
 }
 
 impl Accounting {
-    pub fn of(listing: &Listing, tallies: &Tallies, complete: bool) -> Accounting {
-        let mut all = Accounting { complete, untimed: tallies.untimed, ..Accounting::none() };
+    /// The summary of a scan that read everything in scope.
+    pub fn of(listing: &Listing, tallies: &Tallies) -> Accounting {
+        let mut all = Accounting { untimed: tallies.untimed, ..Accounting::none() };
         tallies.for_each(listing, |index, outcome, tally| {
             let is_page = listing.is_history(index) && outcome.status() != ObjectStatus::Skipped;
             all.history_objects += u64::from(is_page);

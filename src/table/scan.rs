@@ -89,7 +89,7 @@ impl Scanned {
     }
 
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
-        Accounting::of(&logs.listing, &self.tallies, self.complete)
+        Accounting { complete: self.complete, ..Accounting::of(&logs.listing, &self.tallies) }
     }
 }
 
