@@ -97,10 +97,10 @@ impl Span {
 }
 
 /// When something happened: events without a time come first, those of one time by their id.
-type Moment = (Option<i64>, String);
+type Moment<'a> = (Option<i64>, &'a str);
 
-/// The latest of some values, whatever the order in which they come.
-struct Latest<T>(Option<(Moment, T)>);
+/// The latest of some values, whatever the order in which they come: its time, the id of its event, and the value.
+struct Latest<T>(Option<(Option<i64>, String, T)>);
 
 impl<T> Default for Latest<T> {
     fn default() -> Latest<T> {
@@ -108,16 +108,16 @@ impl<T> Default for Latest<T> {
     }
 }
 
-impl<T: Ord + Clone> Latest<T> {
-    fn add(&mut self, at: &Moment, value: T) {
-        let is_later = self.0.as_ref().is_none_or(|(latest, known)| (latest, known) < (at, &value));
-        if is_later {
-            self.0 = Some((at.clone(), value));
+impl<T: Ord> Latest<T> {
+    fn add(&mut self, (time, id): Moment<'_>, value: T) {
+        let is_later = |(at, of, known): &(Option<i64>, String, T)| (*at, of.as_str(), known) < (time, id, &value);
+        if self.0.as_ref().is_none_or(is_later) {
+            self.0 = Some((time, id.to_owned(), value));
         }
     }
 
     fn get(&self) -> Option<&T> {
-        self.0.as_ref().map(|(_, value)| value)
+        self.0.as_ref().map(|(_, _, value)| value)
     }
 }
 
@@ -138,7 +138,7 @@ impl KeyState {
 
 /// One call, as the input has it.
 struct Call<'a> {
-    at: Moment,
+    at: Moment<'a>,
     call_id: &'a str,
     event_name: &'a str,
     outcome: &'a str,
@@ -197,15 +197,15 @@ impl Key {
         }
         let Some(state) = call.new_state() else { return };
         let name = call.event_name;
-        self.imported_last.add(&call.at, name == "ImportKeyMaterial");
+        self.imported_last.add(call.at, name == "ImportKeyMaterial");
         if matches!(name, "CreateKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion" | "DeleteKey") {
-            self.removal.add(&call.at, state.clone());
+            self.removal.add(call.at, state.clone());
         }
         if matches!(name, "CreateKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion") {
-            self.deletion_date.add(&call.at, call.deletion_date.map(str::to_owned));
+            self.deletion_date.add(call.at, call.deletion_date.map(str::to_owned));
         }
         if name != "ImportKeyMaterial" {
-            self.settled.add(&call.at, state);
+            self.settled.add(call.at, state);
         }
     }
 
@@ -278,7 +278,7 @@ impl<'a> Calls<'a> {
     fn call(&self, row: usize) -> Call<'a> {
         let time = self.event_time.is_valid(row).then(|| self.event_time.value(row));
         Call {
-            at: (time, cell(self.event_id, row).unwrap_or_default().to_owned()),
+            at: (time, cell(self.event_id, row).unwrap_or_default()),
             call_id: cell(self.call_id, row).unwrap_or_default(),
             event_name: cell(self.event_name, row).unwrap_or_default(),
             outcome: cell(self.outcome, row).unwrap_or_default(),
@@ -367,7 +367,7 @@ mod tests {
             let words: Vec<&str> = call.split(' ').collect();
             let id = format!("id-{number}");
             key.take(&Call {
-                at: (words[0].parse().ok(), id.clone()),
+                at: (words[0].parse().ok(), &id),
                 call_id: &id,
                 event_name: words[1],
                 outcome: words[2],

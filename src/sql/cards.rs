@@ -135,6 +135,7 @@ impl Card {
         self.texts(key).next()
     }
 
+    /// All values of a key, in the order of the card; none where it does not stand in it.
     pub fn texts<'c>(&'c self, key: &'c str) -> impl Iterator<Item = &'static str> + 'c {
         self.lines.iter().filter(move |(found, _)| *found == key).map(|(_, value)| *value)
     }
@@ -149,6 +150,7 @@ impl Card {
         self.text("title").unwrap_or_default()
     }
 
+    /// The severity; `None` where the card has none. Fails where it is no severity.
     pub fn severity(&self) -> Result<Option<Severity>, CardError> {
         self.values("severity", "one of critical, high, medium, low, info", Severity::read)
             .map(|found| found.first().copied())
@@ -210,6 +212,7 @@ pub enum Severity {
 impl Severity {
     const ALL: [Severity; 5] = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
+    /// The spelling in cards and answers.
     pub fn name(self) -> &'static str {
         match self {
             Severity::Info => "info",
@@ -220,6 +223,7 @@ impl Severity {
         }
     }
 
+    /// The severity of this spelling.
     pub fn read(text: &str) -> Option<Severity> {
         Severity::ALL.into_iter().find(|severity| severity.name() == text)
     }

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::did_you_mean::did_you_mean;
 
+/// The cure for an error of planning, where it is known: a table of a near name, or our functions for JSON.
 pub fn of(sql: &str, message: &str, tables: &[String]) -> Option<String> {
     table(message, tables).or_else(|| reads_json_elsewise(sql).then(json))
 }

@@ -178,6 +178,7 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// A session over raw logs. Fails where DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
         Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
     }

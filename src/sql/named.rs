@@ -120,6 +120,7 @@ pub fn all() -> &'static [NamedQuery] {
     &ALL
 }
 
+/// The query of this name.
 pub fn find(name: &str) -> Option<&'static NamedQuery> {
     all().iter().find(|query| query.name == name)
 }

@@ -36,6 +36,7 @@ pub enum ViewRows {
     Derived,
 }
 
+/// A column that the card of a view explains.
 #[derive(Debug, Clone)]
 pub struct ViewColumn {
     pub name: &'static str,
@@ -118,6 +119,7 @@ fn read_all() -> Result<Vec<View>, CardError> {
     Ok(all)
 }
 
+/// The view of this name, derived tables among them.
 pub fn find(name: &str) -> Option<&'static View> {
     all().iter().find(|view| view.name == name)
 }

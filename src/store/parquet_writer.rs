@@ -3,8 +3,8 @@
 //! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
 //! before it is whole.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::cmp::Reverse;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
@@ -20,6 +20,8 @@ use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
@@ -164,17 +166,7 @@ pub(super) fn encode(
             writers[file.schema_descr().get_column_root_idx(leaf)][group].push(writer);
         }
     }
-    let mut tasks: Vec<Task> = (0..writers.len()).map(Task::Column).collect();
-    tasks.sort_by_key(|task| match task {
-        Task::Column(index) => std::cmp::Reverse(rows.weight(*index)),
-        Task::Hash => std::cmp::Reverse(0),
-    });
-    if schema.index_of(CONTENT_HASH).is_ok() {
-        tasks.insert(0, Task::Hash);
-    }
-    let writers = writers.into_iter().map(|groups| Mutex::new(Some(groups))).collect();
-    let under_way = UnderWay { rows, schema, layout, tasks, next: AtomicUsize::new(0), writers };
-    let done = under_way.on_threads(threads)?;
+    let done = FileColumns { rows, schema, layout }.encode_all(writers, threads)?;
     let stats = stats(rows.rows(), schema, &done.columns);
     put_together(&mut file, done.columns, groups)?;
     if let Some(note) = rows.note() {
@@ -193,27 +185,23 @@ pub(super) fn encode(
 /// The writers of one column: of its leaves, for each row group.
 type GroupWriters = Vec<Vec<ArrowColumnWriter>>;
 
-#[derive(Debug, Clone, Copy)]
+/// A piece of the work that a file makes.
 enum Task {
     /// The logical hash, which needs several columns.
     Hash,
-    Column(usize),
+    Column(usize, GroupWriters),
 }
 
-/// A file that is being encoded by some threads.
-struct UnderWay<'a> {
-    rows: &'a dyn Columns,
-    schema: &'a SchemaRef,
-    layout: &'a FileLayout,
-    /// The longest first, so that the threads end together.
-    tasks: Vec<Task>,
-    next: AtomicUsize,
-    writers: Vec<Mutex<Option<GroupWriters>>>,
+/// What became of a task.
+enum TaskDone {
+    Hash(LogicalHash),
+    Column(EncodedColumn),
 }
 
-/// The share of a thread.
+/// Everything of a file that was encoded.
 #[derive(Default)]
 struct Done {
+    /// By their number in the schema.
     columns: Vec<EncodedColumn>,
     hash: Option<LogicalHash>,
 }
@@ -225,43 +213,46 @@ struct EncodedColumn {
     bounds: Option<Bounds>,
 }
 
-impl UnderWay<'_> {
-    fn on_threads(&self, threads: usize) -> Result<Done, StoreError> {
-        let shares = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| self.work())).collect();
-            let own = self.work();
-            let others = others.into_iter().map(|other| other.join().unwrap_or(Err(StoreError::Thread)));
-            std::iter::once(own).chain(others).collect::<Result<Vec<Done>, StoreError>>()
+/// The columns of a file and how they are written.
+struct FileColumns<'a> {
+    rows: &'a dyn Columns,
+    schema: &'a SchemaRef,
+    layout: &'a FileLayout,
+}
+
+impl FileColumns<'_> {
+    fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<Done, StoreError> {
+        let mut tasks: Vec<Task> =
+            writers.into_iter().enumerate().map(|(index, writers)| Task::Column(index, writers)).collect();
+        // The longest first, so that the threads end together.
+        tasks.sort_by_key(|task| match task {
+            Task::Column(index, _) => Reverse(self.rows.weight(*index)),
+            Task::Hash => Reverse(0),
         });
+        if self.schema.index_of(CONTENT_HASH).is_ok() {
+            tasks.insert(0, Task::Hash);
+        }
         let mut all = Done::default();
-        for share in shares? {
-            all.columns.extend(share.columns);
-            all.hash = all.hash.or(share.hash);
+        for done in on_threads(threads, tasks, |task| self.work(task))? {
+            match done {
+                TaskDone::Hash(hash) => all.hash = Some(hash),
+                TaskDone::Column(column) => all.columns.push(column),
+            }
         }
         all.columns.sort_by_key(|column| column.index);
         Ok(all)
     }
 
-    fn work(&self) -> Result<Done, StoreError> {
-        let mut done = Done::default();
-        while let Some(task) = self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let worked = match *task {
-                Task::Hash => self.hash().map(|hash| done.hash = Some(hash)),
-                Task::Column(index) => self.column(index).map(|column| done.columns.push(column)),
-            };
-            if worked.is_err() {
-                // Nobody needs the rest.
-                self.next.store(self.tasks.len(), Ordering::Relaxed);
-            }
-            worked?;
+    fn work(&self, task: Task) -> Result<TaskDone, StoreError> {
+        match task {
+            Task::Hash => self.hash().map(TaskDone::Hash),
+            Task::Column(index, writers) => self.column(index, writers).map(TaskDone::Column),
         }
-        Ok(done)
     }
 
-    fn column(&self, index: usize) -> Result<EncodedColumn, StoreError> {
+    fn column(&self, index: usize, groups: GroupWriters) -> Result<EncodedColumn, StoreError> {
         let field = self.schema.field(index);
         let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(Bounds::default);
-        let groups = self.writers[index].lock().map_err(|_| StoreError::Thread)?.take().unwrap_or_default();
         let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
         for part in self.rows.column(index)? {
             let part = part?;
@@ -310,6 +301,19 @@ impl UnderWay<'_> {
         }
         Ok(hash)
     }
+}
+
+/// Does all tasks, in any order; the first error ends the rest. One thread is this one.
+fn on_threads<T: Send, R: Send>(
+    threads: usize,
+    tasks: Vec<T>,
+    work: impl Fn(T) -> Result<R, StoreError> + Send + Sync,
+) -> Result<Vec<R>, StoreError> {
+    if threads <= 1 {
+        return tasks.into_iter().map(work).collect();
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| StoreError::Thread)?;
+    pool.install(|| tasks.into_par_iter().with_max_len(1).map(work).collect())
 }
 
 fn closed(writers: Vec<ArrowColumnWriter>) -> Result<Vec<ArrowColumnChunk>, ParquetError> {

@@ -160,7 +160,10 @@ impl DisplayAs for KeptExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         let spilled = self.rows.spilled.as_ref().map_or(0, |spilled| spilled.batches);
         let (rows, batches) = (self.rows.count, self.rows.batches.len());
-        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}")
+        let columns: Vec<&str> =
+            self.projection.iter().map(|&column| self.rows.schema.field(column).name().as_str()).collect();
+        let columns = columns.join(", ");
+        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
     }
 }
 

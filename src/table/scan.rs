@@ -16,6 +16,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
+use rayon::ThreadPoolBuilder;
 
 use super::accounting::Accounting;
 use super::consumer::Consumer;
@@ -108,9 +109,12 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
-    let outcome = std::thread::scope(|scope| {
+    // A pool of its own: workers wait for the consumer of their scan, and must not hold up those of another.
+    let pool =
+        ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| DataFusionError::External(e.into()))?;
+    let outcome = pool.in_place_scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| Worker::new(&shared).work());
+            scope.spawn(|_| Worker::new(&shared).work());
         }
         let outcome = consumer.take_all(runs, emit);
         shared.stop.store(true, Ordering::Relaxed);

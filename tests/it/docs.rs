@@ -28,8 +28,7 @@ fn check(path: &str, made: &str) {
 
 #[test]
 fn schema_page() {
-    let (events, objects) = (keytrail::normalize::docs_markdown(), keytrail::objects::docs_markdown());
-    check("docs/schema.md", &format!("{MADE}{events}\n{objects}"));
+    check("docs/schema.md", &format!("{MADE}{}", keytrail::normalize::docs_markdown()));
 }
 
 #[test]
@@ -107,22 +106,13 @@ fn push_columns<'r>(page: &mut String, rows: impl IntoIterator<Item = ColumnRow<
 
 fn views_page_of(types: &TypedColumns) -> String {
     let mut page = format!("{MADE}{VIEWS_HEAD}");
-    for (name, title, _, _) in TABLES {
+    for (name, title) in TABLES {
         writeln!(page, "- [`{name}`](#{name}): {title}").unwrap();
     }
     for view in views::all() {
         writeln!(page, "- [`{0}`](#{0}): {1}", view.name, view.title).unwrap();
     }
-    for (name, title, row, meanings) in TABLES {
-        write!(page, "\n## {name}\n\n{title}. One row per {row}.\n").unwrap();
-        let columns = &types[name];
-        let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, meanings.iter().map(|(name, _)| *name).collect::<Vec<_>>(), "columns of `{name}`");
-        push_columns(
-            &mut page,
-            columns.iter().zip(meanings).map(|((n, ty), (_, what))| (n.as_str(), *ty, (*what).to_owned())),
-        );
-    }
+    write!(page, "\n{}", keytrail::objects::docs_markdown()).unwrap();
     views::all().iter().for_each(|view| push_view(&mut page, view, &types[view.name]));
     page
 }
@@ -173,7 +163,7 @@ fn sql_page() {
     }
     page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
     page.push_str("| [`events`](schema.md) | Every event once, as its record says |\n");
-    for (name, title, _, _) in TABLES {
+    for (name, title) in TABLES {
         writeln!(page, "| [`{name}`](views.md#{name}) | {title} |").unwrap();
     }
     for view in views::all() {
@@ -205,43 +195,10 @@ fn push_function(page: &mut String, function: &SqlFunction) {
     write!(page, "\n### {}\n\n`{syntax}`\n\n{description}\n\n```sql\n{sql} -- {answer}\n```\n", function.name).unwrap();
 }
 
-/// Name, title, row and meanings of the columns of the tables beside `events`.
-type TableText = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
-
-const TABLES: [TableText; 2] = [
-    (
-        "objects",
-        "Every input object, and what became of its records",
-        "input object",
-        &[
-            ("uri", "where the object is"),
-            ("kind", "`log`, `event_history`, `digest`, `insight`, `aggregated` or `other`"),
-            ("status", "`read`, `flagged`, `skipped`, `quarantined`, `refused`, `missing` or `changed`"),
-            ("records", "records in it: `kept` + `duplicate` + `filtered` + `quarantined`"),
-            ("kept", "records that are rows of `events`"),
-            ("duplicate", "records that are there already, with the same content"),
-            ("filtered", "records that the event filter or the scope leaves out"),
-            ("quarantined", "records that could not be read; `quarantine` has them"),
-            ("conflicts", "kept records whose identity is there already with other content"),
-            ("bytes", "its size as stored"),
-            ("sha256", "of the inflated bytes; NULL where nobody asked for it"),
-            ("first_event", "the time of its first event"),
-            ("last_event", "the time of its last event"),
-            ("error", "why it was not read, or what is odd about it"),
-        ],
-    ),
-    (
-        "quarantine",
-        "Records that could not be read",
-        "record that could not be read",
-        &[
-            ("object_uri", "the object that it is in"),
-            ("byte_offset", "where it begins in the inflated object"),
-            ("length", "its bytes"),
-            ("reason", "why it could not be read"),
-            ("raw", "its text, up to 64 KiB"),
-        ],
-    ),
+/// Name and title of the tables beside `events`.
+const TABLES: [(&str, &str); 2] = [
+    ("objects", "Every input object, and what became of its records"),
+    ("quarantine", "Records that could not be read"),
 ];
 
 /// The verbs as the help of the whole lists them.

@@ -10,6 +10,7 @@ mod docs;
 mod history;
 mod hostile;
 mod layers;
+mod plans;
 mod policy;
 mod queries;
 mod realdata;

@@ -14,6 +14,7 @@ macro_rules! counts {
         }
 
         impl Counts {
+            /// The names of the counts, in the order of the columns.
             pub const NAMES: [&'static str; [$($meaning),*].len()] = [$(stringify!($count)),*];
             pub(super) const MEANINGS: [&'static str; Counts::NAMES.len()] = [$($meaning),*];
 
@@ -22,6 +23,7 @@ macro_rules! counts {
                 [$(self.$count),*]
             }
 
+            /// Counts from numbers in the order of `NAMES`.
             pub fn of_values([$($count),*]: [u64; Counts::NAMES.len()]) -> Counts {
                 Counts { $($count),* }
             }
@@ -39,6 +41,7 @@ counts! {
 }
 
 impl Counts {
+    /// Each count with its name.
     pub fn each(self) -> impl Iterator<Item = (&'static str, u64)> {
         Counts::NAMES.into_iter().zip(self.values())
     }
@@ -64,10 +67,12 @@ impl AddAssign for Counts {
 pub struct StatusCounts([u64; ObjectStatus::ALL.len()]);
 
 impl StatusCounts {
+    /// Counts one object.
     pub fn add(&mut self, status: ObjectStatus) {
         self.0[status as usize] += 1;
     }
 
+    /// Objects with this status.
     pub fn of(&self, status: ObjectStatus) -> u64 {
         self.0[status as usize]
     }
@@ -77,6 +82,7 @@ impl StatusCounts {
         ObjectStatus::ALL.iter().copied().zip(self.0)
     }
 
+    /// All objects.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }

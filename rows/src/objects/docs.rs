@@ -7,7 +7,7 @@ use super::fields::TableColumn;
 use super::tables::{LEDGER_COLUMNS, OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use super::words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStatus, SkipReason, Word};
 
-const OBJECTS: &str = "# The table `objects`
+const OBJECTS: &str = "## objects
 
 One row per object that was listed. For each, `records = kept + duplicate + filtered + quarantined`.
 
@@ -44,14 +44,14 @@ damaged object whose whole records were taken.
 ";
 
 const QUARANTINE: &str = "
-# The table `quarantine`
+## quarantine
 
 One row per record that could not be read, up to 100,000 of a run. The records of a damaged object are not here: it gives
 none.
 
 ";
 
-/// The sections on `objects` and `quarantine` of the page `docs/schema.md`.
+/// The sections on `objects` and `quarantine` of the page `docs/views.md`.
 pub fn docs_markdown() -> String {
     let mut page = String::from(OBJECTS);
     push_columns(&mut page, &OBJECT_COLUMNS.list());

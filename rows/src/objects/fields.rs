@@ -27,6 +27,7 @@ pub struct TableColumn {
 }
 
 impl TableColumn {
+    /// The column as a field of an Arrow schema.
     pub fn field(&self) -> Field {
         Field::new(self.name, self.ty.data_type(), self.is_nullable)
     }
@@ -174,6 +175,7 @@ pub struct CountField;
 pub struct CountColumn<'b>(&'b [i64]);
 
 impl CountColumn<'_> {
+    /// The count of a row; it is not negative, which `of` made sure.
     pub fn value(&self, row: usize) -> u64 {
         self.0[row].unsigned_abs()
     }
@@ -216,6 +218,7 @@ pub struct CountsField;
 pub struct CountsColumns<'b>([CountColumn<'b>; Counts::NAMES.len()]);
 
 impl CountsColumns<'_> {
+    /// All counts of a row.
     pub fn value(&self, row: usize) -> Counts {
         Counts::of_values(self.0.map(|column| column.value(row)))
     }
@@ -265,6 +268,7 @@ pub struct WordColumn<'b, W> {
 }
 
 impl<W: Word> WordColumn<'_, W> {
+    /// The word of a row. Fails with [`ColumnError::Word`] where this version does not know it.
     pub fn value(&self, row: usize) -> Result<W, ColumnError> {
         W::parse(self.texts.value(row)).map_err(|source| ColumnError::Word { column: self.name, source })
     }

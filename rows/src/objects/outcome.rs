@@ -8,6 +8,7 @@ use super::words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStat
 /// Stands after the fault of a damaged object whose whole records were taken.
 const SALVAGED: &str = " (salvaged)";
 
+/// What became of an object: its status with what the status is due to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectOutcome {
     Read,
@@ -23,6 +24,7 @@ pub enum ObjectOutcome {
 }
 
 impl ObjectOutcome {
+    /// Its status, which is the first half of what is stored.
     pub fn status(&self) -> ObjectStatus {
         match self {
             ObjectOutcome::Read => ObjectStatus::Read,

@@ -37,6 +37,7 @@ macro_rules! table {
                 [$(self.$column.columns()),*].concat()
             }
 
+            /// The Arrow schema of the table.
             pub fn schema(&self) -> SchemaRef {
                 Arc::new(Schema::new(self.list().iter().map(TableColumn::field).collect::<Vec<_>>()))
             }
@@ -49,6 +50,7 @@ macro_rules! table {
         }
 
         impl<'b> $rows<'b> {
+            /// Borrows the columns of a batch. Fails where one is missing, of another type, or NULL where it may not be.
             pub fn of(rows: &'b RecordBatch) -> Result<$rows<'b>, ColumnError> {
                 Ok($rows { $($column: $all.$column.of(rows)?,)* })
             }
@@ -72,10 +74,12 @@ macro_rules! table {
         }
 
         impl $builder {
+            /// Adds a row.
             pub fn append(&mut self, row: $row<'_>) {
                 $(<$field>::append(&mut self.$column, row.$column);)*
             }
 
+            /// All rows, with the schema of the table.
             pub fn finish(self) -> RecordBatch {
                 let columns: Vec<ArrayRef> = [$(<$field>::finish(self.$column)),*].concat();
                 RecordBatch::try_new($all.schema(), columns).expect("the builders follow the schema")
@@ -124,10 +128,12 @@ pub struct OutcomeColumns<'b> {
 }
 
 impl<'b> OutcomeColumns<'b> {
+    /// Borrows the two columns of a batch. Fails as those of the table do.
     pub fn of(rows: &'b RecordBatch) -> Result<OutcomeColumns<'b>, ColumnError> {
         Ok(OutcomeColumns { status: OBJECT_COLUMNS.status.of(rows)?, error: OBJECT_COLUMNS.error.of(rows)? })
     }
 
+    /// The outcome of a row. Fails where a word is not known.
     pub fn value(&self, row: usize) -> Result<ObjectOutcome, ColumnError> {
         let error = self.error.is_valid(row).then(|| self.error.value(row));
         ObjectOutcome::parse(self.status.value(row)?, error)
@@ -136,6 +142,7 @@ impl<'b> OutcomeColumns<'b> {
 }
 
 impl ObjectRows<'_> {
+    /// The outcome of a row. Fails where a word is not known.
     pub fn outcome(&self, row: usize) -> Result<ObjectOutcome, ColumnError> {
         OutcomeColumns { status: self.status, error: self.error }.value(row)
     }

@@ -49,6 +49,7 @@ macro_rules! words {
         }
 
         impl $list {
+            /// Every word, in the order of the documentation.
             pub const ALL: &'static [$list] = &[$($list::$word,)*];
 
             /// Its one spelling.
@@ -65,6 +66,7 @@ macro_rules! words {
                 }
             }
 
+            /// The word of this spelling. Fails on any other text.
             pub fn parse(text: &str) -> Result<$list, UnknownWord> {
                 match text {
                     $($name => Ok($list::$word),)*
