@@ -76,8 +76,8 @@ enum InfoFormat {
 struct CompactArgs {
     #[command(flatten)]
     store: StoreArg,
-    /// First make the columns of rows that an earlier version of keytrail read again from their records; what its
-    /// filter left out cannot come back
+    /// First bring rows of an earlier normalizer up to date: make their columns again from their records. Events that
+    /// an earlier filter left out cannot come back
     #[arg(long)]
     renormalize: bool,
 }

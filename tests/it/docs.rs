@@ -219,6 +219,10 @@ fn cli_page() {
     for verb in verbs {
         let help = keytrail([verb, "--help"]);
         write!(page, "\n## keytrail {verb}\n\n```text\n{}\n```\n", help.text().trim_end()).unwrap();
+        for own in self::verbs(help.text()) {
+            let help = keytrail([verb, own, "--help"]);
+            write!(page, "\n### keytrail {verb} {own}\n\n```text\n{}\n```\n", help.text().trim_end()).unwrap();
+        }
     }
     check("docs/cli.md", &page);
 }

@@ -710,7 +710,7 @@ fn a_killed_run_is_completed_by_the_next() {
 }
 
 /// Whether system calls can be interfered with here; says so where they cannot.
-fn has_strace() -> bool {
+pub fn has_strace() -> bool {
     let is_here = Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_ok_and(|status| status.success());
     if !is_here {
         eprintln!("SKIPPED: strace is not here");
