@@ -8,7 +8,6 @@ use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use futures::StreamExt;
 use keytrail::decode::{Damaged, Decoded, Decoder, Object, inflate, split};
 use keytrail::json::{Screen, Tree};
 use keytrail::normalize::{EventFilter, Origin, Record, Wanted, normalize, screens_out};
@@ -122,7 +121,7 @@ fn split_records(bencher: Bencher) {
     let input = &*INPUT;
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
         let mut records = 0;
-        let split = split::Splitter::default().advance(&input.document, 0, true, &mut |_| records += 1);
+        let split = split::Splitter::default().advance(&split::Piece::whole(&input.document), &mut |_| records += 1);
         split.expect("the input is sound");
         records
     });
@@ -176,10 +175,10 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
         runtime.block_on(async {
             let is_name = !question.contains(' ');
             let answer = if is_name { engine.named(question, &[]).await } else { engine.query(question, &[]).await };
-            let mut batches = answer.expect("it can be planned").batches;
+            let mut answer = answer.expect("it can be planned");
             let mut rows = 0;
-            while let Some(batch) = batches.next().await {
-                rows += batch.expect("the input is sound").num_rows();
+            while let Some(batch) = answer.next().await.expect("the input is sound") {
+                rows += batch.num_rows();
             }
             rows
         })

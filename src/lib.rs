@@ -2,22 +2,30 @@
 //! from CloudTrail logs.
 //!
 //! ```text
-//!   source ─▶ decode ─▶ normalize ─▶ table ─▶ sql ─▶ cli
-//!   bytes     records    rows        Arrow    views   table, json, csv …
+//!   source ─▶ decode ─▶ normalize ─▶ table ─┬──────────▶ sql ─▶ dataset ─▶ audit ─▶ cli ◀─ output
+//!   bytes     records    rows        Arrow └▶ store ─▶  views   engine    sections         table, json, csv …
 //! ```
 //!
 //! Modules stand in the order in which a log passes them. Broken input becomes a counted, named fault; it never
 //! becomes a missing row.
 #![forbid(unsafe_code)]
 
-pub use keytrail_rows::{arn, batch, decode, json, normalize, schema, time};
+pub use keytrail_rows::{arn, batch, decode, json, normalize, objects, schema, time};
 
 pub mod source;
 
 pub mod table;
 
+pub mod derive;
+
 pub mod store;
 
 pub mod sql;
+
+pub mod dataset;
+
+pub mod audit;
+
+pub mod output;
 
 pub mod cli;

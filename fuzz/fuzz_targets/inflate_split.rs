@@ -6,7 +6,8 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compression, write::GzEncoder};
 use keytrail::decode::inflate::{Inflate, Named};
-use keytrail::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
+use keytrail::decode::{Damaged, Decoded, Decoder, Digest, Object};
+use keytrail::objects::ObjectOutcome;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
 const WHOLE_BYTES_MAX: usize = 64 << 20;
@@ -19,8 +20,7 @@ const PIECES_MAX: usize = 256;
 
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    status: Status,
-    error: Option<String>,
+    outcome: ObjectOutcome,
     /// Offset and bytes of each record, or offset and reason of each fault.
     pieces: Vec<(u64, Vec<u8>)>,
     /// Of an object that gives its records: how long its text is, and its hash.
@@ -29,7 +29,7 @@ struct Outcome {
 
 impl Outcome {
     fn gives(&self) -> bool {
-        matches!(self.status, Status::Read | Status::Flagged)
+        self.outcome.status().is_read()
     }
 }
 
@@ -66,10 +66,10 @@ impl Input<'_> {
         let mut decoder = Decoder::new(one_shot_bytes_max, damaged, None).with_digest(Digest::Sha256);
         let summary = decoder.decode(&object, &mut |piece| match piece {
             Decoded::Record { value, offset, .. } => pieces.push((offset, value.raw().to_vec())),
-            Decoded::Fault(fault) => pieces.push((fault.offset, fault.reason.as_bytes().to_vec())),
+            Decoded::Fault(fault) => pieces.push((fault.offset, fault.reason.name().as_bytes().to_vec())),
             _ => unreachable!("there is no screen"),
         });
-        let mut outcome = Outcome { status: summary.status, error: summary.error, pieces, text: None };
+        let mut outcome = Outcome { outcome: summary.outcome, pieces, text: None };
         outcome.text = outcome.gives().then_some((summary.inflated_bytes, summary.sha256));
         outcome
     }

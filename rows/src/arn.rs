@@ -15,6 +15,7 @@ pub struct Arn<'a> {
 }
 
 impl<'a> Arn<'a> {
+    /// Takes a text apart at its first five colons, so that a resource may hold more. None where a part is missing.
     pub fn parse(text: &'a str) -> Option<Arn<'a>> {
         let mut rest = text.strip_prefix("arn:")?;
         // The parts are too short for a search that is made for long texts.

@@ -92,14 +92,17 @@ impl RowBuilder {
         RowBuilder { content_hash: Some(BinaryBuilder::new()), ..builder }
     }
 
+    /// True once a batch should be finished: by its rows, or by their bytes.
     pub fn is_full(&self) -> bool {
         self.rows >= BATCH_ROWS_MAX || self.bytes >= BATCH_BYTES
     }
 
+    /// True where no row was appended since the last batch.
     pub fn is_empty(&self) -> bool {
         self.rows == 0
     }
 
+    /// Appends the row's values of the wanted columns. A row cannot fail: what it lacks is NULL.
     pub fn append(&mut self, row: &Row<'_>, from: &Provenance) {
         self.rows += 1;
         if let Some(builder) = &mut self.content_hash {

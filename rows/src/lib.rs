@@ -13,6 +13,7 @@
 
 pub mod arn;
 pub mod json;
+pub mod objects;
 pub mod schema;
 pub mod time;
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 
+/// The type of a column of `events`; every column may be NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ColumnType {
     Text,
@@ -32,6 +33,8 @@ impl ColumnType {
         }
     }
 
+    /// The type in Arrow. Timestamps are microseconds since 1970 in UTC, dates are days since 1970; a map is from text to
+    /// text, its keys in the order in which they were appended.
     pub fn data_type(self) -> DataType {
         match self {
             ColumnType::Text => DataType::Utf8,
@@ -51,12 +54,15 @@ impl ColumnType {
     }
 }
 
+/// A column of `events` as the schema, the normalizer's tests and `docs/schema.md` know it.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnSpec {
+    /// The name in SQL: AWS's own in snake case, or what a derived column holds.
     pub name: &'static str,
     pub ty: ColumnType,
     /// The JSON path in the record, or `derived`.
     pub source: &'static str,
+    /// The sentence of the documentation, without a capital and a full stop.
     pub meaning: &'static str,
 }
 
@@ -163,10 +169,12 @@ columns! {
 }
 
 impl Column {
+    /// The type, the origin and the meaning of the column.
     pub fn spec(self) -> &'static ColumnSpec {
         &COLUMNS[self as usize]
     }
 
+    /// The name of the column in SQL.
     pub fn name(self) -> &'static str {
         self.spec().name
     }

@@ -5,7 +5,9 @@
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// Times are microseconds since 1970, UTC, all over the program.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
+/// Of a UTC day, which has no leap second here.
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
 /// The year in which CloudTrail began to log.

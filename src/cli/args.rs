@@ -6,15 +6,18 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValue;
 use clap::{Args, ColorChoice, ValueEnum};
 
 use super::exit::{Failure, say};
-use super::output::{self, Format, Style, Target};
-use super::times::{self, Moment};
-use super::visible::visible;
 use crate::arn::is_account_id;
+use crate::dataset::DatasetOptions;
 use crate::normalize::EventFilter;
+use crate::output::times::{self, Moment};
+use crate::output::visible::visible;
+use crate::output::{self, Format, Style, Target, TextReader};
 use crate::source::{AwsOptions, Location, Scope};
+use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
 pub struct Global {
@@ -39,11 +42,17 @@ impl Global {
     }
 
     pub fn style(&self, target: &Target) -> Style {
-        Style { color: self.color_on(target.is_terminal()), verbose: self.verbose }
+        Style { color: self.colors(target.reader()), verbose: self.verbose }
     }
 
-    pub fn color_on(&self, stream_is_terminal: bool) -> bool {
-        colors(self.color, stream_is_terminal, env::var_os("NO_COLOR"))
+    /// The look of what is said on stderr.
+    pub fn stderr_style(&self) -> Style {
+        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose }
+    }
+
+    /// True where text for this reader has colors.
+    fn colors(&self, reader: TextReader) -> bool {
+        colors(self.color, reader, env::var_os("NO_COLOR"))
     }
 }
 
@@ -125,12 +134,22 @@ pub enum Events {
 }
 
 impl ScopeArgs {
-    pub fn filter(&self) -> EventFilter {
-        self.asked_filter().unwrap_or(EventFilter::KeyUse)
+    /// Which data is meant by these arguments and locations, with every part checked.
+    pub fn dataset(&self, locations: &[String], global: &Global) -> Result<DatasetOptions, Failure> {
+        let now_micros = now_micros();
+        Ok(DatasetOptions {
+            locations: self::locations(locations)?,
+            aws: self.aws.options()?,
+            scope: self.resolve(now_micros, global)?,
+            events: self.asked_filter(),
+            salvage: self.salvage,
+            now_micros,
+            threads: global.threads(),
+        })
     }
 
     /// The filter, where the user named one.
-    pub fn asked_filter(&self) -> Option<EventFilter> {
+    fn asked_filter(&self) -> Option<EventFilter> {
         self.events.map(|events| match events {
             Events::KeyUse => EventFilter::KeyUse,
             Events::All => EventFilter::All,
@@ -138,7 +157,7 @@ impl ScopeArgs {
     }
 
     /// Checks every part and resolves times against `now_micros`.
-    pub fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
+    fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
         let (since, until) = self.interval(now_micros, global)?;
         check(&self.account, is_account_id, "an account", "an account is 12 digits, such as 111122223333")?;
         check(&self.region, is_region, "a region", "a region is written like eu-west-1")?;
@@ -193,7 +212,7 @@ impl FileArgs {
     pub fn target(&self) -> Result<Target, Failure> {
         let existing = if self.force { output::Existing::Replace } else { output::Existing::Keep };
         match &self.output {
-            Some(path) => Target::file(path, existing),
+            Some(path) => Ok(Target::file(path, existing)?),
             None => Ok(Target::stdout()),
         }
     }
@@ -208,12 +227,22 @@ impl FileArgs {
 
     /// What the ending of FILE asks for.
     pub fn by_name(&self) -> Result<Option<Format>, Failure> {
-        self.output.as_deref().map_or(Ok(None), Format::of_file)
+        Ok(self.output.as_deref().map_or(Ok(None), Format::of_file)?)
+    }
+}
+
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Format] {
+        &Format::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()).help(self.about()))
     }
 }
 
 /// The locations given, else `KEYTRAIL_FROM`.
-pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
+fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
     let from_env = env::var("KEYTRAIL_FROM").ok().filter(|v| !v.is_empty());
     let texts: Vec<&str> = if given.is_empty() {
         from_env.iter().map(String::as_str).collect()
@@ -229,11 +258,11 @@ pub fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
 }
 
 /// A flag is nearer than the environment, so `always` wins over NO_COLOR; an empty NO_COLOR says nothing.
-fn colors(choice: ColorChoice, stream_is_terminal: bool, no_color: Option<OsString>) -> bool {
+fn colors(choice: ColorChoice, reader: TextReader, no_color: Option<OsString>) -> bool {
     match choice {
         ColorChoice::Always => true,
         ColorChoice::Never => false,
-        ColorChoice::Auto => stream_is_terminal && no_color.is_none_or(|v| v.is_empty()),
+        ColorChoice::Auto => reader == TextReader::Terminal && no_color.is_none_or(|v| v.is_empty()),
     }
 }
 
@@ -301,15 +330,16 @@ mod tests {
     #[test]
     fn colors_follow_the_flag_then_the_environment() {
         let set = |v: &str| Some(OsString::from(v));
-        for (choice, terminal, no_color, on) in [
-            (ColorChoice::Auto, true, None, true),
-            (ColorChoice::Auto, true, set(""), true),
-            (ColorChoice::Auto, true, set("1"), false),
-            (ColorChoice::Auto, false, None, false),
-            (ColorChoice::Always, false, set("1"), true),
-            (ColorChoice::Never, true, None, false),
+        let (terminal, program) = (TextReader::Terminal, TextReader::Program);
+        for (choice, reader, no_color, on) in [
+            (ColorChoice::Auto, terminal, None, true),
+            (ColorChoice::Auto, terminal, set(""), true),
+            (ColorChoice::Auto, terminal, set("1"), false),
+            (ColorChoice::Auto, program, None, false),
+            (ColorChoice::Always, program, set("1"), true),
+            (ColorChoice::Never, terminal, None, false),
         ] {
-            assert_eq!(colors(choice, terminal, no_color.clone()), on, "{choice} {terminal} {no_color:?}");
+            assert_eq!(colors(choice, reader, no_color.clone()), on, "{choice} {reader:?} {no_color:?}");
         }
     }
 

@@ -5,8 +5,9 @@ use std::io::Write;
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
+use super::Cli;
 use super::exit::{Code, Failure};
-use super::{Cli, output::Target};
+use crate::output::Target;
 
 #[derive(Args, Debug, Clone)]
 #[command(
@@ -22,5 +23,6 @@ pub fn run(args: &CompletionsArgs) -> Result<Code, Failure> {
     clap_complete::generate(args.shell, &mut Cli::command(), "keytrail", &mut script);
     let mut target = Target::stdout();
     target.write_all(&script).map_err(|e| Failure::write(&e))?;
-    target.commit().map(|()| Code::Done)
+    target.commit()?;
+    Ok(Code::Done)
 }

@@ -3,18 +3,19 @@
 
 use std::io::Write;
 
-use super::accounting::{bytes, count};
 use super::exit::Failure;
-use super::output::Target;
-use crate::source::{Cost, Plan};
+use crate::dataset::ReadPlan;
+use crate::output::Target;
+use crate::output::words::{bytes, count};
+use crate::source::Cost;
 
-pub fn print(plan: &Plan) -> Result<(), Failure> {
+pub fn print(plan: &ReadPlan) -> Result<(), Failure> {
     let mut target = Target::stdout();
     lines(plan).iter().try_for_each(|line| writeln!(target, "{line}")).map_err(|e| Failure::write(&e))?;
-    target.commit()
+    Ok(target.commit()?)
 }
 
-fn lines(plan: &Plan) -> Vec<String> {
+fn lines(plan: &ReadPlan) -> Vec<String> {
     let mut lines = vec![format!("objects   {}, {}", count(plan.objects), bytes(plan.cost.bytes))];
     if plan.skipped + plan.refused > 0 {
         lines.push(format!("not read  {} skipped, {} refused", count(plan.skipped), count(plan.refused)));
@@ -51,7 +52,7 @@ mod tests {
     #[test]
     fn says_what_a_run_takes() {
         let cost = Cost { list_requests: 7, get_requests: 1_234, bytes: 1 << 20, history: None };
-        let plan = Plan { objects: 1_234, cost, ..Plan::default() };
+        let plan = ReadPlan { objects: 1_234, cost, ..ReadPlan::default() };
         let text = lines(&plan).join("\n");
         for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
             assert!(text.contains(part), "{part}: {text}");

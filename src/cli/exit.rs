@@ -6,7 +6,10 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use super::visible::visible;
+use crate::audit::AuditError;
+use crate::dataset::DatasetError;
+use crate::output::visible::visible;
+use crate::output::{OutputError, Style};
 use crate::source::SourceError;
 use crate::sql::SqlError;
 use crate::store::StoreError;
@@ -62,14 +65,16 @@ impl Failure {
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
 
-    /// What lies somewhere cannot be used for what it is there for.
-    pub fn of_place(what: &str, error: &SourceError) -> Failure {
+    /// The logs cannot be read at all, or not any further.
+    fn of_logs(error: &SourceError) -> Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
-        let failure = Failure { code, message: format!("{what}: {}", chain(error)), hints: Vec::new() };
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure { code, message: format!("cannot read the logs: {}", chain(error)), hints: Vec::new() }
+            .hints(error.hint())
+    }
+
+    fn hints(mut self, hint: Option<&str>) -> Failure {
+        self.hints.extend(hint.map(str::to_owned));
+        self
     }
 
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
@@ -82,11 +87,11 @@ impl Failure {
     }
 
     /// Tells the failure on stderr; a closed pipe and Ctrl-C need no words.
-    pub fn print(&self, color: bool) {
+    pub fn print(&self, style: Style) {
         if self.message.is_empty() {
             return;
         }
-        let (red, cyan, plain) = if color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
+        let (red, cyan, plain) = if style.color { ("\x1b[1;31m", "\x1b[36m", "\x1b[0m") } else { ("", "", "") };
         say(format_args!("{red}error:{plain} {}", visible(self.message.trim_end())));
         for hint in &self.hints {
             say(format_args!("{cyan}hint:{plain} {}", visible(hint)));
@@ -119,7 +124,37 @@ pub fn chain(error: &dyn Error) -> String {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
-        Failure::of_place("cannot read the logs", &error)
+        Failure::of_logs(&error)
+    }
+}
+
+impl From<DatasetError> for Failure {
+    fn from(error: DatasetError) -> Failure {
+        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        match error {
+            DatasetError::Store(error) => error.into(),
+            DatasetError::Sql(error) => error.into(),
+            other => Failure { code, message: chain(&other), hints: Vec::new() }.hints(other.hint()),
+        }
+    }
+}
+
+impl From<AuditError> for Failure {
+    fn from(error: AuditError) -> Failure {
+        match error {
+            AuditError::Sql(error) => error.into(),
+            AuditError::Rows(_) => Failure::world(error.to_string()),
+        }
+    }
+}
+
+impl From<OutputError> for Failure {
+    fn from(error: OutputError) -> Failure {
+        match &error {
+            OutputError::Write(cause) => Failure::write(cause),
+            other if other.is_usage() => Failure::usage(other.to_string()).hints(other.hint()),
+            other => Failure::world(chain(other)).hints(other.hint()),
+        }
     }
 }
 
@@ -127,7 +162,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         let error = match error {
             StoreError::Scan(error) => match SqlError::from(error) {
-                SqlError::Source { source } => return Failure::of_place("cannot read the logs", &source),
+                SqlError::Source { source } => return Failure::of_logs(&source),
                 other => return Failure::world(format!("cannot read the logs: {}", chain(&other))),
             },
             other => other,
@@ -135,11 +170,7 @@ impl From<StoreError> for Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
         // What follows the first line is for developers of the library.
         let message = chain(&error).lines().next().unwrap_or_default().to_owned();
-        let failure = Failure { code, message, hints: Vec::new() };
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
+        Failure { code, message, hints: Vec::new() }.hints(error.hint())
     }
 }
 
@@ -147,14 +178,7 @@ impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Failure {
         // The planner's own line breaks are layout, not text of a log.
         let message = format!("cannot answer the query: {}", chain(&error)).replace('\n', " ");
-        match error {
-            SqlError::Plan { hint: Some(hint), .. } => Failure::usage(message).hint(hint),
-            SqlError::Plan { .. } | SqlError::Refused { .. } => Failure::usage(message),
-            SqlError::Limit { .. } | SqlError::World { .. } => Failure::world(message),
-            SqlError::Source { source } => match source.hint() {
-                Some(hint) => Failure::world(message).hint(hint),
-                None => Failure::world(message),
-            },
-        }
+        let failure = if error.is_usage() { Failure::usage(message) } else { Failure::world(message) };
+        failure.hints(error.hint())
     }
 }

@@ -4,8 +4,9 @@ use std::io::{self, Write};
 
 use clap::{Args, CommandFactory};
 
+use super::Cli;
 use super::exit::{Code, Failure};
-use super::{Cli, output::Target};
+use crate::output::Target;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:\n  keytrail man | man -l -\n  keytrail man > ~/.local/share/man/man1/keytrail.1")]
@@ -14,7 +15,8 @@ pub struct ManArgs {}
 pub fn run() -> Result<Code, Failure> {
     let mut target = Target::stdout();
     pages(&mut target).map_err(|e| Failure::write(&e))?;
-    target.commit().map(|()| Code::Done)
+    target.commit()?;
+    Ok(Code::Done)
 }
 
 fn pages(to: &mut impl Write) -> io::Result<()> {

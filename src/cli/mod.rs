@@ -2,7 +2,6 @@
 //! In: argv. Out: data on stdout, everything else on stderr, and an exit code of the contract.
 //! Nothing below this module prints.
 
-mod accounting;
 mod args;
 mod audit;
 mod completions;
@@ -11,18 +10,15 @@ mod exit;
 mod ingest;
 mod man;
 mod open;
-mod output;
 mod policy;
 mod progress;
 mod queries;
 mod query;
 mod shell;
 mod store;
-mod times;
-mod visible;
+mod summary;
 
 use std::future::Future;
-use std::io::{IsTerminal, stderr};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
@@ -82,9 +78,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
-    let color = cli.global.color_on(stderr().is_terminal());
+    let style = cli.global.stderr_style();
     let code = dispatch(cli).unwrap_or_else(|failure| {
-        failure.print(color);
+        failure.print(style);
         failure.code()
     });
     code.into()

@@ -5,37 +5,53 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::Global;
+use super::exit::say;
+use crate::dataset::Observer;
 
 const WITH_END: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
 
 /// Cheap to clone; all clones are one line.
 #[derive(Clone)]
-pub struct Line(ProgressBar);
+pub struct Line {
+    bar: ProgressBar,
+    is_quiet: bool,
+}
 
 impl Line {
-    pub fn new(global: &Global, total_bytes: u64) -> Line {
+    pub fn new(global: &Global) -> Line {
         // `ProgressDrawTarget::stderr` draws nothing where stderr is not a terminal.
         let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(total_bytes), target);
-        // Stdin does not say how much will come.
-        let template = if total_bytes == 0 { WITHOUT_END } else { WITH_END };
-        let style = ProgressStyle::with_template(template).expect("the templates are well-formed");
-        bar.set_style(style.progress_chars("━╸─"));
-        Line(bar)
+        Line { bar: ProgressBar::with_draw_target(None, target), is_quiet: global.quiet }
     }
 
     /// Begins again, for the next question of a shell.
     pub fn restart(&self) {
-        self.0.reset();
-    }
-
-    pub fn set(&self, bytes: u64) {
-        self.0.set_position(bytes);
+        self.bar.reset();
     }
 
     /// Takes the line away, before anything else is written to the same terminal.
     pub fn clear(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Observer for Line {
+    fn listed(&self, bytes: u64) {
+        // Stdin does not say how much will come.
+        let template = if bytes == 0 { WITHOUT_END } else { WITH_END };
+        let style = ProgressStyle::with_template(template).expect("the templates are well-formed");
+        self.bar.set_style(style.progress_chars("━╸─"));
+        self.bar.set_length(bytes);
+    }
+
+    fn read(&self, bytes: u64) {
+        self.bar.set_position(bytes);
+    }
+
+    fn note(&self, text: &str) {
+        if !self.is_quiet {
+            say(format_args!("note: {text}"));
+        }
     }
 }

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::args::Global;
 use super::exit::{Code, Failure};
-use super::output::{self, Format, Style, Target};
 use super::query::unknown_query;
+use crate::output::{self, Format, Style, Target};
 use crate::sql::named::{self, NamedQuery};
 
 #[derive(Args, Debug, Clone)]
@@ -49,7 +49,8 @@ pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
         }
     };
     target.write_all(text.as_bytes()).map_err(|e| Failure::write(&e))?;
-    target.commit().map(|()| Code::Done)
+    target.commit()?;
+    Ok(Code::Done)
 }
 
 /// The table of all named queries.

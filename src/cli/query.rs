@@ -6,15 +6,17 @@ use std::io::{self, IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::Args;
-use futures::StreamExt;
 
-use super::accounting::{self, Block, Summary};
 use super::args::{FileArgs, Global, ScopeArgs, parameter};
 use super::exit::{Code, Failure};
-use super::open::{Opened, Request};
-use super::output::{self, Format, Style, Target};
-use super::visible::visible;
-use crate::sql::{SqlError, named};
+use super::open::{Opened, dry_run};
+use super::summary::{self, Block};
+use crate::output::visible::visible;
+use crate::output::{self, Format, Style, Target};
+use crate::source::Location;
+use crate::sql::did_you_mean::did_you_mean;
+use crate::sql::named;
+use crate::table::Accounting;
 
 /// A query is text that a person wrote; what is larger is the wrong file.
 const SQL_BYTES_MAX: u64 = 1 << 20;
@@ -90,24 +92,24 @@ impl QueryArgs {
 }
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Result<Code, Failure> {
-    let request = Request::new(&args.from, &args.scope, &global)?;
+    let options = args.scope.dataset(&args.from, &global)?;
     if args.scope.dry_run {
-        return request.dry_run().await;
+        return dry_run(options, &global).await;
     }
-    if matches!(source, QuestionSource::Stdin) && request.reads_stdin() {
+    if matches!(source, QuestionSource::Stdin) && options.locations.contains(&Location::Stdin) {
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
     let question = read_question(source)?;
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
-    let opened = request.open().await?;
+    let opened = Opened::new(options, &global).await?;
     let style = global.style(&target);
-    let rows = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
+    let delivered = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
     opened.progress.clear();
-    let rows = rows?;
-    let summary = Summary::of(&opened);
+    let delivered = delivered?;
+    let summary = opened.summary(delivered.accounting);
     if !global.quiet {
-        accounting::print(&summary, Block::WithRows(rows), &global);
+        summary::print(&summary, Block::WithRows(delivered.rows), &global);
     }
     Ok(summary.code())
 }
@@ -119,25 +121,30 @@ pub struct Delivery {
     pub style: Style,
 }
 
-/// Runs one question and writes its rows; answers how many there were.
+/// What became of one question.
+pub struct Delivered {
+    pub rows: u64,
+    /// Of what was read for it; none where it needed no logs.
+    pub accounting: Option<Accounting>,
+}
+
+/// Runs one question and writes its rows.
 pub async fn answer(
     opened: &Opened,
     question: &Question,
     params: &[(String, String)],
     to: Delivery,
-) -> Result<u64, Failure> {
-    let answer = match question {
-        Question::Sql(sql) => opened.engine.query(sql, params).await?,
-        Question::Named(name) => opened.engine.named(name, params).await?,
+) -> Result<Delivered, Failure> {
+    let mut answer = match question {
+        Question::Sql(sql) => opened.data.engine.query(sql, params).await?,
+        Question::Named(name) => opened.data.engine.named(name, params).await?,
     };
     let Delivery { format, mut target, style } = to;
     let shares_terminal = target.is_terminal();
     let mut rows = 0;
     {
-        let mut sink = output::sink(format, &mut target, &answer.schema, style)?;
-        let mut batches = answer.batches;
-        while let Some(batch) = batches.next().await {
-            let batch = batch.map_err(|e| Failure::from(SqlError::from(e)))?;
+        let mut sink = output::sink(format, &mut target, &answer.schema(), style)?;
+        while let Some(batch) = answer.next().await? {
             if shares_terminal {
                 opened.progress.clear();
             }
@@ -150,7 +157,7 @@ pub async fn answer(
         sink.finish().map_err(|e| Failure::write(&e))?;
     }
     target.commit()?;
-    Ok(rows)
+    Ok(Delivered { rows, accounting: answer.finish().await })
 }
 
 /// Text that is one word is a name; SQL has blanks or signs.
@@ -167,17 +174,10 @@ pub fn question(text: &str) -> Result<Question, Failure> {
 
 /// A name that no query has, with those it may have meant.
 pub fn unknown_query(name: &str) -> Failure {
-    let mut near: Vec<(f64, &str)> =
-        named::all().iter().map(|q| (strsim::jaro_winkler(&name.to_lowercase(), q.name), q.name)).collect();
-    near.retain(|(score, _)| *score > 0.75);
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
-    let failure = match near.as_slice() {
-        [] => failure,
-        near => failure.hint(format!(
-            "did you mean {}?",
-            near.iter().take(3).map(|(_, n)| format!("`{n}`")).collect::<Vec<_>>().join(", ")
-        )),
+    let failure = match did_you_mean(name, named::all().iter().map(|query| query.name)) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
     };
     failure.hint("`keytrail queries` lists them; SQL goes into quotes as one argument")
 }

@@ -18,14 +18,14 @@ use rustyline::history::FileHistory;
 use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::accounting::{self, Summary};
 use super::args::{Global, parameter};
 use super::exit::{Code, Failure, say};
 use super::interruptible;
-use super::open::{Opened, Request};
-use super::output::{Format, Target};
+use super::open::{Opened, dry_run};
 use super::queries;
 use super::query::{self, Delivery, QueryArgs, Question};
+use crate::output::words::{count, seconds};
+use crate::output::{Format, Target};
 use crate::sql::named;
 
 const DOT_COMMANDS: &[(&str, &str)] = &[
@@ -49,18 +49,19 @@ struct Shell {
 }
 
 pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global) -> Result<Code, Failure> {
-    let request = Request::new(&args.from, &args.scope, global)?;
+    let options = args.scope.dataset(&args.from, global)?;
+    let asks = global.clone();
     if args.scope.dry_run {
-        return interruptible(runtime, request.dry_run());
+        return interruptible(runtime, async move { dry_run(options, &asks).await });
     }
-    let opened = Arc::new(interruptible(runtime, request.open())?);
+    let opened = Arc::new(interruptible(runtime, async move { Opened::new(options, &asks).await })?);
     let mut shell = Shell {
         opened,
         global: global.clone(),
         format: args.format.unwrap_or(Format::Table),
         has_timing: !global.quiet,
     };
-    let names = shell.names(runtime);
+    let names = shell.names();
     let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).map_err(terminal)?;
     editor.set_helper(Some(Words { names }));
@@ -79,7 +80,7 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
             Ok(text) if matches!(text.trim(), ".quit" | ".exit") => break,
             Ok(text) => {
                 if let Err(failure) = shell.run_line(runtime, text.trim()) {
-                    failure.print(global.color_on(true));
+                    failure.print(global.stderr_style());
                 }
             }
             Err(ReadlineError::Interrupted) => {}
@@ -151,14 +152,12 @@ impl Shell {
         opened.progress.restart();
         let answered = interruptible(runtime, async move { query::answer(&opened, &question, &params, to).await });
         self.opened.progress.clear();
-        let rows = answered?;
+        let delivered = answered?;
         if self.has_timing {
-            let elapsed = started.elapsed();
-            let unit = if rows == 1 { "row" } else { "rows" };
-            say(format_args!("{} {unit} in {:.1} s", accounting::count(rows), elapsed.as_secs_f64()));
+            let unit = if delivered.rows == 1 { "row" } else { "rows" };
+            say(format_args!("{} {unit} in {}", count(delivered.rows), seconds(started.elapsed())));
         }
-        let summary = Summary { elapsed: started.elapsed(), ..Summary::of(&self.opened) };
-        if summary.code() == Code::Incomplete {
+        if self.opened.summary(delivered.accounting).code() == Code::Incomplete {
             say(
                 "note: the logs are incomplete; SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')",
             );
@@ -166,11 +165,11 @@ impl Shell {
         Ok(())
     }
 
-    /// What Tab offers: tables, columns, named queries, commands.
-    fn names(&self, runtime: &tokio::runtime::Runtime) -> Vec<String> {
+    /// What Tab offers: tables, columns, functions, named queries, commands.
+    fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = DOT_COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect();
         names.extend(named::all().iter().map(|q| q.name.to_string()));
-        names.extend(runtime.block_on(self.opened.engine.identifiers()));
+        names.extend(self.opened.data.engine.identifiers());
         names.sort();
         names.dedup();
         names

@@ -2,19 +2,19 @@
 //! In: a store. Out: a table or JSON on stdout, an exit code.
 //! `info` and `check` change nothing; `compact` and `gc` change no event.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::accounting::{bytes, count};
 use super::args::{AwsArgs, Global};
 use super::exit::{Code, Failure, say};
-use super::open::store_place;
-use super::output::Target;
-use super::times;
-use super::visible::visible;
-use crate::store::{Info, Store, StoreError};
+use super::summary;
+use crate::dataset::store_place;
+use crate::output::visible::visible;
+use crate::output::words::{bytes, count};
+use crate::output::{Target, times};
+use crate::store::{self, Compaction, Info, OlderRows, Store, StoreError};
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -36,8 +36,9 @@ enum StoreVerb {
     Check(StoreArg),
     /// Merge small files of a day into larger ones; the events stay as they are
     #[command(after_help = "Examples:
-  keytrail store compact events.store")]
-    Compact(StoreArg),
+  keytrail store compact events.store
+  keytrail store compact --renormalize events.store")]
+    Compact(CompactArgs),
     /// Remove files that no version in use names
     #[command(after_help = "Examples:
   keytrail store gc events.store
@@ -72,6 +73,16 @@ enum InfoFormat {
 }
 
 #[derive(Args, Debug, Clone)]
+struct CompactArgs {
+    #[command(flatten)]
+    store: StoreArg,
+    /// First bring rows of an earlier normalizer up to date: make their columns again from their records. Events that
+    /// an earlier filter left out cannot come back
+    #[arg(long)]
+    renormalize: bool,
+}
+
+#[derive(Args, Debug, Clone)]
 struct GcArgs {
     #[command(flatten)]
     store: StoreArg,
@@ -83,15 +94,9 @@ struct GcArgs {
 
 pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
     match args.verb {
-        StoreVerb::Info(args) => info(&open(&args.store).await?.info().await?, args.format),
+        StoreVerb::Info(args) => info(&store::info(&open(&args.store).await?).await?, args.format),
         StoreVerb::Check(args) => check(&args, &global).await,
-        StoreVerb::Compact(args) => {
-            let done = open(&args).await?.compact(global.threads()).await?;
-            if !global.quiet {
-                say(format_args!("files     {} before, {} now", count(done.files_before), count(done.files_after)));
-            }
-            Ok(Code::Done)
-        }
+        StoreVerb::Compact(args) => compact(&args, &global).await,
         StoreVerb::Gc(args) => gc(&args, &global).await,
     }
 }
@@ -102,7 +107,7 @@ async fn open(args: &StoreArg) -> Result<Store, Failure> {
 
 fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
     let time = |micros: Option<i64>| micros.map(times::rfc3339);
-    let all: [(&str, Value); 12] = [
+    let all: [(&str, Value); 14] = [
         ("path", json!(info.path)),
         ("format_version", json!(info.format_version)),
         ("commits", json!(info.commits)),
@@ -114,6 +119,8 @@ fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
         ("last_event", json!(time(info.last_event))),
         ("bytes", json!(info.bytes)),
         ("filter", json!(info.filter)),
+        ("normalizer", json!(info.normalizer)),
+        ("older_rows", json!(info.older_rows)),
         ("logical_hash", json!(info.logical_hash.to_string())),
     ];
     let mut to = Target::stdout();
@@ -139,13 +146,33 @@ fn cell(value: &Value) -> String {
     }
 }
 
+async fn compact(args: &CompactArgs, global: &Global) -> Result<Code, Failure> {
+    let older_rows = if args.renormalize { OlderRows::Renormalize } else { OlderRows::Stay };
+    let mut store = open(&args.store).await?;
+    let done = store::compact(&mut store, Compaction { threads: global.threads(), older_rows }).await?;
+    if global.quiet {
+        return Ok(Code::Done);
+    }
+    if args.renormalize {
+        say(format_args!("rows      {} brought up to date", count(done.renormalized)));
+    }
+    if args.renormalize && done.older_rows > 0 {
+        let older = count(done.older_rows);
+        say(format_args!("older     {older} stay as they are: their records cannot be read again as the same events"));
+    } else if done.older_rows > 0 {
+        say(format_args!("older     {}", summary::older(done.older_rows)));
+    }
+    say(format_args!("files     {} before, {} now", count(done.files_before), count(done.files_after)));
+    Ok(Code::Done)
+}
+
 async fn check(args: &StoreArg, global: &Global) -> Result<Code, Failure> {
     let place = store_place(&args.store, &args.aws.options()?).await?;
-    let checked = async { Store::open(place).await?.check().await }.await;
+    let checked = async { store::check(&Store::open(place).await?).await }.await;
     // A log that contradicts itself is a fault too, though there is no more to look at.
     let checked = match checked {
         Err(error @ StoreError::Damaged { .. }) => {
-            Failure::from(error).print(global.color_on(std::io::stderr().is_terminal()));
+            Failure::from(error).print(global.stderr_style());
             return Ok(Code::Unproved);
         }
         checked => checked?,
@@ -171,7 +198,7 @@ async fn gc(args: &GcArgs, global: &Global) -> Result<Code, Failure> {
     if age == 0 && !global.quiet {
         say("note: --older-than 0d also removes what runs under way have written; make sure that there is none");
     }
-    let done = open(&args.store).await?.collect(now_micros() / 1000, age / 1000).await?;
+    let done = store::collect(&mut open(&args.store).await?, now_micros() / 1000, age / 1000).await?;
     if !global.quiet {
         say(format_args!("removed   {} files, {}", count(done.files), bytes(done.bytes)));
         if done.kept > 0 {

@@ -20,6 +20,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 
+use crate::objects::{FaultReason, ObjectChange, ObjectOutcome};
+
 /// Where the SDK goes when neither the environment nor a profile names a Region.
 const DEFAULT_REGION: &str = "us-east-1";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -110,29 +112,29 @@ pub enum Class {
 }
 
 impl Class {
-    /// As it stands in `objects.error`.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Class::NoCredentials => "no_credentials",
-            Class::BadCredentials => "bad_credentials",
-            Class::ExpiredCredentials => "expired_credentials",
-            Class::ClockSkew => "clock_skew",
-            Class::AccessDenied | Class::ListDenied => "access_denied",
-            Class::LookupDenied => "lookup_denied",
-            Class::KeyDenied => "kms_access_denied",
-            Class::KeyUnusable => "kms_key_unusable",
-            Class::NoSuchBucket => "no_such_bucket",
-            Class::WrongRegion => "wrong_region",
-            Class::RegionNotEnabled => "region_not_enabled",
-            Class::NotFound => "missing",
-            Class::Changed => "changed",
-            Class::Archived => "archived",
-            Class::Busy => "service_busy",
-            Class::Network => "network",
-            Class::BadToken => "bad_token",
-            Class::Inconsistent => "inconsistent_answer",
-            Class::Other => "service_error",
-        }
+    /// What becomes of an object for which a request failed so.
+    pub fn outcome(self) -> ObjectOutcome {
+        ObjectOutcome::Refused(match self {
+            Class::NotFound => return ObjectOutcome::Missing,
+            Class::Changed => return ObjectOutcome::Changed(ObjectChange::WhileRead),
+            Class::NoCredentials => FaultReason::NoCredentials,
+            Class::BadCredentials => FaultReason::BadCredentials,
+            Class::ExpiredCredentials => FaultReason::ExpiredCredentials,
+            Class::ClockSkew => FaultReason::ClockSkew,
+            Class::AccessDenied | Class::ListDenied => FaultReason::AccessDenied,
+            Class::LookupDenied => FaultReason::LookupDenied,
+            Class::KeyDenied => FaultReason::KmsAccessDenied,
+            Class::KeyUnusable => FaultReason::KmsKeyUnusable,
+            Class::NoSuchBucket => FaultReason::NoSuchBucket,
+            Class::WrongRegion => FaultReason::WrongRegion,
+            Class::RegionNotEnabled => FaultReason::RegionNotEnabled,
+            Class::Archived => FaultReason::Archived,
+            Class::Busy => FaultReason::ServiceBusy,
+            Class::Network => FaultReason::Network,
+            Class::BadToken => FaultReason::BadToken,
+            Class::Inconsistent => FaultReason::InconsistentAnswer,
+            Class::Other => FaultReason::ServiceError,
+        })
     }
 
     fn words(self) -> &'static str {
@@ -158,6 +160,7 @@ impl Class {
         }
     }
 
+    /// What the user can do about it; none where nothing but trying again is known to help.
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
             Class::NoCredentials => {
@@ -219,9 +222,9 @@ const OF_OBJECTS: [Class; 9] = [
     Class::Other,
 ];
 
-/// What the user can do about objects that were refused for this reason.
-pub fn hint_of(reason: &str) -> Option<&'static str> {
-    OF_OBJECTS.into_iter().find(|class| class.reason() == reason)?.hint()
+/// The cure for an object that came out so, where one is known.
+pub fn hint_of(outcome: &ObjectOutcome) -> Option<&'static str> {
+    OF_OBJECTS.into_iter().find(|class| class.outcome() == *outcome)?.hint()
 }
 
 /// A request that failed.

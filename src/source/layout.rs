@@ -44,10 +44,10 @@ enum Step {
     Outside,
     Logs,
     Organization,
-    /// Twelve digits. Below anything but AWSLogs that means an account only once a trail's folder follows.
-    Account {
-        below_logs: bool,
-    },
+    /// Twelve digits, which below AWSLogs are an account.
+    Account,
+    /// Twelve digits below anything else: an account only once a trail's folder follows.
+    Digits,
     Trail,
     Region,
     Year(i32),
@@ -82,7 +82,7 @@ impl Place {
         match self.step {
             Step::Outside => Some(self.enter_outside(name)),
             Step::Logs | Step::Organization => self.enter_logs(name, wanted),
-            Step::Account { below_logs } => self.enter_account(name, below_logs, wanted),
+            Step::Account | Step::Digits => self.enter_account(name, wanted),
             Step::Trail if is_region(name) => {
                 wanted.has_region(name).then_some(Place { step: Step::Region, knows_region: true, ..self })
             }
@@ -95,7 +95,7 @@ impl Place {
         if let Some(kind) = trail_kind(name) {
             Place { step: Step::Trail, kind, ..self }
         } else if let Some(account) = account_number(name) {
-            Place { step: Step::Account { below_logs: false }, account: Some(account), ..self }
+            Place { step: Step::Digits, account: Some(account), ..self }
         } else {
             self.off_grammar()
         }
@@ -111,18 +111,18 @@ impl Place {
         // An account's own trail belongs to no organization.
         let in_organization = self.step == Step::Organization || wanted.organizations.is_empty();
         (in_organization && wanted.has_account(account)).then_some(Place {
-            step: Step::Account { below_logs: true },
+            step: Step::Account,
             account: Some(account),
             ..self
         })
     }
 
-    fn enter_account(self, name: &[u8], below_logs: bool, wanted: &Wanted) -> Option<Place> {
+    fn enter_account(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
         if let Some(kind) = trail_kind(name) {
             let wanted = self.account.is_none_or(|account| wanted.has_account(account));
             return wanted.then_some(Place { step: Step::Trail, kind, ..self });
         }
-        if !below_logs {
+        if self.step == Step::Digits {
             let unproven = Place { account: None, ..self };
             return Some(unproven.enter_outside(name));
         }
@@ -180,7 +180,7 @@ impl Place {
 
     /// The account that the path proves.
     pub(super) fn account(self) -> Option<u64> {
-        self.account.filter(|_| self.step != Step::Account { below_logs: false })
+        self.account.filter(|_| self.step != Step::Digits)
     }
 
     /// What a file of this folder is, by its own name and the folder's; none if its name says it is out of scope.

@@ -1,29 +1,39 @@
 //! The list of objects that a run reads, in one compact table.
 //! In: names pushed in order. Out: entries by number, ascending by the bytes of their full path.
-//! Owns no open file and knows nothing of links or folders' meaning; a million entries take about 40 MB.
+//! Opens nothing and asks neither disk nor network: `object` does. A million entries take about 40 MB.
 
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use super::aws::Class;
 use super::etags::Etags;
 use super::layout::{Kind, Place, Wanted};
 use super::names::{NameRef, Names};
-use super::s3::Bucket;
-use super::{SourceError, layout, local};
+use super::origin::ObjectOrigin;
+use super::{SourceError, layout};
+use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 
 /// What became of one object before anything of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Log,
-    Skipped(&'static str),
-    Refused(&'static str),
+    Skipped(SkipReason),
+    Refused(FaultReason),
+    /// This user may not open it.
+    Quarantined(FaultReason),
     Missing,
+}
+
+impl Entry {
+    /// None of a log: it is still to be read.
+    pub fn outcome(self) -> Option<ObjectOutcome> {
+        Some(match self {
+            Entry::Log => return None,
+            Entry::Skipped(reason) => ObjectOutcome::Skipped(reason),
+            Entry::Refused(reason) => ObjectOutcome::Refused(reason),
+            Entry::Quarantined(reason) => ObjectOutcome::Quarantined(reason),
+            Entry::Missing => ObjectOutcome::Missing,
+        })
+    }
 }
 
 /// What the scope left out by path alone: folders that were never opened, and single objects.
@@ -34,6 +44,7 @@ pub struct Pruned {
 }
 
 impl Pruned {
+    /// True where the scope left out nothing.
     pub fn is_empty(&self) -> bool {
         self.directories == 0 && self.objects == 0
     }
@@ -92,23 +103,23 @@ impl Code {
     fn entry(self) -> Entry {
         match self {
             Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
-            Code::NotLogName => Entry::Skipped("not_a_log_name"),
-            Code::Digest => Entry::Skipped("is_digest"),
-            Code::Insight => Entry::Skipped("is_insight"),
-            Code::Aggregated => Entry::Skipped("is_aggregated"),
-            Code::OtherLog => Entry::Skipped("is_other_log"),
-            Code::LinkLoop => Entry::Refused("symlink_loop"),
-            Code::LinkEscape => Entry::Refused("symlink_escape"),
-            Code::LinkDangling => Entry::Refused("symlink_dangling"),
-            Code::LinkInside => Entry::Refused("symlink_inside"),
-            Code::NotRegularFile => Entry::Refused("not_regular_file"),
-            Code::PermissionDenied => Entry::Refused("permission_denied"),
-            Code::Unreadable => Entry::Refused("unreadable"),
+            Code::NotLogName => Entry::Skipped(SkipReason::NotLogName),
+            Code::Digest => Entry::Skipped(SkipReason::Digest),
+            Code::Insight => Entry::Skipped(SkipReason::Insight),
+            Code::Aggregated => Entry::Skipped(SkipReason::Aggregated),
+            Code::OtherLog => Entry::Skipped(SkipReason::OtherLog),
+            Code::LinkLoop => Entry::Refused(FaultReason::SymlinkLoop),
+            Code::LinkEscape => Entry::Refused(FaultReason::SymlinkEscape),
+            Code::LinkDangling => Entry::Refused(FaultReason::SymlinkDangling),
+            Code::LinkInside => Entry::Refused(FaultReason::SymlinkInside),
+            Code::NotRegularFile => Entry::Refused(FaultReason::NotRegularFile),
+            Code::PermissionDenied => Entry::Quarantined(FaultReason::PermissionDenied),
+            Code::Unreadable => Entry::Refused(FaultReason::Unreadable),
             Code::Missing => Entry::Missing,
-            Code::RegionNotEnabled => Entry::Skipped("region_not_enabled"),
-            Code::HistoryEnd => Entry::Skipped("end_of_history"),
-            Code::HistoryDenied => Entry::Refused(Class::LookupDenied.reason()),
-            Code::HistoryFailed => Entry::Refused("history_incomplete"),
+            Code::RegionNotEnabled => Entry::Skipped(SkipReason::RegionNotEnabled),
+            Code::HistoryEnd => Entry::Skipped(SkipReason::EndOfHistory),
+            Code::HistoryDenied => Entry::Refused(FaultReason::LookupDenied),
+            Code::HistoryFailed => Entry::Refused(FaultReason::HistoryIncomplete),
         }
     }
 }
@@ -122,15 +133,6 @@ struct Directory {
     suffix: Box<[u8]>,
     account: Option<u64>,
     origin: OriginId,
-}
-
-/// Where the objects of a folder are opened.
-#[derive(Clone, Debug)]
-pub(super) enum Origin {
-    Disk,
-    Bucket(Arc<Bucket>),
-    /// Pages of the event history, saved under a folder of their own.
-    History(Arc<tempfile::TempDir>),
 }
 
 /// The number of an origin in the listing under construction.
@@ -203,6 +205,11 @@ impl Part {
         self.runs[run - 1].1
     }
 
+    /// The version of the entry that was pushed last, as its listing named it.
+    pub(super) fn set_etag(&mut self, etag: &str) {
+        self.etags.set(self.items.len() - 1, etag);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -211,7 +218,7 @@ impl Part {
 /// Collects parts, each in order by itself, and merges them into a listing.
 #[derive(Debug)]
 pub(super) struct Builder {
-    origins: Vec<Origin>,
+    origins: Vec<ObjectOrigin>,
     directories: Vec<Directory>,
     parts: Vec<Part>,
     pub(super) pruned: Pruned,
@@ -222,7 +229,7 @@ pub(super) struct Builder {
 impl Default for Builder {
     fn default() -> Builder {
         Builder {
-            origins: vec![Origin::Disk],
+            origins: vec![ObjectOrigin::Disk],
             directories: Vec::new(),
             parts: Vec::new(),
             pruned: Pruned::default(),
@@ -256,7 +263,7 @@ impl<'a> Shared<'a> {
 }
 
 impl Builder {
-    pub(super) fn origin(&mut self, origin: Origin) -> Result<OriginId, SourceError> {
+    pub(super) fn origin(&mut self, origin: ObjectOrigin) -> Result<OriginId, SourceError> {
         let id = u16::try_from(self.origins.len()).map_err(|_| SourceError::TooMany)?;
         self.origins.push(origin);
         Ok(OriginId(id))
@@ -304,20 +311,6 @@ impl Builder {
     ) -> Result<(), SourceError> {
         let shared = &self.directories[directory.0 as usize];
         part.push(directory, &name[shared.prefix.len()..name.len() - shared.suffix.len()], state)
-    }
-
-    /// Appends a remote object, with the version that its listing named.
-    pub(super) fn push_remote(
-        &self,
-        part: &mut Part,
-        directory: DirectoryId,
-        name: &[u8],
-        state: (Code, u64),
-        etag: &str,
-    ) -> Result<(), SourceError> {
-        self.push(part, directory, name, state)?;
-        part.etags.set(part.items.len() - 1, etag);
-        Ok(())
     }
 
     pub(super) fn add(&mut self, part: Part) {
@@ -388,7 +381,7 @@ fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
 /// Every object found, ascending by the bytes of the full path; each once.
 #[derive(Debug)]
 pub struct Listing {
-    origins: Vec<Origin>,
+    origins: Vec<ObjectOrigin>,
     directories: Vec<Directory>,
     part: Part,
     pruned: Pruned,
@@ -397,18 +390,22 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Objects of every kind, also those that are no logs.
     pub fn len(&self) -> usize {
         self.part.items.len()
     }
 
+    /// True where the locations hold no object at all.
     pub fn is_empty(&self) -> bool {
         self.part.is_empty()
     }
 
+    /// What is known of an object before it is opened.
     pub fn entry(&self, index: usize) -> Entry {
         self.part.items[index].code.entry()
     }
 
+    /// True of `-`, which can be read once and has no path.
     pub fn is_stdin(&self, index: usize) -> bool {
         self.part.items[index].code == Code::Stdin
     }
@@ -425,19 +422,29 @@ impl Listing {
         text
     }
 
+    /// The bytes of the path, as the user and the folders named it.
+    pub(super) fn named_path(&self, index: usize) -> Vec<u8> {
+        path_bytes(&self.directories, &self.part, index)
+    }
+
+    /// True of a link that the user named as a location: it is followed, unlike any other.
+    pub(super) fn is_followed_link(&self, index: usize) -> bool {
+        self.part.items[index].code == Code::LinkedLog
+    }
+
     fn directory(&self, index: usize) -> &Directory {
         &self.directories[self.part.directory_of(index).0 as usize]
     }
 
-    pub(super) fn origin(&self, index: usize) -> &Origin {
+    pub(super) fn origin(&self, index: usize) -> &ObjectOrigin {
         &self.origins[self.directory(index).origin.0 as usize]
     }
 
     /// What runs the requests for objects that have to be fetched; none where all is on disk.
     pub(super) fn handle(&self) -> Option<&tokio::runtime::Handle> {
         self.origins.iter().find_map(|origin| match origin {
-            Origin::Bucket(bucket) => Some(&bucket.handle),
-            Origin::Disk | Origin::History(_) => None,
+            ObjectOrigin::Bucket(bucket) => Some(&bucket.handle),
+            ObjectOrigin::Disk | ObjectOrigin::History(_) => None,
         })
     }
 
@@ -447,62 +454,19 @@ impl Listing {
         uri.splitn(4, '/').nth(3).unwrap_or_default().to_owned()
     }
 
+    /// True of an object that takes a request to read.
     pub fn is_in_bucket(&self, index: usize) -> bool {
-        matches!(self.origin(index), Origin::Bucket(_))
+        matches!(self.origin(index), ObjectOrigin::Bucket(_))
     }
 
     /// Whether the object is a page of the event history, which no digest covers.
     pub fn is_history(&self, index: usize) -> bool {
-        matches!(self.origin(index), Origin::History(_))
-    }
-
-    /// Where to open the object. A link that the user named is resolved here, since `open` follows none.
-    pub fn path(&self, index: usize) -> PathBuf {
-        let bytes = path_bytes(&self.directories, &self.part, index);
-        let path = PathBuf::from(OsStr::from_bytes(&bytes));
-        if let Origin::History(folder) = self.origin(index) {
-            return folder.path().join(path.strip_prefix(super::history::SCHEME).unwrap_or(&path));
-        }
-        match self.part.items[index].code {
-            // A link that broke since the listing is opened as it stands, and `open` says what is wrong.
-            Code::LinkedLog => path.canonicalize().unwrap_or(path),
-            _ => path,
-        }
-    }
-
-    /// Opens a log on disk for reading, with the precautions of `source::open`.
-    pub fn open(&self, index: usize) -> io::Result<File> {
-        local::open(&self.path(index))
+        matches!(self.origin(index), ObjectOrigin::History(_))
     }
 
     /// The ETag of an object in a bucket, as its listing named it; empty for what is elsewhere.
     pub(super) fn etag(&self, index: usize) -> String {
         self.part.etags.get(index)
-    }
-
-    /// What changes when the content does: a bucket's ETag, size and time of a file, a hash of a page of history.
-    pub fn version(&self, index: usize) -> io::Result<String> {
-        match self.origin(index) {
-            Origin::Bucket(_) => Ok(self.etag(index)),
-            Origin::History(_) => match self.entry(index) {
-                Entry::Log => {
-                    let content = fs::read(self.path(index))?;
-                    Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
-                }
-                // How a lookup ended, and what a store has with it.
-                Entry::Skipped(reason) | Entry::Refused(reason) => {
-                    let covered = fs::read_to_string(self.path(index)).unwrap_or_default();
-                    Ok(format!("{reason} {covered}").trim_end().to_owned())
-                }
-                Entry::Missing => Ok(String::new()),
-            },
-            Origin::Disk if self.is_stdin(index) => Ok(String::new()),
-            Origin::Disk => {
-                let file = fs::metadata(self.path(index))?;
-                let nanoseconds = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
-                Ok(format!("{}-{nanoseconds}", file.len()))
-            }
-        }
     }
 
     /// Stored size when it was listed; 0 for what is not a file.
@@ -534,6 +498,7 @@ impl Listing {
         }
     }
 
+    /// Folders and objects that the scope left out, which are not among the entries.
     pub fn pruned(&self) -> &Pruned {
         &self.pruned
     }

@@ -1,37 +1,20 @@
-//! Lists files and folders of the local file system, and opens what was listed.
+//! Lists files and folders of the local file system.
 //! In: locations and a scope. Out: a `Listing` in path order.
 //! Never follows a link below a location, never enters a folder that the scope excludes by its path, and opens
-//! nothing but regular files. What cannot be read becomes an entry that says why.
+//! no file. What cannot be read becomes an entry that says why.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
-use std::fs::{self, File, FileType};
+use std::fs::{self, FileType};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::layout::{self, Place, Wanted};
 use super::listing::{Builder, Code, DirectoryId, Item, Part, Shared};
 use super::names::Names;
 use super::{Location, Scope, SourceError};
-
-/// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.
-pub fn open(path: &Path) -> io::Result<File> {
-    let odd = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
-    let before = fs::symlink_metadata(path)?;
-    if !before.is_file() {
-        return Err(odd());
-    }
-    let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
-    let after = file.metadata()?;
-    let same = after.is_file() && (before.dev(), before.ino()) == (after.dev(), after.ino());
-    if same { Ok(file) } else { Err(odd()) }
-}
-
-// Without it, opening a pipe that has just taken a file's place would wait for a writer for ever.
-const NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0o4000 } else { 0x4 };
 
 /// The error number of too many links, which `io::ErrorKind` does not name yet.
 const TOO_MANY_LINKS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
@@ -68,7 +51,7 @@ pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> R
             walk.root_folder(number)?;
         }
     }
-    walk.singles(locations.contains(&Location::Stdin))?;
+    walk.singles(locations)?;
     Ok(walk.builder)
 }
 
@@ -336,8 +319,8 @@ impl Walk {
         self.builder.push(part, id, &[name, b"/"].concat(), (code, 0))
     }
 
-    /// Files named one by one, and stdin, make one part.
-    fn singles(&mut self, stdin: bool) -> Result<(), SourceError> {
+    /// Files named one by one, and stdin where a location names it, make one part.
+    fn singles(&mut self, locations: &[Location]) -> Result<(), SourceError> {
         let everything = Wanted::new(&Scope::default());
         let mut singles: Vec<(PathBuf, Code, u64, Option<u64>)> = Vec::new();
         for root in self.roots.iter().filter(|root| !root.listed) {
@@ -347,7 +330,7 @@ impl Walk {
                 singles.push((root.shown.clone(), code, bytes, place.and_then(Place::account)));
             }
         }
-        if stdin {
+        if locations.contains(&Location::Stdin) {
             singles.push((PathBuf::from("-"), Code::Stdin, 0, None));
         }
         singles.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
@@ -385,8 +368,10 @@ fn fault(error: &io::Error) -> Code {
 
 #[cfg(test)]
 mod tests {
+    use super::super::object::open_regular;
     use super::super::{Entry, list_local as list};
     use super::*;
+    use crate::objects::{FaultReason, SkipReason};
     use std::os::unix::fs::symlink;
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
@@ -441,7 +426,7 @@ mod tests {
     #[test]
     fn a_named_file_is_always_read() {
         let root = tree(&["x.zip", "y.csv", ".h.json", "z.json.part", "n.json"]);
-        let skipped = Entry::Skipped("not_a_log_name");
+        let skipped = Entry::Skipped(SkipReason::NotLogName);
         let found = listed(root.path(), &["", "x.zip", ".h.json"], &Scope::default());
         let expected = [
             (".h.json", Entry::Log),
@@ -479,9 +464,9 @@ mod tests {
             ..Scope::default()
         };
         let expected = [
-            (day("CloudTrail-Aggregated", 10), Entry::Skipped("is_aggregated")),
-            (day("CloudTrail-Digest", 10), Entry::Skipped("is_digest")),
-            (day("CloudTrail-Insight", 10), Entry::Skipped("is_insight")),
+            (day("CloudTrail-Aggregated", 10), Entry::Skipped(SkipReason::Aggregated)),
+            (day("CloudTrail-Digest", 10), Entry::Skipped(SkipReason::Digest)),
+            (day("CloudTrail-Insight", 10), Entry::Skipped(SkipReason::Insight)),
             (day("CloudTrail-NetworkActivity", 10), Entry::Log),
             (day("CloudTrail", 10), Entry::Log),
             (day("CloudTrail", 13), Entry::Log),
@@ -503,19 +488,19 @@ mod tests {
         }
         let socket = std::os::unix::net::UnixListener::bind(t.join("socket.json")).unwrap();
         let mut expected: Vec<_> = LINKS.map(|(name, _, code)| (format!("t/{name}"), Entry::Refused(code))).to_vec();
-        expected.push(("t/dir.json.gz".into(), Entry::Refused("not_regular_file")));
-        expected.push(("t/socket.json".into(), Entry::Refused("not_regular_file")));
+        expected.push(("t/dir.json.gz".into(), Entry::Refused(FaultReason::NotRegularFile)));
+        expected.push(("t/socket.json".into(), Entry::Refused(FaultReason::NotRegularFile)));
         expected.push(("t/real/r.json.gz".into(), Entry::Log));
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(listed(root.path(), &["t"], &Scope::default()), expected);
         drop(socket);
         for (name, target, code) in LINKS {
-            assert!(open(&t.join(name)).is_err(), "{name}");
+            assert!(open_regular(&t.join(name)).is_err(), "{name}");
             let found = listed(root.path(), &[&format!("t/{name}")], &Scope::default());
             let follows = target == "real/r.json.gz" || target == "../out.json";
             if follows {
                 assert_eq!(found[0].1, Entry::Log, "the user may name a link: {name}");
-            } else if !["symlink_escape", "symlink_inside"].contains(&code) && name != "up" {
+            } else if ![FaultReason::SymlinkEscape, FaultReason::SymlinkInside].contains(&code) && name != "up" {
                 assert_eq!(found[0].1, Entry::Refused(code), "{name}");
             }
         }
@@ -523,22 +508,22 @@ mod tests {
             list(&[Location::Path(t.join("escape.json")), Location::Path(t.clone())], &Scope::default()).unwrap();
         let at = (0..named.len()).find(|i| named.uri(*i).ends_with("/escape.json")).unwrap();
         assert_eq!(named.entry(at), Entry::Log);
-        assert!(named.open(at).is_ok());
+        assert!(named.object(at).open().is_ok());
         assert_eq!(named.len(), expected.len());
     }
 
-    const LINKS: [(&str, &str, &str); 11] = [
-        ("self.json.gz", "self.json.gz", "symlink_loop"),
-        ("a.json.gz", "b.json.gz", "symlink_loop"),
-        ("b.json.gz", "a.json.gz", "symlink_loop"),
-        ("up", ".", "symlink_loop"),
-        ("top", "/", "symlink_escape"),
-        ("escape.json", "../out.json", "symlink_escape"),
-        ("gone.json.gz", "nowhere", "symlink_dangling"),
-        ("zero.json.gz", "/dev/zero", "not_regular_file"),
-        ("mem.json.gz", "/proc/self/mem", "not_regular_file"),
-        ("inside.json.gz", "real/r.json.gz", "symlink_inside"),
-        ("folder", "real", "symlink_inside"),
+    const LINKS: [(&str, &str, FaultReason); 11] = [
+        ("self.json.gz", "self.json.gz", FaultReason::SymlinkLoop),
+        ("a.json.gz", "b.json.gz", FaultReason::SymlinkLoop),
+        ("b.json.gz", "a.json.gz", FaultReason::SymlinkLoop),
+        ("up", ".", FaultReason::SymlinkLoop),
+        ("top", "/", FaultReason::SymlinkEscape),
+        ("escape.json", "../out.json", FaultReason::SymlinkEscape),
+        ("gone.json.gz", "nowhere", FaultReason::SymlinkDangling),
+        ("zero.json.gz", "/dev/zero", FaultReason::NotRegularFile),
+        ("mem.json.gz", "/proc/self/mem", FaultReason::NotRegularFile),
+        ("inside.json.gz", "real/r.json.gz", FaultReason::SymlinkInside),
+        ("folder", "real", FaultReason::SymlinkInside),
     ];
 
     #[test]
@@ -548,8 +533,8 @@ mod tests {
         fs::write(&odd, "x").unwrap();
         assert_eq!(paths(root.path(), &[""]), ["50%.json", "café.json", "new\nline.json", "%FF%FE.json"]);
         let listing = list(&[Location::Path(root.path().to_owned())], &Scope::default()).unwrap();
-        assert_eq!((listing.path(3), listing.bytes(3)), (odd, 1));
-        assert!((0..4).all(|i| listing.open(i).is_ok()));
+        assert_eq!((listing.object(3).path(), listing.bytes(3)), (odd, 1));
+        assert!((0..4).all(|i| listing.object(i).open().is_ok()));
     }
 
     #[test]

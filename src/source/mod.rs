@@ -1,7 +1,7 @@
 //! Where records are: locations as the user names them, and the list of objects found there.
 //! In: paths, buckets, Regions, `-`, and a scope. Out: a `Listing`, sorted by the bytes of the full path, that names
 //! every object once and says of each whether it is a log, skipped, refused or missing; and readers of its objects.
-//! Never reads a log, never follows a link inside a tree, and never leaves a thing out without counting it.
+//! Never decodes a log, never follows a link inside a tree, and never leaves a thing out without counting it.
 
 mod aws;
 mod etags;
@@ -10,7 +10,9 @@ mod layout;
 mod listing;
 mod local;
 mod names;
+mod object;
 mod object_store;
+mod origin;
 mod plan;
 mod s3;
 
@@ -23,12 +25,13 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 use crate::arn::is_region;
+use crate::objects::{ObjectChange, ObjectOutcome};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
-pub use local::open;
+pub use object::ListedObject;
 pub use plan::{Cost, Plan, list_for_plan};
 pub use s3::ahead::Ahead;
 pub use s3::walk::BucketPath;
@@ -43,9 +46,12 @@ pub enum Location {
     History(Regions),
 }
 
+/// The Regions whose event history is read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Regions {
+    /// The commercial Regions; those that the account has not enabled are skipped and named.
     All,
+    /// Named by the user, so that one that cannot be read is a fault.
     Named(Vec<String>),
 }
 
@@ -186,11 +192,11 @@ impl SourceError {
 /// Why an object that was listed cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unread {
-    #[error("missing")]
+    #[error("there is no such object")]
     Missing,
-    #[error("changed")]
+    #[error("the object has changed")]
     Changed,
-    #[error("{}", .0.reason())]
+    #[error("the object was refused")]
     Refused(Class),
     /// Nothing else can be read either.
     #[error("{0}")]
@@ -202,6 +208,16 @@ pub enum Unread {
 impl Unread {
     fn fatal(error: SourceError) -> Unread {
         Unread::Fatal(Arc::new(error))
+    }
+
+    /// What becomes of the object; none where the whole run ends.
+    pub fn outcome(&self) -> Option<ObjectOutcome> {
+        match self {
+            Unread::Missing => Some(ObjectOutcome::Missing),
+            Unread::Changed => Some(ObjectOutcome::Changed(ObjectChange::WhileRead)),
+            Unread::Refused(class) => Some(class.outcome()),
+            Unread::Fatal(_) | Unread::Stopped => None,
+        }
     }
 
     /// What an error of [`Ahead::open`] says of its object; none for errors of local files.

@@ -54,6 +54,7 @@ pub fn list_for_plan(
 }
 
 impl Plan {
+    /// Counts what the listing holds. `history` is what [`list_for_plan`] knows of event histories.
     pub fn of(listing: &Listing, history: Option<String>) -> Plan {
         let cost = Cost { list_requests: listing.requests(), history, ..Cost::default() };
         let mut plan = Plan { pruned: *listing.pruned(), cost, ..Plan::default() };
@@ -65,7 +66,7 @@ impl Plan {
                     plan.cost.get_requests += u64::from(listing.is_in_bucket(index));
                 }
                 Entry::Skipped(_) => plan.skipped += 1,
-                Entry::Refused(_) | Entry::Missing => plan.refused += 1,
+                Entry::Refused(_) | Entry::Quarantined(_) | Entry::Missing => plan.refused += 1,
             }
         }
         plan

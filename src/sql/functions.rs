@@ -8,24 +8,68 @@ use arrow::array::{Array, ArrayRef, BooleanBuilder, Int64Builder, StringArray, S
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{
+    ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
+};
 use datafusion::prelude::SessionContext;
 use serde_json::Value;
 
+/// A function of SQL that is here beside DataFusion's own.
+#[derive(Debug)]
+pub struct SqlFunction {
+    pub name: &'static str,
+    /// The call with its arguments by name.
+    pub syntax: &'static str,
+    pub description: &'static str,
+    /// A call that any session can compute.
+    pub example: &'static str,
+    output: Output,
+}
+
+/// All of them. `SHOW FUNCTIONS`, docs/sql.md, completion and hints follow from this list.
+pub const FUNCTIONS: &[SqlFunction] = &[
+    SqlFunction {
+        name: "json_contains",
+        syntax: "json_contains(json, key, …)",
+        description: "True where the keys lead to a value, be it `null`.",
+        example: r#"json_contains('{"keyId": null}', 'keyId')"#,
+        output: Output::Contains,
+    },
+    SqlFunction {
+        name: "json_get_bool",
+        syntax: "json_get_bool(json, key, …)",
+        description: "The `true` or `false` at the end of the keys.",
+        example: r#"json_get_bool('{"keyMetadata": {"enabled": true}}', 'keyMetadata', 'enabled')"#,
+        output: Output::Bool,
+    },
+    SqlFunction {
+        name: "json_get_int",
+        syntax: "json_get_int(json, key, …)",
+        description: "The whole number at the end of the keys.",
+        example: r#"json_get_int('{"pendingWindowInDays": 7}', 'pendingWindowInDays')"#,
+        output: Output::Int,
+    },
+    SqlFunction {
+        name: "json_get_json",
+        syntax: "json_get_json(json, key, …)",
+        description: "The value at the end of the keys, whatever it is, as JSON.",
+        example: r#"json_get_json('{"operations": ["Decrypt", "Encrypt"]}', 'operations')"#,
+        output: Output::Json,
+    },
+    SqlFunction {
+        name: "json_get_str",
+        syntax: "json_get_str(json, key, …)",
+        description: "The string at the end of the keys, as its text.",
+        example: r#"json_get_str('{"operations": ["Decrypt", "Encrypt"]}', 'operations', 1)"#,
+        output: Output::Text,
+    },
+];
+
 /// Adds the functions to a session.
 pub fn register(context: &SessionContext) {
-    for (name, output) in [
-        ("json_get_str", Output::Text),
-        ("json_get_json", Output::Json),
-        ("json_get_int", Output::Int),
-        ("json_get_bool", Output::Bool),
-        ("json_contains", Output::Contains),
-    ] {
-        context.register_udf(ScalarUDF::from(JsonGet {
-            name,
-            output,
-            signature: Signature::variadic_any(Volatility::Immutable),
-        }));
+    for function in FUNCTIONS {
+        context.register_udf(ScalarUDF::from(JsonGet::new(function)));
     }
 }
 
@@ -47,6 +91,30 @@ struct JsonGet {
     name: &'static str,
     output: Output,
     signature: Signature,
+    documentation: Documentation,
+}
+
+impl JsonGet {
+    fn new(function: &SqlFunction) -> JsonGet {
+        let section = DocSection { include: true, label: "JSON Functions", description: None };
+        let documentation = Documentation::builder(section, function.description, function.syntax)
+            .with_sql_example(function.example)
+            .with_argument("json", "JSON text, such as a column of `events` that holds some")
+            .with_argument("key", "the name of a member, or the place of an item, counted from 0");
+        let signature = TypeSignature::OneOf(vec![
+            TypeSignature::VariadicAny,
+            // `SHOW FUNCTIONS` leaves out what has no example of its types. The first alternative takes these as well, so
+            // nothing is ever cast to them.
+            TypeSignature::Exact(vec![DataType::Utf8, DataType::Utf8]),
+            TypeSignature::Exact(vec![DataType::Utf8, DataType::Int64]),
+        ]);
+        JsonGet {
+            name: function.name,
+            output: function.output,
+            signature: Signature::new(signature, Volatility::Immutable),
+            documentation: documentation.build(),
+        }
+    }
 }
 
 impl ScalarUDFImpl for JsonGet {
@@ -64,6 +132,10 @@ impl ScalarUDFImpl for JsonGet {
             Output::Int => DataType::Int64,
             Output::Bool | Output::Contains => DataType::Boolean,
         })
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&self.documentation)
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

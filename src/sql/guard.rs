@@ -50,6 +50,7 @@ pub enum Checked {
     Empty,
 }
 
+/// Parses a statement and decides; fails with the reason why it is not run.
 pub fn check(sql: &str) -> Result<Checked, Refusal> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(Refusal::TooLong);

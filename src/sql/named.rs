@@ -1,11 +1,13 @@
-//! The named queries: files of `queries/`, each with a card that says what it answers and which parameters it takes.
-//! In: the files, as compiled in. Out: their cards and SQL. There is no templating: a file runs as it is.
+//! The named queries: files of `queries/named`, each with a card that says what it answers and which parameters it takes.
+//! In: their cards. Out: the queries and the values of their parameters. There is no templating: a file runs as it is.
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::LazyLock;
 
 use datafusion::common::ScalarValue;
+
+use super::cards::{self, Card, CardError, CardKind, Severity};
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,23 +64,20 @@ pub struct NamedQuery {
     pub title: &'static str,
     pub description: String,
     pub params: Vec<Param>,
-    pub severity: Option<&'static str>,
+    pub severity: Option<Severity>,
     pub sql: &'static str,
 }
 
 impl NamedQuery {
-    fn new(name: &'static str, sql: &'static str) -> NamedQuery {
-        let card = |key: &'static str| {
-            sql.lines().filter_map(move |line| line.strip_prefix("-- ")?.strip_prefix(key)?.strip_prefix(": "))
-        };
-        NamedQuery {
-            name,
-            title: card("title").next().unwrap_or_default(),
-            description: card("description").collect::<Vec<_>>().join(" "),
-            params: card("param").filter_map(Param::new).collect(),
-            severity: card("severity").next(),
-            sql,
-        }
+    fn of(card: &Card) -> Result<NamedQuery, CardError> {
+        Ok(NamedQuery {
+            name: card.name,
+            title: card.title(),
+            description: card.joined("description"),
+            params: card.values("param", "`name type [= default] : about`", Param::read)?,
+            severity: card.severity()?,
+            sql: card.sql,
+        })
     }
 
     /// The values of all parameters: as given, else the default, else NULL.
@@ -99,72 +98,31 @@ impl NamedQuery {
 
 impl Param {
     /// Reads `name type [= default] : about`.
-    fn new(line: &'static str) -> Option<Param> {
+    fn read(line: &'static str) -> Option<Param> {
         let (head, about) = line.split_once(" : ")?;
         let (head, default) = head.split_once(" = ").map_or((head, None), |(head, default)| (head, Some(default)));
         let (name, ty) = head.split_once(' ')?;
         let ty = match ty.trim() {
             "timestamp" => ParamType::Timestamp,
             "int" => ParamType::Int,
-            _ => ParamType::Text,
+            "text" => ParamType::Text,
+            _ => return None,
         };
         Some(Param { name, ty, default, about })
     }
 }
 
-macro_rules! queries {
-    ($($name:literal,)*) => {
-        &[$(($name, include_str!(concat!("../../queries/", $name, ".sql"))),)*]
-    };
-}
-
-const FILES: &[(&str, &str)] = queries![
-    "cross-account-use",
-    "denied-attempts",
-    "direct-table-context",
-    "dynamodb-calls-by-caller",
-    "dynamodb-calls-by-hour",
-    "dynamodb-calls-by-table",
-    "dynamodb-use",
-    "first-use",
-    "key-changes",
-    "key-users",
-    "no-encryption-context",
-    "role-session",
-    "root-use",
-    "table-users",
-    "throttling",
-    "unavailable-keys",
-    "use-by-hour",
-];
-
 /// All named queries, by name.
 pub fn all() -> &'static [NamedQuery] {
-    static ALL: LazyLock<Vec<NamedQuery>> =
-        LazyLock::new(|| FILES.iter().map(|&(name, sql)| NamedQuery::new(name, sql)).collect());
+    static ALL: LazyLock<Vec<NamedQuery>> = LazyLock::new(|| {
+        cards::each(CardKind::Named, NamedQuery::of).expect("a test reads the card of every query that is compiled in")
+    });
     &ALL
 }
 
+/// The query of this name.
 pub fn find(name: &str) -> Option<&'static NamedQuery> {
     all().iter().find(|query| query.name == name)
-}
-
-/// The query whose name is nearest.
-pub fn suggest(name: &str) -> Option<&'static str> {
-    let likeness = |query: &NamedQuery| strsim::jaro_winkler(query.name, name);
-    all().iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).map(|query| query.name)
-}
-
-const SECTIONS: &[(&str, &str)] =
-    queries!["audit/aliases", "audit/key_use", "audit/dynamodb_key_use", "audit/denials", "audit/findings",];
-
-/// The SQL of one section of `audit`.
-///
-/// # Panics
-/// If there is no such section: the sections are fixed in the program.
-pub fn audit_section(name: &str) -> &'static str {
-    let found = SECTIONS.iter().find(|(section, _)| section.strip_prefix("audit/") == Some(name));
-    found.map(|(_, sql)| *sql).expect("the sections of an audit are fixed")
 }
 
 #[cfg(test)]
@@ -172,11 +130,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_card_is_whole() {
-        for query in all() {
-            assert!(!query.title.is_empty() && !query.description.is_empty(), "{}", query.name);
-            let declared = query.sql.lines().filter(|line| line.starts_with("-- param: ")).count();
-            assert_eq!(query.params.len(), declared, "{}", query.name);
+    fn every_query_is_described_and_uses_its_parameters() {
+        for query in cards::each(CardKind::Named, NamedQuery::of).unwrap_or_else(|error| panic!("{error}")) {
+            assert!(!query.description.is_empty(), "{}", query.name);
             for param in &query.params {
                 assert!(query.sql.contains(&format!("${}", param.name)), "{} does not use {}", query.name, param.name);
             }

@@ -1,27 +1,159 @@
-//! The views of the contract, as SQL files, in the order in which they build on each other.
+//! The views of the contract: files of `queries/views`, each with a card that says what a row is and what its columns are.
+//! In: their cards. Out: the views, and which of them a view reads. Never plans one; that is `catalog`.
 
-macro_rules! views {
-    ($($name:literal,)*) => {
-        &[$(($name, include_str!(concat!("../../queries/views/", $name, ".sql"))),)*]
-    };
+use std::sync::LazyLock;
+
+use datafusion::common::DataFusionError;
+use datafusion::sql::parser::DFParserBuilder;
+use datafusion::sql::resolve::resolve_table_references;
+
+use super::cards::{self, Card, CardError, CardKind};
+use crate::schema;
+
+/// One view and its card.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub name: &'static str,
+    pub title: &'static str,
+    /// The thing that each row tells of.
+    pub row: &'static str,
+    pub description: String,
+    /// The columns that the card explains.
+    pub columns: Vec<ViewColumn>,
+    /// Of its rows, or of the input that they are derived from.
+    pub sql: &'static str,
+    pub rows: ViewRows,
+    /// The names that its SQL reads, in their order.
+    reads: Vec<String>,
 }
 
-/// Name and SQL of every view.
-pub fn all() -> &'static [(&'static str, &'static str)] {
-    views![
-        "key_calls",
-        "alias_keys",
-        "calls",
-        "call_copies",
-        "key_attempts",
-        "key_use",
-        "dynamodb_key_attempts",
-        "dynamodb_key_use",
-        "dynamodb_key_use_by_principal",
-        "failures",
-        "denials",
-        "key_changes",
-        "keys",
-        "principals",
-    ]
+/// How the rows of a view come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ViewRows {
+    /// They are those of its SQL.
+    Queried,
+    /// `derive` computes them from those of its SQL.
+    Derived,
+}
+
+/// A column that the card of a view explains.
+#[derive(Debug, Clone)]
+pub struct ViewColumn {
+    pub name: &'static str,
+    pub meaning: &'static str,
+}
+
+/// The place that explains a column of a view.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnMeaning {
+    /// The card of the view itself.
+    Own(&'static str),
+    /// The column of the same name of this table or view.
+    AsIn(&'static str),
+}
+
+impl View {
+    fn of(card: &Card) -> Result<View, CardError> {
+        Ok(View {
+            name: card.name,
+            title: card.title(),
+            row: card.text("row").unwrap_or_default(),
+            description: card.joined("description"),
+            columns: card.values("column", "`name : meaning`", ViewColumn::read)?,
+            sql: card.sql,
+            rows: if card.kind == CardKind::Derived { ViewRows::Derived } else { ViewRows::Queried },
+            // SQL that does not parse is the planner's to explain.
+            reads: table_names(card.sql).unwrap_or_default(),
+        })
+    }
+
+    /// The views that this one reads itself.
+    pub fn reads(&self) -> impl Iterator<Item = &'static View> {
+        self.reads.iter().filter_map(|name| find(name))
+    }
+
+    /// The meaning of one of its columns: of its own card, as in `events`, or as in a view that it reads.
+    pub fn meaning(&self, column: &str) -> Option<ColumnMeaning> {
+        if let Some(own) = self.columns.iter().find(|own| own.name == column) {
+            return Some(ColumnMeaning::Own(own.meaning));
+        }
+        if schema::COLUMNS.iter().any(|of_events| of_events.name == column) {
+            return Some(ColumnMeaning::AsIn("events"));
+        }
+        self.reads().find_map(|view| match view.meaning(column)? {
+            ColumnMeaning::Own(_) => Some(ColumnMeaning::AsIn(view.name)),
+            elsewhere => Some(elsewhere),
+        })
+    }
+}
+
+impl ViewColumn {
+    /// Reads `name : meaning`.
+    fn read(line: &'static str) -> Option<ViewColumn> {
+        let (name, meaning) = line.split_once(" : ")?;
+        Some(ViewColumn { name, meaning })
+    }
+}
+
+/// The tables and views that a statement names.
+fn table_names(sql: &str) -> Result<Vec<String>, DataFusionError> {
+    let mut names = Vec::new();
+    for statement in DFParserBuilder::new(sql).build()?.parse_statements()? {
+        let (tables, _) = resolve_table_references(&statement, true)?;
+        names.extend(tables.iter().map(|table| table.table().to_owned()));
+    }
+    Ok(names)
+}
+
+/// All views, by name.
+pub fn all() -> &'static [View] {
+    static ALL: LazyLock<Vec<View>> =
+        LazyLock::new(|| read_all().expect("a test reads the card of every view that is compiled in"));
+    &ALL
+}
+
+fn read_all() -> Result<Vec<View>, CardError> {
+    let mut all = cards::each(CardKind::View, View::of)?;
+    all.extend(cards::each(CardKind::Derived, View::of)?);
+    all.sort_unstable_by_key(|view| view.name);
+    Ok(all)
+}
+
+/// The view of this name, derived tables among them.
+pub fn find(name: &str) -> Option<&'static View> {
+    all().iter().find(|view| view.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The views that a view reads, itself and through others, before it.
+    fn check_order(view: &'static View, within: &mut Vec<&'static str>) {
+        assert!(!within.contains(&view.name), "`{}` reads itself: {}", view.name, within.join(" reads "));
+        within.push(view.name);
+        view.reads().for_each(|read| check_order(read, within));
+        within.pop();
+    }
+
+    #[test]
+    fn no_view_reads_itself() {
+        let read = read_all().unwrap_or_else(|error| panic!("{error}"));
+        assert!(read.windows(2).all(|pair| pair[0].name != pair[1].name), "two views of one name");
+        for view in read {
+            assert!(!view.reads.is_empty(), "`{}` reads nothing, or does not parse", view.name);
+        }
+        all().iter().for_each(|view| check_order(view, &mut Vec::new()));
+        let reads: Vec<&str> = find("key_use").unwrap().reads().map(|view| view.name).collect();
+        assert_eq!(reads, ["key_attempts"]);
+    }
+
+    #[test]
+    fn a_column_is_explained_once() {
+        let meaning = |view: &str, column: &str| find(view).unwrap().meaning(column);
+        assert_eq!(meaning("key_use", "key_role"), Some(ColumnMeaning::AsIn("key_calls")));
+        assert_eq!(meaning("key_use", "event_id"), Some(ColumnMeaning::AsIn("events")));
+        assert!(matches!(meaning("principals", "principal_id"), Some(ColumnMeaning::Own(_))));
+        assert_eq!(meaning("keys", "no_such_column"), None);
+    }
 }

@@ -1,4 +1,4 @@
-//! How a batch becomes part of the store.
+//! Makes a batch part of the store.
 //! In: files of events that are written, and the rows that account for them. Out: a commit, or the news that another
 //! writer was first.
 //! The commit of the events names the file of their ledger, which is written before; the tables of the ledger take
@@ -12,11 +12,10 @@ use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
 use serde_json::Value;
 
-use super::delta::{Change, Landed};
-use super::file::{Layout, encode};
-use super::ledger::{OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
-use super::patience::Patience;
-use super::rows::EVENTS;
+use super::backoff::Backoff;
+use super::delta::{Change, CommitOutcome};
+use super::parquet_writer::encode;
+use super::table_id::TableId;
 use super::{Store, StoreError};
 
 /// Under these names the commit of events tells of the files of its ledger.
@@ -26,24 +25,26 @@ const QUARANTINE_NOTE: &str = "keytrail.quarantine";
 /// The ledger of a batch whose events are committed and that its own tables do not have yet.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
+    /// Its file of the table `objects`, in no commit of it.
     pub objects: Add,
+    /// The same of `quarantine`, where the batch has such rows.
     pub quarantine: Option<Add>,
 }
 
 impl Pending {
     pub(super) async fn of(store: &Store) -> Result<Option<Pending>, StoreError> {
-        let entered = store.objects.batch().await?;
+        let entered = store.tables[TableId::Objects].batch().await?;
         if entered >= store.batch {
             return Ok(None);
         }
         if entered + 1 < store.batch {
             return Err(store.damaged(format!("its ledger ends at batch {entered} of {}", store.batch)));
         }
-        let notes = store.events.notes_of(store.batch).await?;
+        let notes = store.tables[TableId::Events].notes_of(store.batch).await?;
         let read = |name: &str| notes.as_ref().and_then(|notes| serde_json::from_value(notes.get(name)?.clone()).ok());
         let objects = read(LEDGER_NOTE)
             .ok_or_else(|| store.damaged(format!("nothing tells of the ledger of batch {}", store.batch)))?;
-        let quarantine = match store.quarantine.batch().await? {
+        let quarantine = match store.tables[TableId::Quarantine].batch().await? {
             entered if entered < store.batch => read(QUARANTINE_NOTE),
             _ => None,
         };
@@ -53,14 +54,18 @@ impl Pending {
 
 /// Everything of a batch, written and not yet committed.
 pub(super) struct Batch {
+    /// One more than that of the batch before it.
     pub number: i64,
+    /// Files that are in their places.
     pub events: Vec<Add>,
+    /// Rows of the table `objects`, in no file yet.
     pub objects: RecordBatch,
+    /// The same of `quarantine`.
     pub quarantine: RecordBatch,
 }
 
 impl Batch {
-    /// Whether the store would be the same with it.
+    /// True where the store would be the same with it.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.objects.num_rows() == 0 && self.quarantine.num_rows() == 0
     }
@@ -69,10 +74,10 @@ impl Batch {
 impl Store {
     /// Enters the ledger of the last batch, if its writer did not come to it.
     pub(super) async fn complete(&mut self) -> Result<(), StoreError> {
-        let mut patience = Patience::new();
+        let mut backoff = Backoff::new();
         while let Some(pending) = self.pending.clone() {
-            if self.enter(pending).await? == Landed::No {
-                if !patience.lost().await {
+            if self.enter(pending).await? == CommitOutcome::Lost {
+                if !backoff.lost().await {
                     return Err(self.contended());
                 }
                 self.refresh().await?;
@@ -81,67 +86,76 @@ impl Store {
         Ok(())
     }
 
-    async fn enter(&mut self, pending: Pending) -> Result<Landed, StoreError> {
+    async fn enter(&mut self, pending: Pending) -> Result<CommitOutcome, StoreError> {
         let batch = Some(self.batch);
         if let Some(file) = pending.quarantine {
             let change = Change { adds: vec![file], batch, ..Change::default() };
-            if self.quarantine.commit(change).await? == Landed::No {
-                return Ok(Landed::No);
+            if self.tables[TableId::Quarantine].commit(change).await? == CommitOutcome::Lost {
+                return Ok(CommitOutcome::Lost);
             }
         }
         let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
-        let landed = self.objects.commit(change).await?;
-        if landed == Landed::Yes {
-            self.pending = None;
+        let landed = self.tables[TableId::Objects].commit(change).await?;
+        if landed == CommitOutcome::Committed {
+            self.settle(self.batch, None);
         }
         Ok(landed)
     }
 
     pub(super) fn contended(&self) -> StoreError {
-        StoreError::Contended { path: self.place.shown.clone() }
+        StoreError::Contended { path: self.location.shown.clone() }
     }
 
     /// Commits a batch. Where another batch came first, nothing of this one is in the store.
-    pub(super) async fn append(&mut self, batch: &Batch) -> Result<Landed, StoreError> {
-        let objects = self.put_rows(OBJECTS, &OBJECTS_LAYOUT, &batch.objects).await?;
+    pub(super) async fn append(&mut self, batch: &Batch) -> Result<CommitOutcome, StoreError> {
+        let objects = self.put_rows(TableId::Objects, &batch.objects).await?;
         let quarantine = match batch.quarantine.num_rows() {
             0 => None,
-            _ => Some(self.put_rows(QUARANTINE, &QUARANTINE_LAYOUT, &batch.quarantine).await?),
+            _ => Some(self.put_rows(TableId::Quarantine, &batch.quarantine).await?),
         };
         let pending = Pending { objects, quarantine };
-        let mut patience = Patience::new();
+        let mut backoff = Backoff::new();
         loop {
             let adds = batch.events.clone();
             let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
-            if self.events.commit(change).await? == Landed::Yes {
-                (self.batch, self.pending) = (batch.number, Some(pending));
+            if self.tables[TableId::Events].commit(change).await? == CommitOutcome::Committed {
+                self.settle(batch.number, Some(pending));
                 self.complete().await?;
-                return Ok(Landed::Yes);
+                return Ok(CommitOutcome::Committed);
             }
-            if !patience.lost().await {
+            if !backoff.lost().await {
                 return Err(self.contended());
             }
             self.refresh().await?;
             if self.batch >= batch.number {
                 self.remove_files(batch, &pending).await?;
-                return Ok(Landed::No);
+                return Ok(CommitOutcome::Lost);
             }
             // The other commit only rewrote files, so what this batch was compared with is still what is there.
         }
     }
 
-    async fn put_rows(&self, table: &str, layout: &Layout, rows: &RecordBatch) -> Result<Add, StoreError> {
-        encode(rows, &rows.schema(), layout, 1)?.put(&self.place, table, None).await
+    async fn put_rows(&self, id: TableId, rows: &RecordBatch) -> Result<Add, StoreError> {
+        let file = encode(rows, &rows.schema(), id.layout(), 1)?;
+        file.put(&self.location, id.name(), None, self.now_micros).await
     }
 
     /// Removes the files of a batch that lost; they are in no commit.
     async fn remove_files(&self, batch: &Batch, pending: &Pending) -> Result<(), StoreError> {
-        let events = batch.events.iter().map(|file| (EVENTS, file));
-        let ledger = [(OBJECTS, Some(&pending.objects)), (QUARANTINE, pending.quarantine.as_ref())];
-        let ledger = ledger.into_iter().filter_map(|(table, file)| file.map(|file| (table, file)));
-        for (table, file) in events.chain(ledger) {
-            let path = self.place.path(&format!("{table}/{}", file.path));
-            let removed = self.place.store.delete(&path).await;
+        self.discard(TableId::Events, &batch.events).await?;
+        self.discard(TableId::Objects, [&pending.objects]).await?;
+        self.discard(TableId::Quarantine, &pending.quarantine).await
+    }
+
+    /// Removes files that are in no commit.
+    pub(super) async fn discard<'a>(
+        &self,
+        id: TableId,
+        files: impl IntoIterator<Item = &'a Add>,
+    ) -> Result<(), StoreError> {
+        for file in files {
+            let path = self.location.path(&format!("{}/{}", id.name(), file.path));
+            let removed = self.location.store.delete(&path).await;
             removed.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! What a store is, and the proof that it is whole.
+//! Tells what a store holds, and proves that it is whole.
 //! In: a snapshot. Out: [`Info`] from logs and footers alone, and the [`Faults`] that reading every file brings up.
 //! Never changes anything.
 
@@ -6,7 +6,6 @@ use std::collections::{HashMap, HashSet};
 use std::error::Error;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::Int64Type;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
@@ -14,14 +13,19 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
-use super::file::HASH_KEY;
+use super::data_file::DataFile;
 use super::hash::{LogicalHash, sha256_hex};
-use super::ids::{IdSum, Index};
-use super::ledger::{self, BATCH, OBJECTS, QUARANTINE};
-use super::read::{DataFile, Snapshot};
-use super::reader::StoredFile;
+use super::id_index::{IdSum, Index};
+use super::ledger;
+use super::parquet_reader::StoredFile;
+use super::parquet_writer::{HASH_KEY, NORMALIZER_KEY};
+use super::snapshot::Snapshot;
+use super::table_id::TableId;
 use super::{Store, StoreError, filter_name};
 use crate::batch::CONTENT_HASH;
+use crate::normalize::NORMALIZER;
+use crate::objects::{Counts, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows};
+use crate::source::Scope;
 
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
@@ -31,137 +35,161 @@ const FAULTS_MAX: usize = 100;
 /// A store at a glance.
 #[derive(Debug, Clone)]
 pub struct Info {
+    /// As the user named it.
     pub path: String,
+    /// The format that its tables are in.
     pub format_version: u32,
+    /// Commits of the table `events`, of whatever kind.
     pub commits: u64,
+    /// Commits that brought events or accounts.
     pub batches: u64,
+    /// Rows of `events`.
     pub events: u64,
+    /// Objects that the ledger names, each once.
     pub objects: u64,
+    /// Files of `events`.
     pub files: u64,
+    /// Least and greatest `event_time`, in microseconds since 1970.
     pub first_event: Option<i64>,
+    /// See `first_event`.
     pub last_event: Option<i64>,
+    /// Stored bytes of `files`.
     pub bytes: u64,
+    /// As `--events` names it.
     pub filter: &'static str,
+    /// The least number of a normalizer that made rows of it.
+    pub normalizer: u32,
+    /// Rows that an earlier normalizer made than that of this version.
+    pub older_rows: u64,
+    /// Of all rows of `events`.
     pub logical_hash: LogicalHash,
 }
 
-impl Store {
-    pub async fn info(&self) -> Result<Info, StoreError> {
-        let snapshot = self.as_snapshot()?;
-        let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
-        let hashes = stored.collect::<Vec<_>>().into_iter().map(footer_hash);
-        let hashes: Vec<Option<LogicalHash>> =
-            futures::stream::iter(hashes).buffered(FOOTERS_AT_ONCE).try_collect().await?;
-        let mut logical_hash = LogicalHash::default();
-        for (hash, file) in hashes.into_iter().zip(&snapshot.files) {
-            logical_hash.add(hash.ok_or_else(|| self.damaged(format!("`{}` has no logical hash", file.path)))?);
-        }
-        let mut uris: HashSet<u128> = HashSet::new();
-        let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
-            let names = rows["uri"].as_string::<i32>().iter().zip(is_visible.values());
-            uris.extend(names.filter(|(_, visible)| *visible).flat_map(|(name, _)| name).map(ledger::hash));
-        };
-        snapshot.each_object(&["uri", BATCH], &mut add).await?;
-        Ok(Info {
-            path: self.place.shown.clone(),
-            format_version: snapshot.format_version,
-            commits: snapshot.version + 1,
-            batches: snapshot.batch as u64,
-            events: snapshot.files.iter().map(|file| file.rows).sum(),
-            objects: uris.len() as u64,
-            files: snapshot.files.len() as u64,
-            first_event: snapshot.files.iter().filter_map(|file| file.first_event).min(),
-            last_event: snapshot.files.iter().filter_map(|file| file.last_event).max(),
-            bytes: snapshot.files.iter().map(|file| file.bytes).sum(),
-            filter: filter_name(snapshot.filter),
-            logical_hash,
-        })
+/// Reads the log and the footers of a store. Fails where a file does not say its logical hash.
+pub async fn info(store: &Store) -> Result<Info, StoreError> {
+    let snapshot = store.as_snapshot()?;
+    let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
+    let hashes = stored.collect::<Vec<_>>().into_iter().map(footer_hash);
+    let hashes: Vec<Option<LogicalHash>> =
+        futures::stream::iter(hashes).buffered(FOOTERS_AT_ONCE).try_collect().await?;
+    let mut logical_hash = LogicalHash::default();
+    for (hash, file) in hashes.into_iter().zip(&snapshot.files) {
+        logical_hash.add(hash.ok_or_else(|| store.damaged(format!("`{}` has no logical hash", file.path)))?);
     }
+    let mut uris: HashSet<u128> = HashSet::new();
+    let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
+        let names = OBJECT_COLUMNS.uri.of(rows)?;
+        uris.extend(is_visible.values().set_indices().map(|row| ledger::hash(names.value(row))));
+        Ok(())
+    };
+    snapshot.each_object(&[OBJECT_COLUMNS.uri.name, LEDGER_COLUMNS.batch.name], &mut add).await?;
+    Ok(Info {
+        path: store.location.shown.clone(),
+        format_version: snapshot.format_version,
+        commits: snapshot.version + 1,
+        batches: snapshot.batch as u64,
+        events: snapshot.files.iter().map(|file| file.rows).sum(),
+        objects: uris.len() as u64,
+        files: snapshot.files.len() as u64,
+        first_event: snapshot.files.iter().filter_map(|file| file.first_event).min(),
+        last_event: snapshot.files.iter().filter_map(|file| file.last_event).max(),
+        bytes: snapshot.files.iter().map(|file| file.bytes).sum(),
+        filter: filter_name(snapshot.filter),
+        normalizer: snapshot.files.iter().map(|file| file.normalizer).min().unwrap_or(NORMALIZER),
+        older_rows: snapshot.older_rows(&Scope::default()),
+        logical_hash,
+    })
+}
 
-    /// Reads every file, and holds what is in it to what the log, the ledger and the file itself say.
-    pub async fn check(&self) -> Result<Checked, StoreError> {
-        let snapshot = self.as_snapshot()?;
-        let mut checked = Checked::default();
-        // Files come by day, and equal events have one day.
-        let (mut day, mut seen, mut ids) = (None, HashSet::new(), HashMap::new());
-        for file in &snapshot.files {
-            if day != file.day {
-                (day, seen) = (file.day, HashSet::new());
-            }
-            let Some(bytes) = self.proved_bytes(file, &mut checked).await? else { continue };
-            match read_events(bytes, &mut seen) {
-                Ok(found) => {
-                    checked.events(file, &found);
-                    ids.insert(&file.path, found.ids);
-                }
-                Err(error) => checked.fault(file, format!("cannot be read: {error}")),
-            }
+/// Reads every file, and holds what is in it to what the log, the ledger and the file itself say.
+pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
+    let snapshot = store.as_snapshot()?;
+    let mut checked = StoreCheck::default();
+    // Files come by day, and equal events have one day.
+    let (mut day, mut seen, mut ids) = (None, HashSet::new(), HashMap::new());
+    for file in &snapshot.files {
+        if day != file.day {
+            (day, seen) = (file.day, HashSet::new());
         }
-        for (table, adds) in [(OBJECTS, self.objects.files()?), (QUARANTINE, self.quarantine.files()?)] {
-            for add in adds {
-                let file = self.data_file(table, &add)?;
-                self.proved_bytes(&file, &mut checked).await?;
+        let Some(bytes) = proved_bytes(store, file, &mut checked).await? else { continue };
+        match read_events(bytes, &mut seen) {
+            Ok(found) => {
+                checked.events(file, &found);
+                ids.insert(&file.path, found.ids);
             }
+            Err(error) => checked.fault(file, format!("cannot be read: {error}")),
         }
-        if checked.fault_count == 0 {
-            self.check_ledger(&snapshot, &mut checked).await?;
-        }
-        check_index(&snapshot.index(), &ids, &mut checked).await?;
-        Ok(checked)
     }
+    for id in [TableId::Objects, TableId::Quarantine] {
+        for add in store.tables[id].files()? {
+            proved_bytes(store, &DataFile::of(&store.location, id, &add)?, &mut checked).await?;
+        }
+    }
+    if checked.fault_count == 0 {
+        check_ledger(&snapshot, &mut checked).await?;
+    }
+    check_index(&snapshot.index(), &ids, &mut checked).await?;
+    Ok(checked)
+}
 
-    /// The bytes of a file that is as long and has the hash that the log says.
-    async fn proved_bytes(&self, file: &DataFile, checked: &mut Checked) -> Result<Option<Bytes>, StoreError> {
-        checked.files += 1;
-        let bytes = match StoredFile::new(&self.place.store, file).whole().await {
-            Ok(bytes) => bytes,
-            Err(object_store::Error::NotFound { .. }) => {
-                checked.fault(file, "is missing");
-                return Ok(None);
-            }
-            Err(source) => return Err(StoreError::Objects { what: file.path.to_string(), source }),
-        };
-        checked.bytes += bytes.len() as u64;
-        if bytes.len() as u64 != file.bytes {
-            checked.fault(file, format!("has {} bytes, not {}", bytes.len(), file.bytes));
+/// The bytes of a file that is as long and has the hash that the log says.
+async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) -> Result<Option<Bytes>, StoreError> {
+    checked.files += 1;
+    let bytes = match StoredFile::new(&store.location.store, file).whole().await {
+        Ok(bytes) => bytes,
+        Err(object_store::Error::NotFound { .. }) => {
+            checked.fault(file, "is missing");
             return Ok(None);
         }
-        match &file.sha256 {
-            Some(expected) if *expected != sha256_hex(&bytes) => checked.fault(file, "has another SHA-256"),
-            Some(_) => return Ok(Some(bytes)),
-            None => checked.fault(file, "has no SHA-256 in the log"),
-        }
-        Ok(None)
+        Err(source) => return Err(StoreError::Objects { what: file.path.to_string(), source }),
+    };
+    checked.bytes += bytes.len() as u64;
+    if bytes.len() as u64 != file.bytes {
+        checked.fault(file, format!("has {} bytes, not {}", bytes.len(), file.bytes));
+        return Ok(None);
     }
+    match &file.sha256 {
+        Some(expected) if *expected != sha256_hex(&bytes) => checked.fault(file, "has another SHA-256"),
+        Some(_) => return Ok(Some(bytes)),
+        None => checked.fault(file, "has no SHA-256 in the log"),
+    }
+    Ok(None)
+}
 
-    async fn check_ledger(&self, snapshot: &Snapshot, checked: &mut Checked) -> Result<(), StoreError> {
-        const COUNTS: [&str; 5] = ["records", "kept", "duplicate", "filtered", "quarantined"];
-        let (mut kept, mut quarantined) = (0, 0);
-        let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
-            let [records, k, d, f, q] = COUNTS.map(|name| rows[name].as_primitive::<Int64Type>().values());
-            for row in is_visible.values().set_indices() {
-                (kept, quarantined) = (kept + k[row], quarantined + q[row]);
-                if records[row] != k[row] + d[row] + f[row] + q[row] {
-                    let uri = rows["uri"].as_string::<i32>().value(row).to_owned();
-                    checked.note(format!("the counts of `{uri}` do not add up"));
-                }
-            }
-        };
-        snapshot.each_object(&[&COUNTS[..], &["uri", BATCH]].concat(), &mut add).await?;
-        if kept as u64 != checked.events {
-            checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
+async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
+    let schema = ledger::ledger_schema();
+    let columns: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut total = Counts::default();
+    let mut add = |rows: &RecordBatch, is_visible: &BooleanArray| {
+        if let Err(error) = ledger::expect_words(rows) {
+            checked.note(format!("the ledger cannot be read: {error}"));
         }
-        // What failed again as it did before is in quarantine again, and not in the ledger.
-        let named: usize = snapshot.quarantine().await?.iter().map(RecordBatch::num_rows).sum();
-        if (named as i64) < quarantined {
-            checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
+        // If these columns cannot be taken, that was just noted.
+        let Ok(objects) = ObjectRows::of(rows) else { return Ok(()) };
+        for row in is_visible.values().set_indices() {
+            let counts = objects.counts.value(row);
+            total += counts;
+            if !counts.adds_up() {
+                checked.note(format!("the counts of `{}` do not add up", objects.uri.value(row)));
+            }
         }
         Ok(())
+    };
+    snapshot.each_object(&columns, &mut add).await?;
+    let Counts { kept, quarantined, .. } = total;
+    if kept != checked.events {
+        checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
     }
+    // An object that failed again as before has its records in quarantine again, but no second row in the ledger.
+    let named: usize = snapshot.quarantine().await?.iter().map(RecordBatch::num_rows).sum();
+    if (named as u64) < quarantined {
+        checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
+    }
+    Ok(())
 }
 
 /// Holds the index to the ids that the files have.
-async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut Checked) -> Result<(), StoreError> {
+async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut StoreCheck) -> Result<(), StoreError> {
     let told = |error: &StoreError| format!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     let parts = match index.parts().await {
         Ok(parts) => parts,
@@ -193,17 +221,22 @@ async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut C
     Ok(())
 }
 
-/// What a check found.
+/// The findings of a check.
 #[derive(Debug, Default)]
-pub struct Checked {
+pub struct StoreCheck {
+    /// Files that were read, of all tables and of the index of event ids.
     pub files: u64,
+    /// Their bytes.
     pub bytes: u64,
+    /// Rows of `events` that were read.
     pub events: u64,
+    /// Faults as sentences; no more than the first hundred.
     pub faults: Vec<String>,
+    /// Number of faults; the store is whole where it is 0.
     pub fault_count: u64,
 }
 
-impl Checked {
+impl StoreCheck {
     fn fault(&mut self, file: &DataFile, what: impl AsRef<str>) {
         self.note(format!("`{}` {}", file.path, what.as_ref()));
     }
@@ -215,7 +248,7 @@ impl Checked {
         }
     }
 
-    fn events(&mut self, file: &DataFile, found: &Found) {
+    fn events(&mut self, file: &DataFile, found: &FileSums) {
         self.events += found.rows;
         if found.rows != file.rows {
             self.fault(file, format!("has {} rows, not {}", found.rows, file.rows));
@@ -223,25 +256,31 @@ impl Checked {
         if found.said != Some(found.hash) {
             self.fault(file, "has another logical hash than it says");
         }
+        if found.normalizer != file.normalizer {
+            let (own, logged) = (found.normalizer, file.normalizer);
+            self.fault(file, format!("says normalizer {own}, and the log says {logged}"));
+        }
         if found.twice > 0 {
             self.fault(file, format!("has {} events that are there twice", found.twice));
         }
     }
 }
 
-/// What the rows of a file come to.
+/// The sums over the rows of a file.
 #[derive(Default)]
-struct Found {
+struct FileSums {
     rows: u64,
     hash: LogicalHash,
     said: Option<LogicalHash>,
+    normalizer: u32,
     twice: u64,
     ids: IdSum,
 }
 
-fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet::errors::ParquetError> {
+fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<FileSums, parquet::errors::ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-    let mut found = Found { said: said_hash(builder.metadata()), ..Found::default() };
+    let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
+    let mut found = FileSums { said, normalizer, ..FileSums::default() };
     let columns = ["event_id", "recipient_account_id", CONTENT_HASH];
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     for rows in builder.with_projection(mask).build()? {
@@ -254,7 +293,7 @@ fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<Found, parquet:
     Ok(found)
 }
 
-/// How many of the rows were seen before.
+/// Number of the rows that were seen before.
 fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
     let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
     let contents = rows[CONTENT_HASH].as_binary::<i32>();
@@ -275,11 +314,16 @@ async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreE
 
 /// The logical hash of its rows that a file says it has.
 pub(super) fn said_hash(file: &ParquetMetaData) -> Option<LogicalHash> {
-    let pairs: HashMap<&str, &str> = file
-        .file_metadata()
-        .key_value_metadata()?
-        .iter()
-        .filter_map(|pair| Some((pair.key.as_str(), pair.value.as_deref()?)))
-        .collect();
-    LogicalHash::parse(pairs.get(HASH_KEY)?)
+    LogicalHash::parse(said(file, HASH_KEY)?)
+}
+
+/// The number of the normalizer that a file says made its rows; 0 where it says none.
+fn said_normalizer(file: &ParquetMetaData) -> u32 {
+    said(file, NORMALIZER_KEY).and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// The value of a key in a footer; the last counts.
+fn said<'a>(file: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    let pairs = file.file_metadata().key_value_metadata()?;
+    pairs.iter().rev().find(|pair| pair.key == key)?.value.as_deref()
 }

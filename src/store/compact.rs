@@ -1,28 +1,29 @@
 //! Makes few large files of many small ones.
-//! In: a store. Out: commits that replace files of one day by one file with the same rows, in the order of the key.
+//! In: a store. Out: commits that replace files of one day and one normalizer by one file with the same rows, in the
+//! order of the key.
 //! Never changes a row: the logical hash of what goes and what comes must agree before it is committed.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{cast, interleave};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::row::Rows;
-use bytes::Bytes;
-use deltalake::kernel::{Add, Remove};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use deltalake::kernel::Add;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
+use super::backoff::Backoff;
 use super::check::said_hash;
-use super::delta::{Change, Landed, Table};
-use super::file::{Columns, Encoded, Layout, Parts, encode};
+use super::data_file::{DataFile, normalizer_of};
+use super::delta::{Change, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
-use super::ledger::{self, OBJECTS, OBJECTS_LAYOUT, QUARANTINE, QUARANTINE_LAYOUT};
-use super::patience::Patience;
-use super::reader::StoredFile;
-use super::rows::{self, EVENTS, Order, PART_ROWS};
+use super::id_index::index_ids;
+use super::parquet_reader::WholeFile;
+use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, encode};
+use super::renormalize::renormalize;
+use super::rows::{Order, PART_ROWS};
+use super::table_id::TableId;
 use super::{Store, StoreError};
+use crate::source::Scope;
 
 /// A file that is at least this large is left alone.
 const LARGE_BYTES: u64 = 24 << 20;
@@ -33,152 +34,120 @@ const MERGED_FILES_MAX: usize = 12;
 /// About what is decoded at once of a column of one file.
 const DECODED_BYTES: i64 = 64 << 10;
 
-/// What became of the files.
+/// The choices of a compaction.
+#[derive(Debug, Clone, Copy)]
+pub struct Compaction {
+    /// Threads that encode a file.
+    pub threads: usize,
+    /// The fate of rows of an earlier normalizer.
+    pub older_rows: OlderRows,
+}
+
+/// The fate of rows that an earlier normalizer made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OlderRows {
+    /// They stay as they are.
+    Stay,
+    /// Their derived columns are made again from their records.
+    Renormalize,
+}
+
+/// The counts of a compaction.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Compacted {
+    /// Files of all tables before.
     pub files_before: u64,
+    /// The same after.
     pub files_after: u64,
+    /// Commits of all tables.
     pub commits: u64,
+    /// Rows whose derived columns were made again.
+    pub renormalized: u64,
+    /// Rows that an earlier normalizer made, and that are still there so.
+    pub older_rows: u64,
 }
 
-impl Store {
-    /// Merges small files of all tables, and brings the index of event ids up to date.
-    pub async fn compact(&mut self, threads: usize) -> Result<Compacted, StoreError> {
-        self.complete().await?;
-        let mut all = Compacted { files_before: self.file_count()?, ..Compacted::default() };
-        for table in [EVENTS, OBJECTS, QUARANTINE] {
-            let mut patience = Patience::new();
-            'look: loop {
-                let groups = groups(self.table(table).files()?);
-                if groups.is_empty() {
-                    break;
+/// Merges small files of all tables, and brings the index of event ids up to date. Fails with
+/// [`StoreError::Contended`] where other writers are first for minutes; what it has committed till then stays.
+pub async fn compact(store: &mut Store, compaction: Compaction) -> Result<Compacted, StoreError> {
+    store.complete().await?;
+    let mut all = Compacted { files_before: store.tables.file_count()?, ..Compacted::default() };
+    if compaction.older_rows == OlderRows::Renormalize {
+        let renormalized = renormalize(store, compaction.threads).await?;
+        (all.renormalized, all.commits) = (renormalized.rows, renormalized.commits);
+    }
+    for id in TableId::ALL {
+        all.commits += merge_all(store, id, compaction.threads).await?;
+    }
+    index_ids(store).await?;
+    all.files_after = store.tables.file_count()?;
+    all.older_rows = store.as_snapshot()?.older_rows(&Scope::default());
+    Ok(all)
+}
+
+/// Merges small files of a table; gives the number of commits.
+async fn merge_all(store: &mut Store, id: TableId, threads: usize) -> Result<u64, StoreError> {
+    let (mut backoff, mut commits) = (Backoff::new(), 0);
+    'look: loop {
+        let groups = groups(store.tables[id].files()?);
+        if groups.is_empty() {
+            return Ok(commits);
+        }
+        for group in groups {
+            match merge(store, id, &group, threads).await? {
+                CommitOutcome::Committed => {
+                    commits += 1;
+                    backoff.won();
                 }
-                for group in groups {
-                    match self.merge(table, &group, threads).await? {
-                        Landed::Yes => {
-                            all.commits += 1;
-                            patience.won();
-                        }
-                        // What is left of the groups may be of files that another one has replaced.
-                        Landed::No if patience.lost().await => {
-                            self.refresh().await?;
-                            continue 'look;
-                        }
-                        Landed::No => return Err(self.contended()),
-                    }
+                // Another writer may have replaced files of the groups that are left.
+                CommitOutcome::Lost if backoff.lost().await => {
+                    store.refresh().await?;
+                    continue 'look;
                 }
+                CommitOutcome::Lost => return Err(store.contended()),
             }
         }
-        self.index_ids().await?;
-        all.files_after = self.file_count()?;
-        Ok(all)
-    }
-
-    fn file_count(&self) -> Result<u64, StoreError> {
-        let tables = [&self.events, &self.objects, &self.quarantine];
-        tables.iter().try_fold(0, |count, table| Ok(count + table.files()?.len() as u64))
-    }
-
-    fn table(&self, name: &str) -> &Table {
-        match name {
-            OBJECTS => &self.objects,
-            QUARANTINE => &self.quarantine,
-            _ => &self.events,
-        }
-    }
-
-    fn table_mut(&mut self, name: &str) -> &mut Table {
-        match name {
-            OBJECTS => &mut self.objects,
-            QUARANTINE => &mut self.quarantine,
-            _ => &mut self.events,
-        }
-    }
-
-    /// Replaces a group of files by one.
-    async fn merge(&mut self, table: &'static str, group: &[Add], threads: usize) -> Result<Landed, StoreError> {
-        let (schema, layout): (_, &'static Layout) = match table {
-            OBJECTS => (ledger::ledger_schema(), &OBJECTS_LAYOUT),
-            QUARANTINE => (ledger::stored_quarantine_schema(), &QUARANTINE_LAYOUT),
-            _ => (rows::file_schema(), &rows::LAYOUT),
-        };
-        let files = self.whole_files(table, group).await?;
-        let before = hash_of(&files);
-        // On this thread, which has read them and gives them back: nothing else of a compaction could go on meanwhile, and
-        // what one thread allocates and another frees is given back late.
-        let merge = Merge { order: order(&files, &schema, layout)?, files, schema };
-        let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
-        drop(merge);
-        if merged.hash != before {
-            return Err(self.damaged("merged files have another logical hash than before"));
-        }
-        let rows: u64 =
-            group.iter().map(|add| self.data_file(table, add).map(|file| file.rows)).sum::<Result<_, _>>()?;
-        if merged.rows as u64 != rows {
-            return Err(self.damaged(format!("{rows} rows became {}", merged.rows)));
-        }
-        let partition = group[0].partition_values.iter().next();
-        let partition = partition.map(|(column, value)| (column.as_str(), value.clone()));
-        let file = Add { data_change: false, ..merged.put(&self.place, table, partition).await? };
-        let path = self.place.path(&format!("{table}/{}", file.path));
-        let removes = group.iter().map(removal).collect();
-        let change = Change { adds: vec![file], removes, ..Change::default() };
-        let landed = self.table_mut(table).commit(change).await?;
-        if landed == Landed::No {
-            let removed = object_store::ObjectStoreExt::delete(&self.place.store, &path).await;
-            removed.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
-        }
-        Ok(landed)
-    }
-
-    async fn whole_files(&self, table: &str, group: &[Add]) -> Result<Vec<WholeFile>, StoreError> {
-        let mut files = Vec::with_capacity(group.len());
-        for add in group {
-            let file = self.data_file(table, add)?;
-            let bytes = StoredFile::new(&self.place.store, &file).whole().await;
-            let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
-            files.push(WholeFile::open(bytes)?);
-        }
-        Ok(files)
     }
 }
 
-/// A file of which all bytes are here.
-struct WholeFile {
-    bytes: Bytes,
-    metadata: ArrowReaderMetadata,
-}
-
-impl WholeFile {
-    fn open(bytes: Bytes) -> Result<WholeFile, ParquetError> {
-        let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
-        Ok(WholeFile { bytes, metadata })
+/// Replaces a group of files by one.
+async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) -> Result<CommitOutcome, StoreError> {
+    let (schema, layout) = (id.file_schema(), id.layout());
+    let group_files: Vec<DataFile> =
+        group.iter().map(|add| DataFile::of(&store.location, id, add)).collect::<Result<_, _>>()?;
+    let mut files = Vec::with_capacity(group.len());
+    for file in &group_files {
+        files.push(WholeFile::fetch(&store.location.store, file).await?);
     }
-
-    fn rows(&self) -> usize {
-        self.metadata.metadata().file_metadata().num_rows() as usize
+    let before = hash_of(&files);
+    // On this thread, which has read them and gives them back: nothing else of a compaction could go on meanwhile, and
+    // what one thread allocates and another frees is given back late.
+    let normalizer = (id == TableId::Events).then_some(group_files[0].normalizer);
+    let merge = Merge { order: order(&files, &schema, layout)?, files, schema, normalizer };
+    let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
+    drop(merge);
+    if merged.hash != before {
+        return Err(store.damaged("merged files have another logical hash than before"));
     }
-
-    /// Stored and inflated bytes of a column.
-    fn column_bytes(&self, index: usize) -> (i64, i64) {
-        let leaves = self.metadata.parquet_schema();
-        let groups = self.metadata.metadata().row_groups().iter();
-        let chunks = groups.flat_map(|group| group.columns().iter().enumerate());
-        let own = chunks.filter(|(leaf, _)| leaves.get_column_root_idx(*leaf) == index);
-        own.fold((0, 0), |(stored, inflated), (_, chunk)| {
-            (stored + chunk.compressed_size(), inflated + chunk.uncompressed_size())
-        })
+    let rows: u64 = group_files.iter().map(|file| file.rows).sum();
+    if merged.rows as u64 != rows {
+        return Err(store.damaged(format!("{rows} rows became {}", merged.rows)));
     }
-
-    fn read(&self, columns: &[usize], batch_rows: usize) -> Result<ParquetRecordBatchReader, ParquetError> {
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
-        let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());
-        builder.with_projection(mask).with_batch_size(batch_rows).build()
+    let partition = group[0].partition_values.iter().next();
+    let partition = partition.map(|(column, value)| (column.as_str(), value.clone()));
+    let put = merged.put(&store.location, id.name(), partition, store.now_micros).await?;
+    let file = Add { data_change: false, ..put };
+    let removes = group.iter().map(|add| removal(add, DataChange::None, store.now_micros)).collect();
+    let change = Change { adds: vec![file.clone()], removes, ..Change::default() };
+    let outcome = store.tables[id].commit(change).await?;
+    if outcome == CommitOutcome::Lost {
+        store.discard(id, [&file]).await?;
     }
+    Ok(outcome)
 }
 
 fn hash_of(files: &[WholeFile]) -> Option<LogicalHash> {
-    files.iter().filter_map(|file| said_hash(file.metadata.metadata())).reduce(|mut sum, hash| {
+    files.iter().filter_map(|file| said_hash(file.metadata())).reduce(|mut sum, hash| {
         sum.add(hash);
         sum
     })
@@ -186,7 +155,7 @@ fn hash_of(files: &[WholeFile]) -> Option<LogicalHash> {
 
 /// Which file each row of the merged one comes from: sorted files keep their common order, those of a table without an
 /// order follow each other. Either way each file gives its rows in its own order.
-fn order(files: &[WholeFile], schema: &SchemaRef, layout: &Layout) -> Result<Vec<u8>, StoreError> {
+fn order(files: &[WholeFile], schema: &SchemaRef, layout: &FileLayout) -> Result<Vec<u8>, StoreError> {
     const { assert!(MERGED_FILES_MAX <= 1 << 8) };
     if layout.sorted_by.is_empty() {
         let each = files.iter().enumerate().flat_map(|(at, file)| std::iter::repeat_n(at as u8, file.rows()));
@@ -211,7 +180,7 @@ fn order(files: &[WholeFile], schema: &SchemaRef, layout: &Layout) -> Result<Vec
     Ok(order)
 }
 
-/// Where the merge stands in a file.
+/// The place of the merge in a file.
 struct Head {
     file: u8,
     rows: ParquetRecordBatchReader,
@@ -240,6 +209,8 @@ struct Merge {
     files: Vec<WholeFile>,
     order: Vec<u8>,
     schema: SchemaRef,
+    /// The one that all of them are of, where they are of events.
+    normalizer: Option<u32>,
 }
 
 impl Columns for Merge {
@@ -247,12 +218,12 @@ impl Columns for Merge {
         self.order.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let mut readers = Vec::with_capacity(self.files.len());
         for file in &self.files {
             let row_bytes = file.column_bytes(index).1 / (file.rows() as i64).max(1);
             let rows = (DECODED_BYTES / row_bytes.max(1)).clamp(16, PART_ROWS as i64);
-            readers.push(Reader { rows: file.read(&[index], rows as usize)?, part: None, at: 0 });
+            readers.push(ColumnReader { rows: file.read(&[index], rows as usize)?, part: None, at: 0 });
         }
         let ty = self.schema.field(index).data_type().clone();
         let mut column = MergedColumn { readers, ty };
@@ -262,15 +233,19 @@ impl Columns for Merge {
     fn weight(&self, index: usize) -> usize {
         self.files.iter().map(|file| file.column_bytes(index).0 as usize).sum()
     }
+
+    fn normalizer(&self) -> Option<u32> {
+        self.normalizer
+    }
 }
 
 struct MergedColumn {
-    readers: Vec<Reader>,
+    readers: Vec<ColumnReader>,
     ty: DataType,
 }
 
 /// One column of a file, and how far it has been taken.
-struct Reader {
+struct ColumnReader {
     rows: ParquetRecordBatchReader,
     part: Option<ArrayRef>,
     at: usize,
@@ -302,7 +277,7 @@ impl MergedColumn {
     }
 }
 
-impl Reader {
+impl ColumnReader {
     /// Makes sure of a row; `true` where that took new ones.
     fn refill(&mut self, ty: &DataType) -> Result<bool, StoreError> {
         let mut is_new = false;
@@ -316,18 +291,18 @@ impl Reader {
     }
 }
 
-/// Files of one partition that should be one file.
+/// Files of one partition, and of one normalizer, that should be one file.
 fn groups(mut files: Vec<Add>) -> Vec<Vec<Add>> {
     files.retain(|file| (file.size as u64) < LARGE_BYTES);
-    let day = |file: &Add| file.partition_values.values().next().cloned().flatten();
-    files.sort_by(|a, b| (day(a), a.size, &a.path).cmp(&(day(b), b.size, &b.path)));
+    let kin = |file: &Add| (file.partition_values.values().next().cloned().flatten(), normalizer_of(file));
+    files.sort_by(|a, b| (kin(a), a.size, &a.path).cmp(&(kin(b), b.size, &b.path)));
     let mut groups: Vec<Vec<Add>> = Vec::new();
     let mut bytes = 0;
     for file in files {
         let size = file.size as u64;
         match groups.last_mut() {
             Some(group)
-                if day(&group[0]) == day(&file)
+                if kin(&group[0]) == kin(&file)
                     && group.len() < MERGED_FILES_MAX
                     && bytes + size <= MERGED_BYTES_MAX =>
             {
@@ -344,18 +319,6 @@ fn groups(mut files: Vec<Add>) -> Vec<Vec<Add>> {
     groups
 }
 
-fn removal(file: &Add) -> Remove {
-    Remove {
-        path: file.path.clone(),
-        data_change: false,
-        deletion_timestamp: Some(crate::time::now_micros() / 1000),
-        extended_file_metadata: Some(true),
-        partition_values: Some(file.partition_values.clone()),
-        size: Some(file.size),
-        ..Remove::default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -364,10 +327,16 @@ mod tests {
     use arrow::datatypes::Int64Type;
 
     use super::*;
+    use crate::store::parquet_writer::NORMALIZER_KEY;
 
     fn add(day: Option<&str>, mebibytes: i64) -> Add {
         let values = [("event_date".to_owned(), day.map(str::to_owned))].into();
         Add { path: format!("{day:?}/{mebibytes}"), partition_values: values, size: mebibytes << 20, ..Add::default() }
+    }
+
+    fn of_normalizer(number: u32, file: Add) -> Add {
+        let tags = [(NORMALIZER_KEY.to_owned(), Some(number.to_string()))];
+        Add { tags: Some(tags.into()), ..file }
     }
 
     #[test]
@@ -382,6 +351,8 @@ mod tests {
             (vec![add(a, 10), add(a, 11), add(a, 12)], vec![2]),
             (vec![add(a, 1); 40], vec![12, 12, 12, 4]),
             (vec![add(a, 3); 12], vec![9, 3]),
+            (vec![add(a, 1), of_normalizer(1, add(a, 1)), add(a, 2), of_normalizer(1, add(a, 2))], vec![2, 2]),
+            (vec![of_normalizer(2, add(a, 1)), of_normalizer(1, add(a, 1))], vec![]),
         ] {
             let found: Vec<usize> = groups(files).iter().map(Vec::len).collect();
             assert_eq!(found, sizes);
@@ -411,13 +382,14 @@ mod tests {
                 file(&[Some("a"), Some("b"), Some("c")], &[3, 4, 5]),
             ]
         };
-        let schema = Arc::clone(files()[0].metadata.schema());
+        let schema = Arc::clone(files()[0].schema());
         for (sorted_by, expected) in [(&["uri"][..], [0, 3, 1, 2, 4, 5]), (&[], [0, 1, 2, 3, 4, 5])] {
-            let layout = Layout { sorted_by, ..QUARANTINE_LAYOUT };
+            let layout = FileLayout { sorted_by, ..*TableId::Quarantine.layout() };
             let merge = Merge {
                 order: order(&files(), &schema, &layout).unwrap(),
                 files: files(),
                 schema: Arc::clone(&schema),
+                normalizer: None,
             };
             let parts = merge.column(1).unwrap().map(Result::unwrap).collect::<Vec<_>>();
             assert_eq!(parts.len(), 1);

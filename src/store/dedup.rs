@@ -9,13 +9,13 @@ use std::hash::BuildHasherDefault;
 use arrow::array::{Array, AsArray, BinaryArray, BooleanArray, RecordBatch, StringArray};
 use arrow::datatypes::Date32Type;
 use futures::TryStreamExt;
-use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::StoreError;
+use super::data_file::{ColumnStats, DataFile};
 use super::ledger::Corrections;
-use super::read::{DataFile, Snapshot};
-use super::reader::StoredFile;
+use super::parquet_reader::StoredFile;
+use super::snapshot::Snapshot;
 use crate::batch::CONTENT_HASH;
 use crate::schema::Column;
 use crate::table::AlreadyHashed;
@@ -25,7 +25,7 @@ const ACCOUNT: &str = "recipient_account_id";
 /// Rows of the store that are looked at at once.
 const STORED_ROWS: usize = 8192;
 
-/// What the store says of a row.
+/// The store's word on a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Unknown,
@@ -66,7 +66,7 @@ impl<'a> Identities<'a> {
     }
 }
 
-/// Where the rows of a run are, by the hash of their identity.
+/// Places of the rows of a run, by the hash of their identity.
 struct Places {
     /// The last row of each hash, by its number in `rows`.
     last: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
@@ -96,7 +96,7 @@ impl Places {
         all.map(|at| (self.rows[at as usize].0 as usize, self.rows[at as usize].1 as usize))
     }
 
-    /// Whether an earlier row of the run has this one's identity and other content.
+    /// True where an earlier row of the run has this one's identity and other content.
     fn has_other_before(&self, run: &[Identities], batch: usize, row: usize) -> bool {
         let own = &run[batch];
         self.of_hash(own.hash(row)).any(|(other, at)| {
@@ -145,7 +145,7 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
     }
 }
 
-/// What the verdicts come to. A row that differs from one before it in the same run is counted as a conflict already.
+/// Rows to keep and counts to correct, by the verdicts. A row that differs from one before it in the same run is counted as a conflict already.
 fn settle(
     batches: &[RecordBatch],
     verdicts: &[Vec<Verdict>],
@@ -194,16 +194,17 @@ impl Reach {
         reach
     }
 
-    /// Whether a file may hold an identity of the run; one without bounds may.
+    /// True where a file may hold an identity of the run; one without bounds may.
     fn touches(&self, file: &DataFile) -> bool {
         if !self.days.contains(&file.day) {
             return false;
         }
-        let stats: Value = file.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-        let bound = |which: &str| stats[which][ACCOUNT].as_str();
-        let (Some(least), Some(greatest)) = (bound("minValues"), bound("maxValues")) else { return true };
-        let apart = |(from, to): &(String, String)| to.as_str() < least || from.as_str() > greatest;
-        let no_account_there = stats["nullCount"][ACCOUNT].as_u64() == Some(0);
+        let Some(ColumnStats { least: Some(least), greatest: Some(greatest), nulls }) = file.stats.column(ACCOUNT)
+        else {
+            return true;
+        };
+        let apart = |(from, to): &(String, String)| to.as_str() < &**least || from.as_str() > &**greatest;
+        let no_account_there = *nulls == Some(0);
         !(self.accounts.as_ref().is_none_or(apart) && (!self.has_no_account || no_account_there))
     }
 }

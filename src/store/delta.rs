@@ -5,7 +5,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Add, EagerSnapshot, Remove, StructField, StructType, Transaction};
@@ -17,84 +16,108 @@ use futures::TryStreamExt;
 use object_store::prefix::PrefixStore;
 
 use super::StoreError;
-use super::place::{Place, unique};
+use super::durable_files::unique;
+use super::location::StoreLocation;
+use super::table_id::TableId;
 
 /// Whose transactions number the batches.
 const APP: &str = "keytrail";
-/// Where a commit says which one it is, so that its writer knows it again.
+/// The note by which a writer knows its own commit again.
 const COMMIT_ID: &str = "keytrail.commit";
 
-/// What the library says of a log that contradicts itself; by their types such errors are like those of a disk.
+/// Words of the library on a log that contradicts itself; by their types such errors are like those of a disk.
 const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
-
-/// How to make a table.
-pub(super) struct Shape {
-    pub name: &'static str,
-    pub schema: SchemaRef,
-    pub partition: Option<&'static str>,
-    pub properties: Vec<(&'static str, String)>,
-}
 
 /// A table at one version.
 #[derive(Clone)]
-pub(super) struct Table {
-    name: &'static str,
+pub(super) struct StoreTable {
+    id: TableId,
     log: LogStoreRef,
     snapshot: EagerSnapshot,
 }
 
-/// What a commit does.
+/// The content of a commit.
 #[derive(Default)]
 pub(super) struct Change {
+    /// Files that live from here on.
     pub adds: Vec<Add>,
+    /// Files that live no longer.
     pub removes: Vec<Remove>,
     /// The batch that it carries.
     pub batch: Option<i64>,
-    /// What it says of itself.
+    /// Notes of the commit on itself.
     pub notes: HashMap<String, serde_json::Value>,
 }
 
+/// The rows after a commit that replaces files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Landed {
-    Yes,
-    /// Somebody else committed first.
-    No,
+pub(super) enum DataChange {
+    /// As they were.
+    None,
+    /// With other values in some columns.
+    Columns,
 }
 
-impl Table {
+/// Takes a file out of its table.
+pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove {
+    Remove {
+        path: file.path.clone(),
+        data_change: change == DataChange::Columns,
+        deletion_timestamp: Some(now_micros / 1000),
+        extended_file_metadata: Some(true),
+        partition_values: Some(file.partition_values.clone()),
+        size: Some(file.size),
+        ..Remove::default()
+    }
+}
+
+/// The end of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CommitOutcome {
+    Committed,
+    /// Somebody else committed first, and nothing of this is there.
+    Lost,
+}
+
+impl StoreTable {
     /// None where there is no table.
-    pub async fn open(place: &Place, name: &'static str) -> Result<Option<Table>, StoreError> {
-        let log = log_store(place, name);
+    pub async fn open(location: &StoreLocation, id: TableId) -> Result<Option<StoreTable>, StoreError> {
+        let name = id.name();
+        let log = log_store(location, name);
         if !log.is_delta_table_location().await.map_err(|e| StoreError::delta(name, e))? {
             return Ok(None);
         }
         match EagerSnapshot::try_new(log.as_ref(), None).await {
-            Ok(snapshot) => Ok(Some(Table { name, log, snapshot })),
+            Ok(snapshot) => Ok(Some(StoreTable { id, log, snapshot })),
             Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => match CONTRADICTIONS.iter().find(|said| error.to_string().contains(**said)) {
                 Some(said) => {
                     let what = format!("the log of its `{name}` cannot be followed ({said})");
-                    Err(StoreError::Damaged { path: place.shown.clone(), what })
+                    Err(StoreError::Damaged { path: location.shown.clone(), what })
                 }
                 None => Err(StoreError::delta(name, error)),
             },
         }
     }
 
-    /// Opens the table, or makes it; where somebody else makes it at the same time, opens that.
-    pub async fn create(place: &Place, shape: Shape) -> Result<Table, StoreError> {
-        if let Some(table) = Table::open(place, shape.name).await? {
-            return Ok(table);
+    /// Makes the table with these properties, unless it is there, or somebody else makes it at the same time.
+    pub async fn create(
+        location: &StoreLocation,
+        id: TableId,
+        properties: Vec<(&'static str, String)>,
+    ) -> Result<(), StoreError> {
+        if StoreTable::open(location, id).await?.is_some() {
+            return Ok(());
         }
-        let cannot = |error| StoreError::delta(shape.name, error);
+        let cannot = |error| StoreError::delta(id.name(), error);
         let schema: StructType =
-            shape.schema.as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
-        let properties = shape.properties.iter().map(|(name, value)| (*name, Some(value.clone())));
+            id.schema().as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
+        let properties = properties.into_iter().map(|(name, value)| (name, Some(value)));
         let created = CreateBuilder::new()
-            .with_log_store(log_store(place, shape.name))
-            .with_table_name(shape.name)
+            .with_log_store(log_store(location, id.name()))
+            .with_table_name(id.name())
             .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
-            .with_partition_columns(shape.partition)
+            .with_partition_columns(id.partition())
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
             .with_save_mode(SaveMode::ErrorIfExists)
@@ -104,27 +127,34 @@ impl Table {
         match created {
             // The second is what is said of a table that appeared while this one was being prepared.
             Err(error) if !is_lost_race(&error) && !matches!(error, DeltaTableError::GenericError { .. }) => {
-                return Err(cannot(error));
+                Err(cannot(error))
             }
-            _ => {}
+            Ok(_) | Err(_) => Ok(()),
         }
-        Table::open(place, shape.name).await?.ok_or_else(|| StoreError::Absent { path: place.shown.clone() })
     }
 
+    /// Goes to the latest version.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
-        self.snapshot = latest.map_err(|e| StoreError::delta(self.name, e))?;
+        self.snapshot = latest.map_err(|e| self.cannot(e))?;
         Ok(())
     }
 
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// Which table it is.
+    pub fn id(&self) -> TableId {
+        self.id
     }
 
+    fn cannot(&self, error: DeltaTableError) -> StoreError {
+        StoreError::delta(self.id.name(), error)
+    }
+
+    /// The number of its last commit, from 0.
     pub fn version(&self) -> u64 {
         self.snapshot.version()
     }
 
+    /// A property with which the table was made.
     pub fn property(&self, name: &str) -> Option<String> {
         self.snapshot.table_properties().unknown_properties.get(name).cloned()
     }
@@ -132,12 +162,12 @@ impl Table {
     /// The last batch that this version holds; 0 before the first.
     pub async fn batch(&self) -> Result<i64, StoreError> {
         let version = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
-        Ok(version.map_err(|e| StoreError::delta(self.name, e))?.unwrap_or(0))
+        Ok(version.map_err(|e| self.cannot(e))?.unwrap_or(0))
     }
 
     /// The files that live at this version.
     pub fn files(&self) -> Result<Vec<Add>, StoreError> {
-        let files = self.snapshot.try_log_data().map_err(|e| StoreError::delta(self.name, e))?;
+        let files = self.snapshot.try_log_data().map_err(|e| self.cannot(e))?;
         // The only way to the tags of a file.
         #[expect(deprecated)]
         let adds = files.iter().map(|file| file.add_action()).collect();
@@ -149,11 +179,11 @@ impl Table {
         let state = deltalake::table::state::DeltaTableState::new(self.snapshot.clone());
         let stones = state.all_tombstones(self.log.as_ref());
         let removed = stones.map_ok(|stone| (stone.path().into_owned(), stone.deletion_timestamp().unwrap_or(0)));
-        removed.try_collect().await.map_err(|e| StoreError::delta(self.name, e))
+        removed.try_collect().await.map_err(|e| self.cannot(e))
     }
 
     /// Commits on top of this version, or not at all; now and then a checkpoint follows.
-    pub async fn commit(&mut self, change: Change) -> Result<Landed, StoreError> {
+    pub async fn commit(&mut self, change: Change) -> Result<CommitOutcome, StoreError> {
         let id = unique();
         let mut notes = change.notes;
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
@@ -170,14 +200,16 @@ impl Table {
         match committed {
             Ok(done) => {
                 self.snapshot = done.snapshot().snapshot().clone();
-                Ok(Landed::Yes)
+                Ok(CommitOutcome::Committed)
             }
             Err(error) if is_lost_race(&error) => {
                 self.refresh().await?;
                 // A write whose answer got lost meets itself when it is sent again.
-                self.has_commit(base + 1, &id).await.map(|mine| if mine { Landed::Yes } else { Landed::No })
+                self.has_commit(base + 1, &id)
+                    .await
+                    .map(|mine| if mine { CommitOutcome::Committed } else { CommitOutcome::Lost })
             }
-            Err(error) => Err(StoreError::delta(self.name, error)),
+            Err(error) => Err(self.cannot(error)),
         }
     }
 
@@ -190,7 +222,7 @@ impl Table {
         Ok(false)
     }
 
-    /// What the commit of a batch says of itself.
+    /// The notes of the commit of a batch; None where the log no longer has it.
     pub async fn notes_of(&self, batch: i64) -> Result<Option<HashMap<String, serde_json::Value>>, StoreError> {
         for version in (0..=self.version()).rev() {
             match self.notes(version).await? {
@@ -208,10 +240,10 @@ impl Table {
         &self,
         version: u64,
     ) -> Result<Option<(Option<i64>, HashMap<String, serde_json::Value>)>, StoreError> {
-        let entry = self.log.read_commit_entry(version).await.map_err(|e| StoreError::delta(self.name, e))?;
+        let entry = self.log.read_commit_entry(version).await.map_err(|e| self.cannot(e))?;
         let Some(bytes) = entry else { return Ok(None) };
         let (mut batch, mut notes) = (None, HashMap::new());
-        for action in get_actions(version, &bytes).map_err(|e| StoreError::delta(self.name, e))? {
+        for action in get_actions(version, &bytes).map_err(|e| self.cannot(e))? {
             match action {
                 Action::Txn(txn) if txn.app_id == APP => batch = Some(txn.version),
                 Action::CommitInfo(info) => notes = info.info,
@@ -234,8 +266,8 @@ fn is_lost_race(error: &DeltaTableError) -> bool {
     )
 }
 
-fn log_store(place: &Place, table: &str) -> LogStoreRef {
-    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&place.store), place.path(table)));
-    let (root, url) = (Arc::clone(&place.store), place.table_url(table));
+fn log_store(location: &StoreLocation, table: &str) -> LogStoreRef {
+    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&location.store), location.path(table)));
+    let (root, url) = (Arc::clone(&location.store), location.table_url(table));
     deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default())
 }

@@ -8,37 +8,49 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::delta::Table;
-use super::ids::IDS;
-use super::place::UNFINISHED;
+use super::delta::StoreTable;
+use super::durable_files::UNFINISHED;
+use super::id_index::IDS;
+use super::table_id::TableId;
 use super::{Store, StoreError};
 
-/// What was removed.
+/// The counts of a collection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Collected {
+    /// Files that are gone.
     pub files: u64,
+    /// Their bytes.
     pub bytes: u64,
     /// Files that nothing names but that are too young.
     pub kept: u64,
 }
 
-impl Store {
-    /// Removes what has been unneeded for `age_millis`, counted back from `now_millis`.
-    pub async fn collect(&mut self, now_millis: i64, age_millis: i64) -> Result<Collected, StoreError> {
-        self.complete().await?;
-        let mut collected = Collected::default();
-        let before = now_millis.saturating_sub(age_millis);
-        for table in [&self.events, &self.objects, &self.quarantine] {
-            self.collect_table(table, before, &mut collected).await?;
-        }
-        // Compaction takes away what of the index is not needed.
-        let is_needed = |file: &ObjectMeta| !is_unfinished(file);
-        self.collect_folder(IDS, before, is_needed, written, &mut collected).await?;
-        Ok(collected)
+/// Removes what has been unneeded for `age_millis`, counted back from `now_millis`, both in milliseconds.
+pub async fn collect(store: &mut Store, now_millis: i64, age_millis: i64) -> Result<Collected, StoreError> {
+    store.complete().await?;
+    let mut collection =
+        Collection { store, before: now_millis.saturating_sub(age_millis), collected: Collected::default() };
+    for id in TableId::ALL {
+        collection.table(&store.tables[id]).await?;
     }
+    // Compaction takes away what of the index is not needed.
+    let is_needed = |file: &ObjectMeta| !is_unfinished(file);
+    collection.folder(IDS, is_needed, written).await?;
+    Ok(collection.collected)
+}
 
-    async fn collect_table(&self, table: &Table, before: i64, collected: &mut Collected) -> Result<(), StoreError> {
-        let path_of = |inside: &str| self.place.path(&format!("{}/{inside}", table.name()));
+/// A collection under way.
+struct Collection<'a> {
+    store: &'a Store,
+    /// Files that were unneeded at this time, in milliseconds since 1970, go.
+    before: i64,
+    collected: Collected,
+}
+
+impl Collection<'_> {
+    async fn table(&mut self, table: &StoreTable) -> Result<(), StoreError> {
+        let (location, folder) = (&self.store.location, table.id().name());
+        let path_of = |inside: &str| location.path(&format!("{folder}/{inside}"));
         let live: HashSet<Path> = table.files()?.iter().map(|add| path_of(&add.path)).collect();
         let removed: HashMap<Path, i64> =
             table.removed().await?.into_iter().map(|(inside, when)| (path_of(&inside), when)).collect();
@@ -47,38 +59,37 @@ impl Store {
             live.contains(&file.location) || (file.location.prefix_matches(&log) && !is_unfinished(file))
         };
         let unneeded_since = |file: &ObjectMeta| removed.get(&file.location).copied().unwrap_or(written(file));
-        self.collect_folder(table.name(), before, is_needed, unneeded_since, collected).await
+        self.folder(folder, is_needed, unneeded_since).await
     }
 
-    async fn collect_folder(
-        &self,
+    async fn folder(
+        &mut self,
         folder: &str,
-        before: i64,
         is_needed: impl Fn(&ObjectMeta) -> bool,
         unneeded_since: impl Fn(&ObjectMeta) -> i64,
-        collected: &mut Collected,
     ) -> Result<(), StoreError> {
-        let folder = self.place.path(folder);
+        let location = &self.store.location;
+        let folder = location.path(folder);
         let cannot = |what: &Path, source| StoreError::Objects { what: what.to_string(), source };
-        let mut found = self.place.store.list(Some(&folder));
+        let mut found = location.store.list(Some(&folder));
         while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
             // Whatever else lies there is not the store's to remove.
             if !is_of_store(&file) || is_needed(&file) {
                 continue;
             }
-            if unneeded_since(&file) > before {
-                collected.kept += 1;
+            if unneeded_since(&file) > self.before {
+                self.collected.kept += 1;
                 continue;
             }
-            self.place.store.delete(&file.location).await.map_err(|source| cannot(&file.location, source))?;
-            collected.files += 1;
-            collected.bytes += file.size;
+            location.store.delete(&file.location).await.map_err(|source| cannot(&file.location, source))?;
+            self.collected.files += 1;
+            self.collected.bytes += file.size;
         }
         Ok(())
     }
 }
 
-/// By the names that [`super::place::unique`] makes.
+/// By the names that [`super::durable_files::unique`] makes.
 fn is_of_store(file: &ObjectMeta) -> bool {
     let name = file.location.filename().unwrap_or_default();
     let is_made = |stem: &str| stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,4 +1,4 @@
-//! A run of `ingest`: what is news in a listing, read in batches of whole objects, each committed by itself.
+//! A run of `ingest`: which listed objects are new or changed, read in batches of whole objects, each committed by itself.
 //! In: a listing, a store, and how to scan. Out: the accounts of what was read.
 //! Never reads an object that the ledger has as it is, and never holds more than two runs of rows.
 
@@ -7,29 +7,32 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
-use arrow::array::{RecordBatch, StringArray};
+use arrow::array::RecordBatch;
 use deltalake::kernel::Add;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::append::Batch;
-use super::delta::Landed;
-use super::ledger::{self, Corrections, Due, Ends, Known, News, Unread};
-use super::patience::Patience;
-use super::read::Snapshot;
-use super::rows::{self, EVENTS, Run};
+use super::backoff::Backoff;
+use super::delta::CommitOutcome;
+use super::ledger::{
+    self, Comparison, Corrections, Due, Ends, Entering, IncompleteHistories, Known, LedgerError, News,
+};
+use super::rows::{self, RUN_BYTES_MAX, Run, weight};
+use super::snapshot::Snapshot;
+use super::table_id::TableId;
 use super::{Store, StoreError, dedup};
+use crate::normalize::NORMALIZER;
 use crate::source::Listing;
 use crate::table::{
     Accounting, Hashes, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
 };
+use crate::time::day_of;
 
-/// Bytes of rows that are sorted into files at once; two of them are in memory.
-const RUN_BYTES_MAX: usize = 28 << 20;
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
 
-/// What a run would read.
+/// The objects that a run would read.
 #[derive(Debug, Default)]
 pub struct Plan {
     due: Vec<Due>,
@@ -39,7 +42,9 @@ pub struct Plan {
     pub get_requests: u64,
     /// Objects that the ledger has as they are.
     pub old: u64,
+    /// Objects that the ledger does not have.
     pub new: u64,
+    /// Objects of which the ledger has another version.
     pub changed: u64,
     /// Objects that could not be read the last time.
     pub again: u64,
@@ -90,23 +95,26 @@ impl Plan {
         batches
     }
 
+    /// Number of batches, each of about so many stored bytes.
     pub fn batch_count(&self, listing: &Listing, bytes_max: u64) -> u64 {
         self.batches(listing, bytes_max).len() as u64
     }
 
+    /// Objects to read.
     pub fn objects(&self) -> u64 {
         self.due.len() as u64
     }
 }
 
-/// What cannot be looked at has no version; reading it says why.
+/// An object that cannot be looked at has no version; reading it says why.
 fn version_of(listing: &Listing, index: usize) -> String {
-    listing.version(index).unwrap_or_default()
+    listing.object(index).version().unwrap_or_default()
 }
 
-/// What a run did.
+/// The accounts of a run.
 #[derive(Debug)]
 pub struct Ingested {
+    /// Of the objects that were read.
     pub accounting: Accounting,
     /// Batches that were committed.
     pub batches: u64,
@@ -116,91 +124,102 @@ pub struct Ingested {
     pub version: u64,
 }
 
-/// How a run goes about it.
+impl Ingested {
+    fn account_for(&mut self, store: &Store, objects: &RecordBatch) -> Result<(), StoreError> {
+        self.accounting.add_rows(objects).map_err(|error| store.of_ledger(error.into()))
+    }
+}
+
+/// The choices of a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// Stored bytes of a batch.
     pub batch_bytes_max: u64,
     /// Days before the newest folder seen in which objects are compared with the ledger again.
     pub look_back_days: u32,
-    /// Whether objects that were damaged are read again, since now they may give something.
+    /// True where objects that were damaged are read again, since now they may give something.
     pub retries_damaged: bool,
 }
 
-/// What a run into the store would read; into one that does not exist yet, everything.
+/// Compares a listing with the ledger; with no store yet, everything is new.
 pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
     let known = match store {
-        Some(store) => store.known(listing, pace).await?,
-        None => Known::new(listing, pace.retries_damaged),
+        Some(store) => known(store, listing, pace).await?,
+        None => Known::default(),
     };
     Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
 
-/// Reads what is new, batch by batch.
+/// Reads what is new, batch by batch. Fails with [`StoreError::Contended`] where other writers are first for minutes;
+/// the batches that it has committed till then stay.
 pub async fn ingest(
     store: &mut Store,
     listing: Arc<Listing>,
     options: ScanOptions,
     pace: Pace,
 ) -> Result<Ingested, StoreError> {
-    let mut run = Ingested { accounting: Accounting::none(), batches: 0, old: 0, version: store.events.version() };
+    let mut run = Ingested {
+        accounting: Accounting::none(),
+        batches: 0,
+        old: 0,
+        version: store.tables[TableId::Events].version(),
+    };
     let mut is_done = vec![false; listing.len()];
-    let (mut bytes_done, mut patience, mut left) = (0, Patience::new(), usize::MAX);
-    let mut unread = Unread::default();
+    let (mut bytes_done, mut backoff, mut left) = (0, Backoff::new(), usize::MAX);
+    let mut incomplete = IncompleteHistories::default();
     'plan: loop {
         store.complete().await?;
-        let mut known = store.known(&listing, pace).await?;
+        let mut known = known(store, &listing, pace).await?;
         let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
         if plan.due.len() < left {
-            patience.relieved();
+            backoff.relieved();
         }
         (run.old, left) = (plan.old, plan.due.len());
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
-            let (batch, all) = reading.read(store, due, &known, &mut unread).await?;
+            let (batch, all) = reading.read(store, due, &known, &mut incomplete).await?;
             if batch.is_empty() {
-                // All of it failed as before: that is told, and nothing is new.
+                // Every object failed exactly as last time: report it, commit nothing.
                 due.iter().for_each(|due| is_done[due.index] = true);
-                run.accounting.add_rows(&all);
+                run.account_for(store, &all)?;
                 continue;
             }
-            if store.append(&batch).await? == Landed::No {
-                if !patience.lost().await {
+            if store.append(&batch).await? == CommitOutcome::Lost {
+                if !backoff.lost().await {
                     return Err(store.contended());
                 }
                 store.refresh().await?;
                 continue 'plan;
             }
-            patience.won();
-            known.add(&batch.objects);
+            backoff.won();
+            known.add(&batch.objects).map_err(|error| store.of_ledger(error.into()))?;
             due.iter().for_each(|due| is_done[due.index] = true);
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
-            run.accounting.add_rows(&all);
+            run.account_for(store, &all)?;
             run.batches += 1;
             // Another batch came after this one, so what is planned next may have been read.
             if store.batch != batch.number {
                 continue 'plan;
             }
         }
-        run.version = store.events.version();
+        run.version = store.tables[TableId::Events].version();
         return Ok(run);
     }
 }
 
-impl Store {
-    /// How far lookups of event histories came, for [`crate::source::Remote`].
-    pub async fn ends_of_history(&self) -> Result<HashMap<String, String>, StoreError> {
-        let mut ends = Ends::default();
-        self.each_of_ledger(&Ends::COLUMNS, &mut |rows| ends.add(rows)).await?;
-        Ok(ends.versions())
-    }
+/// The ends of the lookups of event histories, for [`crate::source::Remote`].
+pub async fn ends_of_history(store: &Store) -> Result<HashMap<String, String>, StoreError> {
+    let mut ends = Ends::default();
+    store.each_of_ledger(&Ends::COLUMNS, &mut |rows| Ok(ends.add(rows)?)).await?;
+    Ok(ends.versions())
+}
 
-    async fn known(&self, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
-        let mut known = Known::new(listing, pace.retries_damaged);
-        self.each_of_ledger(&Known::COLUMNS, &mut |rows| known.add(rows)).await?;
-        Ok(known)
-    }
+async fn known(store: &Store, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
+    let last_day = i32::try_from(day_of(store.now_micros)).unwrap_or(i32::MAX - 1) + 1;
+    let mut known = Known::new(listing, Comparison { last_day, retries_damaged: pace.retries_damaged });
+    store.each_of_ledger(&Known::COLUMNS, &mut |rows| Ok(known.add(rows)?)).await?;
+    Ok(known)
 }
 
 /// The same choices, with progress that goes on where the last batch ended.
@@ -218,7 +237,7 @@ struct Reading {
     options: ScanOptions,
 }
 
-/// What a batch's scan gave.
+/// The results of a batch's scan.
 struct Read {
     files: Vec<Add>,
     corrections: Corrections,
@@ -233,7 +252,7 @@ impl Reading {
         store: &Store,
         due: &[Due],
         known: &Known,
-        unread: &mut Unread,
+        incomplete: &mut IncompleteHistories,
     ) -> Result<(Batch, RecordBatch), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
@@ -245,9 +264,12 @@ impl Reading {
         let mut versions: Vec<String> = due.iter().map(|due| version_of(&listing, due.index)).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
-        unread.hold(&read.objects, &mut versions);
-        let versions = StringArray::from(versions);
-        let (all, objects) = ledger::entries(&read.objects, due, versions, &listing, &read.corrections, known, number)?;
+        let entries = incomplete.hold(&read.objects, &mut versions).map_err(LedgerError::from).and_then(|()| {
+            let (versions, corrections) = (&versions, &read.corrections);
+            let entering = Entering { due, versions, listing: &listing, corrections, known, batch: number };
+            entering.entries(&read.objects)
+        });
+        let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
         Ok((Batch { number, events: read.files, objects, quarantine }, all))
     }
@@ -283,16 +305,10 @@ impl Reading {
         });
         let (files, corrections) = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
-        let objects = objects_batch(&self.listing, &scanned.accounts, &|index| wanted[index]);
-        let quarantine = quarantine_batch(&self.listing, &scanned.accounts);
+        let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
+        let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
         Ok(Read { files, corrections, objects, quarantine })
     }
-}
-
-/// Bytes of the batch's own rows: several batches may be parts of one.
-fn weight(rows: &RecordBatch) -> usize {
-    // Fails for types without a size, and no column is of one.
-    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
 /// Turns runs of rows into files.
@@ -312,16 +328,92 @@ impl Writing {
         for run in runs {
             let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
             corrections.merge(found);
-            let run = Run::sort(run, &keep)?;
+            let run = Run::sort(run, &keep, NORMALIZER)?;
             for day in run.days() {
                 let file = run.encode(day, self.threads)?;
                 files.extend(under_way.take().map(landed).transpose()?);
-                let place = self.store.place.clone();
-                let put = async move { file.put(&place, EVENTS, rows::partition_of(day)).await };
+                let (location, now_micros) = (self.store.location.clone(), self.store.now_micros);
+                let (folder, partition) = (TableId::Events.name(), rows::partition_of(day));
+                let put = async move { file.put(&location, folder, partition, now_micros).await };
                 under_way = Some(self.handle.spawn(put));
             }
         }
         files.extend(under_way.take().map(landed).transpose()?);
         Ok((files, corrections))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringArray;
+
+    use super::super::{StoreLocation, check};
+    use super::*;
+    use crate::objects::{
+        Counts, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus, QuarantineBuilder,
+    };
+    use crate::source::{Scope, list_local};
+
+    /// A batch of one object that was read.
+    fn ledger_of_one() -> RecordBatch {
+        let (mut rows, mut ledger) = (ObjectBuilder::default(), LedgerBuilder::default());
+        rows.append(ObjectRow {
+            uri: "a.json",
+            kind: ObjectKind::Log,
+            status: ObjectStatus::Read,
+            counts: Counts::default(),
+            bytes: 1,
+            sha256: None,
+            first_event: None,
+            last_event: None,
+            error: None,
+        });
+        ledger.append(LedgerRow { version: "1-1", batch: 1, object_day: None });
+        let columns = [rows.finish().columns(), ledger.finish().columns()].concat();
+        RecordBatch::try_new(ledger::ledger_schema(), columns).unwrap()
+    }
+
+    fn with_text(rows: &RecordBatch, column: &str, text: &str) -> RecordBatch {
+        let mut columns = rows.columns().to_vec();
+        columns[rows.schema().index_of(column).unwrap()] = Arc::new(StringArray::from(vec![text]));
+        RecordBatch::try_new(rows.schema(), columns).unwrap()
+    }
+
+    async fn store_with(folder: &std::path::Path, objects: RecordBatch) -> Store {
+        let mut store =
+            Store::open_or_create(StoreLocation::local(&folder.join("store")).unwrap(), None).await.unwrap();
+        let quarantine = ledger::quarantined(&QuarantineBuilder::default().finish(), 1).unwrap();
+        store.append(&Batch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
+        store
+    }
+
+    #[tokio::test]
+    async fn a_word_that_is_not_known_is_damage() {
+        let whole = ledger_of_one();
+        for (column, said) in [
+            ("status", "`odd` is no status of an object that this version knows"),
+            ("kind", "`odd` is no kind of an object"),
+            ("error", "`odd` is no error of such an object"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = store_with(folder.path(), with_text(&whole, column, "odd")).await;
+            let error = store.snapshot().await.unwrap().objects().await.unwrap_err();
+            assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
+            let checked = check(&store).await.unwrap();
+            assert!(checked.faults.len() == 1 && checked.faults[0].contains(said), "{:?}", checked.faults);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_reads_nothing_by_a_ledger_that_it_does_not_understand() {
+        let listing = list_local(&[], &Scope::default()).unwrap();
+        let pace = Pace { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
+        for (objects, is_known) in [(ledger_of_one(), true), (with_text(&ledger_of_one(), "status", "odd"), false)] {
+            let folder = tempfile::tempdir().unwrap();
+            let store = store_with(folder.path(), objects).await;
+            let planned = plan(Some(&store), &listing, pace).await;
+            assert_eq!(planned.is_ok(), is_known);
+            assert!(planned.err().is_none_or(|error| matches!(error, StoreError::Damaged { .. })));
+        }
     }
 }

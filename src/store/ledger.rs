@@ -1,49 +1,55 @@
 //! The ledger: what became of every object that was ever read, and which records could not be.
-//! In: accounts of a batch. Out: rows of the tables `objects` and `quarantine`, and what of a listing is news.
+//! In: tallies of a batch, as rows. Out: rows of the tables `objects` and `quarantine`, and what of a listing is news.
 //! Never forgets an object, and never takes a time for an answer: only the ledger says what has been read.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Date32Type, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::file::Layout;
-use crate::decode::SALVAGED;
+use super::parquet_writer::FileLayout;
+use crate::objects::{
+    ColumnError, Counts, FaultReason, LEDGER_COLUMNS, LedgerBuilder, LedgerRow, LedgerRows, OBJECT_COLUMNS,
+    ObjectBuilder, ObjectChange, ObjectKind, ObjectOutcome, ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS,
+    TableColumn,
+};
 use crate::source::{Entry, Listing, is_history_end};
-use crate::table::{objects_schema, quarantine_schema};
-use crate::time::{MICROS_PER_DAY, now_micros};
 
-pub(super) const OBJECTS: &str = "objects";
-pub(super) const QUARANTINE: &str = "quarantine";
-/// Which version of the object was read: its ETag, or its size and time.
-const VERSION: &str = "version";
-/// The batch that read it.
-pub(super) const BATCH: &str = "batch";
-/// The day of its folder: that of its delivery.
-const OBJECT_DAY: &str = "object_day";
+const URI: &str = OBJECT_COLUMNS.uri.name;
+const BATCH: &str = LEDGER_COLUMNS.batch.name;
 
-pub(super) const OBJECTS_LAYOUT: Layout =
-    Layout { bounds: &["uri", BATCH, OBJECT_DAY], sorted_by: &["uri"], unique: &["uri"], ..Layout::PLAIN };
-pub(super) const QUARANTINE_LAYOUT: Layout =
-    Layout { bounds: &["object_uri", BATCH], opaque: &["raw"], ..Layout::PLAIN };
+pub(super) const OBJECTS_LAYOUT: FileLayout = FileLayout {
+    bounds: &[URI, BATCH, LEDGER_COLUMNS.object_day.name],
+    sorted_by: &[URI],
+    unique: &[URI],
+    ..FileLayout::PLAIN
+};
+pub(super) const QUARANTINE_LAYOUT: FileLayout = FileLayout {
+    bounds: &[QUARANTINE_COLUMNS.object_uri.name, BATCH],
+    opaque: &[QUARANTINE_COLUMNS.raw.name],
+    ..FileLayout::PLAIN
+};
 
-/// The status of an object that was replaced by another of the same name since it was read.
-const CHANGED: &str = "changed";
-const REPLACED: &str = "replaced";
+/// Why rows of the ledger cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LedgerError {
+    /// They are not what keytrail writes: the store is damaged.
+    #[error("{0}")]
+    Column(#[from] ColumnError),
+    #[error("cannot put rows of the ledger together")]
+    Arrow(#[from] ArrowError),
+}
 
 /// The columns of the table `objects` in a store.
 pub(super) fn ledger_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let mut fields = objects_schema().fields().to_vec();
-        fields.push(Arc::new(Field::new(VERSION, DataType::Utf8, false)));
-        fields.push(Arc::new(Field::new(BATCH, DataType::Int64, false)));
-        fields.push(Arc::new(Field::new(OBJECT_DAY, DataType::Date32, true)));
-        Arc::new(Schema::new(fields))
+        let columns = [OBJECT_COLUMNS.list(), LEDGER_COLUMNS.list()].concat();
+        Arc::new(Schema::new(columns.iter().map(TableColumn::field).collect::<Vec<_>>()))
     });
     Arc::clone(&SCHEMA)
 }
@@ -51,45 +57,59 @@ pub(super) fn ledger_schema() -> SchemaRef {
 /// The columns of the table `quarantine` in a store.
 pub(super) fn stored_quarantine_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let mut fields = quarantine_schema().fields().to_vec();
-        fields.push(Arc::new(Field::new(BATCH, DataType::Int64, false)));
-        Arc::new(Schema::new(fields))
+        let columns = [QUARANTINE_COLUMNS.list(), LEDGER_COLUMNS.batch.columns()].concat();
+        Arc::new(Schema::new(columns.iter().map(TableColumn::field).collect::<Vec<_>>()))
     });
     Arc::clone(&SCHEMA)
 }
 
 /// Whether each row is of a batch up to this one.
-pub(super) fn is_visible(rows: &RecordBatch, batch: i64) -> BooleanArray {
-    let batches = rows[BATCH].as_primitive::<Int64Type>();
-    batches.iter().map(|n| Some(n.is_some_and(|n| n <= batch))).collect()
+pub(super) fn is_visible(rows: &RecordBatch, batch: i64) -> Result<BooleanArray, ColumnError> {
+    Ok(LEDGER_COLUMNS.batch.of(rows)?.values().iter().map(|n| Some(*n <= batch)).collect())
+}
+
+/// The rows of `quarantine` up to a batch.
+pub(super) fn visible_quarantine(rows: &RecordBatch, batch: i64) -> Result<RecordBatch, LedgerError> {
+    visible_rows(rows, batch, &QUARANTINE_COLUMNS.schema())
 }
 
 /// The rows up to a batch, with the columns that `visible` names.
-pub(super) fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let kept = filter_record_batch(rows, &is_visible(rows, batch))?;
-    let columns = visible.fields().iter().map(|field| Arc::clone(&kept[field.name().as_str()])).collect();
-    RecordBatch::try_new(Arc::clone(visible), columns)
+fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) -> Result<RecordBatch, LedgerError> {
+    let kept = filter_record_batch(rows, &is_visible(rows, batch)?)?;
+    let places = visible.fields().iter().map(|field| kept.schema().index_of(field.name()));
+    let columns = kept.project(&places.collect::<Result<Vec<_>, _>>()?)?.columns().to_vec();
+    Ok(RecordBatch::try_new(Arc::clone(visible), columns)?)
 }
 
 /// The ledger up to a batch, as the table `objects` of logs would be: an attempt that read nothing goes, once a later
 /// batch has more to say of the object. What gave records stays, since its rows do.
-pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<RecordBatch>, ArrowError> {
-    let number = |rows: &RecordBatch, name: &str| rows[name].as_primitive::<Int64Type>().clone();
+pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<RecordBatch>, LedgerError> {
     let mut latest: HashMap<u128, i64> = HashMap::new();
     for rows in rows {
-        let (uris, batches) = (rows["uri"].as_string::<i32>(), number(rows, BATCH));
+        expect_words(rows)?;
+        let (uris, batches) = (OBJECT_COLUMNS.uri.of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
         for row in (0..rows.num_rows()).filter(|row| batches.value(*row) <= batch) {
             let known = latest.entry(hash(uris.value(row))).or_default();
             *known = batches.value(row).max(*known);
         }
     }
     let kept = rows.iter().map(|rows| {
-        let (uris, batches, records) = (rows["uri"].as_string::<i32>(), number(rows, BATCH), number(rows, "records"));
-        let is_last = |row: usize| latest.get(&hash(uris.value(row))) == Some(&batches.value(row));
-        let keep: BooleanArray = (0..rows.num_rows()).map(|row| Some(records.value(row) > 0 || is_last(row))).collect();
-        visible_rows(&filter_record_batch(rows, &keep)?, batch, &objects_schema())
+        let (objects, batches) = (ObjectRows::of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
+        let is_last = |row: usize| latest.get(&hash(objects.uri.value(row))) == Some(&batches.value(row));
+        let gave_records = |row: usize| objects.counts.value(row).records > 0;
+        let keep: BooleanArray = (0..rows.num_rows()).map(|row| Some(gave_records(row) || is_last(row))).collect();
+        visible_rows(&filter_record_batch(rows, &keep)?, batch, &OBJECT_COLUMNS.schema())
     });
     kept.collect()
+}
+
+/// A word that this version does not know must not pass for one that it knows.
+pub(super) fn expect_words(rows: &RecordBatch) -> Result<(), ColumnError> {
+    let objects = ObjectRows::of(rows)?;
+    (0..rows.num_rows()).try_for_each(|row| {
+        objects.kind.value(row)?;
+        objects.outcome(row).map(drop)
+    })
 }
 
 /// What is known of an object that was read before.
@@ -102,15 +122,23 @@ struct Entered {
 }
 
 /// What was read before of the days that are listed, by hashes of the names: 32 bytes an object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Known {
     objects: HashMap<u128, Entered>,
     /// The first of the listed days: what lies before is not in the listing.
     first_day: Option<i32>,
     /// The newest day but those to come, which anybody who may put an object can name.
     newest_day: Option<i32>,
-    last_day: i32,
-    retries_damaged: bool,
+    comparison: Comparison,
+}
+
+/// How a listing is held to the ledger.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Comparison {
+    /// The last day that is not to come, tomorrow included for clocks that differ.
+    pub last_day: i32,
+    /// True where damaged objects are tried again.
+    pub retries_damaged: bool,
 }
 
 /// What a listed object is to a store.
@@ -127,41 +155,45 @@ pub(super) enum News {
 
 impl Known {
     /// What of the ledger it needs.
-    pub const COLUMNS: [&str; 6] = ["uri", "status", "error", VERSION, BATCH, OBJECT_DAY];
+    pub const COLUMNS: [&str; 6] = [
+        URI,
+        OBJECT_COLUMNS.status.name,
+        OBJECT_COLUMNS.error.name,
+        LEDGER_COLUMNS.version.name,
+        BATCH,
+        LEDGER_COLUMNS.object_day.name,
+    ];
 
-    /// Knows nothing yet of the objects of a listing; those that are damaged are tried again or not.
-    pub fn new(listing: &Listing, retries_damaged: bool) -> Known {
+    /// Knows nothing yet of the objects of a listing.
+    pub fn new(listing: &Listing, comparison: Comparison) -> Known {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
         let objects = HashMap::with_capacity(listing.len());
-        let last_day = now_micros().div_euclid(MICROS_PER_DAY) as i32 + 1;
-        Known { objects, first_day, newest_day: None, last_day, retries_damaged }
+        Known { objects, first_day, newest_day: None, comparison }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
-    pub fn add(&mut self, rows: &RecordBatch) {
-        let text = |name: &str| rows[name].as_string::<i32>();
-        let (uris, versions, statuses, errors) = (text("uri"), text(VERSION), text("status"), text("error"));
-        let batches = rows[BATCH].as_primitive::<Int64Type>();
-        let days = rows[OBJECT_DAY].as_primitive::<Date32Type>();
+    pub fn add(&mut self, rows: &RecordBatch) -> Result<(), ColumnError> {
+        let (uris, outcomes) = (OBJECT_COLUMNS.uri.of(rows)?, OutcomeColumns::of(rows)?);
+        let ledger = LedgerRows::of(rows)?;
         for row in 0..rows.num_rows() {
-            let day = days.is_valid(row).then(|| days.value(row));
-            self.newest_day = self.newest_day.max(day.filter(|day| *day <= self.last_day));
+            let day = ledger.object_day.is_valid(row).then(|| ledger.object_day.value(row));
+            self.newest_day = self.newest_day.max(day.filter(|day| *day <= self.comparison.last_day));
             if day.zip(self.first_day).is_some_and(|(day, first)| day < first) {
                 continue;
             }
-            let error = if errors.is_null(row) { "" } else { errors.value(row) };
-            let status = statuses.value(row);
-            let failed = is_passing(status, error) || (self.retries_damaged && may_be_salvaged(status, error));
+            let outcome = outcomes.value(row)?;
+            let failed = is_passing(&outcome) || (self.comparison.retries_damaged && may_be_salvaged(&outcome));
             let entered = Entered {
-                version: hash(versions.value(row)) as u64,
-                batch: u32::try_from(batches.value(row)).unwrap_or(u32::MAX),
-                failed: failed.then(|| outcome(status, error)),
+                version: hash(ledger.version.value(row)) as u64,
+                batch: u32::try_from(ledger.batch.value(row)).unwrap_or(u32::MAX),
+                failed: failed.then(|| failure(&outcome)),
             };
             let latest = self.objects.entry(hash(uris.value(row))).or_insert(entered);
             if latest.batch <= entered.batch {
                 *latest = entered;
             }
         }
+        Ok(())
     }
 
     pub fn news(&self, uri: &str, version: &str) -> News {
@@ -174,9 +206,9 @@ impl Known {
     }
 
     /// Whether this very failure is in the ledger already.
-    fn failed_so(&self, uri: &str, version: &str, status: &str, error: &str) -> bool {
+    fn failed_so(&self, uri: &str, version: &str, outcome: &ObjectOutcome) -> bool {
         let entered = self.objects.get(&hash(uri)).filter(|entered| entered.version == hash(version) as u64);
-        entered.and_then(|entered| entered.failed) == Some(outcome(status, error))
+        entered.and_then(|entered| entered.failed) == Some(failure(outcome))
     }
 
     /// Whether an object that was read needs no second look, because its folder is older than the newest one that was
@@ -192,8 +224,9 @@ pub(super) fn hash(text: &str) -> u128 {
     xxh3_128(text.as_bytes())
 }
 
-fn outcome(status: &str, error: &str) -> NonZeroU32 {
-    NonZeroU32::MIN | hash(&format!("{status} {error}")) as u32
+fn failure(outcome: &ObjectOutcome) -> NonZeroU32 {
+    let text = format!("{} {}", outcome.status().name(), outcome.error().unwrap_or_default());
+    NonZeroU32::MIN | hash(&text) as u32
 }
 
 /// What the ledger says of how far lookups of event histories came, by the names under which they end.
@@ -201,16 +234,17 @@ fn outcome(status: &str, error: &str) -> NonZeroU32 {
 pub(super) struct Ends(HashMap<String, (i64, String)>);
 
 impl Ends {
-    pub const COLUMNS: [&str; 3] = ["uri", VERSION, BATCH];
+    pub const COLUMNS: [&str; 3] = [URI, LEDGER_COLUMNS.version.name, BATCH];
 
-    pub fn add(&mut self, rows: &RecordBatch) {
-        let (uris, versions) = (rows["uri"].as_string::<i32>(), rows[VERSION].as_string::<i32>());
-        let batches = rows[BATCH].as_primitive::<Int64Type>().values();
+    pub fn add(&mut self, rows: &RecordBatch) -> Result<(), ColumnError> {
+        let (uris, versions) = (OBJECT_COLUMNS.uri.of(rows)?, LEDGER_COLUMNS.version.of(rows)?);
+        let batches = LEDGER_COLUMNS.batch.of(rows)?.values();
         for ((uri, version), batch) in uris.iter().flatten().zip(versions.iter().flatten()).zip(batches) {
             if is_history_end(uri) && self.0.get(uri).is_none_or(|(latest, _)| latest <= batch) {
                 self.0.insert(uri.to_owned(), (*batch, version.to_owned()));
             }
         }
+        Ok(())
     }
 
     pub fn versions(self) -> HashMap<String, String> {
@@ -218,45 +252,48 @@ impl Ends {
     }
 }
 
-/// Lookups of event histories of which something could not be read: what their end says to be covered would never be
-/// asked for again.
+/// Event histories with a page that could not be read. The span that their end says to be covered must not be stored,
+/// or the gap would never be read.
 #[derive(Debug, Default)]
-pub(super) struct Unread(HashSet<String>);
+pub(super) struct IncompleteHistories(HashSet<String>);
 
-impl Unread {
-    /// Takes in the next objects of a run, and takes back what the ends among them claim in vain.
-    pub fn hold(&mut self, objects: &RecordBatch, versions: &mut [String]) {
-        let (uris, statuses) = (objects["uri"].as_string::<i32>(), objects["status"].as_string::<i32>());
-        let (kinds, quarantined) =
-            (objects["kind"].as_string::<i32>(), objects["quarantined"].as_primitive::<Int64Type>());
-        let is_page = |row: usize| kinds.is_valid(row) && kinds.value(row) == "event_history";
+impl IncompleteHistories {
+    /// Takes in the next objects of a run, and drops the covered span of any history that has an unreadable page.
+    pub fn hold(&mut self, objects: &RecordBatch, versions: &mut [String]) -> Result<(), ColumnError> {
+        let objects = ObjectRows::of(objects)?;
         for (row, version) in versions.iter_mut().enumerate() {
-            let (uri, is_read) = (uris.value(row), matches!(statuses.value(row), "read" | "flagged"));
+            let uri = objects.uri.value(row);
+            let is_whole = objects.status.value(row)?.is_read() && objects.counts.value(row).quarantined == 0;
             let folder = uri.rsplit_once('/').map_or(uri, |(folder, _)| folder);
             if is_history_end(uri) {
                 let reason = version.split(' ').next().unwrap_or_default().len();
                 version.truncate(if self.0.contains(folder) { reason } else { version.len() });
-            } else if is_page(row) && (!is_read || quarantined.value(row) > 0) {
+            } else if objects.kind.value(row)? == ObjectKind::EventHistory && !is_whole {
                 self.0.insert(folder.to_owned());
             }
         }
+        Ok(())
     }
 }
 
 /// Faults of the moment, not of the object: nothing of it was read, and the next run may do better.
-fn is_passing(status: &str, error: &str) -> bool {
-    match status {
-        "missing" | "refused" => true,
-        CHANGED => error != REPLACED,
-        "quarantined" => matches!(error, "permission_denied" | "unreadable"),
-        _ => false,
+fn is_passing(outcome: &ObjectOutcome) -> bool {
+    match outcome {
+        ObjectOutcome::Missing | ObjectOutcome::Refused(_) | ObjectOutcome::Changed(ObjectChange::WhileRead) => true,
+        ObjectOutcome::Quarantined(reason) => {
+            matches!(reason, FaultReason::PermissionDenied | FaultReason::Unreadable)
+        }
+        ObjectOutcome::Read
+        | ObjectOutcome::Flagged(_)
+        | ObjectOutcome::Skipped(_)
+        | ObjectOutcome::Salvaged(_)
+        | ObjectOutcome::Changed(ObjectChange::SinceRead) => false,
     }
 }
 
-/// Damage that was found when nobody asked for what is whole.
-fn may_be_salvaged(status: &str, error: &str) -> bool {
-    // What holds no record is whole.
-    status == "quarantined" && !error.ends_with(SALVAGED) && error != "envelope_unknown"
+/// Damage that was found when nobody asked for what is whole. A document that holds no record is whole.
+fn may_be_salvaged(outcome: &ObjectOutcome) -> bool {
+    matches!(outcome, ObjectOutcome::Quarantined(reason) if *reason != FaultReason::EnvelopeUnknown)
 }
 
 /// Rows that fell to the store's own copies, by object.
@@ -265,8 +302,19 @@ pub(super) struct Corrections(HashMap<String, Correction>);
 
 #[derive(Debug, Default, Clone, Copy)]
 struct Correction {
-    duplicates: i64,
-    conflicts: i64,
+    duplicates: u64,
+    conflicts: u64,
+}
+
+impl Correction {
+    fn apply(self, counts: Counts) -> Counts {
+        Counts {
+            kept: counts.kept - self.duplicates,
+            duplicate: counts.duplicate + self.duplicates,
+            conflicts: counts.conflicts + self.conflicts,
+            ..counts
+        }
+    }
 }
 
 impl Corrections {
@@ -305,64 +353,59 @@ pub(super) struct Due {
     pub news: News,
 }
 
-/// The rows that the ledger gains by a batch, and those of them that are worth a place in it: an object that failed
-/// again as before is told of, not entered once more.
-pub(super) fn entries(
-    objects: &RecordBatch,
-    due: &[Due],
-    versions: StringArray,
-    listing: &Listing,
-    corrections: &Corrections,
-    known: &Known,
-    batch: i64,
-) -> Result<(RecordBatch, RecordBatch), ArrowError> {
-    let rows = objects.num_rows();
-    let text = |name: &str| objects[name].as_string::<i32>();
-    let number = |name: &str| objects[name].as_primitive::<Int64Type>();
-    let uris = text("uri");
-    let corrected: Vec<Correction> = (0..rows).map(|row| corrections.get(uris.value(row))).collect();
-    let plus = |name: &str, delta: fn(&Correction) -> i64| -> ArrayRef {
-        let values = number(name).values().iter().zip(&corrected);
-        Arc::new(Int64Array::from_iter_values(values.map(|(value, correction)| value + delta(correction))))
-    };
-    // An event history grows; that it is another one than before is no loss.
-    let is_replaced = |row: usize| {
-        due[row].news == News::Changed
-            && !listing.is_history(due[row].index)
-            && matches!(text("status").value(row), "read" | "flagged")
-    };
-    let status: StringArray =
-        (0..rows).map(|row| Some(if is_replaced(row) { CHANGED } else { text("status").value(row) })).collect();
-    let errors = text("error");
-    let error: StringArray = (0..rows)
-        .map(|row| match is_replaced(row) {
-            true => Some(REPLACED),
-            false => errors.is_valid(row).then(|| errors.value(row)),
-        })
-        .collect();
-    let fails_as_before: BooleanArray = (0..rows)
-        .map(|row| {
-            let error = if error.is_null(row) { "" } else { error.value(row) };
-            Some(!known.failed_so(uris.value(row), versions.value(row), status.value(row), error))
-        })
-        .collect();
-    let mut columns = objects.columns().to_vec();
-    for (name, column) in [
-        ("status", Arc::new(status) as ArrayRef),
-        ("error", Arc::new(error)),
-        ("kept", plus("kept", |correction| -correction.duplicates)),
-        ("duplicate", plus("duplicate", |correction| correction.duplicates)),
-        ("conflicts", plus("conflicts", |correction| correction.conflicts)),
-    ] {
-        columns[objects.schema().index_of(name)?] = column;
+/// A batch on its way into the ledger.
+pub(super) struct Entering<'a> {
+    pub due: &'a [Due],
+    pub versions: &'a [String],
+    pub listing: &'a Listing,
+    pub corrections: &'a Corrections,
+    pub known: &'a Known,
+    pub batch: i64,
+}
+
+impl Entering<'_> {
+    /// The rows that the ledger gains, and those of them that are worth a place in it: an object that failed again as
+    /// before is told of, not entered once more.
+    pub fn entries(&self, objects: &RecordBatch) -> Result<(RecordBatch, RecordBatch), LedgerError> {
+        let scanned = ObjectRows::of(objects)?;
+        let (mut rows, mut ledger) = (ObjectBuilder::default(), LedgerBuilder::default());
+        let mut is_news = Vec::with_capacity(self.due.len());
+        for (row, (due, version)) in self.due.iter().zip(self.versions).enumerate() {
+            let uri = scanned.uri.value(row);
+            let outcome = self.outcome(due, scanned.outcome(row)?);
+            is_news.push(!self.known.failed_so(uri, version, &outcome));
+            rows.append(ObjectRow {
+                uri,
+                kind: scanned.kind.value(row)?,
+                status: outcome.status(),
+                counts: self.corrections.get(uri).apply(scanned.counts.value(row)),
+                bytes: scanned.bytes.value(row),
+                sha256: value(scanned.sha256, row),
+                first_event: scanned.first_event.is_valid(row).then(|| scanned.first_event.value(row)),
+                last_event: scanned.last_event.is_valid(row).then(|| scanned.last_event.value(row)),
+                error: outcome.error().as_deref(),
+            });
+            ledger.append(LedgerRow { version, batch: self.batch, object_day: self.listing.place(due.index).day });
+        }
+        let columns = [rows.finish().columns(), ledger.finish().columns()].concat();
+        let all = RecordBatch::try_new(ledger_schema(), columns)?;
+        let entered = filter_record_batch(&all, &BooleanArray::from(is_news))?;
+        Ok((all, entered))
     }
-    let days: Date32Array = due.iter().map(|due| listing.place(due.index).day).collect();
-    columns.push(Arc::new(versions));
-    columns.push(Arc::new(Int64Array::from_value(batch, rows)));
-    columns.push(Arc::new(days));
-    let all = RecordBatch::try_new(ledger_schema(), columns)?;
-    let entered = filter_record_batch(&all, &fails_as_before)?;
-    Ok((all, entered))
+
+    /// Of an object that took the place of another, what was read is there beside what it had.
+    fn outcome(&self, due: &Due, scanned: ObjectOutcome) -> ObjectOutcome {
+        // An event history grows; that it is another one than before is no loss.
+        let is_other = due.news == News::Changed && !self.listing.is_history(due.index);
+        match scanned.status().is_read() && is_other {
+            true => ObjectOutcome::Changed(ObjectChange::SinceRead),
+            false => scanned,
+        }
+    }
+}
+
+fn value(texts: &StringArray, row: usize) -> Option<&str> {
+    texts.is_valid(row).then(|| texts.value(row))
 }
 
 /// Rows of `quarantine` with their batch.
@@ -375,4 +418,29 @@ pub(super) fn quarantined(rows: &RecordBatch, batch: i64) -> Result<RecordBatch,
 /// Whether an object of a listing has something to read.
 pub(super) fn is_log(listing: &Listing, index: usize) -> bool {
     matches!(listing.entry(index), Entry::Log)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_do_better_is_read_again() {
+        for (outcome, is_again, is_again_salvaging) in [
+            (ObjectOutcome::Read, false, false),
+            (ObjectOutcome::Missing, true, true),
+            (ObjectOutcome::Refused(FaultReason::Archived), true, true),
+            (ObjectOutcome::Quarantined(FaultReason::PermissionDenied), true, true),
+            (ObjectOutcome::Quarantined(FaultReason::Unreadable), true, true),
+            (ObjectOutcome::Quarantined(FaultReason::GzipCrc), false, true),
+            (ObjectOutcome::Quarantined(FaultReason::EnvelopeUnknown), false, false),
+            (ObjectOutcome::Salvaged(FaultReason::GzipCrc), false, false),
+            (ObjectOutcome::Salvaged(FaultReason::Unreadable), false, false),
+            (ObjectOutcome::Changed(ObjectChange::WhileRead), true, true),
+            (ObjectOutcome::Changed(ObjectChange::SinceRead), false, false),
+        ] {
+            let again = (is_passing(&outcome), is_passing(&outcome) || may_be_salvaged(&outcome));
+            assert_eq!(again, (is_again, is_again_salvaging), "{outcome:?}");
+        }
+    }
 }

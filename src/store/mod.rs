@@ -4,23 +4,28 @@
 //! back, and never trusts a marker: what has been read is what the ledger names.
 
 mod append;
+mod backoff;
 mod check;
 mod compact;
+mod data_file;
 mod dedup;
 mod delta;
-mod file;
+mod durable_files;
 mod gc;
 mod hash;
-mod ids;
+mod id_index;
 mod ingest;
+mod key_use_filter;
 mod ledger;
-mod narrow;
-mod patience;
-mod place;
+mod location;
+mod parquet_reader;
+mod parquet_writer;
 mod provider;
-mod read;
-mod reader;
+mod renormalize;
 mod rows;
+mod snapshot;
+mod table_id;
+mod tables;
 
 use std::io;
 
@@ -30,22 +35,24 @@ use deltalake::DeltaTableError;
 use parquet::errors::ParquetError;
 
 use crate::normalize::EventFilter;
+use crate::time::now_micros;
 
-pub use check::{Checked, Info};
-pub use compact::Compacted;
-pub use gc::Collected;
+pub use check::{Info, StoreCheck, check, info};
+pub use compact::{Compacted, Compaction, OlderRows, compact};
+pub use data_file::{ColumnStats, DataFile, FileStats};
+pub use gc::{Collected, collect};
 pub use hash::LogicalHash;
-pub use ingest::{Ingested, Pace, Plan, ingest, plan};
-pub use place::Place;
+pub use ingest::{Ingested, Pace, Plan, ends_of_history, ingest, plan};
+pub use location::StoreLocation;
 pub use provider::{FILES_URL, events};
-pub use read::{DataFile, Snapshot};
+pub use snapshot::Snapshot;
 
 use append::Pending;
-use delta::{Shape, Table};
-use ledger::{OBJECTS, QUARANTINE};
-use rows::EVENTS;
+use delta::StoreTable;
+use table_id::TableId;
+use tables::StoreTables;
 
-/// What this version writes, and the newest that it reads.
+/// The format that this version writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
 const FORMAT_PROPERTY: &str = "keytrail.formatVersion";
@@ -96,7 +103,7 @@ impl StoreError {
         matches!(self, StoreError::OtherFilter { .. } | StoreError::Name { .. })
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure, where one is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
@@ -113,7 +120,7 @@ impl StoreError {
     }
 }
 
-/// How `--events` names a filter.
+/// The name of a filter for `--events`.
 pub fn filter_name(filter: EventFilter) -> &'static str {
     match filter {
         EventFilter::KeyUse => "key-use",
@@ -124,46 +131,35 @@ pub fn filter_name(filter: EventFilter) -> &'static str {
 /// A store at the versions that its tables had when it was last looked at.
 #[derive(Clone)]
 pub struct Store {
-    place: Place,
-    events: Table,
-    objects: Table,
-    quarantine: Table,
+    location: StoreLocation,
+    tables: StoreTables,
     filter: EventFilter,
+    /// The time of the run, in microseconds since 1970, which the log names as that of its changes.
+    now_micros: i64,
     /// The last batch whose events are committed, and what of it still waits for its ledger.
     batch: i64,
     pending: Option<Pending>,
 }
 
 impl Store {
-    /// Opens what is there.
-    pub async fn open(place: Place) -> Result<Store, StoreError> {
-        let gone = |table| StoreError::Damaged { path: place.shown.clone(), what: format!("its `{table}` are gone") };
-        // In the order in which a batch is written: what is looked at later only knows more, and that can be left out.
-        let Some(events) = Table::open(&place, EVENTS).await? else {
-            // They are made last, and may have been just now.
-            let has_batches = match Table::open(&place, OBJECTS).await? {
-                Some(ledger) => ledger.batch().await? > 0,
-                None => false,
-            };
-            let is_lost = has_batches && Table::open(&place, EVENTS).await?.is_none();
-            return Err(if is_lost { gone(EVENTS) } else { StoreError::Absent { path: place.shown } });
-        };
-        let filter = checked(&place, &events)?;
-        let objects = Table::open(&place, OBJECTS).await?.ok_or_else(|| gone(OBJECTS))?;
-        let quarantine = Table::open(&place, QUARANTINE).await?.ok_or_else(|| gone(QUARANTINE))?;
-        let mut store = Store { place, events, objects, quarantine, filter, batch: 0, pending: None };
+    /// Opens what is there. Fails where there is nothing, or what is there is no store that this version can read.
+    pub async fn open(location: StoreLocation) -> Result<Store, StoreError> {
+        let tables = StoreTables::open(&location).await?;
+        let filter = checked(&location, &tables[TableId::Events])?;
+        let mut store = Store { location, tables, filter, now_micros: now_micros(), batch: 0, pending: None };
         store.look().await?;
         Ok(store)
     }
 
     /// Opens what is there, or makes it. The events are made last: with them the store exists.
-    pub async fn open_or_create(place: Place, asked: Option<EventFilter>) -> Result<Store, StoreError> {
-        let store = match Store::open(place.clone()).await {
+    pub async fn open_or_create(location: StoreLocation, asked: Option<EventFilter>) -> Result<Store, StoreError> {
+        let store = match Store::open(location.clone()).await {
             Err(StoreError::Absent { .. }) => {
-                for shape in [ledger_shape(), quarantine_shape(), events_shape(asked.unwrap_or(EventFilter::KeyUse))] {
-                    Table::create(&place, shape).await?;
+                let filter = asked.unwrap_or(EventFilter::KeyUse);
+                for id in [TableId::Objects, TableId::Quarantine, TableId::Events] {
+                    StoreTable::create(&location, id, properties(id, filter)).await?;
                 }
-                Store::open(place).await?
+                Store::open(location).await?
             }
             opened => opened?,
         };
@@ -179,52 +175,57 @@ impl Store {
             return Ok(());
         }
         let (kept, asked) = (filter_name(self.filter), filter_name(filter));
-        Err(StoreError::OtherFilter { path: self.place.shown.clone(), kept, asked })
+        Err(StoreError::OtherFilter { path: self.location.shown.clone(), kept, asked })
     }
 
+    /// The choice of events that it keeps.
     pub fn filter(&self) -> EventFilter {
         self.filter
     }
 
-    /// Looks at the tables again, in the same order.
+    /// Looks at the tables again.
     async fn refresh(&mut self) -> Result<(), StoreError> {
-        self.events.refresh().await?;
-        self.objects.refresh().await?;
-        self.quarantine.refresh().await?;
+        self.tables.refresh().await?;
         self.look().await
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
-        self.batch = self.events.batch().await?;
+        self.batch = self.tables[TableId::Events].batch().await?;
         self.expect_events_of_ledger().await?;
         self.pending = Pending::of(self).await?;
         Ok(())
     }
 
+    /// Notes the last batch whose events are committed, and what of it still waits for its ledger.
+    fn settle(&mut self, batch: i64, pending: Option<Pending>) {
+        (self.batch, self.pending) = (batch, pending);
+    }
+
     /// A batch is in the ledger only after its events are committed: where the ledger has one that they do not have even
     /// when they are looked at again, events are gone.
     async fn expect_events_of_ledger(&mut self) -> Result<(), StoreError> {
-        let entered = self.objects.batch().await?.max(self.quarantine.batch().await?);
+        let [objects, quarantine] = [TableId::Objects, TableId::Quarantine].map(|id| &self.tables[id]);
+        let entered = objects.batch().await?.max(quarantine.batch().await?);
         if entered <= self.batch {
             return Ok(());
         }
-        let mut latest = self.events.clone();
+        let mut latest = self.tables[TableId::Events].clone();
         latest.refresh().await?;
-        match latest.batch().await? {
-            batch if batch < entered => {
-                Err(self.damaged(format!("its ledger has batch {entered}, and its events end at batch {batch}")))
-            }
-            _ => Ok(()),
+        let batch = latest.batch().await?;
+        if batch < entered {
+            let what = format!("its ledger has batch {entered}, and its events end at batch {batch}");
+            return Err(self.damaged(what));
         }
+        Ok(())
     }
 
     fn damaged(&self, what: impl Into<String>) -> StoreError {
-        StoreError::Damaged { path: self.place.shown.clone(), what: what.into() }
+        StoreError::Damaged { path: self.location.shown.clone(), what: what.into() }
     }
 }
 
-fn checked(place: &Place, events: &Table) -> Result<EventFilter, StoreError> {
-    let path = || place.shown.clone();
+fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter, StoreError> {
+    let path = || location.shown.clone();
     let Some(format) = events.property(FORMAT_PROPERTY) else { return Err(StoreError::Foreign { path: path() }) };
     if format.parse::<u32>().is_ok_and(|n| n > FORMAT_VERSION) || format.parse::<u32>().is_err() {
         return Err(StoreError::Newer { path: path(), found: format });
@@ -239,26 +240,16 @@ fn checked(place: &Place, events: &Table) -> Result<EventFilter, StoreError> {
     }
 }
 
-fn events_shape(filter: EventFilter) -> Shape {
-    Shape {
-        name: EVENTS,
-        schema: rows::table_schema(),
-        partition: Some("event_date"),
-        properties: vec![
+/// The properties with which a table is made.
+fn properties(id: TableId, filter: EventFilter) -> Vec<(&'static str, String)> {
+    let checkpoints = ("delta.checkpointInterval", "20".to_owned());
+    match id {
+        TableId::Objects | TableId::Quarantine => vec![checkpoints],
+        TableId::Events => vec![
             (FORMAT_PROPERTY, FORMAT_VERSION.to_string()),
             (FILTER_PROPERTY, filter_name(filter).to_owned()),
-            ("delta.dataSkippingStatsColumns", rows::LAYOUT.bounds.join(",")),
-            ("delta.checkpointInterval", "20".to_owned()),
+            ("delta.dataSkippingStatsColumns", id.layout().bounds.join(",")),
+            checkpoints,
         ],
     }
-}
-
-fn ledger_shape() -> Shape {
-    let properties = vec![("delta.checkpointInterval", "20".to_owned())];
-    Shape { name: OBJECTS, schema: ledger::ledger_schema(), partition: None, properties }
-}
-
-fn quarantine_shape() -> Shape {
-    let properties = vec![("delta.checkpointInterval", "20".to_owned())];
-    Shape { name: QUARANTINE, schema: ledger::stored_quarantine_schema(), partition: None, properties }
 }

@@ -28,12 +28,12 @@ use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicate
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
-use serde_json::Value;
 
-use super::ids::{self, Found, Index};
-use super::narrow::bears_on_keys;
-use super::read::{DataFile, Snapshot};
+use super::data_file::{ColumnStats, DataFile};
+use super::id_index::{self, IdLookup, Index};
+use super::key_use_filter::bears_on_keys;
 use super::rows::file_schema;
+use super::snapshot::Snapshot;
 use crate::normalize::EventFilter;
 use crate::schema::{COLUMNS, Column};
 use crate::source::Scope;
@@ -134,8 +134,7 @@ impl Files {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(self.schema())?)?;
         let pruning = PruningPredicateBuilder::new().with_file_schema(self.schema()).try_build(filter)?;
-        let bounds = self.files.iter().map(bounds).collect();
-        let mut known = Known { files: &self.files, bounds, ids: Found::default() };
+        let mut known = KnownOfFiles { files: &self.files, ids: IdLookup::default() };
         let mut kept = pruning.prune(&known)?;
         let ids = ids_of(&pruning);
         if !ids.is_empty() && ids.len() <= IDS_MAX && kept.iter().filter(|keep| **keep).count() > 1 {
@@ -156,7 +155,7 @@ fn ids_of(pruning: &PruningPredicate) -> HashSet<u64> {
 }
 
 fn id_hash(value: &ScalarValue) -> Option<u64> {
-    value.try_as_str().flatten().map(ids::hash_of)
+    value.try_as_str().flatten().map(id_index::hash_of)
 }
 
 fn partitioned(file: &DataFile) -> PartitionedFile {
@@ -172,24 +171,21 @@ fn partitioned(file: &DataFile) -> PartitionedFile {
     partitioned
 }
 
-/// What the log says of a file's columns.
-fn bounds(file: &DataFile) -> Value {
-    file.stats.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
-}
-
-/// What is known of all files, by column.
-struct Known<'a> {
+/// Statistics of all files, by column.
+struct KnownOfFiles<'a> {
     files: &'a [DataFile],
-    bounds: Vec<Value>,
-    ids: Found,
+    ids: IdLookup,
 }
 
-impl Known<'_> {
-    fn values(&self, which: &str, column: &Name) -> Option<ArrayRef> {
+/// One of the two bounds of a column.
+type BoundOf = fn(&ColumnStats) -> Option<&str>;
+
+impl KnownOfFiles<'_> {
+    fn values(&self, bound: BoundOf, column: &Name) -> Option<ArrayRef> {
         if column.name() == Column::EventDate.name() {
             return Some(Arc::new(Date32Array::from_iter(self.files.iter().map(|file| file.day))));
         }
-        let values = self.bounds.iter().map(|bounds| bounds[which][column.name()].as_str());
+        let values = self.files.iter().map(|file| file.stats.column(column.name()).and_then(bound));
         let known: ArrayRef = if column.name() == Column::EventTime.name() {
             let times = values.map(|text| text.and_then(crate::time::parse_rfc3339));
             Arc::new(TimestampMicrosecondArray::from_iter(times).with_timezone("UTC"))
@@ -200,13 +196,13 @@ impl Known<'_> {
     }
 }
 
-impl PruningStatistics for Known<'_> {
+impl PruningStatistics for KnownOfFiles<'_> {
     fn min_values(&self, column: &Name) -> Option<ArrayRef> {
-        self.values("minValues", column)
+        self.values(|column| column.least.as_deref(), column)
     }
 
     fn max_values(&self, column: &Name) -> Option<ArrayRef> {
-        self.values("maxValues", column)
+        self.values(|column| column.greatest.as_deref(), column)
     }
 
     fn num_containers(&self) -> usize {
@@ -218,7 +214,7 @@ impl PruningStatistics for Known<'_> {
             let nulls = self.files.iter().map(|file| if file.day.is_none() { file.rows } else { 0 });
             return Some(Arc::new(UInt64Array::from_iter_values(nulls)));
         }
-        let nulls = self.bounds.iter().map(|bounds| bounds["nullCount"][column.name()].as_u64());
+        let nulls = self.files.iter().map(|file| file.stats.column(column.name()).and_then(|column| column.nulls));
         Some(Arc::new(UInt64Array::from_iter(nulls)))
     }
 
@@ -231,7 +227,7 @@ impl PruningStatistics for Known<'_> {
             return None;
         }
         let hashes: Vec<u64> = values.iter().map(id_hash).collect::<Option<_>>()?;
-        // That a file may have one of them is no more than not known.
+        // A possible hit proves nothing; only a sure miss is reported.
         let has_none = |file: &DataFile| self.ids.may_have(&file.path, hashes.iter().copied()).filter(|may| !may);
         Some(self.files.iter().map(has_none).collect())
     }

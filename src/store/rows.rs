@@ -12,16 +12,14 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
-use super::file::{Columns, Encoded, Layout, Parts, day_name, encode};
+use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
 use crate::batch::CONTENT_HASH;
 use crate::schema::{COLUMNS, Column, events_schema_of};
-
-pub(super) const EVENTS: &str = "events";
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
 pub(super) const PART_ROWS: usize = 1024;
 
-pub(super) const LAYOUT: Layout = Layout {
+pub(super) const LAYOUT: FileLayout = FileLayout {
     bounds: &[
         "event_time",
         "event_id",
@@ -75,9 +73,20 @@ pub(super) fn file_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
+/// Bytes of rows that are sorted into files at once.
+pub(super) const RUN_BYTES_MAX: usize = 28 << 20;
+
+/// Bytes of the batch's own rows: several batches may be parts of one.
+pub(super) fn weight(rows: &RecordBatch) -> usize {
+    // Fails for types without a size, and no column is of one.
+    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
+}
+
 /// Some rows of a batch, sorted by day, key, time and id.
 pub(super) struct Run {
     batches: Vec<RecordBatch>,
+    /// The number of the one that made their derived columns.
+    normalizer: u32,
     /// Batch and row, in order.
     order: Vec<(usize, usize)>,
     days: Vec<(Option<i32>, Range<usize>)>,
@@ -87,7 +96,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Sorts rows of the table's schema; those that `keep` leaves out are gone.
-    pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray]) -> Result<Run, ArrowError> {
+    pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray], normalizer: u32) -> Result<Run, ArrowError> {
         let names = [Column::EventDate.name()].into_iter().chain(LAYOUT.sorted_by.iter().copied());
         let order = Order::new(&table_schema(), names)?;
         let keys: Vec<Rows> = batches.iter().map(|batch| order.keys(batch)).collect::<Result<_, _>>()?;
@@ -98,9 +107,10 @@ impl Run {
         let days = days_of(&batches, &places);
         let weight = |column| batches.iter().map(|batch| batch.column(column).get_array_memory_size()).sum();
         let weights = (0..table_schema().fields().len()).map(weight).collect();
-        Ok(Run { batches, order: places, days, weights })
+        Ok(Run { batches, normalizer, order: places, days, weights })
     }
 
+    /// The days of its rows, ascending.
     pub fn days(&self) -> impl Iterator<Item = Option<i32>> + '_ {
         self.days.iter().map(|(day, _)| *day)
     }
@@ -120,7 +130,7 @@ struct DayRows<'a> {
 }
 
 impl DayRows<'_> {
-    /// Where the table has a column of the file.
+    /// The number in the table of a column of the file.
     fn table_index(index: usize) -> Result<usize, ArrowError> {
         table_schema().index_of(file_schema().field(index).name())
     }
@@ -131,7 +141,7 @@ impl Columns for DayRows<'_> {
         self.places.len()
     }
 
-    fn column(&self, index: usize) -> Result<Parts<'_>, StoreError> {
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
         let column = DayRows::table_index(index)?;
         let arrays: Vec<&dyn Array> = self.run.batches.iter().map(|batch| batch.column(column).as_ref()).collect();
         Ok(Box::new(self.places.chunks(PART_ROWS).map(move |places| Ok(interleave(&arrays, places)?))))
@@ -139,6 +149,10 @@ impl Columns for DayRows<'_> {
 
     fn weight(&self, index: usize) -> usize {
         DayRows::table_index(index).map_or(0, |column| self.run.weights[column])
+    }
+
+    fn normalizer(&self) -> Option<u32> {
+        Some(self.run.normalizer)
     }
 }
 
@@ -149,6 +163,7 @@ pub(super) struct Order {
 }
 
 impl Order {
+    /// Fails where the schema lacks one of the columns.
     pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<Order, ArrowError> {
         let names: Vec<&str> = names.collect();
         let options = SortOptions { descending: false, nulls_first: true };
@@ -160,14 +175,14 @@ impl Order {
         Ok(Order { names, converter: RowConverter::new(fields)? })
     }
 
-    /// What rows are compared by.
+    /// Keys that compare as the rows do.
     pub fn keys(&self, rows: &RecordBatch) -> Result<Rows, ArrowError> {
         let columns: Vec<ArrayRef> = self.names.iter().map(|name| Arc::clone(&rows[*name])).collect();
         self.converter.convert_columns(&columns)
     }
 }
 
-/// How the sorted rows fall to days.
+/// Cuts the sorted rows by day.
 fn days_of(batches: &[RecordBatch], order: &[(usize, usize)]) -> Vec<(Option<i32>, Range<usize>)> {
     let dates: Vec<_> =
         batches.iter().map(|batch| batch[Column::EventDate.name()].as_primitive::<Date32Type>()).collect();

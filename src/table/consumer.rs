@@ -1,5 +1,5 @@
 //! Puts the parts of a scan in order and decides about each row.
-//! In: parts of runs of objects, in the objects' order. Out: batches without duplicates, and the accounts of all objects.
+//! In: parts of runs of objects, in the objects' order. Out: batches without duplicates, and the tallies of all objects.
 //! Owns which copy of an event stays. Never decodes, and holds no row longer than it takes to decide about it.
 
 use std::io;
@@ -10,20 +10,20 @@ use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array}
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
-use super::accounts::{Accounts, ObjectAccount};
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
-use super::scan::{Emit, Part};
+use super::part::{Emit, Part};
+use super::tallies::{ObjectTally, Tallies};
 
-/// Takes parts in order: deduplicates, accounts, and gives batches away.
+/// Takes parts in order: deduplicates, counts, and gives batches away.
 pub(super) struct Consumer {
     seen: Seen,
     identities_max: usize,
     /// Set once the identities have reached their bound.
     deferred: Option<Deferred>,
-    /// Where each object that has deferred rows stands in the accounts, and the ordinal after its last row.
-    open_accounts: Vec<(usize, u64)>,
-    pub accounts: Accounts,
+    /// Where each object that has deferred rows stands in the tallies, and the ordinal after its last row.
+    open_tallies: Vec<(usize, u64)>,
+    pub tallies: Tallies,
     /// Of the object under way.
     duplicates: u64,
     conflicts: u64,
@@ -39,18 +39,22 @@ enum Fate {
 }
 
 impl Consumer {
+    /// At most so many identities are held in memory; the rows after them wait on disk until all have been seen.
     pub fn new(identities_max: usize) -> Consumer {
         Consumer {
             seen: Seen::default(),
             identities_max,
             deferred: None,
-            open_accounts: Vec::new(),
-            accounts: Accounts::default(),
+            open_tallies: Vec::new(),
+            tallies: Tallies::default(),
             duplicates: 0,
             conflicts: 0,
         }
     }
 
+    /// Takes the parts of every run, run by run, until none come, and settles what waited. `Break` means that `emit` wants
+    /// no more: the accounts then end with the part under way. Fails with the first error of a part, of `emit` or of the
+    /// disk.
     pub fn take_all(
         &mut self,
         runs: Receiver<Receiver<Part>>,
@@ -77,20 +81,20 @@ impl Consumer {
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
-            while let Some((_, account)) = ends.next_if(|(end, _)| *end <= index) {
-                self.close(account);
+            while let Some((_, tally)) = ends.next_if(|(end, _)| *end <= index) {
+                self.close(tally);
             }
             fates.push(self.fate(fingerprint)?);
         }
-        ends.for_each(|(_, account)| self.close(account));
+        ends.for_each(|(_, tally)| self.close(tally));
         for row in part.untimed {
             match fates[row as usize] {
-                Fate::Give => self.accounts.untimed += 1,
+                Fate::Give => self.tallies.untimed += 1,
                 Fate::Drop => {}
                 Fate::Wait(ordinal) => self.deferred.iter_mut().for_each(|deferred| deferred.has_no_time(ordinal)),
             }
         }
-        part.quarantined.into_iter().for_each(|record| self.accounts.quarantine(record));
+        part.quarantined.into_iter().for_each(|record| self.tallies.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
             let rows = Rest::of(&row_of, &fates);
             if let Some(deferred) = &mut self.deferred {
@@ -123,26 +127,26 @@ impl Consumer {
         Ok(if copy == Copy::Duplicate { Fate::Drop } else { Fate::Give })
     }
 
-    fn close(&mut self, mut account: ObjectAccount) {
-        account.counts.duplicate = std::mem::take(&mut self.duplicates);
-        account.counts.conflicts = std::mem::take(&mut self.conflicts);
-        account.counts.kept -= account.counts.duplicate;
+    fn close(&mut self, mut tally: ObjectTally) {
+        tally.counts.duplicate = std::mem::take(&mut self.duplicates);
+        tally.counts.conflicts = std::mem::take(&mut self.conflicts);
+        tally.counts.kept -= tally.counts.duplicate;
         if let Some(deferred) = &self.deferred {
-            self.open_accounts.push((self.accounts.objects.len(), deferred.rows()));
+            self.open_tallies.push((self.tallies.objects.len(), deferred.rows()));
         }
-        self.accounts.objects.push(account);
+        self.tallies.objects.push(tally);
     }
 
-    /// Decides the rows that had to wait, completes their accounts, and gives them away.
+    /// Decides the rows that had to wait, completes the tallies of their objects, and gives them away.
     fn settle(&mut self, emit: &mut Emit) -> Result<(), DataFusionError> {
         let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
         self.seen = Seen::default();
         let verdicts = deferred.judge()?;
-        self.accounts.untimed += deferred.untimed(&verdicts);
+        self.tallies.untimed += deferred.untimed(&verdicts);
         let mut first = 0;
-        for (object, end) in self.open_accounts.drain(..) {
+        for (object, end) in self.open_tallies.drain(..) {
             let (duplicates, conflicts) = verdicts.counts(first..end);
-            let counts = &mut self.accounts.objects[object].counts;
+            let counts = &mut self.tallies.objects[object].counts;
             counts.duplicate += duplicates;
             counts.kept -= duplicates;
             counts.conflicts += conflicts;

@@ -18,6 +18,8 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
+    /// `content` is the hash of the record's canonical JSON under `seed`, which must be the same for all rows that are
+    /// compared.
     pub fn new(event_id: &str, recipient: Option<&str>, content: u64, seed: u64) -> Fingerprint {
         let id = xxh3_64_with_seed(event_id.as_bytes(), seed);
         // A missing recipient equals only another missing one.
@@ -26,6 +28,7 @@ impl Fingerprint {
     }
 }
 
+/// A row, held against those before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copy {
     First,
@@ -42,6 +45,7 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// Judges the row by those added before it, and remembers it.
     pub fn add(&mut self, row: Fingerprint) -> Copy {
         match self.first.entry(row.identity) {
             Entry::Vacant(slot) => {
@@ -67,6 +71,7 @@ impl Seen {
         }
     }
 
+    /// Rows that take memory: all but duplicates.
     pub fn len(&self) -> usize {
         self.first.len() + self.conflicting.len()
     }

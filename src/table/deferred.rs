@@ -38,6 +38,7 @@ struct Spool {
 }
 
 impl Deferred {
+    /// Fails where no temporary file can be made. The files have no names, so they go with this value.
     pub fn new() -> io::Result<Deferred> {
         Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, untimed: Bits::new(0), batches: Vec::new() })
     }
@@ -270,10 +271,10 @@ mod tests {
             ids.extend(column.iter().map(|id| id.unwrap().to_owned()));
             Ok(ControlFlow::Continue(()))
         });
-        let counts = |object: &super::super::accounts::ObjectAccount| {
+        let counts = |object: &super::super::tallies::ObjectTally| {
             (object.counts.kept, object.counts.duplicate, object.counts.conflicts)
         };
-        (ids, scanned.unwrap().accounts.objects.iter().map(counts).collect())
+        (ids, scanned.unwrap().tallies.objects.iter().map(counts).collect())
     }
 
     /// Files of a few records that repeat each other, with other content now and then; more files than one worker

@@ -66,6 +66,7 @@ impl Keeper {
         Keeper { tables, bytes: 0, bytes_max }
     }
 
+    /// Keeps a batch of an output, on disk once the budget is spent. Fails only where the disk does.
     pub fn add(&mut self, output: usize, batch: RecordBatch) -> Result<()> {
         let bytes = batch.get_array_memory_size();
         let table = &mut self.tables[output];
@@ -79,6 +80,7 @@ impl Keeper {
         table.spill(&batch)
     }
 
+    /// One table for each output, in their order.
     pub fn finish(self) -> Result<Vec<KeptTable>> {
         self.tables.into_iter().map(|table| table.finish().map(|rows| KeptTable(Arc::new(rows)))).collect()
     }
@@ -141,6 +143,7 @@ impl TableProvider for KeptTable {
 pub struct KeptTable(Arc<KeptRows>);
 
 impl KeptTable {
+    /// True where the output had no row.
     pub fn is_empty(&self) -> bool {
         self.0.count == 0
     }
@@ -157,7 +160,10 @@ impl DisplayAs for KeptExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         let spilled = self.rows.spilled.as_ref().map_or(0, |spilled| spilled.batches);
         let (rows, batches) = (self.rows.count, self.rows.batches.len());
-        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}")
+        let columns: Vec<&str> =
+            self.projection.iter().map(|&column| self.rows.schema.field(column).name().as_str()).collect();
+        let columns = columns.join(", ");
+        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
     }
 }
 

@@ -3,24 +3,29 @@
 //! Objects are decoded in parallel and taken in their lexical order, so rows, duplicates and counts depend on the
 //! logs alone, never on threads.
 
-mod accounts;
+mod accounting;
 mod consumer;
 mod dedup;
 mod deferred;
 mod kept;
+mod part;
 mod provider;
+mod report;
 mod scan;
+mod tallies;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
-pub use accounts::{Accounting, Problem, objects_batch, objects_schema, quarantine_batch, quarantine_schema};
+pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use kept::KeptTable;
 pub use provider::{EventsTable, Extent, Mention, Role};
+pub use report::ScanReport;
 pub use scan::{Hashes, Output, Request, Scanned, scan};
+pub use tallies::{objects_batch, quarantine_batch};
 
 /// How far a scan has come.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,11 +49,10 @@ pub struct ScanOptions {
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
-/// The logs of one run, and what its last scan found.
+/// The logs of one run and how they are scanned. Any number of questions may scan them at once.
 pub struct LogTable {
     pub listing: Arc<Listing>,
     pub options: ScanOptions,
-    last: Mutex<Option<Arc<Scanned>>>,
 }
 
 impl std::fmt::Debug for LogTable {
@@ -58,16 +62,8 @@ impl std::fmt::Debug for LogTable {
 }
 
 impl LogTable {
+    /// Reads nothing: each question scans for itself.
     pub fn new(listing: Arc<Listing>, options: ScanOptions) -> LogTable {
-        LogTable { listing, options, last: Mutex::new(None) }
-    }
-
-    /// What the last finished scan found, whether it ran to the end or was stopped by its reader.
-    pub fn last_scan(&self) -> Option<Arc<Scanned>> {
-        self.last.lock().expect("no scan panics while it holds the result").clone()
-    }
-
-    fn remember(&self, scanned: Arc<Scanned>) {
-        *self.last.lock().expect("no scan panics while it holds the result") = Some(scanned);
+        LogTable { listing, options }
     }
 }

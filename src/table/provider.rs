@@ -20,7 +20,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 use super::scan::{Hashes, Output, Request, scan};
-use super::{LogTable, kept};
+use super::{LogTable, ScanReport, Scanned, kept};
 use crate::normalize::Need;
 use crate::schema::{self, Column, ColumnType};
 use crate::source::{Entry, Listing};
@@ -29,10 +29,11 @@ use crate::time::MICROS_PER_DAY;
 /// Redelivery ends after this many days: an object in a later folder holds no event of the day asked for.
 const REDELIVERY_DAYS: i32 = 31;
 
-/// The table `events` over raw logs.
+/// The table `events` over raw logs, as one question sees it.
 #[derive(Debug)]
 pub struct EventsTable {
     logs: Arc<LogTable>,
+    report: Arc<ScanReport>,
 }
 
 /// One use that a plan makes of `events`.
@@ -63,19 +64,21 @@ impl Mention {
 }
 
 impl EventsTable {
-    pub fn new(logs: Arc<LogTable>) -> EventsTable {
-        EventsTable { logs }
+    /// A table whose scans tell `report` what they found.
+    pub fn new(logs: Arc<LogTable>, report: Arc<ScanReport>) -> EventsTable {
+        EventsTable { logs, report }
     }
 
-    /// Reads the logs once and keeps what each mention needs, within a budget of memory for all of them. Objects that
-    /// no mention can need are not opened, unless `extent` says so.
+    /// Reads the logs once and keeps what each mention needs, within a budget of memory for all of them: their rows, in
+    /// the mentions' order, and what the scan found. Objects that no mention can need are not opened, unless `extent`
+    /// says so.
     pub fn keep(
         &self,
         state: &dyn Session,
         mentions: &[Mention],
         extent: Extent,
         bytes_max: usize,
-    ) -> Result<Vec<kept::KeptTable>> {
+    ) -> Result<(Vec<kept::KeptTable>, Arc<Scanned>)> {
         let mut request = self.request(state, mentions)?;
         request.objects = match extent {
             Extent::Needed => needed(mentions, &self.logs.listing),
@@ -83,11 +86,11 @@ impl EventsTable {
         };
         let schemas = mentions.iter().map(|mention| schema::events_schema_of(&mention.columns));
         let mut keeper = kept::Keeper::new(schemas, bytes_max, self.logs.options.threads);
-        scan(&self.logs, &request, &mut |mention, batch| {
+        let scanned = scan(&self.logs, &request, &mut |mention, batch| {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        keeper.finish()
+        Ok((keeper.finish()?, scanned))
     }
 
     fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
@@ -209,6 +212,7 @@ impl TableProvider for EventsTable {
         let shown: Vec<String> = filters.iter().map(Expr::to_string).collect();
         Ok(Arc::new(ScanExec {
             logs: Arc::clone(&self.logs),
+            report: Arc::clone(&self.report),
             request: Arc::new(request),
             limit,
             filters: shown.join(" AND "),
@@ -221,6 +225,7 @@ impl TableProvider for EventsTable {
 /// One scan of the logs within a plan.
 struct ScanExec {
     logs: Arc<LogTable>,
+    report: Arc<ScanReport>,
     request: Arc<Request>,
     limit: Option<usize>,
     filters: String,
@@ -288,6 +293,7 @@ impl ExecutionPlan for ScanExec {
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let (rows, objects, records) = (counter("output_rows"), counter("objects_read"), counter("records_read"));
         let mut left = self.limit.unwrap_or(usize::MAX);
+        let running = self.report.begin();
         builder.spawn_blocking(move || {
             let scanned = scan(&logs, &request, &mut |_, batch| {
                 let take = batch.num_rows().min(left);
@@ -297,8 +303,9 @@ impl ExecutionPlan for ScanExec {
                 let gone = sender.blocking_send(Ok(batch.slice(0, take))).is_err();
                 Ok(if gone || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
-            objects.add(scanned.accounts.objects.len());
-            records.add(scanned.accounts.objects.iter().map(|object| object.counts.records as usize).sum());
+            objects.add(scanned.tallies.objects.len());
+            records.add(scanned.tallies.objects.iter().map(|object| object.counts.records as usize).sum());
+            running.found(scanned);
             Ok(())
         });
         Ok(builder.build())

@@ -16,15 +16,19 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 use datafusion::common::cast::{as_boolean_array, as_uint32_array};
 use datafusion::physical_expr::PhysicalExpr;
+use rayon::ThreadPoolBuilder;
 
-use super::accounts::{Accounting, Accounts, Counts, ObjectAccount, Quarantined, objects_batch, quarantine_batch};
+use super::accounting::Accounting;
 use super::consumer::Consumer;
 use super::dedup::Fingerprint;
+use super::part::{Emit, Part};
+use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantine_batch};
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{Damaged, Decoded, Decoder, Digest, Object, Status};
+use crate::decode::{Damaged, Decoded, Decoder, Digest, Fault, Object};
 use crate::json::Screen;
 use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
+use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
 use crate::source::{Ahead, Entry, Scope, Unread};
 
@@ -70,13 +74,10 @@ pub struct Output {
     pub places: Vec<usize>,
 }
 
-/// Takes the batches of a scan: the output they belong to, and their rows.
-pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
-
 /// What a scan found.
 #[derive(Debug)]
 pub struct Scanned {
-    pub accounts: Accounts,
+    pub tallies: Tallies,
     /// Whether every object in scope was read to its end.
     pub complete: bool,
 }
@@ -84,12 +85,12 @@ pub struct Scanned {
 impl Scanned {
     /// The rows of `objects` and of `quarantine`.
     pub fn tables(&self, logs: &LogTable) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
-        let objects = objects_batch(&logs.listing, &self.accounts, &|_| true);
-        (vec![objects], vec![quarantine_batch(&logs.listing, &self.accounts)])
+        let objects = objects_batch(&logs.listing, &self.tallies, &|_| true);
+        (vec![objects], vec![quarantine_batch(&logs.listing, &self.tallies)])
     }
 
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
-        Accounting::of(&logs.listing, &self.accounts, self.complete)
+        Accounting { complete: self.complete, ..Accounting::of(&logs.listing, &self.tallies) }
     }
 }
 
@@ -108,9 +109,12 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
-    let outcome = std::thread::scope(|scope| {
+    // A pool of its own: workers wait for the consumer of their scan, and must not hold up those of another.
+    let pool =
+        ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| DataFusionError::External(e.into()))?;
+    let outcome = pool.in_place_scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| Worker::new(&shared).work());
+            scope.spawn(|_| Worker::new(&shared).work());
         }
         let outcome = consumer.take_all(runs, emit);
         shared.stop.store(true, Ordering::Relaxed);
@@ -119,9 +123,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
     });
     let stopped = outcome? == ControlFlow::Break(());
     let complete = !stopped && request.objects.is_none();
-    let scanned = Arc::new(Scanned { accounts: consumer.accounts, complete });
-    logs.remember(Arc::clone(&scanned));
-    Ok(scanned)
+    Ok(Arc::new(Scanned { tallies: consumer.tallies, complete }))
 }
 
 struct Shared<'a> {
@@ -190,21 +192,6 @@ impl Shared<'_> {
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }
-}
-
-/// Rows of one run of objects, in order, with what is needed to account for them.
-#[derive(Default)]
-pub(super) struct Part {
-    /// One for each row that passed the filters of the run, wanted by the predicate or not.
-    pub fingerprints: Vec<Fingerprint>,
-    /// The rows of each output, and which fingerprint is whose.
-    pub batches: Vec<(RecordBatch, UInt32Array)>,
-    /// How the fingerprints fall to objects: an object's account follows its last fingerprint.
-    pub ends: Vec<(usize, ObjectAccount)>,
-    pub quarantined: Vec<Quarantined>,
-    /// Which fingerprints are of rows without a time.
-    pub untimed: Vec<u32>,
-    pub error: Option<DataFusionError>,
 }
 
 /// Decodes and normalizes runs of objects.
@@ -287,29 +274,27 @@ impl<'a> Worker<'a> {
             });
         let (counts, span) = (seen.counts, seen.span);
         shared.ahead.done(index);
-        let (status, error) = match unread.into_inner() {
-            None => (summary.status, summary.error),
-            Some(Unread::Missing) => (Status::Missing, Some("missing".to_owned())),
-            Some(Unread::Changed) => (Status::Quarantined, Some("changed".to_owned())),
-            Some(Unread::Refused(class)) => (Status::Refused, Some(class.reason().to_owned())),
-            Some(fatal @ Unread::Fatal(_)) => {
-                rows.part.error = Some(DataFusionError::External(Box::new(fatal)));
-                return;
-            }
+        let outcome = match unread.into_inner() {
+            None => summary.outcome,
             // The consumer has all it wants.
             Some(Unread::Stopped) => return,
+            Some(unread) => match unread.outcome() {
+                Some(outcome) => outcome,
+                None => {
+                    rows.part.error = Some(DataFusionError::External(Box::new(unread)));
+                    return;
+                }
+            },
         };
-        let account = ObjectAccount {
+        let tally = ObjectTally {
             object,
-            status,
-            error: error.map(String::into_boxed_str),
+            outcome,
             counts,
-            bytes: summary.inflated_bytes,
             sha256: summary.sha256,
             first_event: span.map(|(first, _)| first),
             last_event: span.map(|(_, last)| last),
         };
-        rows.part.ends.push((rows.part.fingerprints.len(), account));
+        rows.part.ends.push((rows.part.fingerprints.len(), tally));
         let bytes = listing.bytes(index) + shared.bytes_done.fetch_add(listing.bytes(index), Ordering::Relaxed);
         (shared.logs.options.progress)(Progress { bytes });
     }
@@ -337,20 +322,22 @@ impl Rows<'_> {
         match decoded {
             Decoded::Irrelevant => seen.counts.filtered += 1,
             Decoded::Fault(fault) => {
-                seen.counts.quarantined += 1;
-                let record = Quarantined::new(seen.object, fault.offset, fault.length, fault.reason, fault.bytes);
-                self.part.quarantined.push(record);
+                self.quarantine(&fault, seen);
             }
             Decoded::Record { value, offset, account } => {
                 let record = Record::of(value);
                 if normalize::is_cloudtrail(&record) {
                     return self.record(&record, account, index, seen);
                 }
-                seen.counts.quarantined += 1;
-                let (raw, reason) = (value.raw(), "record_not_cloudtrail");
-                self.part.quarantined.push(Quarantined::new(seen.object, offset, raw.len() as u64, reason, raw));
+                let (bytes, reason) = (value.raw(), FaultReason::RecordNotCloudtrail);
+                self.quarantine(&Fault { reason, offset, length: bytes.len() as u64, bytes }, seen);
             }
         }
+    }
+
+    fn quarantine(&mut self, fault: &Fault<'_>, seen: &mut ObjectSoFar) {
+        seen.counts.quarantined += 1;
+        self.part.quarantined.push(Quarantined::new(seen.object, fault));
     }
 
     fn record(&mut self, record: &Record<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {

@@ -133,9 +133,15 @@ fn usage_is_2_and_reads_nothing() {
         (vec!["audit", "s3://bucket", "--endpoint-url", "bucket.example"], "https://"),
         (vec!["query", "SELEC 1", "--from", from], "error:"),
         (vec!["query", "SELECT * FROM nothing", "--from", from], "nothing"),
+        (vec!["query", "SELECT * FROM evnts", "--from", from], "did you mean `events`"),
         (vec!["query", "SELECT evnt_id FROM events", "--from", from], "evnt_id"),
+        (vec!["query", "SELECT raw -> 'a' FROM events", "--from", from], "json_get_str(column, 'key', …)"),
+        (vec!["query", "SELECT raw ->> 'a' FROM events", "--from", from], "json_get_str(column, 'key', …)"),
+        (vec!["query", "SELECT json_extract(raw, '$.a') FROM events", "--from", from], "json_get_str(column"),
+        (vec!["query", "SELECT * FROM event_companions", "--from", from], "`SHOW TABLES`"),
         (vec!["query", "no-such-query", "--from", from], "no-such-query"),
         (vec!["queries", "no-such-query"], "no-such-query"),
+        (vec!["queries", "key-user"], "did you mean `key-users`"),
         (vec!["query", "COPY (SELECT 1) TO 'x.csv'", "--from", from], "error:"),
         (vec!["query", "SELECT 1", "--from", from, "-p", "novalue"], "name=value"),
         (vec!["query", "-", "--from", "-"], "stdin"),
@@ -157,6 +163,32 @@ fn usage_is_2_and_reads_nothing() {
             "{args:?}: {}",
             stderr(&output)
         );
+    }
+}
+
+/// What a session has is listed, whether or not anybody has asked for it.
+#[test]
+fn tables_and_functions_are_listed() {
+    let folder = two();
+    let listed = |sql: &str| -> Vec<Value> {
+        let output = run(&["query", sql, "--from", text(folder.path()), "-f", "json"]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let tables = listed("SHOW TABLES");
+    let types = |schema: &str, ty: &str| {
+        let rows = tables.iter().filter(|row| row["table_schema"] == schema && row["table_type"] == ty);
+        rows.map(|row| row["table_name"].as_str().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(types("main", "BASE TABLE"), ["events", "objects", "quarantine"]);
+    let views: Vec<&str> = keytrail::sql::views::all().iter().map(|view| view.name).collect();
+    assert_eq!(types("main", "VIEW"), views);
+    let functions = listed("SHOW FUNCTIONS LIKE 'json%'");
+    for function in keytrail::sql::functions::FUNCTIONS {
+        let row = functions.iter().find(|row| row["function_name"] == function.name);
+        let row = row.unwrap_or_else(|| panic!("{} is not listed: {functions:?}", function.name));
+        assert_eq!(row["syntax_example"], function.syntax);
+        assert_eq!(row["description"], function.description);
     }
 }
 

@@ -1,10 +1,15 @@
 //! Keeps the pages that are made from the code up to date, and the outputs that README.md shows true.
 //! In: the code and the binary. Out: a failure that names the page; `KEYTRAIL_BLESS=1` rewrites it instead.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
+use keytrail::schema::{COLUMNS, ColumnType};
+use keytrail::sql::functions::{FUNCTIONS, SqlFunction};
+use keytrail::sql::guard::{self, Refusal};
 use keytrail::sql::named::{self, NamedQuery};
+use keytrail::sql::views::{self, ColumnMeaning, View};
 
 use crate::child::{keytrail, root, shell_line};
 
@@ -56,6 +61,146 @@ fn card(query: &NamedQuery) -> String {
     card
 }
 
+/// The columns of every table and view as a session has them: their names and types, in order.
+type TypedColumns = BTreeMap<String, Vec<(String, &'static str)>>;
+
+fn typed_columns() -> TypedColumns {
+    let sql = "SELECT table_name, column_name, data_type FROM information_schema.columns \
+               WHERE table_schema <> 'information_schema' ORDER BY table_name, ordinal_position";
+    let rows = keytrail(["query", sql, "--from", "sample-logs", "-q", "-f", "json"]).rows().unwrap();
+    let mut tables = TypedColumns::new();
+    for row in rows {
+        let text = |name: &str| row[name].as_str().unwrap().to_owned();
+        let columns = tables.entry(text("table_name")).or_default();
+        columns.push((text("column_name"), type_name(&text("data_type"))));
+    }
+    tables
+}
+
+/// The name that docs/schema.md has for a type.
+fn type_name(data_type: &str) -> &'static str {
+    use ColumnType::{Bool, Date, Int, Map, Text, TextList, Timestamp};
+    let known = [Bool, Date, Int, Map, Text, TextList, Timestamp];
+    let found = known.into_iter().find(|known| known.data_type().to_string() == data_type);
+    found.unwrap_or_else(|| panic!("`{data_type}` is the type of no column of the contract")).name()
+}
+
+const VIEWS_HEAD: &str = "# Tables and views
+
+Raw logs and a store have the same tables and views. [`events`](schema.md) has a page of its own. All views but
+`call_copies` count a call once: of the copies that several accounts logged the caller's, if it is there; without the
+records that VPC endpoints wrote of calls that the service logged as well, and without those that a later record
+corrects.
+
+";
+
+/// A column for the page: its name, type and meaning.
+type ColumnRow<'r> = (&'r str, &'r str, String);
+
+fn push_columns<'r>(page: &mut String, rows: impl IntoIterator<Item = ColumnRow<'r>>) {
+    page.push_str("\n| column | type | what |\n|---|---|---|\n");
+    for (name, ty, meaning) in rows {
+        writeln!(page, "| `{name}` | {ty} | {meaning} |").unwrap();
+    }
+}
+
+fn views_page_of(types: &TypedColumns) -> String {
+    let mut page = format!("{MADE}{VIEWS_HEAD}");
+    for (name, title) in TABLES {
+        writeln!(page, "- [`{name}`](#{name}): {title}").unwrap();
+    }
+    for view in views::all() {
+        writeln!(page, "- [`{0}`](#{0}): {1}", view.name, view.title).unwrap();
+    }
+    write!(page, "\n{}", keytrail::objects::docs_markdown()).unwrap();
+    views::all().iter().for_each(|view| push_view(&mut page, view, &types[view.name]));
+    page
+}
+
+fn push_view(page: &mut String, view: &View, columns: &[(String, &'static str)]) {
+    write!(page, "\n## {}\n\n{}. One row per {}.\n", view.name, view.title, view.row).unwrap();
+    if !view.description.is_empty() {
+        write!(page, "\n{}\n", view.description).unwrap();
+    }
+    for explained in &view.columns {
+        let is_there = columns.iter().any(|(name, _)| name == explained.name);
+        assert!(is_there, "the card of `{}` explains `{}`, which is no column of it", view.name, explained.name);
+    }
+    let has_all = COLUMNS.iter().all(|of_events| columns.iter().any(|(name, _)| name == of_events.name));
+    let rows = columns.iter().filter_map(|(name, ty)| match view.meaning(name) {
+        Some(ColumnMeaning::AsIn("events")) if has_all => None,
+        Some(ColumnMeaning::AsIn(table)) => Some((name.as_str(), *ty, format!("as in `{table}`"))),
+        Some(ColumnMeaning::Own(meaning)) => Some((name.as_str(), *ty, meaning.to_owned())),
+        None => panic!("the card of `{}` does not explain its column `{name}`", view.name),
+    });
+    if has_all {
+        page.push_str("\nThe columns of [`events`](schema.md#columns), and:\n");
+    }
+    push_columns(page, rows);
+}
+
+#[test]
+fn views_page() {
+    check("docs/views.md", &views_page_of(&typed_columns()));
+}
+
+const SQL_HEAD: &str = "# SQL
+
+One statement at a time that only reads: `SELECT`, also after `WITH`, `VALUES`, `EXPLAIN`, `DESCRIBE`, `SHOW TABLES`,
+`SHOW COLUMNS` and `SHOW FUNCTIONS`. It is [DataFusion's SQL](https://datafusion.apache.org/user-guide/sql/index.html)
+with its functions for numbers, text, regular expressions, times, lists and maps. A parameter is written `$name` and
+given with `-p name=VALUE`.
+
+";
+
+#[test]
+fn sql_page() {
+    let mut page = format!("{MADE}{SQL_HEAD}## Refused\n\n");
+    let of_any = [Refusal::NotAQuery, Refusal::Several, Refusal::TooLong, Refusal::TooComplex, Refusal::TooDeep];
+    let of_sizes = ["SELECT repeat('a', 1000000000)", "SELECT range(0, 1000000000)"];
+    for refusal in of_any.into_iter().chain(of_sizes.map(|sql| guard::check(sql).unwrap_err())) {
+        writeln!(page, "- {refusal}").unwrap();
+    }
+    page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
+    page.push_str("| [`events`](schema.md) | Every event once, as its record says |\n");
+    for (name, title) in TABLES {
+        writeln!(page, "| [`{name}`](views.md#{name}) | {title} |").unwrap();
+    }
+    for view in views::all() {
+        writeln!(page, "| [`{0}`](views.md#{0}) | {1} |", view.name, view.title).unwrap();
+    }
+    page.push_str(
+        "\n## Functions of keytrail\n\nBeside DataFusion's, for columns that hold JSON. A key is the name of a ",
+    );
+    page.push_str(
+        "member, or the place of an item,\ncounted from 0; there may be several, each within what the one before ",
+    );
+    page.push_str(
+        "leads to. Text that is not JSON, and keys that\nlead nowhere, give NULL, and `json_contains` false.\n",
+    );
+    FUNCTIONS.iter().for_each(|function| push_function(&mut page, function));
+    check("docs/sql.md", &page);
+}
+
+/// A function with its example and what that gives.
+fn push_function(page: &mut String, function: &SqlFunction) {
+    let SqlFunction { syntax, description, example, .. } = function;
+    let sql = format!("SELECT {example} AS answer");
+    let rows = keytrail(["query", &sql, "--from", "sample-logs", "-q", "-f", "json"]).rows().unwrap();
+    let answer = match &rows[0]["answer"] {
+        serde_json::Value::Null => panic!("the example of `{}` gives nothing", function.name),
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    write!(page, "\n### {}\n\n`{syntax}`\n\n{description}\n\n```sql\n{sql} -- {answer}\n```\n", function.name).unwrap();
+}
+
+/// Name and title of the tables beside `events`.
+const TABLES: [(&str, &str); 2] = [
+    ("objects", "Every input object, and what became of its records"),
+    ("quarantine", "Records that could not be read"),
+];
+
 /// The verbs as the help of the whole lists them.
 fn verbs(help: &str) -> Vec<&str> {
     let list = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
@@ -74,6 +219,10 @@ fn cli_page() {
     for verb in verbs {
         let help = keytrail([verb, "--help"]);
         write!(page, "\n## keytrail {verb}\n\n```text\n{}\n```\n", help.text().trim_end()).unwrap();
+        for own in self::verbs(help.text()) {
+            let help = keytrail([verb, own, "--help"]);
+            write!(page, "\n### keytrail {verb} {own}\n\n```text\n{}\n```\n", help.text().trim_end()).unwrap();
+        }
     }
     check("docs/cli.md", &page);
 }

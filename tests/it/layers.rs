@@ -1,19 +1,22 @@
-//! Holds the layers apart: no module names one above it or beside it, and each outside crate stays behind its fence.
+//! Holds the layers apart: no module names one above it or beside it, no files name each other in a circle, and each
+//! outside crate stays behind its fence.
 //! In: the text of `src` and `rows/src`. Out: a list of arrows that point the wrong way.
+//! Reads text, not syntax: it knows `use` lines and paths, and takes a macro for what it looks like.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::child::root;
+use crate::tree::{SourceFile, source_files};
 
 /// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
-const LAYERS: [&[&str]; 7] = [
-    &["arn", "json", "schema", "time"],
-    &["source", "decode", "normalize"],
+const LAYERS: [&[&str]; 9] = [
+    &["arn", "json", "objects", "schema", "time"],
+    &["source", "decode", "normalize", "output"],
     &["batch"],
-    &["table"],
+    &["table", "derive"],
     &["store"],
     &["sql"],
+    &["dataset"],
+    &["audit"],
     &["cli"],
 ];
 
@@ -77,30 +80,174 @@ fn wrong_arrows(module: &str, place: &str, text: &str) -> Vec<String> {
     wrong
 }
 
-fn sources(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().path());
-    let nested = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
-    nested.filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
+/// A path of modules and items.
+type Names = Vec<String>;
+
+/// `src/table/scan.rs` is `src`, `table`, `scan`; the head of a folder stands for the folder.
+fn names_of(file: &SourceFile) -> Names {
+    let place = file.place.trim_end_matches(".rs").trim_end_matches("/mod");
+    [file.folder].into_iter().chain(place.split('/')).map(str::to_owned).collect()
+}
+
+/// What a file names.
+#[derive(Default)]
+struct Paths {
+    /// Of `use` lines, each with the name under which it is known from there on.
+    used: Vec<(Names, String)>,
+    /// Of everything else.
+    inline: Vec<Names>,
+}
+
+/// The paths of a `use` line, each with its name.
+fn paths_of_use(tree: &str) -> Vec<(Names, String)> {
+    let Some((head, inner)) = tree.split_once('{') else {
+        let (path, alias) = tree.split_once(" as ").unwrap_or((tree, ""));
+        let mut names: Names = path.split("::").map(|name| name.trim().to_owned()).collect();
+        if names.len() > 1 && names.last().is_some_and(|last| last == "self") {
+            names.pop();
+        }
+        let known_as = if alias.is_empty() { names.last().unwrap().clone() } else { alias.trim().to_owned() };
+        return vec![(names, known_as)];
+    };
+    let inner = inner.rsplit_once('}').unwrap().0;
+    let (mut depth, mut from) = (0, 0);
+    let mut paths = Vec::new();
+    for (at, c) in inner.char_indices().chain([(inner.len(), ',')]) {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        if depth == 0 && c == ',' && !inner[from..at].trim().is_empty() {
+            paths.extend(paths_of_use(&format!("{head}{}", inner[from..at].trim())));
+        }
+        from = if depth == 0 && c == ',' { at + 1 } else { from };
+    }
+    paths
+}
+
+impl Paths {
+    fn of(code: &str) -> Paths {
+        let mut paths = Paths::default();
+        for statement in code.split_inclusive(';') {
+            let line = statement.rfind("\nuse ").map(|at| at + 1);
+            let at = line.or_else(|| statement.rfind("pub use ")).or_else(|| statement.rfind(") use "));
+            let at = at.or_else(|| statement.trim_start().starts_with("use ").then_some(0));
+            let (before, tree) = statement.split_at(at.unwrap_or(statement.len()));
+            if let Some((_, tree)) = tree.split_once("use ") {
+                paths.used.extend(paths_of_use(tree.trim_end_matches(';').trim()));
+            }
+            let is_path = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
+            let words = before.split(|c| !is_path(c)).filter(|word| word.contains("::"));
+            paths.inline.extend(words.map(|word| word.split("::").map(str::to_owned).collect::<Names>()));
+        }
+        paths
+    }
+
+    /// The path under which the file took in a name that others may find there.
+    fn given_on(&self, name: &str) -> Option<&Names> {
+        self.used.iter().find(|(path, known_as)| known_as == name && path[0] != name).map(|(path, _)| path)
+    }
+}
+
+/// All files by their names, with the paths that they name.
+struct Files(BTreeMap<Names, Paths>);
+
+impl Files {
+    fn of(files: &[SourceFile]) -> Files {
+        Files(files.iter().map(|file| (names_of(file), Paths::of(&file.code()))).collect())
+    }
+
+    /// The file that has what a path names from `here`, even if another file gives it on; none outside our crates.
+    fn target(&self, here: &Names, path: &[String]) -> Option<Names> {
+        let (mut at, mut path) = (here.clone(), path.to_vec());
+        // No path of ours takes so many steps, but files that give on each other's names would take ever more.
+        for _ in 0..16 {
+            match path.first()?.as_str() {
+                "crate" => at.truncate(1),
+                "keytrail_rows" => at = vec!["rows/src".to_owned()],
+                "self" => {}
+                "super" => drop(at.pop()),
+                first if self.0.contains_key(&[at.as_slice(), &[first.to_owned()]].concat()) => {
+                    at.push(first.to_owned());
+                }
+                first => {
+                    let Some(to) = self.0.get(&at)?.given_on(first).filter(|_| at != *here) else { break };
+                    path.splice(..1, to.iter().cloned());
+                    continue;
+                }
+            }
+            path.remove(0);
+            if path.is_empty() {
+                break;
+            }
+        }
+        self.0.contains_key(&at).then_some(at)
+    }
+
+    /// The files that a file names, without the heads of its own folders: a head is the vocabulary of the files below.
+    fn arrows(&self, from: &Names) -> BTreeSet<Names> {
+        let Paths { used, inline } = &self.0[from];
+        let paths = used.iter().map(|(path, _)| path).chain(inline);
+        let targets = paths.filter_map(|path| self.target(from, path));
+        targets.filter(|target| !from.starts_with(target)).collect()
+    }
+
+    /// Groups of files each of which leads to all the others.
+    fn circles(&self) -> Vec<Vec<String>> {
+        let arrows: BTreeMap<&Names, BTreeSet<Names>> = self.0.keys().map(|file| (file, self.arrows(file))).collect();
+        let reached = |from: &Names| {
+            let (mut reached, mut ahead) = (BTreeSet::new(), vec![from.clone()]);
+            while let Some(file) = ahead.pop() {
+                ahead.extend(arrows[&file].iter().filter(|next| reached.insert((*next).clone())).cloned());
+            }
+            reached
+        };
+        let reached: BTreeMap<&Names, BTreeSet<Names>> = self.0.keys().map(|file| (file, reached(file))).collect();
+        let in_circle = self.0.keys().filter(|file| reached[file].contains(*file));
+        let group = |file: &Names| -> Vec<String> {
+            let others = reached[file].iter().filter(|other| reached[*other].contains(file));
+            others.map(|other| other.join("/")).collect()
+        };
+        in_circle.map(group).collect::<BTreeSet<_>>().into_iter().collect()
+    }
 }
 
 #[test]
 fn arrows_point_down() {
-    let mut wrong = Vec::new();
-    let mut unknown = Vec::new();
-    let folders = ["src", "rows/src"].map(|folder| root().join(folder));
-    for (src, path) in folders.iter().flat_map(|src| sources(src).into_iter().map(move |path| (src, path))) {
-        let place = path.strip_prefix(src).unwrap().to_str().unwrap().to_owned();
-        let module = place.split('/').next().unwrap().trim_end_matches(".rs");
-        if matches!(module, "main" | "lib") {
-            continue;
-        }
-        if layer(module).is_none() {
-            unknown.push(place.clone());
-        }
-        wrong.extend(wrong_arrows(module, &place, &fs::read_to_string(&path).unwrap()));
-    }
+    let files = source_files();
+    let unknown: Vec<_> = files.iter().filter(|file| layer(file.module()).is_none()).map(|file| &file.place).collect();
+    let wrong: Vec<_> = files.iter().flat_map(|file| wrong_arrows(file.module(), &file.place, &file.text)).collect();
     assert!(unknown.is_empty(), "in no layer: {unknown:?}");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let is_there = |name: &&&str| files.iter().any(|file| file.module() == **name);
+    let missing: Vec<_> = LAYERS.iter().copied().flatten().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "layers without a file: {missing:?}");
+}
+
+#[test]
+fn files_make_no_circle() {
+    let circles = Files::of(&source_files()).circles();
+    assert!(circles.is_empty(), "files that name each other: {circles:#?}");
+}
+
+#[test]
+fn a_circle_is_seen() {
+    let file =
+        |(place, text): (&str, &str)| SourceFile { folder: "src", place: place.to_owned(), text: text.to_owned() };
+    let circles = |files: &[(&str, &str)]| Files::of(&files.iter().copied().map(file).collect::<Vec<_>>()).circles();
+    // A head gives on what a file below it has, and names it; that is no circle.
+    let head = ("a/mod.rs", "mod low;\nmod high;\npub use low::{Low, self};\npub struct Word;");
+    let low = ("a/low.rs", "use super::Word;\npub struct Low;");
+    assert_eq!(circles(&[head, low, ("a/high.rs", "use crate::a::Low;")]), Vec::<Vec<String>>::new());
+    for names_high in [
+        "use super::high;",
+        "use std::fs;\nuse super::{Word, high::{self, High}};",
+        "pub(super) use crate::a::high::High as Top;",
+        "fn f() -> u8 { super::high::f(1) }",
+    ] {
+        let low = ("a/low.rs", names_high);
+        let found = circles(&[head, low, ("a/high.rs", "use super::Word;\n\nuse super::Low;")]);
+        assert_eq!(found, [["src/a/high", "src/a/low"]], "{names_high}");
+    }
+    let comment = ("a/low.rs", "// use super::high;\n#[cfg(test)]\nmod tests {\n    use super::super::high;\n}");
+    assert_eq!(circles(&[head, comment, ("a/high.rs", "use super::Low;")]), Vec::<Vec<String>>::new());
 }
 
 #[test]

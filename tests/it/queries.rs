@@ -1,12 +1,13 @@
 //! Every named query against the rows that people have read and found right: over the sample logs, over logs of
 //! near-misses, and with parameters. A row too many fails like one too few.
 //! In: `tests/queries/NAME.csv` and `tests/queries/near-misses/NAME.csv`; `tests/queries/parameters` with the answers
-//! in `parameters.out`; `tests/logs/expect`, which no blessing writes. `KEYTRAIL_BLESS=1` writes the answers.
+//! in `parameters.out`; `tests/queries/findings` with the rows of each rule of a finding; `tests/logs/expect`, which no
+//! blessing writes. `KEYTRAIL_BLESS=1` writes the answers.
 
 use std::fs;
 use std::path::Path;
 
-use keytrail::sql::named;
+use keytrail::sql::{named, sections};
 
 use crate::child::{keytrail, on_every_core, root};
 
@@ -52,6 +53,21 @@ fn every_named_query_gives_its_rows() {
 #[test]
 fn every_named_query_gives_its_rows_among_near_misses() {
     check_every_query(NEAR_MISSES, "tests/queries/near-misses");
+}
+
+/// A rule that finds nothing anywhere would never be missed.
+#[test]
+fn every_rule_finds_its_rows_among_near_misses() {
+    let wrong = on_every_core(&sections::rules().unwrap(), |rule| {
+        let sql = format!("SELECT * FROM (\n{}\n) ORDER BY event_time, call_id, key_arn, detail", rule.statement);
+        let found = rows(&[&sql], NEAR_MISSES);
+        if found.lines().count() < 2 {
+            return Some(format!("{} finds nothing in {NEAR_MISSES}", rule.name));
+        }
+        difference(&root().join(format!("tests/queries/findings/{}.csv", rule.name)), &found)
+    });
+    let wrong: Vec<String> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Every line of `parameters` is asked of both logs; where nothing answers to a value, the header alone is the answer.

@@ -26,7 +26,7 @@ pub fn logs() -> PathBuf {
 /// A store in a folder that vanishes.
 pub struct Store {
     _folder: TempDir,
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Store {
@@ -35,16 +35,25 @@ impl Store {
         Store { path: folder.path().join("store"), _folder: folder }
     }
 
+    /// A copy of the store that an earlier version wrote.
+    pub fn of_format(version: &str) -> Store {
+        let (store, fixture) = (Store::new(), root().join("tests/store-format").join(version));
+        for file in files(&fixture) {
+            copy_as(&file, &store.path.join(file.strip_prefix(&fixture).unwrap()));
+        }
+        store
+    }
+
     pub fn text(&self) -> &str {
         self.path.to_str().unwrap()
     }
 
-    fn ingest(&self, logs: &Path, more: &[&str]) -> Ended {
+    pub fn ingest(&self, logs: &Path, more: &[&str]) -> Ended {
         keytrail([&["ingest", logs.to_str().unwrap(), "--store", self.text()], more].concat())
     }
 
     /// Ingests with the accounts of the run.
-    fn accounts(&self, logs: &Path, more: &[&str]) -> Value {
+    pub fn accounts(&self, logs: &Path, more: &[&str]) -> Value {
         let file = self._folder.path().join("summary.json");
         let ended = self.ingest(logs, &[&["--summary-json", file.to_str().unwrap()], more].concat());
         assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.story());
@@ -53,7 +62,7 @@ impl Store {
         accounts
     }
 
-    fn info(&self) -> Value {
+    pub fn info(&self) -> Value {
         let ended = keytrail(["store", "info", self.text(), "-f", "json"]);
         assert_eq!(ended.code, Some(0), "{}", ended.story());
         serde_json::from_slice(&ended.stdout).unwrap()
@@ -78,7 +87,7 @@ impl Store {
     }
 
     /// The files that a question about events opens.
-    fn opened(&self, filter: &str) -> BTreeSet<String> {
+    pub fn opened(&self, filter: &str) -> BTreeSet<String> {
         let sql = format!("EXPLAIN SELECT event_id, raw FROM events WHERE {filter}");
         let ended = keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]);
         assert_eq!(ended.code, Some(0), "{}", ended.story());
@@ -97,19 +106,19 @@ impl Store {
     }
 
     /// How many events pass.
-    fn count(&self, filter: &str) -> u64 {
+    pub fn count(&self, filter: &str) -> u64 {
         let sql = format!("SELECT count(*) AS n FROM events WHERE {filter}");
         keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]).rows().unwrap()[0]["n"].as_u64().unwrap()
     }
 
     /// The data files of the events.
-    fn files(&self) -> Vec<PathBuf> {
+    pub fn files(&self) -> Vec<PathBuf> {
         files(&self.path.join("events")).into_iter().filter(|f| !f.to_str().unwrap().contains("_delta_log")).collect()
     }
 }
 
 /// All files below a folder, in order.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -257,13 +266,13 @@ fn files_are_pruned_before_they_are_opened() {
 }
 
 /// Ids have no order: each day's least and greatest span those of the others.
-fn scattered(day: usize, nth: usize) -> String {
+pub fn scattered(day: usize, nth: usize) -> String {
     let place = (day * 7 + nth * 5) % 24;
     format!("{:08x}-0000-4000-8000-{day:06}{nth:06}", place * 0x0a00_0000)
 }
 
 /// A log of three events of one day of March.
-fn log_of_day(folder: &Path, day: usize, nths: std::ops::Range<usize>) {
+pub fn log_of_day(folder: &Path, day: usize, nths: std::ops::Range<usize>) {
     let record = |nth: usize| {
         serde_json::json!({
             "eventTime": format!("2026-03-{day:02}T09:00:00Z"), "eventSource": "kms.amazonaws.com", "eventName": "Decrypt",
@@ -674,7 +683,7 @@ fn any_order_of_arrival_gives_the_same_events() {
     }
 }
 
-fn start(logs: &Path, store: &Store, more: &[&str]) -> Child {
+pub fn start(logs: &Path, store: &Store, more: &[&str]) -> Child {
     let mut command = Command::new(BINARY);
     command.args(["ingest", logs.to_str().unwrap(), "--store", store.text(), "-q"]).args(more);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
@@ -701,7 +710,7 @@ fn a_killed_run_is_completed_by_the_next() {
 }
 
 /// System calls can be interfered with here, which some containers do not allow. `timeout` ends a run that hangs.
-fn has_strace() -> bool {
+pub fn has_strace() -> bool {
     has_program("strace", &["-qq", "-o", "/dev/null", "true"]) && has_program("timeout", &["1", "true"])
 }
 
@@ -899,7 +908,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
     assert!(told.into_inner() * 4 > points.len(), "hardly a run told of it");
 }
 
-fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {
+pub fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {
     children.into_iter().map(|mut child| child.wait().unwrap().code()).collect()
 }
 
@@ -1026,7 +1035,7 @@ fn small_log(folder: &Path, number: usize) {
 
 /// One reading: what its parts say of each other, and sometimes the proof of every file.
 async fn look(store: &Path, is_thorough: bool) {
-    let place = keytrail::store::Place::local(store).unwrap();
+    let place = keytrail::store::StoreLocation::local(store).unwrap();
     let mut store = keytrail::store::Store::open(place).await.unwrap();
     let snapshot = store.snapshot().await.unwrap();
     let objects = snapshot.objects().await.unwrap();
@@ -1037,7 +1046,7 @@ async fn look(store: &Path, is_thorough: bool) {
     let batches = snapshot.batch as u64;
     assert_eq!((events, kept as u64, entered as u64), (batches * 3, batches * 3, batches), "batch {batches}");
     if is_thorough {
-        let checked = store.check().await.unwrap();
+        let checked = keytrail::store::check(&store).await.unwrap();
         assert_eq!((checked.fault_count, checked.events), (0, batches * 3), "{:?}", checked.faults);
     }
 }
@@ -1174,13 +1183,7 @@ fn garbage_is_removed_when_it_is_old_enough() {
 #[test]
 fn stores_of_every_format_open() {
     let expected = fs::read_to_string(root().join("tests/store-format/v1.hash")).unwrap();
-    let store = Store::new();
-    let fixture = root().join("tests/store-format/v1");
-    for file in files(&fixture) {
-        let target = store.path.join(file.strip_prefix(&fixture).unwrap());
-        fs::create_dir_all(target.parent().unwrap()).unwrap();
-        fs::copy(file, target).unwrap();
-    }
+    let store = Store::of_format("v1");
     assert_eq!(store.hash(), expected.trim());
     store.check();
     // Its objects were elsewhere, so all of them come again; their events do not.

@@ -4,7 +4,16 @@
 
 use wide::u8x16;
 
-use crate::json::Outline;
+use crate::json::{Backslashes, Outline};
+
+/// The bytes after those at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Follows {
+    /// More bytes may follow.
+    More,
+    /// The document ends here.
+    Nothing,
+}
 
 /// Where a value ends, by its brackets outside strings; resumable at any byte.
 #[derive(Debug, Default)]
@@ -15,7 +24,7 @@ pub(super) struct Scan {
     escaped: bool,
     started: bool,
     in_scalar: bool,
-    has_backslash: bool,
+    backslashes: Backslashes,
     /// Where the colons of its own members stand, for a value that was seen in one piece.
     colons: Vec<u32>,
     in_pieces: bool,
@@ -25,14 +34,14 @@ const BLOCK: usize = 64;
 
 impl Scan {
     /// As [`Scan::find_end`], also for numbers and literals, which end before the next separator.
-    pub(super) fn find_end_or_scalar(&mut self, bytes: &[u8], at_end: bool) -> Option<usize> {
+    pub(super) fn find_end_or_scalar(&mut self, bytes: &[u8], follows: Follows) -> Option<usize> {
         if self.started || !self.in_scalar && matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
             self.started = true;
             return self.find_end(bytes);
         }
         self.in_scalar |= !bytes.is_empty();
         let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        separator.or_else(|| (at_end && self.in_scalar).then_some(bytes.len()))
+        separator.or_else(|| (follows == Follows::Nothing && self.in_scalar).then_some(bytes.len()))
     }
 
     /// The deepest nesting so far.
@@ -48,7 +57,7 @@ impl Scan {
 
     /// The outline of the value that has just ended.
     pub(super) fn outline<'b>(&'b self, bytes: &'b [u8]) -> Option<Outline<'b>> {
-        if self.in_pieces { None } else { Outline::new(bytes, &self.colons, self.has_backslash) }
+        if self.in_pieces { None } else { Outline::new(bytes, &self.colons, self.backslashes) }
     }
 
     /// The length of the object, array or string that `bytes` goes on with, or `None` if it does not end here.
@@ -72,7 +81,7 @@ impl Scan {
         }
         let mut quotes = masks.quote;
         if masks.backslash != 0 || self.escaped {
-            self.has_backslash |= masks.backslash != 0;
+            self.backslashes = if masks.backslash != 0 { Backslashes::Present } else { self.backslashes };
             quotes &= !self.escaped_bytes(masks.backslash);
         }
         let inside = prefix_xor(quotes) ^ (if self.in_string { u64::MAX } else { 0 });
@@ -137,7 +146,7 @@ impl Scan {
         for (index, &byte) in bytes.iter().enumerate() {
             let escaped = std::mem::take(&mut self.escaped);
             match byte {
-                b'\\' if !escaped => (self.escaped, self.has_backslash) = (true, true),
+                b'\\' if !escaped => (self.escaped, self.backslashes) = (true, Backslashes::Present),
                 b'"' if !escaped => {
                     self.in_string = !self.in_string;
                     if !self.in_string && self.depth == 0 {

@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 
-use super::split::{Around, Item, ItemFault, Shape};
-use super::{Status, inflate};
+use super::inflate;
+use super::split::{Around, Item, Shape};
 use crate::json::{Kind, Tree, Value};
+use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
 /// How the text begins that CloudWatch Logs sends to a subscription to see whether it works.
 const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE:";
@@ -28,7 +29,7 @@ pub enum Decoded<'a> {
 
 /// An item that gives no record.
 pub struct Fault<'a> {
-    pub reason: &'static str,
+    pub reason: FaultReason,
     pub offset: u64,
     pub length: u64,
     pub bytes: &'a [u8],
@@ -40,8 +41,8 @@ pub struct Opener {
     outer: Tree,
     inner: Tree,
     shape: Shape,
-    wrapped: Vec<&'static str>,
-    whole_object: Option<(Status, &'static str)>,
+    wrapped: Vec<ObjectFlag>,
+    no_log: Option<ObjectOutcome>,
 }
 
 /// What an item turned out to be.
@@ -61,45 +62,41 @@ impl Opener {
     pub fn begin(&mut self, shape: Shape) {
         self.shape = shape;
         self.wrapped.clear();
-        self.whole_object = None;
+        self.no_log = None;
     }
 
     /// Set when the one document of the object turned out to be no log at all.
-    pub fn whole_object(&self) -> Option<(Status, &'static str)> {
-        self.whole_object
+    pub fn no_log(&self) -> Option<&ObjectOutcome> {
+        self.no_log.as_ref()
     }
 
     /// The flags that the document's shape and its wrappings call for.
-    pub fn flags(&self, shape: Shape) -> Vec<&'static str> {
+    pub fn flags(&self, shape: Shape) -> Vec<ObjectFlag> {
         let mut flags = self.wrapped.clone();
         if shape.array {
-            flags.push("bare_array");
+            flags.push(ObjectFlag::BareArray);
         }
         // A salvaged document may end before its array does.
         let bare = shape.documents.saturating_sub(shape.record_documents + u64::from(shape.array));
         if shape.documents > 1 {
-            flags.push(if shape.record_documents > 0 || shape.array { "multi_document" } else { "ndjson" });
+            let is_lines = shape.record_documents == 0 && !shape.array;
+            flags.push(if is_lines { ObjectFlag::Ndjson } else { ObjectFlag::MultiDocument });
         } else if bare == 1 && flags.is_empty() {
-            flags.push("bare_event");
+            flags.push(ObjectFlag::BareEvent);
         }
         flags
     }
 
     pub fn open(&mut self, item: Item<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
-        let fault = match item.fault {
-            Some(ItemFault::TooLarge) => Some("record_too_large"),
-            Some(ItemFault::Line) => Some("json_syntax"),
-            None => None,
-        };
-        if let Some(reason) = fault {
-            return sink(item_fault(&item, reason));
+        if let Some(fault) = item.fault {
+            return sink(item_fault(&item, fault.reason()));
         }
         if item.is_screened_out {
             return sink(Decoded::Irrelevant);
         }
         let value = match self.outer.parse(item.bytes) {
             Ok(value) => value,
-            Err(fault) => return sink(item_fault(&item, fault.name())),
+            Err(fault) => return sink(item_fault(&item, fault.reason())),
         };
         let (content, wrapping, account) = contents(item.around, value);
         if let Some(wrapping) = wrapping
@@ -110,31 +107,31 @@ impl Opener {
         let account = account.as_deref();
         match content {
             Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
-            Content::Text(text) => record_text(&mut self.inner, &item, text.as_bytes(), account, sink),
+            Content::Text(text) => sink(record_text(&mut self.inner, &item, text.as_bytes(), account)),
             Content::LogsPayload(payload) => match logs_payload(&payload) {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
-                None => sink(item_fault(&item, "envelope_unknown")),
+                None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
             },
             Content::Control => {}
             Content::None if item.around == Around::Document && self.shape.documents == 1 => {
-                self.whole_object = Some(no_log(value));
+                self.no_log = Some(no_log(value));
             }
             Content::None => sink(item_fault(&item, no_record(item.around, value))),
         }
     }
 }
 
-fn item_fault<'a>(item: &Item<'a>, reason: &'static str) -> Decoded<'a> {
+fn item_fault<'a>(item: &Item<'a>, reason: FaultReason) -> Decoded<'a> {
     Decoded::Fault(Fault { reason, offset: item.offset, length: item.length, bytes: item.bytes })
 }
 
-fn no_record(around: Around, value: Value) -> &'static str {
+fn no_record(around: Around, value: Value) -> FaultReason {
     match (value.kind(), around) {
         (Kind::Object, Around::Array | Around::Document) if value.members().any(|(_, member)| is_container(member)) => {
-            "envelope_unknown"
+            FaultReason::EnvelopeUnknown
         }
-        (Kind::Object, _) => "record_not_cloudtrail",
-        _ => "record_not_object",
+        (Kind::Object, _) => FaultReason::RecordNotCloudtrail,
+        _ => FaultReason::RecordNotObject,
     }
 }
 
@@ -143,13 +140,13 @@ fn is_container(value: Value) -> bool {
 }
 
 /// What a document that holds no record is.
-fn no_log(value: Value) -> (Status, &'static str) {
+fn no_log(value: Value) -> ObjectOutcome {
     if value.get("digestS3Object").is_some() && value.get("logFiles").is_some() {
-        (Status::Skipped, "is_digest")
+        ObjectOutcome::Skipped(SkipReason::Digest)
     } else if value.get("configurationItems").is_some() || value.get("configSnapshotId").is_some() {
-        (Status::Skipped, "is_other_log")
+        ObjectOutcome::Skipped(SkipReason::OtherLog)
     } else {
-        (Status::Quarantined, "envelope_unknown")
+        ObjectOutcome::Quarantined(FaultReason::EnvelopeUnknown)
     }
 }
 
@@ -159,7 +156,7 @@ fn is_record(value: Value) -> bool {
 }
 
 /// Finds the record in an item, what wrapped it, and the account that the wrapping names.
-fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'static str>, Option<Cow<'a, str>>) {
+fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
     let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);
     match around {
@@ -167,11 +164,11 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'stat
             return (Content::Record(value), None, None);
         }
         Around::Records => return (Content::None, None, None),
-        Around::Events => return (text_of(&["CloudTrailEvent"]), Some("lookup_events"), None),
+        Around::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
         Around::LogEvents => {
             let text = text_of(&["message"]);
             let is_control = matches!(&text, Content::Text(text) if text.starts_with(CONTROL_MESSAGE));
-            return (if is_control { Content::Control } else { text }, Some("cloudwatch_logs"), None);
+            return (if is_control { Content::Control } else { text }, Some(ObjectFlag::CloudwatchLogs), None);
         }
         Around::Array | Around::Document => {}
     }
@@ -179,19 +176,19 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'stat
         return (Content::Record(value), None, None);
     }
     if let Some(detail) = value.get("detail").filter(|detail| is_record(*detail)) {
-        return (Content::Record(detail), Some("eventbridge"), string(&["account"]));
+        return (Content::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
     }
     if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_record(*record)) {
-        return (Content::Record(record), Some("wrapped"), None);
+        return (Content::Record(record), Some(ObjectFlag::Wrapped), None);
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
-        return (Content::LogsPayload(payload), Some("cloudwatch_logs"), None);
+        return (Content::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
     for (path, wrapping) in [
-        (&["CloudTrailEvent"][..], "lookup_events"),
-        (&["_raw"], "wrapped"),
-        (&["message"], "wrapped"),
-        (&["input", "message"], "wrapped"),
+        (&["CloudTrailEvent"][..], ObjectFlag::LookupEvents),
+        (&["_raw"], ObjectFlag::Wrapped),
+        (&["message"], ObjectFlag::Wrapped),
+        (&["input", "message"], ObjectFlag::Wrapped),
     ] {
         if let Some(text) = string(path) {
             return (Content::Text(text), Some(wrapping), None);
@@ -201,11 +198,11 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<&'stat
 }
 
 /// A record that came as the text of a string.
-fn record_text(tree: &mut Tree, item: &Item, text: &[u8], account: Option<&str>, sink: &mut dyn FnMut(Decoded<'_>)) {
+fn record_text<'t>(tree: &'t mut Tree, item: &Item<'t>, text: &'t [u8], account: Option<&'t str>) -> Decoded<'t> {
     match tree.parse(text) {
-        Ok(value) if value.kind() == Kind::Object => sink(Decoded::Record { value, offset: item.offset, account }),
-        Ok(_) => sink(item_fault(item, "record_not_object")),
-        Err(fault) => sink(item_fault(item, fault.name())),
+        Ok(value) if value.kind() == Kind::Object => Decoded::Record { value, offset: item.offset, account },
+        Ok(_) => item_fault(item, FaultReason::RecordNotObject),
+        Err(fault) => item_fault(item, fault.reason()),
     }
 }
 
@@ -225,7 +222,7 @@ fn logs_payload(payload: &str) -> Option<Vec<u8>> {
 fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnMut(Decoded<'_>)) {
     let mut payload = Tree::new();
     let Ok(value) = payload.parse(document) else {
-        return sink(item_fault(item, "envelope_unknown"));
+        return sink(item_fault(item, FaultReason::EnvelopeUnknown));
     };
     if value.get("messageType").and_then(Value::text).as_deref() == Some("CONTROL_MESSAGE") {
         return;
@@ -234,8 +231,8 @@ fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnM
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
         match event.get("message").and_then(Value::text) {
             Some(text) if text.starts_with(CONTROL_MESSAGE) => {}
-            Some(text) => record_text(tree, item, text.as_bytes(), owner.as_deref(), sink),
-            None => sink(item_fault(item, "record_not_cloudtrail")),
+            Some(text) => sink(record_text(tree, item, text.as_bytes(), owner.as_deref())),
+            None => sink(item_fault(item, FaultReason::RecordNotCloudtrail)),
         }
     }
 }

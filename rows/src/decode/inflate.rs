@@ -8,13 +8,15 @@ use std::io::Read;
 
 use flate2::{Decompress, FlushDecompress, Status};
 
+use crate::objects::FaultReason;
+
 /// Largest gzip inside a gzip, in inflated bytes.
 pub const NESTED_BYTES_MAX: u64 = 64 << 20;
 /// Largest object, in inflated bytes.
 pub const OBJECT_BYTES_MAX: u64 = 4 << 30;
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Why an object gives nothing; the names stand in `objects.error`.
+/// Why an object gives nothing; the reasons stand in `objects.error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     EmptyObject,
@@ -30,18 +32,18 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn name(self) -> &'static str {
+    pub fn reason(self) -> FaultReason {
         match self {
-            Fault::EmptyObject => "empty_object",
-            Fault::NotGzip => "not_gzip",
-            Fault::Header => "gzip_header",
-            Fault::Truncated => "gzip_truncated",
-            Fault::Corrupt => "gzip_corrupt",
-            Fault::Crc => "gzip_crc",
-            Fault::Isize => "gzip_isize",
-            Fault::Nested => "gzip_nested",
-            Fault::TooLarge => "object_too_large",
-            Fault::Unreadable => "unreadable",
+            Fault::EmptyObject => FaultReason::EmptyObject,
+            Fault::NotGzip => FaultReason::NotGzip,
+            Fault::Header => FaultReason::GzipHeader,
+            Fault::Truncated => FaultReason::GzipTruncated,
+            Fault::Corrupt => FaultReason::GzipCorrupt,
+            Fault::Crc => FaultReason::GzipCrc,
+            Fault::Isize => FaultReason::GzipIsize,
+            Fault::Nested => FaultReason::GzipNested,
+            Fault::TooLarge => FaultReason::ObjectTooLarge,
+            Fault::Unreadable => FaultReason::Unreadable,
         }
     }
 }

@@ -12,52 +12,37 @@ use std::io::{self, Read};
 
 use inflate::{Inflate, Named};
 use sha2::{Digest as _, Sha256};
-use split::{Item, Shape, Splitter};
+use split::{Follows, Item, Piece, Shape, Splitter};
 
 use crate::json::Screen;
+use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome};
 
 pub use envelope::{Decoded, Fault};
-
-/// How an object came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Status {
-    Read,
-    Flagged,
-    Skipped,
-    Quarantined,
-    Missing,
-    /// Whoever opened it was not given it; nothing was decoded.
-    Refused,
-}
 
 /// What became of one object as a whole.
 #[derive(Debug, Clone)]
 pub struct Summary {
-    pub status: Status,
-    /// The fault of a quarantined object, the reason of a skipped one, the flags of a flagged one.
-    pub error: Option<String>,
+    pub outcome: ObjectOutcome,
     pub inflated_bytes: u64,
     /// Of the inflated bytes, where the decoder was asked for it and could read them all.
     pub sha256: Option<Box<[u8; 32]>>,
 }
 
 impl Summary {
-    fn of(status: Status, error: &str, inflated_bytes: u64) -> Summary {
-        Summary { status, error: Some(error.to_owned()), inflated_bytes, sha256: None }
+    fn of(outcome: ObjectOutcome, inflated_bytes: u64) -> Summary {
+        Summary { outcome, inflated_bytes, sha256: None }
     }
 
     /// The object could not be opened or read.
     fn unreadable(error: &io::Error) -> Summary {
-        match error.kind() {
-            io::ErrorKind::NotFound => Summary::of(Status::Missing, "missing", 0),
-            io::ErrorKind::PermissionDenied => Summary::of(Status::Quarantined, "permission_denied", 0),
-            _ => Summary::of(Status::Quarantined, "unreadable", 0),
-        }
+        let outcome = match error.kind() {
+            io::ErrorKind::NotFound => ObjectOutcome::Missing,
+            io::ErrorKind::PermissionDenied => ObjectOutcome::Quarantined(FaultReason::PermissionDenied),
+            _ => ObjectOutcome::Quarantined(FaultReason::Unreadable),
+        };
+        Summary::of(outcome, 0)
     }
 }
-
-/// Stands after the fault of a damaged object whose whole records were taken.
-pub const SALVAGED: &str = " (salvaged)";
 
 /// Whether damaged objects give their whole records anyway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -209,13 +194,14 @@ impl Decoder {
                 places.push(Place { offset, length, item: Item { bytes: &[], ..item } });
             }
         };
-        let proof = splitter.advance(document, 0, damage.is_none(), &mut remember);
+        let follows = if damage.is_some() { Follows::More } else { Follows::Nothing };
+        let proof = splitter.advance(&Piece::new(document, 0, follows), &mut remember);
         if damage.is_some() && proof.is_ok() {
-            let _damage_again = splitter.advance(document, 0, true, &mut remember);
+            let _damage_again = splitter.advance(&Piece::whole(document), &mut remember);
         }
         let fault = telling(damage, proof.err());
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
-            return Summary::of(Status::Quarantined, fault, length as u64);
+            return Summary::of(ObjectOutcome::Quarantined(fault), length as u64);
         }
         self.opener.begin(splitter.shape);
         if items == places.len() {
@@ -227,87 +213,86 @@ impl Decoder {
         } else {
             // A fault here was found by the first pass already, at the same place.
             let _same_as_proof =
-                Splitter::new(self.screen).advance(document, 0, true, &mut |item| self.opener.open(item, sink));
+                Splitter::new(self.screen).advance(&Piece::whole(document), &mut |item| self.opener.open(item, sink));
         }
-        self.summary(splitter.shape, flags, fault, length as u64)
+        Summary::of(self.outcome(splitter.shape, flags, fault), length as u64)
     }
 
-    fn summary(&self, shape: Shape, flags: inflate::Flags, salvaged: Option<&str>, bytes: u64) -> Summary {
-        if let Some(whole) = self.opener.whole_object() {
-            return Summary::of(whole.0, whole.1, bytes);
-        }
-        let mut names = self.opener.flags(shape);
-        for (set, name) in [
-            (flags.multi_member, "multi_member"),
-            (flags.trailing_data || shape.trailing_data, "trailing_data"),
-            (flags.double_gzip, "double_gzip"),
-            (flags.not_compressed, "not_compressed"),
-            (flags.extension_mismatch, "extension_mismatch"),
-            (shape.bom, "bom"),
-        ] {
-            if set {
-                names.push(name);
-            }
+    fn outcome(&self, shape: Shape, flags: inflate::Flags, salvaged: Option<FaultReason>) -> ObjectOutcome {
+        if let Some(no_log) = self.opener.no_log() {
+            return no_log.clone();
         }
         if let Some(fault) = salvaged {
-            return Summary::of(Status::Quarantined, &format!("{fault}{SALVAGED}"), bytes);
+            return ObjectOutcome::Salvaged(fault);
         }
-        match names.as_slice() {
-            [] => Summary { status: Status::Read, error: None, inflated_bytes: bytes, sha256: None },
-            names => Summary::of(Status::Flagged, &names.join(","), bytes),
+        let mut all = self.opener.flags(shape);
+        for (is_set, flag) in [
+            (flags.multi_member, ObjectFlag::MultiMember),
+            (flags.trailing_data || shape.trailing_data, ObjectFlag::TrailingData),
+            (flags.double_gzip, ObjectFlag::DoubleGzip),
+            (flags.not_compressed, ObjectFlag::NotCompressed),
+            (flags.extension_mismatch, ObjectFlag::ExtensionMismatch),
+            (shape.bom, ObjectFlag::Bom),
+        ] {
+            if is_set {
+                all.push(flag);
+            }
         }
+        if all.is_empty() { ObjectOutcome::Read } else { ObjectOutcome::Flagged(all.into()) }
     }
 
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
     fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
-        let proof = match stream(object, None, self.digest, &mut self.inflated, &mut |_| {}) {
+        let to_prove = Pass { screen: None, digest: self.digest };
+        let proof = match stream(object, to_prove, &mut self.inflated, &mut |_| {}) {
             Ok(proof) => proof,
             Err(error) => return Summary::unreadable(&error),
         };
         if let (Some(fault), Damaged::GivesNothing) = (proof.fault, self.damaged) {
-            return Summary::of(Status::Quarantined, fault, proof.bytes);
+            return Summary::of(ObjectOutcome::Quarantined(fault), proof.bytes);
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        match stream(object, self.screen, Digest::None, &mut self.inflated, &mut |item| opener.open(item, sink)) {
+        let to_give = Pass { screen: self.screen, digest: Digest::None };
+        match stream(object, to_give, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
-                let summary = self.summary(proof.shape, proof.flags, proof.fault, proof.bytes);
-                Summary { sha256: proof.sha256, ..summary }
+                let outcome = self.outcome(proof.shape, proof.flags, proof.fault);
+                Summary { outcome, inflated_bytes: proof.bytes, sha256: proof.sha256 }
             }
-            Ok(_) => Summary::of(Status::Quarantined, "changed", proof.bytes),
+            Ok(_) => Summary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes),
             Err(error) => Summary::unreadable(&error),
         }
     }
 }
 
 /// Of two faults, the one that tells more: what is damaged in the store or on its way is broken because of it.
-fn telling(damage: Option<inflate::Fault>, broken: Option<split::Fault>) -> Option<&'static str> {
+fn telling(damage: Option<inflate::Fault>, broken: Option<split::Fault>) -> Option<FaultReason> {
     match (damage, broken) {
-        (None | Some(inflate::Fault::TooLarge), Some(broken)) => Some(broken.name()),
-        (damage, _) => damage.map(inflate::Fault::name),
+        (None | Some(inflate::Fault::TooLarge), Some(broken)) => Some(broken.reason()),
+        (damage, _) => damage.map(inflate::Fault::reason),
     }
 }
 
 struct Streamed {
     shape: Shape,
     flags: inflate::Flags,
-    fault: Option<&'static str>,
+    fault: Option<FaultReason>,
     bytes: u64,
     sha256: Option<Box<[u8; 32]>>,
 }
 
-/// Inflates and splits an object in bounded memory.
-fn stream(
-    object: &Object,
+/// The purpose of one pass over an object.
+struct Pass {
     screen: Option<Screen>,
     digest: Digest,
-    buffer: &mut Vec<u8>,
-    sink: &mut dyn FnMut(Item<'_>),
-) -> io::Result<Streamed> {
+}
+
+/// Inflates and splits an object in bounded memory.
+fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMut(Item<'_>)) -> io::Result<Streamed> {
     let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
-    let mut splitter = Splitter::new(screen);
+    let mut splitter = Splitter::new(pass.screen);
     let (mut base, mut bytes) = (0u64, 0u64);
-    let mut hash = (digest == Digest::Sha256).then(Sha256::new);
+    let mut hash = (pass.digest == Digest::Sha256).then(Sha256::new);
     buffer.clear();
     let mut chunk = Vec::new();
     let (mut damage, mut broken) = (None, None);
@@ -322,7 +307,8 @@ fn stream(
         }
         if broken.is_none() {
             buffer.append(&mut chunk);
-            match splitter.advance(buffer, base, !more && damage.is_none(), &mut |item| sink(item)) {
+            let follows = if more || damage.is_some() { Follows::More } else { Follows::Nothing };
+            match splitter.advance(&Piece::new(buffer, base, follows), &mut |item| sink(item)) {
                 Ok(needed_from) => {
                     let done = ((needed_from - base) as usize).min(buffer.len());
                     buffer.drain(..done);
@@ -338,7 +324,7 @@ fn stream(
     }
     if damage.is_some() && broken.is_none() {
         // What came before the damage is there to be salvaged, and ends with it.
-        let _damage_again = splitter.advance(buffer, base, true, &mut |item| sink(item));
+        let _damage_again = splitter.advance(&Piece::new(buffer, base, Follows::Nothing), &mut |item| sink(item));
     }
     let fault = telling(damage, broken);
     let sha256 = hash.filter(|_| fault.is_none()).map(|hash| Box::new(hash.finalize().into()));
@@ -349,9 +335,9 @@ fn stream(
 mod tests {
     use super::*;
 
-    type Outcome = (Status, Option<String>, Vec<(u64, Vec<u8>)>);
+    type Pieces = (ObjectOutcome, Vec<(u64, Vec<u8>)>);
 
-    fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Outcome {
+    fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Pieces {
         let owned = bytes.to_vec();
         let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(owned.clone()))) };
         let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, open: &open };
@@ -359,11 +345,11 @@ mod tests {
         let summary = Decoder::new(one_shot_bytes_max, damaged, None).decode(&object, &mut |piece| {
             pieces.push(match piece {
                 Decoded::Record { value, offset, .. } => (offset, value.raw().to_vec()),
-                Decoded::Fault(fault) => (fault.offset, fault.reason.as_bytes().to_vec()),
+                Decoded::Fault(fault) => (fault.offset, fault.reason.name().as_bytes().to_vec()),
                 _ => unreachable!("there is no screen"),
             });
         });
-        (summary.status, summary.error, pieces)
+        (summary.outcome, pieces)
     }
 
     #[test]
@@ -375,7 +361,7 @@ mod tests {
             ("CWL: no JSON", Some("json_syntax")),
             (r#"{"eventName":"CWL CONTROL MESSAGE:"}"#, Some(r#"{"eventName":"CWL CONTROL MESSAGE:"}"#)),
         ] {
-            let (_, _, pieces) = decoded(document(message).as_bytes(), 1 << 20, Damaged::GivesNothing);
+            let (_, pieces) = decoded(document(message).as_bytes(), 1 << 20, Damaged::GivesNothing);
             let pieces: Vec<_> = pieces.iter().map(|(_, piece)| String::from_utf8_lossy(piece)).collect();
             assert_eq!(pieces, Vec::from_iter(piece), "{message}");
         }
@@ -391,28 +377,28 @@ mod tests {
             encoder.read_to_end(&mut stored).unwrap();
             let payload = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, stored);
             let event = format!(r#"{{"awslogs":{{"data":"{payload}"}}}}"#);
-            assert_eq!(decoded(event.as_bytes(), 1 << 20, Damaged::GivesNothing).2.len(), count, "{kind} {message}");
+            assert_eq!(decoded(event.as_bytes(), 1 << 20, Damaged::GivesNothing).1.len(), count, "{kind} {message}");
         }
     }
 
     #[test]
     fn a_damaged_object_is_the_same_whole_and_streamed() {
         for (text, fault, salvaged) in [
-            (r#"{"Records":[{"eventName":"a"},{"eventName":"b"}]}"#, "gzip_crc", 2),
-            (r#"{"Records":[{"eventName":"a"},{"eventName":"#, "gzip_crc", 1),
-            (r#"{"Records":[{"eventName":"a"}},"#, "gzip_crc", 1),
-            ("<html>", "gzip_crc", 0),
-            ("[5", "gzip_crc", 1),
+            (r#"{"Records":[{"eventName":"a"},{"eventName":"b"}]}"#, FaultReason::GzipCrc, 2),
+            (r#"{"Records":[{"eventName":"a"},{"eventName":"#, FaultReason::GzipCrc, 1),
+            (r#"{"Records":[{"eventName":"a"}},"#, FaultReason::GzipCrc, 1),
+            ("<html>", FaultReason::GzipCrc, 0),
+            ("[5", FaultReason::GzipCrc, 1),
         ] {
             let mut bytes = Vec::new();
             flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();
             let crc = bytes.len() - 8;
             bytes[crc] ^= 1;
             let whole = decoded(&bytes, 1 << 20, Damaged::GivesNothing);
-            assert_eq!(whole, (Status::Quarantined, Some(fault.to_owned()), Vec::new()), "{text}");
+            assert_eq!(whole, (ObjectOutcome::Quarantined(fault), Vec::new()), "{text}");
             assert_eq!(decoded(&bytes, 0, Damaged::GivesNothing), whole, "{text}");
             let whole = decoded(&bytes, 1 << 20, Damaged::Salvage);
-            assert_eq!(whole.2.len(), salvaged, "{text}");
+            assert_eq!(whole.1.len(), salvaged, "{text}");
             assert_eq!(decoded(&bytes, 0, Damaged::Salvage), whole, "{text}");
         }
     }

@@ -4,13 +4,15 @@
 //! An item is bounded by its brackets alone, so what is broken inside one cannot take its neighbours along.
 //! Of what is inside an item it only notes where its own members stand, for the screen that it was given.
 
+pub use super::ends::Follows;
 use super::ends::Scan;
 use crate::json::{self, Screen};
+use crate::objects::FaultReason;
 
 /// Largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
-/// Why a document gives nothing; the names stand in `objects.error`.
+/// Why a document gives nothing; the reasons stand in `objects.error`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Json(json::Fault),
@@ -24,16 +26,16 @@ pub enum Fault {
 }
 
 impl Fault {
-    pub fn name(self) -> &'static str {
+    pub fn reason(self) -> FaultReason {
         match self {
-            Fault::Json(fault) => fault.name(),
-            Fault::EmptyDocument => "empty_document",
-            Fault::NotJson => "not_json",
-            Fault::Encoding => "json_encoding",
-            Fault::Html => "envelope_html",
-            Fault::S3Error => "envelope_s3_error",
-            Fault::EnvelopeUnknown => "envelope_unknown",
-            Fault::RecordsType => "envelope_records_type",
+            Fault::Json(fault) => fault.reason(),
+            Fault::EmptyDocument => FaultReason::EmptyDocument,
+            Fault::NotJson => FaultReason::NotJson,
+            Fault::Encoding => FaultReason::JsonEncoding,
+            Fault::Html => FaultReason::EnvelopeHtml,
+            Fault::S3Error => FaultReason::EnvelopeS3Error,
+            Fault::EnvelopeUnknown => FaultReason::EnvelopeUnknown,
+            Fault::RecordsType => FaultReason::EnvelopeRecordsType,
         }
     }
 }
@@ -87,6 +89,15 @@ pub enum ItemFault {
     Line,
 }
 
+impl ItemFault {
+    pub fn reason(self) -> FaultReason {
+        match self {
+            ItemFault::TooLarge => FaultReason::RecordTooLarge,
+            ItemFault::Line => FaultReason::JsonSyntax,
+        }
+    }
+}
+
 /// What was odd about a document that was read whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -106,20 +117,33 @@ enum State {
     AfterMember,
     /// A member's value that holds no items.
     Skip,
-    /// Inside an array of items.
-    BeforeItem {
-        first: bool,
-    },
+    /// Inside an array of items, which may have none.
+    BeforeFirstItem,
+    /// Behind a comma.
+    BeforeNextItem,
     AfterItem,
     InItem,
     /// Text between documents, up to the end of its line.
-    Between {
-        /// A brace or the first byte of a gzip is in it, so it may hold a record that does not begin as one.
-        may_hold: bool,
-    },
+    Between(Stray),
 }
 
-/// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes and more, until `at_end`.
+/// Text between documents, as far as it has been seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stray {
+    Plain,
+    /// A brace or the first byte of a gzip is in it, so it may hold a record that does not begin as one.
+    MayHold,
+}
+
+/// Bytes of a document, by the offset at which they stand in it.
+pub struct Piece<'b> {
+    bytes: &'b [u8],
+    base: u64,
+    follows: Follows,
+}
+
+/// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes
+/// and more, until nothing follows.
 pub struct Splitter {
     state: State,
     /// Absolute offset of the next byte to look at.
@@ -168,42 +192,35 @@ impl Splitter {
         Splitter { screen, ..Splitter::default() }
     }
 
-    /// Consumes what it can of `bytes`, whose first byte stands at offset `base`; `at_end` says that none follow.
-    /// Returns the offset from which bytes must be given again.
-    pub fn advance<'b>(
-        &mut self,
-        bytes: &'b [u8],
-        base: u64,
-        at_end: bool,
-        sink: &mut impl FnMut(Item<'b>),
-    ) -> Result<u64, Fault> {
-        let view = View { bytes, base, at_end };
+    /// Consumes what it can of `piece`. Returns the offset from which bytes must be given again.
+    pub fn advance<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<u64, Fault> {
         loop {
-            match self.step(&view, sink)? {
+            match self.step(piece, sink)? {
                 Step::On => {}
-                Step::More if at_end => return self.end().map(|()| self.at),
+                Step::More if piece.is_last() => return self.end().map(|()| self.at),
                 Step::More => return Ok(self.needed_from()),
             }
         }
     }
 
-    fn step<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn step<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         match self.state {
-            State::Start => self.start(view),
-            State::Key => self.key(view, sink),
-            State::AfterMember => self.after_member(view, sink),
-            State::Skip => self.skip(view),
-            State::BeforeItem { first } => self.before_item(view, first),
-            State::InItem => self.in_item(view, sink),
-            State::AfterItem => self.after_item(view),
-            State::Between { may_hold } => Ok(self.between(view, may_hold, sink)),
+            State::Start => self.start(piece),
+            State::Key => self.key(piece, sink),
+            State::AfterMember => self.after_member(piece, sink),
+            State::Skip => self.skip(piece),
+            State::BeforeFirstItem => self.before_first_item(piece),
+            State::BeforeNextItem => self.before_item(piece),
+            State::InItem => self.in_item(piece, sink),
+            State::AfterItem => self.after_item(piece),
+            State::Between(stray) => Ok(self.between(piece, stray, sink)),
         }
     }
 
     /// Bytes before this offset are not needed again.
     fn needed_from(&self) -> u64 {
         let keep = match self.state {
-            State::InItem | State::Between { .. } => self.item_start,
+            State::InItem | State::Between(_) => self.item_start,
             State::Key | State::AfterMember | State::Skip if !self.document_known => self.document_start,
             _ => self.at,
         };
@@ -221,35 +238,35 @@ impl Splitter {
         }
     }
 
-    fn start(&mut self, view: &View) -> Result<Step, Fault> {
+    fn start(&mut self, piece: &Piece) -> Result<Step, Fault> {
         if self.at == 0 {
-            if view.rest(0).len() < 5 && !view.at_end {
+            if piece.rest(0).len() < 5 && !piece.is_last() {
                 return Ok(Step::More);
             }
-            if view.rest(0).starts_with(BOM) {
+            if piece.rest(0).starts_with(BOM) {
                 self.shape.bom = true;
                 self.at = 3;
             }
         }
         if std::mem::take(&mut self.one_line) {
-            match view.rest(self.at).first() {
-                None if !view.at_end => {
+            match piece.rest(self.at).first() {
+                None if !piece.is_last() => {
                     self.one_line = true;
                     return Ok(Step::More);
                 }
                 next => self.ndjson = next == Some(&b'\n'),
             }
         }
-        let Some(byte) = self.next_solid(view) else {
+        let Some(byte) = self.next_solid(piece) else {
             return Ok(Step::More);
         };
-        let rest = view.rest(self.at);
-        if byte.is_ascii_digit() && rest.len() <= STAMP.len() && !view.at_end {
+        let rest = piece.rest(self.at);
+        if byte.is_ascii_digit() && rest.len() <= STAMP.len() && !piece.is_last() {
             return Ok(Step::More);
         }
         let is_later = self.shape.documents > 0;
         if is_later && BOM.starts_with(&rest[..rest.len().min(BOM.len())]) {
-            if rest.len() < BOM.len() && !view.at_end {
+            if rest.len() < BOM.len() && !piece.is_last() {
                 return Ok(Step::More);
             }
             self.shape.bom = true;
@@ -259,7 +276,7 @@ impl Splitter {
         // A line of a program's own log begins so too.
         if is_later && byte == b'[' {
             match rest[1..].iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None if !view.at_end => return Ok(Step::More),
+                None if !piece.is_last() => return Ok(Step::More),
                 Some(b'{' | b'[' | b']' | b'"') => {}
                 _ => {
                     self.begin_between();
@@ -267,6 +284,13 @@ impl Splitter {
                 }
             }
         }
+        self.begin(piece, byte)
+    }
+
+    /// Begins what `byte` begins: a document, text before one, or what is none.
+    fn begin(&mut self, piece: &Piece, byte: u8) -> Result<Step, Fault> {
+        let rest = piece.rest(self.at);
+        let is_later = self.shape.documents > 0;
         match byte {
             _ if is_stamped(rest) => {
                 self.at += STAMP.len() as u64;
@@ -288,7 +312,7 @@ impl Splitter {
                 self.around = Around::Array;
                 self.shape.array = true;
                 self.document_known = true;
-                self.state = State::BeforeItem { first: true };
+                self.state = State::BeforeFirstItem;
             }
             // What RFC 7464 puts before each document.
             0x1e if is_later => self.at += 1,
@@ -297,7 +321,7 @@ impl Splitter {
                 self.at += rest.iter().take_while(|byte| **byte == 0).count() as u64;
             }
             _ if is_later => self.begin_between(),
-            _ => return self.not_a_document(view),
+            _ => return self.not_a_document(piece),
         }
         Ok(Step::On)
     }
@@ -305,23 +329,23 @@ impl Splitter {
     fn begin_between(&mut self) {
         self.shape.trailing_data = true;
         self.item_start = self.at;
-        self.state = State::Between { may_hold: false };
+        self.state = State::Between(Stray::Plain);
     }
 
     /// Goes on after the line. Where it may hold a record, the line is quarantined; else the flag says enough.
-    fn between<'b>(&mut self, view: &View<'b>, may_hold: bool, sink: &mut impl FnMut(Item<'b>)) -> Step {
-        let rest = view.rest(self.at);
+    fn between<'b>(&mut self, piece: &Piece<'b>, stray: Stray, sink: &mut impl FnMut(Item<'b>)) -> Step {
+        let rest = piece.rest(self.at);
         let line = memchr::memchr(b'\n', rest);
         let text = &rest[..line.unwrap_or(rest.len())];
-        let may_hold = may_hold || memchr::memchr2(b'{', 0x1f, text).is_some();
+        let may_hold = stray == Stray::MayHold || memchr::memchr2(b'{', 0x1f, text).is_some();
         self.at += text.len() as u64;
-        if line.is_none() && !view.at_end {
-            self.state = State::Between { may_hold };
+        if line.is_none() && !piece.is_last() {
+            self.state = State::Between(if may_hold { Stray::MayHold } else { Stray::Plain });
             return Step::More;
         }
         if may_hold {
             self.shape.documents += 1;
-            let item = view.item(self.item_start, self.at - self.item_start, Around::Document);
+            let item = piece.item(self.item_start, self.at - self.item_start, Around::Document);
             sink(Item { fault: item.fault.or(Some(ItemFault::Line)), ..item });
         }
         self.state = State::Start;
@@ -329,10 +353,10 @@ impl Splitter {
     }
 
     /// Names what the bytes are instead of a document.
-    fn not_a_document(&self, view: &View) -> Result<Step, Fault> {
+    fn not_a_document(&self, piece: &Piece) -> Result<Step, Fault> {
         const HEAD_BYTES: usize = 512;
-        let rest = view.rest(self.at);
-        if rest.len() < HEAD_BYTES && !view.at_end {
+        let rest = piece.rest(self.at);
+        if rest.len() < HEAD_BYTES && !piece.is_last() {
             return Ok(Step::More);
         }
         let head = &rest[..rest.len().min(HEAD_BYTES)];
@@ -352,19 +376,19 @@ impl Splitter {
     }
 
     /// The next byte that is not white space; leaves the position on it.
-    fn next_solid(&mut self, view: &View) -> Option<u8> {
-        let rest = view.rest(self.at);
+    fn next_solid(&mut self, piece: &Piece) -> Option<u8> {
+        let rest = piece.rest(self.at);
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
         self.at += space as u64;
         rest.get(space).copied()
     }
 
-    fn key<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
-        let Some(byte) = self.next_solid(view) else {
+    fn key<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+        let Some(byte) = self.next_solid(piece) else {
             return Ok(Step::More);
         };
         if byte == b'}' && self.at == self.document_start + 1 {
-            return self.close_document(view, sink);
+            return self.close_document(piece, sink);
         }
         if byte == 0 && self.at == self.document_start + 1 {
             return Err(Fault::Encoding);
@@ -372,7 +396,7 @@ impl Splitter {
         if byte != b'"' {
             return Err(SYNTAX);
         }
-        let rest = view.rest(self.at);
+        let rest = piece.rest(self.at);
         let Some(length) = Scan::default().find_end(rest) else {
             return self.wait(rest);
         };
@@ -414,7 +438,7 @@ impl Splitter {
                 self.document_known = true;
                 self.around = around;
                 self.at += 1;
-                self.state = State::BeforeItem { first: true };
+                self.state = State::BeforeFirstItem;
             }
             _ => {
                 self.scan.begin();
@@ -424,9 +448,9 @@ impl Splitter {
         Ok(Step::On)
     }
 
-    fn skip(&mut self, view: &View) -> Result<Step, Fault> {
-        let rest = view.rest(self.at);
-        match self.scan.find_end_or_scalar(rest, view.at_end) {
+    fn skip(&mut self, piece: &Piece) -> Result<Step, Fault> {
+        let rest = piece.rest(self.at);
+        match self.scan.find_end_or_scalar(rest, piece.follows) {
             Some(length) => {
                 self.at += length as u64;
                 self.state = State::AfterMember;
@@ -439,21 +463,21 @@ impl Splitter {
         }
     }
 
-    fn after_member<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
-        match self.next_solid(view) {
+    fn after_member<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+        match self.next_solid(piece) {
             None => return Ok(Step::More),
             Some(b',') => {
                 self.at += 1;
                 self.state = State::Key;
             }
-            Some(b'}') => return self.close_document(view, sink),
+            Some(b'}') => return self.close_document(piece, sink),
             Some(_) => return Err(SYNTAX),
         }
         Ok(Step::On)
     }
 
     /// The top-level object ends; without a known array of items it is an item itself.
-    fn close_document<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn close_document<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
         self.at += 1;
         self.shape.documents += 1;
         self.state = State::Start;
@@ -462,16 +486,19 @@ impl Splitter {
             return Ok(Step::On);
         }
         let length = self.at - self.document_start;
-        let item = view.item(self.document_start, length, Around::Document);
+        let item = piece.item(self.document_start, length, Around::Document);
         self.one_line = memchr::memchr(b'\n', item.bytes).is_none();
         sink(item);
         Ok(Step::On)
     }
 
-    fn before_item(&mut self, view: &View, first: bool) -> Result<Step, Fault> {
-        match self.next_solid(view) {
+    fn before_first_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+        if self.next_solid(piece) == Some(b']') { self.close_items() } else { self.before_item(piece) }
+    }
+
+    fn before_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+        match self.next_solid(piece) {
             None => Ok(Step::More),
-            Some(b']') if first => self.close_items(),
             Some(b',' | b']' | b'}' | b':') => Err(SYNTAX),
             Some(_) => {
                 self.begin_item(self.around);
@@ -487,17 +514,18 @@ impl Splitter {
         self.state = State::InItem;
     }
 
-    fn in_item<'b>(&mut self, view: &View<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
-        let rest = view.rest(self.at);
+    fn in_item<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+        let rest = piece.rest(self.at);
         let line = (self.around == Around::Document).then(|| memchr::memchr(b'\n', rest)).flatten();
         let scanned = &rest[..line.unwrap_or(rest.len())];
-        let end = self.scan.find_end_or_scalar(scanned, view.at_end && line.is_none());
+        let follows = if line.is_none() { piece.follows } else { Follows::More };
+        let end = self.scan.find_end_or_scalar(scanned, follows);
         if end.is_none() && line.is_none() {
             self.at += rest.len() as u64;
             return Ok(Step::More);
         }
         self.at += end.unwrap_or(scanned.len()) as u64;
-        let mut item = view.item(self.item_start, self.at - self.item_start, self.around);
+        let mut item = piece.item(self.item_start, self.at - self.item_start, self.around);
         if end.is_none() {
             item.fault = Some(ItemFault::Line);
         }
@@ -516,12 +544,12 @@ impl Splitter {
         Ok(Step::On)
     }
 
-    fn after_item(&mut self, view: &View) -> Result<Step, Fault> {
-        match self.next_solid(view) {
+    fn after_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+        match self.next_solid(piece) {
             None => Ok(Step::More),
             Some(b',') => {
                 self.at += 1;
-                self.state = State::BeforeItem { first: false };
+                self.state = State::BeforeNextItem;
                 Ok(Step::On)
             }
             Some(b']') => self.close_items(),
@@ -540,14 +568,21 @@ impl Splitter {
     }
 }
 
-/// The bytes at hand, by absolute offset.
-struct View<'b> {
-    bytes: &'b [u8],
-    base: u64,
-    at_end: bool,
-}
+impl<'b> Piece<'b> {
+    /// `base` is the offset of the first byte in the document.
+    pub fn new(bytes: &'b [u8], base: u64, follows: Follows) -> Piece<'b> {
+        Piece { bytes, base, follows }
+    }
 
-impl<'b> View<'b> {
+    /// A document in one piece.
+    pub fn whole(bytes: &'b [u8]) -> Piece<'b> {
+        Piece::new(bytes, 0, Follows::Nothing)
+    }
+
+    fn is_last(&self) -> bool {
+        self.follows == Follows::Nothing
+    }
+
     fn rest(&self, at: u64) -> &'b [u8] {
         &self.bytes[((at - self.base) as usize).min(self.bytes.len())..]
     }
@@ -575,10 +610,10 @@ mod tests {
         let (mut from, mut to) = (0usize, 0usize);
         loop {
             to = (to + chunk).min(bytes.len());
-            let at_end = to == bytes.len();
+            let follows = if to == bytes.len() { Follows::Nothing } else { Follows::More };
             let mut sink = |item: Item| items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault));
-            from = splitter.advance(&bytes[from..to], from as u64, at_end, &mut sink)? as usize;
-            if at_end {
+            from = splitter.advance(&Piece::new(&bytes[from..to], from as u64, follows), &mut sink)? as usize;
+            if follows == Follows::Nothing {
                 return Ok((items, splitter.shape));
             }
         }

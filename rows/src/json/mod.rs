@@ -12,7 +12,9 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-pub use outline::{Keys, Outline, Screen};
+use crate::objects::FaultReason;
+
+pub use outline::{Backslashes, Keys, Outline, Screen};
 use parser::Parser;
 pub use parser::tag;
 
@@ -30,14 +32,14 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The name of the fault in `quarantine.reason` and `objects.error`.
-    pub fn name(self) -> &'static str {
+    /// As it stands in `quarantine.reason` and `objects.error`.
+    pub fn reason(self) -> FaultReason {
         match self {
-            Fault::Syntax => "json_syntax",
-            Fault::ControlChar => "json_control_char",
-            Fault::DuplicateKey => "json_duplicate_key",
-            Fault::Depth => "json_depth",
-            Fault::Truncated => "json_truncated",
+            Fault::Syntax => FaultReason::JsonSyntax,
+            Fault::ControlChar => FaultReason::JsonControlChar,
+            Fault::DuplicateKey => FaultReason::JsonDuplicateKey,
+            Fault::Depth => FaultReason::JsonDepth,
+            Fault::Truncated => FaultReason::JsonTruncated,
         }
     }
 }

@@ -12,12 +12,23 @@ pub struct Outline<'a> {
     colons: &'a [u32],
 }
 
+/// The backslashes among the bytes of an object.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Backslashes {
+    #[default]
+    Absent,
+    Present,
+}
+
 impl<'a> Outline<'a> {
     /// `colons` are the places, in order, of all colons outside strings and nested containers. `None` where an escape
     /// could spell a letter, since then bytes differ from what they say.
-    pub fn new(bytes: &'a [u8], colons: &'a [u32], has_backslash: bool) -> Option<Outline<'a>> {
+    pub fn new(bytes: &'a [u8], colons: &'a [u32], backslashes: Backslashes) -> Option<Outline<'a>> {
         let may_spell = |rest: &[u8]| matches!(rest.get(1), Some(b'u' | b'/'));
-        let plain = !has_backslash || memchr::memchr_iter(b'\\', bytes).all(|at| !may_spell(&bytes[at..]));
+        let plain = match backslashes {
+            Backslashes::Absent => true,
+            Backslashes::Present => memchr::memchr_iter(b'\\', bytes).all(|at| !may_spell(&bytes[at..])),
+        };
         (plain && bytes.first() == Some(&b'{')).then_some(Outline { bytes, colons })
     }
 
@@ -92,7 +103,7 @@ mod tests {
         let bytes = br#"{"xthe_name":1,"x\"the_name":2,"the_name": "n", "the_more":{"the_name":3}}"#;
         let colons: Vec<u32> = [12, 28, 41, 58].into();
         assert!(colons.iter().all(|&colon| bytes[colon as usize] == b':'));
-        let outline = Outline::new(bytes, &colons, true).unwrap();
+        let outline = Outline::new(bytes, &colons, Backslashes::Present).unwrap();
         let [name, more, none] = outline.values(&Keys::new(["the_name", "the_more", "the_none"])).unwrap();
         assert!(name.unwrap().starts_with(b"\"n\""));
         assert!(more.unwrap().starts_with(b"{\"the_name\":3}"));
@@ -101,11 +112,11 @@ mod tests {
 
     #[test]
     fn doubt_gives_no_outline() {
-        assert!(Outline::new(br#"{"n\u0061me":1}"#, &[12], true).is_none());
-        assert!(Outline::new(b"[1]", &[], false).is_none());
-        let twice = Outline::new(br#"{"a_member":1,"a_member":2}"#, &[11, 24], false).unwrap();
+        assert!(Outline::new(br#"{"n\u0061me":1}"#, &[12], Backslashes::Present).is_none());
+        assert!(Outline::new(b"[1]", &[], Backslashes::Absent).is_none());
+        let twice = Outline::new(br#"{"a_member":1,"a_member":2}"#, &[11, 24], Backslashes::Absent).unwrap();
         assert!(twice.values(&Keys::new(["a_member"])).is_none());
-        let spaced = Outline::new(br#"{"a_member" :1}"#, &[12], false).unwrap();
+        let spaced = Outline::new(br#"{"a_member" :1}"#, &[12], Backslashes::Absent).unwrap();
         assert!(spaced.values(&Keys::new(["a_member"])).is_none());
     }
 }

@@ -6,8 +6,8 @@
 use std::borrow::Cow;
 
 use super::identity;
+use super::members::{EventService, Issues, Members};
 use super::outcome::{Denial, Message, Outcome};
-use super::record::{Issues, Members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
 use crate::json::{Kind, Value};
@@ -108,10 +108,10 @@ struct Protected<'a> {
 pub(super) fn fill<'a>(
     row: &mut Row<'a>,
     members: &Members<'a>,
-    is_kms: bool,
+    service: EventService,
     issues: &mut Issues,
 ) -> Option<&'static str> {
-    if is_kms {
+    if service.is_kms() {
         return match row.event_name.as_deref() {
             Some("ReEncrypt") => fill_of_reencrypt(row, members, issues),
             Some("CreateGrant") => fill_of_grant(row, members, issues),

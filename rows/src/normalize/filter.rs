@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use memchr::memmem;
 
-use super::record::{Members, Record, is_kms_source};
+use super::members::{EventService, Members, Record};
 use crate::json::{Keys, Kind, Outline, Value};
 
 /// `--events key-use|all`.
@@ -92,7 +92,7 @@ impl<'a> Telling<'a> {
     }
 
     fn is_kept(&self) -> bool {
-        is_kms_source(&self.source)
+        EventService::of(Some(&self.source)).is_kms()
             || self.source == "dynamodb.amazonaws.com"
             || ACCESS_SOURCES.contains(&&*self.source) && self.writes()
             || self.source == "sts.amazonaws.com" && self.starts_session()
@@ -181,7 +181,7 @@ fn names_key_or_action(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Tree;
+    use crate::json::{Backslashes, Tree};
 
     #[test]
     fn what_key_use_keeps() {
@@ -256,7 +256,8 @@ mod tests {
                 _ => {}
             }
         }
-        let outline = Outline::new(record.as_bytes(), &colons, record.contains('\\'));
+        let backslashes = if record.contains('\\') { Backslashes::Present } else { Backslashes::Absent };
+        let outline = Outline::new(record.as_bytes(), &colons, backslashes);
         outline.is_some_and(|outline| screens_out(&outline))
     }
 

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::record::{Issues, Members};
+use super::members::{Issues, Members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, partition_of, service_of};
 use crate::json::{Kind, Value};

@@ -5,24 +5,24 @@
 
 use std::borrow::Cow;
 
+use super::members::{EventService, Issues, Members};
 use super::outcome::Message;
-use super::record::{Issues, Members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
 use crate::json::{Kind, Value};
 
-pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, is_kms: bool, issues: &mut Issues) {
+pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     let event_name = row.event_name.clone().unwrap_or_default();
-    let found = if is_kms && event_name == "ReEncrypt" {
+    let found = if service.is_kms() && event_name == "ReEncrypt" {
         find_reencrypt_keys(row, members)
     } else {
-        find_key(row, members, is_kms, &event_name)
+        find_key(row, members, service, &event_name)
     };
     if let Some((arn, source)) = found {
         set_key(row, arn);
         row.key_source = Some(Cow::Borrowed(source));
     }
-    if is_kms {
+    if service.is_kms() {
         row.requested_alias =
             requested_alias(members, &event_name).or_else(|| part(row.error_message.as_ref()?, named_alias));
         copy_details(row, members, &event_name, issues);
@@ -46,14 +46,14 @@ pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Op
 fn find_key<'a>(
     row: &Row<'a>,
     members: &Members<'a>,
-    is_kms: bool,
+    service: EventService,
     event_name: &str,
 ) -> Option<(Text<'a>, &'static str)> {
     let named = || named_key(row).map(|arn| (arn, "error_message"));
     if let Some(arn) = key_arns(members.resources).next() {
         return Some((arn, "resources"));
     }
-    if !is_kms {
+    if !service.is_kms() {
         return named();
     }
     answered_key(row, members)
@@ -181,7 +181,7 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
 /// Half a name, where the message was cut, is no alias.
 fn named_alias(message: &str) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '-');
-    let may_be_cut = Message::of(message).may_be_cut;
+    let may_be_cut = Message::of(message).may_be_cut();
     message.match_indices("arn:aws").find_map(|(at, _)| {
         let rest = &message[at..];
         let arn = Arn::parse(rest).filter(|arn| is_region(arn.region) && is_account_id(arn.account))?;

@@ -13,6 +13,7 @@ pub struct Needs(Vec<Vec<Need>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
     pub column: Column,
+    /// Any of these; none asks for no more than a value.
     pub values: Option<Vec<String>>,
 }
 
@@ -24,6 +25,7 @@ impl Need {
 }
 
 impl Needs {
+    /// One list of conditions for each table; a row must meet all of a list.
     pub fn new(tables: impl IntoIterator<Item = Vec<Need>>) -> Needs {
         Needs(tables.into_iter().collect())
     }

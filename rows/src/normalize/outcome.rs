@@ -94,6 +94,7 @@ pub struct Outcome(&'static str);
 
 impl Outcome {
     pub const SUCCESS: Outcome = Outcome("success");
+    /// Also of codes that are not in [`OUTCOMES`].
     pub const OTHER_ERROR: Outcome = Outcome("other_error");
     pub const DENIED: Outcome = Outcome("denied");
 
@@ -117,6 +118,7 @@ impl Outcome {
             .map_or(Outcome::OTHER_ERROR, |(outcome, _)| Outcome(outcome))
     }
 
+    /// As it stands in the column `outcome`.
     pub fn name(self) -> &'static str {
         self.0
     }
@@ -130,17 +132,29 @@ fn matches(pattern: &str, code: &str) -> bool {
     }
 }
 
-/// The text of an error, and whether AWS's cap may have cut its end.
+/// The text of an error, and how it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'m> {
     text: &'m str,
-    pub may_be_cut: bool,
+    end: MessageEnd,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MessageEnd {
+    Whole,
+    /// AWS's cap may have cut it, so its last word may be half a name.
+    MaybeCut,
 }
 
 impl<'m> Message<'m> {
     /// A whole `errorMessage`.
     pub fn of(text: &'m str) -> Message<'m> {
-        Message { text, may_be_cut: text.len() >= MAYBE_CUT_BYTES }
+        Message { text, end: if text.len() >= MAYBE_CUT_BYTES { MessageEnd::MaybeCut } else { MessageEnd::Whole } }
+    }
+
+    /// True where the last word may be half a name.
+    pub fn may_be_cut(&self) -> bool {
+        self.end == MessageEnd::MaybeCut
     }
 }
 
@@ -174,8 +188,8 @@ impl<'m> Wrapped<'m> {
         let refused = start_ignoring_case(start, "KMS key access denied").is_some();
         let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
         // The cap counts DynamoDB's words too. KMS's are whole where something stands behind them.
-        let may_be_cut = ended.is_none() && Message::of(message).may_be_cut;
-        Some(Wrapped { outcome, message: Message { text: inner.trim(), may_be_cut } })
+        let end = if ended.is_some() { MessageEnd::Whole } else { Message::of(message).end };
+        Some(Wrapped { outcome, message: Message { text: inner.trim(), end } })
     }
 }
 
@@ -222,15 +236,14 @@ impl<'m> Denial<'m> {
 
     /// `User: WHO is not authorized to perform: ACTION[ on resource: WHAT][ REASON][ TRAILER]`.
     fn of_grammar(message: Message<'m>) -> Option<Denial<'m>> {
-        let cut = message.may_be_cut;
         let (_, rest) = Words::new(message.text).find("is not authorized to perform:")?;
         let (action, rest) = rest.word();
         let (resource, tail) = match rest.phrase("on resource:") {
             Some(named) => named.resource(),
             None => ("", rest),
         };
-        let mut denial = Denial::of_tail(tail, cut);
-        // The last word of a cut message may be half a name, which names something else.
+        let mut denial = Denial::of_tail(tail, message.end);
+        let cut = message.may_be_cut();
         let whole = |word: &'m str, after: Words| (!(word.is_empty() || cut && after.is_empty())).then_some(word);
         denial.action = whole(action, rest);
         denial.resource = whole(resource, tail);
@@ -238,9 +251,13 @@ impl<'m> Denial<'m> {
     }
 
     /// What follows the action and the resource.
-    fn of_tail(tail: Words<'m>, cut: bool) -> Denial<'m> {
+    fn of_tail(tail: Words<'m>, end: MessageEnd) -> Denial<'m> {
         if tail.is_empty() {
-            return Denial::because(if cut { "unparsed" } else { "unspecified" }, None);
+            let reason = match end {
+                MessageEnd::Whole => "unspecified",
+                MessageEnd::MaybeCut => "unparsed",
+            };
+            return Denial::because(reason, None);
         }
         if tail.find("because the resource does not exist").is_some() {
             return Denial::because("resource_policy_or_missing", None);
@@ -249,14 +266,14 @@ impl<'m> Denial<'m> {
             return Denial::because(rest.policy_type().map_or("unparsed", |(reason, _)| reason), Some("implicit"));
         }
         if let Some((_, rest)) = tail.find("with an explicit deny") {
-            return Denial::of_explicit(rest, cut);
+            return Denial::of_explicit(rest, end);
         }
         let only_a_trailer = TRAILERS.iter().any(|trailer| tail.phrase(trailer).is_some()) || tail.is_access_advice();
         Denial::because(if only_a_trailer { "unspecified" } else { "unparsed" }, None)
     }
 
     /// `[ in a TYPE[: POLICY-ARN]]`.
-    fn of_explicit(rest: Words<'m>, cut: bool) -> Denial<'m> {
+    fn of_explicit(rest: Words<'m>, end: MessageEnd) -> Denial<'m> {
         let explicit = Some("explicit");
         let Some(named) = ["in an", "in a", "in the"].iter().find_map(|words| rest.phrase(words)) else {
             let cut_short = ["in", "i"].contains(&rest.word().0);
@@ -266,7 +283,7 @@ impl<'m> Denial<'m> {
             return Denial::because("unparsed", explicit);
         };
         let (policy, after) = rest.skip_colon().word();
-        let whole = policy.starts_with("arn:") && !(cut && after.is_empty());
+        let whole = policy.starts_with("arn:") && !(end == MessageEnd::MaybeCut && after.is_empty());
         Denial { policy_arn: whole.then_some(policy), ..Denial::because(reason, explicit) }
     }
 }

@@ -22,10 +22,12 @@ pub(super) fn part<'a>(text: &Text<'a>, cut: impl for<'t> Fn(&'t str) -> Option<
 pub struct Wanted(u128);
 
 impl Wanted {
+    /// Every column of the schema.
     pub fn all() -> Wanted {
         Wanted((1 << COLUMNS.len()) - 1)
     }
 
+    /// A set can be a constant.
     pub const fn of(columns: &[Column]) -> Wanted {
         let mut bits = 0;
         let mut at = 0;
@@ -44,6 +46,7 @@ impl Wanted {
         Wanted(self.0 & !(1 << column as usize))
     }
 
+    /// True where the column is in the set.
     pub fn has(&self, column: Column) -> bool {
         self.0 & (1 << column as usize) != 0
     }

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::asked::DAY_SECONDS;
+
 /// Events may be delivered later than others for this many seconds.
-const LATE: i64 = 86_400;
+const LATE: i64 = DAY_SECONDS;
 
 /// Seconds since 1970, first and last.
 pub(super) type Span = (i64, i64);

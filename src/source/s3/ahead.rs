@@ -9,7 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::super::listing::{Entry, Listing, Origin};
+use super::super::listing::{Entry, Listing};
+use super::super::origin::ObjectOrigin;
 use super::super::{SourceError, Unread};
 use super::Bucket;
 use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
@@ -70,7 +71,7 @@ impl Ahead {
     /// Opens an object, waiting until it is here. An error holds an [`Unread`] where the object was to be fetched.
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.listing.is_in_bucket(index) {
-            return Ok(Box::new(self.listing.open(index)?));
+            return Ok(Box::new(self.listing.object(index).open()?));
         }
         let mut slots = self.shared.lock();
         loop {
@@ -133,7 +134,7 @@ impl Driver {
         // Dropping the set, as an abort of this task does, ends what is under way.
         let mut fetches: JoinSet<Option<Unread>> = JoinSet::new();
         for index in wanted {
-            let Origin::Bucket(bucket) = self.listing.origin(index as usize) else { continue };
+            let ObjectOrigin::Bucket(bucket) = self.listing.origin(index as usize) else { continue };
             let bytes = self.listing.bytes(index as usize);
             let share = self.share(bytes).await;
             let request = Arc::clone(&self.requests).acquire_owned().await.expect("it is never closed");
@@ -175,7 +176,7 @@ impl Driver {
 /// Keys of logs of a bucket, from its first to its last.
 fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
     let is_log = |index: &usize| {
-        matches!(listing.origin(*index), Origin::Bucket(of) if Arc::ptr_eq(of, bucket))
+        matches!(listing.origin(*index), ObjectOrigin::Bucket(of) if Arc::ptr_eq(of, bucket))
             && matches!(listing.entry(*index), Entry::Log)
     };
     let all: Vec<usize> = (0..listing.len()).filter(is_log).collect();

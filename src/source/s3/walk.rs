@@ -11,8 +11,9 @@ use futures::stream::FuturesUnordered;
 
 use super::super::aws::{AwsOptions, Class, Trouble};
 use super::super::layout::{self, ListBy, Place, Wanted};
-use super::super::listing::{Builder, Code, Item, Origin, OriginId, Part, Shared};
+use super::super::listing::{Builder, Code, Item, OriginId, Part, Shared};
 use super::super::names::Names;
+use super::super::origin::ObjectOrigin;
 use super::super::{Scope, SourceError};
 use super::{Ask, Bucket, Page, Stored};
 
@@ -42,7 +43,7 @@ pub(in super::super) async fn list(
     for group in named.chunk_by(|a, b| a.bucket == b.bucket) {
         let (bucket, first) = Bucket::connect(&group[0].bucket, &group[0].prefix, options).await?;
         let bucket = Arc::new(bucket);
-        let origin = builder.origin(Origin::Bucket(Arc::clone(&bucket)))?;
+        let origin = builder.origin(ObjectOrigin::Bucket(Arc::clone(&bucket)))?;
         builder.requests += 1;
         let mut walk = Walk { bucket, origin, wanted: &wanted, builder, jobs: Vec::new() };
         let mut first = Some(first);
@@ -66,13 +67,20 @@ struct Walk<'a> {
     jobs: Vec<Job>,
 }
 
+/// Where a folder of a bucket stands.
+#[derive(Clone, Copy, Default)]
+struct Standing {
+    place: Place,
+    /// Below a folder whose name begins with a dot, or such a folder itself.
+    is_hidden: bool,
+    /// Folders between it and what the user named.
+    depth: usize,
+}
+
 /// A folder that is being listed.
 struct Job {
     prefix: String,
-    place: Place,
-    /// Below a folder whose name begins with a dot.
-    is_hidden: bool,
-    depth: usize,
+    at: Standing,
     by: ListBy,
     token: Option<String>,
     /// The last key and the last folder seen.
@@ -116,7 +124,8 @@ impl Walk<'_> {
         let path = self.shown(folder);
         let account = place.and_then(Place::account);
         let id = self.builder.directory_at(self.origin, Path::new(&path), Shared::default(), account)?;
-        self.builder.push_remote(&mut part, id, name.as_bytes(), (Code::Log, object.bytes), &object.etag)?;
+        self.builder.push(&mut part, id, name.as_bytes(), (Code::Log, object.bytes))?;
+        part.set_etag(&object.etag);
         self.builder.add(part);
         Ok(())
     }
@@ -134,7 +143,7 @@ impl Walk<'_> {
             return;
         };
         let prefix = if named.is_empty() { String::new() } else { format!("{named}/") };
-        self.jobs.push(Job::new(prefix, place, false, 0, self.wanted));
+        self.jobs.push(Job::new(prefix, Standing { place, ..Standing::default() }, self.wanted));
     }
 
     async fn run(&mut self) -> Result<(), SourceError> {
@@ -167,11 +176,12 @@ impl Walk<'_> {
         }
         for folder in page.folders {
             let name = folder[job.prefix.len()..].trim_end_matches('/');
-            match job.place.enter(name.as_bytes(), self.wanted) {
+            match job.at.place.enter(name.as_bytes(), self.wanted) {
                 None => self.builder.pruned.directories += 1,
                 Some(place) => {
-                    let is_hidden = job.is_hidden || layout::is_hidden(name.as_bytes());
-                    self.jobs.push(Job::new(folder, place, is_hidden, job.depth + 1, self.wanted));
+                    let is_hidden = job.at.is_hidden || layout::is_hidden(name.as_bytes());
+                    let at = Standing { place, is_hidden, depth: job.at.depth + 1 };
+                    self.jobs.push(Job::new(folder, at, self.wanted));
                 }
             }
         }
@@ -211,8 +221,8 @@ impl Walk<'_> {
 
     /// Judges a folder that a listing of everything below its prefix has come to.
     fn enter(&mut self, job: &mut Job, folder: &str) {
-        let mut place = Some(job.place);
-        let mut is_hidden = job.is_hidden;
+        let mut place = Some(job.at.place);
+        let mut is_hidden = job.at.is_hidden;
         let mut end = job.prefix.len();
         for name in folder[job.prefix.len()..].split_terminator('/') {
             end += name.len() + 1;
@@ -240,7 +250,8 @@ impl Walk<'_> {
         let id = self.builder.directory_at(self.origin, Path::new(&path), shared, account)?;
         for (item, etag) in &folder.objects {
             let name = folder.names.get(item.name());
-            self.builder.push_remote(&mut job.part, id, name, (item.code, item.bytes()), etag)?;
+            self.builder.push(&mut job.part, id, name, (item.code, item.bytes()))?;
+            job.part.set_etag(etag);
         }
         Ok(())
     }
@@ -251,14 +262,17 @@ impl Walk<'_> {
 }
 
 impl Job {
-    fn new(prefix: String, place: Place, is_hidden: bool, depth: usize, wanted: &Wanted) -> Job {
-        let by = if is_hidden { ListBy::Whole } else { place.listing(depth, wanted) };
+    fn new(prefix: String, at: Standing, wanted: &Wanted) -> Job {
+        let by = if at.is_hidden { ListBy::Whole } else { at.place.listing(at.depth, wanted) };
         Job {
-            folder: Folder { path: prefix.clone(), place: Some(place), is_hidden, ..Folder::default() },
+            folder: Folder {
+                path: prefix.clone(),
+                place: Some(at.place),
+                is_hidden: at.is_hidden,
+                ..Folder::default()
+            },
             prefix,
-            place,
-            is_hidden,
-            depth,
+            at,
             by,
             token: None,
             last: [String::new(), String::new()],
@@ -325,7 +339,7 @@ mod tests {
             (vec![page(&[], Some("1")), page(&[], Some("2")), page(&["p/a"], None)], true),
         ] {
             let wanted = Wanted::new(&Scope::default());
-            let mut job = Job::new("p/".into(), Place::default(), false, 0, &wanted);
+            let mut job = Job::new("p/".into(), Standing::default(), &wanted);
             let shown = format!("{pages:?}");
             let all = pages.into_iter().try_for_each(|page| {
                 let checked = job.check(&page);
@@ -335,7 +349,7 @@ mod tests {
             assert_eq!(all.is_ok(), is_right, "{shown}");
         }
         let wanted = Wanted::new(&Scope::default());
-        let mut job = Job::new(String::new(), Place::default(), false, 0, &wanted);
+        let mut job = Job::new(String::new(), Standing::default(), &wanted);
         let endless = (0..100).try_for_each(|number| job.check(&page(&[], Some(&number.to_string()))));
         assert!(endless.is_err(), "empty pages without an end");
     }

@@ -1,0 +1,8 @@
+-- title: Use of a key that is disabled or unavailable
+-- severity: medium
+-- why: Somebody still needs the key: worth knowing before a deletion becomes final.
+SELECT event_time, principal, key_arn, call_id, 'use of a key that is disabled or unavailable' AS detail
+FROM key_attempts
+WHERE outcome = 'key_unavailable'
+  -- Of the two keys of a ReEncrypt the message names the one.
+  AND (key_role = 'only' OR strpos(error_message, key_id) > 0 OR coalesce(strpos(error_message, ':key/'), 0) = 0)

@@ -1,3 +1,0 @@
--- One row per call, whatever the service: `events` without what tells of the same call twice. Of ReEncrypt it has the
--- destination's side; `key_calls` has both.
-SELECT * EXCLUDE (key_role) FROM key_calls WHERE key_role <> 'source'

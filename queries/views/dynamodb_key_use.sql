@@ -1,2 +1,0 @@
--- Successful uses of a key through DynamoDB.
-SELECT * FROM dynamodb_key_attempts WHERE outcome = 'success'

@@ -1,2 +1,0 @@
--- Successful uses of a key.
-SELECT * FROM key_attempts WHERE outcome = 'success'

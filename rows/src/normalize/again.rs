@@ -1,0 +1,135 @@
+//! Normalizes a record that was normalized before, from the text that was kept of it.
+//! In: the record, and what its row says that its text does not. Out: a row with the same identity.
+//! Never gives a row another identity, and never loses an issue that only the first reading could see.
+
+use std::borrow::Cow;
+
+use super::members::Record;
+use super::row::{Row, Wanted};
+use super::{Origin, normalize};
+
+/// How the issue ends that says where an account was taken from.
+const FROM_PATH: &str = ", taken from the path";
+/// How issues end that say which text was not UTF-8: what was kept of it is.
+const NOT_UTF8: &str = ": not UTF-8";
+/// The issue of a record that was not UTF-8 somewhere.
+const RAW_NOT_UTF8: &str = "$: not UTF-8";
+/// How ids begin that were made from the content of a record without one.
+const SYNTHETIC: &str = "synthetic-";
+
+/// What the row of a record says that its text does not.
+#[derive(Debug, Clone, Copy)]
+pub struct StoredRow<'a> {
+    /// Its identity, which stays whatever becomes of the other columns.
+    pub event_id: &'a str,
+    /// See `event_id`: of the record, or of what was around it when it was read.
+    pub recipient_account_id: Option<&'a str>,
+    /// As the column `issues` has them.
+    pub issues: &'a [&'a str],
+}
+
+/// A record as a row again, with all columns. None where the row would get another identity.
+pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Option<Row<'a>> {
+    let is_from_path = stored.issues.iter().any(|issue| issue.ends_with(FROM_PATH));
+    let account = stored.recipient_account_id;
+    let origin = match is_from_path {
+        true => Origin { account, envelope_account: None },
+        false => Origin { account: None, envelope_account: account },
+    };
+    let mut row = normalize(record, &origin, &Wanted::all());
+    if row.recipient_account_id.as_deref() != account {
+        return None;
+    }
+    if row.event_id != stored.event_id {
+        let is_of_lost_bytes = stored.issues.contains(&RAW_NOT_UTF8) && stored.event_id.starts_with(SYNTHETIC);
+        if !is_of_lost_bytes || !row.event_id.starts_with(SYNTHETIC) {
+            return None;
+        }
+        if row.call_id.as_ref() == Some(&row.event_id) {
+            row.call_id = Some(Cow::Borrowed(stored.event_id));
+        }
+        row.event_id = Cow::Borrowed(stored.event_id);
+    }
+    row.issues = with_issues_of_bytes(row.issues, stored.issues);
+    Some(row)
+}
+
+/// Issues that were found again, and those about bytes that the kept text no longer has. Where these are all that there
+/// were, they stay in their order.
+fn with_issues_of_bytes(mut found: Vec<String>, stored: &[&str]) -> Vec<String> {
+    let is_lost = |issue: &&&str| issue.ends_with(NOT_UTF8) && !found.iter().any(|again| again == **issue);
+    let lost: Vec<String> = stored.iter().filter(is_lost).map(|issue| (*issue).to_owned()).collect();
+    if lost.is_empty() {
+        return found;
+    }
+    found.extend(lost);
+    let is_same = found.len() == stored.len() && stored.iter().all(|issue| found.iter().any(|again| again == issue));
+    if is_same { stored.iter().map(|issue| (*issue).to_owned()).collect() } else { found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Tree;
+
+    /// A row of these bytes, and the same made again from what is kept of it.
+    fn twice(bytes: &[u8], origin: &Origin<'_>) -> (String, String) {
+        let (mut first, mut second) = (Tree::new(), Tree::new());
+        let record = Record::of(first.parse(bytes).unwrap());
+        let row = normalize(&record, origin, &Wanted::all());
+        let issues: Vec<&str> = row.issues.iter().map(String::as_str).collect();
+        let stored = StoredRow {
+            event_id: &row.event_id,
+            recipient_account_id: row.recipient_account_id.as_deref(),
+            issues: &issues,
+        };
+        let again = normalize_again(&Record::of(second.parse(row.raw.as_bytes()).unwrap()), &stored);
+        (format!("{row:?}"), format!("{:?}", again.unwrap()))
+    }
+
+    #[test]
+    fn a_record_gives_the_same_row_again() {
+        let from_path = Origin { account: Some("111122223333"), envelope_account: None };
+        let from_envelope = Origin { account: None, envelope_account: Some("444455556666") };
+        let both = Origin { account: Some("111122223333"), envelope_account: Some("444455556666") };
+        let records: [&[u8]; 6] = [
+            br#"{"eventID":"A1B2C3D4-0000-4000-8000-000000000001","recipientAccountId":"777788889999"}"#,
+            br#"{"eventName":"Decrypt","eventSource":"kms.amazonaws.com","eventTime":"2026-03-10T12:00:00Z"}"#,
+            b"{\"eventName\":\"Decrypt\",\"userAgent\":\"x\xff\",\"eventTime\":7}",
+            b"{\"eventID\":5,\"requestParameters\":{\"a\":\"\xff\"},\"sharedEventID\":\"b\"}",
+            b"{\"eventID\":\"x\xff\",\"userAgent\":\"\\ud800\",\"readOnly\":\"maybe\"}",
+            br#"{"recipientAccountId":"x","userAgent":"\ud800"}"#,
+        ];
+        for record in records {
+            for origin in [Origin::default(), from_path, from_envelope, both] {
+                let (first, second) = twice(record, &origin);
+                assert_eq!(first, second, "{} {origin:?}", String::from_utf8_lossy(record));
+            }
+        }
+    }
+
+    #[test]
+    fn a_row_that_would_be_another_is_not_made() {
+        let text = r#"{"eventID":"a","recipientAccountId":"1"}"#;
+        let synthetic = "synthetic-0000";
+        for (text, event_id, account, issues, is_made) in [
+            (text, "a", Some("1"), &[][..], true),
+            (text, "b", Some("1"), &[], false),
+            (text, "a", Some("2"), &[], false),
+            (text, "a", None, &[], false),
+            (text, synthetic, Some("1"), &[RAW_NOT_UTF8], false),
+            ("{}", synthetic, None, &[RAW_NOT_UTF8], true),
+            ("{}", synthetic, None, &[], false),
+            ("{}", "a", None, &[RAW_NOT_UTF8], false),
+        ] {
+            let mut tree = Tree::new();
+            let stored = StoredRow { event_id, recipient_account_id: account, issues };
+            let again = normalize_again(&Record::of(tree.parse(text.as_bytes()).unwrap()), &stored);
+            assert_eq!(
+                again.map(|row| row.event_id.into_owned()),
+                is_made.then(|| event_id.to_owned()),
+                "{text} {event_id}"
+            );
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! The vocabulary of objects: what became of each, why, and the columns of the tables that say so.
+//! In: nothing. Out: words with one spelling and one meaning each, counts, and the declared columns of `objects`,
+//! `quarantine` and a store's ledger.
+//! Never decides what becomes of an object; every floor that does so takes its words from here.
+
+mod words;
+
+mod outcome;
+
+mod counts;
+
+mod fields;
+
+mod tables;
+
+mod docs;
+
+pub use counts::{Counts, StatusCounts};
+pub use docs::docs_markdown;
+pub use fields::{ColumnError, CountColumn, CountsColumns, TableColumn, TableField, TypedColumn, WordColumn};
+pub use outcome::ObjectOutcome;
+pub use tables::{
+    LEDGER_COLUMNS, LedgerBuilder, LedgerColumns, LedgerRow, LedgerRows, OBJECT_COLUMNS, ObjectBuilder, ObjectColumns,
+    ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS, QuarantineBuilder, QuarantineColumns, QuarantineRow,
+    QuarantineRows,
+};
+pub use words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStatus, SkipReason, UnknownWord, Word};

@@ -1,0 +1,70 @@
+//! An audit as one JSON object; its members are promises.
+//! In: an [`Audit`]. Out: text. Never shortens a value and never leaves a row out.
+
+use std::fmt::Write;
+
+use arrow::array::RecordBatch;
+use serde_json::{Map, json};
+
+use super::{Audit, limits};
+use crate::output::{cell, times, unique_names};
+use crate::table::{Completeness, WithoutLogs};
+
+impl Audit {
+    /// The whole audit, every row of every section among it.
+    pub fn to_json(&self) -> String {
+        let a = &self.accounting;
+        let mut head = json!({
+            "since": self.scope.since.map(times::rfc3339),
+            "until": self.scope.until.map(times::rfc3339),
+            "accounts": self.scope.accounts,
+            "regions": self.scope.regions,
+            "about": self.subjects.json(&self.sections),
+        });
+        if let Some(members) = head.as_object_mut() {
+            let others = [
+                ("untimed", a.untimed),
+                ("older_rows", a.older_rows),
+                ("bytes", a.bytes),
+                ("event_history_objects", a.history_objects),
+            ];
+            for (name, n) in a.counts.each().chain(others) {
+                members.insert(name.to_owned(), json!(n));
+            }
+            members
+                .insert("complete".to_owned(), json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete));
+        }
+        let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
+        let mut out = String::new();
+        write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
+            .expect("writing to a String cannot fail");
+        for section in &self.sections {
+            if section.name == "findings" {
+                out.push_str(",\n\"access_chains\":[]");
+            }
+            write!(out, ",\n\"{}\":", section.name).expect("writing to a String cannot fail");
+            rows_json(&mut out, &section.rows);
+        }
+        let limits = limits::of(a);
+        write!(out, ",\n\"limits\":{}\n}}\n", json!(limits)).expect("writing to a String cannot fail");
+        out
+    }
+}
+
+fn rows_json(out: &mut String, rows: &RecordBatch) {
+    let names = unique_names(&rows.schema());
+    out.push('[');
+    for row in 0..rows.num_rows() {
+        out.push_str(if row == 0 { "\n{" } else { ",\n{" });
+        for (i, (name, column)) in names.iter().zip(rows.columns()).enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            cell::json_string(out, name);
+            out.push(':');
+            cell::json(out, column, row);
+        }
+        out.push('}');
+    }
+    out.push(']');
+}

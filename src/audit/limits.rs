@@ -1,0 +1,26 @@
+//! What logs cannot show, so that nobody takes silence for proof.
+//! In: the accounts of an audit. Out: sentences. Never depends on a row.
+
+use crate::table::Accounting;
+
+/// What CloudTrail cannot show, whatever is read.
+pub const LIMITS: [&str; 6] = [
+    "Refusals of callers from other accounts are logged in their account, not in the key owner's.",
+    "DynamoDB caches a table's key for about five minutes: its calls to KMS are a lower bound of reads, and a table under a key that AWS owns shows none.",
+    "Keys that AWS owns appear in no log of yours.",
+    "Use of a public key outside AWS (encrypting, verifying) is logged nowhere.",
+    "Throttled and malformed calls may be missing: AWS does not log all of them.",
+    "Only what the given locations hold was read: an absent file is not an absent call, and earlier history may hold the cause of what is shown.",
+];
+
+/// What later parts of keytrail will fill; JSON has the members now so that scripts need not change.
+const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
+
+/// Said where any of the locations is event history.
+const HISTORY_LIMIT: &str = "Events of cloudtrail:// locations come from the event history: the last 90 days of management events, which no digest covers.";
+
+/// All that applies to what was read.
+pub(super) fn of(accounting: &Accounting) -> Vec<&'static str> {
+    let has_history = accounting.history_objects > 0;
+    LIMITS.into_iter().chain([NOT_YET]).chain(has_history.then_some(HISTORY_LIMIT)).collect()
+}

@@ -1,0 +1,78 @@
+//! The audit as data: who used which key, which use came through DynamoDB, who was denied and what changed, and what
+//! needs a look.
+//! In: a [`Dataset`] and the subjects that answers are narrowed to. Out: an [`Audit`], whose sections are rows, each
+//! the answer of one query of `queries/`, and whose accounts are of the one reading that all of them rest on.
+//! Knows no width, no color and no terminal, and drops no row.
+
+mod json;
+mod limits;
+mod subjects;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+
+use crate::dataset::Dataset;
+use crate::source::Scope;
+use crate::sql::SqlError;
+use crate::sql::sections::{self, AuditSection};
+use crate::table::Accounting;
+
+pub use limits::LIMITS;
+pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
+
+/// What an empty section says where others than those that were named are in it.
+const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
+
+/// Why there is no audit.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    #[error("cannot put an answer together: {0}")]
+    Rows(#[from] ArrowError),
+}
+
+/// One question of an audit, answered.
+pub struct Section {
+    /// The member of the JSON that has its rows.
+    pub name: &'static str,
+    pub title: &'static str,
+    /// What people read where there are no rows.
+    pub none: &'static str,
+    pub rows: RecordBatch,
+    /// The narrowing flags that this section has no column for.
+    pub not_narrowed: Vec<&'static str>,
+}
+
+/// Every section of an audit, and what they rest on.
+pub struct Audit {
+    pub scope: Scope,
+    pub accounting: Accounting,
+    pub subjects: Subjects,
+    pub sections: Vec<Section>,
+}
+
+impl Audit {
+    /// Reads the data once, then answers section by section.
+    ///
+    /// # Errors
+    /// Where the data cannot be read any further, or a section needs more memory or disk than it may have.
+    pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
+        let aliases = (!asked.keys.is_empty()).then(sections::aliases);
+        let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());
+        let prepared = data.engine.prepare(&statements.collect::<Vec<_>>()).await?;
+        let aliases = match aliases {
+            Some(_) => Some(prepared.rows(sections::shown().count()).await?),
+            None => None,
+        };
+        let mut subjects = asked.resolved(aliases.as_ref());
+        let mut answered = Vec::new();
+        for (place, AuditSection { name, title, none, .. }) in sections::shown().enumerate() {
+            let all = prepared.rows(place).await?;
+            let (rows, not_narrowed) = subjects.narrow(&all)?;
+            let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
+            answered.push(Section { name, title, none, rows, not_narrowed });
+        }
+        Ok(Audit { scope: data.scope.clone(), accounting: prepared.accounting, subjects, sections: answered })
+    }
+}

@@ -1,0 +1,132 @@
+//! What a run read and what became of it: the block on stderr, and the exit code that follows from it.
+//! In: the accounts of an answer. Out: counts in words. Never hides an object that could not be used.
+
+use std::time::Duration;
+
+use super::args::Global;
+use super::exit::{Code, say};
+use crate::output::times;
+use crate::output::visible::visible;
+use crate::output::words::{bytes, count, seconds};
+use crate::source::hint_of;
+use crate::table::{Accounting, Completeness, WithoutLogs};
+
+/// Problem objects that are named unless `-v` asks for all.
+const PROBLEMS_SHOWN: usize = 5;
+
+pub struct Summary {
+    /// None where the question needed no logs, such as `SELECT 1`.
+    pub accounting: Option<Accounting>,
+    pub interval: String,
+    pub elapsed: Duration,
+    /// What it means if no log was read.
+    pub without_logs: WithoutLogs,
+}
+
+impl Summary {
+    /// An answer that needed no logs is complete.
+    pub fn code(&self) -> Code {
+        let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
+        match verdict {
+            None | Some(Completeness::Complete) => Code::Done,
+            Some(Completeness::NoLog | Completeness::Incomplete) => Code::Incomplete,
+        }
+    }
+
+    /// The lines of the block, without what only a run of a query has.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let Some(a) = &self.accounting else { return lines };
+        lines.push(format!("interval  {}", self.interval));
+        lines.push(format!("objects   {}", objects(a)));
+        if a.history_objects > 0 {
+            let objects = count(a.history_objects);
+            lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
+        }
+        if a.untimed > 0 && self.interval != times::interval(None, None) {
+            lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
+        }
+        if a.older_rows > 0 {
+            lines.push(format!("older     {}", older(a.older_rows)));
+        }
+        if a.verdict(self.without_logs) == Completeness::NoLog {
+            lines.push("records   none: there is no log here, or none in this scope".to_owned());
+        } else if a.complete {
+            lines.push(format!(
+                "records   {} = {} kept + {} duplicate + {} filtered + {} quarantined; {} in conflict",
+                count(a.counts.records),
+                count(a.counts.kept),
+                count(a.counts.duplicate),
+                count(a.counts.filtered),
+                count(a.counts.quarantined),
+                count(a.counts.conflicts)
+            ));
+        } else {
+            lines.push("records   not accounted for: the query pruned objects or stopped early".to_owned());
+        }
+        lines
+    }
+}
+
+/// How much of the block is news to the reader.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Block {
+    Whole,
+    /// The same, below the rows of an answer.
+    WithRows(u64),
+    /// Time and problems only: the counts stand in the output.
+    Problems,
+}
+
+/// Prints the block on stderr.
+pub fn print(summary: &Summary, block: Block, global: &Global) {
+    let Some(a) = &summary.accounting else { return };
+    if let Block::WithRows(rows) = block {
+        say(format_args!("rows      {}", count(rows)));
+    }
+    if block != Block::Problems {
+        summary.lines().iter().for_each(say);
+    }
+    if a.is_stored {
+        say(format_args!("store     of {} of logs, answered in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    } else {
+        say(format_args!("read      {} in {}", bytes(a.bytes), seconds(summary.elapsed)));
+    }
+    let shown = if global.verbose { usize::MAX } else { PROBLEMS_SHOWN };
+    for problem in a.problems.iter().take(shown) {
+        let (status, error) = (problem.outcome.status().name(), problem.outcome.error().unwrap_or_default());
+        say(format_args!("{status:<9} {}: {}", visible(&problem.uri), visible(&error)));
+    }
+    if a.counts.quarantined > 0 {
+        say(
+            "          the table `quarantine` names the records: SELECT object_uri, byte_offset, reason FROM quarantine",
+        );
+    }
+    let mut hints: Vec<&str> = a.problems.iter().filter_map(|problem| hint_of(&problem.outcome)).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints.iter().for_each(|hint| say(format_args!("hint: {hint}")));
+    let hidden = a.problem_count().saturating_sub(a.problems.len().min(shown) as u64);
+    if hidden > 0 {
+        say(format_args!(
+            "          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"",
+            count(hidden)
+        ));
+    }
+}
+
+/// What is to be known of rows that an earlier normalizer made.
+pub fn older(rows: u64) -> String {
+    format!(
+        "{} rows were read by an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
+         what an earlier filter left out cannot come back",
+        count(rows)
+    )
+}
+
+/// `12 (10 read, 2 skipped)`
+pub fn objects(a: &Accounting) -> String {
+    let counted = a.by_status.each().filter(|(_, n)| *n > 0);
+    let parts: Vec<String> = counted.map(|(status, n)| format!("{} {}", count(n), status.name())).collect();
+    if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(a.by_status.total()), parts.join(", ")) }
+}

@@ -1,0 +1,185 @@
+//! The way of logs into a store.
+//! In: locations and a store. Out: what a run would read, or the accounts of what it read.
+//! Never takes logs and a store that lie in one another, and never reads an object again that the store has as it is.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{self, Path, PathBuf};
+use std::sync::Arc;
+
+use super::{DatasetError, DatasetOptions, Observer, blocking, remote, scan_options, store_place, within_reach};
+use crate::source::{self, Cost, Entry, Listing, Location, Pruned, Scope};
+use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
+
+/// Logs that are listed, and the store that they go to.
+pub struct Intake {
+    listing: Arc<Listing>,
+    /// What is known of the event history, of a plan.
+    history: Option<String>,
+    options: DatasetOptions,
+    place: StoreLocation,
+    pace: Pace,
+}
+
+/// What a run into a store would read.
+pub struct IntakePlan {
+    pub store: Plan,
+    pub batches: u64,
+    pub pruned: Pruned,
+    pub cost: Cost,
+}
+
+impl Intake {
+    /// Lists the locations, with the event history that the store does not have yet.
+    ///
+    /// # Errors
+    /// Where a location cannot be listed at all, where logs and store lie in one another, or where the store is damaged.
+    pub async fn list(
+        options: DatasetOptions,
+        store: &str,
+        pace: Pace,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<Intake, DatasetError> {
+        let (options, place) = prepared(options, store).await?;
+        let mut remote = remote(&options, observer);
+        if options.locations.iter().any(|location| matches!(location, Location::History(_))) {
+            remote.covered = ends_of_history(&place).await?;
+        }
+        let (options, listing) = blocking(move || {
+            let listing = source::list(&options.locations, &options.scope, &remote)?;
+            Ok((options, Arc::new(listing)))
+        })
+        .await?;
+        Ok(Intake { listing, history: None, options, place, pace })
+    }
+
+    /// Says what a run would read, and what it takes.
+    ///
+    /// # Errors
+    /// As [`Intake::list`], and where the store keeps another choice of events than the one asked for.
+    pub async fn plan(
+        options: DatasetOptions,
+        store: &str,
+        pace: Pace,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<IntakePlan, DatasetError> {
+        let (options, place) = prepared(options, store).await?;
+        let remote = remote(&options, observer);
+        let (options, listing, history) = blocking(move || {
+            let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
+            Ok((options, Arc::new(listing), history))
+        })
+        .await?;
+        Intake { listing, history, options, place, pace }.planned().await
+    }
+
+    async fn planned(self) -> Result<IntakePlan, DatasetError> {
+        let store = match Store::open(self.place).await {
+            Ok(store) => Some(store),
+            Err(StoreError::Absent { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        if let (Some(store), Some(filter)) = (&store, self.options.events) {
+            store.expect_filter(filter)?;
+        }
+        let plan = store::plan(store.as_ref(), &self.listing, self.pace).await?;
+        let cost = Cost {
+            list_requests: self.listing.requests(),
+            get_requests: plan.get_requests,
+            bytes: plan.bytes,
+            history: self.history,
+        };
+        let batches = plan.batch_count(&self.listing, self.pace.batch_bytes_max);
+        Ok(IntakePlan { store: plan, batches, pruned: *self.listing.pruned(), cost })
+    }
+
+    /// The scope by which the folders were chosen.
+    pub fn scope(&self) -> &Scope {
+        &self.options.scope
+    }
+
+    /// True where any of what was listed is a log, new or not.
+    pub fn has_log(&self) -> bool {
+        (0..self.listing.len()).any(|index| self.listing.entry(index) == Entry::Log)
+    }
+
+    /// Reads what is new, batch by batch. The store is made if it is not there.
+    ///
+    /// # Errors
+    /// Where the store cannot be used or written; it stays at its last commit.
+    pub async fn run(self, observer: &Arc<dyn Observer>) -> Result<Ingested, DatasetError> {
+        let mut store = Store::open_or_create(self.place, self.options.events).await?;
+        observer.listed(self.listing.total_bytes());
+        // The ledger counts an object as read, so none of its records may be left out.
+        let options = scan_options(&self.options, store.filter(), Scope::default(), observer);
+        Ok(store::ingest(&mut store, self.listing, options, self.pace).await?)
+    }
+}
+
+/// The options with whole paths and a scope within reach, and the place of the store.
+async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOptions, StoreLocation), DatasetError> {
+    let (locations, _) = apart(options.locations.clone(), store)?;
+    let options = DatasetOptions { locations, ..options };
+    let options = DatasetOptions { scope: within_reach(&options), ..options };
+    let place = store_place(store, &options.aws).await?;
+    Ok((options, place))
+}
+
+/// The ends of the event histories that a store has; none where there is no store yet.
+async fn ends_of_history(place: &StoreLocation) -> Result<HashMap<String, String>, DatasetError> {
+    match Store::open(place.clone()).await {
+        Ok(store) => Ok(store::ends_of_history(&store).await?),
+        Err(StoreError::Absent { .. }) => Ok(HashMap::new()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The locations, by their whole paths, and the store, once it is known that they lie apart from each other.
+///
+/// # Errors
+/// Where one would be read or written as the other's, or where a location is stdin.
+pub fn apart(locations: Vec<Location>, store: &str) -> Result<(Vec<Location>, Location), DatasetError> {
+    let locations: Vec<Location> = locations.into_iter().map(in_full).collect();
+    if locations.contains(&Location::Stdin) {
+        return Err(DatasetError::StdinIntoStore);
+    }
+    let place = Location::parse(store)?;
+    if let Location::S3(path) = &place
+        && path.prefix.split('/').any(|part| part == "AWSLogs")
+    {
+        return Err(DatasetError::StoreAmongDeliveries { store: store.to_owned() });
+    }
+    if locations.iter().any(|logs| lie_together(logs, &place)) {
+        return Err(DatasetError::StoreAmongLogs { store: store.to_owned() });
+    }
+    Ok((locations, place))
+}
+
+/// True where one of two places would be read or written as the other's.
+fn lie_together(logs: &Location, store: &Location) -> bool {
+    match (logs, store) {
+        (Location::Path(logs), Location::Path(store)) => {
+            let store = real_path(store);
+            store.starts_with(logs) || logs.starts_with(store)
+        }
+        // A bucket often holds both, each under its own prefix.
+        (Location::S3(logs), Location::S3(store)) => logs.holds(store) || store.holds(logs),
+        _ => false,
+    }
+}
+
+/// The ledger names objects by their whole path, so that it does not matter from where a run is started.
+fn in_full(location: Location) -> Location {
+    match location {
+        Location::Path(path) => Location::Path(fs::canonicalize(&path).unwrap_or(path)),
+        other => other,
+    }
+}
+
+/// With links resolved as far as there is something; the rest may be about to be made.
+fn real_path(path: &Path) -> PathBuf {
+    let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    path.ancestors()
+        .find_map(|there| Some(fs::canonicalize(there).ok()?.join(path.strip_prefix(there).ok()?)))
+        .unwrap_or_else(|| path.clone())
+}

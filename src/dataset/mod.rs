@@ -1,0 +1,301 @@
+//! From options to data that can be asked: an engine over the logs at some locations, or over a store.
+//! In: locations, scope, filter, how AWS is reached. Out: a [`Dataset`], a plan of what a run would read, or an
+//! [`Intake`] into a store.
+//! Never parses an argument, never prints, and reads no record: it lists, and the engine reads when a question needs it.
+
+mod intake;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinError;
+
+use crate::normalize::EventFilter;
+use crate::source::{self, AwsOptions, Listing, Location, Remote, Scope, SourceError};
+use crate::sql::{Engine, EngineOptions, SqlError, Stored};
+use crate::store::{self, Store, StoreError, StoreLocation};
+use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
+
+pub use intake::{Intake, IntakePlan, apart};
+
+/// What operators of a query may hold before they spill.
+const MEMORY_BYTES_MAX: usize = 128 << 20;
+
+/// Which data is meant, and how it is read.
+#[derive(Clone, Debug)]
+pub struct DatasetOptions {
+    pub locations: Vec<Location>,
+    pub scope: Scope,
+    /// The events to keep: `None` for those that concern keys, or for what a store has.
+    pub events: Option<EventFilter>,
+    /// Also take the whole records of damaged objects.
+    pub salvage: bool,
+    pub aws: AwsOptions,
+    /// The time of the run, in microseconds since 1970.
+    pub now_micros: i64,
+    pub threads: usize,
+}
+
+/// Who is told how far a run has come, and what its user should know before something slow begins.
+pub trait Observer: Send + Sync {
+    /// All is listed; that many stored bytes of logs may be read.
+    fn listed(&self, bytes: u64);
+    /// That many stored bytes have been read.
+    fn read(&self, bytes: u64);
+    fn note(&self, text: &str);
+}
+
+/// Why there is no data to ask.
+#[derive(Debug, thiserror::Error)]
+pub enum DatasetError {
+    #[error("cannot read the logs")]
+    Source(#[from] SourceError),
+    #[error("cannot use the store")]
+    StoreBucket { source: SourceError },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+    #[error("a store cannot be read together with other locations")]
+    StoreAmongLocations,
+    #[error("a store does not know organizations")]
+    OrganizationOfStore,
+    /// A store was asked for events that it left out.
+    #[error("{source}")]
+    LeftOut { source: StoreError },
+    #[error("a dry run tells what reading logs takes, and this is a store")]
+    PlanOfStore,
+    #[error("`{named}` cannot hold a store")]
+    NoStoreThere { named: String },
+    #[error("cannot ingest stdin: it has no name by which a store could know it again")]
+    StdinIntoStore,
+    #[error("the store `{store}` lies where AWS delivers logs")]
+    StoreAmongDeliveries { store: String },
+    #[error("the store `{store}` and the logs lie in one another")]
+    StoreAmongLogs { store: String },
+    #[error("cannot list the locations: {source}")]
+    Thread { source: JoinError },
+}
+
+impl DatasetError {
+    /// True where the command line is at fault, not the world.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            DatasetError::Source(error) | DatasetError::StoreBucket { source: error } => error.is_usage(),
+            DatasetError::Store(error) => error.is_usage(),
+            DatasetError::Sql(error) => error.is_usage(),
+            DatasetError::Thread { .. } => false,
+            DatasetError::StoreAmongLocations
+            | DatasetError::OrganizationOfStore
+            | DatasetError::LeftOut { .. }
+            | DatasetError::PlanOfStore
+            | DatasetError::NoStoreThere { .. }
+            | DatasetError::StdinIntoStore
+            | DatasetError::StoreAmongDeliveries { .. }
+            | DatasetError::StoreAmongLogs { .. } => true,
+        }
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            DatasetError::Source(error) | DatasetError::StoreBucket { source: error } => error.hint(),
+            DatasetError::Store(error) => error.hint(),
+            DatasetError::Sql(error) => error.hint(),
+            DatasetError::StoreAmongLocations => Some("`keytrail ingest` takes more locations into a store"),
+            DatasetError::OrganizationOfStore => Some("leave --org-id out"),
+            DatasetError::LeftOut { .. } => {
+                Some("what was left out when the logs were read is not there: read the logs themselves")
+            }
+            DatasetError::PlanOfStore => Some("`keytrail store info STORE` tells what it holds"),
+            DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
+            DatasetError::StdinIntoStore => Some("save it to a file first"),
+            DatasetError::StoreAmongDeliveries { .. } => {
+                Some("name a prefix without AWSLogs: whatever is below it is read as logs")
+            }
+            DatasetError::StoreAmongLogs { .. } => {
+                Some("name a directory beside the logs: whatever is among them is read as logs")
+            }
+            DatasetError::Thread { .. } => None,
+        }
+    }
+}
+
+/// Logs or a store, ready to be asked.
+pub struct Dataset {
+    pub engine: Engine,
+    /// As it was resolved: half-open, in microseconds since 1970.
+    pub scope: Scope,
+}
+
+/// What a run would read, without reading it.
+pub type ReadPlan = source::Plan;
+
+impl Dataset {
+    /// Lists the locations, which can take a while on a large tree.
+    ///
+    /// # Errors
+    /// Where a location cannot be listed at all, or where a store is not one or not alone. What is wrong inside a
+    /// location is no error: it is counted and named by the accounts of each answer.
+    pub async fn open(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<Dataset, DatasetError> {
+        let options = DatasetOptions { scope: within_reach(&options), ..options };
+        if options.names_store_on_disk() {
+            return options.over_store().await;
+        }
+        let (options, listing) = options.list(&observer).await?;
+        if options.names_store(&listing) {
+            return options.over_store().await;
+        }
+        options.over_logs(listing, &observer)
+    }
+
+    /// Says what a run would read.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], and where a location is a store.
+    pub async fn plan(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<ReadPlan, DatasetError> {
+        let options = DatasetOptions { scope: within_reach(&options), ..options };
+        let remote = remote(&options, &observer);
+        let (is_store, plan) = blocking(move || {
+            let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
+            let is_store = options.names_store_on_disk() || options.names_store(&listing);
+            Ok((is_store, ReadPlan::of(&listing, history)))
+        })
+        .await?;
+        if is_store { Err(DatasetError::PlanOfStore) } else { Ok(plan) }
+    }
+}
+
+impl DatasetOptions {
+    async fn list(self, observer: &Arc<dyn Observer>) -> Result<(DatasetOptions, Arc<Listing>), DatasetError> {
+        let remote = remote(&self, observer);
+        blocking(move || {
+            let listing = source::list(&self.locations, &self.scope, &remote)?;
+            Ok((self, Arc::new(listing)))
+        })
+        .await
+    }
+
+    fn names_store_on_disk(&self) -> bool {
+        let is_store =
+            |location: &Location| matches!(location, Location::Path(path) if StoreLocation::holds_store(path));
+        self.locations.iter().any(is_store)
+    }
+
+    /// True where what was listed in a bucket is a store and not logs. Nobody keeps one below the folder that AWS
+    /// delivers to.
+    fn names_store(&self, listing: &Listing) -> bool {
+        let tops: Vec<String> = self
+            .locations
+            .iter()
+            .filter_map(|location| match location {
+                Location::S3(path) if !path.prefix.split('/').any(|part| part == "AWSLogs") => Some(path.to_string()),
+                _ => None,
+            })
+            .collect();
+        let is_sign = |index| tops.iter().any(|top| StoreLocation::is_sign_of_store(&listing.uri(index), top));
+        !tops.is_empty() && (0..listing.len()).any(is_sign)
+    }
+
+    async fn over_store(self) -> Result<Dataset, DatasetError> {
+        let place = match self.locations.as_slice() {
+            [Location::Path(path)] => StoreLocation::local(path)?,
+            [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
+            _ => return Err(DatasetError::StoreAmongLocations),
+        };
+        if !self.scope.org_ids.is_empty() {
+            return Err(DatasetError::OrganizationOfStore);
+        }
+        let mut store = Store::open(place).await?;
+        let asked = self.events.unwrap_or(store.filter());
+        if asked == EventFilter::All {
+            store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
+        }
+        let snapshot = store.snapshot().await?;
+        let stored = Stored {
+            events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
+            objects: snapshot.objects().await?,
+            quarantine: snapshot.quarantine().await?,
+            older_rows: snapshot.older_rows(&self.scope),
+            untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
+            files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
+        };
+        let engine = Engine::over_store(stored, engine_options(self.threads)).await?;
+        Ok(Dataset { engine, scope: self.scope })
+    }
+
+    fn over_logs(self, listing: Arc<Listing>, observer: &Arc<dyn Observer>) -> Result<Dataset, DatasetError> {
+        observer.listed(listing.total_bytes());
+        let filter = self.events.unwrap_or(EventFilter::KeyUse);
+        let options = scan_options(&self, filter, self.scope.clone(), observer);
+        let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(self.threads))?;
+        Ok(Dataset { engine, scope: self.scope })
+    }
+}
+
+fn scan_options(
+    options: &DatasetOptions,
+    filter: EventFilter,
+    scope: Scope,
+    observer: &Arc<dyn Observer>,
+) -> ScanOptions {
+    let observer = Arc::clone(observer);
+    ScanOptions {
+        filter,
+        scope,
+        threads: options.threads,
+        salvage: options.salvage,
+        identities_max: IDENTITIES_MAX,
+        progress: Arc::new(move |p: Progress| observer.read(p.bytes)),
+    }
+}
+
+fn engine_options(threads: usize) -> EngineOptions {
+    EngineOptions { threads, memory_bytes_max: MEMORY_BYTES_MAX, deadline: None }
+}
+
+/// The scope, where only event histories are asked, from where those begin: no answer is about more.
+fn within_reach(options: &DatasetOptions) -> Scope {
+    let (scope, begin) = (options.scope.clone(), source::history_begin(options.now_micros));
+    let is_history = |location: &Location| matches!(location, Location::History(_));
+    if !options.locations.iter().all(is_history) || scope.until.is_some_and(|until| until <= begin) {
+        return scope;
+    }
+    Scope { since: scope.since.max(Some(begin)), ..scope }
+}
+
+/// How the sources reach what is not on this machine, and whom they tell.
+fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
+    let observer = Arc::clone(observer);
+    Remote {
+        aws: options.aws.clone(),
+        handle: Handle::current(),
+        now_micros: options.now_micros,
+        covered: HashMap::new(),
+        note: Arc::new(move |text| observer.note(&text)),
+    }
+}
+
+/// The place of a store: a directory, or `s3://BUCKET/PREFIX`.
+///
+/// # Errors
+/// Where `named` is no such place, or its bucket cannot be reached.
+pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, DatasetError> {
+    match Location::parse(named)? {
+        Location::Path(path) => Ok(StoreLocation::local(&path)?),
+        Location::S3(_) => {
+            let connected = source::connect_store(named, aws).await;
+            let connected = connected.map_err(|source| DatasetError::StoreBucket { source })?;
+            Ok(StoreLocation::at_root(connected, named)?)
+        }
+        Location::Stdin | Location::History(_) => Err(DatasetError::NoStoreThere { named: named.to_owned() }),
+    }
+}
+
+/// Runs what waits for disks and networks on a thread that may wait.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DatasetError> + Send + 'static,
+) -> Result<T, DatasetError> {
+    tokio::task::spawn_blocking(work).await.map_err(|source| DatasetError::Thread { source })?
+}

@@ -1,0 +1,72 @@
+//! Rows as CSV (RFC 4180), with cells that a spreadsheet would run as a formula guarded by a `'`.
+//! Values are as the record has them; on a terminal they are made visible first.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+
+use arrow::array::RecordBatch;
+
+use super::visible::visible;
+use super::{Sink, TextReader, cell};
+
+pub struct Csv<W: Write> {
+    to: csv::Writer<W>,
+    reader: TextReader,
+    cell: String,
+}
+
+impl<W: Write> Csv<W> {
+    pub fn new(to: W, names: &[String], reader: TextReader) -> io::Result<Csv<W>> {
+        let mut csv = Csv { to: csv::Writer::from_writer(to), reader, cell: String::new() };
+        for name in names {
+            csv.cell.clear();
+            csv.cell.push_str(name);
+            csv.field(cell::Kind::Text)?;
+        }
+        csv.to.write_record(None::<&[u8]>).map_err(broken)?;
+        Ok(csv)
+    }
+
+    fn field(&mut self, kind: cell::Kind) -> io::Result<()> {
+        let guarded = if kind == cell::Kind::Text { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
+        let shown = if self.reader == TextReader::Terminal { visible(&guarded) } else { guarded };
+        self.to.write_field(shown.as_bytes()).map_err(broken)
+    }
+}
+
+impl<W: Write> Sink for Csv<W> {
+    fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        for row in 0..batch.num_rows() {
+            for column in batch.columns() {
+                self.cell.clear();
+                cell::plain(&mut self.cell, column, row);
+                self.field(cell::kind(column.data_type()))?;
+            }
+            self.to.write_record(None::<&[u8]>).map_err(broken)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// A spreadsheet looks past leading blanks and reads full-width signs like plain ones.
+fn guarded(text: &str) -> Cow<'_, str> {
+    let starts = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}');
+    let control = text.starts_with(['\t', '\r', '\n', '\0']);
+    let blank = |c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}';
+    if control || text.trim_start_matches(blank).starts_with(starts) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+fn broken(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,194 @@
+//! Writes the rows of an answer in the format asked for, to stdout or to a file.
+//! In: record batches as they come. Out: bytes; a file appears whole or not at all.
+//! Never overwrites a file unasked, and never sends what a terminal would act on to a terminal.
+
+mod binary;
+pub mod cell;
+mod csv;
+mod json;
+pub mod markdown;
+pub mod table;
+mod target;
+pub mod times;
+pub mod visible;
+pub mod words;
+
+use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+
+pub use target::{Existing, Target};
+
+use visible::visible;
+
+/// Why rows cannot go where they should.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    #[error("no format is known by the ending `.{ending}`")]
+    Ending { ending: String },
+    #[error("this format is not text and stdout is a terminal")]
+    BinaryOnTerminal,
+    #[error("cannot write `{path}`: it is a directory")]
+    Directory { path: String },
+    #[error("cannot write `{path}`: it exists")]
+    Exists { path: String },
+    #[error("cannot write `{path}`: {source}")]
+    File { path: String, source: io::Error },
+    /// Bytes could not be written; a pipe that its reader closed is among these.
+    #[error("cannot write the output")]
+    Write(#[from] io::Error),
+}
+
+impl OutputError {
+    /// True where the command line is at fault, not the world.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, OutputError::File { .. } | OutputError::Write(_))
+    }
+
+    /// What the user can do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            OutputError::Ending { .. } => Some("choose one with -f, whatever the file is called"),
+            OutputError::BinaryOnTerminal => Some("write it to a file with -o FILE, or into a pipe"),
+            OutputError::Exists { .. } => Some("give --force to replace it"),
+            OutputError::Directory { .. } | OutputError::File { .. } | OutputError::Write(_) => None,
+        }
+    }
+}
+
+/// Widest cell of a table that no terminal bounds.
+const CELL_COLUMNS_MAX: usize = 200;
+
+/// The formats of rows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Format {
+    Table,
+    Csv,
+    Json,
+    Jsonl,
+    Markdown,
+    Parquet,
+    Arrow,
+}
+
+impl Format {
+    /// Every format, in the order of the help.
+    pub const ALL: [Format; 7] =
+        [Format::Table, Format::Csv, Format::Json, Format::Jsonl, Format::Markdown, Format::Parquet, Format::Arrow];
+
+    /// The name that `-f` knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Table => "table",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::Jsonl => "jsonl",
+            Format::Markdown => "markdown",
+            Format::Parquet => "parquet",
+            Format::Arrow => "arrow",
+        }
+    }
+
+    /// One line of help.
+    pub fn about(self) -> &'static str {
+        match self {
+            Format::Table => "Aligned columns for people",
+            Format::Csv => "RFC 4180, formulas guarded",
+            Format::Json => "One array of objects",
+            Format::Jsonl => "One object a line",
+            Format::Markdown => "A Markdown table",
+            Format::Parquet => "Parquet, zstd",
+            Format::Arrow => "Arrow IPC file",
+        }
+    }
+
+    /// What the ending of the output file's name says; an ending that says nothing is not guessed at.
+    pub fn of_file(path: &Path) -> Result<Option<Format>, OutputError> {
+        let Some(ending) = path.extension() else { return Ok(None) };
+        Ok(Some(match ending.to_string_lossy().to_ascii_lowercase().as_str() {
+            "txt" => Format::Table,
+            "csv" => Format::Csv,
+            "json" => Format::Json,
+            "jsonl" | "ndjson" => Format::Jsonl,
+            "md" | "markdown" => Format::Markdown,
+            "parquet" => Format::Parquet,
+            "arrow" | "feather" => Format::Arrow,
+            other => return Err(OutputError::Ending { ending: visible(other).into_owned() }),
+        }))
+    }
+
+    fn is_binary(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
+    }
+}
+
+/// How text is to look.
+#[derive(Clone, Copy, Default)]
+pub struct Style {
+    pub color: bool,
+    pub verbose: bool,
+}
+
+/// Who reads a text decides whether characters that act may stay as they are, and whether there may be colors.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TextReader {
+    /// A file, a pipe, a device that is no terminal.
+    Program,
+    Terminal,
+}
+
+impl TextReader {
+    pub fn of(stream: &impl IsTerminal) -> TextReader {
+        if stream.is_terminal() { TextReader::Terminal } else { TextReader::Program }
+    }
+}
+
+/// Takes rows, batch by batch.
+pub trait Sink {
+    fn write(&mut self, batch: &RecordBatch) -> io::Result<()>;
+    /// Writes what is pending. Without it the output is not whole.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// Opens `format` over a target for rows of this schema.
+pub fn sink<'a>(
+    format: Format,
+    to: &'a mut Target,
+    schema: &Schema,
+    style: Style,
+) -> Result<Box<dyn Sink + Send + 'a>, OutputError> {
+    let names = unique_names(schema);
+    let terminal_width = to.terminal_width();
+    if format.is_binary() && to.is_terminal() {
+        return Err(OutputError::BinaryOnTerminal);
+    }
+    let cell_columns_max = if style.verbose { usize::MAX } else { CELL_COLUMNS_MAX };
+    let reader = to.reader();
+    let look = table::Look { terminal_width, cell_columns_max, color: style.color };
+    let opened: io::Result<Box<dyn Sink + Send + 'a>> = match format {
+        Format::Table => Ok(Box::new(table::Table::new(to, &names, schema, look))),
+        Format::Csv => csv::Csv::new(to, &names, reader).map(|s| Box::new(s) as _),
+        Format::Json => Ok(Box::new(json::Json::new(to, &names, json::Layout::Array))),
+        Format::Jsonl => Ok(Box::new(json::Json::new(to, &names, json::Layout::Lines))),
+        Format::Markdown => markdown::Markdown::new(to, &names, schema, cell_columns_max).map(|s| Box::new(s) as _),
+        Format::Parquet => binary::Parquet::new(to, &names, schema).map(|s| Box::new(s) as _),
+        Format::Arrow => binary::ArrowFile::new(to, &names, schema).map(|s| Box::new(s) as _),
+    };
+    Ok(opened?)
+}
+
+/// Column names, the second `event_id` as `event_id_2`: an object has no two members of one name.
+pub fn unique_names(schema: &Schema) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let numbered = (2..).map(|n| format!("{}_{n}", field.name()));
+        let mut free = std::iter::once(field.name().clone()).chain(numbered).filter(|n| !names.contains(n));
+        names.extend(free.next());
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests;

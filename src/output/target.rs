@@ -1,0 +1,123 @@
+//! Where output goes: stdout, or a file that appears under its name only when it is whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Stdout, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+
+use super::visible::visible;
+use super::{OutputError, TextReader};
+
+/// What to do with a file that is already there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    Keep,
+    Replace,
+}
+
+pub enum Target {
+    Stdout(BufWriter<Stdout>),
+    /// A device or pipe named by the user: written in place, there is nothing to overwrite.
+    Device(BufWriter<File>),
+    File {
+        staged: BufWriter<NamedTempFile>,
+        path: PathBuf,
+        existing: Existing,
+    },
+}
+
+impl Target {
+    pub fn stdout() -> Target {
+        Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
+    }
+
+    /// Refuses at once, before a long run, what could not be written at its end. `-` is standard output.
+    pub fn file(path: &Path, existing: Existing) -> Result<Target, OutputError> {
+        if path.as_os_str() == "-" {
+            return Ok(Target::stdout());
+        }
+        let shown = visible(&path.to_string_lossy()).into_owned();
+        let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
+        // A link stays a link: its target is what is replaced.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
+            Ok(meta) if !meta.is_file() => {
+                let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
+                return Ok(Target::Device(BufWriter::new(file)));
+            }
+            Ok(_) if existing == Existing::Keep => return Err(OutputError::Exists { path: shown }),
+            _ => {}
+        }
+        let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let staged = staged(folder).map_err(world)?;
+        Ok(Target::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
+    }
+
+    pub fn reader(&self) -> TextReader {
+        match self {
+            Target::Stdout(_) => TextReader::of(&io::stdout()),
+            Target::Device(to) => TextReader::of(to.get_ref()),
+            Target::File { .. } => TextReader::Program,
+        }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.reader() == TextReader::Terminal
+    }
+
+    /// Columns of the terminal that reads this, None for files and pipes.
+    pub fn terminal_width(&self) -> Option<usize> {
+        if !self.is_terminal() {
+            return None;
+        }
+        let known = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)).filter(|w| *w > 0);
+        Some(known.unwrap_or(80))
+    }
+
+    /// Flushes, and gives a file its name.
+    pub fn commit(self) -> Result<(), OutputError> {
+        match self {
+            Target::Stdout(mut to) => Ok(to.flush()?),
+            Target::Device(mut to) => Ok(to.flush()?),
+            Target::File { staged, path, existing } => {
+                let file = staged.into_inner().map_err(io::IntoInnerError::into_error)?;
+                let named = match existing {
+                    Existing::Keep => file.persist_noclobber(&path),
+                    Existing::Replace => file.persist(&path),
+                };
+                let shown = || visible(&path.to_string_lossy()).into_owned();
+                named.map(drop).map_err(|e| OutputError::File { path: shown(), source: e.error })
+            }
+        }
+    }
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Target::Stdout(to) => to.write(bytes),
+            Target::Device(to) => to.write(bytes),
+            Target::File { staged, .. } => staged.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Target::Stdout(to) => to.flush(),
+            Target::Device(to) => to.flush(),
+            Target::File { staged, .. } => staged.flush(),
+        }
+    }
+}
+
+/// Beside its final place, so that the rename stays on one file system; readable as the umask allows, not
+/// only by its owner as temporary files are.
+fn staged(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".keytrail-").suffix(".part");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}

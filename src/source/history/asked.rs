@@ -1,0 +1,150 @@
+//! The Regions that are looked into, the time that is asked for, and the most that it takes.
+//! In: locations, a scope and the time. Out: Regions, each once, and a window of seconds.
+//! Asks nobody: a Region of the list may turn out not to be enabled.
+
+use super::super::{Location, Regions, Scope};
+use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
+
+const HISTORY_DAYS: i64 = 90;
+pub(super) const DAY_SECONDS: i64 = MICROS_PER_DAY / MICROS_PER_SECOND;
+/// Every account has it, so a refusal there is about the credentials.
+const HOME_REGION: &str = "us-east-1";
+
+/// Regions of AWS's commercial partition; those that an account has not enabled refuse it.
+const ALL_REGIONS: [&str; 34] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-east-2",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-south-2",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ap-southeast-3",
+    "ap-southeast-4",
+    "ap-southeast-5",
+    "ap-southeast-6",
+    "ap-southeast-7",
+    "ca-central-1",
+    "ca-west-1",
+    "eu-central-1",
+    "eu-central-2",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-south-2",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "il-central-1",
+    "me-central-1",
+    "me-south-1",
+    "mx-central-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+];
+
+/// The time at which the event history begins, in microseconds since 1970.
+pub fn begin(now_micros: i64) -> i64 {
+    now_micros - HISTORY_DAYS * MICROS_PER_DAY
+}
+
+/// A Region to look into.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in super::super) struct AskedRegion {
+    pub(super) region: String,
+    /// Named by the user, not only one of all.
+    is_named: bool,
+}
+
+impl AskedRegion {
+    /// True where credentials that are refused may mean no more than that the account has not enabled the Region.
+    pub(super) fn may_be_disabled(&self) -> bool {
+        !self.is_named && self.region != HOME_REGION
+    }
+}
+
+/// The Regions of all locations that the scope does not exclude, each once.
+pub(in super::super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec<AskedRegion> {
+    let mut all: Vec<AskedRegion> = Vec::new();
+    for location in locations {
+        match location {
+            Location::History(Regions::All) => {
+                all.extend(ALL_REGIONS.map(|region| AskedRegion { region: region.to_owned(), is_named: false }));
+            }
+            Location::History(Regions::Named(regions)) => {
+                all.extend(regions.iter().map(|region| AskedRegion { region: region.clone(), is_named: true }));
+            }
+            Location::Path(_) | Location::Stdin | Location::S3(_) => {}
+        }
+    }
+    all.retain(|asked| scope.regions.is_empty() || scope.regions.contains(&asked.region));
+    // Where a Region is both named and one of all, it is a named one.
+    all.sort_by(|a, b| (&a.region, !a.is_named).cmp(&(&b.region, !b.is_named)));
+    all.dedup_by(|next, kept| next.region == kept.region);
+    all
+}
+
+/// The bounds of a lookup's time, in words for the user; nothing more is known before the first request.
+pub(in super::super) fn estimate(regions: usize, window: &Window) -> String {
+    let days = ((window.until - window.since).max(1) + DAY_SECONDS - 1).div_euclid(DAY_SECONDS);
+    let names = if regions == 1 { "1 Region" } else { &format!("{regions} Regions") };
+    format!(
+        "event history of {names}, up to {days} days: at most 100 events a second in each Region, so that 100,000 events \
+         take 17 minutes; how many there are is not known before. No digest covers event history."
+    )
+}
+
+/// Seconds since 1970, both inclusive as the service takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Window {
+    pub(super) since: i64,
+    pub(super) until: i64,
+}
+
+impl Window {
+    pub(in super::super) fn of(scope: &Scope, now_micros: i64) -> Window {
+        let now = now_micros.div_euclid(1_000_000);
+        let oldest = now - HISTORY_DAYS * DAY_SECONDS;
+        let since = scope.since.map_or(oldest, |micros| micros.div_euclid(1_000_000));
+        let until = scope.until.map_or(now, |micros| (micros - 1).div_euclid(1_000_000));
+        Window { since: since.max(oldest), until: until.min(now) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_come_once_and_within_the_scope() {
+        let named = |names: &[&str]| Location::History(Regions::Named(names.iter().map(|n| (*n).into()).collect()));
+        let all = Location::History(Regions::All);
+        let scope = Scope::default();
+        let found = regions_of(&[all.clone(), named(&["eu-west-1", "us-gov-east-1"])], &scope);
+        assert_eq!(found.len(), ALL_REGIONS.len() + 1);
+        assert!(found.iter().filter(|asked| asked.is_named).count() == 2 && found.is_sorted());
+        let scope = Scope { regions: vec!["eu-west-1".into(), "xx-none-1".into()], ..scope };
+        assert_eq!(regions_of(&[all], &scope).len(), 1);
+        assert_eq!(regions_of(&[named(&["us-east-1"])], &scope), []);
+    }
+
+    #[test]
+    fn the_window_ends_with_the_history() {
+        let now = 1_000 * DAY_SECONDS;
+        for (since, until, window) in [
+            (None, None, (now - 90 * DAY_SECONDS, now)),
+            (Some(now - 10), Some(now - 5), (now - 10, now - 6)),
+            (Some(0), Some(now + 5), (now - 90 * DAY_SECONDS, now)),
+        ] {
+            let micros = |seconds: Option<i64>| seconds.map(|seconds| seconds * 1_000_000);
+            let scope = Scope { since: micros(since), until: micros(until), ..Scope::default() };
+            let found = Window::of(&scope, now * 1_000_000);
+            assert_eq!((found.since, found.until), window);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One lookup: the events of one source in one Region, page after page, back in time.
+//! In: a window and what a store has of it. Out: saved pages, how the lookup ended, and what it came through.
+//! Owns the position and the pace of requests. Never asks for ever: what does not get on ends as stuck, and says why.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig};
+use aws_sdk_cloudtrail::Client;
+use aws_sdk_cloudtrail::config::retry::RetryConfig;
+use aws_sdk_cloudtrail::operation::lookup_events::{LookupEventsError, LookupEventsOutput};
+use aws_sdk_cloudtrail::primitives::DateTime;
+use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::super::aws::{Class, Trouble, backoff};
+use super::super::{Remote, SourceError};
+use super::asked::{AskedRegion, Window};
+use super::covered::{Covered, Span};
+use super::pages::Pages;
+
+const PAGE_EVENTS: i32 = 50;
+/// Two requests a second are allowed in each Region of an account.
+const PACE: Duration = Duration::from_millis(500);
+const WAIT_FIRST: Duration = Duration::from_millis(500);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// Throttling that lasts longer than this is an outage.
+const THROTTLED_TIME_MAX: Duration = Duration::from_secs(15 * 60);
+const NETWORK_ATTEMPTS_MAX: u32 = 6;
+/// Events come from the newest to the oldest; so many seconds are allowed for.
+const JITTER: i64 = 900;
+/// Times that a lookup may begin anew at one second of the history.
+const RESTARTS_MAX: u32 = 3;
+/// Pages in a row that bring nothing new.
+const BARREN_PAGES_MAX: u32 = 100;
+
+/// Shared by all lookups of a run.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a SdkConfig,
+    pub(super) window: Window,
+    pub(super) folder: &'a Path,
+    pub(super) remote: &'a Remote,
+    /// Set once any of them got anything.
+    pub(super) has_events: &'a AtomicBool,
+}
+
+/// The end of a lookup.
+pub(super) enum Ended {
+    /// The window was walked to its first second.
+    Whole,
+    /// The account has not enabled the Region, so it has no history.
+    NotEnabled,
+    /// Some of the window is missing.
+    Stuck(Trouble),
+}
+
+/// The lookups of one Region, one after the other: they share its pace.
+pub(super) struct RegionLookups<'a> {
+    asked: &'a AskedRegion,
+    client: Client,
+    pace: Interval,
+    /// Set once the Region has answered, so that it is enabled.
+    has_answer: bool,
+    context: &'a Context<'a>,
+}
+
+impl<'a> RegionLookups<'a> {
+    pub(super) fn new(asked: &'a AskedRegion, context: &'a Context<'a>) -> RegionLookups<'a> {
+        let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
+            .region(Region::new(asked.region.clone()))
+            // Every request is paced here, another attempt too.
+            .retry_config(RetryConfig::disabled());
+        let mut pace = tokio::time::interval(PACE);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        RegionLookups { asked, client: Client::from_conf(config.build()), pace, has_answer: false, context }
+    }
+
+    /// Begins the lookup of one event source, of which a store has what is covered.
+    pub(super) fn lookup(&mut self, event_source: &'static str, pages: Pages, covered: Covered) -> Lookup<'_, 'a> {
+        Lookup {
+            region: self,
+            event_source,
+            pages,
+            requests: 0,
+            events: 0,
+            account: None,
+            covered,
+            walked: Vec::new(),
+            in_order: true,
+        }
+    }
+}
+
+/// The lookup of one event source in one Region.
+pub(super) struct Lookup<'r, 'a> {
+    region: &'r mut RegionLookups<'a>,
+    event_source: &'static str,
+    pages: Pages,
+    requests: u64,
+    events: u64,
+    /// Whose events they are.
+    account: Option<String>,
+    /// Spans that need not be asked for.
+    covered: Covered,
+    /// Spans that were asked for and came.
+    walked: Vec<Span>,
+    /// False once an event was younger than one before it by more than [`JITTER`]: then it is not known what came.
+    in_order: bool,
+}
+
+/// How far a lookup has come. It goes back in time, so it can begin anew at the oldest event.
+struct Position {
+    /// The second at which this stretch of the way back began.
+    from: i64,
+    /// The end of what is asked for, in seconds.
+    until: i64,
+    token: Option<String>,
+    /// Tokens since it began anew, hashed: one that comes back leads round in a circle.
+    tokens: HashSet<u64>,
+    oldest: i64,
+    /// Events of the oldest second, which come again when it begins anew there.
+    at_oldest: HashSet<String>,
+    barren_pages: u32,
+    restarts: u32,
+}
+
+impl Position {
+    fn new(until: i64) -> Position {
+        Position {
+            from: until,
+            until,
+            token: None,
+            tokens: HashSet::new(),
+            oldest: until,
+            at_oldest: HashSet::new(),
+            barren_pages: 0,
+            restarts: 0,
+        }
+    }
+
+    /// True of an event that has not come before.
+    fn is_new(&mut self, id: &str, time: i64) -> bool {
+        if time < self.oldest {
+            self.oldest = time;
+            self.at_oldest.clear();
+        }
+        time != self.oldest || id.is_empty() || self.at_oldest.insert(id.to_owned())
+    }
+
+    /// Goes on from a page with so many new events to the next one. False where it leads nowhere.
+    fn follow(&mut self, token: String, new_events: u64) -> bool {
+        self.barren_pages = if new_events == 0 { self.barren_pages + 1 } else { 0 };
+        let mut hasher = DefaultHasher::new();
+        token.hash(&mut hasher);
+        self.token = Some(token);
+        self.tokens.insert(hasher.finish()) && self.barren_pages <= BARREN_PAGES_MAX
+    }
+
+    /// Begins anew at the oldest event so far. False where that has been tried too often.
+    fn restart(&mut self) -> bool {
+        self.restarts = if self.oldest < self.until { 0 } else { self.restarts + 1 };
+        self.until = self.oldest;
+        self.token = None;
+        self.tokens.clear();
+        self.barren_pages = 0;
+        self.restarts <= RESTARTS_MAX
+    }
+}
+
+/// The step after a page.
+enum Next {
+    Page,
+    End,
+    Circle,
+}
+
+impl Lookup<'_, '_> {
+    /// Looks up what the window holds and `covered` does not, saving page after page.
+    pub(super) async fn run(&mut self, window: Window) -> Result<Ended, SourceError> {
+        let mut position = Position::new(window.until);
+        let ended = self.walk(window, &mut position).await?;
+        // About its oldest second there may be more where it did not come to the end.
+        let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + JITTER + 1 };
+        self.walked.push((oldest, position.from));
+        Ok(ended)
+    }
+
+    /// Ends the last file. Gives the sizes of all, and the number of requests that they took.
+    pub(super) fn finish(self) -> io::Result<(Vec<u64>, u64)> {
+        Ok((self.pages.finish()?, self.requests))
+    }
+
+    async fn walk(&mut self, window: Window, position: &mut Position) -> Result<Ended, SourceError> {
+        let mut trouble_since = None;
+        let mut attempt = 0;
+        loop {
+            self.region.pace.tick().await;
+            let trouble = match self.page(window.since, position).await {
+                Ok(page) => {
+                    (trouble_since, attempt) = (None, 0);
+                    self.region.has_answer = true;
+                    match self.take(page, position, window.since)? {
+                        Next::Page => continue,
+                        Next::End => return Ok(Ended::Whole),
+                        Next::Circle => {
+                            let trouble = Trouble::new(Class::Inconsistent, "its pages lead round in a circle");
+                            return Ok(Ended::Stuck(trouble));
+                        }
+                    }
+                }
+                Err(trouble) => trouble,
+            };
+            match trouble.class {
+                Class::BadToken | Class::Inconsistent if position.restart() => continue,
+                Class::Busy if trouble_since.get_or_insert_with(Instant::now).elapsed() < THROTTLED_TIME_MAX => {}
+                Class::Network if attempt < NETWORK_ATTEMPTS_MAX => {}
+                Class::RegionNotEnabled if !self.region.has_answer => return Ok(Ended::NotEnabled),
+                Class::BadCredentials if !self.region.has_answer && self.region.asked.may_be_disabled() => {
+                    return Ok(Ended::NotEnabled);
+                }
+                // What came before the credentials expired is kept.
+                class if class.is_fatal() && !self.region.context.has_events.load(Ordering::Relaxed) => {
+                    let doing = format!("cannot look up the event history of `{}`", self.region.asked.region);
+                    return Err(SourceError::aws(doing, trouble));
+                }
+                _ => return Ok(Ended::Stuck(trouble)),
+            }
+            tokio::time::sleep(backoff(attempt, WAIT_FIRST, WAIT_MAX)).await;
+            attempt += 1;
+        }
+    }
+
+    async fn page(&mut self, since: i64, at: &Position) -> Result<LookupEventsOutput, Trouble> {
+        self.requests += 1;
+        let by_source = LookupAttribute::builder()
+            .attribute_key(LookupAttributeKey::EventSource)
+            .attribute_value(self.event_source)
+            .build()
+            .map_err(|error| Trouble::new(Class::Other, error.to_string()))?;
+        let request = self.region.client.lookup_events().lookup_attributes(by_source).max_results(PAGE_EVENTS);
+        let request = request.start_time(DateTime::from_secs(since)).end_time(DateTime::from_secs(at.until));
+        let sent = request.set_next_token(at.token.clone()).send().await;
+        sent.map_err(|error| Trouble::of::<LookupEventsError>(&error))
+    }
+
+    /// The spans that a store will have, once it has what came.
+    pub(super) fn covered_now(&self) -> String {
+        let mut covered = self.covered.clone();
+        if let Some(account) = self.account.as_ref().filter(|_| self.in_order) {
+            covered.add(account, &self.walked, self.region.context.window.until);
+        }
+        covered.to_string()
+    }
+
+    /// Passes over what is covered, if anything is from here on.
+    fn pass_over(&mut self, position: &mut Position, since: i64) -> Option<Next> {
+        let account = self.account.as_deref().filter(|_| self.in_order)?;
+        let first = self.covered.first_with(account, (position.oldest, position.oldest + JITTER))?;
+        if first >= position.oldest {
+            return None;
+        }
+        self.walked.push((position.oldest + JITTER + 1, position.from));
+        *position = Position::new(first);
+        Some(if first > since { Next::Page } else { Next::End })
+    }
+
+    /// Saves a page.
+    fn take(&mut self, page: LookupEventsOutput, position: &mut Position, since: i64) -> Result<Next, SourceError> {
+        let mut new_events = 0;
+        for event in page.events() {
+            let time = event.event_time().map_or(position.oldest, DateTime::secs);
+            self.in_order &= time <= position.oldest + JITTER;
+            if position.is_new(event.event_id().unwrap_or_default(), time) {
+                new_events += 1;
+                self.region.context.has_events.store(true, Ordering::Relaxed);
+                let record = event.cloud_trail_event().unwrap_or_default();
+                if self.account.is_none() {
+                    self.account = account_of(record);
+                }
+                self.pages.add(record).map_err(|source| SourceError::Disk { source })?;
+            }
+        }
+        self.events += new_events;
+        self.pages.end_page().map_err(|source| SourceError::Disk { source })?;
+        if self.requests.is_multiple_of(200) {
+            let (region, source, events) = (&self.region.asked.region, self.event_source, self.events);
+            (self.region.context.remote.note)(format!("event history of {region}, {source}: {events} events so far"));
+        }
+        let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(Next::End) };
+        if let Some(next) = self.pass_over(position, since) {
+            return Ok(next);
+        }
+        let goes_on = position.follow(token, new_events) || position.restart();
+        Ok(if goes_on { Next::Page } else { Next::Circle })
+    }
+}
+
+fn account_of(record: &str) -> Option<String> {
+    let record: serde_json::Value = serde_json::from_str(record).ok()?;
+    record["recipientAccountId"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lookup_goes_back_in_time_and_never_round_in_a_circle() {
+        let mut position = Position::new(100);
+        assert!(position.is_new("a", 90) && position.is_new("b", 80) && position.is_new("c", 80));
+        assert!(position.follow("1".into(), 1) && position.follow("2".into(), 1));
+        assert!(!position.follow("1".into(), 1), "a token that comes back");
+        assert!(position.restart());
+        assert_eq!((position.until, position.token.as_deref()), (80, None));
+        assert!(!position.is_new("b", 80) && position.is_new("d", 80) && position.is_new("e", 79));
+        assert!(position.restart());
+        let restarts = (0..100).take_while(|_| position.restart()).count();
+        assert_eq!(restarts as u32, RESTARTS_MAX);
+        let followed = (0..1000).take_while(|n| position.follow(format!("t{n}"), 0)).count();
+        assert_eq!(followed as u32, BARREN_PAGES_MAX);
+    }
+}

@@ -1,0 +1,93 @@
+//! One object of a listing: where it is opened, and what changes when its content does.
+//! In: a listing and a number. Out: a path, a reader, a version; each with one arm for each origin.
+//! Follows no link but one that the user named and opens nothing but regular files. Never sends a request: objects of
+//! buckets are fetched by `s3::ahead`.
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::listing::Listing;
+use super::origin::{HISTORY_SCHEME, ObjectOrigin};
+
+/// An object that a listing names.
+#[derive(Clone, Copy, Debug)]
+pub struct ListedObject<'l> {
+    listing: &'l Listing,
+    index: usize,
+}
+
+impl Listing {
+    /// An object by its place in the listing; asking for one beyond its end panics once it is looked at.
+    pub fn object(&self, index: usize) -> ListedObject<'_> {
+        ListedObject { listing: self, index }
+    }
+}
+
+impl ListedObject<'_> {
+    /// Where on this machine the object is opened; for one in a bucket, as it is named. A link that the user named is
+    /// resolved here, since opening follows none.
+    pub fn path(&self) -> PathBuf {
+        let named = PathBuf::from(OsStr::from_bytes(&self.listing.named_path(self.index)));
+        match self.listing.origin(self.index) {
+            ObjectOrigin::History(folder) => folder.path().join(named.strip_prefix(HISTORY_SCHEME).unwrap_or(&named)),
+            // A link that broke since the listing is opened as it stands, and opening says what is wrong.
+            ObjectOrigin::Disk if self.listing.is_followed_link(self.index) => named.canonicalize().unwrap_or(named),
+            ObjectOrigin::Disk | ObjectOrigin::Bucket(_) => named,
+        }
+    }
+
+    /// Opens a log on this machine for reading. Fails with `InvalidInput` if it is, or has just become, anything but a
+    /// regular file.
+    pub fn open(&self) -> io::Result<File> {
+        open_regular(&self.path())
+    }
+
+    /// What changes when the content does: the ETag in a bucket, size and time of a file, a hash of a page of history.
+    /// Empty where nothing can tell. Fails where a file cannot be asked.
+    pub fn version(&self) -> io::Result<String> {
+        match self.listing.origin(self.index) {
+            ObjectOrigin::Bucket(_) => Ok(self.listing.etag(self.index)),
+            ObjectOrigin::History(_) => self.version_of_history(),
+            ObjectOrigin::Disk if self.listing.is_stdin(self.index) => Ok(String::new()),
+            ObjectOrigin::Disk => {
+                let file = fs::metadata(self.path())?;
+                let nanoseconds = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
+                Ok(format!("{}-{nanoseconds}", file.len()))
+            }
+        }
+    }
+
+    fn version_of_history(&self) -> io::Result<String> {
+        match self.listing.entry(self.index).outcome() {
+            None => {
+                let content = fs::read(self.path())?;
+                Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
+            }
+            // How a lookup ended, and what a store has with it.
+            Some(ended) => {
+                let covered = fs::read_to_string(self.path()).unwrap_or_default();
+                Ok(format!("{} {covered}", ended.error().unwrap_or_default()).trim_end().to_owned())
+            }
+        }
+    }
+}
+
+/// Opens a regular file. Fails with `InvalidInput` if the path is, or has just become, anything else.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let odd = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    let before = fs::symlink_metadata(path)?;
+    if !before.is_file() {
+        return Err(odd());
+    }
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
+    let after = file.metadata()?;
+    let same = after.is_file() && (before.dev(), before.ino()) == (after.dev(), after.ino());
+    if same { Ok(file) } else { Err(odd()) }
+}
+
+// Without it, opening a pipe that has just taken a file's place would wait for a writer for ever.
+const NONBLOCK: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 0o4000 } else { 0x4 };

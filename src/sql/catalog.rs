@@ -1,0 +1,279 @@
+//! The names that a statement may use: the tables of a session, and the views, each planned when a statement first names it.
+//! In: a session with its tables. Out: the same session, in whose schema the views stand as well.
+//! Never reads a row, and never shows a statement the table that only views may name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::catalog::view::ViewTable;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
+    TableProvider,
+};
+use datafusion::common::{DataFusionError, exec_err};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::prelude::SessionContext;
+use tokio::sync::OnceCell;
+
+use super::derived::DerivedView;
+use super::views::ViewRows;
+use super::{functions, mend, views};
+use crate::schema;
+
+/// A table that views may name and statements may not.
+pub struct ViewsOnly {
+    pub name: &'static str,
+    pub table: Arc<dyn TableProvider>,
+}
+
+/// Adds the views to the schema of a session.
+pub fn add_views(context: &SessionContext, hidden: ViewsOnly) -> Result<(), DataFusionError> {
+    view_plans(context, hidden).map(|_| ())
+}
+
+fn view_plans(context: &SessionContext, hidden: ViewsOnly) -> Result<Arc<ViewPlans>, DataFusionError> {
+    let names = CatalogNames::of(&context.state());
+    let catalog = context.catalog(&names.catalog).ok_or_else(|| names.missing())?;
+    let tables = catalog.schema(&names.schema).ok_or_else(|| names.missing())?;
+    // Without catalogs of its own the session of the views would hold itself, and never be freed.
+    let session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
+    let planned = views::all().iter().map(|view| (view.name, OnceCell::new())).collect();
+    let plans = Arc::new(ViewPlans { session, names, tables, hidden, planned });
+    let schema = NamedTables { plans: Arc::clone(&plans), asker: Asker::User };
+    catalog.register_schema(&plans.names.schema, Arc::new(schema))?;
+    Ok(plans)
+}
+
+fn with_catalogs(state: SessionState, catalogs: MemoryCatalogProviderList) -> SessionState {
+    SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::new(catalogs)).build()
+}
+
+/// Plans one statement.
+pub async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
+    let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    mend::mend(&mut statement);
+    state.statement_to_plan(statement).await
+}
+
+/// The tables of a session with all names of columns and of our own functions, sorted.
+pub fn words(tables: Vec<String>) -> Vec<String> {
+    let of_views = views::all().iter().flat_map(|view| &view.columns).map(|column| column.name);
+    let of_events = schema::COLUMNS.iter().map(|column| column.name);
+    let functions = functions::FUNCTIONS.iter().map(|function| function.name);
+    let mut words = tables;
+    words.extend(of_events.chain(of_views).chain(functions).map(str::to_owned));
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// Catalog and schema in which the tables of a session stand.
+#[derive(Debug)]
+struct CatalogNames {
+    catalog: String,
+    schema: String,
+}
+
+impl CatalogNames {
+    fn of(state: &SessionState) -> CatalogNames {
+        let names = &state.config_options().catalog;
+        CatalogNames { catalog: names.default_catalog.clone(), schema: names.default_schema.clone() }
+    }
+
+    fn missing(&self) -> DataFusionError {
+        DataFusionError::Internal(format!("the session has no schema `{}.{}`", self.catalog, self.schema))
+    }
+}
+
+/// The views of a session, as far as they are planned.
+struct ViewPlans {
+    /// What plans a view, but for the names in its reach.
+    session: SessionState,
+    names: CatalogNames,
+    tables: Arc<dyn SchemaProvider>,
+    hidden: ViewsOnly,
+    /// Statements that name the same view at once wait for the one that plans it.
+    planned: HashMap<&'static str, OnceCell<Arc<dyn TableProvider>>>,
+}
+
+impl ViewPlans {
+    /// A view, planned with those that it reads; `None` if there is none of this name.
+    async fn view(self: &Arc<ViewPlans>, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let (Some(view), Some(cell)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
+        let table = cell.get_or_try_init(|| async {
+            let plan = planned(&self.state()?, view.sql).await?;
+            let table: Arc<dyn TableProvider> = match view.rows {
+                ViewRows::Queried => Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))),
+                ViewRows::Derived => Arc::new(DerivedView::new(view.name, plan)?),
+            };
+            Ok::<_, DataFusionError>(table)
+        });
+        Ok(Some(Arc::clone(table.await?)))
+    }
+
+    /// A session in which a view is planned.
+    fn state(self: &Arc<ViewPlans>) -> Result<SessionState, DataFusionError> {
+        let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
+        let tables = NamedTables { plans: Arc::clone(self), asker: Asker::View };
+        catalog.register_schema(&self.names.schema, Arc::new(tables))?;
+        catalogs.register_catalog(self.names.catalog.clone(), Arc::new(catalog));
+        Ok(with_catalogs(self.session.clone(), catalogs))
+    }
+}
+
+/// For whom names are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    User,
+    View,
+}
+
+/// The schema: its tables, and the views by their names.
+struct NamedTables {
+    plans: Arc<ViewPlans>,
+    asker: Asker,
+}
+
+impl std::fmt::Debug for NamedTables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NamedTables").field("asker", &self.asker).finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for NamedTables {
+    fn table_names(&self) -> Vec<String> {
+        let mut names = self.plans.tables.table_names();
+        names.extend(views::all().iter().map(|view| view.name.to_owned()));
+        names.sort_unstable();
+        names
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let hidden = &self.plans.hidden;
+        if self.asker == Asker::View && name == hidden.name {
+            return Ok(Some(Arc::clone(&hidden.table)));
+        }
+        match self.plans.tables.table(name).await? {
+            Some(table) => Ok(Some(table)),
+            None => self.plans.view(name).await,
+        }
+    }
+
+    /// Known without planning, so that a list of all names plans no view.
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        match views::find(name) {
+            Some(_) => Ok(Some(TableType::View)),
+            None => self.plans.tables.table_type(name).await,
+        }
+    }
+
+    fn register_table(
+        &self,
+        name: String,
+        table: Arc<dyn TableProvider>,
+    ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if views::find(&name).is_some() {
+            return exec_err!("`{name}` is a view");
+        }
+        self.plans.tables.register_table(name, table)
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        views::find(name).is_some() || self.plans.tables.table_exist(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::datasource::MemTable;
+    use datafusion::prelude::SessionConfig;
+
+    use super::*;
+    use crate::sql::sections;
+
+    const HIDDEN: &str = "event_companions";
+
+    /// A session over no events at all, and its views.
+    fn session() -> (SessionContext, Arc<ViewPlans>) {
+        let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
+        functions::register(&context);
+        let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
+        context.register_table("events", events()).unwrap();
+        let plans = view_plans(&context, ViewsOnly { name: HIDDEN, table: events() }).unwrap();
+        (context, plans)
+    }
+
+    fn planned_names(plans: &ViewPlans) -> Vec<&'static str> {
+        let planned = plans.planned.iter().filter(|(_, cell)| cell.initialized());
+        let mut names: Vec<&str> = planned.map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    #[tokio::test]
+    async fn a_statement_plans_the_views_that_it_reads_and_no_others() {
+        let (context, plans) = session();
+        for (sql, expected) in [
+            ("SELECT * FROM events", &[][..]),
+            ("SHOW TABLES", &[]),
+            ("SELECT 1 FROM calls", &["calls", "key_calls"]),
+            ("SELECT 1 FROM key_use", &["calls", "key_attempts", "key_calls", "key_use"]),
+        ] {
+            planned(&context.state(), sql).await.unwrap();
+            assert_eq!(planned_names(&plans), expected, "{sql}");
+        }
+        assert_eq!(plans.tables.table_names(), ["events"]);
+    }
+
+    #[tokio::test]
+    async fn questions_at_once_share_their_views() {
+        let (context, plans) = session();
+        let state = context.state();
+        let names = ["keys", "key_use", "key_attempts", "keys", "principals", "denials"];
+        let asked = names.map(|name| format!("SELECT * FROM {name}"));
+        let answers = futures::future::join_all(asked.iter().map(|sql| planned(&state, sql))).await;
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert!(names.iter().all(|name| planned_names(&plans).contains(name)));
+    }
+
+    #[test]
+    fn words_are_tables_columns_and_functions() {
+        let words = words(vec!["events".to_owned()]);
+        for word in ["events", "key_arn", "denied_on_key", "json_get_str"] {
+            assert_eq!(words.iter().filter(|found| *found == word).count(), 1, "{word}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_views_name_the_hidden_table() {
+        let (context, _) = session();
+        let state = context.state();
+        let hidden = format!("SELECT * FROM {HIDDEN}");
+        let (view, statement) = tokio::join!(planned(&state, "SELECT * FROM key_calls"), planned(&state, &hidden));
+        assert!(view.is_ok() && statement.is_err());
+        assert!(planned(&state, &hidden).await.is_err());
+        let schema = context.catalog("datafusion").unwrap().schema("public").unwrap();
+        assert!(!schema.table_exist(HIDDEN) && !schema.table_names().iter().any(|name| name == HIDDEN));
+    }
+
+    #[tokio::test]
+    async fn every_view_section_and_rule_can_be_planned() {
+        let (context, _) = session();
+        let state = context.state();
+        for view in views::all() {
+            let plan = planned(&state, &format!("SELECT * FROM {}", view.name)).await;
+            plan.unwrap_or_else(|error| panic!("`{}`: {error}", view.name));
+        }
+        for section in sections::shown().chain([sections::aliases()]) {
+            planned(&state, &section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
+        }
+        for rule in sections::rules().unwrap() {
+            let plan = planned(&state, rule.statement).await.unwrap_or_else(|error| panic!("`{}`: {error}", rule.name));
+            let columns: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+            assert_eq!(columns, ["event_time", "principal", "key_arn", "call_id", "detail"], "{}", rule.name);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Reads the logs once for a question, however often its plan mentions them.
+//! In: optimized plans that scan raw tables. Out: the same plans over rows that were read once and kept, or over a scan
+//! that reports to this question alone.
+//! Never plans a statement and never decides which rows an answer has.
+
+use std::sync::Arc;
+
+use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
+
+use crate::table::{EventsTable, KeptTable, LogTable, Mention, Role, ScanReport};
+
+/// The mentions of raw tables in optimized plans.
+#[derive(Default)]
+pub(super) struct Scans {
+    /// Different ones, in the order of the plans.
+    pub mentions: Vec<Mention>,
+    /// How often a plan reads `events`, the same mention or not.
+    reads: usize,
+    pub accounts: bool,
+}
+
+impl Scans {
+    /// What all these plans scan.
+    pub fn of<'p>(plans: impl IntoIterator<Item = &'p LogicalPlan>) -> Result<Scans, DataFusionError> {
+        let mut scans = Scans::default();
+        plans.into_iter().try_for_each(|plan| scans.add(plan))?;
+        Ok(scans)
+    }
+
+    fn add(&mut self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node {
+                let mention = mention(scan);
+                self.reads += usize::from(mention.is_some());
+                self.accounts |= mention.is_none() && raw_table(scan).is_some();
+                self.mentions.extend(mention.filter(|mention| !self.mentions.contains(mention)));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(())
+    }
+
+    /// Whether the plan can run straight on the scan.
+    pub fn streams(&self) -> bool {
+        self.reads <= 1 && !self.accounts
+    }
+}
+
+/// The table that the views look for other records of a call in.
+pub const COMPANIONS: &str = "event_companions";
+
+/// What a scan of `events` asks for; `None` for other tables.
+fn mention(scan: &TableScan) -> Option<Mention> {
+    let role = match raw_table(scan)? {
+        "events" => Role::Events,
+        COMPANIONS => Role::Companions,
+        _ => return None,
+    };
+    Some(Mention::new(scan.projection.as_deref(), scan.filters.clone(), role))
+}
+
+/// The name of a raw table that a scan reads. Only these have such names.
+fn raw_table(scan: &TableScan) -> Option<&'static str> {
+    ["events", COMPANIONS, "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
+}
+
+/// Rows that stand in for the raw tables in the plans of one question.
+pub(super) struct Tables {
+    /// Each mention of `events`, and its rows.
+    pub events: Vec<(Mention, KeptTable)>,
+    pub objects: Arc<MemTable>,
+    pub quarantine: Arc<MemTable>,
+}
+
+/// The plan, which mentions `events` once at most, over a scan of the logs that tells `report` what it finds.
+pub(super) fn reporting_to(
+    plan: LogicalPlan,
+    logs: &Arc<LogTable>,
+    report: &Arc<ScanReport>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let replaced = plan.transform_up_with_subqueries(|node| match node {
+        LogicalPlan::TableScan(mut scan) if mention(&scan).is_some() => {
+            let table = EventsTable::new(Arc::clone(logs), Arc::clone(report));
+            scan.source = provider_as_source(Arc::new(table));
+            Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    Ok(replaced.data)
+}
+
+impl Tables {
+    /// The plan with kept rows in the place of the raw tables.
+    pub fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+        let replaced = plan.transform_up_with_subqueries(|node| match node {
+            LogicalPlan::TableScan(scan) if raw_table(&scan).is_some() => Ok(Transformed::yes(self.replace(scan)?)),
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(replaced.data)
+    }
+
+    fn replace(&self, mut scan: TableScan) -> Result<LogicalPlan, DataFusionError> {
+        let Some(mention) = mention(&scan) else {
+            let table = if raw_table(&scan) == Some("objects") { &self.objects } else { &self.quarantine };
+            scan.source = provider_as_source(Arc::clone(table) as _);
+            return Ok(LogicalPlan::TableScan(scan));
+        };
+        let place = self.events.iter().position(|(known, _)| *known == mention);
+        let place = place.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
+        let rows = &self.events[place].1;
+        if rows.is_empty() {
+            // The planner takes joins with nothing out.
+            let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
+            return Ok(LogicalPlan::EmptyRelation(empty));
+        }
+        // The rows are those of this mention, already filtered and projected. Without its filters it looks like another
+        // one of the same columns, and the planner would answer both from either: so each has its own name.
+        let kept = LogicalPlanBuilder::scan(format!("kept_{place}"), provider_as_source(Arc::new(rows.clone())), None)?;
+        kept.alias(scan.table_name)?.build()
+    }
+}

@@ -1,0 +1,134 @@
+//! The sections of an audit: files of `queries/sections`, and the rules of `queries/findings` that one of them puts together.
+//! In: their cards. Out: titles, SQL and the sentence of an empty section, in the order of the screen.
+//! Never answers one.
+
+use std::fmt::Write;
+use std::sync::LazyLock;
+
+use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
+
+/// The section that reads the rows of all rules, under its own name.
+const FINDINGS: &str = "findings";
+
+/// One section of an audit.
+#[derive(Debug, Clone)]
+pub struct AuditSection {
+    pub name: &'static str,
+    pub title: &'static str,
+    /// The sentence in the place of rows that are not there.
+    pub none: &'static str,
+    pub sql: String,
+    place: Option<u32>,
+}
+
+impl AuditSection {
+    fn of(card: &Card) -> Result<AuditSection, CardError> {
+        let place = card.values("place", "a number", |value| value.parse().ok())?;
+        let sql = match card.name {
+            FINDINGS => format!("{}{}\n", together(&rules()?), card.statement()),
+            _ => card.sql.to_owned(),
+        };
+        Ok(AuditSection {
+            name: card.name,
+            title: card.title(),
+            none: card.text("none").unwrap_or_default(),
+            sql,
+            place: place.first().copied(),
+        })
+    }
+}
+
+/// One rule: its SQL gives a row for each thing found, with `event_time`, `principal`, `key_arn`, `call_id`, `detail`.
+#[derive(Debug, Clone)]
+pub struct FindingRule {
+    pub name: &'static str,
+    pub title: &'static str,
+    pub severity: Severity,
+    pub statement: &'static str,
+}
+
+impl FindingRule {
+    fn of(card: &Card) -> Result<FindingRule, CardError> {
+        let severity = card.severity()?.ok_or_else(|| card.fault(CardFault::Missing("severity")))?;
+        Ok(FindingRule { name: card.name, title: card.title(), severity, statement: card.statement() })
+    }
+}
+
+/// All rules, by name.
+pub fn rules() -> Result<Vec<FindingRule>, CardError> {
+    cards::each(CardKind::Finding, FindingRule::of)
+}
+
+/// The rows of all rules under the name `findings`, for a statement that follows.
+fn together(rules: &[FindingRule]) -> String {
+    let mut sql = format!("WITH {FINDINGS} AS (");
+    for (number, rule) in rules.iter().enumerate() {
+        let FindingRule { name, title, severity, statement } = rule;
+        let (union, title) = (if number == 0 { "" } else { "\nUNION ALL" }, title.replace('\'', "''"));
+        write!(
+            sql,
+            "{union}\nSELECT '{name}' AS rule, '{severity}' AS severity, '{title}' AS title, found.* FROM (\n{statement}\n) found"
+        )
+        .expect("writing to a String cannot fail");
+    }
+    sql.push_str(")\n");
+    sql
+}
+
+fn read_all() -> Result<Vec<AuditSection>, CardError> {
+    let mut sections = cards::each(CardKind::Section, AuditSection::of)?;
+    sections.sort_by_key(|section| section.place);
+    Ok(sections)
+}
+
+/// All files of sections; those without a place are first.
+fn all() -> &'static [AuditSection] {
+    static ALL: LazyLock<Vec<AuditSection>> =
+        LazyLock::new(|| read_all().expect("a test reads the card of every section and rule that is compiled in"));
+    &ALL
+}
+
+/// The sections of the screen, in its order.
+pub fn shown() -> impl Iterator<Item = &'static AuditSection> {
+    all().iter().filter(|section| section.place.is_some())
+}
+
+/// The keys that aliases were seen to name: columns `alias_arn` and `key_arn`.
+///
+/// # Panics
+/// If its file is gone.
+pub fn aliases() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "aliases").expect("a test asks for the aliases")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_stand_in_the_order_of_their_places() {
+        let sections = read_all().unwrap_or_else(|error| panic!("{error}"));
+        let shown: Vec<&AuditSection> = sections.iter().filter(|section| section.place.is_some()).collect();
+        let names: Vec<&str> = shown.iter().map(|section| section.name).collect();
+        assert_eq!(names, ["key_use", "dynamodb_key_use", "denials", "findings"]);
+        for pair in shown.windows(2) {
+            assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
+        }
+        assert!(shown.iter().all(|section| !section.none.is_empty()));
+        assert!(aliases().place.is_none());
+    }
+
+    #[test]
+    fn a_rule_brings_its_severity_and_title() {
+        let severity = Severity::High;
+        let rule = FindingRule { name: "x", title: "It's x", severity, statement: "SELECT 1 -- one" };
+        assert_eq!(
+            together(&[rule.clone(), rule]),
+            "WITH findings AS (\n\
+             SELECT 'x' AS rule, 'high' AS severity, 'It''s x' AS title, found.* FROM (\nSELECT 1 -- one\n) found\n\
+             UNION ALL\n\
+             SELECT 'x' AS rule, 'high' AS severity, 'It''s x' AS title, found.* FROM (\nSELECT 1 -- one\n) found)\n"
+        );
+        assert!(rules().is_ok_and(|rules| rules.len() >= 6));
+    }
+}

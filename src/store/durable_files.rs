@@ -1,0 +1,264 @@
+//! Puts files into folders of this machine: whole, under their name at once, and safe from a power cut.
+//! In: bytes and names. Out: an [`ObjectStore`] over the local file system.
+//! Never leaves half a file under its own name, and never says written before the disk has it.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path as FsPath, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
+};
+use tokio::sync::oneshot;
+
+/// Ends the name of a file that is being written; one that stays is of a run that was killed.
+pub(super) const UNFINISHED: &str = ".part";
+
+/// A name that nobody else has.
+pub(super) fn unique() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The keys of a `RandomState` are from the operating system.
+    let half = |salt: u64| RandomState::new().hash_one((salt, count, std::process::id()));
+    format!("{:016x}{:016x}", half(0), half(1))
+}
+
+/// The one thread that changes files, in the order in which it is asked to.
+#[derive(Debug, Clone)]
+struct FileThread(Sender<FileJob>);
+
+type FileJob = Box<dyn FnOnce() + Send>;
+
+impl FileThread {
+    fn start() -> io::Result<FileThread> {
+        let (send, jobs) = channel::<FileJob>();
+        let work = move || jobs.into_iter().for_each(|job| job());
+        std::thread::Builder::new().name("files".to_owned()).spawn(work)?;
+        Ok(FileThread(send))
+    }
+
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+        let (done, result) = oneshot::channel();
+        let job = Box::new(move || {
+            if done.send(work()).is_err() {
+                // Whoever asked has been stopped, and nobody waits for the answer.
+            }
+        });
+        let gone = || io::Error::other("the thread that writes files is gone");
+        self.0.send(job).map_err(|_| gone())?;
+        result.await.map_err(|_| gone())?
+    }
+}
+
+/// The local file system, written so that what is named is whole and stays.
+#[derive(Debug, Clone)]
+pub(super) struct DurableFiles {
+    files: Arc<LocalFileSystem>,
+    thread: FileThread,
+}
+
+impl fmt::Display for DurableFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("local files")
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfThere {
+    Replace,
+    Refuse,
+}
+
+impl DurableFiles {
+    /// Starts the thread that changes files.
+    pub fn start() -> io::Result<DurableFiles> {
+        Ok(DurableFiles { files: Arc::default(), thread: FileThread::start()? })
+    }
+
+    async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
+        let target = self.files.path_to_filesystem(location)?;
+        let shown = location.to_string();
+        match self.thread.run(move || write_whole(&target, &payload, existing)).await {
+            Ok(()) => Ok(PutResult { e_tag: None, version: None }),
+            Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
+                Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
+            }
+            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+        }
+    }
+}
+
+impl DurableFiles {
+    async fn remove(&self, location: Path) -> Result<Path> {
+        let path = self.files.path_to_filesystem(&location)?;
+        match self.thread.run(move || fs::remove_file(path)).await {
+            Ok(()) => Ok(location),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
+            }
+            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+        }
+    }
+}
+
+/// Writes beside the target, waits for the disk, gives the file its name, and waits for the folder.
+fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
+        return Err(io::ErrorKind::InvalidFilename.into());
+    };
+    make_folders(folder)?;
+    let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
+    let written = write_synced(&staged, payload).and_then(|()| match existing {
+        IfThere::Replace => fs::rename(&staged, target),
+        IfThere::Refuse => fs::hard_link(&staged, target),
+    });
+    let leftover = existing == IfThere::Refuse || written.is_err();
+    let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
+    // The first failure is the cause; a file that was never made cannot be removed.
+    written.and(removed)?;
+    sync_folder(folder)
+}
+
+fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
+    let file = File::create_new(path)?;
+    let mut at = 0;
+    for chunk in payload {
+        file.write_all_at(chunk, at)?;
+        at += chunk.len() as u64;
+    }
+    file.sync_all()
+}
+
+/// Makes a folder and those above it; each new one is made sure of in the one above.
+fn make_folders(folder: &FsPath) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above: PathBuf = folder.parent().map(FsPath::to_owned).unwrap_or_default();
+    make_folders(&above)?;
+    match fs::create_dir(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => sync_folder(&above),
+    }
+}
+
+/// The bytes of a part.
+fn read_part(mut file: &File, range: &Range<u64>) -> io::Result<Bytes> {
+    let (length, mut bytes) = (range.end - range.start, Vec::new());
+    bytes.try_reserve_exact(length as usize)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    if file.take(length).read_to_end(&mut bytes)? as u64 != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes.into())
+}
+
+fn unreadable(location: &Path, source: io::Error) -> Error {
+    Error::Generic { store: "local files", source: format!("cannot read `{location}`: {source}").into() }
+}
+
+fn sync_folder(folder: &FsPath) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+#[async_trait]
+impl ObjectStore for DurableFiles {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        match options.mode {
+            PutMode::Overwrite => self.write(location, payload, IfThere::Replace).await,
+            PutMode::Create => self.write(location, payload, IfThere::Refuse).await,
+            PutMode::Update(_) => self.files.put_opts(location, payload, options).await,
+        }
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        Ok(Box::new(StagedParts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
+    }
+
+    // Files are read by the thread that asks: what one thread takes of memory and another gives back is late to go.
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let is_read = !options.head;
+        let mut got = self.files.get_opts(location, options).await?;
+        if let (GetResultPayload::File(file, _), true) = (&got.payload, is_read) {
+            let bytes = read_part(file, &got.range).map_err(|source| unreadable(location, source));
+            got.payload = GetResultPayload::Stream(futures::stream::once(async move { bytes }).boxed());
+        }
+        Ok(got)
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let got = self.files.get_opts(location, GetOptions::default()).await?;
+        let GetResultPayload::File(file, _) = &got.payload else {
+            return self.files.get_ranges(location, ranges).await;
+        };
+        let parts = ranges.iter().map(|range| read_part(file, range));
+        parts.collect::<io::Result<_>>().map_err(|source| unreadable(location, source))
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let files = self.clone();
+        let removed = locations.and_then(move |location| {
+            let files = files.clone();
+            async move { files.remove(location).await }
+        });
+        removed.boxed()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.files.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.files.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.files.copy_opts(from, to, options).await
+    }
+}
+
+/// StagedParts of a file, held until they are all there; only checkpoints come in parts.
+#[derive(Debug)]
+struct StagedParts {
+    files: DurableFiles,
+    location: Path,
+    parts: PutPayloadMut,
+}
+
+#[async_trait]
+impl MultipartUpload for StagedParts {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        for chunk in data {
+            self.parts.push(chunk);
+        }
+        futures::future::ready(Ok(())).boxed()
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let whole = std::mem::take(&mut self.parts).freeze();
+        self.files.write(&self.location, whole, IfThere::Replace).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts = PutPayloadMut::new();
+        Ok(())
+    }
+}

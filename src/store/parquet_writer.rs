@@ -1,0 +1,497 @@
+//! Writes one Parquet file of a table, and what the log must know of it.
+//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
+//! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
+//! before it is whole.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{max, max_string, min, min_string};
+use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use chrono::DateTime;
+use deltalake::kernel::Add;
+use object_store::ObjectStoreExt;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, SortingColumn};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::ColumnPath;
+use rayon::ThreadPoolBuilder;
+use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use serde_json::{Map, Value, json};
+
+use super::StoreError;
+use super::durable_files::unique;
+use super::hash::{LogicalHash, sha256_hex};
+use super::location::StoreLocation;
+use crate::batch::CONTENT_HASH;
+use crate::time::MICROS_PER_DAY;
+
+/// Rows of a row group: what a reader must take at least to find one key.
+const GROUP_ROWS_MAX: usize = 128 << 10;
+/// Rows of a page, the unit that page indexes can leave out.
+const PAGE_ROWS_MAX: usize = 8 << 10;
+/// Room for the end of a file, with its indexes and bloom filters, before its buffer must grow.
+const FOOTER_BYTES: usize = 512 << 10;
+/// A longer text is no bound worth keeping in the log.
+const BOUND_BYTES_MAX: usize = 256;
+
+/// The key of a file's footer under which its part of the logical hash stands.
+pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
+/// The key of a footer, and the tag of an `Add`, for the number of the normalizer that made the derived columns.
+pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
+/// The tag of an `Add` with the hash of the file's bytes.
+pub(super) const SHA256_TAG: &str = "keytrail.sha256";
+
+/// The choices by which files of a table are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FileLayout {
+    /// Columns whose least and greatest values the log holds.
+    pub bounds: &'static [&'static str],
+    /// Columns by which the rows are sorted, NULL first.
+    pub sorted_by: &'static [&'static str],
+    /// Columns with bloom filters, and how many values a row group may hold.
+    pub blooms: &'static [(&'static str, u64)],
+    /// Columns whose values hardly repeat.
+    pub unique: &'static [&'static str],
+    /// Long columns that nobody compares.
+    pub opaque: &'static [&'static str],
+    /// Columns of numbers of which each is near the one before.
+    pub ascending: &'static [&'static str],
+}
+
+impl FileLayout {
+    /// Of rows without an order or anything that is known of their columns.
+    pub const PLAIN: FileLayout =
+        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+
+    fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
+        let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
+        let mut builder: WriterPropertiesBuilder = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+            .set_created_by(format!("keytrail {}", env!("CARGO_PKG_VERSION")))
+            .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
+            .set_data_page_row_count_limit(PAGE_ROWS_MAX)
+            .set_statistics_enabled(EnabledStatistics::Page)
+            // Maps and lists as the format names their parts, which is how others look for them.
+            .set_coerce_types(true);
+        let sorting = self.sorted_by.iter().filter_map(|name| schema.index_of(name).ok());
+        let sorting =
+            sorting.map(|index| SortingColumn { column_idx: index as i32, descending: false, nulls_first: true });
+        builder = builder.set_sorting_columns(Some(sorting.collect()));
+        for (name, values) in self.blooms {
+            builder = builder
+                .set_column_bloom_filter_enabled(column(name), true)
+                .set_column_bloom_filter_max_ndv(column(name), *values);
+        }
+        for name in self.unique {
+            builder = builder.set_column_dictionary_enabled(column(name), false);
+        }
+        for name in self.ascending {
+            builder = builder
+                .set_column_dictionary_enabled(column(name), false)
+                .set_column_encoding(column(name), Encoding::DELTA_BINARY_PACKED);
+        }
+        for name in self.opaque {
+            builder = builder.set_column_statistics_enabled(column(name), EnabledStatistics::None);
+        }
+        Ok(builder.build())
+    }
+}
+
+/// ColumnParts of a column, one after the other.
+pub(super) type ColumnParts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
+
+/// The rows of a file, in their order. All columns come in parts of the same lengths.
+pub(super) trait Columns: Sync {
+    fn rows(&self) -> usize;
+    /// A column, by its number in the schema.
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
+    /// Something that grows with the work that a column makes.
+    fn weight(&self, index: usize) -> usize;
+    /// Another note for the footer.
+    fn note(&self) -> Option<KeyValue> {
+        None
+    }
+    /// The number of the normalizer that made its derived columns, of rows that have such.
+    fn normalizer(&self) -> Option<u32> {
+        None
+    }
+}
+
+impl Columns for RecordBatch {
+    fn rows(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError> {
+        Ok(Box::new(std::iter::once(Ok(Arc::clone(RecordBatch::column(self, index))))))
+    }
+
+    fn weight(&self, index: usize) -> usize {
+        RecordBatch::column(self, index).get_array_memory_size()
+    }
+}
+
+/// A file that has no place yet.
+pub(super) struct Encoded {
+    bytes: Vec<u8>,
+    /// Number of its rows.
+    pub rows: usize,
+    /// The logical hash of its rows, of a table that has one.
+    pub hash: Option<LogicalHash>,
+    normalizer: Option<u32>,
+    stats: String,
+}
+
+/// Writes the rows of one file into memory. A thread takes one column after the other, so that only what it is at is
+/// held in full.
+pub(super) fn encode(
+    rows: &dyn Columns,
+    schema: &SchemaRef,
+    layout: &FileLayout,
+    threads: usize,
+) -> Result<Encoded, StoreError> {
+    let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(layout.properties(schema)?))?;
+    let (mut file, factory) = writer.into_serialized_writer()?;
+    let groups = rows.rows().div_ceil(GROUP_ROWS_MAX);
+    let mut writers: Vec<GroupWriters> = schema.fields().iter().map(|_| Vec::new()).collect();
+    for group in 0..groups {
+        writers.iter_mut().for_each(|groups| groups.push(Vec::new()));
+        for (leaf, writer) in factory.create_column_writers(group)?.into_iter().enumerate() {
+            writers[file.schema_descr().get_column_root_idx(leaf)][group].push(writer);
+        }
+    }
+    let done = FileColumns { rows, schema, layout }.encode_all(writers, threads)?;
+    let stats = stats(rows.rows(), schema, &done.columns);
+    put_together(&mut file, done.columns, groups)?;
+    if let Some(note) = rows.note() {
+        file.append_key_value_metadata(note);
+    }
+    let normalizer = rows.normalizer();
+    if let Some(number) = normalizer {
+        file.append_key_value_metadata(KeyValue::new(NORMALIZER_KEY.to_owned(), number.to_string()));
+    }
+    if let Some(hash) = done.hash {
+        file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
+    }
+    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
+}
+
+/// The writers of one column: of its leaves, for each row group.
+type GroupWriters = Vec<Vec<ArrowColumnWriter>>;
+
+/// A piece of the work that a file makes.
+enum Task {
+    /// The logical hash, which needs several columns.
+    Hash,
+    Column(usize, GroupWriters),
+}
+
+/// What became of a task.
+enum TaskDone {
+    Hash(LogicalHash),
+    Column(EncodedColumn),
+}
+
+/// Everything of a file that was encoded.
+#[derive(Default)]
+struct Done {
+    /// By their number in the schema.
+    columns: Vec<EncodedColumn>,
+    hash: Option<LogicalHash>,
+}
+
+struct EncodedColumn {
+    index: usize,
+    /// Of each row group, of each leaf.
+    chunks: Vec<Vec<ArrowColumnChunk>>,
+    bounds: Option<Bounds>,
+}
+
+/// The columns of a file and how they are written.
+struct FileColumns<'a> {
+    rows: &'a dyn Columns,
+    schema: &'a SchemaRef,
+    layout: &'a FileLayout,
+}
+
+impl FileColumns<'_> {
+    fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<Done, StoreError> {
+        let mut tasks: Vec<Task> =
+            writers.into_iter().enumerate().map(|(index, writers)| Task::Column(index, writers)).collect();
+        // The longest first, so that the threads end together.
+        tasks.sort_by_key(|task| match task {
+            Task::Column(index, _) => Reverse(self.rows.weight(*index)),
+            Task::Hash => Reverse(0),
+        });
+        if self.schema.index_of(CONTENT_HASH).is_ok() {
+            tasks.insert(0, Task::Hash);
+        }
+        let mut all = Done::default();
+        for done in on_threads(threads, tasks, |task| self.work(task))? {
+            match done {
+                TaskDone::Hash(hash) => all.hash = Some(hash),
+                TaskDone::Column(column) => all.columns.push(column),
+            }
+        }
+        all.columns.sort_by_key(|column| column.index);
+        Ok(all)
+    }
+
+    fn work(&self, task: Task) -> Result<TaskDone, StoreError> {
+        match task {
+            Task::Hash => self.hash().map(TaskDone::Hash),
+            Task::Column(index, writers) => self.column(index, writers).map(TaskDone::Column),
+        }
+    }
+
+    fn column(&self, index: usize, groups: GroupWriters) -> Result<EncodedColumn, StoreError> {
+        let field = self.schema.field(index);
+        let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(Bounds::default);
+        let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
+        for part in self.rows.column(index)? {
+            let part = part?;
+            if let Some(bounds) = &mut bounds {
+                bounds.add(&part);
+            }
+            let mut at = 0;
+            while at < part.len() {
+                if room == 0 {
+                    let next = groups.next().ok_or_else(|| uneven(field.name()))?;
+                    let full = std::mem::replace(&mut under_way, next);
+                    chunks.extend((!full.is_empty()).then(|| closed(full)).transpose()?);
+                    room = GROUP_ROWS_MAX;
+                }
+                let count = room.min(part.len() - at);
+                let leaves = compute_leaves(field, &part.slice(at, count))?;
+                for (leaf, writer) in leaves.iter().zip(&mut under_way) {
+                    writer.write(leaf)?;
+                }
+                (at, room) = (at + count, room - count);
+            }
+        }
+        chunks.extend((!under_way.is_empty()).then(|| closed(under_way)).transpose()?);
+        if groups.next().is_some() {
+            return Err(uneven(field.name()).into());
+        }
+        Ok(EncodedColumn { index, chunks, bounds })
+    }
+
+    fn hash(&self) -> Result<LogicalHash, StoreError> {
+        let column = |name: &str| self.rows.column(self.schema.index_of(name)?);
+        let (mut ids, mut accounts) = (column("event_id")?, column("recipient_account_id")?);
+        let mut contents = column(CONTENT_HASH)?;
+        let mut hash = LogicalHash::default();
+        let mut rows = 0;
+        while let (Some(ids), Some(accounts), Some(contents)) = (ids.next(), accounts.next(), contents.next()) {
+            let (ids, accounts, contents) = (ids?, accounts?, contents?);
+            if ids.len() != contents.len() || ids.len() != accounts.len() {
+                return Err(uneven(CONTENT_HASH).into());
+            }
+            rows += ids.len();
+            hash.add_columns(ids.as_string(), accounts.as_string(), contents.as_binary());
+        }
+        if rows != self.rows.rows() {
+            return Err(uneven(CONTENT_HASH).into());
+        }
+        Ok(hash)
+    }
+}
+
+/// Does all tasks, in any order; the first error ends the rest. One thread is this one.
+fn on_threads<T: Send, R: Send>(
+    threads: usize,
+    tasks: Vec<T>,
+    work: impl Fn(T) -> Result<R, StoreError> + Send + Sync,
+) -> Result<Vec<R>, StoreError> {
+    if threads <= 1 {
+        return tasks.into_iter().map(work).collect();
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| StoreError::Thread)?;
+    pool.install(|| tasks.into_par_iter().with_max_len(1).map(work).collect())
+}
+
+fn closed(writers: Vec<ArrowColumnWriter>) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+    writers.into_iter().map(ArrowColumnWriter::close).collect()
+}
+
+fn uneven(column: &str) -> ParquetError {
+    ParquetError::General(format!("`{column}` has not as many rows as its file"))
+}
+
+/// Writes row groups of what is encoded; each column is let go once it is there.
+fn put_together(
+    file: &mut SerializedFileWriter<Vec<u8>>,
+    columns: Vec<EncodedColumn>,
+    groups: usize,
+) -> Result<(), ParquetError> {
+    let all = columns.iter().flat_map(|column| &column.chunks).flatten();
+    let bytes: u64 = all.map(|chunk| chunk.close().bytes_written).sum();
+    file.inner_mut().reserve_exact(bytes as usize + FOOTER_BYTES);
+    let mut columns: Vec<_> = columns.into_iter().map(|column| column.chunks.into_iter()).collect();
+    for _ in 0..groups {
+        let mut group = file.next_row_group()?;
+        for chunk in columns.iter_mut().filter_map(Iterator::next).flatten() {
+            chunk.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+    }
+    Ok(())
+}
+
+/// The statistics of a file for the log.
+fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
+    let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for column in columns {
+        let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
+        nulls.insert(name.clone(), bounds.nulls.into());
+        if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
+            least.insert(name.clone(), low.json());
+            greatest.insert(name.clone(), high.json());
+        }
+    }
+    json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
+}
+
+impl Encoded {
+    /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
+    /// value of its partition, where the folder is that of a table which has some.
+    pub async fn put(
+        self,
+        location: &StoreLocation,
+        folder: &str,
+        partition: Option<(&str, Option<String>)>,
+        now_micros: i64,
+    ) -> Result<Add, StoreError> {
+        let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
+            format!("{column}={}/", value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__"))
+        });
+        let inside = format!("{of_partition}{}.parquet", unique());
+        let (size, sha256) = (self.bytes.len() as i64, sha256_hex(&self.bytes));
+        let path = location.path(&format!("{folder}/{inside}"));
+        let put = location.store.put(&path, self.bytes.into()).await;
+        put.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
+        let normalizer = self.normalizer.map(|number| (NORMALIZER_KEY.to_owned(), Some(number.to_string())));
+        Ok(Add {
+            path: inside,
+            partition_values: partition.map(|(column, value)| (column.to_owned(), value)).into_iter().collect(),
+            size,
+            modification_time: now_micros / 1000,
+            data_change: true,
+            stats: Some(self.stats),
+            tags: Some([(SHA256_TAG.to_owned(), Some(sha256))].into_iter().chain(normalizer).collect()),
+            ..Add::default()
+        })
+    }
+}
+
+/// The least and greatest values of a column, as far as they can be told.
+#[derive(Default)]
+struct Bounds {
+    span: Option<(Bound, Bound)>,
+    nulls: u64,
+    unbounded: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Bound {
+    Number(i64),
+    /// Days since 1970.
+    Day(i32),
+    /// Microseconds since 1970.
+    Time(i64),
+    Text(String),
+}
+
+impl Bounds {
+    fn add(&mut self, column: &ArrayRef) {
+        self.nulls += column.null_count() as u64;
+        let span = match column.data_type() {
+            DataType::Utf8 => {
+                let text = column.as_string::<i32>();
+                let bound = |text: Option<&str>| text.map(|text| Bound::Text(text.to_owned()));
+                bound(min_string(text)).zip(bound(max_string(text)))
+            }
+            DataType::Int64 => {
+                let numbers = column.as_primitive::<Int64Type>();
+                min(numbers).map(Bound::Number).zip(max(numbers).map(Bound::Number))
+            }
+            DataType::Date32 => {
+                let days = column.as_primitive::<Date32Type>();
+                min(days).map(Bound::Day).zip(max(days).map(Bound::Day))
+            }
+            DataType::Timestamp(..) => {
+                let times = column.as_primitive::<TimestampMicrosecondType>();
+                // The log keeps milliseconds, and no time may lie beyond the greatest.
+                let up = |micros: i64| Bound::Time(micros.saturating_add(999).div_euclid(1000) * 1000);
+                min(times).map(Bound::Time).zip(max(times).map(up))
+            }
+            _ => None,
+        };
+        let Some((low, high)) = span else { return };
+        let is_long = |bound: &Bound| matches!(bound, Bound::Text(text) if text.len() > BOUND_BYTES_MAX);
+        self.unbounded |= is_long(&low) || is_long(&high);
+        self.span = Some(match self.span.take() {
+            Some((least, greatest)) => (least.min(low), greatest.max(high)),
+            None => (low, high),
+        });
+    }
+}
+
+impl Bound {
+    fn json(&self) -> Value {
+        match self {
+            Bound::Text(text) => text.clone().into(),
+            Bound::Number(number) => (*number).into(),
+            Bound::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
+            Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
+        }
+    }
+}
+
+fn iso(micros: i64, format: &str) -> Value {
+    DateTime::from_timestamp_micros(micros).map_or(Value::Null, |time| time.format(format).to_string().into())
+}
+
+/// The day of an `event_date`, as the name of a partition.
+pub(super) fn day_name(day: i32) -> Option<String> {
+    DateTime::from_timestamp_micros(i64::from(day) * MICROS_PER_DAY).map(|time| time.format("%Y-%m-%d").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
+
+    use super::*;
+
+    #[test]
+    fn bounds_hold_over_batches_and_long_texts_have_none() {
+        let long = "x".repeat(BOUND_BYTES_MAX + 1);
+        let columns: [(&str, Vec<ArrayRef>, Value); 4] = [
+            (
+                "text",
+                vec![Arc::new(StringArray::from(vec![Some("b"), None])), Arc::new(StringArray::from(vec!["a"]))],
+                json!(["a", "b", 1]),
+            ),
+            ("long", vec![Arc::new(StringArray::from(vec!["a", &long]))], json!([null, null, 0])),
+            ("number", vec![Arc::new(Int64Array::from(vec![3, -1]))], json!([-1, 3, 0])),
+            (
+                "time",
+                vec![Arc::new(TimestampMicrosecondArray::from(vec![1_500_250, 0]))],
+                json!(["1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.501Z", 0]),
+            ),
+        ];
+        for (name, batches, expected) in columns {
+            let mut bounds = Bounds::default();
+            batches.iter().for_each(|batch| bounds.add(batch));
+            let span = bounds.span.filter(|_| !bounds.unbounded);
+            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(), h.json()));
+            assert_eq!(json!([low, high, bounds.nulls]), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Reading a store: one version of all its tables, and columns of its files.
+//! In: a store. Out: [`Snapshot`]s. Never shows a row without its accounting, or the other way round.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use deltalake::ObjectStore;
+use deltalake::kernel::Add;
+use futures::{StreamExt, TryStreamExt};
+
+use super::data_file::DataFile;
+use super::ledger::{LedgerError, is_visible, visible_objects, visible_quarantine};
+use super::location::StoreLocation;
+use super::parquet_reader::StoredFile;
+use super::rows::file_schema;
+use super::table_id::TableId;
+use super::{FORMAT_VERSION, Store, StoreError};
+use crate::normalize::{EventFilter, NORMALIZER};
+use crate::source::Scope;
+
+/// Rows that are read at once.
+pub(super) const READ_ROWS: usize = 8192;
+
+/// Files of the ledger that are opened at once.
+const FILES_AT_ONCE: usize = 8;
+
+/// One version of a store.
+#[derive(Clone)]
+pub struct Snapshot {
+    /// That of the table `events` in its log, from 0.
+    pub version: u64,
+    /// The last batch that it holds, from 1; 0 before the first.
+    pub batch: i64,
+    /// The format that this version of keytrail writes.
+    pub format_version: u32,
+    /// The choice of events that the store keeps.
+    pub filter: EventFilter,
+    /// Ascending by day and path.
+    pub files: Vec<DataFile>,
+    /// The object store of the paths of `files`.
+    pub object_store: Arc<dyn ObjectStore>,
+    store: Store,
+}
+
+impl Store {
+    /// The store as it is now.
+    pub async fn snapshot(&mut self) -> Result<Snapshot, StoreError> {
+        self.refresh().await?;
+        self.as_snapshot()
+    }
+
+    /// The store as it was when it was last looked at.
+    pub(super) fn as_snapshot(&self) -> Result<Snapshot, StoreError> {
+        let mut files = self.files_of(TableId::Events, None)?;
+        files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        Ok(Snapshot {
+            version: self.tables[TableId::Events].version(),
+            batch: self.batch,
+            format_version: FORMAT_VERSION,
+            filter: self.filter,
+            files,
+            object_store: Arc::clone(&self.location.store),
+            store: self.clone(),
+        })
+    }
+
+    /// The files of a table, and one that waits to be entered in it.
+    fn files_of(&self, id: TableId, waiting: Option<&Add>) -> Result<Vec<DataFile>, StoreError> {
+        let entered = self.tables[id].files()?;
+        entered.iter().chain(waiting).map(|add| DataFile::of(&self.location, id, add)).collect()
+    }
+
+    /// The rows of the ledger as they are stored, a file at a time, with those that wait.
+    pub(super) async fn ledger_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        let pending = self.pending.as_ref().map(|pending| &pending.objects);
+        self.table_rows(TableId::Objects, pending).await
+    }
+
+    /// Some columns of the same rows, which are never held all at once.
+    pub(super) async fn each_of_ledger(
+        &self,
+        columns: &[&str],
+        take: &mut (dyn FnMut(&RecordBatch) -> Result<(), LedgerError> + Send),
+    ) -> Result<(), StoreError> {
+        let files = self.files_of(TableId::Objects, self.pending.as_ref().map(|pending| &pending.objects))?;
+        let opened = files.iter().map(|file| StoredFile::new(&self.location.store, file));
+        let opened = opened.collect::<Vec<_>>().into_iter().map(|file| file.rows(Some(columns), READ_ROWS));
+        let mut opened = futures::stream::iter(opened).buffered(FILES_AT_ONCE);
+        while let Some(mut rows) = opened.try_next().await? {
+            while let Some(rows) = rows.try_next().await? {
+                take(&rows).map_err(|error| self.of_ledger(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn of_ledger(&self, error: LedgerError) -> StoreError {
+        match error {
+            LedgerError::Column(error) => self.damaged(format!("its ledger cannot be read: {error}")),
+            LedgerError::Arrow(error) => error.into(),
+        }
+    }
+
+    pub(super) async fn quarantine_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        let pending = self.pending.as_ref().and_then(|pending| pending.quarantine.as_ref());
+        self.table_rows(TableId::Quarantine, pending).await
+    }
+
+    async fn table_rows(&self, id: TableId, pending: Option<&Add>) -> Result<Vec<RecordBatch>, StoreError> {
+        let files = self.files_of(id, pending)?;
+        let stored: Vec<StoredFile> = files.iter().map(|file| StoredFile::new(&self.location.store, file)).collect();
+        let read = stored.into_iter().map(|file| async move {
+            let rows = file.rows(None, READ_ROWS).await?;
+            rows.try_collect::<Vec<_>>().await.map_err(StoreError::from)
+        });
+        let batches: Vec<Vec<RecordBatch>> = futures::stream::iter(read).buffered(FILES_AT_ONCE).try_collect().await?;
+        Ok(batches.into_iter().flatten().collect())
+    }
+}
+
+impl Snapshot {
+    pub(super) fn location(&self) -> &StoreLocation {
+        &self.store.location
+    }
+
+    /// Some columns of the rows of the table `objects`, with the batch among them, a few at a time.
+    pub(super) async fn each_object(
+        &self,
+        columns: &[&str],
+        take: &mut (dyn FnMut(&RecordBatch, &BooleanArray) -> Result<(), LedgerError> + Send),
+    ) -> Result<(), StoreError> {
+        self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch)?)).await
+    }
+
+    /// Rows that an earlier normalizer made, in the files that may hold some of a scope: their derived columns are those
+    /// of its time.
+    pub fn older_rows(&self, scope: &Scope) -> u64 {
+        let is_older = |file: &&DataFile| file.normalizer < NORMALIZER && may_hold(file, scope);
+        self.files.iter().filter(is_older).map(|file| file.rows).sum()
+    }
+
+    /// The rows of the table `objects`.
+    pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        visible_objects(&self.store.ledger_rows().await?, self.batch).map_err(|error| self.store.of_ledger(error))
+    }
+
+    /// The rows of the table `quarantine`.
+    pub async fn quarantine(&self) -> Result<Vec<RecordBatch>, StoreError> {
+        let rows = self.store.quarantine_rows().await?;
+        let visible = rows.iter().map(|rows| visible_quarantine(rows, self.batch));
+        visible.collect::<Result<_, _>>().map_err(|error| self.store.of_ledger(error))
+    }
+
+    /// The schema of every file of events: that of the table `events` without `event_date`, which is the file's
+    /// [`DataFile::day`], and `integrity`, and with `content_hash` at its end.
+    pub fn file_schema() -> SchemaRef {
+        file_schema()
+    }
+}
+
+/// Only the time of a scope is held to a file: rows without a time are in every scope.
+fn may_hold(file: &DataFile, scope: &Scope) -> bool {
+    let (Some(first), Some(last)) = (file.first_event, file.last_event) else { return true };
+    let begins = scope.until.is_none_or(|until| first < until);
+    file.untimed > 0 || (begins && scope.since.is_none_or(|since| last >= since))
+}

@@ -1,0 +1,29 @@
+//! Carries rows from the workers of a scan to its one consumer.
+//! In: the rows of some objects of a run. Out: the same, taken apart by the consumer, and the batches it gives on.
+//! Owns no thread and no channel, and never decides about a row.
+
+use std::ops::ControlFlow;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use datafusion::common::DataFusionError;
+
+use super::dedup::Fingerprint;
+use super::tallies::{ObjectTally, Quarantined};
+
+/// Takes the batches of a scan: the output they belong to, and their rows.
+pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
+
+/// Rows of one run of objects, in order, with what is needed to account for them.
+#[derive(Default)]
+pub(super) struct Part {
+    /// One for each row that passed the filters of the run, wanted by the predicate or not.
+    pub fingerprints: Vec<Fingerprint>,
+    /// The rows of each output, and which fingerprint is whose.
+    pub batches: Vec<(RecordBatch, UInt32Array)>,
+    /// How the fingerprints fall to objects: an object's tally follows its last fingerprint.
+    pub ends: Vec<(usize, ObjectTally)>,
+    pub quarantined: Vec<Quarantined>,
+    /// Which fingerprints are of rows without a time.
+    pub untimed: Vec<u32>,
+    pub error: Option<DataFusionError>,
+}

@@ -1,0 +1,132 @@
+//! Tallies of the objects and records of a scan: the rows of the tables `objects` and `quarantine`.
+//! In: what decoding and deduplication found, in the objects' order. Out: batches of the two tables.
+//! For each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
+
+use std::fmt::Write;
+
+use arrow::array::RecordBatch;
+
+use crate::decode::Fault;
+use crate::objects::{
+    Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
+};
+use crate::source::Listing;
+
+/// Most quarantined bytes that are kept for `quarantine.raw`, per record.
+const RAW_BYTES_MAX: usize = 64 << 10;
+/// The same, of all records of a scan; later ones have an empty `raw`.
+const RAW_BYTES_TOTAL_MAX: usize = 32 << 20;
+/// Most rows of `quarantine` that are held; beyond it records are counted, not listed.
+const QUARANTINE_ROWS_MAX: usize = 100_000;
+
+/// What became of one object that was opened.
+#[derive(Debug, Clone)]
+pub struct ObjectTally {
+    pub object: u32,
+    pub outcome: ObjectOutcome,
+    pub counts: Counts,
+    /// Of the inflated bytes, where it was asked for.
+    pub sha256: Option<Box<[u8; 32]>>,
+    pub first_event: Option<i64>,
+    pub last_event: Option<i64>,
+}
+
+/// One record that could not be read.
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    pub object: u32,
+    pub byte_offset: u64,
+    pub length: u64,
+    pub reason: FaultReason,
+    pub raw: Box<str>,
+}
+
+impl Quarantined {
+    pub fn new(object: u32, fault: &Fault<'_>) -> Quarantined {
+        let raw = String::from_utf8_lossy(&fault.bytes[..fault.bytes.len().min(RAW_BYTES_MAX)]);
+        let raw = raw[..raw.floor_char_boundary(RAW_BYTES_MAX)].into();
+        Quarantined { object, byte_offset: fault.offset, length: fault.length, reason: fault.reason, raw }
+    }
+}
+
+/// All tallies of one scan, in the order of the objects.
+#[derive(Debug, Default)]
+pub struct Tallies {
+    pub objects: Vec<ObjectTally>,
+    pub quarantine: Vec<Quarantined>,
+    pub quarantine_unlisted: u64,
+    quarantine_raw_bytes: usize,
+    /// Rows without a time, which pass every interval.
+    pub untimed: u64,
+}
+
+impl Tallies {
+    pub fn quarantine(&mut self, mut record: Quarantined) {
+        self.quarantine_raw_bytes += record.raw.len();
+        if self.quarantine_raw_bytes > RAW_BYTES_TOTAL_MAX {
+            record.raw = "".into();
+        }
+        if self.quarantine.len() < QUARANTINE_ROWS_MAX {
+            self.quarantine.push(record);
+        } else {
+            self.quarantine_unlisted += 1;
+        }
+    }
+
+    /// Walks all objects of a listing with what became of them, and the tally of those that were opened. Objects that a
+    /// stopped scan did not reach are left out.
+    pub fn for_each(&self, listing: &Listing, mut visit: impl FnMut(usize, &ObjectOutcome, Option<&ObjectTally>)) {
+        let mut opened = self.objects.iter().peekable();
+        for index in 0..listing.len() {
+            if let Some(outcome) = listing.entry(index).outcome() {
+                visit(index, &outcome, None);
+            } else if let Some(tally) = opened.next_if(|tally| tally.object as usize == index) {
+                visit(index, &tally.outcome, Some(tally));
+            }
+        }
+    }
+}
+
+/// The rows of `objects`, one for every object of the listing that is wanted, by index.
+pub fn objects_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) -> bool) -> RecordBatch {
+    let mut rows = ObjectBuilder::default();
+    tallies.for_each(listing, |index, outcome, tally| {
+        if !wanted(index) {
+            return;
+        }
+        rows.append(ObjectRow {
+            uri: &listing.uri(index),
+            kind: if listing.is_history(index) { ObjectKind::EventHistory } else { outcome.kind() },
+            status: outcome.status(),
+            counts: tally.map(|tally| tally.counts).unwrap_or_default(),
+            bytes: listing.bytes(index),
+            sha256: tally.and_then(|tally| tally.sha256.as_deref()).map(|hash| hex(hash)).as_deref(),
+            first_event: tally.and_then(|tally| tally.first_event),
+            last_event: tally.and_then(|tally| tally.last_event),
+            error: outcome.error().as_deref(),
+        });
+    });
+    rows.finish()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+        text
+    })
+}
+
+/// The rows of `quarantine`.
+pub fn quarantine_batch(listing: &Listing, tallies: &Tallies) -> RecordBatch {
+    let mut rows = QuarantineBuilder::default();
+    for record in &tallies.quarantine {
+        rows.append(QuarantineRow {
+            object_uri: &listing.uri(record.object as usize),
+            byte_offset: record.byte_offset,
+            length: record.length,
+            reason: record.reason,
+            raw: &record.raw,
+        });
+    }
+    rows.finish()
+}

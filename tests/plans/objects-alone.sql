@@ -1,0 +1,1 @@
+SELECT uri, kept FROM objects WHERE status = 'read'
