@@ -1,9 +1,9 @@
-//! What logs cannot show, so that nobody takes silence for proof.
+//! The limits of logs, so that nobody takes silence for proof.
 //! In: the accounts of an audit. Out: sentences. Never depends on a row.
 
 use crate::table::Accounting;
 
-/// What CloudTrail cannot show, whatever is read.
+/// CloudTrail cannot show these, whatever is read.
 pub const LIMITS: [&str; 6] = [
     "Refusals of callers from other accounts are logged in their account, not in the key owner's.",
     "DynamoDB caches a table's key for about five minutes: its calls to KMS are a lower bound of reads, and a table under a key that AWS owns shows none.",
@@ -13,7 +13,7 @@ pub const LIMITS: [&str; 6] = [
     "Only what the given locations hold was read: an absent file is not an absent call, and earlier history may hold the cause of what is shown.",
 ];
 
-/// What later parts of keytrail will fill; JSON has the members now so that scripts need not change.
+/// Later parts of keytrail will fill these members; JSON has them now so that scripts need not change.
 const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
 
 /// Said where any of the locations is event history.

@@ -20,7 +20,7 @@ use crate::table::Accounting;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
 
-/// What an empty section says where others than those that were named are in it.
+/// Stands in an empty section that has rows about others than those that were named.
 const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
 
 /// Why there is no audit.
@@ -37,7 +37,7 @@ pub struct Section {
     /// The member of the JSON that has its rows.
     pub name: &'static str,
     pub title: &'static str,
-    /// What people read where there are no rows.
+    /// The sentence in the place of rows that are not there.
     pub none: &'static str,
     pub rows: RecordBatch,
     /// The narrowing flags that this section has no column for.

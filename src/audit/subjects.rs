@@ -13,7 +13,7 @@ use crate::output::cell;
 /// Characters of a key id that a screen shows, and that are enough to name the key.
 const KEY_HEAD: usize = 8;
 
-/// What the answers are to be narrowed to, as the user wrote it; an empty list narrows nothing.
+/// The names that the answers are to be narrowed to, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AskedSubjects {
     /// ARNs, ids or aliases.
@@ -25,7 +25,7 @@ pub struct AskedSubjects {
 }
 
 impl AskedSubjects {
-    /// What was named, as answers name it: a key by all the names that it was seen to have.
+    /// The same as answers name it: a key by all the names that it was seen to have.
     pub(super) fn resolved(&self, aliases: Option<&RecordBatch>) -> Subjects {
         let key = |given: &String| {
             let mut names = vec![given.clone()];
@@ -66,7 +66,7 @@ fn alias_of(key: &str) -> Option<&str> {
     Some(&key[at..])
 }
 
-/// Whether the cell names one of these keys, whole or by the head of its id.
+/// True where the cell names one of these keys, whole or by the head of its id.
 fn is_key(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     names(column, row, wanted) || begins(column, row, wanted)
 }
@@ -76,11 +76,11 @@ pub struct Subject {
     pub given: String,
     /// Any of these is it.
     names: Vec<String>,
-    /// Whether a row of any section names it.
+    /// True once a row of any section names it.
     is_seen: bool,
 }
 
-/// What the answers are narrowed to.
+/// The keys, principals and tables that the answers are narrowed to.
 pub struct Subjects {
     keys: Vec<Subject>,
     principals: Vec<Subject>,
@@ -119,7 +119,7 @@ impl Subjects {
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
     }
 
-    /// What no row names: misspelt, or without a trace in what was read.
+    /// Those that no row names: misspelt, or without a trace in what was read.
     pub fn unseen(&self) -> impl Iterator<Item = &Subject> {
         [&self.keys, &self.principals, &self.tables].into_iter().flatten().filter(|named| !named.is_seen)
     }
@@ -145,7 +145,7 @@ impl Subjects {
     }
 }
 
-/// Whether the cell names one of `wanted`: whole, or by the last part of an ARN.
+/// True where the cell names one of `wanted`: whole, or by the last part of an ARN.
 fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     let mut text = String::new();
     if !cell::plain(&mut text, column, row) {
@@ -157,7 +157,7 @@ fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
         .any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
 }
 
-/// Whether the cell is a key whose id begins as one of `wanted` does, which is how a screen shows it.
+/// True where the cell is a key whose id begins as one of `wanted` does, which is how a screen shows it.
 fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     let mut text = String::new();
     cell::plain(&mut text, column, row);

@@ -1,4 +1,4 @@
-//! What a run read and what became of it: the block on stderr, and the exit code that follows from it.
+//! The accounts of a run in words: the block on stderr, and the exit code that follows from it.
 //! In: the accounts of an answer. Out: counts in words. Never hides an object that could not be used.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub struct Summary {
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
-    /// What it means if no log was read.
+    /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
 }
 
@@ -68,7 +68,7 @@ impl Summary {
     }
 }
 
-/// How much of the block is news to the reader.
+/// The part of the block that is news to the reader.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Block {
     Whole,
@@ -115,7 +115,7 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     }
 }
 
-/// What is to be known of rows that an earlier normalizer made.
+/// A sentence on rows that an earlier normalizer made.
 pub fn older(rows: u64) -> String {
     format!(
         "{} rows were read by an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
@@ -124,8 +124,11 @@ pub fn older(rows: u64) -> String {
     )
 }
 
-/// `12 (10 read, 2 skipped)`
+/// `12 (10 read, 2 skipped)`; a question that stopped early may have counted none.
 pub fn objects(a: &Accounting) -> String {
+    if !a.complete && a.by_status.total() == 0 {
+        return "not counted".to_owned();
+    }
     let counted = a.by_status.each().filter(|(_, n)| *n > 0);
     let parts: Vec<String> = counted.map(|(status, n)| format!("{} {}", count(n), status.name())).collect();
     if parts.is_empty() { "none".to_owned() } else { format!("{} ({})", count(a.by_status.total()), parts.join(", ")) }

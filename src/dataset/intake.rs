@@ -14,14 +14,14 @@ use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation}
 /// Logs that are listed, and the store that they go to.
 pub struct Intake {
     listing: Arc<Listing>,
-    /// What is known of the event history, of a plan.
+    /// A sentence about the event history, of a plan.
     history: Option<String>,
     options: DatasetOptions,
     place: StoreLocation,
     pace: Pace,
 }
 
-/// What a run into a store would read.
+/// The objects and bytes that a run into a store would read.
 pub struct IntakePlan {
     pub store: Plan,
     pub batches: u64,

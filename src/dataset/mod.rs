@@ -19,10 +19,10 @@ use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
 pub use intake::{Intake, IntakePlan, apart};
 
-/// What operators of a query may hold before they spill.
+/// Bytes that the operators of a query may hold before they spill.
 const MEMORY_BYTES_MAX: usize = 128 << 20;
 
-/// Which data is meant, and how it is read.
+/// The data that is meant, and the way to read it.
 #[derive(Clone, Debug)]
 pub struct DatasetOptions {
     pub locations: Vec<Location>,
@@ -37,7 +37,7 @@ pub struct DatasetOptions {
     pub threads: usize,
 }
 
-/// Who is told how far a run has come, and what its user should know before something slow begins.
+/// Is told how far a run has come, and what its user should know before something slow begins.
 pub trait Observer: Send + Sync {
     /// All is listed; that many stored bytes of logs may be read.
     fn listed(&self, bytes: u64);
@@ -129,7 +129,7 @@ pub struct Dataset {
     pub scope: Scope,
 }
 
-/// What a run would read, without reading it.
+/// The objects, bytes and requests of a run, known without reading.
 pub type ReadPlan = source::Plan;
 
 impl Dataset {
@@ -265,7 +265,7 @@ fn within_reach(options: &DatasetOptions) -> Scope {
     Scope { since: scope.since.max(Some(begin)), ..scope }
 }
 
-/// How the sources reach what is not on this machine, and whom they tell.
+/// The way of the sources to what is not on this machine.
 fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
     let observer = Arc::clone(observer);
     Remote {

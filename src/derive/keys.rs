@@ -11,11 +11,17 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::{Derivation, DerivedTable};
 use crate::schema::ColumnType;
 
 pub(super) const KEYS: DerivedTable =
-    DerivedTable { name: "keys", schema, by: &["key_arn"], start: || Box::new(Keys::default()) };
+    DerivedTable { name: "keys", schema, by: &["key_arn"], start: || Box::new(AllKeys::default()) };
+
+/// About what a key and a call take, with their places in a tree and a table that is half full.
+const KEY_BYTES: usize = 1024;
+const CALL_BYTES: usize = 40;
 
 fn schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -42,13 +48,15 @@ fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// What is known of all keys so far.
+/// All keys so far.
 #[derive(Default)]
-struct Keys {
+struct AllKeys {
     keys: BTreeMap<String, Key>,
+    /// Of denied and failed calls.
+    calls: usize,
 }
 
-/// What is known of one key so far.
+/// One key, as far as the calls so far tell of it.
 #[derive(Default)]
 struct Key {
     id: Option<String>,
@@ -58,12 +66,13 @@ struct Key {
     is_aws_managed: bool,
     is_found: bool,
     is_created: bool,
-    created: Span,
-    rotated: Span,
-    used: Span,
+    created: TimeSpan,
+    rotated: TimeSpan,
+    used: TimeSpan,
     uses: i64,
-    denied: HashSet<String>,
-    failed: HashSet<String>,
+    /// Calls, by the hashes of their ids.
+    denied: HashSet<u128>,
+    failed: HashSet<u128>,
     /// The last of creation, scheduled, cancelled and completed deletion.
     removal: Latest<KeyState>,
     /// The last change of state but the import of material, which does not enable a disabled key.
@@ -76,9 +85,9 @@ struct Key {
 
 /// The first and the last of some times.
 #[derive(Default)]
-struct Span(Option<(i64, i64)>);
+struct TimeSpan(Option<(i64, i64)>);
 
-impl Span {
+impl TimeSpan {
     /// An event without a time says nothing of when.
     fn note(&mut self, at: Option<i64>) {
         if let Some(at) = at {
@@ -97,7 +106,7 @@ impl Span {
 }
 
 /// When something happened: events without a time come first, those of one time by their id.
-type Moment<'a> = (Option<i64>, &'a str);
+type EventMoment<'a> = (Option<i64>, &'a str);
 
 /// The latest of some values, whatever the order in which they come: its time, the id of its event, and the value.
 struct Latest<T>(Option<(Option<i64>, String, T)>);
@@ -109,7 +118,7 @@ impl<T> Default for Latest<T> {
 }
 
 impl<T: Ord> Latest<T> {
-    fn add(&mut self, (time, id): Moment<'_>, value: T) {
+    fn add(&mut self, (time, id): EventMoment<'_>, value: T) {
         let is_later = |(at, of, known): &(Option<i64>, String, T)| (*at, of.as_str(), known) < (time, id, &value);
         if self.0.as_ref().is_none_or(is_later) {
             self.0 = Some((time, id.to_owned(), value));
@@ -138,10 +147,11 @@ impl KeyState {
 
 /// One call, as the input has it.
 struct Call<'a> {
-    at: Moment<'a>,
+    at: EventMoment<'a>,
     call_id: &'a str,
     event_name: &'a str,
-    outcome: &'a str,
+    /// None where the row has none, which says neither that the key was found nor that the call failed.
+    outcome: Option<&'a str>,
     is_crypto: bool,
     is_aws_managed: bool,
     /// Of a CreateKey, succeeded or not.
@@ -171,14 +181,16 @@ impl Call<'_> {
 impl Key {
     fn take(&mut self, call: &Call<'_>) {
         let time = call.at.0;
-        self.is_found |= call.outcome != "not_found";
+        self.is_found |= call.outcome.is_some_and(|outcome| outcome != "not_found");
         self.is_aws_managed |= call.is_aws_managed;
         // Several creations of one key do not exist; of several answers the greatest is taken, whatever their order.
         self.origin = self.origin.take().max(call.origin.map(str::to_owned));
         match call.outcome {
-            "success" => self.take_success(call, time),
-            "denied" => drop(self.denied.insert(call.call_id.to_owned())),
-            _ => drop(self.failed.insert(call.call_id.to_owned())),
+            None => {}
+            Some("success") => self.take_success(call, time),
+            Some("denied") => drop(self.denied.insert(xxh3_128(call.call_id.as_bytes()))),
+            // Every outcome but these two is a failure of some kind.
+            Some(_) => drop(self.failed.insert(xxh3_128(call.call_id.as_bytes()))),
         }
     }
 
@@ -207,6 +219,11 @@ impl Key {
         if name != "ImportKeyMaterial" {
             self.settled.add(call.at, state);
         }
+    }
+
+    /// Denied and failed ones, which are held.
+    fn calls(&self) -> usize {
+        self.denied.len() + self.failed.len()
     }
 
     /// None where the logs do not tell.
@@ -281,7 +298,7 @@ impl<'a> Calls<'a> {
             at: (time, cell(self.event_id, row).unwrap_or_default()),
             call_id: cell(self.call_id, row).unwrap_or_default(),
             event_name: cell(self.event_name, row).unwrap_or_default(),
-            outcome: cell(self.outcome, row).unwrap_or_default(),
+            outcome: cell(self.outcome, row),
             is_crypto: cell(self.operation_class, row) == Some("crypto"),
             is_aws_managed: self.is_aws_managed.is_valid(row) && self.is_aws_managed.value(row),
             origin: cell(self.origin, row),
@@ -302,7 +319,7 @@ fn least(known: &mut Option<String>, said: Option<&str>) {
     }
 }
 
-impl Derivation for Keys {
+impl Derivation for AllKeys {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
         let calls = Calls::of(rows)?;
         for row in 0..rows.num_rows() {
@@ -314,9 +331,15 @@ impl Derivation for Keys {
             least(&mut key.id, cell(calls.key_id, row));
             least(&mut key.account_id, cell(calls.key_account_id, row));
             least(&mut key.region, cell(calls.key_region, row));
+            let before = key.calls();
             key.take(&calls.call(row));
+            self.calls += key.calls() - before;
         }
         Ok(())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.keys.len() * KEY_BYTES + self.calls * CALL_BYTES
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
@@ -370,7 +393,7 @@ mod tests {
                 at: (words[0].parse().ok(), &id),
                 call_id: &id,
                 event_name: words[1],
-                outcome: words[2],
+                outcome: (words[2] != "-").then_some(words[2]),
                 is_crypto: false,
                 is_aws_managed: false,
                 origin: None,
@@ -398,6 +421,7 @@ mod tests {
             (&["1 ImportKeyMaterial success", "2 DeleteImportedKeyMaterial success"], Some("PendingImport"), None),
             (&["- DisableKey success", "1 EnableKey success"], Some("Enabled"), None),
             (&["1 DescribeKey success"], None, None),
+            (&["1 DisableKey -"], None, None),
         ] {
             assert_eq!(state_after(calls), (state.map(str::to_owned), kind), "{calls:?}");
         }
@@ -438,7 +462,7 @@ mod tests {
             call(2, "d", "Decrypt", "denied"),
         ];
         let derived = |calls: &mut dyn Iterator<Item = &RecordBatch>| {
-            let mut keys = Box::new(Keys::default());
+            let mut keys = Box::new(AllKeys::default());
             calls.for_each(|call| keys.take(call).unwrap());
             keys.finish().unwrap()
         };
@@ -449,7 +473,10 @@ mod tests {
         assert_eq!((text("state").as_str(), text("key_kind").as_str()), ("Disabled", "customer"));
         assert_eq!((count("uses"), count("denied"), count("failed")), (3, 1, 0));
         assert!(rows["multi_region"].as_boolean().value(0));
+        let mut keys = AllKeys::default();
+        calls.iter().for_each(|call| keys.take(call).unwrap());
+        assert_eq!(keys.bytes_held(), KEY_BYTES + CALL_BYTES);
         // A column that is not there is an error, never a guess.
-        assert!(Keys::default().take(&rows).is_err());
+        assert!(AllKeys::default().take(&rows).is_err());
     }
 }

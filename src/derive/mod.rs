@@ -23,13 +23,16 @@ pub struct DerivedTable {
     pub start: fn() -> Box<dyn Derivation>,
 }
 
-/// A computation under way. It holds what it needs to know of the rows so far, never the rows.
+/// A computation under way. It holds what it must know of the rows so far, never the rows.
 pub trait Derivation: Send {
     /// Takes some rows of the input.
     ///
     /// # Errors
     /// Where a column of the input is missing or of another type than declared.
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError>;
+
+    /// About what it holds, in bytes, for the memory that a question may use.
+    fn bytes_held(&self) -> usize;
 
     /// All rows of the table, in a total order.
     ///

@@ -124,14 +124,14 @@ impl Format {
     }
 }
 
-/// How text is to look.
+/// The look of text.
 #[derive(Clone, Copy, Default)]
 pub struct Style {
     pub color: bool,
     pub verbose: bool,
 }
 
-/// Who reads a text decides whether characters that act may stay as they are, and whether there may be colors.
+/// The reader of a text decides whether characters that act may stay as they are, and whether there may be colors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TextReader {
     /// A file, a pipe, a device that is no terminal.

@@ -1,4 +1,4 @@
-//! Where output goes: stdout, or a file that appears under its name only when it is whole.
+//! The place of output: stdout, or a file that appears under its name only when it is whole.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::visible::visible;
 use super::{OutputError, TextReader};
 
-/// What to do with a file that is already there.
+/// The fate of a file that is already there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     Keep,

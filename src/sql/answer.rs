@@ -14,9 +14,9 @@ use datafusion::logical_expr::LogicalPlan;
 use futures::TryStreamExt;
 
 use super::{Engine, SqlError};
-use crate::table::{Accounting, LogTable, ScanReport};
+use crate::table::{Accounting, LogTable, ScanOutcome, ScanReport};
 
-/// Where the accounts of an answer come from.
+/// The source of an answer's accounts.
 pub(super) enum Evidence {
     /// A scan that runs as the rows are taken.
     Scan { logs: Arc<LogTable>, report: Arc<ScanReport> },
@@ -51,13 +51,18 @@ impl Answer {
         Ok(concat_batches(&self.schema(), &batches).map_err(DataFusionError::from)?)
     }
 
-    /// The accounts of what was read for this answer; `None` where it needed no logs, such as `SELECT 1`. Rows that
-    /// were not taken yet are lost, and a scan that still runs is stopped.
+    /// The accounts of what was read for this answer; `None` where it needed no logs, such as `SELECT 1`. Rows that were
+    /// not taken yet are lost, and a scan that still runs is stopped. Of one that was stopped nothing is claimed, since
+    /// how far it came is luck.
     pub async fn finish(self) -> Option<Accounting> {
         drop(self.batches);
         match self.evidence {
-            Evidence::Scan { logs, report } => Some(report.finished().await?.accounting(&logs)),
             Evidence::Known(accounting) => Some(accounting),
+            Evidence::Scan { logs, report } => match report.finished().await {
+                ScanOutcome::NeverRan => None,
+                ScanOutcome::Left => Some(Accounting { complete: false, ..Accounting::none() }),
+                ScanOutcome::Ended(scanned) => Some(scanned.accounting(&logs)),
+            },
         }
     }
 }
@@ -88,12 +93,13 @@ impl<'e> Prepared<'e> {
 #[cfg(test)]
 mod tests {
     use std::path::Path;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
     use crate::normalize::EventFilter;
     use crate::source::{Location, Scope, list_local};
     use crate::sql::EngineOptions;
-    use crate::table::{IDENTITIES_MAX, ScanOptions};
+    use crate::table::{Completeness, IDENTITIES_MAX, ScanOptions, WithoutLogs};
 
     /// A streamed answer over all objects, one that is stopped early, one that prunes, one over kept rows, one over all
     /// accounts, and one that needs no logs.
@@ -107,17 +113,26 @@ mod tests {
     ];
 
     fn engine() -> Engine {
-        let logs = Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs");
-        let listing = list_local(&[Location::Path(logs)], &Scope::default()).unwrap();
+        engine_over(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs"), 2, Arc::default())
+    }
+
+    /// An engine that counts the objects that it has read.
+    fn engine_over(logs: &Path, threads: usize, read: Arc<AtomicU64>) -> Engine {
+        let listing = list_local(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
         let options = ScanOptions {
             filter: EventFilter::KeyUse,
             scope: Scope::default(),
-            threads: 2,
+            threads,
             salvage: false,
             identities_max: IDENTITIES_MAX,
-            progress: Arc::new(|_| {}),
+            progress: Arc::new(move |_| {
+                // Later objects come slowly, so that a reader has time to leave before all are read.
+                if read.fetch_add(1, Ordering::Relaxed) > 500 {
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+            }),
         };
-        let bounds = EngineOptions { threads: 2, memory_bytes_max: 64 << 20, deadline: None };
+        let bounds = EngineOptions { threads, memory_bytes_max: 64 << 20, deadline: None };
         Engine::over_logs(LogTable::new(Arc::new(listing), options), bounds).unwrap()
     }
 
@@ -153,20 +168,49 @@ mod tests {
         }
     }
 
-    /// A reader that leaves early is told what was read until then, and not what another question read meanwhile.
+    /// A question that is answered meanwhile changes nothing for one that is under way.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_answer_that_waits_keeps_its_accounts() {
         let engine = engine();
         let whole = answered(&engine, QUESTIONS[0]).await;
         let mut waiting = engine.query(QUESTIONS[0], &[]).await.unwrap();
         let mut rows = waiting.next().await.unwrap().unwrap().num_rows();
-        assert_eq!(answered(&engine, QUESTIONS[4]).await, answered(&engine, QUESTIONS[4]).await);
+        let meanwhile = answered(&engine, QUESTIONS[4]).await;
+        assert_ne!(meanwhile, whole);
         while let Some(batch) = waiting.next().await.unwrap() {
             rows += batch.num_rows();
         }
         assert_eq!(format!("{rows} {:?}", waiting.finish().await), whole);
-        let unread = engine.query(QUESTIONS[0], &[]).await.unwrap();
-        let finished = tokio::time::timeout(std::time::Duration::from_secs(60), unread.finish()).await;
-        assert!(finished.is_ok(), "a scan that nobody reads is not stopped");
+    }
+
+    /// One match and then many objects without any: a reader who leaves after it stops the scan, and is told nothing of
+    /// objects that were or were not read by then, whatever the threads.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_reader_who_leaves_stops_the_scan_and_is_told_no_counts() {
+        const OBJECTS: u64 = 6000;
+        let folder = tempfile::tempdir().unwrap();
+        let record = |number: u64, name: &str| {
+            format!(
+                r#"{{"eventSource":"kms.amazonaws.com","eventName":"{name}","eventTime":"2026-01-01T00:00:00Z","eventID":"id-{number}"}}"#
+            )
+        };
+        for object in 0..OBJECTS {
+            let name = if object == 0 { "Decrypt" } else { "Encrypt" };
+            let document = format!("{{\"Records\":[{}]}}", record(object, name));
+            std::fs::write(folder.path().join(format!("{object:04}.json")), document).unwrap();
+        }
+        let read = Arc::new(AtomicU64::new(0));
+        for threads in [1, 2, 4] {
+            read.store(0, Ordering::Relaxed);
+            let engine = engine_over(folder.path(), threads, Arc::clone(&read));
+            let mut answer =
+                engine.query("SELECT event_id FROM events WHERE event_name = 'Decrypt'", &[]).await.unwrap();
+            assert_eq!(answer.next().await.unwrap().unwrap().num_rows(), 1);
+            let accounting = answer.finish().await.unwrap();
+            assert!(!accounting.complete && accounting.by_status.total() == 0, "{accounting:?}");
+            assert_eq!(accounting.verdict(WithoutLogs::IsIncomplete), Completeness::Complete);
+            let read = read.load(Ordering::Relaxed);
+            assert!(read < OBJECTS, "{threads} threads read all objects for a reader who had left");
+        }
     }
 }

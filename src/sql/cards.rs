@@ -20,7 +20,7 @@ pub enum CardKind {
 
 const KINDS: [CardKind; 5] = [CardKind::Named, CardKind::View, CardKind::Derived, CardKind::Section, CardKind::Finding];
 
-/// How often a key may stand in a card.
+/// The number of times that a key may stand in a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Times {
     Once,
@@ -199,7 +199,7 @@ fn check_folders() -> Result<(), CardError> {
     }
 }
 
-/// How much a finding matters.
+/// The weight of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     Info,

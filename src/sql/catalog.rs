@@ -89,7 +89,7 @@ impl CatalogNames {
 
 /// The views of a session, as far as they are planned.
 struct ViewPlans {
-    /// What plans a view, but for the names in its reach.
+    /// Plans views, but for the names in its reach.
     session: SessionState,
     names: CatalogNames,
     tables: Arc<dyn SchemaProvider>,
@@ -106,7 +106,7 @@ impl ViewPlans {
             let plan = planned(&self.state()?, view.sql).await?;
             let table: Arc<dyn TableProvider> = match view.rows {
                 ViewRows::Queried => Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))),
-                ViewRows::Derived => Arc::new(DerivedView::new(view.name, plan)?),
+                ViewRows::Derived => Arc::new(DerivedView::new(view.name, view.sql, plan)?),
             };
             Ok::<_, DataFusionError>(table)
         });

@@ -1,41 +1,53 @@
 //! Derived tables in plans: a view of which the SQL declares an input, and `derive` computes the rows.
-//! In: optimized plans that name derived tables. Out: the inputs that must be read for them, and plans over rows that are
-//! computed on the first scan, once for a question however often it names the table.
-//! A filter on what a derivation falls apart by goes to its input; every other one stays above it.
+//! In: optimized plans that name derived tables. Out: the inputs that must be read for them, and plans whose rows are
+//! computed by the first use that runs, once for a question however often it names the table.
+//! A filter on what a derivation falls apart by goes to its input; every other one stays above it. Never computes to plan:
+//! `EXPLAIN` shows the reading and does not do it.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use datafusion::catalog::memory::MemorySourceConfig;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DataFusionError, Result};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::context::SessionState;
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableScan, TableType,
 };
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream,
+};
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
 use crate::derive::{self, DerivedTable};
+use crate::table::unqualified;
 
 /// A derived table as statements are planned over it: its columns, and the plan of its input.
 #[derive(Debug)]
 pub(super) struct DerivedView {
     table: &'static DerivedTable,
+    /// Of the input, which is what there is to show of how its rows come about.
+    sql: &'static str,
     input: LogicalPlan,
 }
 
 impl DerivedView {
     /// The derived table of this name over a planned input.
-    pub fn new(name: &str, input: LogicalPlan) -> Result<DerivedView> {
+    pub fn new(name: &str, sql: &'static str, input: LogicalPlan) -> Result<DerivedView> {
         let table = derive::TABLES.iter().find(|table| table.name == name);
         let missing = || DataFusionError::Internal(format!("nothing derives the table `{name}`"));
-        Ok(DerivedView { table: table.ok_or_else(missing)?, input })
+        Ok(DerivedView { table: table.ok_or_else(missing)?, sql, input })
     }
 
     /// True of a filter that may be applied to the input as well.
@@ -54,6 +66,10 @@ impl TableProvider for DerivedView {
     /// To users it is one of the views.
     fn table_type(&self) -> TableType {
         TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        Some(self.sql)
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
@@ -83,8 +99,8 @@ struct DerivedMention {
     filters: Vec<Expr>,
 }
 
-/// What puts rows that were read in the place of the raw tables of a plan.
-type ReadPlan<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
+/// Puts rows that were read in the place of the raw tables of a plan.
+type StandIn<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
 
 /// The derived tables that a question names, each with the input that it is computed from.
 #[derive(Debug, Default)]
@@ -132,11 +148,11 @@ impl Derivations {
     }
 
     /// The plans with computed rows in the place of derived tables. `read` puts rows in the place of raw tables.
-    pub fn stand_in(mut self, plans: Vec<LogicalPlan>, read: &ReadPlan) -> Result<Vec<LogicalPlan>> {
+    pub fn stand_in(mut self, plans: Vec<LogicalPlan>, read: &StandIn) -> Result<Vec<LogicalPlan>> {
         plans.into_iter().map(|plan| self.replace(plan, read)).collect()
     }
 
-    fn replace(&mut self, plan: LogicalPlan, read: &ReadPlan) -> Result<LogicalPlan> {
+    fn replace(&mut self, plan: LogicalPlan, read: &StandIn) -> Result<LogicalPlan> {
         let replaced = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::TableScan(mut scan) => match derived(&scan) {
                 None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
@@ -152,7 +168,7 @@ impl Derivations {
         read(replaced.data)
     }
 
-    fn rows_of(&mut self, table: &DerivedView, scan: &TableScan, read: &ReadPlan) -> Result<Arc<DerivedRows>> {
+    fn rows_of(&mut self, table: &DerivedView, scan: &TableScan, read: &StandIn) -> Result<Arc<DerivedRows>> {
         let mention = mention(table, scan);
         let place = self.mentions.iter().position(|known| *known == mention);
         let place = place.ok_or_else(|| DataFusionError::Internal("a derived table was not looked for".into()))?;
@@ -160,7 +176,7 @@ impl Derivations {
             return Ok(Arc::clone(rows));
         }
         let input = self.replace(self.inputs[place].clone(), read)?;
-        let rows = Arc::new(DerivedRows { table: table.table, input, rows: OnceCell::new() });
+        let rows = Arc::new(DerivedRows { table: table.table, input, rows: Arc::default() });
         self.rows[place] = Some(Arc::clone(&rows));
         Ok(rows)
     }
@@ -185,33 +201,13 @@ fn input(table: &DerivedView, filters: &[Expr], state: &SessionState) -> Result<
     state.optimize(&plan.build()?)
 }
 
-/// The filter with bare column names, which the input has too.
-fn unqualified(filter: Expr) -> Result<Expr> {
-    let bare = filter.transform(|expr| match expr {
-        Expr::Column(column) => Ok(Transformed::yes(Expr::Column(Column::from_name(column.name)))),
-        other => Ok(Transformed::no(other)),
-    })?;
-    Ok(bare.data)
-}
-
-/// The rows of a derived table for one question, computed when they are first scanned.
+/// The rows of a derived table for one question.
 #[derive(Debug)]
 struct DerivedRows {
     table: &'static DerivedTable,
     input: LogicalPlan,
-    rows: OnceCell<RecordBatch>,
-}
-
-impl DerivedRows {
-    async fn compute(&self, state: &dyn Session) -> Result<RecordBatch> {
-        let plan = state.create_physical_plan(&self.input).await?;
-        let mut input = execute_stream(plan, state.task_ctx())?;
-        let mut derivation = (self.table.start)();
-        while let Some(rows) = input.try_next().await? {
-            derivation.take(&rows)?;
-        }
-        Ok(derivation.finish()?)
-    }
+    /// Computed by whichever use of the table runs first.
+    rows: Arc<OnceCell<RecordBatch>>,
 }
 
 #[async_trait]
@@ -231,8 +227,96 @@ impl TableProvider for DerivedRows {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let rows = self.rows.get_or_try_init(|| self.compute(state)).await?;
-        let partitions = [vec![rows.clone()]];
-        Ok(MemorySourceConfig::try_new_exec(&partitions, self.schema(), projection.cloned())?)
+        let input = state.create_physical_plan(&self.input).await?;
+        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::new(self.schema().project(&projection)?)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Arc::new(DerivedExec {
+            table: self.table,
+            // One partition, whatever the rest of the plan makes of it.
+            input: Arc::new(CoalescePartitionsExec::new(input)),
+            projection,
+            rows: Arc::clone(&self.rows),
+            properties: Arc::new(properties),
+        }))
     }
+}
+
+/// Computes a derived table from the rows of its input.
+#[derive(Debug)]
+struct DerivedExec {
+    table: &'static DerivedTable,
+    input: Arc<dyn ExecutionPlan>,
+    projection: Vec<usize>,
+    rows: Arc<OnceCell<RecordBatch>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl DisplayAs for DerivedExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "DerivedExec: table={}", self.table.name)
+    }
+}
+
+impl ExecutionPlan for DerivedExec {
+    fn name(&self) -> &'static str {
+        "DerivedExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::SinglePartition]
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
+        let (projection, rows) = (self.projection.clone(), Arc::clone(&self.rows));
+        let properties = Arc::clone(&self.properties);
+        Ok(Arc::new(DerivedExec { table: self.table, input, projection, rows, properties }))
+    }
+
+    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let (table, input) = (self.table, Arc::clone(&self.input));
+        let (rows, projection) = (Arc::clone(&self.rows), self.projection.clone());
+        let computed = async move {
+            let all = rows.get_or_try_init(|| compute(table, input, context)).await?;
+            Ok(all.project(&projection)?)
+        };
+        let schema = self.properties.eq_properties.schema();
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), futures::stream::once(computed))))
+    }
+}
+
+/// The rows of a table, from those of its input. Fails where what it must know of them is more than a question may hold.
+async fn compute(
+    table: &'static DerivedTable,
+    input: Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> Result<RecordBatch> {
+    let held = MemoryConsumer::new(format!("derived table `{}`", table.name)).register(context.memory_pool());
+    let mut batches = execute_stream(input, context)?;
+    let mut derivation = (table.start)();
+    while let Some(rows) = batches.try_next().await? {
+        derivation.take(&rows)?;
+        held.try_resize(derivation.bytes_held())?;
+    }
+    Ok(derivation.finish()?)
 }

@@ -47,7 +47,7 @@ use catalog::ViewsOnly;
 use derived::Derivations;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
-use read_once::{Scans, Tables, reporting_to};
+use read_once::{KeptTables, Scans, reporting_to};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
 const KEPT_BYTES_MAX: usize = 8 << 20;
@@ -348,14 +348,14 @@ impl Engine {
     }
 
     /// Reads the logs once for all scans of some plans.
-    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<(Tables, Arc<Scanned>), SqlError> {
+    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<(KeptTables, Arc<Scanned>), SqlError> {
         let (logs, state) = (Arc::clone(logs), self.context.state());
-        let read = tokio::task::spawn_blocking(move || -> Result<(Tables, Arc<Scanned>), DataFusionError> {
+        let read = tokio::task::spawn_blocking(move || -> Result<(KeptTables, Arc<Scanned>), DataFusionError> {
             let events = EventsTable::new(Arc::clone(&logs), Arc::default());
             let extent = if scans.accounts { Extent::All } else { Extent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
-            let tables = Tables {
+            let tables = KeptTables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),

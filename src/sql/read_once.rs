@@ -17,13 +17,13 @@ use crate::table::{EventsTable, KeptTable, LogTable, Mention, Role, ScanReport};
 pub(super) struct Scans {
     /// Different ones, in the order of the plans.
     pub mentions: Vec<Mention>,
-    /// How often a plan reads `events`, the same mention or not.
+    /// Scans of `events`, of the same mention or not.
     reads: usize,
     pub accounts: bool,
 }
 
 impl Scans {
-    /// What all these plans scan.
+    /// The scans of all these plans.
     pub fn of<'p>(plans: impl IntoIterator<Item = &'p LogicalPlan>) -> Result<Scans, DataFusionError> {
         let mut scans = Scans::default();
         plans.into_iter().try_for_each(|plan| scans.add(plan))?;
@@ -33,17 +33,22 @@ impl Scans {
     fn add(&mut self, plan: &LogicalPlan) -> Result<(), DataFusionError> {
         plan.apply_with_subqueries(|node| {
             if let LogicalPlan::TableScan(scan) = node {
-                let mention = mention(scan);
-                self.reads += usize::from(mention.is_some());
-                self.accounts |= mention.is_none() && raw_table(scan).is_some();
-                self.mentions.extend(mention.filter(|mention| !self.mentions.contains(mention)));
+                match RawTable::of(scan) {
+                    None => {}
+                    Some(RawTable::Objects | RawTable::Quarantine) => self.accounts = true,
+                    Some(RawTable::Events(role)) => {
+                        self.reads += 1;
+                        let mention = mention(scan, role);
+                        self.mentions.extend((!self.mentions.contains(&mention)).then_some(mention));
+                    }
+                }
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
         Ok(())
     }
 
-    /// Whether the plan can run straight on the scan.
+    /// True where the plan can run straight on the scan.
     pub fn streams(&self) -> bool {
         self.reads <= 1 && !self.accounts
     }
@@ -52,23 +57,34 @@ impl Scans {
 /// The table that the views look for other records of a call in.
 pub const COMPANIONS: &str = "event_companions";
 
-/// What a scan of `events` asks for; `None` for other tables.
-fn mention(scan: &TableScan) -> Option<Mention> {
-    let role = match raw_table(scan)? {
-        "events" => Role::Events,
-        COMPANIONS => Role::Companions,
-        _ => return None,
-    };
-    Some(Mention::new(scan.projection.as_deref(), scan.filters.clone(), role))
+/// A table that logs give rows of. Only these have such names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum RawTable {
+    Events(Role),
+    Objects,
+    Quarantine,
 }
 
-/// The name of a raw table that a scan reads. Only these have such names.
-fn raw_table(scan: &TableScan) -> Option<&'static str> {
-    ["events", COMPANIONS, "objects", "quarantine"].into_iter().find(|name| scan.table_name.table() == *name)
+impl RawTable {
+    const ALL: [(&str, RawTable); 4] = [
+        ("events", RawTable::Events(Role::Events)),
+        (COMPANIONS, RawTable::Events(Role::Companions)),
+        ("objects", RawTable::Objects),
+        ("quarantine", RawTable::Quarantine),
+    ];
+
+    /// The raw table that a scan reads; `None` for other tables.
+    fn of(scan: &TableScan) -> Option<RawTable> {
+        RawTable::ALL.into_iter().find(|(name, _)| scan.table_name.table() == *name).map(|(_, table)| table)
+    }
+}
+
+fn mention(scan: &TableScan, role: Role) -> Mention {
+    Mention::new(scan.projection.as_deref(), scan.filters.clone(), role)
 }
 
 /// Rows that stand in for the raw tables in the plans of one question.
-pub(super) struct Tables {
+pub(super) struct KeptTables {
     /// Each mention of `events`, and its rows.
     pub events: Vec<(Mention, KeptTable)>,
     pub objects: Arc<MemTable>,
@@ -82,7 +98,7 @@ pub(super) fn reporting_to(
     report: &Arc<ScanReport>,
 ) -> Result<LogicalPlan, DataFusionError> {
     let replaced = plan.transform_up_with_subqueries(|node| match node {
-        LogicalPlan::TableScan(mut scan) if mention(&scan).is_some() => {
+        LogicalPlan::TableScan(mut scan) if matches!(RawTable::of(&scan), Some(RawTable::Events(_))) => {
             let table = EventsTable::new(Arc::clone(logs), Arc::clone(report));
             scan.source = provider_as_source(Arc::new(table));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
@@ -92,22 +108,26 @@ pub(super) fn reporting_to(
     Ok(replaced.data)
 }
 
-impl Tables {
+impl KeptTables {
     /// The plan with kept rows in the place of the raw tables.
     pub fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         let replaced = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(scan) if raw_table(&scan).is_some() => Ok(Transformed::yes(self.replace(scan)?)),
+            LogicalPlan::TableScan(scan) => match RawTable::of(&scan) {
+                Some(table) => Ok(Transformed::yes(self.replace(scan, table)?)),
+                None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
+            },
             other => Ok(Transformed::no(other)),
         })?;
         Ok(replaced.data)
     }
 
-    fn replace(&self, mut scan: TableScan) -> Result<LogicalPlan, DataFusionError> {
-        let Some(mention) = mention(&scan) else {
-            let table = if raw_table(&scan) == Some("objects") { &self.objects } else { &self.quarantine };
-            scan.source = provider_as_source(Arc::clone(table) as _);
-            return Ok(LogicalPlan::TableScan(scan));
+    fn replace(&self, scan: TableScan, table: RawTable) -> Result<LogicalPlan, DataFusionError> {
+        let role = match table {
+            RawTable::Events(role) => role,
+            RawTable::Objects => return Ok(over(scan, &self.objects)),
+            RawTable::Quarantine => return Ok(over(scan, &self.quarantine)),
         };
+        let mention = mention(&scan, role);
         let place = self.events.iter().position(|(known, _)| *known == mention);
         let place = place.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
         let rows = &self.events[place].1;
@@ -121,4 +141,10 @@ impl Tables {
         let kept = LogicalPlanBuilder::scan(format!("kept_{place}"), provider_as_source(Arc::new(rows.clone())), None)?;
         kept.alias(scan.table_name)?.build()
     }
+}
+
+/// The scan over a table in memory.
+fn over(mut scan: TableScan, table: &Arc<MemTable>) -> LogicalPlan {
+    scan.source = provider_as_source(Arc::clone(table) as _);
+    LogicalPlan::TableScan(scan)
 }

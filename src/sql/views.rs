@@ -27,7 +27,7 @@ pub struct View {
     reads: Vec<String>,
 }
 
-/// How the rows of a view come about.
+/// The origin of a view's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewRows {
     /// They are those of its SQL.

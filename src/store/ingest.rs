@@ -284,7 +284,7 @@ impl Reading {
         let (scanned, written) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| writing.write_all(runs));
             let (mut run, mut bytes) = (Vec::new(), 0);
-            let scanned = scan(&logs, &request, &mut |_, batch| {
+            let scanned = scan(&logs, &request, &mut |_: usize, batch: RecordBatch| {
                 bytes += weight(&batch);
                 run.push(batch);
                 if bytes < RUN_BYTES_MAX {

@@ -12,7 +12,7 @@ use datafusion::common::DataFusionError;
 
 use super::dedup::{Copy, Fingerprint, Seen};
 use super::deferred::Deferred;
-use super::part::{Emit, Part};
+use super::part::{Part, RowTaker};
 use super::tallies::{ObjectTally, Tallies};
 
 /// Takes parts in order: deduplicates, counts, and gives batches away.
@@ -52,26 +52,26 @@ impl Consumer {
         }
     }
 
-    /// Takes the parts of every run, run by run, until none come, and settles what waited. `Break` means that `emit` wants
-    /// no more: the accounts then end with the part under way. Fails with the first error of a part, of `emit` or of the
+    /// Takes the parts of every run, run by run, until none come, and settles what waited. `Break` means that `taker` wants
+    /// no more: the accounts then end with the part under way. Fails with the first error of a part, of `taker` or of the
     /// disk.
     pub fn take_all(
         &mut self,
         runs: Receiver<Receiver<Part>>,
-        emit: &mut Emit,
+        taker: &mut dyn RowTaker,
     ) -> Result<ControlFlow<()>, DataFusionError> {
         for parts in runs {
             for part in parts {
-                if self.take(part, emit)?.is_break() {
+                if self.take(part, taker)?.is_break() || taker.is_gone() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
         }
-        self.settle(emit)?;
+        self.settle(taker)?;
         Ok(ControlFlow::Continue(()))
     }
 
-    fn take(&mut self, part: Part, emit: &mut Emit) -> Result<ControlFlow<()>, DataFusionError> {
+    fn take(&mut self, part: Part, taker: &mut dyn RowTaker) -> Result<ControlFlow<()>, DataFusionError> {
         if let Some(error) = part.error {
             return Err(error);
         }
@@ -106,7 +106,7 @@ impl Consumer {
                 continue;
             }
             for given in rows.parts(batch)? {
-                if emit(output, given)?.is_break() {
+                if taker.take(output, given)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }
@@ -138,7 +138,7 @@ impl Consumer {
     }
 
     /// Decides the rows that had to wait, completes the tallies of their objects, and gives them away.
-    fn settle(&mut self, emit: &mut Emit) -> Result<(), DataFusionError> {
+    fn settle(&mut self, taker: &mut dyn RowTaker) -> Result<(), DataFusionError> {
         let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
         self.seen = Seen::default();
         let verdicts = deferred.judge()?;
@@ -152,7 +152,7 @@ impl Consumer {
             counts.conflicts += conflicts;
             first = end;
         }
-        deferred.replay(&verdicts, emit)
+        deferred.replay(&verdicts, taker)
     }
 }
 

@@ -17,6 +17,7 @@ use datafusion::common::Result;
 use datafusion::common::cast::as_uint64_array;
 
 use super::dedup::{Copy, Fingerprint, Seen};
+use super::part::RowTaker;
 
 const PARTITIONS: usize = 256;
 const ENTRY_BYTES: usize = 24;
@@ -107,19 +108,15 @@ impl Deferred {
         Ok(verdicts)
     }
 
-    /// Gives the batches away, without the duplicates; `emit` says whether it wants more.
-    pub fn replay(
-        self,
-        verdicts: &Verdicts,
-        emit: &mut dyn FnMut(usize, RecordBatch) -> Result<std::ops::ControlFlow<()>>,
-    ) -> Result<()> {
+    /// Gives the batches away, without the duplicates; `taker` says whether it wants more.
+    pub fn replay(self, verdicts: &Verdicts, taker: &mut dyn RowTaker) -> Result<()> {
         for (output, spool) in self.batches.into_iter().enumerate() {
             let Some(Spool { mut file, mut writer }) = spool else { continue };
             writer.finish()?;
             file.seek(SeekFrom::Start(0))?;
             for batch in FileReader::try_new_buffered(file, None)? {
                 let batch = verdicts.first_copies(&batch?)?;
-                if batch.num_rows() > 0 && emit(output, batch)?.is_break() {
+                if batch.num_rows() > 0 && taker.take(output, batch)?.is_break() {
                     return Ok(());
                 }
             }
@@ -266,7 +263,7 @@ mod tests {
         let (columns, outputs) = (vec![Column::EventId], vec![output]);
         let request = Request { columns, outputs, objects: None, hashes: Hashes::Absent };
         let mut ids = Vec::new();
-        let scanned = scan(&logs, &request, &mut |_, batch| {
+        let scanned = scan(&logs, &request, &mut |_: usize, batch: RecordBatch| {
             let column = datafusion::common::cast::as_string_array(batch.column(0))?;
             ids.extend(column.iter().map(|id| id.unwrap().to_owned()));
             Ok(ControlFlow::Continue(()))

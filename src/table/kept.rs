@@ -23,6 +23,8 @@ use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
+use super::objects_read::ObjectsRead;
+
 /// Rows that a scan gave, readable any number of times.
 pub struct KeptRows {
     schema: SchemaRef,
@@ -32,6 +34,8 @@ pub struct KeptRows {
     batches: Vec<RecordBatch>,
     spilled: Option<Spilled>,
     partitions: usize,
+    /// Of the one scan that gave these rows.
+    objects: ObjectsRead,
 }
 
 struct Spilled {
@@ -61,7 +65,15 @@ impl Keeper {
     /// All outputs together hold at most `bytes_max` in memory.
     pub fn new(schemas: impl Iterator<Item = SchemaRef>, bytes_max: usize, partitions: usize) -> Keeper {
         let partitions = partitions.max(1);
-        let empty = |schema| KeptRows { schema, count: 0, bytes: 0, batches: Vec::new(), spilled: None, partitions };
+        let empty = |schema| KeptRows {
+            schema,
+            count: 0,
+            bytes: 0,
+            batches: Vec::new(),
+            spilled: None,
+            partitions,
+            objects: ObjectsRead::default(),
+        };
         let tables = schemas.map(|schema| Kept { rows: empty(schema), writer: None }).collect();
         Keeper { tables, bytes: 0, bytes_max }
     }
@@ -81,8 +93,9 @@ impl Keeper {
     }
 
     /// One table for each output, in their order.
-    pub fn finish(self) -> Result<Vec<KeptTable>> {
-        self.tables.into_iter().map(|table| table.finish().map(|rows| KeptTable(Arc::new(rows)))).collect()
+    pub fn finish(self, objects: ObjectsRead) -> Result<Vec<KeptTable>> {
+        let kept = |table: Kept| Ok(KeptTable(Arc::new(KeptRows { objects, ..table.finish()? })));
+        self.tables.into_iter().map(kept).collect()
     }
 }
 
@@ -163,7 +176,8 @@ impl DisplayAs for KeptExec {
         let columns: Vec<&str> =
             self.projection.iter().map(|&column| self.rows.schema.field(column).name().as_str()).collect();
         let columns = columns.join(", ");
-        write!(f, "KeptRowsExec: rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
+        let objects = self.rows.objects;
+        write!(f, "KeptRowsExec: {objects}, rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
     }
 }
 

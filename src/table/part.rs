@@ -10,8 +10,25 @@ use datafusion::common::DataFusionError;
 use super::dedup::Fingerprint;
 use super::tallies::{ObjectTally, Quarantined};
 
-/// Takes the batches of a scan: the output they belong to, and their rows.
-pub type Emit<'a> = dyn FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError> + 'a;
+/// Takes the batches of a scan.
+pub trait RowTaker {
+    /// Takes rows of an output; `Break` says that no more are wanted.
+    ///
+    /// # Errors
+    /// Where the rows cannot be kept or given on, which ends the scan.
+    fn take(&mut self, output: usize, rows: RecordBatch) -> Result<ControlFlow<()>, DataFusionError>;
+
+    /// True once nobody wants rows any more. A scan asks now and then, also while it finds none to give.
+    fn is_gone(&self) -> bool {
+        false
+    }
+}
+
+impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> RowTaker for F {
+    fn take(&mut self, output: usize, rows: RecordBatch) -> Result<ControlFlow<()>, DataFusionError> {
+        self(output, rows)
+    }
+}
 
 /// Rows of one run of objects, in order, with what is needed to account for them.
 #[derive(Default)]
@@ -20,10 +37,10 @@ pub(super) struct Part {
     pub fingerprints: Vec<Fingerprint>,
     /// The rows of each output, and which fingerprint is whose.
     pub batches: Vec<(RecordBatch, UInt32Array)>,
-    /// How the fingerprints fall to objects: an object's tally follows its last fingerprint.
+    /// The fingerprints of each object: an object's tally follows its last fingerprint.
     pub ends: Vec<(usize, ObjectTally)>,
     pub quarantined: Vec<Quarantined>,
-    /// Which fingerprints are of rows without a time.
+    /// The fingerprints of rows without a time.
     pub untimed: Vec<u32>,
     pub error: Option<DataFusionError>,
 }

@@ -4,7 +4,9 @@
 use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::task::Poll;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -15,10 +17,15 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{Expr, Operator, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
-use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::{RecordBatchReceiverStream, RecordBatchStreamAdapter};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use futures::StreamExt;
+use tokio::sync::mpsc::Sender;
 
+use super::objects_read::ObjectsRead;
+use super::part::RowTaker;
+use super::report::ScanEnd;
 use super::scan::{Hashes, Output, Request, scan};
 use super::{LogTable, ScanReport, Scanned, kept};
 use crate::normalize::Need;
@@ -86,11 +93,12 @@ impl EventsTable {
         };
         let schemas = mentions.iter().map(|mention| schema::events_schema_of(&mention.columns));
         let mut keeper = kept::Keeper::new(schemas, bytes_max, self.logs.options.threads);
-        let scanned = scan(&self.logs, &request, &mut |mention, batch| {
+        let scanned = scan(&self.logs, &request, &mut |mention: usize, batch: RecordBatch| {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok((keeper.finish()?, scanned))
+        let objects = ObjectsRead::of(&self.logs.listing, request.objects.as_deref());
+        Ok((keeper.finish(objects)?, scanned))
     }
 
     fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
@@ -163,8 +171,8 @@ fn need(filter: &Expr) -> Option<Need> {
     }
 }
 
-/// The filter with bare column names, as the scan's batches have them.
-fn unqualified(filter: Expr) -> Result<Expr> {
+/// The filter with bare column names, for rows that have no other of these names.
+pub fn unqualified(filter: Expr) -> Result<Expr> {
     use datafusion::common::tree_node::{Transformed, TreeNode};
     Ok(filter
         .transform(|expr| {
@@ -241,15 +249,9 @@ impl fmt::Debug for ScanExec {
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        let listing = &self.logs.listing;
-        let logs = |index: &usize| matches!(listing.entry(*index), Entry::Log);
-        let total = (0..listing.len()).filter(logs).count();
-        let read = match &self.request.objects {
-            None => total,
-            Some(objects) => (0..listing.len()).filter(|&index| objects[index]).filter(logs).count(),
-        };
+        let objects = ObjectsRead::of(&self.logs.listing, self.request.objects.as_deref());
         let columns: Vec<&str> = self.request.columns.iter().map(|column| column.name()).collect();
-        write!(f, "CloudTrailScanExec: objects={read}, pruned={}, columns=[{}]", total - read, columns.join(", "))?;
+        write!(f, "CloudTrailScanExec: {objects}, columns=[{}]", columns.join(", "))?;
         if !self.filters.is_empty() {
             write!(f, ", filter={}", self.filters)?;
         }
@@ -292,23 +294,44 @@ impl ExecutionPlan for ScanExec {
         let (logs, request) = (Arc::clone(&self.logs), Arc::clone(&self.request));
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let (rows, objects, records) = (counter("output_rows"), counter("objects_read"), counter("records_read"));
-        let mut left = self.limit.unwrap_or(usize::MAX);
+        let mut reader = ScanReader { rows, left: self.limit.unwrap_or(usize::MAX), sender };
         let running = self.report.begin();
         builder.spawn_blocking(move || {
-            let scanned = scan(&logs, &request, &mut |_, batch| {
-                let take = batch.num_rows().min(left);
-                rows.add(take);
-                left -= take;
-                // Sending fails when the reader has gone; then nobody wants more.
-                let gone = sender.blocking_send(Ok(batch.slice(0, take))).is_err();
-                Ok(if gone || left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-            })?;
+            let scanned = scan(&logs, &request, &mut reader)?;
             objects.add(scanned.tallies.objects.len());
             records.add(scanned.tallies.objects.iter().map(|object| object.counts.records as usize).sum());
-            running.found(scanned);
+            running.found(scanned, if reader.left == 0 { ScanEnd::OfLimit } else { ScanEnd::OfObjects });
             Ok(())
         });
-        Ok(builder.build())
+        let (batches, report) = (builder.build(), Arc::clone(&self.report));
+        let schema = batches.schema();
+        let end = futures::stream::poll_fn(move |_| {
+            report.read_to_end();
+            Poll::Ready(None)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches.chain(end))))
+    }
+}
+
+/// The reader of the rows of a scan, who may want only some of them, and may leave.
+struct ScanReader {
+    rows: Count,
+    left: usize,
+    sender: Sender<Result<RecordBatch>>,
+}
+
+impl RowTaker for ScanReader {
+    fn take(&mut self, _output: usize, batch: RecordBatch) -> Result<ControlFlow<()>> {
+        let take = batch.num_rows().min(self.left);
+        self.rows.add(take);
+        self.left -= take;
+        // Sending fails when the reader has left; then nobody wants more.
+        let is_gone = self.sender.blocking_send(Ok(batch.slice(0, take))).is_err();
+        Ok(if is_gone || self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    fn is_gone(&self) -> bool {
+        self.sender.is_closed()
     }
 }
 

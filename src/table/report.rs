@@ -1,7 +1,9 @@
-//! What the scan of one question found, for whoever asked it.
-//! In: the scans that a plan runs. Out: what they found, once none of them runs any more.
-//! Belongs to one question: two at once on the same logs have a report each, and never see the other's.
+//! The findings of the scan of one question, for whoever asked it.
+//! In: the scans that a plan runs, and the end of their rows. Out: how they ended, once none of them runs any more.
+//! Belongs to one question: two at once on the same logs have a report each, and never see the other's. Claims nothing of
+//! a scan whose reader left before its end: how far it came by then is luck.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
@@ -11,31 +13,75 @@ use super::Scanned;
 /// A report that the plan of a question fills while it runs.
 #[derive(Debug)]
 pub struct ScanReport {
-    found: Mutex<Option<Arc<Scanned>>>,
+    found: Mutex<Option<FoundByScan>>,
+    has_begun: AtomicBool,
+    is_read_to_end: AtomicBool,
     running: watch::Sender<usize>,
+}
+
+#[derive(Debug)]
+struct FoundByScan {
+    scanned: Arc<Scanned>,
+    end: ScanEnd,
+}
+
+/// The reason why a scan gave no more rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ScanEnd {
+    /// It came to the end of its objects, or its reader left.
+    OfObjects,
+    /// It gave as many rows as it was asked for, which it does at the same row whatever the threads.
+    OfLimit,
+}
+
+/// The end of the scan of a question.
+#[derive(Debug)]
+pub enum ScanOutcome {
+    /// The plan needed no scan.
+    NeverRan,
+    /// The reader left before the end, or the scan failed.
+    Left,
+    Ended(Arc<Scanned>),
 }
 
 impl Default for ScanReport {
     fn default() -> ScanReport {
-        ScanReport { found: Mutex::new(None), running: watch::Sender::new(0) }
+        ScanReport {
+            found: Mutex::new(None),
+            has_begun: AtomicBool::new(false),
+            is_read_to_end: AtomicBool::new(false),
+            running: watch::Sender::new(0),
+        }
     }
 }
 
 impl ScanReport {
     /// Counts a scan as running until what is returned is dropped.
     pub(super) fn begin(self: &Arc<ScanReport>) -> RunningScan {
+        self.has_begun.store(true, Ordering::Relaxed);
         self.running.send_modify(|running| *running += 1);
         RunningScan { report: Arc::clone(self) }
     }
 
-    /// The report of a scan that has ended, `None` where the plan never ran one. Waits for scans that still run: the
-    /// reader of the rows should be gone by then, or they wait for it in turn.
-    pub async fn finished(&self) -> Option<Arc<Scanned>> {
+    /// Notes that the reader was told that there are no more rows.
+    pub(super) fn read_to_end(&self) {
+        self.is_read_to_end.store(true, Ordering::Relaxed);
+    }
+
+    /// The end of the scan. Waits for one that still runs: its reader should be gone by then, which stops it.
+    pub async fn finished(&self) -> ScanOutcome {
         let mut running = self.running.subscribe();
-        // Fails when the sender is gone, which is `self`.
-        let ended = running.wait_for(|running| *running == 0).await.is_ok();
+        // Fails only when the sender is gone, which is `self`.
+        let has_ended = running.wait_for(|running| *running == 0).await.is_ok();
         let found = self.found.lock().expect("nothing panics while it holds what was found");
-        found.clone().filter(|_| ended)
+        let is_whole = |found: &&FoundByScan| {
+            has_ended && (found.end == ScanEnd::OfLimit || self.is_read_to_end.load(Ordering::Relaxed))
+        };
+        match found.as_ref().filter(is_whole) {
+            Some(found) => ScanOutcome::Ended(Arc::clone(&found.scanned)),
+            None if self.has_begun.load(Ordering::Relaxed) => ScanOutcome::Left,
+            None => ScanOutcome::NeverRan,
+        }
     }
 }
 
@@ -45,8 +91,9 @@ pub(super) struct RunningScan {
 }
 
 impl RunningScan {
-    pub fn found(&self, scanned: Arc<Scanned>) {
-        *self.report.found.lock().expect("nothing panics while it holds what was found") = Some(scanned);
+    pub fn found(&self, scanned: Arc<Scanned>, end: ScanEnd) {
+        let mut found = self.report.found.lock().expect("nothing panics while it holds what was found");
+        *found = Some(FoundByScan { scanned, end });
     }
 }
 

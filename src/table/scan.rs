@@ -21,7 +21,7 @@ use rayon::ThreadPoolBuilder;
 use super::accounting::Accounting;
 use super::consumer::Consumer;
 use super::dedup::Fingerprint;
-use super::part::{Emit, Part};
+use super::part::{Part, RowTaker};
 use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantine_batch};
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
@@ -94,8 +94,11 @@ impl Scanned {
     }
 }
 
-/// Runs a scan on this thread and `options.threads` more. `emit` may stop it.
-pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<Scanned>, DataFusionError> {
+/// Runs a scan on this thread and `options.threads` more. `taker` may stop it.
+///
+/// # Errors
+/// Where the logs cannot be read any further, or `taker` fails. What is wrong with one object is in its tally.
+pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Result<Arc<Scanned>, DataFusionError> {
     let threads = logs.options.threads.max(1);
     let (order, runs) = sync_channel(threads * 2);
     let shared = Shared {
@@ -116,7 +119,7 @@ pub fn scan(logs: &LogTable, request: &Request, emit: &mut Emit) -> Result<Arc<S
         for _ in 0..threads {
             scope.spawn(|_| Worker::new(&shared).work());
         }
-        let outcome = consumer.take_all(runs, emit);
+        let outcome = consumer.take_all(runs, taker);
         shared.stop.store(true, Ordering::Relaxed);
         shared.ahead.stop();
         outcome
