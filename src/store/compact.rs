@@ -117,11 +117,11 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
         group.iter().map(|add| DataFile::of(&store.location, id, add)).collect::<Result<_, _>>()?;
     let mut files = Vec::with_capacity(group.len());
     for file in &group_files {
-        files.push(WholeFile::fetch(&store.location.store, file).await?);
+        files.push(proved_file(store, file).await?);
     }
     let before = hash_of(&files);
-    // On this thread, which has read them and gives them back: nothing else of a compaction could go on meanwhile, and
-    // what one thread allocates and another frees is given back late.
+    // This thread has read the files and gives them back, since what one allocates and another frees is given back late.
+    // Only columns are encoded on more, for which it waits: nothing else of a compaction could go on meanwhile.
     let normalizer = (id == TableId::Events).then_some(group_files[0].normalizer);
     let merge = Merge { order: order(&files, &schema, layout)?, files, schema, normalizer };
     let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
