@@ -54,7 +54,7 @@ fn rows_of_an_earlier_version_are_told_of_and_made_again() {
     let (store, fresh) = (Store::of_format("v1"), Store::new());
     let hash = store.hash();
     assert_eq!(older(&store), (Some(0), Some(142)));
-    let line = "older     142 rows were read by an earlier normalizer; keytrail store compact --renormalize brings them up \
+    let line = "older     142 rows are in files of an earlier normalizer; keytrail store compact --renormalize brings them up \
                 to date; what an earlier filter left out cannot come back";
     assert_eq!(told(store.text(), &[]), (json!(142), Some(line.to_owned())));
     assert_eq!(told(store.text(), &["--since", "2030-01-01"]), (json!(0), None), "none of them is in this answer");
