@@ -1,7 +1,8 @@
 //! Makes few large files of many small ones.
 //! In: a store. Out: commits that replace files of one day and one normalizer by one file with the same rows, in the
 //! order of the key.
-//! Never changes a row: the logical hash of what goes and what comes must agree before it is committed.
+//! Never changes a row: the bytes of what goes must be those that the log names, and the logical hash of what goes and
+//! what comes must agree before it is committed.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{cast, interleave};
@@ -12,7 +13,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
 use super::backoff::Backoff;
-use super::check::said_hash;
+use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_of};
 use super::delta::{Change, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
