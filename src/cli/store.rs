@@ -14,7 +14,7 @@ use crate::dataset::store_place;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count};
 use crate::output::{Target, times};
-use crate::store::{self, Compaction, Info, OlderRows, Store, StoreError};
+use crate::store::{self, Collection, Compaction, Info, OlderRows, Store, StoreError};
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -198,7 +198,8 @@ async fn gc(args: &GcArgs, global: &Global) -> Result<Code, Failure> {
     if age == 0 && !global.quiet {
         say("note: --older-than 0d also removes what runs under way have written; make sure that there is none");
     }
-    let done = store::collect(&mut open(&args.store).await?, now_micros() / 1000, age / 1000).await?;
+    let collection = Collection { now_millis: now_micros() / 1000, age_millis: age / 1000 };
+    let done = store::collect(&mut open(&args.store).await?, collection).await?;
     if !global.quiet {
         say(format_args!("removed   {} files, {}", count(done.files), bytes(done.bytes)));
         if done.kept > 0 {

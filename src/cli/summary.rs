@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::Global;
 use super::exit::{Code, say};
+use crate::objects::ObjectStatus;
 use crate::output::times;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count, seconds};
@@ -108,17 +109,21 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     hints.iter().for_each(|hint| say(format_args!("hint: {hint}")));
     let hidden = a.problem_count().saturating_sub(a.problems.len().min(shown) as u64);
     if hidden > 0 {
-        say(format_args!(
-            "          and {} more: keytrail query \"SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')\"",
-            count(hidden)
-        ));
+        say(format_args!("          and {} more: keytrail query \"{}\"", count(hidden), problem_sql()));
     }
 }
 
-/// A sentence on rows that an earlier normalizer made.
+/// The query for all objects of which something is missing.
+fn problem_sql() -> String {
+    let usable = ObjectStatus::ALL.iter().filter(|status| !status.is_problem());
+    let words: Vec<String> = usable.map(|status| format!("'{}'", status.name())).collect();
+    format!("SELECT uri, status, error FROM objects WHERE status NOT IN ({})", words.join(", "))
+}
+
+/// The sentence on rows of an earlier normalizer. They are counted by whole files, of which an answer may need a part.
 pub fn older(rows: u64) -> String {
     format!(
-        "{} rows were read by an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
+        "{} rows are in files of an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
          what an earlier filter left out cannot come back",
         count(rows)
     )

@@ -41,7 +41,7 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Fails where the file's folder names no day.
+    /// Fails where the file's folder names no day, or its tag no normalizer.
     pub(super) fn of(location: &StoreLocation, id: TableId, add: &Add) -> Result<DataFile, StoreError> {
         let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
         let no_day = |text| StoreError::Damaged { path: location.shown.clone(), what: format!("`{text}` is no day") };
@@ -57,16 +57,25 @@ impl DataFile {
             first_event: time(times.and_then(|times| times.least.as_deref())),
             last_event: time(times.and_then(|times| times.greatest.as_deref())),
             untimed: times.and_then(|times| times.nulls).unwrap_or(0),
-            normalizer: normalizer_of(add),
+            normalizer: normalizer_of(location, add)?,
             stats,
             sha256: tag(add, SHA256_TAG).map(str::to_owned),
         })
     }
 }
 
-/// The number of the normalizer that a file says it is of; one that says nothing is older than all numbers.
-pub(super) fn normalizer_of(add: &Add) -> u32 {
-    tag(add, NORMALIZER_KEY).and_then(|number| number.parse().ok()).unwrap_or(0)
+/// The number of the normalizer that a file says it is of: 0, older than all numbers, where it says nothing. Fails where
+/// it says something that is no such number.
+pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, StoreError> {
+    let Some(text) = normalizer_tag(add) else { return Ok(0) };
+    let number = text.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == text);
+    let what = || format!("`{}` says that `{text}` is the number of its normalizer", add.path);
+    number.ok_or_else(|| StoreError::Damaged { path: location.shown.clone(), what: what() })
+}
+
+/// The same as it stands in the log.
+pub(super) fn normalizer_tag(add: &Add) -> Option<&str> {
+    tag(add, NORMALIZER_KEY)
 }
 
 fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
@@ -140,10 +149,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_names_no_normalizer_is_older_than_all() {
-        for (tags, number) in [(None, 0), (Some("1"), 1), (Some("x"), 0)] {
-            let tags = tags.map(|tag: &str| [(NORMALIZER_KEY.to_owned(), Some(tag.to_owned()))].into());
-            assert_eq!(normalizer_of(&Add { tags, ..Add::default() }), number);
+    fn a_file_that_names_no_normalizer_is_older_than_all_and_no_number_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = StoreLocation::local(folder.path()).unwrap();
+        for (tags, number) in [
+            (None, Some(0)),
+            (Some("1"), Some(1)),
+            (Some("12"), Some(12)),
+            (Some("x"), None),
+            (Some(""), None),
+            (Some("0"), None),
+            (Some("-1"), None),
+            (Some("+1"), None),
+            (Some("01"), None),
+            (Some("1 "), None),
+            (Some("18446744073709551616"), None),
+        ] {
+            let add = Add {
+                tags: tags.map(|tag: &str| [(NORMALIZER_KEY.to_owned(), Some(tag.to_owned()))].into()),
+                ..Add::default()
+            };
+            assert_eq!(normalizer_of(&location, &add).ok(), number, "{tags:?}");
         }
     }
 }

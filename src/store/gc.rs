@@ -14,6 +14,15 @@ use super::id_index::IDS;
 use super::table_id::TableId;
 use super::{Store, StoreError};
 
+/// The choices of a collection.
+#[derive(Debug, Clone, Copy)]
+pub struct Collection {
+    /// The time of the run, since 1970.
+    pub now_millis: i64,
+    /// How long a file must have been unneeded by then.
+    pub age_millis: i64,
+}
+
 /// The counts of a collection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Collected {
@@ -25,29 +34,29 @@ pub struct Collected {
     pub kept: u64,
 }
 
-/// Removes what has been unneeded for `age_millis`, counted back from `now_millis`, both in milliseconds.
-pub async fn collect(store: &mut Store, now_millis: i64, age_millis: i64) -> Result<Collected, StoreError> {
+/// Removes what has been unneeded for long enough.
+pub async fn collect(store: &mut Store, collection: Collection) -> Result<Collected, StoreError> {
     store.complete().await?;
-    let mut collection =
-        Collection { store, before: now_millis.saturating_sub(age_millis), collected: Collected::default() };
+    let before = collection.now_millis.saturating_sub(collection.age_millis);
+    let mut sweep = Sweep { store, before, collected: Collected::default() };
     for id in TableId::ALL {
-        collection.table(&store.tables[id]).await?;
+        sweep.table(&store.tables[id]).await?;
     }
     // Compaction takes away what of the index is not needed.
     let is_needed = |file: &ObjectMeta| !is_unfinished(file);
-    collection.folder(IDS, is_needed, written).await?;
-    Ok(collection.collected)
+    sweep.folder(IDS, is_needed, written).await?;
+    Ok(sweep.collected)
 }
 
 /// A collection under way.
-struct Collection<'a> {
+struct Sweep<'a> {
     store: &'a Store,
     /// Files that were unneeded at this time, in milliseconds since 1970, go.
     before: i64,
     collected: Collected,
 }
 
-impl Collection<'_> {
+impl Sweep<'_> {
     async fn table(&mut self, table: &StoreTable) -> Result<(), StoreError> {
         let (location, folder) = (&self.store.location, table.id().name());
         let path_of = |inside: &str| location.path(&format!("{folder}/{inside}"));

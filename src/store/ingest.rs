@@ -350,7 +350,8 @@ mod tests {
     use super::super::{StoreLocation, check};
     use super::*;
     use crate::objects::{
-        Counts, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus, QuarantineBuilder,
+        Counts, FaultReason, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus,
+        QuarantineBuilder, QuarantineRow,
     };
     use crate::source::{Scope, list_local};
 
@@ -379,10 +380,17 @@ mod tests {
         RecordBatch::try_new(rows.schema(), columns).unwrap()
     }
 
-    async fn store_with(folder: &std::path::Path, objects: RecordBatch) -> Store {
+    fn quarantine_of(reasons: &[FaultReason]) -> RecordBatch {
+        let mut rows = QuarantineBuilder::default();
+        for reason in reasons {
+            rows.append(QuarantineRow { object_uri: "a.json", byte_offset: 0, length: 1, reason: *reason, raw: "{" });
+        }
+        ledger::quarantined(&rows.finish(), 1).unwrap()
+    }
+
+    async fn store_with(folder: &std::path::Path, objects: RecordBatch, quarantine: RecordBatch) -> Store {
         let mut store =
             Store::open_or_create(StoreLocation::local(&folder.join("store")).unwrap(), None).await.unwrap();
-        let quarantine = ledger::quarantined(&QuarantineBuilder::default().finish(), 1).unwrap();
         store.append(&Batch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
         store
     }
@@ -396,11 +404,30 @@ mod tests {
             ("error", "`odd` is no error of such an object"),
         ] {
             let folder = tempfile::tempdir().unwrap();
-            let mut store = store_with(folder.path(), with_text(&whole, column, "odd")).await;
+            let mut store = store_with(folder.path(), with_text(&whole, column, "odd"), quarantine_of(&[])).await;
             let error = store.snapshot().await.unwrap().objects().await.unwrap_err();
             assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
             let checked = check(&store).await.unwrap();
             assert!(checked.faults.len() == 1 && checked.faults[0].contains(said), "{:?}", checked.faults);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reason_that_is_not_known_is_damage() {
+        let quarantine = quarantine_of(&[FaultReason::JsonSyntax]);
+        for (quarantine, fault) in [
+            (quarantine.clone(), None),
+            (with_text(&quarantine, "reason", "odd"), Some("`odd` is no reason of a fault that this version knows")),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut store = store_with(folder.path(), ledger_of_one(), quarantine).await;
+            let (read, faults) =
+                (store.snapshot().await.unwrap().quarantine().await, check(&store).await.unwrap().faults);
+            assert_eq!((read.is_err(), faults.len()), (fault.is_some(), usize::from(fault.is_some())), "{faults:?}");
+            if let (Err(error), Some(said)) = (read, fault) {
+                assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
+                assert!(faults[0].contains(said), "{faults:?}");
+            }
         }
     }
 
@@ -410,7 +437,7 @@ mod tests {
         let pace = Pace { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
         for (objects, is_known) in [(ledger_of_one(), true), (with_text(&ledger_of_one(), "status", "odd"), false)] {
             let folder = tempfile::tempdir().unwrap();
-            let store = store_with(folder.path(), objects).await;
+            let store = store_with(folder.path(), objects, quarantine_of(&[])).await;
             let planned = plan(Some(&store), &listing, pace).await;
             assert_eq!(planned.is_ok(), is_known);
             assert!(planned.err().is_none_or(|error| matches!(error, StoreError::Damaged { .. })));

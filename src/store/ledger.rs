@@ -68,8 +68,10 @@ pub(super) fn is_visible(rows: &RecordBatch, batch: i64) -> Result<BooleanArray,
     Ok(LEDGER_COLUMNS.batch.of(rows)?.values().iter().map(|n| Some(*n <= batch)).collect())
 }
 
-/// The rows of `quarantine` up to a batch.
+/// The rows of `quarantine` up to a batch. Fails where one has a reason that this version does not know.
 pub(super) fn visible_quarantine(rows: &RecordBatch, batch: i64) -> Result<RecordBatch, LedgerError> {
+    let reasons = QUARANTINE_COLUMNS.reason.of(rows)?;
+    (0..rows.num_rows()).try_for_each(|row| reasons.value(row).map(drop))?;
     visible_rows(rows, batch, &QUARANTINE_COLUMNS.schema())
 }
 

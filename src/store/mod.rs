@@ -40,7 +40,7 @@ use crate::time::now_micros;
 pub use check::{Info, StoreCheck, check, info};
 pub use compact::{Compacted, Compaction, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
-pub use gc::{Collected, collect};
+pub use gc::{Collected, Collection, collect};
 pub use hash::LogicalHash;
 pub use ingest::{Ingested, Pace, Plan, ends_of_history, ingest, plan};
 pub use location::StoreLocation;
@@ -126,6 +126,11 @@ pub fn filter_name(filter: EventFilter) -> &'static str {
         EventFilter::KeyUse => "key-use",
         EventFilter::All => "all",
     }
+}
+
+/// The filter of a name that [`filter_name`] gives.
+fn filter_of(name: &str) -> Option<EventFilter> {
+    [EventFilter::KeyUse, EventFilter::All].into_iter().find(|filter| filter_name(*filter) == name)
 }
 
 /// A store at the versions that its tables had when it was last looked at.
@@ -230,14 +235,9 @@ fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter,
     if format.parse::<u32>().is_ok_and(|n| n > FORMAT_VERSION) || format.parse::<u32>().is_err() {
         return Err(StoreError::Newer { path: path(), found: format });
     }
-    match events.property(FILTER_PROPERTY).as_deref() {
-        Some("key-use") => Ok(EventFilter::KeyUse),
-        Some("all") => Ok(EventFilter::All),
-        other => {
-            let what = format!("its filter is `{}`", other.unwrap_or_default());
-            Err(StoreError::Damaged { path: path(), what })
-        }
-    }
+    let filter = events.property(FILTER_PROPERTY).unwrap_or_default();
+    let unknown = || StoreError::Damaged { path: path(), what: format!("its filter is `{filter}`") };
+    filter_of(&filter).ok_or_else(unknown)
 }
 
 /// The properties with which a table is made.

@@ -19,7 +19,6 @@ use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStream, Pa
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
-use super::StoreError;
 use super::data_file::DataFile;
 
 /// Bytes at the end of a file that are read at once, in the hope that its footer is among them.
@@ -92,13 +91,6 @@ pub(super) struct WholeFile {
 }
 
 impl WholeFile {
-    /// Reads all of a file. Fails where its footer cannot be read.
-    pub async fn fetch(store: &Arc<dyn ObjectStore>, file: &DataFile) -> std::result::Result<WholeFile, StoreError> {
-        let bytes = StoredFile::new(store, file).whole().await;
-        let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
-        Ok(WholeFile::open(bytes)?)
-    }
-
     /// Reads the footer. Fails where there is none.
     pub fn open(bytes: Bytes) -> Result<WholeFile> {
         let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
@@ -131,7 +123,7 @@ impl WholeFile {
         })
     }
 
-    /// RowStream of some columns, by their numbers in the schema.
+    /// Rows of some columns, by their numbers in the schema.
     pub fn read(&self, columns: &[usize], batch_rows: usize) -> Result<ParquetRecordBatchReader> {
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.bytes.clone(), self.metadata.clone());
         let mask = ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied());

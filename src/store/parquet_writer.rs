@@ -21,7 +21,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPrope
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::ThreadPoolBuilder;
-use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterator};
+use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
@@ -103,7 +103,7 @@ impl FileLayout {
     }
 }
 
-/// ColumnParts of a column, one after the other.
+/// Parts of a column, one after the other.
 pub(super) type ColumnParts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
 
 /// The rows of a file, in their order. All columns come in parts of the same lengths.
@@ -224,7 +224,7 @@ impl FileColumns<'_> {
     fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<Done, StoreError> {
         let mut tasks: Vec<Task> =
             writers.into_iter().enumerate().map(|(index, writers)| Task::Column(index, writers)).collect();
-        // The longest first, so that the threads end together.
+        // The longest first, in which order threads take them, so that they end together.
         tasks.sort_by_key(|task| match task {
             Task::Column(index, _) => Reverse(self.rows.weight(*index)),
             Task::Hash => Reverse(0),
@@ -303,7 +303,8 @@ impl FileColumns<'_> {
     }
 }
 
-/// Does all tasks, in any order; the first error ends the rest. One thread is this one.
+/// Does all tasks; the first error ends the rest. Each thread takes the first that is left, and what comes of them is in
+/// any order. If one thread is asked for it is this one, which else waits for the others.
 fn on_threads<T: Send, R: Send>(
     threads: usize,
     tasks: Vec<T>,
@@ -313,7 +314,8 @@ fn on_threads<T: Send, R: Send>(
         return tasks.into_iter().map(work).collect();
     }
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|_| StoreError::Thread)?;
-    pool.install(|| tasks.into_par_iter().with_max_len(1).map(work).collect())
+    // Halves of the list, which rayon makes of a parallel iterator, would not begin with the longest.
+    pool.install(|| tasks.into_iter().par_bridge().map(work).collect())
 }
 
 fn closed(writers: Vec<ArrowColumnWriter>) -> Result<Vec<ArrowColumnChunk>, ParquetError> {

@@ -1,8 +1,9 @@
 //! Makes the derived columns of older files again, by the rules of this version.
 //! In: a store, of which some files are of an earlier normalizer. Out: commits that each replace one of them by files of
 //! the present one, and of its own number where rows must stay as they were.
-//! Never changes an identity or a content: the logical hash of what goes and what comes must agree before it is
-//! committed. Holds one file and one run of rows at a time.
+//! Never changes an identity or a content: the bytes of what goes must be those that the log names, a row is made only of
+//! a record that has its content, and the logical hash of what goes and what comes must agree before it is committed.
+//! Holds one file and one run of rows at a time.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Int64Array, ListArray};
 use arrow::array::{RecordBatch, StringArray, new_null_array};
@@ -11,7 +12,7 @@ use arrow::datatypes::Int64Type;
 use deltalake::kernel::Add;
 
 use super::backoff::Backoff;
-use super::check::said_hash;
+use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_of};
 use super::delta::{Change, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
@@ -37,12 +38,15 @@ pub(super) struct Renormalized {
 }
 
 /// Rewrites all files of an earlier normalizer, each in a commit of its own, so that a run that is killed loses one at
-/// most. Rows whose record cannot be read again, or would get another identity, stay as they were.
+/// most. Rows whose record cannot be read again, or is that of another event, stay as they were.
 pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Renormalized, StoreError> {
     let (mut all, mut backoff) = (Renormalized::default(), Backoff::new());
     'look: loop {
         let files = store.tables[TableId::Events].files()?;
-        for add in files.iter().filter(|add| normalizer_of(add) < NORMALIZER) {
+        for add in &files {
+            if normalizer_of(&store.location, add)? >= NORMALIZER {
+                continue;
+            }
             match rewrite(store, add, threads).await? {
                 Rewrite::Unchanged => {}
                 Rewrite::Committed { rows } => {
@@ -100,31 +104,14 @@ struct Rewritten {
     renewed: u64,
 }
 
-/// Writes the rows of a file into new ones. On this thread, as a compaction does; only encoding has more.
+/// Writes the rows of a file into new ones, of which none stays where that fails.
 async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<Rewritten, StoreError> {
-    let whole = WholeFile::fetch(&store.location.store, file).await?;
-    let said = said_hash(whole.metadata());
     let mut written = Rewritten::default();
-    let mut renewed = Pile { normalizer: NORMALIZER, ..Pile::default() };
-    let mut kept = Pile { normalizer: file.normalizer, ..Pile::default() };
-    let mut renewer = Renewer::new();
-    let columns: Vec<usize> = (0..whole.schema().fields().len()).collect();
-    for rows in whole.read(&columns, batch_rows(&whole))? {
-        let rows = in_table(&rows?, file.day)?;
-        kept.add(renewer.take(&rows, &mut renewed)?);
-        for pile in [&mut renewed, &mut kept] {
-            if pile.bytes >= RUN_BYTES_MAX {
-                written.put(store, pile, threads).await?;
-            }
-        }
+    let Err(error) = written.take_all(store, file, threads).await else { return Ok(written) };
+    if store.discard(TableId::Events, &written.adds).await.is_err() {
+        // What stays is for a collection; the first error says why.
     }
-    for pile in [&mut renewed, &mut kept] {
-        written.put(store, pile, threads).await?;
-    }
-    if said != Some(written.hash) || written.rows != file.rows {
-        return Err(store.damaged(format!("`{}` has other rows than it says, and stays as it is", file.path)));
-    }
-    Ok(written)
+    Err(error)
 }
 
 /// Number of rows that are read at once: fewer where records are long.
@@ -169,6 +156,31 @@ impl Pile {
 }
 
 impl Rewritten {
+    /// Takes in the rows of a file. As in a compaction, this thread does all but encoding.
+    async fn take_all(&mut self, store: &Store, file: &DataFile, threads: usize) -> Result<(), StoreError> {
+        let whole = proved_file(store, file).await?;
+        let mut renewed = Pile { normalizer: NORMALIZER, ..Pile::default() };
+        let mut kept = Pile { normalizer: file.normalizer, ..Pile::default() };
+        let mut renewer = Renewer::new();
+        let columns: Vec<usize> = (0..whole.schema().fields().len()).collect();
+        for rows in whole.read(&columns, batch_rows(&whole))? {
+            let rows = in_table(&rows?, file.day)?;
+            kept.add(renewer.take(&rows, &mut renewed)?);
+            for pile in [&mut renewed, &mut kept] {
+                if pile.bytes >= RUN_BYTES_MAX {
+                    self.put(store, pile, threads).await?;
+                }
+            }
+        }
+        for pile in [&mut renewed, &mut kept] {
+            self.put(store, pile, threads).await?;
+        }
+        if said_hash(whole.metadata()) != Some(self.hash) || self.rows != file.rows {
+            return Err(store.damaged(format!("`{}` has other rows than it says, and stays as it is", file.path)));
+        }
+        Ok(())
+    }
+
     /// Writes what waits into a file for each of its days: a day can be another than before, since that of a time far
     /// ahead is known only when its year comes near.
     async fn put(&mut self, store: &Store, pile: &mut Pile, threads: usize) -> Result<(), StoreError> {
@@ -218,14 +230,15 @@ impl Renewer {
 
     /// Appends one row, made again; false where it cannot be.
     fn renew(&mut self, stored: &StoredColumns<'_>, row: usize) -> bool {
+        let Some(content_hash) = stored.content(row) else { return false };
         let issues = stored.issues(row);
         let issues: Vec<&str> = issues.iter().flatten().flatten().collect();
         let known = StoredRow {
             event_id: stored.ids.value(row),
             recipient_account_id: stored.accounts.is_valid(row).then(|| stored.accounts.value(row)),
+            content_hash,
             issues: &issues,
         };
-        let Some(content_hash) = stored.content(row) else { return false };
         let Ok(value) = self.tree.parse(stored.raws.value(row).as_bytes()) else { return false };
         let Some(again) = normalize_again(&Record::of(value), &known) else { return false };
         let from = Provenance {

@@ -1,13 +1,16 @@
 //! One record, one row: every `tests/records/NAME.json` normalizes to exactly the columns of `NAME.row`.
 //! `KEYTRAIL_BLESS=1` writes the rows anew; people review them. Columns that only copy JSON are left out of them.
+//! `tests/records/NORMALIZER` holds which rows the present number of the normalizer stands for.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use keytrail::json::Tree;
-use keytrail::normalize::{Origin, Record, Row, Wanted, normalize};
+use keytrail::normalize::{NORMALIZER, Origin, Record, Row, Wanted, normalize};
 use keytrail::schema::{COLUMNS, Column, ColumnType};
+use sha2::{Digest, Sha256};
 
 /// The JSON as AWS wrote it, which the `.json` beside the row shows already.
 const COPIED: &[Column] = &[
@@ -53,6 +56,12 @@ fn render(row: &Row<'_>) -> String {
     text
 }
 
+fn row_of(path: &Path, bytes: &[u8]) -> String {
+    let mut tree = Tree::new();
+    let value = tree.parse(bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
+    render(&normalize(&Record::of(value), &Origin::default(), &Wanted::all()))
+}
+
 #[test]
 fn every_record_has_its_row() {
     let bless = std::env::var_os("KEYTRAIL_BLESS").is_some();
@@ -60,10 +69,7 @@ fn every_record_has_its_row() {
     assert!(paths.len() >= 40, "only {} records found", paths.len());
     let mut wrong = String::new();
     for path in paths {
-        let bytes = fs::read(&path).unwrap();
-        let mut tree = Tree::new();
-        let value = tree.parse(&bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
-        let row = render(&normalize(&Record::of(value), &Origin::default(), &Wanted::all()));
+        let row = row_of(&path, &fs::read(&path).unwrap());
         let golden = path.with_extension("row");
         if bless {
             fs::write(&golden, &row).unwrap();
@@ -72,6 +78,85 @@ fn every_record_has_its_row() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The number of a normalizer, and what rows it made: of each record, by its name and the hash of its text, the hash of
+/// the row. A record that came later, or is another one now, tells nothing of the rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Ruled {
+    number: u32,
+    rows: BTreeMap<String, String>,
+}
+
+impl Ruled {
+    fn now() -> Ruled {
+        let hash = |bytes: &[u8]| -> String { Sha256::digest(bytes)[..8].iter().map(|b| format!("{b:02x}")).collect() };
+        let rows = records().into_iter().map(|path| {
+            let (bytes, name) = (fs::read(&path).unwrap(), path.file_stem().unwrap().to_str().unwrap());
+            (format!("{name} {}", hash(&bytes)), hash(row_of(&path, &bytes).as_bytes()))
+        });
+        Ruled { number: NORMALIZER, rows: rows.collect() }
+    }
+
+    /// Reads what `Display` wrote.
+    fn parse(text: &str) -> Ruled {
+        let (number, rows) = text.split_once('\n').unwrap_or((text, ""));
+        let rows = rows.lines().filter_map(|line| line.rsplit_once(' '));
+        let rows = rows.map(|(record, row)| (record.to_owned(), row.to_owned()));
+        Ruled { number: number.parse().expect("the first line is the number"), rows: rows.collect() }
+    }
+
+    /// Why this cannot follow what was committed, if so.
+    fn objection(&self, committed: &Ruled) -> Option<String> {
+        if self.number != committed.number {
+            let is_lower = self.number < committed.number;
+            return is_lower.then(|| format!("NORMALIZER is {}, and was {}", self.number, committed.number));
+        }
+        let is_other = |record: &&String| committed.rows.get(*record).is_some_and(|row| *row != self.rows[*record]);
+        let changed: Vec<&str> = self.rows.keys().filter(is_other).map(String::as_str).collect();
+        let cure = "raise NORMALIZER in rows/src/normalize/mod.rs by one, so that rows of stores are known to be older; \
+                    if this change has raised it, take tests/records/NORMALIZER back from git before you bless again";
+        (!changed.is_empty()).then(|| format!("other rows of the same number {}: {changed:?}\n{cure}", self.number))
+    }
+}
+
+impl std::fmt::Display for Ruled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.number)?;
+        self.rows.iter().try_for_each(|(record, row)| writeln!(f, "{record} {row}"))
+    }
+}
+
+/// A change of what a derived column says raises `NORMALIZER`: no blessing gets around it.
+#[test]
+fn rows_change_only_with_the_number_of_the_normalizer() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/NORMALIZER");
+    let (now, committed) = (Ruled::now(), Ruled::parse(&fs::read_to_string(&file).unwrap()));
+    if let Some(objection) = now.objection(&committed) {
+        panic!("{objection}");
+    }
+    if std::env::var_os("KEYTRAIL_BLESS").is_some() {
+        fs::write(&file, now.to_string()).unwrap();
+    } else {
+        assert!(now == committed, "bless tests/records/NORMALIZER: the number was raised, or records came or went");
+    }
+}
+
+#[test]
+fn another_row_of_the_same_number_is_objected_to() {
+    let ruled = |text: &str| Ruled::parse(text);
+    let committed = ruled("2\na 00 11\nb 00 11\n");
+    assert_eq!(ruled(&committed.to_string()), committed);
+    for (now, is_fine) in [
+        ("2\na 00 11\nb 00 11\n", true),
+        ("2\na 00 11\nb 00 22\n", false),
+        ("3\na 00 11\nb 00 22\n", true),
+        ("1\na 00 11\nb 00 11\n", false),
+        ("2\na 00 11\nb 01 22\nc 00 33\n", true),
+        ("2\na 00 11\n", true),
+    ] {
+        assert_eq!(ruled(now).objection(&committed).is_none(), is_fine, "{now}");
+    }
 }
 
 /// What a column holds does not depend on which others were asked for.

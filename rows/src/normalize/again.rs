@@ -1,6 +1,6 @@
 //! Normalizes a record that was normalized before, from the text that was kept of it.
 //! In: the record, and what its row says that its text does not. Out: a row with the same identity.
-//! Never gives a row another identity, and never loses an issue that only the first reading could see.
+//! Never gives a row another identity or content, and never loses an issue that only the first reading could see.
 
 use std::borrow::Cow;
 
@@ -24,12 +24,19 @@ pub struct StoredRow<'a> {
     pub event_id: &'a str,
     /// See `event_id`: of the record, or of what was around it when it was read.
     pub recipient_account_id: Option<&'a str>,
+    /// The canonical hashes of its record with the seeds 0 and 1, before any byte was lost.
+    pub content_hash: [u64; 2],
     /// As the column `issues` has them.
     pub issues: &'a [&'a str],
 }
 
-/// A record as a row again, with all columns. None where the row would get another identity.
+/// A record as a row again, with all columns. None where the row would get another identity, or has another content. The
+/// content of a record that was not UTF-8 somewhere cannot be told from the text that was kept of it.
 pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Option<Row<'a>> {
+    let is_of_lost_bytes = stored.issues.contains(&RAW_NOT_UTF8);
+    if !is_of_lost_bytes && record.value().canonical_hashes([0, 1]) != stored.content_hash {
+        return None;
+    }
     let is_from_path = stored.issues.iter().any(|issue| issue.ends_with(FROM_PATH));
     let account = stored.recipient_account_id;
     let origin = match is_from_path {
@@ -41,8 +48,8 @@ pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Optio
         return None;
     }
     if row.event_id != stored.event_id {
-        let is_of_lost_bytes = stored.issues.contains(&RAW_NOT_UTF8) && stored.event_id.starts_with(SYNTHETIC);
-        if !is_of_lost_bytes || !row.event_id.starts_with(SYNTHETIC) {
+        let are_synthetic = [stored.event_id, &row.event_id].iter().all(|id| id.starts_with(SYNTHETIC));
+        if !is_of_lost_bytes || !are_synthetic {
             return None;
         }
         if row.call_id.as_ref() == Some(&row.event_id) {
@@ -81,6 +88,7 @@ mod tests {
         let stored = StoredRow {
             event_id: &row.event_id,
             recipient_account_id: row.recipient_account_id.as_deref(),
+            content_hash: record.value().canonical_hashes([0, 1]),
             issues: &issues,
         };
         let again = normalize_again(&Record::of(second.parse(row.raw.as_bytes()).unwrap()), &stored);
@@ -123,13 +131,30 @@ mod tests {
             ("{}", "a", None, &[RAW_NOT_UTF8], false),
         ] {
             let mut tree = Tree::new();
-            let stored = StoredRow { event_id, recipient_account_id: account, issues };
-            let again = normalize_again(&Record::of(tree.parse(text.as_bytes()).unwrap()), &stored);
+            let value = tree.parse(text.as_bytes()).unwrap();
+            let content_hash = value.canonical_hashes([0, 1]);
+            let stored = StoredRow { event_id, recipient_account_id: account, content_hash, issues };
+            let again = normalize_again(&Record::of(value), &stored);
             assert_eq!(
                 again.map(|row| row.event_id.into_owned()),
                 is_made.then(|| event_id.to_owned()),
                 "{text} {event_id}"
             );
+        }
+    }
+
+    #[test]
+    fn a_row_is_not_made_of_another_content() {
+        let (text, other) = (r#"{"eventID":"a"}"#, r#"{"eventID":"a","userAgent":"x"}"#);
+        let spaced = r#"{ "eventID": "a" }"#;
+        for (kept, issues, is_made) in
+            [(text, &[][..], true), (spaced, &[], true), (other, &[], false), (other, &[RAW_NOT_UTF8], true)]
+        {
+            let (mut first, mut second) = (Tree::new(), Tree::new());
+            let content_hash = first.parse(text.as_bytes()).unwrap().canonical_hashes([0, 1]);
+            let stored = StoredRow { event_id: "a", recipient_account_id: None, content_hash, issues };
+            let again = normalize_again(&Record::of(second.parse(kept.as_bytes()).unwrap()), &stored);
+            assert_eq!(again.is_some(), is_made, "{kept} {issues:?}");
         }
     }
 }

@@ -3,17 +3,12 @@
 //! `quarantine` and a store's ledger.
 //! Never decides what becomes of an object; every floor that does so takes its words from here.
 
-mod words;
-
-mod outcome;
-
 mod counts;
-
-mod fields;
-
-mod tables;
-
 mod docs;
+mod fields;
+mod outcome;
+mod tables;
+mod words;
 
 pub use counts::{Counts, StatusCounts};
 pub use docs::docs_markdown;
