@@ -306,7 +306,7 @@ impl ColumnReader {
 fn groups(mut files: Vec<Add>) -> Vec<Vec<Add>> {
     files.retain(|file| (file.size as u64) < LARGE_BYTES);
     let day = |file: &Add| file.partition_values.values().next().cloned().flatten();
-    let kin = |file: &Add| (day(file), normalizer_tag(file).map(str::to_owned));
+    let kin = |file: &Add| (day(file), normalizer_tag(file).unwrap_or("0").to_owned());
     files.sort_by(|a, b| (kin(a), a.size, &a.path).cmp(&(kin(b), b.size, &b.path)));
     let mut groups: Vec<Vec<Add>> = Vec::new();
     let mut bytes = 0;

@@ -64,11 +64,11 @@ impl DataFile {
     }
 }
 
-/// The number of the normalizer that a file says it is of: 0, older than all numbers, where it says nothing. Fails where
-/// it says something that is no such number.
+/// The number of the normalizer that a file says it is of: 0, older than all others, where it says nothing or has rows
+/// that could not be made again. Fails where it says something that is no number.
 pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, StoreError> {
     let Some(text) = normalizer_tag(add) else { return Ok(0) };
-    let number = text.parse::<u32>().ok().filter(|number| *number > 0 && number.to_string() == text);
+    let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
     let what = || format!("`{}` says that `{text}` is the number of its normalizer", add.path);
     number.ok_or_else(|| StoreError::Damaged { path: location.shown.clone(), what: what() })
 }
@@ -158,7 +158,7 @@ mod tests {
             (Some("12"), Some(12)),
             (Some("x"), None),
             (Some(""), None),
-            (Some("0"), None),
+            (Some("0"), Some(0)),
             (Some("-1"), None),
             (Some("+1"), None),
             (Some("01"), None),

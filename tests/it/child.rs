@@ -46,7 +46,8 @@ pub fn has_program(name: &str, args: &[&str]) -> bool {
 /// because the test runner keeps to itself what `eprintln!` says in a test that passes.
 fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
-    writeln!(std::io::stderr(), "SKIPPED: {test}: {why}").unwrap();
+    let mut past_the_capture = std::io::stderr();
+    writeln!(past_the_capture, "SKIPPED: {test}: {why}").unwrap();
 }
 
 /// More of what takes long: every point instead of some, more kills, minutes instead of seconds.
