@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder,
+    Array, ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder,
     RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -26,6 +26,17 @@ pub struct Provenance<'a> {
 
 /// The column after those of `events`: 16 bytes that are equal where the content of two records is.
 pub const CONTENT_HASH: &str = "content_hash";
+
+/// Bytes of the batch's own rows: several batches may be parts of one.
+pub fn weight(rows: &RecordBatch) -> usize {
+    rows.columns().iter().map(|column| column_weight(column)).sum()
+}
+
+/// Bytes of the column's own rows.
+pub fn column_weight(column: &dyn Array) -> usize {
+    // Fails for types without a size, and no column is of one.
+    column.to_data().get_slice_memory_size().unwrap_or_default()
+}
 
 enum Builder {
     Text(StringBuilder),

@@ -18,11 +18,12 @@ use super::delta::CommitOutcome;
 use super::ledger::{
     self, Comparison, Corrections, Due, Ends, Entering, IncompleteHistories, Known, LedgerError, News,
 };
-use super::rows::{self, RUN_BYTES_MAX, Run, weight};
+use super::rows::{self, RUN_BYTES_MAX, Run};
 use super::snapshot::Snapshot;
 use super::table_id::TableId;
 use super::{Store, StoreError, dedup};
-use crate::normalize::NORMALIZER;
+use crate::batch::weight;
+use crate::normalize::{NORMALIZER, TableNeeds, Wanted};
 use crate::source::Listing;
 use crate::table::{
     Accounting, Hashes, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
@@ -277,7 +278,8 @@ impl Reading {
     fn scan(self, writing: &Writing, wanted: Vec<bool>) -> Result<Read, StoreError> {
         let logs = LogTable::new(Arc::clone(&self.listing), self.options);
         let columns = rows::scanned_columns();
-        let output = Output { predicate: None, needs: Vec::new(), places: (0..=columns.len()).collect() };
+        let needs = TableNeeds::of_every_row(Wanted::of(&columns));
+        let output = Output { predicate: None, needs, places: (0..=columns.len()).collect() };
         let objects = Some(wanted.clone());
         let request = Request { columns, outputs: vec![output], objects, hashes: Hashes::Stable };
         let (send, runs) = sync_channel(0);

@@ -13,7 +13,7 @@ use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
 use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
-use crate::batch::CONTENT_HASH;
+use crate::batch::{CONTENT_HASH, column_weight};
 use crate::schema::{COLUMNS, Column, events_schema_of};
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
@@ -76,12 +76,6 @@ pub(super) fn file_schema() -> SchemaRef {
 /// Bytes of rows that are sorted into files at once.
 pub(super) const RUN_BYTES_MAX: usize = 28 << 20;
 
-/// Bytes of the batch's own rows: several batches may be parts of one.
-pub(super) fn weight(rows: &RecordBatch) -> usize {
-    // Fails for types without a size, and no column is of one.
-    rows.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or_default()).sum()
-}
-
 /// Some rows of a batch, sorted by day, key, time and id.
 pub(super) struct Run {
     batches: Vec<RecordBatch>,
@@ -105,7 +99,7 @@ impl Run {
         let mut places: Vec<(usize, usize)> = kept.collect();
         places.sort_by(|a, b| keys[a.0].row(a.1).cmp(&keys[b.0].row(b.1)));
         let days = days_of(&batches, &places);
-        let weight = |column| batches.iter().map(|batch| batch.column(column).get_array_memory_size()).sum();
+        let weight = |column| batches.iter().map(|batch| column_weight(batch.column(column))).sum();
         let weights = (0..table_schema().fields().len()).map(weight).collect();
         Ok(Run { batches, normalizer, order: places, days, weights })
     }

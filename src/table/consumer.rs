@@ -192,9 +192,11 @@ impl Rest {
         Ok(filter_record_batch(&batch, &BooleanArray::new(keep.finish(), None))?)
     }
 
-    /// In as many batches as it takes to copy nothing, if these are few.
+    /// In as many batches as it takes to copy nothing, if these are few and hold most of the batch: each of them keeps
+    /// all of it in memory.
     fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
-        if self.runs.len() > Rest::PARTS_MAX {
+        let rows: usize = self.runs.iter().map(Range::len).sum();
+        if self.runs.len() > Rest::PARTS_MAX || rows < self.rows / 2 {
             return Ok(vec![self.copied(batch)?]);
         }
         Ok(self.runs.iter().map(|run| batch.slice(run.start, run.len())).collect())

@@ -243,7 +243,7 @@ mod tests {
 
     use super::super::{Hashes, IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
     use super::*;
-    use crate::normalize::EventFilter;
+    use crate::normalize::{EventFilter, TableNeeds, Wanted};
     use crate::schema::Column;
     use crate::source::{self, Location, Scope};
 
@@ -259,8 +259,9 @@ mod tests {
             progress: Arc::new(|_| {}),
         };
         let logs = LogTable::new(Arc::new(listing), options);
-        let output = Output { predicate: None, needs: Vec::new(), places: vec![0] };
-        let (columns, outputs) = (vec![Column::EventId], vec![output]);
+        let columns = vec![Column::EventId];
+        let needs = TableNeeds::of_every_row(Wanted::of(&columns));
+        let outputs = vec![Output { predicate: None, needs, places: vec![0] }];
         let request = Request { columns, outputs, objects: None, hashes: Hashes::Absent };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_: usize, batch: RecordBatch| {

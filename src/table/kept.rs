@@ -7,6 +7,7 @@ use std::io::BufWriter;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::FileReader;
 use arrow::ipc::writer::FileWriter;
@@ -24,6 +25,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 use super::objects_read::ObjectsRead;
+use crate::batch::weight;
 
 /// Rows that a scan gave, readable any number of times.
 pub struct KeptRows {
@@ -52,14 +54,23 @@ impl fmt::Debug for KeptRows {
 /// Collects the rows of a scan, for each of its outputs.
 pub struct Keeper {
     tables: Vec<Kept>,
+    /// Of the batches that are put together and in memory, and at most so many.
     bytes: usize,
     bytes_max: usize,
+    /// Of the batches of a table that wait to be put together, at most.
+    loose_bytes_max: usize,
 }
 
 struct Kept {
     rows: KeptRows,
+    /// To be put together into one.
+    loose: Vec<RecordBatch>,
+    loose_bytes: usize,
     writer: Option<(FileWriter<BufWriter<File>>, tempfile::NamedTempFile, usize)>,
 }
+
+/// Batches are put together until their rows hold about this much, or less where a budget is small.
+const TOGETHER_BYTES: usize = 256 << 10;
 
 impl Keeper {
     /// All outputs together hold at most `bytes_max` in memory.
@@ -74,14 +85,26 @@ impl Keeper {
             partitions,
             objects: ObjectsRead::default(),
         };
-        let tables = schemas.map(|schema| Kept { rows: empty(schema), writer: None }).collect();
-        Keeper { tables, bytes: 0, bytes_max }
+        let kept = |schema| Kept { rows: empty(schema), loose: Vec::new(), loose_bytes: 0, writer: None };
+        let tables: Vec<Kept> = schemas.map(kept).collect();
+        // What waits takes a quarter of the budget.
+        let loose_bytes_max = TOGETHER_BYTES.min(bytes_max / 4 / tables.len().max(1));
+        Keeper { bytes: 0, bytes_max: bytes_max - loose_bytes_max * tables.len(), loose_bytes_max, tables }
     }
 
     /// Keeps a batch of an output, on disk once the budget is spent. Fails only where the disk does.
     pub fn add(&mut self, output: usize, batch: RecordBatch) -> Result<()> {
-        let bytes = batch.get_array_memory_size();
         let table = &mut self.tables[output];
+        table.loose_bytes += weight(&batch);
+        table.loose.push(batch);
+        if table.loose_bytes < self.loose_bytes_max { Ok(()) } else { self.put_together(output) }
+    }
+
+    /// Makes one batch of those of an output that wait for it.
+    fn put_together(&mut self, output: usize) -> Result<()> {
+        let table = &mut self.tables[output];
+        let Some(batch) = table.take_loose()? else { return Ok(()) };
+        let bytes = weight(&batch);
         table.rows.count += batch.num_rows();
         table.rows.bytes += bytes;
         if table.writer.is_none() && self.bytes + bytes <= self.bytes_max {
@@ -93,13 +116,24 @@ impl Keeper {
     }
 
     /// One table for each output, in their order.
-    pub fn finish(self, objects: ObjectsRead) -> Result<Vec<KeptTable>> {
+    pub fn finish(mut self, objects: ObjectsRead) -> Result<Vec<KeptTable>> {
+        (0..self.tables.len()).try_for_each(|output| self.put_together(output))?;
         let kept = |table: Kept| Ok(KeptTable(Arc::new(KeptRows { objects, ..table.finish()? })));
         self.tables.into_iter().map(kept).collect()
     }
 }
 
 impl Kept {
+    fn take_loose(&mut self) -> Result<Option<RecordBatch>> {
+        self.loose_bytes = 0;
+        let loose = std::mem::take(&mut self.loose);
+        match loose.as_slice() {
+            [] => Ok(None),
+            [alone] => Ok(Some(alone.clone())),
+            several => Ok(Some(concat_batches(&self.rows.schema, several)?)),
+        }
+    }
+
     fn spill(&mut self, batch: &RecordBatch) -> Result<()> {
         let (mut writer, file, batches) = match self.writer.take() {
             Some(open) => open,
@@ -239,5 +273,73 @@ impl ExecutionPlan for KeptExec {
         // The file lives as long as the rows do, so the stream holds on to them.
         let stream = futures::stream::iter(memory.chain(spilled).map(move |batch| (batch, Arc::clone(&rows)).0));
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    const ROWS: i64 = 4096;
+
+    /// Rows with a number and a text of a hundred bytes, from `first` on.
+    fn rows(first: i64) -> RecordBatch {
+        let numbers = Int64Array::from_iter_values(first..first + ROWS);
+        let texts = StringArray::from_iter_values((first..first + ROWS).map(|number| format!("{number:0100}")));
+        let columns: [(&str, ArrayRef); 2] = [("number", Arc::new(numbers)), ("text", Arc::new(texts))];
+        RecordBatch::try_from_iter(columns).unwrap()
+    }
+
+    /// Keeps some batches, each cut into slices of so many rows.
+    fn kept(batches: i64, slice: usize, bytes_max: usize) -> KeptTable {
+        let mut keeper = Keeper::new([rows(0).schema()].into_iter(), bytes_max, 2);
+        for batch in (0..batches).map(|batch| rows(batch * ROWS)) {
+            for at in (0..batch.num_rows()).step_by(slice) {
+                keeper.add(0, batch.slice(at, slice.min(batch.num_rows() - at))).unwrap();
+            }
+        }
+        keeper.finish(ObjectsRead::default()).unwrap().remove(0)
+    }
+
+    fn spilled_bytes(table: &KeptTable) -> u64 {
+        table.0.spilled.as_ref().map_or(0, |spilled| spilled.file.as_file().metadata().unwrap().len())
+    }
+
+    #[test]
+    fn slices_count_for_what_they_hold() {
+        let whole = 8 * weight(&rows(0));
+        for slice in [1, 7, 84, 4096] {
+            let table = kept(8, slice, 2 * whole);
+            assert_eq!((table.0.count, table.0.bytes / 1024, spilled_bytes(&table)), (32_768, whole / 1024, 0));
+            assert!(table.0.batches.len() <= 16, "{} of {slice} rows each", table.0.batches.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_beyond_the_budget_is_spilled_once() {
+        let whole = 8 * weight(&rows(0));
+        let table = kept(8, 84, whole / 2);
+        let spilled = spilled_bytes(&table) as usize;
+        assert!((whole / 2..whole * 3 / 4).contains(&spilled), "{spilled} of {whole}");
+        assert!(table.0.bytes > whole - 4096);
+        let context = SessionContext::new();
+        context.register_table("kept", Arc::new(table)).unwrap();
+        let sql = "SELECT count(*), sum(number), count(DISTINCT text) FROM kept";
+        let answer = context.sql(sql).await.unwrap().collect().await.unwrap();
+        let answer = arrow::util::pretty::pretty_format_batches(&answer).unwrap().to_string();
+        assert!(answer.contains("| 32768    | 536854528        | 32768 "), "{answer}");
+    }
+
+    #[test]
+    fn rows_without_columns_are_counted() {
+        let mut keeper = Keeper::new([SchemaRef::new(arrow::datatypes::Schema::empty())].into_iter(), 1024, 2);
+        for _ in 0..3 {
+            keeper.add(0, rows(0).project(&[]).unwrap()).unwrap();
+        }
+        let table = keeper.finish(ObjectsRead::default()).unwrap().remove(0);
+        assert_eq!((table.0.count, table.0.batches.len()), (12_288, 1));
     }
 }

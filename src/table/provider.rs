@@ -28,7 +28,7 @@ use super::part::RowTaker;
 use super::report::ScanEnd;
 use super::scan::{Hashes, Output, Request, scan};
 use super::{LogTable, ScanReport, Scanned, kept};
-use crate::normalize::Need;
+use crate::normalize::{Need, TableNeeds, Wanted};
 use crate::schema::{self, Column, ColumnType};
 use crate::source::{Entry, Listing};
 use crate::time::MICROS_PER_DAY;
@@ -68,6 +68,14 @@ impl Mention {
         let columns = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
         Mention { columns, filters, role }
     }
+
+    /// The columns that it gives, and those that its filters look at.
+    fn reads(&self) -> Result<Vec<Column>> {
+        let schema = schema::events_schema();
+        let filtered = self.filters.iter().flat_map(Expr::column_refs);
+        let filtered = filtered.map(|column| Ok(Column::from_index(schema.index_of(column.name())?)));
+        self.columns.iter().copied().map(Ok).chain(filtered).collect()
+    }
 }
 
 impl EventsTable {
@@ -102,10 +110,7 @@ impl EventsTable {
     }
 
     fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
-        let mut columns: Vec<Column> = mentions.iter().flat_map(|mention| mention.columns.iter().copied()).collect();
-        for column in mentions.iter().flat_map(|mention| &mention.filters).flat_map(Expr::column_refs) {
-            columns.push(Column::from_index(self.schema().index_of(column.name())?));
-        }
+        let mut columns = mentions.iter().map(Mention::reads).collect::<Result<Vec<_>>>()?.concat();
         columns.sort_unstable_by_key(|column| *column as usize);
         columns.dedup();
         let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
@@ -114,7 +119,8 @@ impl EventsTable {
             let predicate = filter.map(|filter| state.create_physical_expr(filter, &read)).transpose()?;
             let place = |column: &Column| columns.binary_search_by_key(&(*column as usize), |read| *read as usize);
             let places = mention.columns.iter().map(|column| place(column).expect("all columns are read"));
-            Ok(Output { predicate, needs: needs(&mention.filters), places: places.collect() })
+            let needs = TableNeeds { conditions: needs(&mention.filters), columns: Wanted::of(&mention.reads()?) };
+            Ok(Output { predicate, needs, places: places.collect() })
         });
         let outputs = outputs.collect::<Result<_>>()?;
         Ok(Request { columns, outputs, objects: None, hashes: Hashes::Absent })

@@ -27,7 +27,7 @@ use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
 use crate::decode::{Damaged, Decoded, Decoder, Digest, Fault, Object};
 use crate::json::Screen;
-use crate::normalize::{self, EventFilter, Need, Needs, Origin, Record, Row, Wanted};
+use crate::normalize::{self, EventFilter, Needs, Origin, Record, Row, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
 use crate::source::{Ahead, Entry, Scope, Unread};
@@ -68,8 +68,8 @@ pub enum Hashes {
 pub struct Output {
     /// Rows must pass this; it reads batches of all the request's columns.
     pub predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// What the predicate needs of single columns, at least.
-    pub needs: Vec<Need>,
+    /// The columns that it and its predicate read, and what the predicate needs of single ones, at least.
+    pub needs: TableNeeds,
     /// Which columns of the request it gives, in its own order.
     pub places: Vec<usize>,
 }
@@ -207,7 +207,6 @@ struct Worker<'a> {
 /// The rows of the part under way.
 struct Rows<'a> {
     shared: &'a Shared<'a>,
-    wanted: Wanted,
     needs: Needs,
     builder: RowBuilder,
     part: Part,
@@ -225,8 +224,6 @@ impl<'a> Worker<'a> {
             EventFilter::All => None,
         };
         let columns = &shared.request.columns;
-        let needed = [Column::EventId, Column::RecipientAccountId, Column::EventTime, Column::AwsRegion];
-        let wanted = Wanted::of(&[columns.as_slice(), &needed].concat());
         let schema = schema::events_schema_of(columns);
         let builder = match shared.request.hashes {
             Hashes::Absent => RowBuilder::new(schema, columns),
@@ -234,7 +231,6 @@ impl<'a> Worker<'a> {
         };
         let rows = Rows {
             shared,
-            wanted,
             needs: Needs::new(shared.request.outputs.iter().map(|output| output.needs.clone())),
             builder,
             part: Part::default(),
@@ -350,7 +346,8 @@ impl Rows<'_> {
             return;
         }
         let origin = Origin { account: seen.account, envelope_account };
-        let (row, is_needed) = normalize::normalize_needed(record, &origin, &self.wanted, &self.needs);
+        let mut row = Row::default();
+        let is_needed = normalize::normalize_needed(record, &origin, &self.needs, &mut row);
         if !in_scope(&options.scope, &row) {
             seen.counts.filtered += 1;
             return;

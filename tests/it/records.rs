@@ -59,7 +59,7 @@ fn render(row: &Row<'_>) -> String {
 fn row_of(path: &Path, bytes: &[u8]) -> String {
     let mut tree = Tree::new();
     let value = tree.parse(bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
-    render(&normalize(&Record::of(value), &Origin::default(), &Wanted::all()))
+    render(&normalize(&Record::of(value), &Origin::default(), Wanted::all()))
 }
 
 #[test]
@@ -166,9 +166,9 @@ fn a_column_alone_equals_the_column_among_all() {
         let bytes = fs::read(&path).unwrap();
         let mut tree = Tree::new();
         let record = Record::of(tree.parse(&bytes).unwrap());
-        let all = normalize(&record, &Origin::default(), &Wanted::all());
+        let all = normalize(&record, &Origin::default(), Wanted::all());
         for column in (0..COLUMNS.len()).map(Column::from_index) {
-            let alone = normalize(&record, &Origin::default(), &Wanted::of(&[column]));
+            let alone = normalize(&record, &Origin::default(), Wanted::of(&[column]));
             assert_eq!(value(&alone, column), value(&all, column), "{} of {}", column.name(), path.display());
         }
     }
@@ -188,7 +188,7 @@ fn an_account_from_outside_is_named() {
         (enveloped, Some("444455556666"), "recipientAccountId: missing, taken from the envelope"),
         (Origin::default(), None, "recipientAccountId: missing"),
     ] {
-        let row = normalize(&record, &origin, &Wanted::all());
+        let row = normalize(&record, &origin, Wanted::all());
         assert_eq!(row.recipient_account_id.as_deref(), account);
         assert_eq!(row.issues, [issue]);
     }

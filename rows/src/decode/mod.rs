@@ -82,12 +82,38 @@ struct Place {
 pub struct Decoder {
     one_shot_bytes_max: usize,
     damaged: Damaged,
-    stored: Vec<u8>,
+    stored: Stored,
     inflated: Vec<u8>,
     places: Vec<Place>,
     opener: envelope::Opener,
     screen: Option<Screen>,
     digest: Digest,
+}
+
+/// The bytes of an object as stored, in a buffer that is used again.
+#[derive(Default)]
+struct Stored(Vec<u8>);
+
+impl Stored {
+    /// Reads an object to its end, or just beyond `bytes_max`: so many bytes. One whose size is `expected` takes two calls
+    /// of `read`, of which the second finds the end.
+    fn fill(&mut self, mut reader: impl Read, expected: usize, bytes_max: usize) -> io::Result<usize> {
+        let Stored(buffer) = self;
+        let mut length = 0;
+        while length <= bytes_max {
+            if length == buffer.len() {
+                let larger = if length <= expected { expected + 1 } else { length * 2 };
+                buffer.resize(larger.min(bytes_max + 1), 0);
+            }
+            match reader.read(&mut buffer[length..]) {
+                Ok(0) => break,
+                Ok(read) => length += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(length)
+    }
 }
 
 /// What inflating found when all of it fits in memory, or that it does not.
@@ -104,7 +130,7 @@ impl Decoder {
         Decoder {
             one_shot_bytes_max,
             damaged,
-            stored: Vec::new(),
+            stored: Stored::default(),
             inflated: Vec::new(),
             places: Vec::new(),
             opener: envelope::Opener::default(),
@@ -127,15 +153,14 @@ impl Decoder {
         if object.bytes > self.one_shot_bytes_max as u64 {
             return self.decode_large(object, sink);
         }
-        self.stored.clear();
-        let limit = self.one_shot_bytes_max as u64 + 1;
-        if let Err(error) = reader.take(limit).read_to_end(&mut self.stored) {
-            return Summary::unreadable(&error);
-        }
-        if self.stored.len() > self.one_shot_bytes_max {
+        let length = match self.stored.fill(reader, object.bytes as usize, self.one_shot_bytes_max) {
+            Ok(length) => length,
+            Err(error) => return Summary::unreadable(&error),
+        };
+        if length > self.one_shot_bytes_max {
             return self.decode_large(object, sink);
         }
-        match self.inflate_whole(Named::from_path(object.name)) {
+        match self.inflate_whole(length, Named::from_path(object.name)) {
             Inflated::Whole(length, flags) => {
                 let summary = self.decode_whole(length, flags, None, sink);
                 let hash = || Box::new(Sha256::digest(&self.inflated[..length]).into());
@@ -146,14 +171,15 @@ impl Decoder {
         }
     }
 
-    fn inflate_whole(&mut self, named: Named) -> Inflated {
+    fn inflate_whole(&mut self, length: usize, named: Named) -> Inflated {
+        let stored = &self.stored.0[..length];
         if named == Named::Gzip
-            && let Some(document) = inflate::one_shot(&self.stored, self.one_shot_bytes_max, &mut self.inflated)
+            && let Some(document) = inflate::one_shot(stored, self.one_shot_bytes_max, &mut self.inflated)
         {
             return Inflated::Whole(document.len(), inflate::Flags::default());
         }
         self.inflated.clear();
-        let mut inflate = Inflate::new(self.stored.as_slice(), named);
+        let mut inflate = Inflate::new(stored, named);
         let mut chunk = Vec::new();
         loop {
             match inflate.read_chunk(&mut chunk) {
@@ -350,6 +376,46 @@ mod tests {
             });
         });
         (summary.outcome, pieces)
+    }
+
+    /// Gives its bytes a few at a time, is interrupted each third time, and counts how often it is asked.
+    struct Slow<'a> {
+        bytes: &'a [u8],
+        step: usize,
+        calls: usize,
+    }
+
+    impl Read for &mut Slow<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.calls += 1;
+            if self.step < usize::MAX && self.calls.is_multiple_of(3) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            let step = self.step.min(buffer.len());
+            (&mut self.bytes).take(step as u64).read(buffer)
+        }
+    }
+
+    #[test]
+    fn an_object_is_read_to_its_end_whatever_its_size_was_said_to_be() {
+        let bytes: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
+        let mut stored = Stored::default();
+        for size in [0, 1, 1000, 99_999, 100_000] {
+            for expected in [0, size, size + 1, size / 2, 2 * size] {
+                for step in [7, usize::MAX] {
+                    let mut slow = Slow { bytes: &bytes[..size], step, calls: 0 };
+                    let length = stored.fill(&mut slow, expected, 1 << 20).unwrap();
+                    assert_eq!(stored.0[..length], bytes[..size]);
+                    assert!(step < usize::MAX || expected < size || slow.calls <= 2, "{size} {expected}");
+                }
+            }
+        }
+        let mut stored = Stored::default();
+        let mut slow = Slow { bytes: &bytes, step: usize::MAX, calls: 0 };
+        assert_eq!(stored.fill(&mut slow, 10, 5000).unwrap(), 5001);
+        let mut stored = Stored::default();
+        assert_eq!(stored.fill(&mut Slow { bytes: &bytes, step: 7, calls: 0 }, 0, 5000).unwrap(), 5001);
+        assert_eq!(stored.0, bytes[..5001]);
     }
 
     #[test]

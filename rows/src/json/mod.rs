@@ -4,6 +4,7 @@
 //! Laxer in one place: text that is not UTF-8, or escapes half a surrogate pair, is kept lossily and marked,
 //! because clients choose such values and must not be able to make their record vanish.
 
+mod names;
 mod outline;
 mod parser;
 
@@ -14,9 +15,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::objects::FaultReason;
 
+pub use names::{NamedMembers, Names};
 pub use outline::{Backslashes, Keys, Outline, Screen};
-use parser::Parser;
-pub use parser::tag;
+use parser::{Parser, tag};
 
 /// Deepest nesting that is read; AWS's own records stay under ten.
 pub const DEPTH_MAX: usize = 128;
@@ -201,11 +202,6 @@ impl<'a> Value<'a> {
 
     pub fn path(self, keys: &[&str]) -> Option<Value<'a>> {
         keys.iter().try_fold(self, |value, key| value.get(key))
-    }
-
-    /// As [`Value::members`], with keys as they are written where that is what they say.
-    pub fn members_by_bytes(self) -> impl Iterator<Item = (Cow<'a, [u8]>, Value<'a>)> {
-        self.pairs().map(|(key, value)| (key.hashed_bytes(), value))
     }
 
     /// The members of an object, in document order; nothing for other kinds.

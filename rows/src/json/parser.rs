@@ -23,7 +23,7 @@ fn plain_length(bytes: &[u8]) -> usize {
 }
 
 /// Keys that are the same have the same tag; most that differ have different ones.
-pub const fn tag(key: &[u8]) -> u64 {
+pub(super) const fn tag(key: &[u8]) -> u64 {
     let (mut first, mut last) = (0u64, 0u64);
     if let (Some(head), Some(tail)) = (key.first_chunk::<8>(), key.last_chunk::<8>()) {
         (first, last) = (u64::from_be_bytes(*head), u64::from_be_bytes(*tail));
@@ -182,7 +182,14 @@ impl<'a, 't> Parser<'a, 't> {
         let keys = &mut self.keys[keys_before..];
         let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
         let duplicate = if keys.len() <= PAIRWISE_MAX {
-            keys.iter().enumerate().any(|(i, &a)| keys[..i].iter().any(|&b| same(a, b)))
+            let mut seen = [0u64; 4];
+            keys.iter().enumerate().any(|(index, &key)| {
+                let place = (key.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize;
+                let (word, bit) = (&mut seen[place / 64], 1 << (place % 64));
+                let may_repeat = *word & bit != 0;
+                *word |= bit;
+                may_repeat && keys[..index].iter().any(|&earlier| same(earlier, key))
+            })
         } else {
             keys.iter_mut().for_each(|(tag, node)| *tag = xxh3_64_with_seed(&value(*node), 0));
             keys.sort_unstable();

@@ -43,7 +43,7 @@ pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Optio
         true => Origin { account, envelope_account: None },
         false => Origin { account: None, envelope_account: account },
     };
-    let mut row = normalize(record, &origin, &Wanted::all());
+    let mut row = normalize(record, &origin, Wanted::all());
     if row.recipient_account_id.as_deref() != account {
         return None;
     }
@@ -83,7 +83,7 @@ mod tests {
     fn twice(bytes: &[u8], origin: &Origin<'_>) -> (String, String) {
         let (mut first, mut second) = (Tree::new(), Tree::new());
         let record = Record::of(first.parse(bytes).unwrap());
-        let row = normalize(&record, origin, &Wanted::all());
+        let row = normalize(&record, origin, Wanted::all());
         let issues: Vec<&str> = row.issues.iter().map(String::as_str).collect();
         let stored = StoredRow {
             event_id: &row.event_id,

@@ -180,7 +180,7 @@ fn keep<'a>(row: &mut Row<'a>, context: Vec<Entry<'a>>) {
 
 /// The encryption context at a path within `requestParameters`, sorted by key.
 fn read<'a>(members: &Members<'a>, path: &str, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
-    let parameters = members.request_parameters?;
+    let parameters = members.request_parameters()?;
     let context = path.split('.').skip(1).try_fold(parameters, |value, key| value.get(key))?;
     if context.is_null() {
         return None;
@@ -304,7 +304,7 @@ fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
 
 /// The table of a record of DynamoDB's own, if it is of one table.
 fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
-    let found = match (asked_table(row, members, issues), tables_of(members.resources)) {
+    let found = match (asked_table(row, members, issues), tables_of(members.resources())) {
         (_, Tables::One(name, arn)) => Some((name, Some(arn))),
         (_, Tables::Several) => None,
         (Some(asked), Tables::None) => match table_of_arn(&asked) {
@@ -335,12 +335,12 @@ fn asked_table<'a>(row: &Row<'a>, members: &Members<'a>, issues: &mut Issues) ->
         &["tableCreationParameters", "tableName"],
     ];
     let text = |object: Option<Value<'a>>, path: &[&str]| object?.path(path)?.text().filter(|text| !text.is_empty());
-    let request = members.request_parameters;
+    let request = members.request_parameters();
     let asked = issues
         .text(request.and_then(|request| request.get("tableName")), "requestParameters.tableName")
         .or_else(|| text(request, &["tableArn"]))
         .or_else(|| text(request, &["resourceArn"]))
-        .or_else(|| text(members.response_elements, &["tableDescription", "tableName"]));
+        .or_else(|| text(members.response_elements(), &["tableDescription", "tableName"]));
     if restores(row) {
         return asked;
     }
@@ -354,9 +354,9 @@ fn restores(row: &Row<'_>) -> bool {
 
 /// The table of a refused call. AWS leaves out its parameters, but the message says what it was refused on.
 fn refused_table<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, Text<'a>)> {
-    let has_parameters = members.request_parameters.is_some_and(|parameters| parameters.kind() == Kind::Object);
-    let message = members.error_message.filter(|_| !has_parameters && !restores(row))?.text()?;
-    let code = members.error_code?.text()?;
+    let has_parameters = members.request_parameters().is_some_and(|parameters| parameters.kind() == Kind::Object);
+    let message = members.error_message().filter(|_| !has_parameters && !restores(row))?.text()?;
+    let code = members.error_code()?.text()?;
     if Outcome::of(Some(&code), Some(&message)) != Outcome::DENIED {
         return None;
     }

@@ -32,9 +32,10 @@ const READING: &[&str] = &["Get", "List", "Describe", "Simulate", "Generate", "L
 /// An object with at least one of `eventSource`, `eventName` and `eventTime`, and not a notification by S3, SNS or
 /// another service that uses the same names.
 pub fn is_cloudtrail(record: &Record<'_>) -> bool {
-    let Members { event_source, event_name, event_time, .. } = record.members;
-    let is_notification = event_source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
-    let names = [event_source, event_name, event_time];
+    let members = &record.members;
+    let source = members.event_source();
+    let is_notification = source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
+    let names = [source, members.event_name(), members.event_time()];
     !is_notification && names.into_iter().flatten().any(|value| !value.is_null())
 }
 
@@ -68,11 +69,11 @@ impl<'a> Telling<'a> {
         let text = |value: Option<Value<'a>>| value.and_then(Value::text).unwrap_or_default();
         let raw = |value: Option<Value<'a>>| value.map(Value::raw);
         Telling {
-            source: text(record.event_source),
-            name: text(record.event_name),
-            read_only: raw(record.read_only),
-            errors: [record.error_code, record.error_message].map(raw),
-            naming: [record.resources, record.request_parameters].map(raw),
+            source: text(record.event_source()),
+            name: text(record.event_name()),
+            read_only: raw(record.read_only()),
+            errors: [record.error_code(), record.error_message()].map(raw),
+            naming: [record.resources(), record.request_parameters()].map(raw),
         }
     }
 
@@ -149,7 +150,7 @@ fn hides_letters(raw: &[u8]) -> bool {
 
 /// As [`names_key_or_action`], with the escapes of the texts resolved.
 fn hidden_name(record: &Members<'_>) -> bool {
-    [record.resources, record.request_parameters].into_iter().flatten().any(any_text)
+    [record.resources(), record.request_parameters()].into_iter().flatten().any(any_text)
 }
 
 fn any_text(value: Value<'_>) -> bool {

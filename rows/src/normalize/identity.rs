@@ -26,8 +26,8 @@ pub(super) fn fill<'a>(
     context_service: Option<&'static str>,
     issues: &mut Issues,
 ) {
-    let Some(identity) = Identity::read(members.user_identity, issues) else {
-        row.principal = match members.user_identity.and_then(Value::text).filter(|text| !text.is_empty()) {
+    let Some(identity) = Identity::read(members.user_identity(), issues) else {
+        row.principal = match members.user_identity().and_then(Value::text).filter(|text| !text.is_empty()) {
             Some(text) => Cow::Owned(format!("unknown:{text}")),
             None => Cow::Borrowed("unknown:none"),
         };
@@ -232,13 +232,19 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
 
 /// Whether `via_service` is this service, by what the record says outside of a context.
 pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> bool {
-    let Some(identity) = members.user_identity.filter(|identity| identity.kind() == Kind::Object) else {
+    let Some(identity) = members.user_identity().filter(|identity| identity.kind() == Kind::Object) else {
         return false;
     };
     let invoked_by = identity.get("invokedBy").and_then(Value::text);
     let by_invoked = invoked_by.as_deref().and_then(named_service);
     let via = by_invoked.or_else(|| source_service(row).and_then(named_service));
     via.is_some_and(|via| via.eq_ignore_ascii_case(service))
+}
+
+/// Whether a service made the call that does not say which it is.
+pub(super) fn is_by_unnamed_service(members: &Members<'_>) -> bool {
+    let invoked_by = members.user_identity().and_then(|identity| identity.get("invokedBy")?.text());
+    invoked_by.as_deref().is_some_and(is_internal)
 }
 
 /// The service that the source address names instead of an address.

@@ -11,22 +11,28 @@ use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
 use crate::json::{Kind, Value};
 
-pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
-    let event_name = row.event_name.clone().unwrap_or_default();
-    let found = if service.is_kms() && event_name == "ReEncrypt" {
+/// Fills the columns that say which key it is.
+pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService) {
+    let found = if service.is_kms() && row.event_name.as_deref() == Some("ReEncrypt") {
         find_reencrypt_keys(row, members)
     } else {
-        find_key(row, members, service, &event_name)
+        find_key(row, members, service)
     };
     if let Some((arn, source)) = found {
         set_key(row, arn);
         row.key_source = Some(Cow::Borrowed(source));
     }
-    if service.is_kms() {
-        row.requested_alias =
-            requested_alias(members, &event_name).or_else(|| part(row.error_message.as_ref()?, named_alias));
-        copy_details(row, members, &event_name, issues);
+}
+
+/// Fills the columns of what a KMS record says about the key: its alias, its material, its algorithm, its spec, its grants.
+pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
+    if !service.is_kms() {
+        return;
     }
+    let event_name = row.event_name.clone().unwrap_or_default();
+    row.requested_alias =
+        requested_alias(members, &event_name).or_else(|| part(row.error_message.as_ref()?, named_alias));
+    copy_details(row, members, &event_name, issues);
 }
 
 /// The accounts that own what the record is about: of its keys, else of its resources.
@@ -35,7 +41,7 @@ pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Op
     match row.key_account_id.as_deref() {
         Some(account) => [Some(Cow::Borrowed(account)), source],
         None => {
-            let accounts = members.resources.into_iter().flat_map(Value::items);
+            let accounts = members.resources().into_iter().flat_map(Value::items);
             let first = accounts.filter_map(|resource| resource.get("accountId")?.text()).next();
             [first.filter(|account| is_account_id(account)), source]
         }
@@ -47,10 +53,9 @@ fn find_key<'a>(
     row: &Row<'a>,
     members: &Members<'a>,
     service: EventService,
-    event_name: &str,
 ) -> Option<(Text<'a>, &'static str)> {
     let named = || named_key(row).map(|arn| (arn, "error_message"));
-    if let Some(arn) = key_arns(members.resources).next() {
+    if let Some(arn) = key_arns(members.resources()).next() {
         return Some((arn, "resources"));
     }
     if !service.is_kms() {
@@ -59,11 +64,12 @@ fn find_key<'a>(
     answered_key(row, members)
         .map(|arn| (arn, "response"))
         .or_else(|| {
-            let key = if matches!(event_name, "CreateAlias" | "UpdateAlias") { "targetKeyId" } else { "keyId" };
+            let names_target = matches!(row.event_name.as_deref(), Some("CreateAlias" | "UpdateAlias"));
+            let key = if names_target { "targetKeyId" } else { "keyId" };
             requested_key(row, members, key).map(|arn| (arn, "request"))
         })
         .or_else(|| {
-            let id = members.service_event_details?.get("keyId")?.text()?;
+            let id = members.service_event_details()?.get("keyId")?.text()?;
             resolve(id, row).map(|arn| (arn, "service_event"))
         })
         .or_else(named)
@@ -72,7 +78,7 @@ fn find_key<'a>(
 /// The key that data was moved under by `ReEncrypt`, and which step gave it. The key it was under before goes to its
 /// own column; of two resources it is the first.
 fn find_reencrypt_keys<'a>(row: &mut Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, &'static str)> {
-    let mut keys = key_arns(members.resources);
+    let mut keys = key_arns(members.resources());
     let first = keys.next();
     if let Some(second) = keys.next() {
         row.source_key_arn = first;
@@ -107,7 +113,7 @@ fn key_arns<'a>(resources: Option<Value<'a>>) -> impl Iterator<Item = Text<'a>> 
 
 /// The key in the answer: its ARN, or an id in the caller's account and Region.
 fn answered_key<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<Text<'a>> {
-    let answer = members.response_elements?;
+    let answer = members.response_elements()?;
     let metadata = answer.get("keyMetadata");
     let text = |object: Option<Value<'a>>, key| object?.get(key)?.text();
     let candidates = [text(Some(answer), "keyId"), text(metadata, "arn"), text(metadata, "keyId")];
@@ -115,7 +121,7 @@ fn answered_key<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<Text<'a>> {
 }
 
 fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<Text<'a>> {
-    resolve(members.request_parameters?.get(key)?.text()?, row)
+    resolve(members.request_parameters()?.get(key)?.text()?, row)
 }
 
 /// A key ARN as it is; an id as the key of that id in the account and Region of the record.
@@ -167,7 +173,7 @@ fn set_key<'a>(row: &mut Row<'a>, arn: Text<'a>) {
 
 /// The alias that the caller sent: `alias/NAME` or the ARN of an alias.
 fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'a>> {
-    let parameters = members.request_parameters?;
+    let parameters = members.request_parameters()?;
     let keys = match event_name {
         "CreateAlias" | "UpdateAlias" | "DeleteAlias" => ["aliasName", "targetKeyId"],
         "ReEncrypt" => ["destinationKeyId", "sourceKeyId"],
@@ -193,13 +199,12 @@ fn named_alias(message: &str) -> Option<&str> {
     })
 }
 
-/// What the record says about the key's material, its algorithm, its spec and its grants.
 fn copy_details<'a>(row: &mut Row<'a>, members: &Members<'a>, event_name: &str, issues: &mut Issues) {
     let mut first = |places: &[(Option<Value<'a>>, &str, &str)]| {
         places.iter().find_map(|(object, key, path)| issues.text(object.and_then(|object| object.get(key)), path))
     };
-    let (request, answer) = (members.request_parameters, members.response_elements);
-    let (extra, details) = (members.additional_event_data, members.service_event_details);
+    let (request, answer) = (members.request_parameters(), members.response_elements());
+    let (extra, details) = (members.additional_event_data(), members.service_event_details());
     row.key_material_id = first(&[
         (extra, "keyMaterialId", "additionalEventData.keyMaterialId"),
         (extra, "destinationKeyMaterialId", "additionalEventData.destinationKeyMaterialId"),

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::row::{Text, Wanted};
-use crate::json::{Kind, Value, tag};
+use crate::json::{Kind, NamedMembers, Names, Value};
 use crate::schema::Column;
 use crate::time;
 
@@ -88,60 +88,61 @@ impl Issues {
 
 macro_rules! members {
     ($($field:ident $name:literal,)*) => {
-        #[expect(non_upper_case_globals, reason = "named as the members are")]
-        mod tags {
-            $(pub(super) const $field: u64 = crate::json::tag($name);)*
+        /// A member that columns are made of; the discriminant is its place in [`NAMES`].
+        #[expect(non_camel_case_types, reason = "named as the members are")]
+        enum Member {
+            $($field,)*
         }
 
+        const COUNT: usize = [$($name),*].len();
+
+        static NAMES: Names<COUNT> = Names::new([$($name),*]);
+
         /// The members of a record that columns are made of.
-        #[derive(Clone, Copy, Default)]
-        pub(super) struct Members<'a> {
-            $(pub(super) $field: Option<Value<'a>>,)*
-        }
+        #[derive(Clone, Copy)]
+        pub(super) struct Members<'a>(NamedMembers<'a, COUNT>);
 
         impl<'a> Members<'a> {
             fn of(record: Value<'a>) -> Members<'a> {
-                let mut members = Members::default();
-                for (name, value) in record.members_by_bytes() {
-                    // Tags turn a chain of comparisons into one look-up.
-                    match tag(&name) {
-                        $(tags::$field if *name == *$name => members.$field = Some(value),)*
-                        _ => {}
-                    }
-                }
-                members
+                Members(NamedMembers::of(record, &NAMES))
             }
+
+            $(
+                pub(super) fn $field(&self) -> Option<Value<'a>> {
+                    self.0.get(Member::$field as usize)
+                }
+            )*
         }
     };
 }
 
 members! {
-    event_id b"eventID",
-    event_time b"eventTime",
-    event_source b"eventSource",
-    event_name b"eventName",
-    event_type b"eventType",
-    event_category b"eventCategory",
-    event_version b"eventVersion",
-    aws_region b"awsRegion",
-    recipient_account_id b"recipientAccountId",
-    read_only b"readOnly",
-    management_event b"managementEvent",
-    request_id b"requestID",
-    shared_event_id b"sharedEventID",
-    vpc_endpoint_id b"vpcEndpointId",
-    tls_details b"tlsDetails",
-    addendum b"addendum",
-    source_ip_address b"sourceIPAddress",
-    user_agent b"userAgent",
-    user_identity b"userIdentity",
-    error_code b"errorCode",
-    error_message b"errorMessage",
-    request_parameters b"requestParameters",
-    response_elements b"responseElements",
-    additional_event_data b"additionalEventData",
-    service_event_details b"serviceEventDetails",
-    resources b"resources",
+    event_id "eventID",
+    event_time "eventTime",
+    event_source "eventSource",
+    event_name "eventName",
+    event_type "eventType",
+    event_category "eventCategory",
+    event_version "eventVersion",
+    aws_region "awsRegion",
+    recipient_account_id "recipientAccountId",
+    read_only "readOnly",
+    management_event "managementEvent",
+    request_id "requestID",
+    shared_event_id "sharedEventID",
+    vpc_endpoint_id "vpcEndpointId",
+    tls_details "tlsDetails",
+    addendum "addendum",
+    source_ip_address "sourceIPAddress",
+    user_agent "userAgent",
+    user_identity "userIdentity",
+    error_code "errorCode",
+    error_message "errorMessage",
+    request_parameters "requestParameters",
+    response_elements "responseElements",
+    additional_event_data "additionalEventData",
+    service_event_details "serviceEventDetails",
+    resources "resources",
 }
 
 /// A record whose top level has been walked.

@@ -23,7 +23,7 @@ pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
 pub use members::Record;
-pub use needs::{Need, Needs};
+pub use needs::{Need, Needs, TableNeeds};
 pub use row::{Row, Wanted};
 
 use std::borrow::Cow;
@@ -48,14 +48,15 @@ pub struct Origin<'a> {
 }
 
 /// One record as one row. Columns that are not wanted may stay NULL.
-pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: &Wanted) -> Row<'a> {
-    normalize_needed(record, origin, wanted, &Needs::all()).0
+pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: Wanted) -> Row<'a> {
+    let mut row = Row::default();
+    let needs = Needs::new([TableNeeds::of_every_row(wanted)]);
+    normalize_needed(record, origin, &needs, &mut row);
+    row
 }
 
-const KIND: Wanted =
-    Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent, Column::AccountSide]);
+/// Who called.
 const IDENTITY: Wanted = Wanted::of(&[
-    Column::AccountSide,
     Column::PrincipalType,
     Column::PrincipalId,
     Column::Principal,
@@ -74,6 +75,7 @@ const IDENTITY: Wanted = Wanted::of(&[
     Column::ViaSource,
     Column::ResourceTrust,
 ]);
+/// What became of the call.
 const OUTCOME: Wanted = Wanted::of(&[
     Column::ErrorCode,
     Column::ErrorMessage,
@@ -84,16 +86,19 @@ const OUTCOME: Wanted = Wanted::of(&[
     Column::DeniedResource,
     Column::DenialPolicyArn,
 ]);
+/// Which key it was about.
 const KEY: Wanted = Wanted::of(&[
-    Column::AccountSide,
     Column::KeyArn,
     Column::KeyId,
     Column::KeyAccountId,
     Column::KeyRegion,
     Column::KeyFamily,
     Column::KeySource,
-    Column::RequestedAlias,
     Column::SourceKeyArn,
+]);
+/// What else is said of that key.
+const KEY_DETAILS: Wanted = Wanted::of(&[
+    Column::RequestedAlias,
     Column::KeyMaterialId,
     Column::EncryptionAlgorithm,
     Column::DataKeySpec,
@@ -101,6 +106,7 @@ const KEY: Wanted = Wanted::of(&[
     Column::GrantId,
     Column::GranteePrincipal,
 ]);
+/// What the key protects.
 const CONTEXT: Wanted = Wanted::of(&[
     Column::EncryptionContext,
     Column::ResourceService,
@@ -110,9 +116,17 @@ const CONTEXT: Wanted = Wanted::of(&[
     Column::ResourceTrust,
     Column::TableName,
     Column::TableArn,
-    Column::ViaService,
-    Column::ViaSource,
 ]);
+/// Which service stood between, which a context can tell where the caller does not.
+const VIA: Wanted = Wanted::of(&[Column::ViaService, Column::ViaSource]);
+/// Whose copy of the call it is: decided by the caller, the key and what kind of record it is.
+const SIDE: Wanted = Wanted::of(&[Column::AccountSide]);
+
+/// Who else reads the columns of a group.
+const OUTCOME_READERS: Wanted = OUTCOME.and(KEY_READERS).and(KEY_DETAILS);
+const IDENTITY_READERS: Wanted = IDENTITY.and(SIDE);
+const KEY_READERS: Wanted = KEY.and(SIDE);
+const KIND_READERS: Wanted = Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]).and(SIDE);
 
 /// Columns that stand before anyone has decided a thing.
 const COPIED: Wanted = Wanted::of(&[
@@ -132,50 +146,45 @@ const COPIED: Wanted = Wanted::of(&[
     Column::OperationClass,
 ]);
 /// Columns that stand once the outcome and the caller are decided.
-const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY).without(Column::AccountSide);
+const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY);
 
-/// As [`normalize`], and whether anyone can need the row. One that nobody needs has only what was decided till then:
-/// at least its identity, its time and its place.
-pub fn normalize_needed<'a>(
-    record: &Record<'a>,
-    origin: &Origin<'a>,
-    wanted: &Wanted,
-    needs: &Needs,
-) -> (Row<'a>, bool) {
+/// As [`normalize`], for the tables that still want the row when what their conditions ask for is known. Says whether any
+/// does; where none does, the row has only what was decided till then: at least its identity, its time and its place.
+pub fn normalize_needed<'a>(record: &Record<'a>, origin: &Origin<'a>, needs: &Needs, row: &mut Row<'a>) -> bool {
     let Record { value, members } = record;
-    // An issue must not depend on which other columns were asked for, so its column asks for all.
-    let wanted = if wanted.has(Column::Issues) { Wanted::all() } else { *wanted };
-    let mut row = Row::default();
+    let wanted = needs.columns();
     let mut issues = Issues::new(&wanted);
     let all = &mut issues;
 
-    name_event(&mut row, record, &wanted, all);
-    place_event(&mut row, members, origin, all);
-    copy_flags(&mut row, members, &wanted, all);
-    copy_request(&mut row, members, &wanted, all);
+    name_event(row, record, &wanted, all);
+    place_event(row, members, origin, all);
+    copy_flags(row, members, &wanted, all);
+    copy_request(row, members, &wanted, all);
     let service = EventService::of(row.event_source.as_deref());
-    if service.is_kms() && (wanted.has_any(KIND) || wanted.has(Column::OperationClass)) {
-        classify_kms_event(&mut row);
+    if service.is_kms() {
+        classify_kms_event(row);
     }
-    if !needs.may_want(&row, COPIED) {
-        return (row, false);
+    let Some(wanted) = needs.of_row(row, COPIED) else { return false };
+    if wanted.has_any(OUTCOME_READERS) {
+        decide_outcome(row, members, all);
     }
-    if wanted.has_any(OUTCOME) || wanted.has_any(KEY) {
-        decide_outcome(&mut row, members, all);
+    let wants_context = wanted.has_any(CONTEXT) || wanted.has_any(VIA) && identity::is_by_unnamed_service(members);
+    let context_service = wants_context.then(|| context::fill(row, members, service, all)).flatten();
+    if wanted.has_any(IDENTITY_READERS) {
+        identity::fill(row, members, context_service, all);
+        context::judge_trust(row);
     }
-    let context_service = wanted.has_any(CONTEXT).then(|| context::fill(&mut row, members, service, all)).flatten();
-    if wanted.has_any(IDENTITY) {
-        identity::fill(&mut row, members, context_service, all);
-        context::judge_trust(&mut row);
+    let Some(wanted) = needs.of_row(row, CALLED) else { return false };
+    if wanted.has_any(KEY_READERS) {
+        key::fill(row, members, service);
     }
-    if !needs.may_want(&row, CALLED) {
-        return (row, false);
+    if wanted.has_any(SIDE) {
+        row.account_side = account_side(row, members).map(Cow::Borrowed);
     }
-    if wanted.has_any(KEY) {
-        key::fill(&mut row, members, service, all);
-        row.account_side = account_side(&row, members).map(Cow::Borrowed);
+    if wanted.has_any(KEY_DETAILS) {
+        key::fill_details(row, members, service, all);
     }
-    copy_json(&mut row, members, &wanted, all);
+    copy_json(row, members, &wanted, all);
     if wanted.has(Column::Raw) {
         row.raw = value.raw_text();
         if matches!(row.raw, Cow::Owned(_)) {
@@ -183,12 +192,12 @@ pub fn normalize_needed<'a>(
         }
     }
     row.issues = issues.into_found();
-    (row, true)
+    true
 }
 
 fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issues: &mut Issues) {
     let members = &record.members;
-    let present = members.event_id.filter(|id| !id.is_null());
+    let present = members.event_id().filter(|id| !id.is_null());
     let id = present.and_then(Value::text).filter(|id| !id.is_empty());
     row.event_id = match id {
         Some(id) => {
@@ -204,30 +213,30 @@ fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issue
             Cow::Owned(format!("synthetic-{high:016x}{low:016x}"))
         }
     };
-    row.event_source = issues.text(members.event_source, "eventSource");
-    row.event_name = issues.text(members.event_name, "eventName");
+    row.event_source = issues.text(members.event_source(), "eventSource");
+    row.event_name = issues.text(members.event_name(), "eventName");
     if wanted.has(Column::SharedEventId) || wanted.has(Column::CallId) {
-        row.shared_event_id = issues.text(members.shared_event_id, "sharedEventID").map(lower_uuid);
+        row.shared_event_id = issues.text(members.shared_event_id(), "sharedEventID").map(lower_uuid);
         row.call_id = Some(row.shared_event_id.as_ref().unwrap_or(&row.event_id).clone());
     }
-    if wanted.has_any(KIND) {
-        row.event_type = issues.text(members.event_type, "eventType");
-        row.event_category = issues.text(members.event_category, "eventCategory");
+    if wanted.has_any(KIND_READERS) {
+        row.event_type = issues.text(members.event_type(), "eventType");
+        row.event_category = issues.text(members.event_category(), "eventCategory");
     }
     if wanted.has(Column::EventVersion) {
-        row.event_version = issues.text(members.event_version, "eventVersion");
+        row.event_version = issues.text(members.event_version(), "eventVersion");
     }
 }
 
 /// When and where.
 fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>, issues: &mut Issues) {
-    match members.event_time.filter(|time| !time.is_null() && time.raw() != b"\"\"") {
-        Some(_) => row.event_time = issues.time(members.event_time, "eventTime"),
+    match members.event_time().filter(|time| !time.is_null() && time.raw() != b"\"\"") {
+        Some(_) => row.event_time = issues.time(members.event_time(), "eventTime"),
         None => issues.add("eventTime", "missing"),
     }
     row.event_date = row.event_time.and_then(time::event_day);
-    row.aws_region = issues.text(members.aws_region, "awsRegion");
-    row.recipient_account_id = issues.text(members.recipient_account_id, "recipientAccountId");
+    row.aws_region = issues.text(members.aws_region(), "awsRegion");
+    row.recipient_account_id = issues.text(members.recipient_account_id(), "recipientAccountId");
     if let Some(account) = &row.recipient_account_id {
         if !is_account_id(account) {
             issues.add("recipientAccountId", "not an account id");
@@ -245,33 +254,33 @@ fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>
 
 fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
     let mut flag = |column, value, path| wanted.has(column).then(|| issues.boolean(value, path)).flatten();
-    row.read_only = flag(Column::ReadOnly, members.read_only, "readOnly");
-    row.management_event = flag(Column::ManagementEvent, members.management_event, "managementEvent");
+    row.read_only = flag(Column::ReadOnly, members.read_only(), "readOnly");
+    row.management_event = flag(Column::ManagementEvent, members.management_event(), "managementEvent");
 }
 
 /// How the call came in.
 fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
     let mut text = |column, value, path| wanted.has(column).then(|| issues.text(value, path)).flatten();
-    row.request_id = text(Column::RequestId, members.request_id, "requestID");
-    row.vpc_endpoint_id = text(Column::VpcEndpointId, members.vpc_endpoint_id, "vpcEndpointId");
-    let tls_version = members.tls_details.and_then(|details| details.get("tlsVersion"));
+    row.request_id = text(Column::RequestId, members.request_id(), "requestID");
+    row.vpc_endpoint_id = text(Column::VpcEndpointId, members.vpc_endpoint_id(), "vpcEndpointId");
+    let tls_version = members.tls_details().and_then(|details| details.get("tlsVersion"));
     row.tls_version = text(Column::TlsVersion, tls_version, "tlsDetails.tlsVersion");
-    let original = members.addendum.and_then(|addendum| addendum.get("originalEventID"));
+    let original = members.addendum().and_then(|addendum| addendum.get("originalEventID"));
     row.revises_event_id = text(Column::RevisesEventId, original, "addendum.originalEventID").map(lower_uuid);
-    row.user_agent = text(Column::UserAgent, members.user_agent, "userAgent");
-    row.source_ip_address = issues.text(members.source_ip_address, "sourceIPAddress");
+    row.user_agent = text(Column::UserAgent, members.user_agent(), "userAgent");
+    row.source_ip_address = issues.text(members.source_ip_address(), "sourceIPAddress");
 }
 
 fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
     let mut json = |column, value, path, kind| wanted.has(column).then(|| issues.json(value, path, kind)).flatten();
     let object = Kind::Object;
-    row.request_parameters = json(Column::RequestParameters, members.request_parameters, "requestParameters", object);
-    row.response_elements = json(Column::ResponseElements, members.response_elements, "responseElements", object);
+    row.request_parameters = json(Column::RequestParameters, members.request_parameters(), "requestParameters", object);
+    row.response_elements = json(Column::ResponseElements, members.response_elements(), "responseElements", object);
     row.additional_event_data =
-        json(Column::AdditionalEventData, members.additional_event_data, "additionalEventData", object);
+        json(Column::AdditionalEventData, members.additional_event_data(), "additionalEventData", object);
     row.service_event_details =
-        json(Column::ServiceEventDetails, members.service_event_details, "serviceEventDetails", object);
-    row.resources = json(Column::Resources, members.resources, "resources", Kind::Array);
+        json(Column::ServiceEventDetails, members.service_event_details(), "serviceEventDetails", object);
+    row.resources = json(Column::Resources, members.resources(), "resources", Kind::Array);
 }
 
 /// All KMS events are management events, and old versions of the format do not say so; the thinner records of
@@ -290,8 +299,8 @@ fn is_network_activity(row: &Row<'_>) -> bool {
 }
 
 fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
-    row.error_code = issues.text(members.error_code, "errorCode");
-    row.error_message = issues.text(members.error_message, "errorMessage");
+    row.error_code = issues.text(members.error_code(), "errorCode");
+    row.error_message = issues.text(members.error_message(), "errorMessage");
     let (code, message) = (row.error_code.as_deref(), row.error_message.as_deref());
     let speaks_for_kms = code.is_some() && row.event_source.as_deref() == Some("dynamodb.amazonaws.com");
     let wrapped = message.filter(|_| speaks_for_kms).and_then(outcome::Wrapped::of);

@@ -1,13 +1,26 @@
-//! Which rows are asked for, as far as the text of single columns tells.
-//! In: conditions of the tables that rows go to, and a row under way. Out: whether any of them can still want it.
+//! Which rows are asked for, as far as the text of single columns tells, and what of them.
+//! In: conditions and columns of the tables that rows go to, and a row under way. Out: the columns of those that can still
+//! want it.
 //! Only saves work: whoever asked judges the rows that it gets.
 
 use super::row::{Row, Wanted};
 use crate::schema::Column;
 
-/// What each table that rows go to needs of its rows; a table without conditions wants all.
-#[derive(Debug, Clone, Default)]
-pub struct Needs(Vec<Vec<Need>>);
+/// What all the tables that rows go to need.
+#[derive(Debug, Clone)]
+pub struct Needs {
+    tables: Vec<TableNeeds>,
+    columns: Wanted,
+}
+
+/// What one table needs of its rows.
+#[derive(Debug, Clone)]
+pub struct TableNeeds {
+    /// A row must meet all of these.
+    pub conditions: Vec<Need>,
+    /// What it reads, those of the conditions among it.
+    pub columns: Wanted,
+}
 
 /// A text column must have a value, or one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,20 +37,34 @@ impl Need {
     }
 }
 
+impl TableNeeds {
+    /// Those of a table that wants every row.
+    pub fn of_every_row(columns: Wanted) -> TableNeeds {
+        TableNeeds { conditions: Vec::new(), columns }
+    }
+}
+
 impl Needs {
-    /// One list of conditions for each table; a row must meet all of a list.
-    pub fn new(tables: impl IntoIterator<Item = Vec<Need>>) -> Needs {
-        Needs(tables.into_iter().collect())
+    /// Any number of tables; with none, no row is needed.
+    pub fn new(tables: impl IntoIterator<Item = TableNeeds>) -> Needs {
+        // An issue must not depend on which other columns were asked for, so its column asks for all.
+        let with_all = |columns: Wanted| if columns.has(Column::Issues) { Wanted::all() } else { columns };
+        let tables = tables.into_iter().map(|table| TableNeeds { columns: with_all(table.columns), ..table });
+        let tables: Vec<TableNeeds> = tables.collect();
+        let columns = tables.iter().fold(Wanted::of(&[]), |all, table| all.and(table.columns));
+        Needs { tables, columns }
     }
 
-    /// Needs that every row meets.
-    pub fn all() -> Needs {
-        Needs(vec![Vec::new()])
+    /// What any table reads.
+    pub(super) fn columns(&self) -> Wanted {
+        self.columns
     }
 
-    /// Whether a table can want the row, of which these columns are known.
-    pub(super) fn may_want(&self, row: &Row<'_>, known: Wanted) -> bool {
-        self.0.iter().any(|needs| needs.iter().all(|need| !known.has(need.column) || need.holds(row)))
+    /// What those tables read that can still want the row, of which these columns are known; `None` if no table can.
+    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Wanted> {
+        let meets = |need: &Need| !known.has(need.column) || need.holds(row);
+        let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
+        wanting.map(|table| table.columns).reduce(Wanted::and)
     }
 }
 
@@ -54,6 +81,10 @@ mod tests {
         let has = |column| Need { column, values: None };
         let (name, outcome) = (Column::EventName, Column::Outcome);
         let known = Wanted::of(&[name]);
+        let needs = |tables: &[Vec<Need>]| {
+            let table = |conditions: &Vec<Need>| TableNeeds { conditions: conditions.clone(), columns: Wanted::of(&[]) };
+            Needs::new(tables.iter().map(table))
+        };
         for (tables, wanted) in [
             (vec![vec![]], true),
             (vec![vec![is(name, "Decrypt")]], true),
@@ -64,8 +95,28 @@ mod tests {
             (vec![vec![is(name, "Encrypt"), is(outcome, "denied")]], false),
             (vec![vec![has(outcome)]], true),
         ] {
-            assert_eq!(Needs::new(tables.clone()).may_want(&row, known), wanted, "{tables:?}");
+            assert_eq!(needs(&tables).of_row(&row, known).is_some(), wanted, "{tables:?}");
         }
-        assert!(!Needs::new([vec![has(outcome)]]).may_want(&row, Wanted::of(&[name, outcome])));
+        let known = Wanted::of(&[name, outcome]);
+        assert!(needs(&[vec![has(outcome)]]).of_row(&row, known).is_none());
+    }
+
+    #[test]
+    fn a_table_that_refuses_a_row_asks_for_none_of_its_columns() {
+        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let named = |name: &str, columns: &[Column]| TableNeeds {
+            conditions: vec![Need { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
+            columns: Wanted::of(columns),
+        };
+        let needs = Needs::new([
+            named("Decrypt", &[Column::EventName, Column::KeyArn]),
+            named("Encrypt", &[Column::EventName, Column::Raw]),
+            named("Decrypt", &[Column::EventName, Column::Outcome]),
+        ]);
+        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap();
+        assert_eq!(wanted, Wanted::of(&[Column::EventName, Column::KeyArn, Column::Outcome]));
+        assert!(needs.columns().has(Column::Raw));
+        let with_issues = Needs::new([named("Decrypt", &[Column::EventName, Column::Issues])]);
+        assert_eq!(with_issues.columns(), Wanted::all());
     }
 }

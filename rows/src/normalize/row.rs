@@ -38,12 +38,9 @@ impl Wanted {
         Wanted(bits)
     }
 
-    pub(super) const fn and(self, other: Wanted) -> Wanted {
+    /// The columns of both sets.
+    pub const fn and(self, other: Wanted) -> Wanted {
         Wanted(self.0 | other.0)
-    }
-
-    pub(super) const fn without(self, column: Column) -> Wanted {
-        Wanted(self.0 & !(1 << column as usize))
     }
 
     /// True where the column is in the set.

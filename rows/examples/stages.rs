@@ -1,0 +1,178 @@
+//! Says how many seconds of one core each stage takes over a folder of gzipped logs.
+//! In: the folder, how often to go over it, and the columns of a question. Out: a table of the medians.
+//! Measures what a scan does with each object, without a thread beside it and without DataFusion.
+//!
+//! ```text
+//! cargo run --example stages -- LOGS 5
+//! ```
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use keytrail_rows::batch::{Provenance, RowBuilder};
+use keytrail_rows::decode::inflate;
+use keytrail_rows::decode::split::{Item, Piece, Splitter};
+use keytrail_rows::json::Tree;
+use keytrail_rows::normalize::{
+    EventFilter, Need, Needs, Origin, Record, Row, TableNeeds, Wanted, is_cloudtrail, normalize_needed, passes,
+    screens_out,
+};
+use keytrail_rows::schema::{COLUMNS, Column, events_schema_of};
+
+#[global_allocator]
+static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
+
+const OBJECT_BYTES_MAX: usize = 64 << 20;
+
+const STAGES: [&str; 8] = [
+    "read files",
+    "inflate",
+    "split",
+    "split and screen",
+    "parse",
+    "content hash",
+    "rows of a question",
+    "rows of all columns",
+];
+
+/// What `dynamodb_key_attempts` needs to say who was denied.
+const QUESTION: [Column; 6] = [
+    Column::EventId,
+    Column::Principal,
+    Column::Outcome,
+    Column::OperationClass,
+    Column::ViaService,
+    Column::EventName,
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let folder = arguments.next().ok_or("usage: stages LOGS [RUNS]")?;
+    let runs: usize = arguments.next().map_or(Ok(3), |runs| runs.parse())?;
+    let mut logs = Vec::new();
+    find_logs(Path::new(&folder), &mut logs)?;
+    logs.sort();
+    let mut laps: Vec<[Duration; STAGES.len()]> = Vec::new();
+    let mut found = Found::default();
+    for _ in 0..runs {
+        found = Found::default();
+        let mut stages = Stages::new();
+        logs.iter().try_for_each(|log| stages.object(log, &mut found))?;
+        laps.push(stages.spent);
+    }
+    println!("{} objects, {} bytes, {} records, {} parsed", logs.len(), found.bytes, found.records, found.parsed);
+    println!("row bytes {} of the question, {} of all columns", found.narrow, found.wide);
+    for (stage, name) in STAGES.iter().enumerate() {
+        let mut times: Vec<f64> = laps.iter().map(|spent| spent[stage].as_secs_f64()).collect();
+        times.sort_by(f64::total_cmp);
+        println!("{name:22} {:7.3} s (least {:.3})", times[times.len() / 2], times[0]);
+    }
+    Ok(())
+}
+
+fn find_logs(folder: &Path, logs: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            find_logs(&path, logs)?;
+        } else if path.extension().is_some_and(|extension| extension == "gz") {
+            logs.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Found {
+    bytes: usize,
+    records: usize,
+    parsed: usize,
+    narrow: usize,
+    wide: usize,
+}
+
+struct Stages {
+    spent: [Duration; STAGES.len()],
+    inflated: Vec<u8>,
+    tree: Tree,
+    narrow: Rows,
+    wide: Rows,
+}
+
+impl Stages {
+    fn new() -> Stages {
+        let crypto = Need { column: Column::OperationClass, values: Some(vec!["crypto".to_owned()]) };
+        let through_dynamodb = Need { column: Column::ViaService, values: Some(vec!["dynamodb".to_owned()]) };
+        let all: Vec<Column> = (0..COLUMNS.len()).map(Column::from_index).collect();
+        Stages {
+            spent: [Duration::ZERO; STAGES.len()],
+            inflated: Vec::new(),
+            tree: Tree::new(),
+            narrow: Rows::new(&QUESTION, vec![crypto, through_dynamodb]),
+            wide: Rows::new(&all, Vec::new()),
+        }
+    }
+
+    fn object(&mut self, log: &Path, found: &mut Found) -> Result<(), Box<dyn Error>> {
+        let mut watch = Instant::now();
+        let stored = fs::read(log)?;
+        self.spent[0] += lap(&mut watch);
+        let document = inflate::one_shot(&stored, OBJECT_BYTES_MAX, &mut self.inflated).ok_or("not one gzip member")?;
+        self.spent[1] += lap(&mut watch);
+        Splitter::default().advance(&Piece::whole(document), &mut |_| found.records += 1).map_err(|_| "not a log")?;
+        self.spent[2] += lap(&mut watch);
+        let mut items: Vec<Item> = Vec::new();
+        let mut screened = Splitter::new(Some(screens_out));
+        screened.advance(&Piece::whole(document), &mut |item| items.push(item)).map_err(|_| "not a log")?;
+        self.spent[3] += lap(&mut watch);
+        found.bytes += document.len();
+        for item in items.iter().filter(|item| !item.is_screened_out) {
+            let mut watch = Instant::now();
+            let value = self.tree.parse(item.bytes).map_err(|_| "not JSON")?;
+            self.spent[4] += lap(&mut watch);
+            let hash = value.canonical_hash(1);
+            self.spent[5] += lap(&mut watch);
+            found.parsed += 1;
+            for (rows, stage, bytes) in
+                [(&mut self.narrow, 6, &mut found.narrow), (&mut self.wide, 7, &mut found.wide)]
+            {
+                let record = Record::of(value);
+                if is_cloudtrail(&record) && passes(EventFilter::KeyUse, &record) {
+                    *bytes += rows.add(&record, hash);
+                }
+                self.spent[stage] += lap(&mut watch);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lap(watch: &mut Instant) -> Duration {
+    let spent = watch.elapsed();
+    *watch = Instant::now();
+    spent
+}
+
+/// The rows that some columns of the records make.
+struct Rows {
+    needs: Needs,
+    builder: RowBuilder,
+}
+
+impl Rows {
+    fn new(columns: &[Column], conditions: Vec<Need>) -> Rows {
+        let needs = Needs::new([TableNeeds { conditions, columns: Wanted::of(columns) }]);
+        Rows { needs, builder: RowBuilder::new(events_schema_of(columns), columns) }
+    }
+
+    fn add(&mut self, record: &Record<'_>, hash: u64) -> usize {
+        let mut row = Row::default();
+        if normalize_needed(record, &Origin::default(), &self.needs, &mut row) {
+            let from = Provenance { object_uri: "", record_index: 0, content_hash: Some([hash, hash]) };
+            self.builder.append(&row, &from);
+        }
+        if self.builder.is_full() { self.builder.finish().get_array_memory_size() } else { 0 }
+    }
+}

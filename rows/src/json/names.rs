@@ -1,0 +1,108 @@
+//! Finds the members of an object by names that are known beforehand.
+//! In: a parsed object, and a constant of names. Out: where the named members stand, as nodes of its tree.
+//! Never copies a member: it is looked at when it is asked for.
+
+use super::{Value, tag};
+
+const SLOT_BITS: u32 = 8;
+
+/// Names of members to look for. One look-up tells which of them a key can be.
+#[derive(Debug)]
+pub struct Names<const N: usize> {
+    names: [&'static str; N],
+    /// Which name the key may be whose tag, multiplied, begins with these bits; `u8::MAX` for none.
+    slots: [u8; 1 << SLOT_BITS],
+    multiplier: u32,
+}
+
+impl<const N: usize> Names<N> {
+    /// Finds a multiplier under which no two names fall into one slot; meant for constants.
+    pub const fn new(names: [&'static str; N]) -> Names<N> {
+        let mut found = Names { names, slots: [u8::MAX; 1 << SLOT_BITS], multiplier: 0x9e37_79b1 };
+        'search: loop {
+            found.slots = [u8::MAX; 1 << SLOT_BITS];
+            let mut at = 0;
+            while at < N {
+                let slot = found.slot_of(tag(names[at].as_bytes()) as u32);
+                if found.slots[slot] != u8::MAX {
+                    found.multiplier = found.multiplier.wrapping_add(0x85eb_ca6a);
+                    continue 'search;
+                }
+                found.slots[slot] = at as u8;
+                at += 1;
+            }
+            return found;
+        }
+    }
+
+    const fn slot_of(&self, key_tag: u32) -> usize {
+        (key_tag.wrapping_mul(self.multiplier) >> (u32::BITS - SLOT_BITS)) as usize
+    }
+
+    fn find(&self, key: Value<'_>) -> Option<usize> {
+        let place = usize::from(self.slots[self.slot_of(key.node().key_tag())]);
+        self.names.get(place).is_some_and(|name| key.is_text(name)).then_some(place)
+    }
+}
+
+/// The members of an object that [`Names`] name.
+#[derive(Clone, Copy)]
+pub struct NamedMembers<'a, const N: usize> {
+    object: Value<'a>,
+    /// Node of each name's value; 0, where no member can stand, for those that are absent.
+    nodes: [u32; N],
+}
+
+impl<'a, const N: usize> NamedMembers<'a, N> {
+    /// Walks the members of `object` once. Values of other kinds have none.
+    pub fn of(object: Value<'a>, names: &Names<N>) -> NamedMembers<'a, N> {
+        let mut nodes = [0; N];
+        for (key, value) in object.pairs() {
+            if let Some(place) = names.find(key) {
+                nodes[place] = value.at;
+            }
+        }
+        NamedMembers { object, nodes }
+    }
+
+    /// The value of the name at a place of the list.
+    pub fn get(&self, place: usize) -> Option<Value<'a>> {
+        let node = self.nodes[place];
+        (node != 0).then(|| self.object.child(node))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Tree;
+
+    const NAMES: Names<3> = Names::new(["eventName", "eventTime", "id"]);
+
+    #[test]
+    fn members_are_found_by_their_whole_names() {
+        for (text, found) in [
+            (r#"{"eventName":1,"id":{"eventTime":2}}"#, ["1", "", r#"{"eventTime":2}"#]),
+            (r#"{"event\u004eame":1,"eventname":2,"eventName ":3}"#, ["1", "", ""]),
+            (r#"{"xid":1,"i":2,"":3,"eventTime":[]}"#, ["", "[]", ""]),
+            (r#"{"id":null}"#, ["", "", "null"]),
+            ("{}", ["", "", ""]),
+            (r#"["id"]"#, ["", "", ""]),
+            ("7", ["", "", ""]),
+        ] {
+            let mut tree = Tree::new();
+            let members = NamedMembers::of(tree.parse(text.as_bytes()).unwrap(), &NAMES);
+            let values = [0, 1, 2].map(|place| members.get(place).map_or(&b""[..], Value::raw));
+            assert_eq!(values, found.map(str::as_bytes), "{text}");
+        }
+    }
+
+    #[test]
+    fn members_of_an_object_within_another_are_its_own() {
+        let mut tree = Tree::new();
+        let outer = tree.parse(br#"{"id":1,"x":{"eventName":2}}"#).unwrap();
+        let inner = NamedMembers::of(outer.get("x").unwrap(), &NAMES);
+        assert_eq!(inner.get(0).map(Value::raw), Some(&b"2"[..]));
+        assert!(inner.get(2).is_none());
+    }
+}
