@@ -19,6 +19,10 @@ use libdeflater::{CompressionLvl, Compressor};
 const DOCUMENT_BYTES: usize = 4 << 20;
 const OBJECTS: usize = 16;
 
+// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     divan::main();
 }

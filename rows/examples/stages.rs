@@ -1,5 +1,5 @@
-//! Says how many seconds of one core each stage takes over a folder of gzipped logs.
-//! In: the folder, how often to go over it, and the columns of a question. Out: a table of the medians.
+//! Says how many seconds of one core each stage takes over a folder of gzipped logs, and how often it allocates.
+//! In: the folder, and how often to go over it. Out: a table, the seconds as medians.
 //! Measures what a scan does with each object, without a thread beside it and without DataFusion.
 //!
 //! ```text
@@ -16,7 +16,7 @@ use keytrail_rows::decode::inflate;
 use keytrail_rows::decode::split::{Item, Piece, Splitter};
 use keytrail_rows::json::Tree;
 use keytrail_rows::normalize::{
-    EventFilter, Need, Needs, Origin, Record, Row, TableNeeds, Wanted, is_cloudtrail, normalize_needed, passes,
+    Demand, EventFilter, Need, Needs, Origin, Record, TableNeeds, Wanted, is_cloudtrail, normalize_needed, passes,
     screens_out,
 };
 use keytrail_rows::schema::{COLUMNS, Column, events_schema_of};
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut logs = Vec::new();
     find_logs(Path::new(&folder), &mut logs)?;
     logs.sort();
-    let mut laps: Vec<[Duration; STAGES.len()]> = Vec::new();
+    let mut laps: Vec<[Lap; STAGES.len()]> = Vec::new();
     let mut found = Found::default();
     for _ in 0..runs {
         found = Found::default();
@@ -65,9 +65,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} objects, {} bytes, {} records, {} parsed", logs.len(), found.bytes, found.records, found.parsed);
     println!("row bytes {} of the question, {} of all columns", found.narrow, found.wide);
     for (stage, name) in STAGES.iter().enumerate() {
-        let mut times: Vec<f64> = laps.iter().map(|spent| spent[stage].as_secs_f64()).collect();
+        let mut times: Vec<f64> = laps.iter().map(|spent| spent[stage].time.as_secs_f64()).collect();
         times.sort_by(f64::total_cmp);
-        println!("{name:22} {:7.3} s (least {:.3})", times[times.len() / 2], times[0]);
+        let (median, least) = (times[times.len() / 2], times[0]);
+        let allocations = laps.last().map_or(0, |spent| spent[stage].allocations);
+        println!("{name:22} {median:7.3} s (least {least:.3}) {allocations:9} allocations");
     }
     Ok(())
 }
@@ -93,8 +95,31 @@ struct Found {
     wide: usize,
 }
 
+/// What one stage took.
+#[derive(Clone, Copy, Default)]
+struct Lap {
+    time: Duration,
+    allocations: u64,
+}
+
+/// The time and the allocations at which a lap began.
+struct Watch(Instant, u64);
+
+impl Watch {
+    fn start() -> Watch {
+        Watch(Instant::now(), keytrail_limits::allocations())
+    }
+
+    /// Ends a lap and begins the next.
+    fn lap(&mut self, lap: &mut Lap) {
+        lap.time += self.0.elapsed();
+        lap.allocations += keytrail_limits::allocations() - self.1;
+        *self = Watch::start();
+    }
+}
+
 struct Stages {
-    spent: [Duration; STAGES.len()],
+    spent: [Lap; STAGES.len()],
     inflated: Vec<u8>,
     tree: Tree,
     narrow: Rows,
@@ -107,7 +132,7 @@ impl Stages {
         let through_dynamodb = Need { column: Column::ViaService, values: Some(vec!["dynamodb".to_owned()]) };
         let all: Vec<Column> = (0..COLUMNS.len()).map(Column::from_index).collect();
         Stages {
-            spent: [Duration::ZERO; STAGES.len()],
+            spent: [Lap::default(); STAGES.len()],
             inflated: Vec::new(),
             tree: Tree::new(),
             narrow: Rows::new(&QUESTION, vec![crypto, through_dynamodb]),
@@ -116,43 +141,36 @@ impl Stages {
     }
 
     fn object(&mut self, log: &Path, found: &mut Found) -> Result<(), Box<dyn Error>> {
-        let mut watch = Instant::now();
+        let mut watch = Watch::start();
         let stored = fs::read(log)?;
-        self.spent[0] += lap(&mut watch);
+        watch.lap(&mut self.spent[0]);
         let document = inflate::one_shot(&stored, OBJECT_BYTES_MAX, &mut self.inflated).ok_or("not one gzip member")?;
-        self.spent[1] += lap(&mut watch);
+        watch.lap(&mut self.spent[1]);
         Splitter::default().advance(&Piece::whole(document), &mut |_| found.records += 1).map_err(|_| "not a log")?;
-        self.spent[2] += lap(&mut watch);
+        watch.lap(&mut self.spent[2]);
         let mut items: Vec<Item> = Vec::new();
         let mut screened = Splitter::new(Some(screens_out));
         screened.advance(&Piece::whole(document), &mut |item| items.push(item)).map_err(|_| "not a log")?;
-        self.spent[3] += lap(&mut watch);
+        watch.lap(&mut self.spent[3]);
         found.bytes += document.len();
         for item in items.iter().filter(|item| !item.is_screened_out) {
-            let mut watch = Instant::now();
+            let mut watch = Watch::start();
             let value = self.tree.parse(item.bytes).map_err(|_| "not JSON")?;
-            self.spent[4] += lap(&mut watch);
+            watch.lap(&mut self.spent[4]);
             let hash = value.canonical_hash(1);
-            self.spent[5] += lap(&mut watch);
+            watch.lap(&mut self.spent[5]);
             found.parsed += 1;
-            for (rows, stage, bytes) in
-                [(&mut self.narrow, 6, &mut found.narrow), (&mut self.wide, 7, &mut found.wide)]
+            for (rows, stage, bytes) in [(&mut self.narrow, 6, &mut found.narrow), (&mut self.wide, 7, &mut found.wide)]
             {
                 let record = Record::of(value);
                 if is_cloudtrail(&record) && passes(EventFilter::KeyUse, &record) {
                     *bytes += rows.add(&record, hash);
                 }
-                self.spent[stage] += lap(&mut watch);
+                watch.lap(&mut self.spent[stage]);
             }
         }
         Ok(())
     }
-}
-
-fn lap(watch: &mut Instant) -> Duration {
-    let spent = watch.elapsed();
-    *watch = Instant::now();
-    spent
 }
 
 /// The rows that some columns of the records make.
@@ -168,11 +186,12 @@ impl Rows {
     }
 
     fn add(&mut self, record: &Record<'_>, hash: u64) -> usize {
-        let mut row = Row::default();
-        if normalize_needed(record, &Origin::default(), &self.needs, &mut row) {
-            let from = Provenance { object_uri: "", record_index: 0, content_hash: Some([hash, hash]) };
-            self.builder.append(&row, &from);
-        }
+        let from = Provenance { object_uri: "", record_index: 0, content_hash: Some([hash, hash]) };
+        normalize_needed(record, &Origin::default(), &self.needs, &mut |row, demand| {
+            if demand == Demand::Wanted {
+                self.builder.append(row, &from);
+            }
+        });
         if self.builder.is_full() { self.builder.finish().get_array_memory_size() } else { 0 }
     }
 }

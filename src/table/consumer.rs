@@ -78,6 +78,7 @@ impl Consumer {
         if self.deferred.is_none() && self.seen.len() >= self.identities_max {
             self.deferred = Some(Deferred::new()?);
         }
+        self.tallies.parsed += part.parsed;
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {

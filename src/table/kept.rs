@@ -36,8 +36,23 @@ pub struct KeptRows {
     batches: Vec<RecordBatch>,
     spilled: Option<Spilled>,
     partitions: usize,
-    /// Of the one scan that gave these rows.
-    objects: ObjectsRead,
+    from: KeptFrom,
+}
+
+/// The one scan that gave the rows of all tables.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KeptFrom {
+    pub objects: ObjectsRead,
+    /// Records that it parsed.
+    pub parsed: u64,
+    /// Columns that it built for all tables together.
+    pub columns: usize,
+}
+
+impl fmt::Display for KeptFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, parsed={}, built={}", self.objects, self.parsed, self.columns)
+    }
 }
 
 struct Spilled {
@@ -83,7 +98,7 @@ impl Keeper {
             batches: Vec::new(),
             spilled: None,
             partitions,
-            objects: ObjectsRead::default(),
+            from: KeptFrom::default(),
         };
         let kept = |schema| Kept { rows: empty(schema), loose: Vec::new(), loose_bytes: 0, writer: None };
         let tables: Vec<Kept> = schemas.map(kept).collect();
@@ -116,9 +131,9 @@ impl Keeper {
     }
 
     /// One table for each output, in their order.
-    pub fn finish(mut self, objects: ObjectsRead) -> Result<Vec<KeptTable>> {
+    pub(super) fn finish(mut self, from: KeptFrom) -> Result<Vec<KeptTable>> {
         (0..self.tables.len()).try_for_each(|output| self.put_together(output))?;
-        let kept = |table: Kept| Ok(KeptTable(Arc::new(KeptRows { objects, ..table.finish()? })));
+        let kept = |table: Kept| Ok(KeptTable(Arc::new(KeptRows { from, ..table.finish()? })));
         self.tables.into_iter().map(kept).collect()
     }
 }
@@ -210,8 +225,8 @@ impl DisplayAs for KeptExec {
         let columns: Vec<&str> =
             self.projection.iter().map(|&column| self.rows.schema.field(column).name().as_str()).collect();
         let columns = columns.join(", ");
-        let objects = self.rows.objects;
-        write!(f, "KeptRowsExec: {objects}, rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
+        let from = self.rows.from;
+        write!(f, "KeptRowsExec: {from}, rows={rows}, batches={batches}, spilled={spilled}, columns=[{columns}]")
     }
 }
 
@@ -301,7 +316,7 @@ mod tests {
                 keeper.add(0, batch.slice(at, slice.min(batch.num_rows() - at))).unwrap();
             }
         }
-        keeper.finish(ObjectsRead::default()).unwrap().remove(0)
+        keeper.finish(KeptFrom::default()).unwrap().remove(0)
     }
 
     fn spilled_bytes(table: &KeptTable) -> u64 {
@@ -339,7 +354,7 @@ mod tests {
         for _ in 0..3 {
             keeper.add(0, rows(0).project(&[]).unwrap()).unwrap();
         }
-        let table = keeper.finish(ObjectsRead::default()).unwrap().remove(0);
+        let table = keeper.finish(KeptFrom::default()).unwrap().remove(0);
         assert_eq!((table.0.count, table.0.batches.len()), (12_288, 1));
     }
 }

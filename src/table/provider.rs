@@ -23,11 +23,12 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Par
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 
+use super::kept::{self, KeptFrom};
 use super::objects_read::ObjectsRead;
 use super::part::RowTaker;
 use super::report::ScanEnd;
 use super::scan::{Hashes, Output, Request, scan};
-use super::{LogTable, ScanReport, Scanned, kept};
+use super::{LogTable, ScanReport, Scanned};
 use crate::normalize::{Need, TableNeeds, Wanted};
 use crate::schema::{self, Column, ColumnType};
 use crate::source::{Entry, Listing};
@@ -105,8 +106,12 @@ impl EventsTable {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        let objects = ObjectsRead::of(&self.logs.listing, request.objects.as_deref());
-        Ok((keeper.finish(objects)?, scanned))
+        let source = KeptFrom {
+            objects: ObjectsRead::of(&self.logs.listing, request.objects.as_deref()),
+            parsed: scanned.tallies.parsed,
+            columns: request.columns.len(),
+        };
+        Ok((keeper.finish(source)?, scanned))
     }
 
     fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
@@ -299,13 +304,15 @@ impl ExecutionPlan for ScanExec {
         let sender = builder.tx();
         let (logs, request) = (Arc::clone(&self.logs), Arc::clone(&self.request));
         let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
-        let (rows, objects, records) = (counter("output_rows"), counter("objects_read"), counter("records_read"));
+        let (rows, objects) = (counter("output_rows"), counter("objects_read"));
+        let (records, parsed) = (counter("records_read"), counter("records_parsed"));
         let mut reader = ScanReader { rows, left: self.limit.unwrap_or(usize::MAX), sender };
         let running = self.report.begin();
         builder.spawn_blocking(move || {
             let scanned = scan(&logs, &request, &mut reader)?;
             objects.add(scanned.tallies.objects.len());
             records.add(scanned.tallies.objects.iter().map(|object| object.counts.records as usize).sum());
+            parsed.add(scanned.tallies.parsed as usize);
             running.found(scanned, if reader.left == 0 { ScanEnd::OfLimit } else { ScanEnd::OfObjects });
             Ok(())
         });

@@ -26,8 +26,8 @@ use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantin
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
 use crate::decode::{Damaged, Decoded, Decoder, Digest, Fault, Object};
-use crate::json::Screen;
-use crate::normalize::{self, EventFilter, Needs, Origin, Record, Row, TableNeeds};
+use crate::json::{Screen, Value};
+use crate::normalize::{self, Demand, EventFilter, Needs, Origin, Record, Row, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
 use crate::source::{Ahead, Entry, Scope, Unread};
@@ -104,6 +104,7 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
     let shared = Shared {
         logs,
         request,
+        needs: Needs::new(request.outputs.iter().map(|output| output.needs.clone())),
         queue: Mutex::new(Queue { next: 0, order: Some(order) }),
         stop: AtomicBool::new(false),
         bytes_done: AtomicU64::new(0),
@@ -132,6 +133,7 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
 struct Shared<'a> {
     logs: &'a LogTable,
     request: &'a Request,
+    needs: Needs,
     queue: Mutex<Queue>,
     stop: AtomicBool,
     bytes_done: AtomicU64,
@@ -207,7 +209,6 @@ struct Worker<'a> {
 /// The rows of the part under way.
 struct Rows<'a> {
     shared: &'a Shared<'a>,
-    needs: Needs,
     builder: RowBuilder,
     part: Part,
     /// Fingerprint index of each row of the builder.
@@ -229,13 +230,7 @@ impl<'a> Worker<'a> {
             Hashes::Absent => RowBuilder::new(schema, columns),
             Hashes::Stable => RowBuilder::with_content_hash(&schema, columns),
         };
-        let rows = Rows {
-            shared,
-            needs: Needs::new(shared.request.outputs.iter().map(|output| output.needs.clone())),
-            builder,
-            part: Part::default(),
-            row_of: Vec::new(),
-        };
+        let rows = Rows { shared, builder, part: Part::default(), row_of: Vec::new() };
         let digest = match shared.request.hashes {
             Hashes::Absent => Digest::None,
             Hashes::Stable => Digest::Sha256,
@@ -299,6 +294,12 @@ impl<'a> Worker<'a> {
     }
 }
 
+/// A record, and its place in its object.
+struct Found<'v> {
+    value: Value<'v>,
+    index: u64,
+}
+
 /// What is known of the object under way.
 struct ObjectSoFar<'a> {
     object: u32,
@@ -324,6 +325,7 @@ impl Rows<'_> {
                 self.quarantine(&fault, seen);
             }
             Decoded::Record { value, offset, account } => {
+                self.part.parsed += 1;
                 let record = Record::of(value);
                 if normalize::is_cloudtrail(&record) {
                     return self.record(&record, account, index, seen);
@@ -346,9 +348,14 @@ impl Rows<'_> {
             return;
         }
         let origin = Origin { account: seen.account, envelope_account };
-        let mut row = Row::default();
-        let is_needed = normalize::normalize_needed(record, &origin, &self.needs, &mut row);
-        if !in_scope(&options.scope, &row) {
+        let (shared, found) = (self.shared, Found { value: record.value(), index });
+        normalize::normalize_needed(record, &origin, &shared.needs, &mut |row, demand| {
+            self.row(row, demand, &found, seen);
+        });
+    }
+
+    fn row(&mut self, row: &Row<'_>, demand: Demand, found: &Found<'_>, seen: &mut ObjectSoFar) {
+        if !in_scope(&self.shared.logs.options.scope, row) {
             seen.counts.filtered += 1;
             return;
         }
@@ -357,7 +364,7 @@ impl Rows<'_> {
             let (first, last) = seen.span.unwrap_or((time, time));
             seen.span = Some((first.min(time), last.max(time)));
         }
-        let (value, seed) = (record.value(), self.shared.seed);
+        let (value, seed) = (found.value, self.shared.seed);
         let (content, content_hash) = match self.shared.request.hashes {
             Hashes::Absent => (value.canonical_hash(seed), None),
             Hashes::Stable => {
@@ -371,12 +378,12 @@ impl Rows<'_> {
         if row.event_time.is_none() {
             self.part.untimed.push(fingerprint);
         }
-        if !is_needed {
+        if demand == Demand::Unwanted {
             return;
         }
         self.row_of.push(fingerprint);
-        let from = Provenance { object_uri: seen.uri, record_index: index as i64, content_hash };
-        self.builder.append(&row, &from);
+        let from = Provenance { object_uri: seen.uri, record_index: found.index as i64, content_hash };
+        self.builder.append(row, &from);
     }
 
     /// Hands the part over. That fails only when the consumer has stopped; then nobody wants it.

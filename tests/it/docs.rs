@@ -12,12 +12,13 @@ use keytrail::sql::named::{self, NamedQuery};
 use keytrail::sql::views::{self, ColumnMeaning, View};
 
 use crate::child::{keytrail, root, shell_line};
+use crate::golden::is_blessing;
 
 const MADE: &str = "<!-- Made from the code by `just bless`; edits here are lost. -->\n\n";
 
 fn check(path: &str, made: &str) {
     let file = root().join(path);
-    if std::env::var_os("KEYTRAIL_BLESS").is_some_and(|v| v == "1") {
+    if is_blessing() {
         fs::write(&file, made).unwrap();
         return;
     }

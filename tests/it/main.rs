@@ -1,12 +1,18 @@
 //! The one integration binary: everything here runs the built `keytrail` or reads the tree it was built from.
 
+// Counts allocations, where a test asks it to.
+#[global_allocator]
+static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
+
 mod child;
 
 mod buckets;
 mod cli;
 mod cloud;
+mod counters;
 mod determinism;
 mod docs;
+mod golden;
 mod history;
 mod hostile;
 mod layers;

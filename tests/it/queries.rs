@@ -10,6 +10,7 @@ use std::path::Path;
 use keytrail::sql::{named, sections};
 
 use crate::child::{keytrail, on_every_core, root};
+use crate::golden::is_blessing;
 
 const SAMPLE: &str = "sample-logs";
 const NEAR_MISSES: &str = "tests/logs";
@@ -24,7 +25,7 @@ fn rows(words: &[&str], logs: &str) -> String {
 
 /// What differs from a golden, if anything does. Blessing writes it instead.
 fn difference(golden: &Path, found: &str) -> Option<String> {
-    if std::env::var_os("KEYTRAIL_BLESS").is_some_and(|value| value == "1") {
+    if is_blessing() {
         fs::write(golden, found).unwrap();
         return None;
     }

@@ -8,9 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keytrail::json::Tree;
-use keytrail::normalize::{NORMALIZER, Origin, Record, Row, Wanted, normalize};
+use keytrail::normalize::{
+    Demand, NORMALIZER, Need, Needs, Origin, Record, Row, TableNeeds, Wanted, normalize, normalize_needed,
+};
 use keytrail::schema::{COLUMNS, Column, ColumnType};
 use sha2::{Digest, Sha256};
+
+use crate::golden::is_blessing;
 
 /// The JSON as AWS wrote it, which the `.json` beside the row shows already.
 const COPIED: &[Column] = &[
@@ -64,7 +68,7 @@ fn row_of(path: &Path, bytes: &[u8]) -> String {
 
 #[test]
 fn every_record_has_its_row() {
-    let bless = std::env::var_os("KEYTRAIL_BLESS").is_some();
+    let bless = is_blessing();
     let paths = records();
     assert!(paths.len() >= 40, "only {} records found", paths.len());
     let mut wrong = String::new();
@@ -135,7 +139,7 @@ fn rows_change_only_with_the_number_of_the_normalizer() {
     if let Some(objection) = now.objection(&committed) {
         panic!("{objection}");
     }
-    if std::env::var_os("KEYTRAIL_BLESS").is_some() {
+    if is_blessing() {
         fs::write(&file, now.to_string()).unwrap();
     } else {
         assert!(now == committed, "bless tests/records/NORMALIZER: the number was raised, or records came or went");
@@ -172,6 +176,55 @@ fn a_column_alone_equals_the_column_among_all() {
             assert_eq!(value(&alone, column), value(&all, column), "{} of {}", column.name(), path.display());
         }
     }
+}
+
+/// What a table gets of a row does not depend on which other tables there are, and it gets each row that it wants.
+#[test]
+fn a_table_gets_its_rows_whatever_the_others_want() {
+    let table = |column: Column, values: &[&str], columns: &[Column]| {
+        let values = (!values.is_empty()).then(|| values.iter().map(|value| (*value).to_owned()).collect());
+        let columns = Wanted::of(columns).and(Wanted::of(&[column]));
+        TableNeeds { conditions: vec![Need { column, values }], columns }
+    };
+    let tables = [
+        table(Column::SharedEventId, &[], &[Column::AccountSide, Column::EventCategory, Column::RecipientAccountId]),
+        table(Column::ViaService, &["dynamodb"], &[Column::Principal, Column::Outcome, Column::TableArn]),
+        table(Column::Outcome, &["denied"], &[Column::DenialReason, Column::KeyArn, Column::RequestedAlias]),
+        table(
+            Column::OperationClass,
+            &["grant", "policy"],
+            &[Column::GrantId, Column::PrincipalType, Column::Resources],
+        ),
+    ];
+    let mut wanted_by = [0; 4];
+    for path in records() {
+        let bytes = fs::read(&path).unwrap();
+        let mut tree = Tree::new();
+        let record = Record::of(tree.parse(&bytes).unwrap());
+        let all = normalize(&record, &Origin::default(), Wanted::all());
+        let wants = |table: &TableNeeds| {
+            let Need { column, values } = &table.conditions[0];
+            let text = all.text(*column);
+            text.is_some_and(|text| values.as_ref().is_none_or(|values| values.iter().any(|value| value == text)))
+        };
+        for some in (1..1usize << tables.len()).map(|bits| (0..tables.len()).filter(move |at| bits >> at & 1 == 1)) {
+            let asked: Vec<usize> = some.collect();
+            let needs = Needs::new(asked.iter().map(|&at| tables[at].clone()));
+            normalize_needed(&record, &Origin::default(), &needs, &mut |row, demand| {
+                let wanting: Vec<usize> = asked.iter().copied().filter(|&at| wants(&tables[at])).collect();
+                assert_eq!(demand == Demand::Wanted, !wanting.is_empty(), "{asked:?} of {}", path.display());
+                for at in wanting {
+                    wanted_by[at] += 1;
+                    let columns = (0..COLUMNS.len()).map(Column::from_index);
+                    for column in columns.filter(|column| tables[at].columns.has(*column)) {
+                        let (found, alone) = (value(row, column), value(&all, column));
+                        assert_eq!(found, alone, "{} for {asked:?} of {}", column.name(), path.display());
+                    }
+                }
+            });
+        }
+    }
+    assert!(wanted_by.iter().all(|rows| *rows > 0), "a table wants nothing: {wanted_by:?}");
 }
 
 /// The path and the envelope speak only where the record does not.

@@ -99,11 +99,11 @@ impl Stored {
     /// of `read`, of which the second finds the end.
     fn fill(&mut self, mut reader: impl Read, expected: usize, bytes_max: usize) -> io::Result<usize> {
         let Stored(buffer) = self;
+        buffer.resize(buffer.len().max(expected.min(bytes_max) + 1), 0);
         let mut length = 0;
         while length <= bytes_max {
             if length == buffer.len() {
-                let larger = if length <= expected { expected + 1 } else { length * 2 };
-                buffer.resize(larger.min(bytes_max + 1), 0);
+                buffer.resize((length * 2).min(bytes_max + 1), 0);
             }
             match reader.read(&mut buffer[length..]) {
                 Ok(0) => break,
@@ -400,7 +400,7 @@ mod tests {
     fn an_object_is_read_to_its_end_whatever_its_size_was_said_to_be() {
         let bytes: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
         let mut stored = Stored::default();
-        for size in [0, 1, 1000, 99_999, 100_000] {
+        for size in [0, 1, 1000, 99_999, 3000, 100_000] {
             for expected in [0, size, size + 1, size / 2, 2 * size] {
                 for step in [7, usize::MAX] {
                     let mut slow = Slow { bytes: &bytes[..size], step, calls: 0 };

@@ -95,7 +95,7 @@ impl Tree {
         }
         Parser::new(source, &mut self.nodes, &mut self.keys).document()?;
         // One check of the whole is several times faster than one of each string.
-        let source = std::str::from_utf8(source).map_or(Source::Bytes(source), Source::Text);
+        let source = simdutf8::basic::from_utf8(source).map_or(Source::Bytes(source), Source::Text);
         Ok(Value { source, nodes: &self.nodes, at: 0 })
     }
 }
@@ -407,6 +407,23 @@ mod tests {
         assert!(Tree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
         assert_eq!(Tree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(Fault::Depth));
         assert!(Tree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
+    }
+
+    #[test]
+    fn a_key_that_repeats_is_found_among_any_number() {
+        for count in 1..80 {
+            let names: Vec<String> = (0..count).map(|number| format!("key-{number}")).collect();
+            let object = |names: &[String]| {
+                let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":{{\"key-0\":1}}")).collect();
+                format!("{{{}}}", members.join(","))
+            };
+            assert!(Tree::new().parse(object(&names).as_bytes()).is_ok(), "{count} keys");
+            for again in 0..count {
+                let repeated = [names.as_slice(), &names[again..=again]].concat();
+                let fault = Tree::new().parse(object(&repeated).as_bytes()).err();
+                assert_eq!(fault, Some(Fault::DuplicateKey), "key {again} of {count}");
+            }
+        }
     }
 
     #[test]

@@ -398,6 +398,7 @@ fn table_of_arn<'a>(text: &Text<'a>) -> Option<(Text<'a>, Text<'a>)> {
 }
 
 fn compose_table_arn<'a>(name: &str, account: &str, region: &str) -> Option<Text<'a>> {
-    (is_region(region) && is_account_id(account))
-        .then(|| Cow::Owned(format!("arn:{}:dynamodb:{region}:{account}:table/{name}", partition_of(region))))
+    (is_region(region) && is_account_id(account)).then(|| {
+        Cow::Owned(["arn:", partition_of(region), ":dynamodb:", region, ":", account, ":table/", name].concat())
+    })
 }

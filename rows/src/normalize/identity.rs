@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::members::{Issues, Members};
+use super::members::{Issues, Members, named_members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, partition_of, service_of};
 use crate::json::{Kind, Value};
@@ -51,6 +51,21 @@ pub(super) fn fill<'a>(
     };
 }
 
+named_members! {
+    /// The members of `userIdentity`.
+    IdentityMembers, IdentityMember {
+        kind "type",
+        principal_id "principalId",
+        arn "arn",
+        account_id "accountId",
+        access_key_id "accessKeyId",
+        user_name "userName",
+        invoked_by "invokedBy",
+        session_context "sessionContext",
+        on_behalf_of "onBehalfOf",
+    }
+}
+
 /// `userIdentity`, read.
 struct Identity<'a> {
     kind: Option<Text<'a>>,
@@ -74,28 +89,29 @@ impl<'a> Identity<'a> {
             issues.add("userIdentity", "not an object");
             return None;
         }
-        let session = value.get("sessionContext");
+        let members = IdentityMembers::of(value);
+        let session = members.session_context();
         let issuer = session.and_then(|session| session.get("sessionIssuer"));
         let attributes = session.and_then(|session| session.get("attributes"));
         let of = |object: Option<Value<'a>>, key| object.and_then(|object| object.get(key));
-        let person = value.get("onBehalfOf");
+        let person = members.on_behalf_of();
         let issuer_arn = issues.text(of(issuer, "arn"), "userIdentity.sessionContext.sessionIssuer.arn");
         let issuer_account =
             issues.text(of(issuer, "accountId"), "userIdentity.sessionContext.sessionIssuer.accountId");
         let store = issues.text(of(person, "identityStoreArn"), "userIdentity.onBehalfOf.identityStoreArn");
         let user = issues.text(of(person, "userId"), "userIdentity.onBehalfOf.userId");
-        let arn = issues.text(value.get("arn"), "userIdentity.arn");
+        let arn = issues.text(members.arn(), "userIdentity.arn");
         let account_id = issues
-            .text(value.get("accountId"), "userIdentity.accountId")
+            .text(members.account_id(), "userIdentity.accountId")
             .or(issuer_account)
             .or_else(|| arn.as_deref().or(store.as_deref()).and_then(account_of));
         Some(Identity {
-            kind: issues.text(value.get("type"), "userIdentity.type"),
-            principal_id: issues.text(value.get("principalId"), "userIdentity.principalId"),
+            kind: issues.text(members.kind(), "userIdentity.type"),
+            principal_id: issues.text(members.principal_id(), "userIdentity.principalId"),
             account_id,
-            access_key_id: issues.text(value.get("accessKeyId"), "userIdentity.accessKeyId"),
-            user_name: issues.text(value.get("userName"), "userIdentity.userName"),
-            invoked_by: issues.text(value.get("invokedBy"), "userIdentity.invokedBy"),
+            access_key_id: issues.text(members.access_key_id(), "userIdentity.accessKeyId"),
+            user_name: issues.text(members.user_name(), "userIdentity.userName"),
+            invoked_by: issues.text(members.invoked_by(), "userIdentity.invokedBy"),
             session_created: issues
                 .time(of(attributes, "creationDate"), "userIdentity.sessionContext.attributes.creationDate"),
             mfa_authenticated: issues
@@ -137,7 +153,7 @@ fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Is
     let id = identity.principal_id.as_deref();
     let service = identity.invoked_by.as_deref();
     row.principal = Cow::Owned(match (kind, account, id) {
-        (Some("AWSService"), ..) => match service.or(source_service(row)) {
+        (Some("AWSService"), ..) => match service.or(source_service(row).map(Cow::as_ref)) {
             Some(service) => format!("service:{service}"),
             None => "unknown:AWSService".to_owned(),
         },
@@ -237,7 +253,7 @@ pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> boo
     };
     let invoked_by = identity.get("invokedBy").and_then(Value::text);
     let by_invoked = invoked_by.as_deref().and_then(named_service);
-    let via = by_invoked.or_else(|| source_service(row).and_then(named_service));
+    let via = by_invoked.or_else(|| source_service(row).and_then(|source| named_service(source)));
     via.is_some_and(|via| via.eq_ignore_ascii_case(service))
 }
 
@@ -247,9 +263,18 @@ pub(super) fn is_by_unnamed_service(members: &Members<'_>) -> bool {
     invoked_by.as_deref().is_some_and(is_internal)
 }
 
+/// In lower case, as nearly all are already.
+fn lower(service: Text<'_>) -> Text<'_> {
+    if service.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(service.to_ascii_lowercase())
+    } else {
+        service
+    }
+}
+
 /// The service that the source address names instead of an address.
-fn source_service<'r>(row: &'r Row<'_>) -> Option<&'r str> {
-    row.source_ip_address.as_deref().filter(|source| service_of(source).is_some())
+fn source_service<'r, 'a>(row: &'r Row<'a>) -> Option<&'r Text<'a>> {
+    row.source_ip_address.as_ref().filter(|source| service_of(source).is_some())
 }
 
 /// Who made the call, and which service stood between.
@@ -260,11 +285,10 @@ fn set_caller<'a>(
     issues: &mut Issues,
 ) {
     let invoked_by = identity.invoked_by.as_deref();
-    let by_invoked = invoked_by.and_then(named_service);
-    let by_source = source_service(row).and_then(named_service);
+    let by_invoked = identity.invoked_by.as_ref().and_then(|service| part(service, named_service));
+    let by_source = source_service(row).and_then(|service| part(service, named_service));
     let is_service = identity.kind.as_deref() == Some("AWSService")
         || (identity.kind.is_none() && invoked_by.is_some() && !identity.names_someone());
-    let short = |service: Option<&str>| service.map(|service| Cow::Owned(service.to_ascii_lowercase()));
     let class = if is_service {
         "service"
     } else if invoked_by.is_some() || by_source.is_some() {
@@ -274,19 +298,14 @@ fn set_caller<'a>(
     } else {
         "unknown"
     };
-    let (via, source) = if by_invoked.is_some() {
-        (short(by_invoked), Some("invoked_by"))
-    } else if by_source.is_some() {
-        (short(by_source), Some("source_ip"))
-    } else if invoked_by.is_some_and(is_internal) && context_service.is_some() {
-        (short(context_service), Some("context"))
-    } else {
-        (None, None)
-    };
+    let by_context = context_service.filter(|_| invoked_by.is_some_and(is_internal)).map(Cow::Borrowed);
+    let places = [(by_invoked, "invoked_by"), (by_source, "source_ip"), (by_context, "context")];
+    let said = places.into_iter().find_map(|(service, place)| Some((service?, place)));
+    let (via, source) = said.unzip();
     if invoked_by.is_some() && invoked_by.and_then(service_of).is_none() && !invoked_by.is_some_and(is_internal) {
         issues.add("userIdentity.invokedBy", "not a service");
     }
     row.caller_class = Some(Cow::Borrowed(class));
-    row.via_service = via;
+    row.via_service = via.map(lower);
     row.via_source = source.map(Cow::Borrowed);
 }

@@ -49,11 +49,7 @@ pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Op
 }
 
 /// The key and which step gave it.
-fn find_key<'a>(
-    row: &Row<'a>,
-    members: &Members<'a>,
-    service: EventService,
-) -> Option<(Text<'a>, &'static str)> {
+fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> Option<(Text<'a>, &'static str)> {
     let named = || named_key(row).map(|arn| (arn, "error_message"));
     if let Some(arn) = key_arns(members.resources()).next() {
         return Some((arn, "resources"));

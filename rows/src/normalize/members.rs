@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use super::row::{Text, Wanted};
-use crate::json::{Kind, NamedMembers, Names, Value};
+use crate::json::{Kind, Value};
 use crate::schema::Column;
 use crate::time;
 
@@ -86,63 +86,70 @@ impl Issues {
     }
 }
 
-macro_rules! members {
-    ($($field:ident $name:literal,)*) => {
-        /// A member that columns are made of; the discriminant is its place in [`NAMES`].
+/// A type whose methods give members of an object by the names that AWS gives them, found in one walk; and one that numbers
+/// them.
+macro_rules! named_members {
+    ($(#[$about:meta])* $list:ident, $one:ident { $($field:ident $name:literal,)* }) => {
         #[expect(non_camel_case_types, reason = "named as the members are")]
-        enum Member {
+        #[derive(Clone, Copy)]
+        enum $one {
             $($field,)*
         }
 
-        const COUNT: usize = [$($name),*].len();
+        impl $one {
+            const COUNT: usize = [$($one::$field),*].len();
+        }
 
-        static NAMES: Names<COUNT> = Names::new([$($name),*]);
-
-        /// The members of a record that columns are made of.
+        $(#[$about])*
         #[derive(Clone, Copy)]
-        pub(super) struct Members<'a>(NamedMembers<'a, COUNT>);
+        pub(super) struct $list<'a>($crate::json::NamedMembers<'a, { $one::COUNT }>);
 
-        impl<'a> Members<'a> {
-            fn of(record: Value<'a>) -> Members<'a> {
-                Members(NamedMembers::of(record, &NAMES))
+        impl<'a> $list<'a> {
+            pub(super) fn of(object: $crate::json::Value<'a>) -> $list<'a> {
+                static NAMES: $crate::json::Names<{ $one::COUNT }> = $crate::json::Names::new([$($name),*]);
+                $list($crate::json::NamedMembers::of(object, &NAMES))
             }
 
             $(
-                pub(super) fn $field(&self) -> Option<Value<'a>> {
-                    self.0.get(Member::$field as usize)
+                pub(super) fn $field(&self) -> Option<$crate::json::Value<'a>> {
+                    self.0.get($one::$field as usize)
                 }
             )*
         }
     };
 }
+pub(super) use named_members;
 
-members! {
-    event_id "eventID",
-    event_time "eventTime",
-    event_source "eventSource",
-    event_name "eventName",
-    event_type "eventType",
-    event_category "eventCategory",
-    event_version "eventVersion",
-    aws_region "awsRegion",
-    recipient_account_id "recipientAccountId",
-    read_only "readOnly",
-    management_event "managementEvent",
-    request_id "requestID",
-    shared_event_id "sharedEventID",
-    vpc_endpoint_id "vpcEndpointId",
-    tls_details "tlsDetails",
-    addendum "addendum",
-    source_ip_address "sourceIPAddress",
-    user_agent "userAgent",
-    user_identity "userIdentity",
-    error_code "errorCode",
-    error_message "errorMessage",
-    request_parameters "requestParameters",
-    response_elements "responseElements",
-    additional_event_data "additionalEventData",
-    service_event_details "serviceEventDetails",
-    resources "resources",
+named_members! {
+    /// The members of a record that columns are made of.
+    Members, Member {
+        event_id "eventID",
+        event_time "eventTime",
+        event_source "eventSource",
+        event_name "eventName",
+        event_type "eventType",
+        event_category "eventCategory",
+        event_version "eventVersion",
+        aws_region "awsRegion",
+        recipient_account_id "recipientAccountId",
+        read_only "readOnly",
+        management_event "managementEvent",
+        request_id "requestID",
+        shared_event_id "sharedEventID",
+        vpc_endpoint_id "vpcEndpointId",
+        tls_details "tlsDetails",
+        addendum "addendum",
+        source_ip_address "sourceIPAddress",
+        user_agent "userAgent",
+        user_identity "userIdentity",
+        error_code "errorCode",
+        error_message "errorMessage",
+        request_parameters "requestParameters",
+        response_elements "responseElements",
+        additional_event_data "additionalEventData",
+        service_event_details "serviceEventDetails",
+        resources "resources",
+    }
 }
 
 /// A record whose top level has been walked.

@@ -50,8 +50,7 @@ pub struct Origin<'a> {
 /// One record as one row. Columns that are not wanted may stay NULL.
 pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: Wanted) -> Row<'a> {
     let mut row = Row::default();
-    let needs = Needs::new([TableNeeds::of_every_row(wanted)]);
-    normalize_needed(record, origin, &needs, &mut row);
+    fill(&mut row, record, origin, &Needs::new([TableNeeds::of_every_row(wanted)]));
     row
 }
 
@@ -148,9 +147,28 @@ const COPIED: Wanted = Wanted::of(&[
 /// Columns that stand once the outcome and the caller are decided.
 const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY);
 
-/// As [`normalize`], for the tables that still want the row when what their conditions ask for is known. Says whether any
-/// does; where none does, the row has only what was decided till then: at least its identity, its time and its place.
-pub fn normalize_needed<'a>(record: &Record<'a>, origin: &Origin<'a>, needs: &Needs, row: &mut Row<'a>) -> bool {
+/// Whether any table wants a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    Wanted,
+    /// Such a row has only what was decided until that was known: at least its identity, its time and its place.
+    Unwanted,
+}
+
+/// As [`normalize`], for the tables that still want the row when what their conditions ask for is known. The row goes to
+/// `taker`, since making one and dropping it are as much work as filling it where they are not compiled for speed.
+pub fn normalize_needed(
+    record: &Record<'_>,
+    origin: &Origin<'_>,
+    needs: &Needs,
+    taker: &mut dyn FnMut(&Row<'_>, Demand),
+) {
+    let mut row = Row::default();
+    let demand = fill(&mut row, record, origin, needs);
+    taker(&row, demand);
+}
+
+fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: &Needs) -> Demand {
     let Record { value, members } = record;
     let wanted = needs.columns();
     let mut issues = Issues::new(&wanted);
@@ -164,7 +182,7 @@ pub fn normalize_needed<'a>(record: &Record<'a>, origin: &Origin<'a>, needs: &Ne
     if service.is_kms() {
         classify_kms_event(row);
     }
-    let Some(wanted) = needs.of_row(row, COPIED) else { return false };
+    let Some(wanted) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
     if wanted.has_any(OUTCOME_READERS) {
         decide_outcome(row, members, all);
     }
@@ -174,7 +192,7 @@ pub fn normalize_needed<'a>(record: &Record<'a>, origin: &Origin<'a>, needs: &Ne
         identity::fill(row, members, context_service, all);
         context::judge_trust(row);
     }
-    let Some(wanted) = needs.of_row(row, CALLED) else { return false };
+    let Some(wanted) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
     if wanted.has_any(KEY_READERS) {
         key::fill(row, members, service);
     }
@@ -192,7 +210,7 @@ pub fn normalize_needed<'a>(record: &Record<'a>, origin: &Origin<'a>, needs: &Ne
         }
     }
     row.issues = issues.into_found();
-    true
+    Demand::Wanted
 }
 
 fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issues: &mut Issues) {

@@ -82,7 +82,8 @@ mod tests {
         let (name, outcome) = (Column::EventName, Column::Outcome);
         let known = Wanted::of(&[name]);
         let needs = |tables: &[Vec<Need>]| {
-            let table = |conditions: &Vec<Need>| TableNeeds { conditions: conditions.clone(), columns: Wanted::of(&[]) };
+            let table =
+                |conditions: &Vec<Need>| TableNeeds { conditions: conditions.clone(), columns: Wanted::of(&[]) };
             Needs::new(tables.iter().map(table))
         };
         for (tables, wanted) in [
