@@ -1,4 +1,4 @@
-//! Counts what a process allocates, in tests and measurements.
+//! The allocator: counts what a process allocates, in tests and measurements, and gives back what it does not use.
 //! In: the calls of a global allocator. Out: the same calls, made to mimalloc, and their number.
 //! Never decides about a call. The only crate with `unsafe` in it, since nothing else can be an allocator.
 //!
@@ -20,6 +20,13 @@ static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 /// Blocks that were allocated or moved to another size since the process began; 0 where [`Counting`] does not allocate.
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
+}
+
+/// Gives pages that nobody uses back to the system, also those of threads that have ended.
+#[expect(unsafe_code, reason = "a function of C; it takes a flag and may be called at any time")]
+pub fn give_back() {
+    // SAFETY: it frees no block that is in use.
+    unsafe { libmimalloc_sys::mi_collect(true) };
 }
 
 fn count() {

@@ -13,7 +13,7 @@ use crate::normalize::Row;
 use crate::schema::{Column, ColumnType};
 
 /// A batch is closed when its rows hold about this much.
-pub const BATCH_BYTES: usize = 512 << 10;
+pub const BATCH_BYTES: usize = 2 << 20;
 const BATCH_ROWS_MAX: usize = 8192;
 
 /// Where a row came from.

@@ -30,6 +30,7 @@ use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
@@ -38,7 +39,7 @@ use object_store::ObjectStore;
 
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{SourceError, Unread};
-use crate::table::{Accounting, EventsTable, Extent, LogTable, ScanReport, Scanned};
+use crate::table::{Accounting, EventsTable, Extent, HandOutScans, LogTable, ScanReport, Scanned};
 
 pub use answer::{Answer, Prepared};
 
@@ -50,7 +51,7 @@ pub use read_once::COMPANIONS;
 use read_once::{KeptTables, Scans, reporting_to};
 
 /// Rows of `events` that are kept in memory; more go to a temporary file.
-const KEPT_BYTES_MAX: usize = 8 << 20;
+const KEPT_BYTES_MAX: usize = 3 << 20;
 
 /// Under what names the tables stand in `information_schema`.
 const CATALOG: &str = "keytrail";
@@ -226,7 +227,9 @@ impl Engine {
             .with_information_schema(true)
             // The side of a join that is held is the small one: it is built once, and the other stays where it is.
             .with_repartition_joins(false);
-        let context = SessionContext::new_with_config_rt(config, runtime);
+        let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
+        let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
+        let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
         context.register_table("events", data.events())?;
         let objects = MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?;

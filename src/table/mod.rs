@@ -7,6 +7,7 @@ mod accounting;
 mod consumer;
 mod dedup;
 mod deferred;
+mod hand_out;
 mod kept;
 mod objects_read;
 mod part;
@@ -22,6 +23,7 @@ use crate::source::{Listing, Scope};
 
 pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
+pub use hand_out::HandOutScans;
 pub use kept::KeptTable;
 pub use part::RowTaker;
 pub use provider::{EventsTable, Extent, Mention, Role, unqualified};

@@ -106,6 +106,8 @@ impl EventsTable {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
         })?;
+        // What the workers held is of no use to the plan that reads these rows.
+        keytrail_limits::give_back();
         let source = KeptFrom {
             objects: ObjectsRead::of(&self.logs.listing, request.objects.as_deref()),
             parsed: scanned.tallies.parsed,
@@ -242,7 +244,7 @@ impl TableProvider for EventsTable {
 }
 
 /// One scan of the logs within a plan.
-struct ScanExec {
+pub(super) struct ScanExec {
     logs: Arc<LogTable>,
     report: Arc<ScanReport>,
     request: Arc<Request>,

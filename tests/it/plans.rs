@@ -4,13 +4,31 @@
 use crate::child::keytrail;
 use crate::golden;
 
+/// The plans of a statement over the sample logs, as text.
+fn plans(sql: &str, threads: &str) -> String {
+    let explain = format!("EXPLAIN {sql}");
+    let ended = keytrail(["query", &explain, "--from", "sample-logs", "--threads", threads, "-q", "-f", "json"]);
+    let rows = ended.rows().unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap_or_default().trim_end().to_owned();
+    rows.iter().map(|row| format!("{}\n{}\n", text(row, "plan_type"), text(row, "plan"))).collect()
+}
+
 #[test]
 fn questions_read_what_they_need() {
-    golden::check_each("tests/plans", "plan", |sql| {
-        let explain = format!("EXPLAIN {sql}");
-        let ended = keytrail(["query", &explain, "--from", "sample-logs", "--threads", "1", "-q", "-f", "json"]);
-        let rows = ended.rows().unwrap_or_else(|error| panic!("{sql}: {error}"));
-        let text = |row: &serde_json::Value, name: &str| row[name].as_str().unwrap_or_default().trim_end().to_owned();
-        rows.iter().map(|row| format!("{}\n{}\n", text(row, "plan_type"), text(row, "plan"))).collect()
-    });
+    golden::check_each("tests/plans", "plan", |sql| plans(sql, "1"));
+}
+
+/// Batches of wide rows are copied by an operator that deals them out, and not by one that hands them out.
+#[test]
+fn a_scan_is_handed_out_where_its_order_is_given_up() {
+    for (sql, is_handed_out) in [
+        ("SELECT count(raw), count(request_parameters) FROM events", true),
+        ("SELECT principal, max(raw) FROM events GROUP BY principal", true),
+        ("SELECT * FROM events", false),
+        ("SELECT raw FROM events LIMIT 3", false),
+    ] {
+        let plan = plans(sql, "2");
+        assert_eq!(plan.contains("HandOutExec: partitions=2"), is_handed_out, "{plan}");
+        assert!(!plan.contains("RoundRobinBatch"), "{plan}");
+    }
 }

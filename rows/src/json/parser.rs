@@ -81,7 +81,13 @@ impl<'a, 't> Parser<'a, 't> {
         }
     }
 
-    /// Opens a node; [`Parser::close`] fills in where it ends.
+    /// Adds a value that nothing stands in, from `start` to here.
+    fn leaf(&mut self, kind: Kind, start: usize) {
+        let next = self.nodes.len() as u32 + 1;
+        self.nodes.push(Node { kind, escaped: false, start: start as u32, end: self.at as u32, next });
+    }
+
+    /// Opens a container; [`Parser::close`] fills in where it ends.
     fn open(&mut self, kind: Kind) -> usize {
         let start = self.at as u32;
         self.nodes.push(Node { kind, escaped: false, start, end: start, next: 0 });
@@ -205,7 +211,7 @@ impl<'a, 't> Parser<'a, 't> {
 
     fn string(&mut self) -> Result<(), Fault> {
         self.at += 1;
-        let node = self.open(Kind::String);
+        let start = self.at as u32;
         let mut escaped = false;
         loop {
             self.at += plain_length(&self.source[self.at..]);
@@ -218,8 +224,8 @@ impl<'a, 't> Parser<'a, 't> {
                 _ => return Err(Fault::ControlChar),
             }
         }
-        self.close(node, self.at);
-        self.nodes[node].escaped = escaped;
+        let (end, next) = (self.at as u32, self.nodes.len() as u32 + 1);
+        self.nodes.push(Node { kind: Kind::String, escaped, start, end, next });
         self.at += 1;
         Ok(())
     }
@@ -243,14 +249,14 @@ impl<'a, 't> Parser<'a, 't> {
         if !self.source[self.at..].starts_with(word) {
             return Err(Fault::Syntax);
         }
-        let node = self.open(kind);
+        let start = self.at;
         self.at += word.len();
-        self.close(node, self.at);
+        self.leaf(kind, start);
         Ok(())
     }
 
     fn number(&mut self) -> Result<(), Fault> {
-        let node = self.open(Kind::Number);
+        let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
         }
@@ -270,7 +276,7 @@ impl<'a, 't> Parser<'a, 't> {
             }
             self.digits()?;
         }
-        self.close(node, self.at);
+        self.leaf(Kind::Number, start);
         Ok(())
     }
 
