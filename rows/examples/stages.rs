@@ -50,7 +50,7 @@ const QUESTION: [Column; 6] = [
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let folder = arguments.next().ok_or("usage: stages LOGS [RUNS]")?;
-    let runs: usize = arguments.next().map_or(Ok(3), |runs| runs.parse())?;
+    let runs: usize = arguments.next().map_or(Ok(3), |runs| runs.parse())?.max(1);
     let mut logs = Vec::new();
     find_logs(Path::new(&folder), &mut logs)?;
     logs.sort();

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder, MapBuilder,
-    RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BinaryBuilder, BooleanBuilder, Date32Builder, Int64Builder, ListBuilder,
+    MapBuilder, RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
@@ -34,8 +34,16 @@ pub fn weight(rows: &RecordBatch) -> usize {
 
 /// Bytes of the column's own rows.
 pub fn column_weight(column: &dyn Array) -> usize {
-    // Fails for types without a size, and no column is of one.
-    column.to_data().get_slice_memory_size().unwrap_or_default()
+    // A slice of lists or maps holds on to all items, and Arrow counts them.
+    let (offsets, items): (&[i32], ArrayRef) = match column.data_type() {
+        DataType::List(_) => (column.as_list::<i32>().value_offsets(), Arc::clone(column.as_list::<i32>().values())),
+        DataType::Map(..) => (column.as_map().value_offsets(), Arc::new(column.as_map().entries().clone())),
+        DataType::Struct(_) => return column.as_struct().columns().iter().map(|column| column_weight(column)).sum(),
+        // Fails for types without a size, and no column is of one.
+        _ => return column.to_data().get_slice_memory_size().unwrap_or_default(),
+    };
+    let (first, last) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+    size_of_val(offsets) + column_weight(&items.slice(first, last - first))
 }
 
 enum Builder {

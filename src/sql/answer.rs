@@ -102,14 +102,16 @@ mod tests {
     use crate::table::{Completeness, IDENTITIES_MAX, ScanOptions, WithoutLogs};
 
     /// A streamed answer over all objects, one that is stopped early, one that prunes, one over kept rows, one over all
-    /// accounts, and one that needs no logs.
-    const QUESTIONS: [&str; 6] = [
+    /// accounts, one that needs no logs, and two whose rows are handed out to partitions.
+    const QUESTIONS: [&str; 8] = [
         "SELECT event_id, raw FROM events",
         "SELECT event_id FROM events LIMIT 1",
         "SELECT event_id FROM events WHERE event_time < TIMESTAMP '2026-03-11T00:00:00Z'",
         "SELECT count(*) FROM key_use",
         "SELECT count(*) FROM objects",
         "SELECT 1",
+        "SELECT count(raw), count(request_parameters) FROM events",
+        "SELECT upper(event_id) FROM events",
     ];
 
     fn engine() -> Engine {
@@ -168,6 +170,31 @@ mod tests {
         }
     }
 
+    /// The same log in two folders, as two trails deliver it.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_is_there_twice_gives_no_empty_batch() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = |number: usize| {
+            format!(r#"{{"eventSource":"kms.amazonaws.com","eventName":"Decrypt","eventID":"id-{number}"}}"#)
+        };
+        let records: Vec<String> = (0..100).map(record).collect();
+        let document = format!("{{\"Records\":[{}]}}", records.join(","));
+        for name in ["a", "b"] {
+            std::fs::create_dir(folder.path().join(name)).unwrap();
+            // More than one run of objects, so that the second has nothing but copies.
+            for object in 0..300 {
+                std::fs::write(folder.path().join(name).join(format!("{object:03}.json")), &document).unwrap();
+            }
+        }
+        let engine = engine_over(folder.path(), 2, Arc::default());
+        let mut answer = engine.query("SELECT event_id FROM events", &[]).await.unwrap();
+        let mut rows = Vec::new();
+        while let Some(batch) = answer.next().await.unwrap() {
+            rows.push(batch.num_rows());
+        }
+        assert_eq!(rows, [100]);
+    }
+
     /// A question that is answered meanwhile changes nothing for one that is under way.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_answer_that_waits_keeps_its_accounts() {
@@ -201,16 +228,18 @@ mod tests {
         }
         let read = Arc::new(AtomicU64::new(0));
         for threads in [1, 2, 4] {
-            read.store(0, Ordering::Relaxed);
             let engine = engine_over(folder.path(), threads, Arc::clone(&read));
-            let mut answer =
-                engine.query("SELECT event_id FROM events WHERE event_name = 'Decrypt'", &[]).await.unwrap();
-            assert_eq!(answer.next().await.unwrap().unwrap().num_rows(), 1);
-            let accounting = answer.finish().await.unwrap();
-            assert!(!accounting.complete && accounting.by_status.total() == 0, "{accounting:?}");
-            assert_eq!(accounting.verdict(WithoutLogs::IsIncomplete), Completeness::Complete);
-            let read = read.load(Ordering::Relaxed);
-            assert!(read < OBJECTS, "{threads} threads read all objects for a reader who had left");
+            for column in ["event_id", "upper(event_id)"] {
+                read.store(0, Ordering::Relaxed);
+                let sql = format!("SELECT {column} FROM events WHERE event_name = 'Decrypt'");
+                let mut answer = engine.query(&sql, &[]).await.unwrap();
+                assert_eq!(answer.next().await.unwrap().unwrap().num_rows(), 1);
+                let accounting = answer.finish().await.unwrap();
+                assert!(!accounting.complete && accounting.by_status.total() == 0, "{accounting:?}");
+                assert_eq!(accounting.verdict(WithoutLogs::IsIncomplete), Completeness::Complete);
+                let read = read.load(Ordering::Relaxed);
+                assert!(read < OBJECTS, "{threads} threads read all objects for a reader of {column} who had left");
+            }
         }
     }
 }

@@ -196,6 +196,9 @@ impl Rest {
     /// In as many batches as it takes to copy nothing, if these are few and hold most of the batch: each of them keeps
     /// all of it in memory.
     fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
+        if self.runs.is_empty() {
+            return Ok(Vec::new());
+        }
         let rows: usize = self.runs.iter().map(Range::len).sum();
         if self.runs.len() > Rest::PARTS_MAX || rows < self.rows / 2 {
             return Ok(vec![self.copied(batch)?]);

@@ -6,16 +6,18 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, Partitioning, PlanProperties,
+};
 use futures::StreamExt;
 use futures::stream::{self, Fuse};
 
@@ -48,25 +50,26 @@ impl PhysicalOptimizerRule for HandOutScans {
     }
 }
 
-/// The one partition of its input, as several that take its batches from it as they need them.
+/// The one partition of its input, as several that take its batches from it as they need them. Runs once, as all plans do
+/// unless they are reset.
 #[derive(Debug)]
 struct HandOutExec {
     input: Arc<dyn ExecutionPlan>,
     properties: Arc<PlanProperties>,
-    run: Mutex<Run>,
+    run: Mutex<HandOutRun>,
 }
 
 /// One run of the input.
 #[derive(Default)]
-struct Run {
+struct HandOutRun {
     batches: Option<Arc<tokio::sync::Mutex<Fuse<SendableRecordBatchStream>>>>,
     /// Partitions that take part in it.
     begun: Vec<usize>,
 }
 
-impl fmt::Debug for Run {
+impl fmt::Debug for HandOutRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Run").field("begun", &self.begun).finish_non_exhaustive()
+        f.debug_struct("HandOutRun").field("begun", &self.begun).finish_non_exhaustive()
     }
 }
 
@@ -77,7 +80,8 @@ impl HandOutExec {
             Partitioning::RoundRobinBatch(partitions),
             EmissionType::Incremental,
             Boundedness::Bounded,
-        );
+        )
+        .with_scheduling_type(SchedulingType::Cooperative);
         HandOutExec { input, properties: Arc::new(properties), run: Mutex::default() }
     }
 }
@@ -101,6 +105,14 @@ impl ExecutionPlan for HandOutExec {
         vec![&self.input]
     }
 
+    fn required_input_distribution(&self) -> Vec<Distribution> {
+        vec![Distribution::SinglePartition]
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        vec![false]
+    }
+
     fn apply_expressions(
         &self,
         _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
@@ -110,15 +122,16 @@ impl ExecutionPlan for HandOutExec {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let partitions = self.properties.partitioning.partition_count();
-        let input = children.into_iter().next().unwrap_or_else(|| Arc::clone(&self.input));
+        let [input] = <[_; 1]>::try_from(children)
+            .map_err(|_| DataFusionError::Internal("rows are handed out of one input".to_owned()))?;
         Ok(Arc::new(HandOutExec::new(input, partitions)))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut run = self.run.lock().expect("nothing panics while it holds the run");
+        let mut run = self.run.lock().expect("starting a scan does not panic");
         // A partition that begins again belongs to another run of the plan.
         if run.begun.contains(&partition) {
-            *run = Run::default();
+            *run = HandOutRun::default();
         }
         let batches = match &run.batches {
             Some(batches) => Arc::clone(batches),
@@ -128,7 +141,7 @@ impl ExecutionPlan for HandOutExec {
         run.begun.push(partition);
         if run.begun.len() == self.properties.partitioning.partition_count() {
             // Who reads them holds them; the plan does not, so that a reader who leaves stops the scan.
-            *run = Run::default();
+            *run = HandOutRun::default();
         }
         let taken = stream::unfold(batches, |batches| async {
             let next = batches.lock().await.next().await;

@@ -86,6 +86,8 @@ struct Kept {
 
 /// Batches are put together until their rows hold about this much, or less where a budget is small.
 const TOGETHER_BYTES: usize = 256 << 10;
+/// Or until there are so many, since each takes more memory than its rows.
+const LOOSE_MAX: usize = 1024;
 
 impl Keeper {
     /// All outputs together hold at most `bytes_max` in memory.
@@ -112,7 +114,8 @@ impl Keeper {
         let table = &mut self.tables[output];
         table.loose_bytes += weight(&batch);
         table.loose.push(batch);
-        if table.loose_bytes < self.loose_bytes_max { Ok(()) } else { self.put_together(output) }
+        let are_enough = table.loose_bytes >= self.loose_bytes_max || table.loose.len() >= LOOSE_MAX;
+        if are_enough { self.put_together(output) } else { Ok(()) }
     }
 
     /// Makes one batch of those of an output that wait for it.
@@ -293,18 +296,31 @@ impl ExecutionPlan for KeptExec {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{ArrayRef, Int64Array, ListBuilder, MapBuilder, StringArray, StringBuilder};
     use datafusion::prelude::SessionContext;
 
     use super::*;
 
     const ROWS: i64 = 4096;
 
-    /// Rows with a number and a text of a hundred bytes, from `first` on.
+    /// Rows with a number, a text of a hundred bytes, a map and a list, from `first` on.
     fn rows(first: i64) -> RecordBatch {
         let numbers = Int64Array::from_iter_values(first..first + ROWS);
         let texts = StringArray::from_iter_values((first..first + ROWS).map(|number| format!("{number:0100}")));
-        let columns: [(&str, ArrayRef); 2] = [("number", Arc::new(numbers)), ("text", Arc::new(texts))];
+        let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for number in first..first + ROWS {
+            maps.keys().append_value("key");
+            maps.values().append_value(format!("{number:040}"));
+            maps.append(true).unwrap();
+            lists.append_value([Some("one"), Some("two")]);
+        }
+        let columns: [(&str, ArrayRef); 4] = [
+            ("number", Arc::new(numbers)),
+            ("text", Arc::new(texts)),
+            ("map", Arc::new(maps.finish())),
+            ("list", Arc::new(lists.finish())),
+        ];
         RecordBatch::try_from_iter(columns).unwrap()
     }
 
@@ -328,8 +344,13 @@ mod tests {
         let whole = 8 * weight(&rows(0));
         for slice in [1, 7, 84, 4096] {
             let table = kept(8, slice, 2 * whole);
-            assert_eq!((table.0.count, table.0.bytes / 1024, spilled_bytes(&table)), (32_768, whole / 1024, 0));
-            assert!(table.0.batches.len() <= 16, "{} of {slice} rows each", table.0.batches.len());
+            assert_eq!((table.0.count, spilled_bytes(&table)), (32_768, 0));
+            assert!(table.0.bytes.abs_diff(whole) < 4096, "{} of {whole} bytes", table.0.bytes);
+            assert!(
+                table.0.batches.len() <= 2 * whole / TOGETHER_BYTES + 1,
+                "{} of {slice} rows each",
+                table.0.batches.len()
+            );
         }
     }
 

@@ -37,7 +37,7 @@ pub(super) struct Part {
     pub fingerprints: Vec<Fingerprint>,
     /// The rows of each output, and which fingerprint is whose.
     pub batches: Vec<(RecordBatch, UInt32Array)>,
-    /// Records that were parsed: the others were counted by their outline.
+    /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,
     /// The fingerprints of each object: an object's tally follows its last fingerprint.
     pub ends: Vec<(usize, ObjectTally)>,

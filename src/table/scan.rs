@@ -113,18 +113,21 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
-    // A pool of its own: workers wait for the consumer of their scan, and must not hold up those of another.
-    let pool =
-        ThreadPoolBuilder::new().num_threads(threads).build().map_err(|e| DataFusionError::External(e.into()))?;
-    let outcome = pool.in_place_scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|_| Worker::new(&shared).work());
-        }
-        let outcome = consumer.take_all(runs, taker);
-        shared.stop.store(true, Ordering::Relaxed);
-        shared.ahead.stop();
-        outcome
+    // A pool of its own: workers wait for the consumer of their scan, and must not hold up those of another. Its threads
+    // have ended when the scan has.
+    let pool = ThreadPoolBuilder::new().num_threads(threads);
+    let outcome = pool.build_scoped(rayon::ThreadBuilder::run, |pool| {
+        pool.in_place_scope(|scope| {
+            for _ in 0..threads {
+                scope.spawn(|_| Worker::new(&shared).work());
+            }
+            let outcome = consumer.take_all(runs, taker);
+            shared.stop.store(true, Ordering::Relaxed);
+            shared.ahead.stop();
+            outcome
+        })
     });
+    let outcome = outcome.map_err(|e| DataFusionError::External(e.into()))?;
     let stopped = outcome? == ControlFlow::Break(());
     let complete = !stopped && request.objects.is_none();
     Ok(Arc::new(Scanned { tallies: consumer.tallies, complete }))
@@ -295,7 +298,7 @@ impl<'a> Worker<'a> {
 }
 
 /// A record, and its place in its object.
-struct Found<'v> {
+struct FoundRecord<'v> {
     value: Value<'v>,
     index: u64,
 }
@@ -348,13 +351,13 @@ impl Rows<'_> {
             return;
         }
         let origin = Origin { account: seen.account, envelope_account };
-        let (shared, found) = (self.shared, Found { value: record.value(), index });
+        let (shared, found) = (self.shared, FoundRecord { value: record.value(), index });
         normalize::normalize_needed(record, &origin, &shared.needs, &mut |row, demand| {
             self.row(row, demand, &found, seen);
         });
     }
 
-    fn row(&mut self, row: &Row<'_>, demand: Demand, found: &Found<'_>, seen: &mut ObjectSoFar) {
+    fn row(&mut self, row: &Row<'_>, demand: Demand, found: &FoundRecord<'_>, seen: &mut ObjectSoFar) {
         if !in_scope(&self.shared.logs.options.scope, row) {
             seen.counts.filtered += 1;
             return;

@@ -56,7 +56,7 @@ pub struct Tallies {
     pub quarantine: Vec<Quarantined>,
     pub quarantine_unlisted: u64,
     quarantine_raw_bytes: usize,
-    /// Records that were parsed, of all that were found.
+    /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,
     /// Rows without a time, which pass every interval.
     pub untimed: u64,

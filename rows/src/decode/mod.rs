@@ -82,7 +82,7 @@ struct Place {
 pub struct Decoder {
     one_shot_bytes_max: usize,
     damaged: Damaged,
-    stored: Stored,
+    stored: StoredBytes,
     inflated: Vec<u8>,
     places: Vec<Place>,
     opener: envelope::Opener,
@@ -92,13 +92,13 @@ pub struct Decoder {
 
 /// The bytes of an object as stored, in a buffer that is used again.
 #[derive(Default)]
-struct Stored(Vec<u8>);
+struct StoredBytes(Vec<u8>);
 
-impl Stored {
+impl StoredBytes {
     /// Reads an object to its end, or just beyond `bytes_max`: so many bytes. One whose size is `expected` takes two calls
     /// of `read`, of which the second finds the end.
     fn fill(&mut self, mut reader: impl Read, expected: usize, bytes_max: usize) -> io::Result<usize> {
-        let Stored(buffer) = self;
+        let StoredBytes(buffer) = self;
         buffer.resize(buffer.len().max(expected.min(bytes_max) + 1), 0);
         let mut length = 0;
         while length <= bytes_max {
@@ -130,7 +130,7 @@ impl Decoder {
         Decoder {
             one_shot_bytes_max,
             damaged,
-            stored: Stored::default(),
+            stored: StoredBytes::default(),
             inflated: Vec::new(),
             places: Vec::new(),
             opener: envelope::Opener::default(),
@@ -399,7 +399,7 @@ mod tests {
     #[test]
     fn an_object_is_read_to_its_end_whatever_its_size_was_said_to_be() {
         let bytes: Vec<u8> = (0..100_000u32).map(|number| number as u8).collect();
-        let mut stored = Stored::default();
+        let mut stored = StoredBytes::default();
         for size in [0, 1, 1000, 99_999, 3000, 100_000] {
             for expected in [0, size, size + 1, size / 2, 2 * size] {
                 for step in [7, usize::MAX] {
@@ -410,10 +410,10 @@ mod tests {
                 }
             }
         }
-        let mut stored = Stored::default();
+        let mut stored = StoredBytes::default();
         let mut slow = Slow { bytes: &bytes, step: usize::MAX, calls: 0 };
         assert_eq!(stored.fill(&mut slow, 10, 5000).unwrap(), 5001);
-        let mut stored = Stored::default();
+        let mut stored = StoredBytes::default();
         assert_eq!(stored.fill(&mut Slow { bytes: &bytes, step: 7, calls: 0 }, 0, 5000).unwrap(), 5001);
         assert_eq!(stored.0, bytes[..5001]);
     }

@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::objects::FaultReason;
 
-pub use names::{NamedMembers, Names};
+pub use names::{KnownNames, NamedMembers};
 pub use outline::{Backslashes, Keys, Outline, Screen};
 use parser::{Parser, tag};
 

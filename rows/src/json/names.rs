@@ -6,19 +6,19 @@ use super::{Value, tag};
 
 const SLOT_BITS: u32 = 8;
 
-/// Names of members to look for. One look-up tells which of them a key can be.
+/// KnownNames of members to look for. One look-up tells which of them a key can be.
 #[derive(Debug)]
-pub struct Names<const N: usize> {
+pub struct KnownNames<const N: usize> {
     names: [&'static str; N],
     /// Which name the key may be whose tag, multiplied, begins with these bits; `u8::MAX` for none.
     slots: [u8; 1 << SLOT_BITS],
     multiplier: u32,
 }
 
-impl<const N: usize> Names<N> {
+impl<const N: usize> KnownNames<N> {
     /// Finds a multiplier under which no two names fall into one slot; meant for constants.
-    pub const fn new(names: [&'static str; N]) -> Names<N> {
-        let mut found = Names { names, slots: [u8::MAX; 1 << SLOT_BITS], multiplier: 0x9e37_79b1 };
+    pub const fn new(names: [&'static str; N]) -> KnownNames<N> {
+        let mut found = KnownNames { names, slots: [u8::MAX; 1 << SLOT_BITS], multiplier: 0x9e37_79b1 };
         'search: loop {
             found.slots = [u8::MAX; 1 << SLOT_BITS];
             let mut at = 0;
@@ -45,7 +45,7 @@ impl<const N: usize> Names<N> {
     }
 }
 
-/// The members of an object that [`Names`] name.
+/// The members of an object that [`KnownNames`] name.
 #[derive(Clone, Copy)]
 pub struct NamedMembers<'a, const N: usize> {
     object: Value<'a>,
@@ -55,7 +55,7 @@ pub struct NamedMembers<'a, const N: usize> {
 
 impl<'a, const N: usize> NamedMembers<'a, N> {
     /// Walks the members of `object` once. Values of other kinds have none.
-    pub fn of(object: Value<'a>, names: &Names<N>) -> NamedMembers<'a, N> {
+    pub fn of(object: Value<'a>, names: &KnownNames<N>) -> NamedMembers<'a, N> {
         let mut nodes = [0; N];
         for (key, value) in object.pairs() {
             if let Some(place) = names.find(key) {
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
     use crate::json::Tree;
 
-    const NAMES: Names<3> = Names::new(["eventName", "eventTime", "id"]);
+    const NAMES: KnownNames<3> = KnownNames::new(["eventName", "eventTime", "id"]);
 
     #[test]
     fn members_are_found_by_their_whole_names() {

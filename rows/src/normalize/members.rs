@@ -106,7 +106,7 @@ macro_rules! named_members {
 
         impl<'a> $list<'a> {
             pub(super) fn of(object: $crate::json::Value<'a>) -> $list<'a> {
-                static NAMES: $crate::json::Names<{ $one::COUNT }> = $crate::json::Names::new([$($name),*]);
+                static NAMES: $crate::json::KnownNames<{ $one::COUNT }> = $crate::json::KnownNames::new([$($name),*]);
                 $list($crate::json::NamedMembers::of(object, &NAMES))
             }
 

@@ -81,9 +81,9 @@ macro_rules! row {
             /// The value of a text column.
             pub fn text(&self, column: Column) -> Option<&str> {
                 match column {
-                    Column::EventId => Some(&self.event_id),
-                    Column::Principal => Some(&self.principal),
-                    Column::Raw => Some(&self.raw),
+                    Column::EventId => decided(&self.event_id),
+                    Column::Principal => decided(&self.principal),
+                    Column::Raw => decided(&self.raw),
                     $(Column::$text_column => self.$text.as_deref(),)*
                     _ => None,
                 }
@@ -184,6 +184,11 @@ row! {
         management_event ManagementEvent,
         mfa_authenticated MfaAuthenticated,
     }
+}
+
+/// A text that is never empty once it is decided.
+fn decided<'r>(text: &'r Text<'_>) -> Option<&'r str> {
+    (!text.is_empty()).then_some(text)
 }
 
 impl Row<'_> {
