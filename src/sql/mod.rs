@@ -221,12 +221,15 @@ impl Engine {
             std::num::NonZeroUsize::new(3).expect("three is not zero"),
         );
         let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
-        let config = SessionConfig::new()
+        let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(true)
             // The side of a join that is held is the small one: it is built once, and the other stays where it is.
             .with_repartition_joins(false);
+        // Moving `map['key']` down to the scan names columns anew without looking at their places, and then a branch of a
+        // union gives its values under others' names (apache/datafusion#25414, #25448).
+        config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
         let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
         let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
