@@ -23,7 +23,7 @@ use futures::stream::{self, Fuse};
 
 use super::provider::ScanExec;
 
-/// Puts [`HandOutExec`] over scans whose batches are dealt out.
+/// Puts an operator that hands batches out in the place of one that deals them, over scans.
 #[derive(Debug)]
 pub struct HandOutScans;
 
