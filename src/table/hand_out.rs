@@ -1,7 +1,7 @@
 //! Lets several partitions of a plan take the rows of one scan, each batch as it is by whoever is free.
 //! In: plans that deal the batches of a scan to partitions in turn. Out: the same plans with this instead.
 //! DataFusion's own operator copies batches together until they have 8,192 rows, which those of wide columns never do by
-//! themselves. Never asks for an order that the plan had given up.
+//! themselves. Never gives up an order that the plan keeps.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
