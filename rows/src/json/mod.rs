@@ -7,6 +7,7 @@
 mod names;
 mod outline;
 mod parser;
+mod slots;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -2,45 +2,30 @@
 //! In: a parsed object, and a constant of names. Out: where the named members stand, as nodes of its tree.
 //! Never copies a member: it is looked at when it is asked for.
 
+use super::slots::Slots;
 use super::{Value, tag};
 
-const SLOT_BITS: u32 = 8;
-
-/// KnownNames of members to look for. One look-up tells which of them a key can be.
+/// Names of members to look for. One look-up tells which of them a key can be.
 #[derive(Debug)]
 pub struct KnownNames<const N: usize> {
     names: [&'static str; N],
-    /// Which name the key may be whose tag, multiplied, begins with these bits; `u8::MAX` for none.
-    slots: [u8; 1 << SLOT_BITS],
-    multiplier: u32,
+    slots: Slots<256>,
 }
 
 impl<const N: usize> KnownNames<N> {
-    /// Finds a multiplier under which no two names fall into one slot; meant for constants.
+    /// Names that are all different; meant for constants.
     pub const fn new(names: [&'static str; N]) -> KnownNames<N> {
-        let mut found = KnownNames { names, slots: [u8::MAX; 1 << SLOT_BITS], multiplier: 0x9e37_79b1 };
-        'search: loop {
-            found.slots = [u8::MAX; 1 << SLOT_BITS];
-            let mut at = 0;
-            while at < N {
-                let slot = found.slot_of(tag(names[at].as_bytes()) as u32);
-                if found.slots[slot] != u8::MAX {
-                    found.multiplier = found.multiplier.wrapping_add(0x85eb_ca6a);
-                    continue 'search;
-                }
-                found.slots[slot] = at as u8;
-                at += 1;
-            }
-            return found;
+        let mut tags = [0; N];
+        let mut at = 0;
+        while at < N {
+            tags[at] = tag(names[at].as_bytes()) as u32 as u64;
+            at += 1;
         }
-    }
-
-    const fn slot_of(&self, key_tag: u32) -> usize {
-        (key_tag.wrapping_mul(self.multiplier) >> (u32::BITS - SLOT_BITS)) as usize
+        KnownNames { names, slots: Slots::new(&tags) }
     }
 
     fn find(&self, key: Value<'_>) -> Option<usize> {
-        let place = usize::from(self.slots[self.slot_of(key.node().key_tag())]);
+        let place = self.slots.place_of(u64::from(key.node().key_tag()));
         self.names.get(place).is_some_and(|name| key.is_text(name)).then_some(place)
     }
 }

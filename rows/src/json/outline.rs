@@ -2,6 +2,8 @@
 //! In: the bytes of one object and the places of the colons of its members. Out: a member's value, as bytes.
 //! Checks nothing: who acts on an outline acts on bytes that may turn out not to be JSON.
 
+use super::slots::Slots;
+
 /// Decides by its outline whether an object is certainly not wanted.
 pub type Screen = fn(&Outline<'_>) -> bool;
 
@@ -53,42 +55,28 @@ impl<'a> Outline<'a> {
 #[derive(Debug)]
 pub struct Keys<const N: usize> {
     names: [&'static str; N],
-    /// Where in `names` a key may stand whose last bytes, multiplied, begin with these bits.
-    places: [u8; 1 << PLACE_BITS],
-    multiplier: u64,
+    /// By the last bytes of a name.
+    slots: Slots<32>,
 }
 
 const TAIL: usize = 8;
-const PLACE_BITS: u32 = 5;
 
 impl<const N: usize> Keys<N> {
-    /// Finds a multiplier under which no two names fall on one place; meant for constants.
+    /// Meant for constants.
     pub const fn new(names: [&'static str; N]) -> Keys<N> {
-        let mut keys = Keys { names, places: [u8::MAX; 1 << PLACE_BITS], multiplier: 0x9e37_79b9_7f4a_7c15 };
-        'search: loop {
-            keys.places = [u8::MAX; 1 << PLACE_BITS];
-            let mut at = 0;
-            while at < N {
-                let Some(tail) = names[at].as_bytes().last_chunk() else { panic!("the name is too short") };
-                let place = keys.place_of(*tail);
-                if keys.places[place] != u8::MAX {
-                    keys.multiplier = keys.multiplier.wrapping_add(0x5851_f42d_4c95_7f2e);
-                    continue 'search;
-                }
-                keys.places[place] = at as u8;
-                at += 1;
-            }
-            return keys;
+        let mut tails = [0; N];
+        let mut at = 0;
+        while at < N {
+            let Some(tail) = names[at].as_bytes().last_chunk::<TAIL>() else { panic!("the name is too short") };
+            tails[at] = u64::from_le_bytes(*tail);
+            at += 1;
         }
-    }
-
-    const fn place_of(&self, tail: [u8; TAIL]) -> usize {
-        (u64::from_le_bytes(tail).wrapping_mul(self.multiplier) >> (64 - PLACE_BITS)) as usize
+        Keys { names, slots: Slots::new(&tails) }
     }
 
     /// Which name these bytes end with as a whole key, its closing quote cut off.
     fn find(&self, before: &[u8]) -> Option<usize> {
-        let place = self.places[self.place_of(*before.last_chunk()?)] as usize;
+        let place = self.slots.place_of(u64::from_le_bytes(*before.last_chunk::<TAIL>()?));
         let rest = before.strip_suffix(self.names.get(place)?.as_bytes())?.strip_suffix(b"\"")?;
         (rest.last() != Some(&b'\\')).then_some(place)
     }
