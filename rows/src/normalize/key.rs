@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::key_parameters::NamedKey;
 use super::members::{EventService, Issues, Members};
 use super::outcome::Message;
 use super::row::{Row, Text, part};
@@ -27,6 +28,7 @@ pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventS
 /// Fills the columns of what a KMS record says about the key: its alias, its material, its algorithm, its spec, its grants.
 pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     if !service.is_kms() {
+        row.requested_alias = NamedKey::of(members, row).and_then(NamedKey::into_alias);
         return;
     }
     let event_name = row.event_name.clone().unwrap_or_default();
@@ -38,7 +40,9 @@ pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service
 /// The accounts that own what the record is about: of its keys, else of its resources.
 pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Option<Text<'r>>; 2] {
     let source = row.source_key_arn.as_deref().and_then(Arn::parse).map(|arn| Cow::Borrowed(arn.account));
-    match row.key_account_id.as_deref() {
+    // A key that another service is asked to use is no resource of its call, so its owner gets no copy.
+    let is_parameter = row.operation_class.is_none() && row.key_source.as_deref() == Some("request");
+    match row.key_account_id.as_deref().filter(|_| !is_parameter) {
         Some(account) => [Some(Cow::Borrowed(account)), source],
         None => {
             let accounts = members.resources().into_iter().flat_map(Value::items);
@@ -55,7 +59,8 @@ fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> 
         return Some((arn, "resources"));
     }
     if !service.is_kms() {
-        return named();
+        // What KMS refused is in its message; the request may name another key than that.
+        return named().or_else(|| Some((NamedKey::of(members, row)?.into_key(row)?, "request")));
     }
     answered_key(row, members)
         .map(|arn| (arn, "response"))
@@ -121,7 +126,7 @@ fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<
 }
 
 /// A key ARN as it is; an id as the key of that id in the account and Region of the record.
-fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
+pub(super) fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
     if !is_uuid(&id) && !is_multi_region_id(&id) {
         return canonical(id);
     }
