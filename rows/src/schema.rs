@@ -1,4 +1,4 @@
-//! THE list of columns of the table `events`: name, type, meaning, and where each comes from.
+//! THE list of columns of the table `events`: name, type, meaning and origin of each.
 //! In: nothing. Out: the [`Column`] enum, its [`ColumnSpec`]s, the Arrow schema, and the page that documents them.
 //! Never computes a value; that is `normalize`.
 

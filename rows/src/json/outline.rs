@@ -1,13 +1,13 @@
-//! What can be told of an object without parsing it: where its own members stand.
+//! Finds an object's own members without parsing it.
 //! In: the bytes of one object and the places of the colons of its members. Out: a member's value, as bytes.
-//! Checks nothing: who acts on an outline acts on bytes that may turn out not to be JSON.
+//! Never checks that the bytes are JSON; the parser does.
 
 use super::slots::Slots;
 
-/// Decides by its outline whether an object is certainly not wanted.
+/// Returns true if the outline alone rules the object out.
 pub type Screen = fn(&Outline<'_>) -> bool;
 
-/// An object's bytes and where the colons of its members are.
+/// An object's bytes and the places of its members' colons.
 #[derive(Debug, Clone, Copy)]
 pub struct Outline<'a> {
     bytes: &'a [u8],
@@ -74,7 +74,7 @@ impl<const N: usize> Keys<N> {
         Keys { names, slots: Slots::new(&tails) }
     }
 
-    /// Which name these bytes end with as a whole key, its closing quote cut off.
+    /// The place of the name that these bytes end with as a whole key, its closing quote cut off.
     fn find(&self, before: &[u8]) -> Option<usize> {
         let place = self.slots.place_of(u64::from_le_bytes(*before.last_chunk::<TAIL>()?));
         let rest = before.strip_suffix(self.names.get(place)?.as_bytes())?.strip_suffix(b"\"")?;
