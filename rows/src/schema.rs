@@ -33,8 +33,8 @@ impl ColumnType {
         }
     }
 
-    /// The type in Arrow. Timestamps are microseconds since 1970 in UTC, dates are days since 1970; a map is from text to
-    /// text, its keys in the order in which they were appended.
+    /// The type in Arrow. Timestamps are microseconds since 1970 in UTC, dates are days since 1970. A map is from text
+    /// to text, its keys in the order of their appending.
     pub fn data_type(self) -> DataType {
         match self {
             ColumnType::Text => DataType::Utf8,

@@ -142,8 +142,8 @@ pub struct Piece<'b> {
     follows: Follows,
 }
 
-/// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes
-/// and more, until nothing follows.
+/// The resumable splitter, with a screen for the items of `Records`. Call [`Splitter::advance`] with the unconsumed
+/// bytes and more, until nothing follows.
 pub struct Splitter {
     state: State,
     /// Absolute offset of the next byte to look at.

@@ -10,8 +10,7 @@ pub(super) struct Slots<const S: usize> {
 }
 
 impl<const S: usize> Slots<S> {
-    /// Finds a multiplier under which no two hashes fall into one slot; meant for constants, since it goes on until it has
-    /// one.
+    /// Tries multipliers until no two hashes fall into one slot; meant for constants, since it may take long.
     pub const fn new(hashes: &[u64]) -> Slots<S> {
         let mut slots = Slots { places: [u8::MAX; S], multiplier: 0x9e37_79b9_7f4a_7c15 };
         'search: loop {

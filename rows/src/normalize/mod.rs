@@ -1,5 +1,5 @@
 //! Turns one CloudTrail record into one row.
-//! In: a [`Record`] over a [`json::Value`](crate::json::Value), and where it came from. Out: a [`Row`] that borrows from it.
+//! In: a [`Record`] over a [`json::Value`](crate::json::Value), and its origin. Out: a [`Row`] that borrows from it.
 //! Never fails and never drops a record: an unreadable field becomes NULL, or text as it stands, and an issue that
 //! names its JSON path. No IO, no AWS calls; of the clock it asks only which year it is.
 //!
@@ -34,8 +34,8 @@ use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
 
-/// The number of the rules in this folder. Any change that gives some record another value of a derived column raises it
-/// by one: files of a store carry it, so that rows of earlier rules are known and can be made again.
+/// The version of the rules in this folder. Raise it by one with any change that gives some record another value of a
+/// derived column: files of a store carry it, so that rows of earlier rules are known and can be made again.
 pub const NORMALIZER: u32 = 1;
 
 /// The accounts named around a record. Used only if the record itself names none.
@@ -342,7 +342,7 @@ fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Iss
     row.denial_policy_arn = policy;
 }
 
-/// The owner of this copy of a call: the caller, the owner of the key, or `same` if all is in one account.
+/// The account that got this copy of a call: `caller`, `owner`, or `same` if all is in one account.
 fn account_side(row: &Row<'_>, members: &Members<'_>) -> Option<&'static str> {
     let owners = key::owner_accounts(row, members);
     let Some(caller) = row.principal_account_id.as_deref().filter(|account| is_account_id(account)) else {
