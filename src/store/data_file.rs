@@ -64,8 +64,8 @@ impl DataFile {
     }
 }
 
-/// The number of a file's normalizer, by its tag in the log. It is 0, older than all others, if there is none or if the
-/// file's rows could not be made again. Fails on a tag that is no number.
+/// The number of a file's normalizer, by its tag in the log. It is 0, older than all others, without a tag. Fails on a
+/// tag that is no number.
 pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, StoreError> {
     let Some(text) = normalizer_tag(add) else { return Ok(0) };
     let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);

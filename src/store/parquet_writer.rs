@@ -1,5 +1,5 @@
 //! Writes one Parquet file of a table, and its entry for the log.
-//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
+//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file put in its place.
 //! Never sorts, never holds more rows than one part of a column for each thread, and never names a file before it is
 //! whole.
 

@@ -1,6 +1,6 @@
 //! Makes the derived columns of older files again, by the rules of this version.
 //! In: a store, of which some files are of an earlier normalizer. Out: commits that each replace one of them by files
-//! of the present one, and by files of number 0 for rows that must stay.
+//! of the present one, and by files of its own number for rows that must stay.
 //! Never changes an identity or a content. Before a commit, the bytes of the old file must be those of the log, each
 //! row must be made of the record with its content, and the logical hash of the old and the new files must agree.
 //! Holds one file and one run of rows at a time.
