@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
+    fn account_ids_regions_and_uuids_are_told_by_their_shape() {
         assert!(is_region("us-east-1") && is_region("ap-southeast-10") && is_region("mars-north-1"));
         for other in
             ["us-east", "../../x", "", "ec2-1", "east-1", "us--east-1", "-east-1", "us-east-a1", "us-1-1", "us-east1"]

@@ -57,7 +57,7 @@ impl ColumnType {
 /// A column of `events` as the schema, the normalizer's tests and `docs/schema.md` know it.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnSpec {
-    /// The name in SQL: AWS's own in snake case, or what a derived column holds.
+    /// The name in SQL: AWS's own in snake case, or the content of a derived column.
     pub name: &'static str,
     pub ty: ColumnType,
     /// The JSON path in the record, or `derived`.

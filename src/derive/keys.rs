@@ -108,7 +108,7 @@ impl TimeSpan {
 /// The order of events: those without a time come first, those of one time go by their id.
 type EventMoment<'a> = (Option<i64>, &'a str);
 
-/// The latest of some values, whatever the order in which they come: its time, the id of its event, and the value.
+/// The latest of some values, which may come in any order: its time, the id of its event, and the value.
 struct Latest<T>(Option<(Option<i64>, String, T)>);
 
 impl<T> Default for Latest<T> {

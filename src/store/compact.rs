@@ -33,7 +33,7 @@ const LARGE_BYTES: u64 = 24 << 20;
 const MERGED_BYTES_MAX: u64 = 28 << 20;
 /// Files that are open at once; of each, one page of a thread's column is decoded.
 const MERGED_FILES_MAX: usize = 12;
-/// About what is decoded at once of a column of one file.
+/// Rough number of bytes of a column of one file that are decoded at once.
 const DECODED_BYTES: i64 = 64 << 10;
 
 /// The choices of a compaction.

@@ -152,7 +152,8 @@ pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Resul
     Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
 
-/// Reads what is new, batch by batch. Fails with [`StoreError::Contended`] if other writers are first for minutes; its
+/// Reads the new objects, batch by batch. Fails with [`StoreError::Contended`] if other writers are first for minutes;
+/// its
 /// batches until then stay.
 pub async fn ingest(
     store: &mut Store,

@@ -426,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_do_better_is_read_again() {
+    fn only_objects_that_may_do_better_are_read_again() {
         for (outcome, is_again, is_again_salvaging) in [
             (ObjectOutcome::Read, false, false),
             (ObjectOutcome::Missing, true, true),

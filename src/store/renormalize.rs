@@ -25,7 +25,7 @@ use crate::json::Tree;
 use crate::normalize::{NORMALIZER, Record, StoredRow, normalize_again};
 use crate::schema::{Column, events_schema_of};
 
-/// About what is decoded at once of the records of a file.
+/// Rough number of bytes of a file's records that are decoded at once.
 const DECODED_BYTES: i64 = 2 << 20;
 
 /// The counts of a renormalization.

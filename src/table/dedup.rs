@@ -62,7 +62,7 @@ impl Seen {
         if self.conflicting.insert(row) { Copy::Conflict } else { Copy::Duplicate }
     }
 
-    /// The judgement that [`Seen::add`] would give, without remembering the row.
+    /// The judgement that `add` would give, without remembering the row.
     pub fn judge(&self, row: Fingerprint) -> Copy {
         match self.first.get(&row.identity) {
             None => Copy::First,

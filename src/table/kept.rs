@@ -31,7 +31,7 @@ use crate::batch::weight;
 pub struct KeptRows {
     schema: SchemaRef,
     count: usize,
-    /// In memory, also of what is spilled.
+    /// The size that all rows have in memory, spilled ones included.
     bytes: usize,
     batches: Vec<RecordBatch>,
     spilled: Option<Spilled>,
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_beyond_the_budget_is_spilled_once() {
+    async fn rows_beyond_the_budget_are_spilled_once() {
         let whole = 8 * weight(&rows(0));
         let table = kept(8, 84, whole / 2);
         let spilled = spilled_bytes(&table) as usize;

@@ -87,7 +87,7 @@ impl EventsTable {
 
     /// Reads the logs once and keeps the rows that each mention needs, within one budget of memory. Returns the rows in
     /// the mentions' order and the findings of the scan. Opens only objects that a mention can need, unless `extent` is
-    /// [`Extent::All`].
+    /// `All`.
     pub fn keep(
         &self,
         state: &dyn Session,

@@ -1,7 +1,7 @@
 //! Scans all objects of a listing in parallel and gives their rows in the objects' order.
 //! In: a [`Request`]. Out: batches, as they come, and [`Scanned`] when done.
 //! Workers take runs of objects; the one consumer takes their parts in order. Never decides about a duplicate.
-//! Memory is bounded by workers times parts, whatever the size of an object or a listing.
+//! Memory is bounded by workers times parts, independent of the size of an object or a listing.
 
 use std::cell::Cell;
 use std::fs::File;

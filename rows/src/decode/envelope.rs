@@ -155,7 +155,7 @@ fn is_record(value: Value) -> bool {
     ["eventSource", "eventName", "eventTime"].iter().any(|key| value.get(key).is_some())
 }
 
-/// Finds the record in an item, what wrapped it, and the account that the wrapping names.
+/// Finds the record in an item, its wrapping, and the account that the wrapping names.
 fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
     let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);

@@ -297,7 +297,7 @@ impl<R: Read> Inflate<R> {
         Ok(())
     }
 
-    /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with what they hold.
+    /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with their content.
     fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
         let mut inner = std::mem::take(out);
         while self.step(&mut inner)? {

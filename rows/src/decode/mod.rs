@@ -1,7 +1,7 @@
 //! Turns the bytes of one object into records, each checked, or into named faults.
 //! In: a reader of the object and its name. Out: [`Decoded`] pieces in document order and one [`Summary`].
 //! Damage is found before the first record is given away, so a damaged object gives nothing; a broken record is
-//! quarantined alone. Never reads a clock, never knows what a record means.
+//! quarantined alone. Never reads a clock, and never interprets a record.
 
 mod ends;
 pub mod envelope;
@@ -291,7 +291,7 @@ impl Decoder {
     }
 }
 
-/// Of two faults, the one that tells more: what is damaged in the store or on its way is broken because of it.
+/// Of two faults, the one that tells more: damage in storage or on the way explains a broken document.
 fn telling(damage: Option<inflate::Fault>, broken: Option<split::Fault>) -> Option<FaultReason> {
     match (damage, broken) {
         (None | Some(inflate::Fault::TooLarge), Some(broken)) => Some(broken.reason()),

@@ -23,8 +23,8 @@ pub enum Backslashes {
 }
 
 impl<'a> Outline<'a> {
-    /// `colons` are the places, in order, of all colons outside strings and nested containers. `None` where an escape
-    /// could spell a letter, since then bytes differ from what they say.
+    /// `colons` are the places, in order, of all colons outside strings and nested containers. Returns `None` if an
+    /// escape could spell a letter, since the bytes then differ from their text.
     pub fn new(bytes: &'a [u8], colons: &'a [u32], backslashes: Backslashes) -> Option<Outline<'a>> {
         let may_spell = |rest: &[u8]| matches!(rest.get(1), Some(b'u' | b'/'));
         let plain = match backslashes {
@@ -34,8 +34,8 @@ impl<'a> Outline<'a> {
         (plain && bytes.first() == Some(&b'{')).then_some(Outline { bytes, colons })
     }
 
-    /// The bytes of each named member's value, with what follows it up to the next member's value; `None` where the
-    /// object names a member twice or leaves room between a key and its colon.
+    /// The bytes of each named member's value and all bytes up to the next value. Returns `None` if the object names a
+    /// member twice or leaves room between a key and its colon.
     pub fn values<const N: usize>(&self, keys: &Keys<N>) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
         for (index, &colon) in self.colons.iter().enumerate() {

@@ -22,7 +22,7 @@ const SYNTHETIC: &str = "synthetic-";
 pub struct StoredRow<'a> {
     /// The row's identity, which stays even if other columns change.
     pub event_id: &'a str,
-    /// See `event_id`: of the record, or of what was around it when it was read.
+    /// See `event_id`: the account of the record, or the one around it when it was read.
     pub recipient_account_id: Option<&'a str>,
     /// The canonical hashes of its record with the seeds 0 and 1, before any byte was lost.
     pub content_hash: [u64; 2],
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::json::Tree;
 
-    /// A row of these bytes, and the same made again from what is kept of it.
+    /// A row of these bytes, and the same made again from its kept text.
     fn twice(bytes: &[u8], origin: &Origin<'_>) -> (String, String) {
         let (mut first, mut second) = (Tree::new(), Tree::new());
         let record = Record::of(first.parse(bytes).unwrap());

@@ -157,8 +157,8 @@ fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut 
     let source = read(members, "requestParameters.sourceEncryptionContext", issues).unwrap_or_default();
     let destination = read(members, "requestParameters.destinationEncryptionContext", issues);
     let (old, new) = (source.as_slice(), destination.as_deref().unwrap_or_default());
-    // Whoever holds the wrapped key of a table may move it under a key of his own, and chooses the new context; the
-    // old one KMS has checked against the ciphertext.
+    // A holder of a table's wrapped key may move it under another key and choose the new context. The old context is
+    // proved: KMS has checked it against the ciphertext.
     let (first, second) = if names_table(old) { (old, new) } else { (new, old) };
     let service = protected_resource(row, members, first).or_else(|| protected_resource(row, members, second));
     if let Some(destination) = destination {

@@ -185,7 +185,7 @@ mod tests {
     use crate::json::{Backslashes, Tree};
 
     #[test]
-    fn what_key_use_keeps() {
+    fn key_use_keeps_what_bears_on_keys() {
         for (record, kept) in [
             (r#"{"eventSource":"kms.amazonaws.com","eventName":"ListKeys"}"#, true),
             (r#"{"eventSource":"dynamodb.amazonaws.com","eventName":"ListTables"}"#, true),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_no_record_is_not_screened_out() {
+    fn a_record_in_doubt_is_not_screened_out() {
         for record in [
             r#"{"eventName":"ObjectCreated:Put","eventSource":"aws:s3"}"#,
             r#"{"eventName":"x"}"#,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cloudtrail() {
+    fn records_of_cloudtrail_are_told_from_notifications() {
         for (record, is_record) in [
             (r#"{"eventTime":"2026-01-01T00:00:00Z"}"#, true),
             (r#"{"eventName":7}"#, true),

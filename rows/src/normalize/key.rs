@@ -1,4 +1,4 @@
-//! Decides which KMS key a record concerns, and what the record says about it.
+//! Decides which KMS key a record concerns, and fills the columns about that key.
 //! In: resources, answer, request, service details and the message of a refusal, in this order of trust.
 //! Out: the columns from `key_arn` to `key_material_id`, and those of algorithms, specs and grants.
 //! Never resolves an alias: that takes history, and a record has none.

@@ -1,6 +1,6 @@
 //! A record as the deciders borrow it: its members by name, the service that wrote it, and the list of its issues.
 //! In: a record. Out: members, each at its type or as an issue that gives the reason.
-//! Never fills a column, and never decides what a member means.
+//! Never fills a column, and never interprets a member.
 
 use std::borrow::Cow;
 

@@ -4,7 +4,7 @@
 //! names its JSON path. No IO, no AWS calls; of the clock it asks only which year it is.
 //!
 //! `members` walks a record's top level once; `identity`, `outcome`, `key` and `context` each decide one group of
-//! columns from it; `row` is what they fill. This file owns the order in which groups are decided, and the columns that
+//! columns from it; they fill `row`. This file owns the order in which groups are decided, and the columns that
 //! are only copied.
 
 mod again;

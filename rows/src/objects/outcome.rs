@@ -24,7 +24,7 @@ pub enum ObjectOutcome {
 }
 
 impl ObjectOutcome {
-    /// Its status, which is the first half of what is stored.
+    /// Its status, the first of the two stored columns.
     pub fn status(&self) -> ObjectStatus {
         match self {
             ObjectOutcome::Read => ObjectStatus::Read,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_error_is_no_known_one() {
+    fn an_unknown_error_does_not_parse() {
         for (status, error) in [
             (ObjectStatus::Read, Some("bom")),
             (ObjectStatus::Flagged, None),

@@ -1,6 +1,6 @@
 //! THE list of columns of the tables `objects` and `quarantine`, and of a store's ledger beside them.
 //! In: nothing. Out: for each table its columns, a reader that borrows them from a batch, a row, and a builder.
-//! Bound by the format of stores: names, types, nullability and order of what is here are on disk.
+//! Bound by the format of stores: the names, types, nullability and order of these columns are on disk.
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ table! {
     object_day: OptionalDayField, "the day that its name has: that of its delivery";
 }
 
-/// The two columns that say what became of an object.
+/// The two columns of an object's outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct OutcomeColumns<'b> {
     status: WordColumn<'b, ObjectStatus>,
