@@ -74,8 +74,7 @@ fn is_change(request: &Request) -> bool {
     ["PUT", "POST", "DELETE"].contains(&request.method.as_str())
 }
 
-/// The point at which a run is killed: the number of a request that changes something, and the fault, which says if the
-/// request is still carried out.
+/// The point at which a run is killed: the number of a changing request, and a fault that carries it out or not.
 type Point = (usize, Fault);
 
 /// Kills a run before it has the answer; false if it ended before that request.

@@ -709,7 +709,7 @@ fn a_killed_run_is_completed_by_the_next() {
     }
 }
 
-/// True if `strace` works here, which some containers do not allow, and `timeout`, which ends a run that hangs.
+/// True if `strace` and `timeout` work here. Some containers forbid `strace`; `timeout` ends a run that hangs.
 pub fn has_strace() -> bool {
     has_program("strace", &["-qq", "-o", "/dev/null", "true"]) && has_program("timeout", &["1", "true"])
 }
