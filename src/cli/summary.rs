@@ -19,9 +19,17 @@ pub struct Summary {
     /// None where the question needed no logs, such as `SELECT 1`.
     pub accounting: Option<Accounting>,
     pub interval: String,
+    pub lists: Lists,
     pub elapsed: Duration,
     /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
+}
+
+/// The accounts and Regions that a scope lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Lists {
+    Absent,
+    Given,
 }
 
 impl Summary {
@@ -46,6 +54,12 @@ impl Summary {
         }
         if a.untimed > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
+        }
+        if a.unplaced > 0 && self.lists == Lists::Given {
+            lines.push(format!("unplaced  {} without an account or a Region pass every list", count(a.unplaced)));
+        }
+        if a.without_organization > 0 {
+            lines.push(format!("left out  {}", without_organization(a.without_organization)));
         }
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
@@ -118,6 +132,11 @@ fn problem_sql() -> String {
     let usable = ObjectStatus::ALL.iter().filter(|status| !status.is_problem());
     let words: Vec<String> = usable.map(|status| format!("'{}'", status.name())).collect();
     format!("SELECT uri, status, error FROM objects WHERE status NOT IN ({})", words.join(", "))
+}
+
+/// The sentence on objects that a scope of organizations cannot place.
+pub fn without_organization(objects: u64) -> String {
+    format!("{} objects whose path names no organization", count(objects))
 }
 
 /// The sentence on rows of an earlier normalizer. They are counted by whole files, of which an answer may need a part.

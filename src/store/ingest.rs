@@ -50,6 +50,8 @@ pub struct Plan {
     pub changed: u64,
     /// Objects that could not be read the last time.
     pub again: u64,
+    /// True if any listed object is known to be a log, to be read or not.
+    has_log: bool,
 }
 
 impl Plan {
@@ -57,6 +59,7 @@ impl Plan {
         let mut plan = Plan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
             let uri = listing.uri(index);
+            plan.has_log |= known.is_log(listing, index);
             if known.is_settled(&uri, listing.place(index).day, look_back_days) {
                 plan.old += 1;
                 continue;
@@ -69,7 +72,7 @@ impl Plan {
                 News::Again => plan.again += 1,
             }
             if news != News::Old {
-                if ledger::is_log(listing, index) {
+                if ledger::is_opened(listing, index) {
                     plan.bytes += listing.bytes(index);
                     plan.get_requests += u64::from(listing.is_in_bucket(index));
                 }
@@ -84,7 +87,7 @@ impl Plan {
         let mut batches = Vec::new();
         let (mut first, mut bytes) = (0, 0);
         for (at, due) in self.due.iter().enumerate() {
-            let more = if ledger::is_log(listing, due.index) { listing.bytes(due.index) } else { 0 };
+            let more = if ledger::is_opened(listing, due.index) { listing.bytes(due.index) } else { 0 };
             if at > first && (bytes + more > bytes_max || at - first >= BATCH_OBJECTS_MAX) {
                 batches.push(first..at);
                 (first, bytes) = (at, 0);
@@ -124,6 +127,8 @@ pub struct Ingested {
     pub old: u64,
     /// The version of the events that the run ended at.
     pub version: u64,
+    /// True if any listed object is known to be a log, read in this run or before.
+    pub has_log: bool,
 }
 
 impl Ingested {
@@ -162,10 +167,14 @@ pub async fn ingest(
     pace: Pace,
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested {
-        accounting: Accounting::none(),
+        accounting: Accounting {
+            without_organization: listing.pruned().without_organization as u64,
+            ..Accounting::none()
+        },
         batches: 0,
         old: 0,
         version: store.tables[TableId::Events].version(),
+        has_log: false,
     };
     let mut is_done = vec![false; listing.len()];
     let (mut bytes_done, mut backoff, mut left) = (0, Backoff::new(), usize::MAX);
@@ -178,6 +187,7 @@ pub async fn ingest(
             backoff.relieved();
         }
         (run.old, left) = (plan.old, plan.due.len());
+        run.has_log |= plan.has_log;
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };

@@ -30,6 +30,15 @@ impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> R
     }
 }
 
+/// Rows that pass a scope because it cannot judge them, by their lack. A row may lack both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Lacking<T> {
+    /// Without a time: they pass every interval.
+    pub time: T,
+    /// Placed in no account or in no Region: they pass every list of these.
+    pub place: T,
+}
+
 /// Rows of one run of objects, in order, with their accounts.
 #[derive(Default)]
 pub(super) struct Part {
@@ -42,7 +51,7 @@ pub(super) struct Part {
     /// The fingerprints of each object: an object's tally follows its last fingerprint.
     pub ends: Vec<(usize, ObjectTally)>,
     pub quarantined: Vec<Quarantined>,
-    /// The fingerprints of rows without a time.
-    pub untimed: Vec<u32>,
+    /// The fingerprints of rows that a scope cannot judge.
+    pub lacking: Lacking<Vec<u32>>,
     pub error: Option<DataFusionError>,
 }

@@ -6,6 +6,7 @@
 mod ends;
 pub mod envelope;
 pub mod inflate;
+mod look;
 pub mod split;
 
 use std::io::{self, Read};
@@ -15,9 +16,10 @@ use sha2::{Digest as _, Sha256};
 use split::{Follows, Item, Piece, Shape, Splitter};
 
 use crate::json::Screen;
-use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome};
+use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome, SkipReason};
 
 pub use envelope::{Decoded, Fault};
+pub use look::{HEAD_BYTES, may_be_log};
 
 /// The outcome of one object as a whole.
 #[derive(Debug, Clone)]
@@ -58,11 +60,33 @@ pub enum Digest {
     Sha256,
 }
 
-/// An object to decode: its name, its size as stored, and a way to open it, twice if it is large.
+/// The reason to take an object for a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenBy {
+    /// Its name promises records, so content of another kind is damage.
+    Name,
+    /// Its content decides: content of another kind is skipped.
+    Content,
+}
+
+/// An object to decode: its name, its size as stored, and a way to open it, twice if it is large or its content decides.
 pub struct Object<'a> {
     pub name: &'a str,
     pub bytes: u64,
+    pub taken_by: TakenBy,
     pub open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
+}
+
+impl Object<'_> {
+    /// Looks at the first bytes of an object whose content decides.
+    fn may_be_log(&self) -> io::Result<bool> {
+        if self.taken_by == TakenBy::Name {
+            return Ok(true);
+        }
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        (self.open)()?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        Ok(may_be_log(self.name, &head))
+    }
 }
 
 /// Inflated bytes up to which an odd object is held whole; a plain one may be as large as the decoder's bound.
@@ -88,6 +112,8 @@ pub struct Decoder {
     opener: envelope::Opener,
     screen: Option<Screen>,
     digest: Digest,
+    /// Of the object at hand.
+    taken_by: TakenBy,
 }
 
 /// The bytes of an object as stored, in a buffer that is used again.
@@ -136,6 +162,7 @@ impl Decoder {
             opener: envelope::Opener::default(),
             screen,
             digest: Digest::None,
+            taken_by: TakenBy::Name,
         }
     }
 
@@ -146,6 +173,12 @@ impl Decoder {
     /// Decodes one object. Everything that `sink` is given belongs to an object that will be `Read` or `Flagged`, or
     /// is salvaged.
     pub fn decode(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+        self.taken_by = object.taken_by;
+        match object.may_be_log() {
+            Ok(true) => {}
+            Ok(false) => return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), 0),
+            Err(error) => return Summary::unreadable(&error),
+        }
         let reader = match (object.open)() {
             Ok(reader) => reader,
             Err(error) => return Summary::unreadable(&error),
@@ -228,6 +261,10 @@ impl Decoder {
         let fault = telling(damage, proof.err());
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
             return Summary::of(ObjectOutcome::Quarantined(fault), length as u64);
+        }
+        let may_be_other = self.taken_by == TakenBy::Content && fault.is_none() && splitter.shape.record_documents == 0;
+        if may_be_other && !look::may_hold_record(document) {
+            return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), length as u64);
         }
         self.opener.begin(splitter.shape);
         if items == places.len() {
@@ -366,7 +403,7 @@ mod tests {
     fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Pieces {
         let owned = bytes.to_vec();
         let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(owned.clone()))) };
-        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, open: &open };
+        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
         let mut pieces = Vec::new();
         let summary = Decoder::new(one_shot_bytes_max, damaged, None).decode(&object, &mut |piece| {
             pieces.push(match piece {
@@ -376,6 +413,38 @@ mod tests {
             });
         });
         (summary.outcome, pieces)
+    }
+
+    #[test]
+    fn content_decides_where_the_name_does_not() {
+        use FaultReason::{EnvelopeUnknown, JsonTruncated, NotGzip, NotJson};
+        use ObjectOutcome::{Quarantined, Read, Skipped};
+        let not_a_log = Skipped(SkipReason::NotALog);
+        let settings = &br#"{"compilerOptions":{"strict":true}}"#[..];
+        for (name, bytes, by_name, by_content) in [
+            ("notes.txt", &br#"{"Records":[{"eventName":"x"}]}"#[..], Read, Read),
+            ("notes.txt", br#"{"Records":[]}"#, Read, Read),
+            ("notes.txt", br#"{"Records":[{"eventName":"x"}"#, Quarantined(JsonTruncated), Quarantined(JsonTruncated)),
+            ("notes.txt", b"Dear reader", Quarantined(NotJson), not_a_log.clone()),
+            ("notes.gz", b"Dear reader", Quarantined(NotGzip), Quarantined(NotGzip)),
+            ("settings", settings, Quarantined(EnvelopeUnknown), not_a_log.clone()),
+            (
+                "app.log",
+                b"{\"level\":\"info\"}\n{\"level\":\"warn\"}\n",
+                ObjectOutcome::Flagged([ObjectFlag::Ndjson].into()),
+                not_a_log.clone(),
+            ),
+            ("cases", br#"{"cases":[{"eventName":"x"}]}"#, Quarantined(EnvelopeUnknown), Quarantined(EnvelopeUnknown)),
+        ] {
+            for (taken_by, expected) in [(TakenBy::Name, by_name), (TakenBy::Content, by_content)] {
+                let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(bytes)) };
+                let object = Object { name, bytes: bytes.len() as u64, taken_by, open: &open };
+                let mut pieces = 0;
+                let summary = Decoder::new(1 << 20, Damaged::GivesNothing, None).decode(&object, &mut |_| pieces += 1);
+                assert_eq!(summary.outcome, expected, "{name} by its {taken_by:?}");
+                assert!(pieces == 0 || summary.outcome.status().is_read(), "{name} by its {taken_by:?}");
+            }
+        }
     }
 
     /// Gives its bytes a few at a time, is interrupted each third time, and counts how often it is asked.

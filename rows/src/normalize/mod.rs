@@ -18,6 +18,7 @@ mod members;
 mod needs;
 mod operation;
 mod outcome;
+mod place;
 mod row;
 
 pub use again::{StoredRow, normalize_again};
@@ -25,6 +26,7 @@ pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
 pub use members::Record;
 pub use needs::{Need, Needs, TableNeeds};
+pub use place::{account_of, region_of};
 pub use row::{Row, Wanted};
 
 use std::borrow::Cow;

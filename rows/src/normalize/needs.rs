@@ -3,6 +3,7 @@
 //! read of it, or none if no table can want it.
 //! Never decides alone: it saves work, and each table judges the rows that it gets.
 
+use super::place::{PLACE, is_placed};
 use super::row::{Row, Wanted};
 use crate::schema::Column;
 
@@ -61,10 +62,12 @@ impl Needs {
     }
 
     /// The columns read by the tables that can still want the row, judged by its known columns; `None` if no table can.
+    /// A row that names no account or no Region is always wanted for what places it: a scope counts such rows.
     pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Wanted> {
         let meets = |need: &Need| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
-        wanting.map(|table| table.columns).reduce(Wanted::and)
+        let place = (!is_placed(row)).then_some(PLACE);
+        wanting.map(|table| table.columns).chain(place).reduce(Wanted::and)
     }
 }
 
@@ -74,9 +77,33 @@ mod tests {
 
     use super::*;
 
+    fn placed_decrypt() -> Row<'static> {
+        let text = |value: &'static str| Some(Cow::Borrowed(value));
+        Row {
+            event_name: text("Decrypt"),
+            recipient_account_id: text("111122223333"),
+            aws_region: text("eu-west-1"),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_place_is_wanted_for_what_places_it() {
+        let condition = Need { column: Column::EventName, values: Some(vec!["Encrypt".to_owned()]) };
+        let needs = Needs::new([TableNeeds { conditions: vec![condition], columns: Wanted::of(&[Column::Raw]) }]);
+        let known = Wanted::of(&[Column::EventName]);
+        let placed = placed_decrypt();
+        assert_eq!(needs.of_row(&placed, known), None);
+        let without_account = Row { recipient_account_id: None, ..placed.clone() };
+        let without_region = Row { aws_region: None, ..placed };
+        for row in [without_account, without_region] {
+            assert_eq!(needs.of_row(&row, known), Some(PLACE));
+        }
+    }
+
     #[test]
     fn a_row_is_wanted_until_every_table_has_refused_it() {
-        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let row = placed_decrypt();
         let is = |column, value: &str| Need { column, values: Some(vec![value.to_owned()]) };
         let has = |column| Need { column, values: None };
         let (name, outcome) = (Column::EventName, Column::Outcome);
@@ -104,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_table_that_refuses_a_row_asks_for_none_of_its_columns() {
-        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let row = placed_decrypt();
         let named = |name: &str, columns: &[Column]| TableNeeds {
             conditions: vec![Need { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
             columns: Wanted::of(columns),
