@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod inflate;
 mod look;
 pub mod split;
+mod unwrap;
 
 use std::io::{self, Read};
 
