@@ -163,7 +163,9 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<
         "objects": objects,
         "bytes": a.bytes,
         "event_history_objects": a.history_objects,
-        "objects_without_org": a.without_organization,
+        "untimed": a.lacking.time,
+        "unplaced": a.lacking.place,
+        "unplaced_objects": a.without_organization,
         "problem_count": a.problem_count(),
         "problems": problems,
     });

@@ -52,11 +52,11 @@ impl Summary {
             let objects = count(a.history_objects);
             lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
         }
-        if a.untimed > 0 && self.interval != times::interval(None, None) {
-            lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
+        if a.lacking.time > 0 && self.interval != times::interval(None, None) {
+            lines.push(format!("untimed   {} without a time pass every interval", count(a.lacking.time)));
         }
-        if a.unplaced > 0 && self.lists == Lists::Given {
-            lines.push(format!("unplaced  {} without an account or a Region pass every list", count(a.unplaced)));
+        if a.lacking.place > 0 && self.lists == Lists::Given {
+            lines.push(format!("unplaced  {} without an account or a Region pass every list", count(a.lacking.place)));
         }
         if a.without_organization > 0 {
             lines.push(format!("left out  {}", without_organization(a.without_organization)));

@@ -27,7 +27,8 @@ use crate::batch::weight;
 use crate::normalize::{NORMALIZER, TableNeeds, Wanted};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, Hashes, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
+    Accounting, Hashes, Lacking, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch,
+    scan,
 };
 use crate::time::day_of;
 
@@ -132,9 +133,18 @@ pub struct Ingested {
 }
 
 impl Ingested {
-    fn account_for(&mut self, store: &Store, objects: &RecordBatch) -> Result<(), StoreError> {
-        self.accounting.add_rows(objects).map_err(|error| store.of_ledger(error.into()))
+    fn account_for(&mut self, store: &Store, read: &BatchAccounts) -> Result<(), StoreError> {
+        self.accounting.lacking += read.lacking;
+        self.accounting.add_rows(&read.objects).map_err(|error| store.of_ledger(error.into()))
     }
+}
+
+/// The accounts of one batch.
+struct BatchAccounts {
+    /// Rows of the table `objects`, also of objects that failed exactly as last time.
+    objects: RecordBatch,
+    /// Of the rows that are new to the store.
+    lacking: Lacking<u64>,
 }
 
 /// The choices of a run.
@@ -254,6 +264,7 @@ struct Reading {
 struct Read {
     files: Vec<Add>,
     corrections: Corrections,
+    lacking: Lacking<u64>,
     objects: RecordBatch,
     quarantine: RecordBatch,
 }
@@ -266,7 +277,7 @@ impl Reading {
         due: &[Due],
         known: &Known,
         incomplete: &mut IncompleteHistories,
-    ) -> Result<(Batch, RecordBatch), StoreError> {
+    ) -> Result<(Batch, BatchAccounts), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
         due.iter().for_each(|due| wanted[due.index] = true);
@@ -284,7 +295,8 @@ impl Reading {
         });
         let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
-        Ok((Batch { number, events: read.files, objects, quarantine }, all))
+        let accounts = BatchAccounts { objects: all, lacking: read.lacking };
+        Ok((Batch { number, events: read.files, objects, quarantine }, accounts))
     }
 
     fn scan(self, writing: &Writing, wanted: Vec<bool>) -> Result<Read, StoreError> {
@@ -317,11 +329,11 @@ impl Reading {
             drop(send);
             (scanned, writer.join())
         });
-        let (files, corrections) = written.map_err(|_| StoreError::Thread)??;
+        let Written { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
         let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
         let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
-        Ok(Read { files, corrections, objects, quarantine })
+        Ok(Read { files, corrections, lacking, objects, quarantine })
     }
 }
 
@@ -333,27 +345,36 @@ struct Writing {
     threads: usize,
 }
 
+/// The new rows of a batch in their files.
+#[derive(Default)]
+struct Written {
+    files: Vec<Add>,
+    corrections: Corrections,
+    lacking: Lacking<u64>,
+}
+
 impl Writing {
-    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<(Vec<Add>, Corrections), StoreError> {
-        let (mut files, mut corrections) = (Vec::new(), Corrections::default());
+    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<Written, StoreError> {
+        let mut written = Written::default();
         // One file waits for the disk while the next is encoded.
         let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
         let landed = |put: JoinHandle<_>| self.handle.block_on(put).map_err(|_| StoreError::Thread)?;
         for run in runs {
             let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
-            corrections.merge(found);
+            written.corrections.merge(found);
             let run = Run::sort(run, &keep, NORMALIZER)?;
+            written.lacking += run.lacking();
             for day in run.days() {
                 let file = run.encode(day, self.threads)?;
-                files.extend(under_way.take().map(landed).transpose()?);
+                written.files.extend(under_way.take().map(landed).transpose()?);
                 let (location, now_micros) = (self.store.location.clone(), self.store.now_micros);
                 let (folder, partition) = (TableId::Events.name(), rows::partition_of(day));
                 let put = async move { file.put(&location, folder, partition, now_micros).await };
                 under_way = Some(self.handle.spawn(put));
             }
         }
-        files.extend(under_way.take().map(landed).transpose()?);
-        Ok((files, corrections))
+        written.files.extend(under_way.take().map(landed).transpose()?);
+        Ok(written)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use arrow::array::RecordBatch;
 
+use super::part::Lacking;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
 use crate::source::Listing;
@@ -16,10 +17,8 @@ const PROBLEMS_MAX: usize = 1000;
 pub struct Accounting {
     pub counts: Counts,
     pub by_status: StatusCounts,
-    /// Rows without a time, which pass every interval.
-    pub untimed: u64,
-    /// Rows that nothing places in an account or in a Region, which pass every list of these.
-    pub unplaced: u64,
+    /// Rows that a scope cannot judge.
+    pub lacking: Lacking<u64>,
     /// Objects that were left out because their path names no organization.
     pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
@@ -67,8 +66,7 @@ impl Accounting {
     /// The summary of a scan that read everything in scope.
     pub fn of(listing: &Listing, tallies: &Tallies) -> Accounting {
         let mut all = Accounting {
-            untimed: tallies.lacking.time,
-            unplaced: tallies.lacking.place,
+            lacking: tallies.lacking,
             without_organization: listing.pruned().without_organization as u64,
             ..Accounting::none()
         };

@@ -25,7 +25,7 @@ pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use hand_out::HandOutScans;
 pub use kept::KeptTable;
-pub use part::RowTaker;
+pub use part::{Lacking, RowTaker};
 pub use provider::{EventsTable, Extent, Mention, Role, unqualified};
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{Hashes, Output, Request, Scanned, scan};

@@ -2,7 +2,7 @@
 //! In: the rows of some objects of a run. Out: the same, taken apart by the consumer, and the batches it gives on.
 //! Owns no thread and no channel, and never decides about a row.
 
-use std::ops::ControlFlow;
+use std::ops::{AddAssign, ControlFlow};
 
 use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
@@ -37,6 +37,13 @@ pub struct Lacking<T> {
     pub time: T,
     /// Placed in no account or in no Region: they pass every list of these.
     pub place: T,
+}
+
+impl AddAssign for Lacking<u64> {
+    fn add_assign(&mut self, more: Lacking<u64>) {
+        self.time += more.time;
+        self.place += more.place;
+    }
 }
 
 /// Rows of one run of objects, in order, with their accounts.

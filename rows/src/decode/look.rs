@@ -39,6 +39,8 @@ fn begins_as_json(head: &[u8]) -> bool {
         // White space alone is no text of another kind while more may follow.
         None => head.len() >= HEAD_BYTES,
         Some((b'{', rest)) => is_next(rest, b"\"}"),
+        // JSON as text.
+        Some((b'"', rest)) => is_next(rest, b"{["),
         // Lines of a program's own log and sections of settings begin with a bracket too.
         Some((b'[', rest)) => {
             let inner = rest.iter().position(|byte| *byte != b'[' && !byte.is_ascii_whitespace());
@@ -79,7 +81,7 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const LOGS: [&[u8]; 14] = [
+    const LOGS: [&[u8]; 15] = [
         b"{\"Records\":[]}",
         b" \r\n\t{ \"eventVersion\"",
         b"\xef\xbb\xbf{\"a\":1}",
@@ -90,14 +92,16 @@ mod tests {
         b"{",
         b"[",
         b"[\n",
+        b"\"{\\\"eventVersion\\\":1}\"",
         b"2026-03-10T09:00:00.000Z {\"eventVersion\":\"1.08\"}",
         b"\xff\xfe{\0\"\0",
         b"\xfe\xff\0[\0{",
         b"\0\0\0{",
     ];
 
-    const OTHERS: [&[u8]; 16] = [
+    const OTHERS: [&[u8]; 17] = [
         b"eventTime,eventName\n2026-03-10,Decrypt\n",
+        b"\"eventTime\",\"eventName\"\n",
         b"Dear reader",
         b"<html>",
         b"<?xml version=\"1.0\"?><Error>",

@@ -419,12 +419,12 @@ mod tests {
     #[test]
     fn content_decides_where_the_name_does_not() {
         use FaultReason::{EnvelopeUnknown, JsonTruncated, NotGzip, NotJson};
-        use ObjectOutcome::{Quarantined, Read, Skipped};
-        let not_a_log = Skipped(SkipReason::NotALog);
+        use ObjectOutcome::{Quarantined, Skipped};
+        let (read, not_a_log) = (|| ObjectOutcome::Read, Skipped(SkipReason::NotALog));
         let settings = &br#"{"compilerOptions":{"strict":true}}"#[..];
         for (name, bytes, by_name, by_content) in [
-            ("notes.txt", &br#"{"Records":[{"eventName":"x"}]}"#[..], Read, Read),
-            ("notes.txt", br#"{"Records":[]}"#, Read, Read),
+            ("notes.txt", &br#"{"Records":[{"eventName":"x"}]}"#[..], read(), read()),
+            ("notes.txt", br#"{"Records":[]}"#, read(), read()),
             ("notes.txt", br#"{"Records":[{"eventName":"x"}"#, Quarantined(JsonTruncated), Quarantined(JsonTruncated)),
             ("notes.txt", b"Dear reader", Quarantined(NotJson), not_a_log.clone()),
             ("notes.gz", b"Dear reader", Quarantined(NotGzip), Quarantined(NotGzip)),
