@@ -4,7 +4,7 @@
 
 use arrow::array::RecordBatch;
 
-use super::part::Lacking;
+use super::lacking::Lacking;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
 use crate::source::Listing;

@@ -17,7 +17,8 @@ use datafusion::common::Result;
 use datafusion::common::cast::as_uint64_array;
 
 use super::dedup::{Copy, Fingerprint, Seen};
-use super::part::{Lacking, RowTaker};
+use super::lacking::Lacking;
+use super::part::RowTaker;
 
 const PARTITIONS: usize = 256;
 const ENTRY_BYTES: usize = 24;

@@ -2,12 +2,13 @@
 //! In: the rows of some objects of a run. Out: the same, taken apart by the consumer, and the batches it gives on.
 //! Owns no thread and no channel, and never decides about a row.
 
-use std::ops::{AddAssign, ControlFlow};
+use std::ops::ControlFlow;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
+use super::lacking::Lacking;
 use super::tallies::{ObjectTally, Quarantined};
 
 /// Takes the batches of a scan.
@@ -27,22 +28,6 @@ pub trait RowTaker {
 impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> RowTaker for F {
     fn take(&mut self, output: usize, rows: RecordBatch) -> Result<ControlFlow<()>, DataFusionError> {
         self(output, rows)
-    }
-}
-
-/// Rows that pass a scope because it cannot judge them, by their lack. A row may lack both.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Lacking<T> {
-    /// Without a time: they pass every interval.
-    pub time: T,
-    /// Placed in no account or in no Region: they pass every list of these.
-    pub place: T,
-}
-
-impl AddAssign for Lacking<u64> {
-    fn add_assign(&mut self, more: Lacking<u64>) {
-        self.time += more.time;
-        self.place += more.place;
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
-use super::part::Lacking;
+use super::lacking::Lacking;
 use crate::decode::Fault;
 use crate::objects::{
     Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,

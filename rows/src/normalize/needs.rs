@@ -61,14 +61,31 @@ impl Needs {
         self.columns
     }
 
-    /// The columns read by the tables that can still want the row, judged by its known columns; `None` if no table can.
-    /// A row that names no account or no Region is always wanted for what places it: a scope counts such rows.
-    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Wanted> {
+    /// The columns asked for of a row, judged by its known columns; `None` if nobody asks for any. A row that names no
+    /// account or no Region is asked for what places it, also if no table wants it: a scope judges it by that.
+    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Asked> {
         let meets = |need: &Need| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
+        let wanted = wanting.map(|table| table.columns).reduce(Wanted::and);
         let place = (!is_placed(row)).then_some(PLACE);
-        wanting.map(|table| table.columns).chain(place).reduce(Wanted::and)
+        let columns = wanted.into_iter().chain(place).reduce(Wanted::and)?;
+        Some(Asked { columns, demand: if wanted.is_some() { Demand::Wanted } else { Demand::Unwanted } })
     }
+}
+
+/// The columns asked for of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub columns: Wanted,
+    pub demand: Demand,
+}
+
+/// Says if any table wants a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    Wanted,
+    /// The row has only the columns decided so far: at least its identity, its time and its place.
+    Unwanted,
 }
 
 #[cfg(test)]
@@ -97,7 +114,7 @@ mod tests {
         let without_account = Row { recipient_account_id: None, ..placed.clone() };
         let without_region = Row { aws_region: None, ..placed };
         for row in [without_account, without_region] {
-            assert_eq!(needs.of_row(&row, known), Some(PLACE));
+            assert_eq!(needs.of_row(&row, known), Some(Asked { columns: PLACE, demand: Demand::Unwanted }));
         }
     }
 
@@ -141,7 +158,7 @@ mod tests {
             named("Encrypt", &[Column::EventName, Column::Raw]),
             named("Decrypt", &[Column::EventName, Column::Outcome]),
         ]);
-        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap();
+        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap().columns;
         assert_eq!(wanted, Wanted::of(&[Column::EventName, Column::KeyArn, Column::Outcome]));
         assert!(needs.columns().has(Column::Raw));
         let with_issues = Needs::new([named("Decrypt", &[Column::EventName, Column::Issues])]);
