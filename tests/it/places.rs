@@ -142,6 +142,27 @@ fn rows_that_nothing_places_pass_every_list_and_are_counted() {
     }
 }
 
+/// A list over a store opens the files of its accounts, and those with a row that nothing places.
+#[test]
+fn a_list_prunes_the_files_of_a_store() {
+    let day = |number: usize, account: Value| {
+        let time = format!("2026-03-{number:02}T09:00:00Z");
+        decrypt(number, json!({"eventTime": time, "recipientAccountId": account, "resources": null}))
+    };
+    let accounts = [json!("111122223333"), json!("222233334444"), json!("333344445555"), Value::Null];
+    let records: Vec<Value> = accounts.into_iter().enumerate().map(|(at, account)| day(at + 1, account)).collect();
+    let store = Store::new();
+    for (records, opened) in [(&records[..3], &["2026-03-01"][..]), (&records[3..], &["2026-03-01", "2026-03-04"])] {
+        let folder = tree(&[("a.json", document(records))]);
+        assert_eq!(store.ingest(folder.path(), &[]).code, Some(0));
+        let explain = "EXPLAIN SELECT event_id FROM events";
+        let ended =
+            keytrail(["query", "-q", explain, "--from", store.text(), "--account", "111122223333", "-f", "csv"]);
+        let days = ended.text().split("event_date=").skip(1).map(|rest| &rest[..10]);
+        assert_eq!(days.collect::<Vec<_>>(), opened, "{}", ended.text());
+    }
+}
+
 /// Rows are judged before a predicate may end their making, whatever the predicate needs.
 #[test]
 fn a_predicate_does_not_change_what_a_scope_places() {
