@@ -15,7 +15,7 @@ use super::exit::{Code, Failure, say};
 use super::open::observer;
 use super::policy::policy;
 use super::progress::Line;
-use super::summary::{self, Block, Lists, Summary};
+use super::summary::{self, Block, ScopeLists, Summary};
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{Existing, Target, times};
@@ -81,7 +81,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         accounting: Some(done.accounting.clone()),
         interval,
         // A store takes all records of an object, so no list leaves any out.
-        lists: Lists::Absent,
+        lists: ScopeLists::Absent,
         elapsed: started.elapsed(),
         // A run that finds nothing new succeeded; a run that finds no log at all did not.
         without_logs: if done.has_log { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete },

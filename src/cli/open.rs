@@ -9,7 +9,7 @@ use super::args::Global;
 use super::dry_run;
 use super::exit::{Code, Failure};
 use super::progress::Line;
-use super::summary::{Lists, Summary};
+use super::summary::{ScopeLists, Summary};
 use crate::dataset::{Dataset, DatasetOptions, Observer};
 use crate::output::times;
 use crate::table::{Accounting, WithoutLogs};
@@ -36,7 +36,7 @@ impl Opened {
         Summary {
             accounting,
             interval: times::interval(scope.since, scope.until),
-            lists: if has_lists { Lists::Given } else { Lists::Absent },
+            lists: if has_lists { ScopeLists::Given } else { ScopeLists::Absent },
             elapsed: self.started.elapsed(),
             without_logs: WithoutLogs::IsIncomplete,
         }

@@ -19,7 +19,7 @@ pub struct Summary {
     /// None if the question needed no logs, such as `SELECT 1`.
     pub accounting: Option<Accounting>,
     pub interval: String,
-    pub lists: Lists,
+    pub lists: ScopeLists,
     pub elapsed: Duration,
     /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
@@ -27,7 +27,7 @@ pub struct Summary {
 
 /// The accounts and Regions that a scope lists.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Lists {
+pub enum ScopeLists {
     Absent,
     Given,
 }
@@ -55,7 +55,7 @@ impl Summary {
         if a.lacking.time > 0 && self.interval != times::interval(None, None) {
             lines.push(format!("untimed   {} without a time pass every interval", count(a.lacking.time)));
         }
-        if a.lacking.place > 0 && self.lists == Lists::Given {
+        if a.lacking.place > 0 && self.lists == ScopeLists::Given {
             lines.push(format!("unplaced  {} without an account or a Region pass every list", count(a.lacking.place)));
         }
         if a.without_organization > 0 {

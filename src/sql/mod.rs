@@ -40,7 +40,7 @@ use object_store::ObjectStore;
 
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{SourceError, Unread};
-use crate::table::{Accounting, EventsTable, Extent, HandOutScans, Lacking, LogTable, ScanReport, Scanned};
+use crate::table::{Accounting, EventsTable, Extent, HandOutScans, LackingRows, LogTable, ScanReport, Scanned};
 
 pub use answer::{Answer, Prepared};
 
@@ -207,7 +207,7 @@ impl Engine {
         let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
         let unplaced = engine.count_if(stored.unplaced_max, UNPLACED).await?;
         if let Data::Store { accounting, .. } = &mut engine.data {
-            accounting.lacking = Lacking { time: untimed, place: unplaced };
+            accounting.lacking = LackingRows { time: untimed, place: unplaced };
         }
         Ok(engine)
     }

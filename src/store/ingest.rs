@@ -27,7 +27,7 @@ use crate::batch::weight;
 use crate::normalize::{NORMALIZER, TableNeeds, Wanted};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, Hashes, Lacking, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch,
+    Accounting, Hashes, LackingRows, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch,
     scan,
 };
 use crate::time::day_of;
@@ -144,7 +144,7 @@ struct BatchAccounts {
     /// Rows of the table `objects`, also of objects that failed exactly as last time.
     objects: RecordBatch,
     /// Of the rows that are new to the store.
-    lacking: Lacking<u64>,
+    lacking: LackingRows<u64>,
 }
 
 /// The choices of a run.
@@ -264,7 +264,7 @@ struct Reading {
 struct Read {
     files: Vec<Add>,
     corrections: Corrections,
-    lacking: Lacking<u64>,
+    lacking: LackingRows<u64>,
     objects: RecordBatch,
     quarantine: RecordBatch,
 }
@@ -329,7 +329,7 @@ impl Reading {
             drop(send);
             (scanned, writer.join())
         });
-        let Written { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
+        let WrittenBatch { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
         let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
         let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
@@ -347,15 +347,15 @@ struct Writing {
 
 /// The new rows of a batch in their files.
 #[derive(Default)]
-struct Written {
+struct WrittenBatch {
     files: Vec<Add>,
     corrections: Corrections,
-    lacking: Lacking<u64>,
+    lacking: LackingRows<u64>,
 }
 
 impl Writing {
-    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<Written, StoreError> {
-        let mut written = Written::default();
+    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<WrittenBatch, StoreError> {
+        let mut written = WrittenBatch::default();
         // One file waits for the disk while the next is encoded.
         let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
         let landed = |put: JoinHandle<_>| self.handle.block_on(put).map_err(|_| StoreError::Thread)?;

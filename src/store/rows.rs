@@ -15,7 +15,7 @@ use super::StoreError;
 use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
 use crate::batch::{CONTENT_HASH, column_weight};
 use crate::schema::{COLUMNS, Column, events_schema_of};
-use crate::table::Lacking;
+use crate::table::LackingRows;
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
 pub(super) const PART_ROWS: usize = 1024;
@@ -106,9 +106,9 @@ impl Run {
     }
 
     /// The rows that a scope cannot judge.
-    pub fn lacking(&self) -> Lacking<u64> {
+    pub fn lacking(&self) -> LackingRows<u64> {
         let batches: Vec<PlaceColumns> = self.batches.iter().map(PlaceColumns::of).collect();
-        let mut lacking = Lacking::default();
+        let mut lacking = LackingRows::default();
         if batches.iter().all(PlaceColumns::have_values) {
             return lacking;
         }

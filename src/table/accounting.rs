@@ -4,7 +4,7 @@
 
 use arrow::array::RecordBatch;
 
-use super::lacking::Lacking;
+use super::lacking::LackingRows;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
 use crate::source::Listing;
@@ -18,7 +18,7 @@ pub struct Accounting {
     pub counts: Counts,
     pub by_status: StatusCounts,
     /// Rows that a scope cannot judge.
-    pub lacking: Lacking<u64>,
+    pub lacking: LackingRows<u64>,
     /// Objects that were left out because their path names no organization.
     pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.

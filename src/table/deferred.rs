@@ -17,7 +17,7 @@ use datafusion::common::Result;
 use datafusion::common::cast::as_uint64_array;
 
 use super::dedup::{Copy, Fingerprint, Seen};
-use super::lacking::Lacking;
+use super::lacking::LackingRows;
 use super::part::RowTaker;
 
 const PARTITIONS: usize = 256;
@@ -30,7 +30,7 @@ pub struct Deferred {
     fingerprints: Partitions,
     rows: u64,
     /// The rows that a scope cannot judge, by their ordinals.
-    pub lacking: Lacking<Bits>,
+    pub lacking: LackingRows<Bits>,
     batches: Vec<Option<Spool>>,
 }
 
@@ -44,7 +44,7 @@ impl Deferred {
     /// Fails where no temporary file can be made. The files have no names, so they go with this value.
     pub fn new() -> io::Result<Deferred> {
         let fingerprints = Partitions::new()?;
-        Ok(Deferred { fingerprints, rows: 0, lacking: Lacking::default(), batches: Vec::new() })
+        Ok(Deferred { fingerprints, rows: 0, lacking: LackingRows::default(), batches: Vec::new() })
     }
 
     /// The ordinal that the next row gets.

@@ -26,7 +26,7 @@ pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use hand_out::HandOutScans;
 pub use kept::KeptTable;
-pub use lacking::Lacking;
+pub use lacking::LackingRows;
 pub use part::RowTaker;
 pub use provider::{EventsTable, Extent, Mention, Role, unqualified};
 pub use report::{ScanOutcome, ScanReport};

@@ -8,7 +8,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
-use super::lacking::Lacking;
+use super::lacking::LackingRows;
 use super::tallies::{ObjectTally, Quarantined};
 
 /// Takes the batches of a scan.
@@ -44,6 +44,6 @@ pub(super) struct Part {
     pub ends: Vec<(usize, ObjectTally)>,
     pub quarantined: Vec<Quarantined>,
     /// The fingerprints of rows that a scope cannot judge.
-    pub lacking: Lacking<Vec<u32>>,
+    pub lacking: LackingRows<Vec<u32>>,
     pub error: Option<DataFusionError>,
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
-use super::lacking::Lacking;
+use super::lacking::LackingRows;
 use crate::decode::Fault;
 use crate::objects::{
     Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
@@ -60,7 +60,7 @@ pub struct Tallies {
     /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,
     /// Rows that a scope cannot judge.
-    pub lacking: Lacking<u64>,
+    pub lacking: LackingRows<u64>,
 }
 
 impl Tallies {

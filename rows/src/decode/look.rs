@@ -71,9 +71,11 @@ fn is_wide_json(head: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{self, Read, Write};
 
+    use super::super::{Damaged, Decoder, Object, TakenBy};
     use super::*;
+    use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
@@ -144,5 +146,38 @@ mod tests {
         assert!(may_be_log("x", &gzip(b"")), "a gzip of nothing");
         assert!(may_be_log("x", &[b' '; HEAD_BYTES]), "white space that may go on");
         assert!(may_be_log("x", &gzip(&gzip(b"{\"Records\":[]}"))), "a gzip in a gzip");
+    }
+
+    #[test]
+    fn content_decides_where_the_name_does_not() {
+        use FaultReason::{EnvelopeUnknown, JsonTruncated, NotGzip, NotJson};
+        use ObjectOutcome::{Quarantined, Skipped};
+        let (read, not_a_log) = (|| ObjectOutcome::Read, Skipped(SkipReason::NotALog));
+        let settings = &br#"{"compilerOptions":{"strict":true}}"#[..];
+        for (name, bytes, by_name, by_content) in [
+            ("notes.txt", &br#"{"Records":[{"eventName":"x"}]}"#[..], read(), read()),
+            ("notes.txt", br#"{"Records":[]}"#, read(), read()),
+            ("notes.txt", br#"{"Records":[{"eventName":"x"}"#, Quarantined(JsonTruncated), Quarantined(JsonTruncated)),
+            ("notes.txt", b"Dear reader", Quarantined(NotJson), not_a_log.clone()),
+            ("notes.gz", b"Dear reader", Quarantined(NotGzip), Quarantined(NotGzip)),
+            ("settings", settings, Quarantined(EnvelopeUnknown), not_a_log.clone()),
+            (
+                "app.log",
+                b"{\"level\":\"info\"}\n{\"level\":\"warn\"}\n",
+                ObjectOutcome::Flagged([ObjectFlag::Ndjson].into()),
+                not_a_log.clone(),
+            ),
+            ("cases", br#"{"cases":[{"eventName":"x"}]}"#, Quarantined(EnvelopeUnknown), Quarantined(EnvelopeUnknown)),
+        ] {
+            let decided = [(TakenBy::Name, by_name), (TakenBy::Content, by_content)];
+            for ((taken_by, expected), held_max) in decided.iter().flat_map(|by| [(by, 1 << 20), (by, 4)]) {
+                let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(bytes)) };
+                let object = Object { name, bytes: bytes.len() as u64, taken_by: *taken_by, open: &open };
+                let mut pieces = 0;
+                let summary = Decoder::new(held_max, Damaged::GivesNothing, None).decode(&object, &mut |_| pieces += 1);
+                assert_eq!(summary.outcome, *expected, "{name} by its {taken_by:?}, {held_max}");
+                assert!(pieces == 0 || summary.outcome.status().is_read(), "{name} by its {taken_by:?}");
+            }
+        }
     }
 }

@@ -37,7 +37,7 @@ use crate::json::{Kind, Value};
 use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
-use needs::Asked;
+use needs::AskedColumns;
 
 /// The version of the rules in this folder. Raise it by one with any change that gives some record another value of a
 /// derived column: files of a store carry it, so that rows of earlier rules are known and can be made again.
@@ -180,7 +180,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
     if service.is_kms() {
         classify_kms_event(row);
     }
-    let Some(Asked { columns: wanted, .. }) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, .. }) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
     if wanted.has_any(OUTCOME_READERS) {
         decide_outcome(row, members, service, all);
     }
@@ -190,7 +190,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
         identity::fill(row, members, context_service, all);
         context::judge_trust(row);
     }
-    let Some(Asked { columns: wanted, demand }) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, demand }) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
     if wanted.has_any(KEY_READERS) {
         key::fill(row, members, service);
     }

@@ -63,19 +63,19 @@ impl Needs {
 
     /// The columns asked for of a row, judged by its known columns; `None` if nobody asks for any. A row that names no
     /// account or no Region is asked for what places it, also if no table wants it: a scope judges it by that.
-    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Asked> {
+    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<AskedColumns> {
         let meets = |need: &Need| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
         let wanted = wanting.map(|table| table.columns).reduce(Wanted::and);
         let place = (!is_placed(row)).then_some(PLACE);
         let columns = wanted.into_iter().chain(place).reduce(Wanted::and)?;
-        Some(Asked { columns, demand: if wanted.is_some() { Demand::Wanted } else { Demand::Unwanted } })
+        Some(AskedColumns { columns, demand: if wanted.is_some() { Demand::Wanted } else { Demand::Unwanted } })
     }
 }
 
 /// The columns asked for of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct AskedColumns {
     pub columns: Wanted,
     pub demand: Demand,
 }
@@ -114,7 +114,7 @@ mod tests {
         let without_account = Row { recipient_account_id: None, ..placed.clone() };
         let without_region = Row { aws_region: None, ..placed };
         for row in [without_account, without_region] {
-            assert_eq!(needs.of_row(&row, known), Some(Asked { columns: PLACE, demand: Demand::Unwanted }));
+            assert_eq!(needs.of_row(&row, known), Some(AskedColumns { columns: PLACE, demand: Demand::Unwanted }));
         }
     }
 
