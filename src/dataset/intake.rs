@@ -8,7 +8,7 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use super::{DatasetError, DatasetOptions, Observer, blocking, remote, scan_options, store_place, within_reach};
-use crate::source::{self, Cost, Entry, Listing, Location, Pruned, Scope};
+use crate::source::{self, Cost, Listing, Location, Pruned, Scope};
 use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
 
 /// Logs that are listed, and the store that they go to.
@@ -96,11 +96,6 @@ impl Intake {
     /// The scope by which the folders were chosen.
     pub fn scope(&self) -> &Scope {
         &self.options.scope
-    }
-
-    /// True if any listed object is a log, new or not.
-    pub fn has_log(&self) -> bool {
-        (0..self.listing.len()).any(|index| self.listing.entry(index) == Entry::Log)
     }
 
     /// Reads the new objects, batch by batch. Makes the store if there is none.

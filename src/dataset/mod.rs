@@ -218,6 +218,7 @@ impl DatasetOptions {
             quarantine: snapshot.quarantine().await?,
             older_rows: snapshot.older_rows(&self.scope),
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
+            unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let engine = Engine::over_store(stored, engine_options(self.threads)).await?;

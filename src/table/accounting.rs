@@ -4,6 +4,7 @@
 
 use arrow::array::RecordBatch;
 
+use super::lacking::LackingRows;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
 use crate::source::Listing;
@@ -16,8 +17,10 @@ const PROBLEMS_MAX: usize = 1000;
 pub struct Accounting {
     pub counts: Counts,
     pub by_status: StatusCounts,
-    /// Rows without a time, which pass every interval.
-    pub untimed: u64,
+    /// Rows that a scope cannot judge.
+    pub lacking: LackingRows<u64>,
+    /// Objects that were left out because their path names no organization.
+    pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
     pub older_rows: u64,
     /// Stored bytes of the objects read.
@@ -62,13 +65,17 @@ pub enum Completeness {
 impl Accounting {
     /// The summary of a scan that read everything in scope.
     pub fn of(listing: &Listing, tallies: &Tallies) -> Accounting {
-        let mut all = Accounting { untimed: tallies.untimed, ..Accounting::none() };
+        let mut all = Accounting {
+            lacking: tallies.lacking,
+            without_organization: listing.pruned().without_organization as u64,
+            ..Accounting::none()
+        };
         tallies.for_each(listing, |index, outcome, tally| {
             let is_page = listing.is_history(index) && outcome.status() != ObjectStatus::Skipped;
             all.history_objects += u64::from(is_page);
             if let Some(tally) = tally {
                 all.counts += tally.counts;
-                all.bytes += listing.bytes(index);
+                all.bytes += if outcome.status() == ObjectStatus::Skipped { 0 } else { listing.bytes(index) };
             }
             all.note(outcome, || listing.uri(index));
         });
