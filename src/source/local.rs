@@ -538,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_an_error_and_stdin_is_an_entry() {
+    fn a_missing_path_is_an_error_and_stdin_is_an_entry() {
         let root = tree(&["a.json"]);
         for path in ["nowhere", "a.json/x"] {
             let error = list(&[Location::Path(root.path().join(path))], &Scope::default()).unwrap_err();

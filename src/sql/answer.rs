@@ -172,7 +172,7 @@ mod tests {
 
     /// The same log in two folders, as two trails deliver it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_there_twice_gives_no_empty_batch() {
+    async fn duplicates_give_no_empty_batch() {
         let folder = tempfile::tempdir().unwrap();
         let record = |number: usize| {
             format!(r#"{{"eventSource":"kms.amazonaws.com","eventName":"Decrypt","eventID":"id-{number}"}}"#)
