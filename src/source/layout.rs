@@ -79,6 +79,10 @@ impl Place {
         if name == b"AWSLogs" {
             return Some(Place { step: Step::Logs, ..Place::default() });
         }
+        // The log of a table, such as a store that lies beside the logs, is JSON and no record of CloudTrail.
+        if name == b"_delta_log" {
+            return Some(Place { kind: Kind::OtherService, ..self }.off_grammar());
+        }
         match self.step {
             Step::Outside => Some(self.enter_outside(name)),
             Step::Logs | Step::Organization => self.enter_logs(name, wanted),
@@ -353,7 +357,9 @@ mod tests {
                 }
             }
         }
-        assert_eq!(place("AWSLogs/111122223333/vpcflowlogs/x", &scope).unwrap().kind, Kind::OtherService);
+        for path in ["AWSLogs/111122223333/vpcflowlogs/x", "store/events/_delta_log", "_delta_log/_sidecars"] {
+            assert_eq!(place(path, &scope).unwrap().kind, Kind::OtherService, "{path}");
+        }
         for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
             assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");
         }

@@ -20,8 +20,8 @@ const OPERATORS_MAX: usize = 1000;
 const NESTING_MAX: usize = 10;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
-/// Largest number that a series may reach.
-const SERIES_MAX: u64 = 10_000_000;
+/// Largest number that a series may reach, and the most rows that it may have as a table.
+pub(super) const SERIES_MAX: u64 = 10_000_000;
 
 /// The reason that a statement is not run.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

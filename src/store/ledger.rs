@@ -304,7 +304,7 @@ pub(super) struct Corrections(HashMap<String, Correction>);
 #[derive(Debug, Default, Clone, Copy)]
 struct Correction {
     duplicates: u64,
-    conflicts: u64,
+    conflicts: i64,
 }
 
 impl Correction {
@@ -312,7 +312,7 @@ impl Correction {
         Counts {
             kept: counts.kept - self.duplicates,
             duplicate: counts.duplicate + self.duplicates,
-            conflicts: counts.conflicts + self.conflicts,
+            conflicts: counts.conflicts.saturating_add_signed(self.conflicts),
             ..counts
         }
     }
@@ -325,6 +325,11 @@ impl Corrections {
 
     pub fn conflict(&mut self, uri: &str) {
         self.of(uri).conflicts += 1;
+    }
+
+    /// Takes back a conflict that the scan has counted.
+    pub fn no_conflict(&mut self, uri: &str) {
+        self.of(uri).conflicts -= 1;
     }
 
     fn of(&mut self, uri: &str) -> &mut Correction {

@@ -89,9 +89,9 @@ fn type_name(data_type: &str) -> &'static str {
 const VIEWS_HEAD: &str = "# Tables and views
 
 Raw logs and a store have the same tables and views. [`events`](schema.md) has a page of its own. All views but
-`call_copies` count a call once: of the copies that several accounts logged the caller's, if it is there; without the
-records that VPC endpoints wrote of calls that the service logged as well, and without those that a later record
-corrects.
+`call_copies` and `corrections` count a call once: of the copies that several accounts logged the caller's, if it is
+there; without the records that VPC endpoints wrote of calls that the service logged as well, and without those that a
+later record corrects.
 
 ";
 

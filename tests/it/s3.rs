@@ -11,7 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::child::{on_every_core, root};
-use crate::cloud::{Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, serve_under, stderr, stdout};
+use crate::cloud::{
+    Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, serve_under, stderr, stdout,
+};
 use crate::service::KeysOfBucket;
 use crate::store::Store;
 
