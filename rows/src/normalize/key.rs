@@ -147,17 +147,20 @@ fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
     Some(Cow::Owned(format!("{start}{}", id.to_ascii_lowercase())))
 }
 
-/// The first whole key ARN in the error message. Half an id, where the message was cut, is no key.
+/// The first whole key ARN in the error message.
 fn named_key<'a>(row: &Row<'a>) -> Option<Text<'a>> {
-    let message = row.error_message.as_deref()?;
+    key_arns_in(row.error_message.as_deref()?).find_map(|arn| canonical(Cow::Owned(arn.to_owned())))
+}
+
+/// The whole key ARNs in a text. Half an id, where the text was cut, is no key.
+pub(super) fn key_arns_in(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
-    message.match_indices("arn:aws").find_map(|(at, _)| {
-        let rest = &message[at..];
+    text.match_indices("arn:aws").filter_map(move |(at, _)| {
+        let rest = &text[at..];
         let arn = &rest[..rest.find(|character| !is_part(character)).unwrap_or(rest.len())];
         let arn = arn.trim_end_matches(':');
         let id = Arn::parse(arn)?.kms_key_id()?;
-        let is_whole = is_uuid(id) || is_multi_region_id(id);
-        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten()
+        (is_uuid(id) || is_multi_region_id(id)).then_some(arn)
     })
 }
 

@@ -22,7 +22,7 @@ mod row;
 
 pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
-pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
+pub use filter::{EventFilter, is_aggregated, is_cloudtrail, passes, screens_out};
 pub use members::Record;
 pub use needs::{Need, Needs, TableNeeds};
 pub use row::{Row, Wanted};
