@@ -32,6 +32,7 @@ use crate::table::{Problem, WithoutLogs};
 
 Run it as often as you like, also twice at once: an object is counted once.
 A run that was killed needs no repair: the next one goes on.
+A lookup of event history is committed when it has ended: a run that is stopped before has kept nothing of it.
 The scope chooses objects by their folders; of an object that is read, all records go in."))]
 pub struct IngestArgs {
     /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION [default: KEYTRAIL_FROM]
