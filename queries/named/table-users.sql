@@ -4,6 +4,6 @@
 SELECT table_name, table_arn, principal, event_source, event_name, outcome, resource_trust, count(DISTINCT call_id) AS calls,
        min(event_time) AS first_seen, max(event_time) AS last_seen
 FROM table_calls
-WHERE (CAST($table AS VARCHAR) IS NULL OR CAST($table AS VARCHAR) IN (table_name, table_arn))
+WHERE CAST($table AS VARCHAR) IS NULL OR CAST($table AS VARCHAR) IN (table_name, table_arn)
 GROUP BY table_name, table_arn, principal, event_source, event_name, outcome, resource_trust
 ORDER BY table_name, table_arn, principal, event_source, event_name, outcome, resource_trust

@@ -290,7 +290,7 @@ pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation,
         Location::S3(_) => {
             let connected = source::connect_store(named, aws).await;
             let connected = connected.map_err(|source| DatasetError::StoreBucket { source })?;
-            Ok(StoreLocation::in_bucket(connected, named)?)
+            Ok(StoreLocation::at_root(connected, named)?)
         }
         Location::Stdin | Location::History(_) => Err(DatasetError::NoStoreThere { named: named.to_owned() }),
     }

@@ -254,7 +254,14 @@ impl ObjectStore for DurableFiles {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.listed(|files| files.list_with_offset(prefix, offset))
+        let found = self.listed(|files| files.list_with_offset(prefix, offset));
+        // Readers of a log take what follows an offset to come in the order of names, as a bucket lists it.
+        let sorted = async move {
+            let mut found: Vec<ObjectMeta> = found.try_collect().await?;
+            found.sort_unstable_by(|one, other| one.location.as_ref().cmp(other.location.as_ref()));
+            Ok::<_, Error>(futures::stream::iter(found.into_iter().map(Ok)))
+        };
+        futures::stream::once(sorted).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -14,11 +14,14 @@ use url::Url;
 use super::StoreError;
 use super::durable_files::DurableFiles;
 
+/// The root of every store, for libraries that ask for a URL. It is none that a user wrote: the names in a URL are
+/// decoded, some of them twice, and those of files are looked for on the disk.
+const ROOT: &str = "keytrail-store://root/";
+
 /// The folder or prefix of a store, as an object store that names paths from there.
 #[derive(Clone, Debug)]
 pub struct StoreLocation {
     pub(super) store: Arc<dyn ObjectStore>,
-    /// The root of the object store, for libraries that ask for a URL.
     root: Url,
     /// As the user wrote it.
     pub(super) shown: String,
@@ -35,21 +38,16 @@ impl StoreLocation {
             Err(error) => return Err(cannot(error)),
         };
         let files = DurableFiles::start(absolute).map_err(cannot)?;
-        StoreLocation::at_root(Arc::new(files), "file:///", &shown)
+        StoreLocation::at_root(Arc::new(files), &shown)
     }
 
-    /// An object store of a bucket that is rooted at the store, which the user named by a URL.
-    pub fn in_bucket(store: Arc<dyn ObjectStore>, shown: &str) -> Result<StoreLocation, StoreError> {
-        StoreLocation::at_root(store, "s3://store/", shown)
-    }
-
-    /// The URL is none that the user wrote: libraries decode the names in it, some of them twice.
-    fn at_root(store: Arc<dyn ObjectStore>, root: &str, shown: &str) -> Result<StoreLocation, StoreError> {
+    /// An object store that is rooted at the store, and lists what follows an offset in the order of names. `shown` is what the user named.
+    pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> Result<StoreLocation, StoreError> {
         let cannot = |e: url::ParseError| StoreError::Objects {
             what: shown.to_owned(),
             source: Error::Generic { store: "URL", source: Box::new(e) },
         };
-        let root = Url::parse(root).map_err(cannot)?;
+        let root = Url::parse(ROOT).map_err(cannot)?;
         Ok(StoreLocation { store, root, shown: shown.to_owned() })
     }
 
