@@ -210,7 +210,7 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<Object
     if let Some(payload) = string(&["awslogs", "data"]) {
         return (Content::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
-    if let Some(text) = value.text() {
+    if let Some(text) = value.text().filter(|text| unwrap::is_json(text)) {
         return (Content::Text(text), Some(ObjectFlag::Wrapped), None);
     }
     for (path, wrapping) in [
