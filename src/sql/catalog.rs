@@ -200,8 +200,9 @@ impl SchemaProvider for NamedTables {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
     use datafusion::datasource::MemTable;
-    use datafusion::prelude::SessionConfig;
+    use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
     use crate::sql::sections;
@@ -238,6 +239,23 @@ mod tests {
             assert_eq!(planned_names(&plans), expected, "{sql}");
         }
         assert_eq!(plans.tables.table_names(), ["events"]);
+    }
+
+    #[tokio::test]
+    async fn tables_are_listed_by_name() {
+        let (context, _) = session();
+        let plan = planned(&context.state(), "SHOW TABLES").await.unwrap();
+        let batches = DataFrame::new(context.state(), plan).collect().await.unwrap();
+        let cells = |column: &str| -> Vec<String> {
+            let texts = batches.iter().flat_map(|batch| batch[column].as_string::<i32>().iter().flatten());
+            texts.map(str::to_owned).collect()
+        };
+        let listed: Vec<(bool, String)> = cells("table_schema")
+            .iter()
+            .map(|schema| schema == "information_schema")
+            .zip(cells("table_name"))
+            .collect();
+        assert!(listed.len() > views::all().len() && listed.is_sorted(), "{listed:?}");
     }
 
     #[tokio::test]

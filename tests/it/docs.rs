@@ -162,6 +162,9 @@ fn sql_page() {
     for refusal in of_any.into_iter().chain(of_sizes.map(|sql| guard::check(sql).unwrap_err())) {
         writeln!(page, "- {refusal}").unwrap();
     }
+    let refused = keytrail(["query", "SELECT * FROM generate_series(0, 1000000000)", "--from", "sample-logs"]).stderr;
+    let refused = refused.lines().find_map(|line| line.split_once("planning: ")).expect("a long series is refused").1;
+    writeln!(page, "- {refused}").unwrap();
     page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
     page.push_str("| [`events`](schema.md) | Every event once, as its record says |\n");
     for (name, title) in TABLES {
