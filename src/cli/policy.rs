@@ -42,8 +42,8 @@ fn bucket_of(location: &Location) -> Option<(&str, &str)> {
     Some((&path.bucket, &path.prefix))
 }
 
-/// The names under which S3 calls KMS. AWS documents those of the first two partitions; in China services are seen under
-/// both endings.
+/// The names under which S3 calls KMS. AWS documents those of the first two partitions; in China services are seen
+/// under both endings.
 fn names_of_s3(partition: &str) -> Value {
     match partition {
         "aws" | "aws-us-gov" => json!("s3.*.amazonaws.com"),

@@ -157,8 +157,8 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
     }
 }
 
-/// Rows to keep and counts to correct, by the verdicts. The scan has counted each row that differs from one before it as
-/// a conflict; it is none if the store has the same row.
+/// Rows to keep and counts to correct, by the verdicts. The scan has counted each row that differs from one before it
+/// as a conflict; it is none if the store has the same row.
 fn settle(
     batches: &[RecordBatch],
     verdicts: &[Vec<Verdict>],

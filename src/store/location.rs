@@ -41,7 +41,8 @@ impl StoreLocation {
         StoreLocation::at_root(Arc::new(files), &shown)
     }
 
-    /// An object store that is rooted at the store, and lists what follows an offset in the order of names. `shown` is what the user named.
+    /// An object store that is rooted at the store, and lists what follows an offset in the order of names. `shown` is
+    /// the name that the user gave.
     pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> Result<StoreLocation, StoreError> {
         let cannot = |e: url::ParseError| StoreError::Objects {
             what: shown.to_owned(),
