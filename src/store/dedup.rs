@@ -1,7 +1,7 @@
 //! Finds the rows of a run that the store has already.
 //! In: rows that are about to be written, and the store's files of their days. Out: the rows that stay, and the
 //! corrections to the accounts of their objects.
-//! Never holds the store's identities: they are streamed past those of the run.
+//! Never holds the store's identities: they are streamed past those of the run, and of those that both have a hash stays.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
