@@ -9,7 +9,7 @@ use super::unwrap;
 use crate::json::{Kind, Tree, Value};
 
 /// Bytes that are looked at in vain, for each byte of the document. Brackets without end would else be tried one by one.
-const VAIN_BYTES_PER_BYTE: u64 = 64;
+const VAIN_BYTES_PER_BYTE: u64 = 8;
 /// The same, of any document.
 const VAIN_BYTES_MIN: u64 = 64 << 20;
 
@@ -72,10 +72,13 @@ impl Salvager {
                 }
                 continue;
             };
-            let rest = &bytes[(attempt.scanned_to - base) as usize..];
+            let start = attempt.start;
+            // No record is longer, so that no more need be looked at.
+            let scan_end = end.min(start + RECORD_BYTES_MAX as u64 + 1);
+            let rest = &bytes[(attempt.scanned_to - base) as usize..(scan_end - base) as usize];
             let closed = attempt.scan.find_end(rest).map(|length| attempt.scanned_to + length as u64);
-            attempt.scanned_to = closed.unwrap_or(end);
-            let (start, length) = (attempt.start, attempt.scanned_to - attempt.start);
+            attempt.scanned_to = closed.unwrap_or(scan_end);
+            let length = attempt.scanned_to - start;
             let is_too_long = length > RECORD_BYTES_MAX as u64;
             if closed.is_none() && !is_too_long && follows == Follows::More {
                 return start;
@@ -96,7 +99,7 @@ impl Salvager {
                 );
                 self.at = start + length;
             } else {
-                self.vain_bytes += length.min(RECORD_BYTES_MAX as u64);
+                self.vain_bytes += length;
                 self.between.take(&found[..1], start);
                 self.at = start + 1;
             }
