@@ -281,7 +281,7 @@ fn text_of(value: Value) -> String {
 fn every(text: &str, path: &[Step]) -> Option<Vec<String>> {
     let mut ends: Vec<Value> = vec![serde_json::from_str(text).ok()?];
     for step in path {
-        ends = ends.into_iter().flat_map(|value| step.into_all(value)).collect();
+        ends = ends.into_iter().flat_map(|value| step.follow_all(value)).collect();
     }
     let items = ends.into_iter().flat_map(|end| match end {
         Value::Array(items) => items,
@@ -293,11 +293,11 @@ fn every(text: &str, path: &[Step]) -> Option<Vec<String>> {
 
 fn lookup(text: &str, path: &[Step]) -> Option<Value> {
     let value: Value = serde_json::from_str(text).ok()?;
-    path.iter().try_fold(value, |value, step| step.into_one(value))
+    path.iter().try_fold(value, |value, step| step.follow(value))
 }
 
 impl Step {
-    fn into_one(&self, value: Value) -> Option<Value> {
+    fn follow(&self, value: Value) -> Option<Value> {
         match (value, self) {
             (Value::Object(mut members), Step::Key(key)) => members.remove(key),
             (Value::Array(mut items), Step::Index(index)) if *index < items.len() => Some(items.swap_remove(*index)),
@@ -305,13 +305,13 @@ impl Step {
         }
     }
 
-    fn into_all(&self, value: Value) -> Vec<Value> {
+    fn follow_all(&self, value: Value) -> Vec<Value> {
         match (value, self) {
             (Value::Array(items), Step::Key(key)) if key == "*" => items,
             (Value::Object(members), Step::Key(key)) if key == "*" => {
                 members.into_iter().map(|(_, value)| value).collect()
             }
-            (value, step) => step.into_one(value).into_iter().collect(),
+            (value, step) => step.follow(value).into_iter().collect(),
         }
     }
 }
