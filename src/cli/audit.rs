@@ -14,7 +14,7 @@ use arrow::error::ArrowError;
 use clap::{Args, ValueEnum};
 
 use super::args::{FileArgs, Global, ScopeArgs};
-use super::exit::{Code, Failure, say};
+use super::exit::{Code, Failure, say, with_exit_codes};
 use super::open::{Opened, dry_run};
 use super::summary::{self, Block, Summary};
 use crate::audit::{AskedSubjects, Audit, AuditError, LIMITS, Section, key_head};
@@ -26,12 +26,12 @@ use crate::output::{self, Format, Style, Target, cell, markdown};
 const ROWS_SHOWN: usize = 12;
 
 #[derive(Args, Debug, Clone)]
-#[command(after_help = "Examples:
+#[command(after_help = with_exit_codes("Examples:
   keytrail audit logs/
   keytrail audit logs/ --during 2026-03 --key alias/orders
   keytrail audit logs/ --principal OrdersApp --table orders
   keytrail audit logs/ -f json | jq '.denials[]'
-  keytrail audit logs/ -f markdown -o audit.md")]
+  keytrail audit logs/ -f markdown -o audit.md"))]
 pub struct AuditArgs {
     /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION, `-` for stdin [default:
     /// KEYTRAIL_FROM]
