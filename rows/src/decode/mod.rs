@@ -7,6 +7,7 @@ mod ends;
 pub mod envelope;
 pub mod inflate;
 pub mod split;
+mod unwrap;
 
 use std::io::{self, Read};
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::key_parameters::NamedKey;
 use super::members::{EventService, Issues, Members};
 use super::outcome::Message;
 use super::row::{Row, Text, part};
@@ -27,6 +28,7 @@ pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventS
 /// Fills the columns about the key of a KMS record: its alias, its material, its algorithm, its spec, its grants.
 pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     if !service.is_kms() {
+        row.requested_alias = NamedKey::of(members, row).and_then(NamedKey::into_alias);
         return;
     }
     let event_name = row.event_name.clone().unwrap_or_default();
@@ -38,7 +40,9 @@ pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service
 /// The accounts that own the record's keys, or if it has none, its resources.
 pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Option<Text<'r>>; 2] {
     let source = row.source_key_arn.as_deref().and_then(Arn::parse).map(|arn| Cow::Borrowed(arn.account));
-    match row.key_account_id.as_deref() {
+    // A key that another service is asked to use is no resource of its call, so its owner gets no copy.
+    let is_parameter = row.operation_class.is_none() && row.key_source.as_deref() == Some("request");
+    match row.key_account_id.as_deref().filter(|_| !is_parameter) {
         Some(account) => [Some(Cow::Borrowed(account)), source],
         None => {
             let accounts = members.resources().into_iter().flat_map(Value::items);
@@ -55,7 +59,8 @@ fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> 
         return Some((arn, "resources"));
     }
     if !service.is_kms() {
-        return named();
+        // What KMS refused is in its message; the request may name another key than that.
+        return named().or_else(|| Some((NamedKey::of(members, row)?.into_key(row)?, "request")));
     }
     answered_key(row, members)
         .map(|arn| (arn, "response"))
@@ -121,7 +126,7 @@ fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<
 }
 
 /// A key ARN as it is; an id as the key of that id in the account and Region of the record.
-fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
+pub(super) fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
     if !is_uuid(&id) && !is_multi_region_id(&id) {
         return canonical(id);
     }
@@ -142,17 +147,20 @@ fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
     Some(Cow::Owned(format!("{start}{}", id.to_ascii_lowercase())))
 }
 
-/// The first whole key ARN in the error message. Half an id, where the message was cut, is no key.
+/// The first whole key ARN in the error message.
 fn named_key<'a>(row: &Row<'a>) -> Option<Text<'a>> {
-    let message = row.error_message.as_deref()?;
+    key_arns_in(row.error_message.as_deref()?).find_map(|arn| canonical(Cow::Owned(arn.to_owned())))
+}
+
+/// The whole key ARNs in a text. Half an id, where the text was cut, is no key.
+pub(super) fn key_arns_in(text: &str) -> impl Iterator<Item = &str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
-    message.match_indices("arn:aws").find_map(|(at, _)| {
-        let rest = &message[at..];
+    text.match_indices("arn:aws").filter_map(move |(at, _)| {
+        let rest = &text[at..];
         let arn = &rest[..rest.find(|character| !is_part(character)).unwrap_or(rest.len())];
         let arn = arn.trim_end_matches(':');
         let id = Arn::parse(arn)?.kms_key_id()?;
-        let is_whole = is_uuid(id) || is_multi_region_id(id);
-        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten()
+        (is_uuid(id) || is_multi_region_id(id)).then_some(arn)
     })
 }
 

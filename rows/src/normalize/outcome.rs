@@ -26,10 +26,12 @@ pub const OUTCOMES: &[(&str, &[&str])] = &[
             "KeyUnavailableException",
             "CloudHsm*",
             "CustomKeyStore*",
+            "CustomerKeyHasBeenRevoked",
+            "InvalidKmsKey.InvalidState",
             "Xks*",
         ],
     ),
-    ("throttled", &["ThrottlingException", "LimitExceededException"]),
+    ("throttled", &["ThrottlingException", "LimitExceededException", "KMSThrottled"]),
     (
         "invalid",
         &[
@@ -80,6 +82,7 @@ const BARE_MESSAGES: &[&str] = &[
     "you are not authorized to perform this operation",
     "you do not have sufficient access to perform this action",
     "user is not authorized",
+    "access to kms is not allowed",
 ];
 
 /// Trailers that AWS puts after, or instead of, a reason.
@@ -109,19 +112,42 @@ impl Outcome {
         }
     }
 
-    /// The outcome of a code, with or without a prefix such as `KMS.` or `Client.`.
+    /// The outcome of a code, with or without prefixes such as `KMS.` or `Client.`, as KMS writes it or as another
+    /// service hands it on.
     fn of_code(code: &str) -> Outcome {
-        let unprefixed = code.rsplit('.').next().unwrap_or(code);
-        OUTCOMES
-            .iter()
-            .find(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern, unprefixed)))
-            .map_or(Outcome::OTHER_ERROR, |(outcome, _)| Outcome(outcome))
+        let unprefixed = code.match_indices('.').map(|(dot, _)| &code[dot + 1..]);
+        let mut forms = std::iter::once(code).chain(unprefixed);
+        forms
+            .find_map(|form| Outcome::listed(form).or_else(|| Outcome::handed_on(form)))
+            .unwrap_or(Outcome::OTHER_ERROR)
+    }
+
+    fn listed(code: &str) -> Option<Outcome> {
+        let (outcome, _) = OUTCOMES.iter().find(|(_, codes)| codes.iter().any(|listed| matches(listed, code)))?;
+        Some(Outcome(outcome))
+    }
+
+    /// The outcome of `KMSAccessDeniedException`, `KmsDisabled` and the like: another service's name for an error of
+    /// KMS is `KMS` or `Kms` and the error's own name, with or without `Exception`.
+    fn handed_on(code: &str) -> Option<Outcome> {
+        let name = own_name(KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?);
+        let is_name = |listed: &&str| own_name(listed.strip_prefix("KMS").unwrap_or(listed)) == name;
+        let (outcome, _) = OUTCOMES.iter().find(|(_, codes)| codes.iter().any(|listed| is_name(&listed)))?;
+        (!name.is_empty()).then_some(Outcome(outcome))
     }
 
     /// As it stands in the column `outcome`.
     pub fn name(self) -> &'static str {
         self.0
     }
+}
+
+/// How other services begin their names of KMS's errors.
+const KMS_PREFIXES: [&str; 2] = ["KMS", "Kms"];
+
+/// The name of an error without the word that says it is one.
+fn own_name(code: &str) -> &str {
+    code.strip_suffix("Exception").unwrap_or(code)
 }
 
 fn matches(pattern: &str, code: &str) -> bool {
@@ -156,9 +182,15 @@ impl<'m> Message<'m> {
     pub fn may_be_cut(&self) -> bool {
         self.end == MessageEnd::MaybeCut
     }
+
+    /// True for a refusal whose action is one of KMS, whoever hands it on.
+    fn refuses_an_action_of_kms(&self) -> bool {
+        let action = Denial::of_grammar(*self).and_then(|denial| denial.action);
+        action.is_some_and(|action| start_ignoring_case(action, "kms:").is_some())
+    }
 }
 
-/// The answer of KMS inside an error of DynamoDB.
+/// The answer of KMS inside an error of another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wrapped<'m> {
     pub outcome: Outcome,
@@ -166,17 +198,22 @@ pub struct Wrapped<'m> {
 }
 
 impl<'m> Wrapped<'m> {
-    /// Unwraps `KMS key access denied error: …AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`.
-    /// `None` where the message is DynamoDB's own.
+    /// `None` where the message is the service's own.
     pub fn of(message: &'m str) -> Option<Wrapped<'m>> {
+        Wrapped::of_client(message).or_else(|| Wrapped::of_prose(message))
+    }
+
+    /// Unwraps what a client of KMS reports: `…AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`, before
+    /// which DynamoDB writes `KMS key access denied error: ` and the like.
+    fn of_client(message: &'m str) -> Option<Wrapped<'m>> {
         let start = message.trim_start();
-        let says_kms = ["KMS key ", "KMS validation error", "KMS internal error"];
-        if !says_kms.iter().any(|words| start_ignoring_case(start, words).is_some()) {
-            return None;
-        }
-        let (_, text) = start.split_once(':')?;
+        let is_dynamodbs = DYNAMODB_STARTS.iter().any(|words| start_ignoring_case(start, words).is_some());
+        let text = if is_dynamodbs { start.split_once(':')?.1 } else { start };
         let ended = text.split_once("(Service:");
         let (text, service) = ended.unwrap_or((text, ""));
+        if !is_dynamodbs && !KMS_CLIENTS.iter().any(|name| start_ignoring_case(service.trim_start(), name).is_some()) {
+            return None;
+        }
         let exception = text.find("Exception: ");
         let inner = exception.map_or(text, |at| &text[at + "Exception: ".len()..]);
         let code = match service.split_once("Error Code:") {
@@ -185,13 +222,33 @@ impl<'m> Wrapped<'m> {
                 exception.map_or("", |at| text[..at + "Exception".len()].rsplit(['.', ' ']).next().unwrap_or_default())
             }
         };
-        let refused = start_ignoring_case(start, "KMS key access denied").is_some();
-        let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
-        // The cap counts DynamoDB's words too. KMS's are whole where something stands behind them.
+        // The cap counts the service's words too. KMS's are whole where something stands behind them.
         let end = if ended.is_some() { MessageEnd::Whole } else { Message::of(message).end };
-        Some(Wrapped { outcome, message: Message { text: inner.trim(), end } })
+        let message = Message { text: inner.trim(), end };
+        let is_refused =
+            start_ignoring_case(start, "KMS key access denied").is_some() || message.refuses_an_action_of_kms();
+        let outcome = if is_refused { Outcome::DENIED } else { Outcome::of_code(code) };
+        Some(Wrapped { outcome, message })
+    }
+
+    /// Reads a message that says in the service's own words what KMS answered.
+    fn of_prose(text: &'m str) -> Option<Wrapped<'m>> {
+        let message = Message::of(text);
+        let words = Words::new(text);
+        let said = SENTENCES.iter().find(|(sentence, _)| words.find(sentence).is_some()).map(|(_, outcome)| *outcome);
+        let outcome = said.or_else(|| message.refuses_an_action_of_kms().then_some(Outcome::DENIED))?;
+        Some(Wrapped { outcome, message })
     }
 }
+
+/// DynamoDB's own words before what KMS said.
+const DYNAMODB_STARTS: [&str; 3] = ["KMS key ", "KMS validation error", "KMS internal error"];
+
+/// The names of KMS in the reports of AWS's clients.
+const KMS_CLIENTS: [&str; 2] = ["AWSKMS", "Kms"];
+
+/// Sentences by which services say that KMS refused them, or could not serve them.
+const SENTENCES: &[(&str, Outcome)] = &[("access to kms is not allowed", Outcome::DENIED)];
 
 /// The details of a refusal. NULL if the message does not give one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
