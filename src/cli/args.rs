@@ -16,7 +16,8 @@ use crate::normalize::EventFilter;
 use crate::output::times::{self, Moment};
 use crate::output::visible::visible;
 use crate::output::{self, Format, Style, Target, TextReader};
-use crate::source::{AwsOptions, Location, Scope};
+use crate::source::{AwsOptions, Location, Scope, regions};
+use crate::sql::did_you_mean::did_you_mean;
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -160,7 +161,7 @@ impl ScopeArgs {
     fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
         let (since, until) = self.interval(now_micros, global)?;
         check(&self.account, is_account_id, "an account", "an account is 12 digits, such as 111122223333")?;
-        check(&self.region, is_region, "a region", "a region is written like eu-west-1")?;
+        self.check_regions()?;
         check(&self.org_id, is_org, "an organization", "an organization is written like o-exampleorgid")?;
         Ok(Scope {
             since,
@@ -170,6 +171,14 @@ impl ScopeArgs {
             org_ids: self.org_id.clone(),
             late_days: self.late_days,
         })
+    }
+
+    /// Refuses what no Region is called. Whether one of a possible name exists is for who knows the logs.
+    fn check_regions(&self) -> Result<(), Failure> {
+        let Some(bad) = self.region.iter().find(|region| !regions::may_exist(region)) else { return Ok(()) };
+        let failure = Failure::usage(format!("`{bad}` is not a Region"));
+        let hint = did_you_mean(bad, regions::known());
+        Err(failure.hint(hint.unwrap_or_else(|| "a Region is written like eu-west-1".to_owned())))
     }
 
     fn interval(&self, now_micros: i64, global: &Global) -> Result<(Option<i64>, Option<i64>), Failure> {
@@ -281,17 +290,6 @@ fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -
     }
 }
 
-/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words, then a number. The list of regions grows; its shape does not.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else { return false };
-    let is_word = |w: &&str| (2..=12).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
-    (2..=4).contains(&words.len())
-        && words.iter().all(is_word)
-        && matches!(number.len(), 1 | 2)
-        && number.bytes().all(|b| b.is_ascii_digit())
-}
-
 fn is_org(text: &str) -> bool {
     text.strip_prefix("o-").is_some_and(|id| {
         (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -317,12 +315,12 @@ mod tests {
             "mx-central-1",
             "il-central-1",
         ] {
-            assert!(is_region(good), "{good}");
+            assert!(regions::may_exist(good), "{good}");
         }
         for bad in
-            ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-east-111", "-east-1", "east-1", "us-east-1 "]
+            ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-esat-1", "-east-1", "east-1", "us-east-1 "]
         {
-            assert!(!is_region(bad), "{bad}");
+            assert!(!regions::may_exist(bad), "{bad}");
         }
         assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
     }

@@ -7,11 +7,13 @@ mod intake;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{AsArray, RecordBatch};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use crate::normalize::EventFilter;
-use crate::source::{self, AwsOptions, Listing, Location, Remote, Scope, SourceError};
+use crate::source::{self, AwsOptions, Listing, Location, Regions, Remote, Scope, SourceError, regions};
+use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Store, StoreError, StoreLocation};
 use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
@@ -73,6 +75,8 @@ pub enum DatasetError {
     StoreAmongDeliveries { store: String },
     #[error("the store `{store}` and the logs lie in one another")]
     StoreAmongLogs { store: String },
+    #[error("there is no Region `{region}`: this version knows none of that name, and no log here is of it")]
+    NoRegion { region: String, hint: Option<String> },
     #[error("cannot list the locations: {source}")]
     Thread { source: JoinError },
 }
@@ -92,7 +96,8 @@ impl DatasetError {
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
-            | DatasetError::StoreAmongLogs { .. } => true,
+            | DatasetError::StoreAmongLogs { .. }
+            | DatasetError::NoRegion { .. } => true,
         }
     }
 
@@ -116,6 +121,7 @@ impl DatasetError {
             DatasetError::StoreAmongLogs { .. } => {
                 Some("name a directory beside the logs: whatever is among them is read as logs")
             }
+            DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }
     }
@@ -159,6 +165,9 @@ impl Dataset {
         let (is_store, plan) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
             let is_store = options.names_store_on_disk() || options.names_store(&listing);
+            if !is_store {
+                options.expect_regions(|text| any_place_contains(&listing, text))?;
+            }
             Ok((is_store, ReadPlan::of(&listing, history)))
         })
         .await?;
@@ -171,9 +180,31 @@ impl DatasetOptions {
         let remote = remote(&self, observer);
         blocking(move || {
             let listing = source::list(&self.locations, &self.scope, &remote)?;
+            if !self.names_store(&listing) {
+                self.expect_regions(|text| any_place_contains(&listing, text))?;
+            }
             Ok((self, Arc::new(listing)))
         })
         .await
+    }
+
+    /// Refuses a Region that this version does not know, unless folders of logs or a location are named by it: then it is
+    /// newer than this version. A slip would leave everything out.
+    fn expect_regions(&self, is_in_place: impl Fn(&str) -> bool) -> Result<(), DatasetError> {
+        let is_location = |region: &String| {
+            self.locations
+                .iter()
+                .any(|location| matches!(location, Location::History(Regions::Named(named)) if named.contains(region)))
+        };
+        let is_missing = |region: &&String| {
+            !regions::is_known(region) && !is_location(region) && !is_in_place(&format!("/{region}/"))
+        };
+        match self.scope.regions.iter().find(is_missing) {
+            Some(region) => {
+                Err(DatasetError::NoRegion { region: region.clone(), hint: did_you_mean(region, regions::known()) })
+            }
+            None => Ok(()),
+        }
     }
 
     fn names_store_on_disk(&self) -> bool {
@@ -212,9 +243,11 @@ impl DatasetOptions {
             store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
         }
         let snapshot = store.snapshot().await?;
+        let objects = snapshot.objects().await?;
+        self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = Stored {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
-            objects: snapshot.objects().await?,
+            objects,
             quarantine: snapshot.quarantine().await?,
             older_rows: snapshot.older_rows(&self.scope),
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
@@ -231,6 +264,18 @@ impl DatasetOptions {
         let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(self.threads))?;
         Ok(Dataset { engine, scope: self.scope })
     }
+}
+
+/// True where a listed object lies at a place with this text in it.
+fn any_place_contains(listing: &Listing, text: &str) -> bool {
+    (0..listing.len()).any(|index| listing.uri(index).contains(text))
+}
+
+/// True where an object of a store lies at a place with this text in it.
+fn any_uri_contains(objects: &[RecordBatch], text: &str) -> bool {
+    let uris = objects.iter().filter_map(|rows| rows.column_by_name("uri"));
+    uris.filter_map(|column| column.as_string_opt::<i32>())
+        .any(|uris| uris.iter().flatten().any(|uri| uri.contains(text)))
 }
 
 fn scan_options(

@@ -14,6 +14,7 @@ mod object;
 mod object_store;
 mod origin;
 mod plan;
+pub mod regions;
 mod s3;
 
 use std::collections::HashMap;
@@ -24,7 +25,6 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::arn::is_region;
 use crate::objects::{ObjectChange, ObjectOutcome};
 
 pub use self::object_store::connect_store;
@@ -115,8 +115,8 @@ impl Regions {
         if text == "all" {
             return Some(Regions::All);
         }
-        let regions: Vec<String> = text.split(',').map(str::to_owned).collect();
-        regions.iter().all(is_region).then_some(Regions::Named(regions))
+        let named: Vec<String> = text.split(',').map(str::to_owned).collect();
+        named.iter().all(|region| regions::may_exist(region)).then_some(Regions::Named(named))
     }
 }
 

@@ -116,6 +116,14 @@ impl AskedName {
         })
     }
 
+    /// True where this text, whichever cell it stands in, bears the name.
+    pub fn is_borne_as(&self, text: &str) -> bool {
+        (0..self.kind.columns().len()).any(|cell| {
+            let cells: Vec<Option<&str>> = (0..=cell).map(|at| (at == cell).then_some(text)).collect();
+            self.is_borne_by(&cells)
+        })
+    }
+
     /// True of a name that no second thing can bear, as far as its text says.
     pub fn is_arn(&self) -> bool {
         self.given.trim().starts_with("arn:")

@@ -5,6 +5,7 @@
 //! the store it was opened on.
 
 mod answer;
+pub mod asked_names;
 pub mod cards;
 mod catalog;
 mod derived;
@@ -14,8 +15,10 @@ pub mod guard;
 mod hints;
 pub mod mend;
 pub mod named;
+mod names_function;
 mod read_once;
 pub mod sections;
+pub mod told_names;
 pub mod views;
 
 use std::collections::HashMap;
@@ -50,6 +53,7 @@ use derived::Derivations;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, Scans, reporting_to};
+use told_names::{KnownNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
@@ -257,8 +261,20 @@ impl Engine {
             message: format!("there is no query `{name}`"),
             hint: did_you_mean(name, named::all().iter().map(|query| query.name)),
         })?;
-        let values = query.values(params).map_err(|message| SqlError::Plan { message, hint: None })?;
+        let values = query.values(params);
+        let values = values.map_err(|wrong| SqlError::Plan { message: wrong.to_string(), hint: wrong.hint })?;
         self.answer(query.sql, values).await
+    }
+
+    /// Says what has to be said of the names that an answer is about. Of an answer without rows the records tell, which are
+    /// read for that.
+    pub async fn told_names(&self, names: &NamesOfAnswer) -> Result<Vec<String>, SqlError> {
+        let mut said = names.sentences();
+        for asked in names.unanswered() {
+            let rows = self.query(&sections::names(asked.kind).sql, &[]).await?.rows().await?;
+            said.extend(sentence_without_rows(asked, &KnownNames::of(asked.kind, &rows)));
+        }
+        Ok(said)
     }
 
     /// Plans these statements and reads the logs once for all of them. A store is read when rows are taken.
@@ -339,6 +355,9 @@ impl Engine {
 
     /// Adds a hint to an error of planning.
     fn explain(&self, sql: &str, error: DataFusionError) -> SqlError {
+        if let Some(missing) = hints::MissingColumn::of(&error) {
+            return SqlError::Plan { message: missing.message(), hint: Some(missing.hint()) };
+        }
         match SqlError::from(error) {
             SqlError::Plan { message, hint: None } => {
                 let hint = hints::of(sql, &message, &self.table_names());
@@ -349,7 +368,7 @@ impl Engine {
     }
 
     /// Every table and view.
-    fn table_names(&self) -> Vec<String> {
+    pub fn table_names(&self) -> Vec<String> {
         let schema = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
         schema.map(|schema| schema.table_names()).unwrap_or_default()
     }

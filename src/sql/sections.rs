@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use super::asked_names::NameKind;
 use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
 
 /// The section that reads the rows of all rules, under its own name.
@@ -101,6 +102,15 @@ pub fn aliases() -> &'static AuditSection {
     all().iter().find(|section| section.name == "aliases").expect("a test asks for the aliases")
 }
 
+/// The section that lists the names of a kind which records bear: its columns are the cells of the kind.
+///
+/// # Panics
+/// If its file is gone.
+pub fn names(kind: NameKind) -> &'static AuditSection {
+    let name = format!("{kind}_names");
+    all().iter().find(|section| section.name == name).expect("a test asks for the names of every kind")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,6 +126,7 @@ mod tests {
         }
         assert!(shown.iter().all(|section| !section.none.is_empty()));
         assert!(aliases().place.is_none());
+        assert!(NameKind::ALL.iter().all(|kind| names(*kind).place.is_none()));
     }
 
     #[test]
