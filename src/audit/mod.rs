@@ -13,16 +13,17 @@ use std::borrow::Cow;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, ExpectedInput};
 use crate::output::words::count;
 use crate::source::Scope;
 use crate::sql::SqlError;
 use crate::sql::asked_names::NameKind;
 use crate::sql::sections::{self, AuditSection};
 use crate::sql::told_names::KnownNames;
-use crate::table::{Accounting, Completeness, WithoutLogs};
+use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
 pub use crate::sql::asked_names::key_head;
+pub use json::seen as seen_json;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects};
 
@@ -55,6 +56,10 @@ pub struct Audit {
     pub scope: Scope,
     pub accounting: Accounting,
     pub subjects: Subjects,
+    /// The accounts, Regions and times of what was read.
+    pub seen: SeenInput,
+    /// Sentences on what is expected and not there.
+    pub missing: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
     pub sections: Vec<Section>,
@@ -65,7 +70,7 @@ impl Audit {
     ///
     /// # Errors
     /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
-    pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
+    pub async fn of(data: &Dataset, asked: &AskedSubjects, expected: &ExpectedInput) -> Result<Audit, AuditError> {
         let aliases = (!asked.keys.is_empty()).then(sections::aliases);
         let kinds: Vec<NameKind> = asked.kinds().collect();
         let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
@@ -95,7 +100,9 @@ impl Audit {
             answered.push(Section { name, title, none, rows, not_narrowed });
         }
         let (names, accounting) = (subjects.sentences(), prepared.accounting);
-        Ok(Audit { scope: data.scope.clone(), accounting, subjects, names, sections: answered })
+        let seen = data.engine.seen(Some(&accounting)).await?;
+        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
+        Ok(Audit { scope, accounting, subjects, seen, missing, names, sections: answered })
     }
 }
 

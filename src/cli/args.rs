@@ -5,13 +5,15 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ColorChoice, ValueEnum};
 
+use super::accept::Accepts;
 use super::exit::{Failure, say};
 use crate::arn::is_account_id;
-use crate::dataset::DatasetOptions;
+use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
 use crate::normalize::EventFilter;
 use crate::output::times::{self, Moment};
 use crate::output::visible::visible;
@@ -86,6 +88,9 @@ pub struct ScopeArgs {
     /// Also take the whole records of a damaged object; its rows are flagged
     #[arg(long, help_heading = "Scope")]
     pub salvage: bool,
+    /// Objects that may stay unread, as TOML: [[accept]] with uri (a pattern), reason, owner and expires, all needed
+    #[arg(long, value_name = "FILE", help_heading = "Scope")]
+    pub accept: Option<PathBuf>,
     /// Say what would be read and what it takes; read nothing
     #[arg(long, help_heading = "Scope")]
     pub dry_run: bool,
@@ -138,7 +143,12 @@ impl ScopeArgs {
     /// The data that these arguments and locations mean, with every part checked.
     pub fn dataset(&self, locations: &[String], global: &Global) -> Result<DatasetOptions, Failure> {
         let now_micros = now_micros();
+        let accepts = Accepts::read(self.accept.as_deref(), now_micros)?;
+        if !global.quiet {
+            accepts.ended.iter().for_each(|entry| say(format_args!("note: --accept {}", visible(entry))));
+        }
         Ok(DatasetOptions {
+            accepted: Arc::new(accepts.objects),
             locations: self::locations(locations)?,
             aws: self.aws.options()?,
             scope: self.resolve(now_micros, global)?,
@@ -204,6 +214,35 @@ impl ScopeArgs {
             say(format_args!("note: --until {day} leaves out {day} itself (UTC)"));
         }
         Ok((since.map(|m| m.micros), until.map(|m| m.micros)))
+    }
+}
+
+/// What must be there: an answer that lacks it is incomplete.
+#[derive(Args, Debug, Clone)]
+pub struct ExpectArgs {
+    /// An account and Region that must be among the logs, such as 111122223333/eu-west-1 (repeatable); else exit 3
+    #[arg(long, value_name = "ACCOUNT/REGION", help_heading = "Scope")]
+    pub expect: Vec<String>,
+    /// A time that the logs must reach, those of every account and Region that is expected; else exit 3
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Scope")]
+    pub expect_until: Option<String>,
+}
+
+impl ExpectArgs {
+    pub fn expected(&self) -> Result<ExpectedInput, Failure> {
+        let places = self.expect.iter().map(|text| expected_place(text)).collect::<Result<_, _>>()?;
+        let until = self.expect_until.as_deref().map(|text| times::moment(text, now_micros())).transpose();
+        let until = until.map_err(|fault| Failure::usage(format!("cannot read --expect-until: {fault}")))?;
+        Ok(ExpectedInput { places, until: until.map(|moment| moment.micros) })
+    }
+}
+
+fn expected_place(text: &str) -> Result<ExpectedPlace, Failure> {
+    let place = text.split_once('/').filter(|(account, region)| is_account_id(account) && regions::may_exist(region));
+    match place {
+        Some((account, region)) => Ok(ExpectedPlace { account: account.to_owned(), region: region.to_owned() }),
+        None => Err(Failure::usage(format!("`{}` is not an account and a Region", visible(text)))
+            .hint("write them like 111122223333/eu-west-1")),
     }
 }
 

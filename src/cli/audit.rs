@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use clap::{Args, ValueEnum};
 
-use super::args::{FileArgs, Global, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs};
 use super::exit::{Code, Failure, say};
 use super::open::{Opened, dry_run};
 use super::summary::{self, Block, Summary};
@@ -44,6 +44,8 @@ pub struct AuditArgs {
     pub to: FileArgs,
     #[command(flatten)]
     pub scope: ScopeArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
     #[command(flatten)]
     pub about: About,
 }
@@ -81,13 +83,13 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let format = args.chosen()?;
+    let (format, expected) = (args.chosen()?, args.expect.expected()?);
     let mut target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
-    let audit = Audit::of(&opened.data, &args.about.subjects()).await;
+    let audit = Audit::of(&opened.data, &args.about.subjects(), &expected).await;
     opened.progress.clear();
     let audit = audit?;
-    let summary = opened.summary(Some(audit.accounting.clone()));
+    let summary = Summary { missing: audit.missing.clone(), ..opened.summary(Some(audit.accounting.clone())) };
     let screen =
         Screen { style: global.style(&target), summary: &summary, names: &audit.names, sections: &audit.sections };
     match format {

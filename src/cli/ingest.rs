@@ -16,11 +16,12 @@ use super::open::observer;
 use super::policy::policy;
 use super::progress::Line;
 use super::summary::{self, Block, Summary};
+use crate::audit::seen_json;
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{Existing, Target, times};
 use crate::store::{Ingested, Pace};
-use crate::table::{Problem, WithoutLogs};
+use crate::table::{Completeness, Problem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:
@@ -79,8 +80,13 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let done = intake.run(&observer).await;
     progress.clear();
     let done = done?;
-    let summary =
-        Summary { accounting: Some(done.accounting.clone()), interval, elapsed: started.elapsed(), without_logs };
+    let summary = Summary {
+        accounting: Some(done.accounting.clone()),
+        interval,
+        elapsed: started.elapsed(),
+        without_logs,
+        missing: Vec::new(),
+    };
     if !global.quiet {
         summary::print(&summary, Block::Whole, &global);
         say(format_args!("store     {}", in_words(&done)));
@@ -157,6 +163,9 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<
         "objects": objects,
         "bytes": a.bytes,
         "event_history_objects": a.history_objects,
+        "accepted_objects": a.accepted.objects,
+        "input_complete": a.verdict(summary.without_logs) == Completeness::Complete,
+        "seen": seen_json(&a.seen),
         "problem_count": a.problem_count(),
         "problems": problems,
     });

@@ -36,6 +36,7 @@ impl Opened {
             interval: times::interval(self.data.scope.since, self.data.scope.until),
             elapsed: self.started.elapsed(),
             without_logs: WithoutLogs::IsIncomplete,
+            missing: Vec::new(),
         }
     }
 }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{FileArgs, Global, ScopeArgs, parameter};
+use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs, parameter};
 use super::exit::{Code, Failure, say};
 use super::open::{Opened, dry_run};
-use super::summary::{self, Block};
+use super::summary::{self, Block, Summary};
 use crate::output::visible::visible;
 use crate::output::{self, Format, Style, Target, markdown};
 use crate::source::Location;
@@ -53,6 +53,8 @@ pub struct QueryArgs {
     pub to: FileArgs,
     #[command(flatten)]
     pub scope: ScopeArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
 }
 
 /// SQL, or the name of a query.
@@ -100,7 +102,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     if matches!(source, QuestionSource::Stdin) && options.locations.contains(&Location::Stdin) {
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
-    let question = read_question(source)?;
+    let (question, expected) = (read_question(source)?, args.expect.expected()?);
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
@@ -108,7 +110,11 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     let delivered = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
     opened.progress.clear();
     let delivered = delivered?;
-    let summary = opened.summary(delivered.accounting);
+    let missing = match expected.is_any() {
+        true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
+        false => Vec::new(),
+    };
+    let summary = Summary { missing, ..opened.summary(delivered.accounting) };
     if !global.quiet {
         delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
         summary::print(&summary, Block::WithRows(delivered.rows), &global);

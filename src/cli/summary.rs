@@ -22,11 +22,16 @@ pub struct Summary {
     pub elapsed: Duration,
     /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
+    /// Sentences on what is expected and not there.
+    pub missing: Vec<String>,
 }
 
 impl Summary {
     /// An answer that needed no logs is complete.
     pub fn code(&self) -> Code {
+        if !self.missing.is_empty() {
+            return Code::Incomplete;
+        }
         let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
         match verdict {
             None | Some(Completeness::Complete) => Code::Done,
@@ -37,7 +42,8 @@ impl Summary {
     /// The lines of the block that every run has.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let Some(a) = &self.accounting else { return lines };
+        let expected = self.missing.iter().map(|missing| format!("expected  {}", visible(missing)));
+        let Some(a) = &self.accounting else { return expected.collect() };
         lines.push(format!("interval  {}", self.interval));
         lines.push(format!("objects   {}", objects(a)));
         if a.history_objects > 0 {
@@ -50,6 +56,10 @@ impl Summary {
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
+        if a.accepted.objects > 0 {
+            lines.push(format!("accepted  {} objects with a fault, by --accept", count(a.accepted.objects)));
+        }
+        lines.extend(expected);
         if a.verdict(self.without_logs) == Completeness::NoLog {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
@@ -81,7 +91,9 @@ pub enum Block {
 
 /// Prints the block on stderr.
 pub fn print(summary: &Summary, block: Block, global: &Global) {
-    let Some(a) = &summary.accounting else { return };
+    let Some(a) = &summary.accounting else {
+        return summary.lines().iter().for_each(say);
+    };
     if let Block::WithRows(rows) = block {
         say(format_args!("rows      {}", count(rows)));
     }

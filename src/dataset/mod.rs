@@ -2,6 +2,7 @@
 //! In: locations, scope, filter, AWS options. Out: a [`Dataset`], a plan of a run, or an [`Intake`] into a store.
 //! Never parses an argument, never prints, and never reads a record: it lists, and the engine reads for each question.
 
+mod expected;
 mod intake;
 
 use std::collections::HashMap;
@@ -16,8 +17,9 @@ use crate::source::{self, AwsOptions, Listing, Location, Regions, Remote, Scope,
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Store, StoreError, StoreLocation};
-use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
+use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
+pub use expected::{ExpectedInput, ExpectedPlace};
 pub use intake::{Intake, IntakePlan, apart};
 
 /// Bytes that the operators of a query may hold before they spill.
@@ -33,6 +35,8 @@ pub struct DatasetOptions {
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
     pub aws: AwsOptions,
+    /// The objects whose faults do not make a run incomplete.
+    pub accepted: Arc<AcceptedObjects>,
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
@@ -251,6 +255,8 @@ impl DatasetOptions {
             quarantine: snapshot.quarantine().await?,
             older_rows: snapshot.older_rows(&self.scope),
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
+            scope: self.scope.clone(),
+            accepted: Arc::clone(&self.accepted),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let engine = Engine::over_store(stored, engine_options(self.threads)).await?;
@@ -291,6 +297,7 @@ fn scan_options(
         threads: options.threads,
         salvage: options.salvage,
         identities_max: IDENTITIES_MAX,
+        accepted: Arc::clone(&options.accepted),
         progress: Arc::new(move |p: Progress| observer.read(p.bytes)),
     }
 }

@@ -4,6 +4,7 @@
 //! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
+mod delivery;
 mod etags;
 mod history;
 mod layout;
@@ -29,6 +30,7 @@ use crate::objects::{ObjectChange, ObjectOutcome};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
+pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use object::ListedObject;

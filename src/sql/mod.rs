@@ -18,6 +18,7 @@ pub mod named;
 mod names_function;
 mod read_once;
 pub mod sections;
+mod stored_seen;
 pub mod told_names;
 pub mod views;
 
@@ -42,8 +43,10 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
-use crate::source::{SourceError, Unread};
-use crate::table::{Accounting, EventsTable, Extent, HandOutScans, LogTable, ScanReport, Scanned};
+use crate::source::{Scope, SourceError, Unread};
+use crate::table::{
+    AcceptedObjects, Accounting, EventsTable, Extent, HandOutScans, LogTable, ScanReport, Scanned, SeenInput,
+};
 
 pub use answer::{Answer, Prepared};
 
@@ -156,6 +159,10 @@ pub struct Stored {
     pub untimed_max: u64,
     /// Rows whose derived columns come from an earlier normalizer.
     pub older_rows: u64,
+    /// The scope that its events are narrowed to.
+    pub scope: Scope,
+    /// The objects whose faults do not make it incomplete.
+    pub accepted: Arc<AcceptedObjects>,
     /// The URL under which the plan looks for its files, and the object store that holds them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -163,7 +170,7 @@ pub struct Stored {
 /// The source of the raw tables' rows.
 enum Data {
     Logs(Arc<LogTable>),
-    Store { events: Arc<dyn TableProvider>, accounting: Accounting },
+    Store { events: Arc<dyn TableProvider>, accounting: Accounting, scope: Scope },
 }
 
 impl Data {
@@ -191,13 +198,17 @@ impl Engine {
 
     /// Opens a session over a store. Counts events without a time here, since every scope lets them pass.
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
-        let mut accounting = Accounting::none();
+        let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
         for rows in &stored.objects {
             accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
         }
         let events = Arc::new(ViewTable::new(stored.events, None));
-        let mut engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
+        let mut engine = Engine::new(
+            Data::Store { events, accounting, scope: stored.scope },
+            (stored.objects, stored.quarantine),
+            options,
+        )?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         let untimed = if stored.untimed_max > 0 { engine.count_untimed().await? } else { 0 };
@@ -364,6 +375,24 @@ impl Engine {
                 SqlError::Plan { message, hint }
             }
             other => other,
+        }
+    }
+
+    /// The accounts, Regions and times of the input: as a scan of all of it found them, or as a store has them.
+    pub async fn seen(&self, accounting: Option<&Accounting>) -> Result<SeenInput, SqlError> {
+        match (&self.data, accounting) {
+            (Data::Store { scope, .. }, _) => {
+                let events = self.query(&sections::seen().sql, &[]).await?.rows().await?;
+                let objects = self.query(stored_seen::OBJECTS_SQL, &[]).await?.rows().await?;
+                Ok(stored_seen::seen(&events, &objects, scope)?)
+            }
+            (Data::Logs(_), Some(accounting)) if accounting.complete => Ok(accounting.seen.clone()),
+            // The question left something out. Whoever asks for the accounts reads everything.
+            (Data::Logs(_), _) => {
+                let mut answer = self.query("SELECT count(*) FROM objects", &[]).await?;
+                answer.rows().await?;
+                Ok(answer.finish().await.unwrap_or_default().seen)
+            }
         }
     }
 

@@ -162,7 +162,7 @@ pub async fn ingest(
     pace: Pace,
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested {
-        accounting: Accounting::none(),
+        accounting: Accounting::accepting(&options.accepted),
         batches: 0,
         old: 0,
         version: store.tables[TableId::Events].version(),

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
+use super::seen::SeenInput;
 use super::tallies::{ObjectTally, Quarantined};
 
 /// Takes the batches of a scan.
@@ -44,5 +45,7 @@ pub(super) struct Part {
     pub quarantined: Vec<Quarantined>,
     /// The fingerprints of rows without a time.
     pub untimed: Vec<u32>,
+    /// The places and times of the rows.
+    pub seen: SeenInput,
     pub error: Option<DataFusionError>,
 }

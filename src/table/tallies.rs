@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
+use super::seen::SeenInput;
 use crate::decode::Fault;
 use crate::objects::{
     Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
@@ -60,6 +61,8 @@ pub struct Tallies {
     pub parsed: u64,
     /// Rows without a time, which pass every interval.
     pub untimed: u64,
+    /// The places and times of the kept and duplicate rows.
+    pub seen: SeenInput,
 }
 
 impl Tallies {
