@@ -21,8 +21,28 @@ fn named_service(principal: &str) -> Option<&str> {
     Some(HOSTS.iter().find(|(host, _)| *host == name).map_or(name, |(_, service)| *service))
 }
 
-/// Hosts that call for a service and are none of their own.
-const HOSTS: &[(&str, &str)] = &[("ec2-frontend-api", "ec2")];
+/// Hosts that call for a service and are none of their own, by the service. Seen in records and in the principals of AWS's
+/// managed policies.
+const HOSTS: &[(&str, &str)] = &[
+    ("config-conforms", "config"),
+    ("datax", "dataexchange"),
+    ("ebs", "ec2"),
+    ("ec2-frontend-api", "ec2"),
+    ("ec2fastlaunch", "ec2"),
+    ("ec2fleet", "ec2"),
+    ("ec2scheduled", "ec2"),
+    ("ecs-tasks", "ecs"),
+    ("edgelambda", "lambda"),
+    ("eks-connector", "eks"),
+    ("eks-nodegroup", "eks"),
+    ("fargate", "ecs"),
+    ("opensearchservice", "es"),
+    ("spot", "ec2"),
+    ("spotfleet", "ec2"),
+    ("tlsconnectionmanager", "vpc-lattice"),
+    ("transitgateway", "ec2"),
+    ("vmie", "ec2"),
+];
 
 /// The console's old mark of a person's own call: no service stood between.
 fn is_console(invoked_by: &str) -> bool {
@@ -33,7 +53,7 @@ fn is_console(invoked_by: &str) -> bool {
 pub(super) fn fill<'a>(
     row: &mut Row<'a>,
     members: &Members<'a>,
-    context_service: Option<&'static str>,
+    context_service: Option<Text<'a>>,
     issues: &mut Issues,
 ) {
     let Some(identity) = Identity::read(members.user_identity(), issues) else {
@@ -316,18 +336,13 @@ fn source_service<'r, 'a>(row: &'r Row<'a>) -> Option<&'r Text<'a>> {
 }
 
 /// Fills the caller and the service that stood between.
-fn set_caller<'a>(
-    row: &mut Row<'a>,
-    identity: &Identity<'a>,
-    context_service: Option<&'static str>,
-    issues: &mut Issues,
-) {
+fn set_caller<'a>(row: &mut Row<'a>, identity: &Identity<'a>, context_service: Option<Text<'a>>, issues: &mut Issues) {
     let said = identity.invoked_by.as_ref().filter(|service| !is_console(service));
     let invoked_by = said.map(Cow::as_ref);
     let by_invoked = said.and_then(|service| part(service, named_service));
     let by_source = source_service(row).and_then(|service| part(service, named_service));
     let is_unnamed = is_unnamed(row, invoked_by);
-    let by_context = context_service.filter(|_| is_unnamed).map(Cow::Borrowed);
+    let by_context = context_service.filter(|_| is_unnamed);
     let is_service = identity.kind.as_deref() == Some("AWSService")
         || (identity.kind.is_none() && invoked_by.is_some() && !identity.names_someone());
     let class = if is_service {

@@ -27,11 +27,15 @@ pub const OUTCOMES: &[(&str, &[&str])] = &[
             "CloudHsm*",
             "CustomKeyStore*",
             "CustomerKeyHasBeenRevoked",
-            "InvalidKmsKey.InvalidState",
+            "CustomerManagedKeyUnavailableException",
+            "DecryptionFailure",
+            "EncryptionFailure",
+            "InvalidKMSKey.InvalidState",
+            "InvalidKMSResourceException",
             "Xks*",
         ],
     ),
-    ("throttled", &["ThrottlingException", "LimitExceededException", "KMSThrottled"]),
+    ("throttled", &["ThrottlingException", "LimitExceededException"]),
     (
         "invalid",
         &[
@@ -127,13 +131,13 @@ impl Outcome {
         Some(Outcome(outcome))
     }
 
-    /// The outcome of `KMSAccessDeniedException`, `KmsDisabled` and the like: another service's name for an error of
-    /// KMS is `KMS` or `Kms` and the error's own name, with or without `Exception`.
+    /// The outcome of `KMSAccessDeniedException`, `KmsDisabled`, `KMSKeyNotAccessibleFault` and the like: other services
+    /// begin their names of KMS's errors with a word for KMS or for its key.
     fn handed_on(code: &str) -> Option<Outcome> {
-        let name = own_name(KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?);
-        let is_name = |listed: &&str| own_name(listed.strip_prefix("KMS").unwrap_or(listed)) == name;
-        let (outcome, _) = OUTCOMES.iter().find(|(_, codes)| codes.iter().any(|listed| is_name(&listed)))?;
-        (!name.is_empty()).then_some(Outcome(outcome))
+        let name = KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?;
+        let name = name.strip_prefix("Key").unwrap_or(name);
+        let stem = ["Exception", "Fault", "Error"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        HANDED_ON.iter().find(|(stems, _)| stems.contains(&stem)).map(|(_, outcome)| Outcome(outcome))
     }
 
     /// As it stands in the column `outcome`.
@@ -142,13 +146,19 @@ impl Outcome {
     }
 }
 
-/// How other services begin their names of KMS's errors.
-const KMS_PREFIXES: [&str; 2] = ["KMS", "Kms"];
+/// The words with which other services begin their names of KMS's errors. CodeCommit has the last.
+const KMS_PREFIXES: [&str; 3] = ["KMS", "Kms", "EncryptionKey"];
 
-/// The name of an error without the word that says it is one.
-fn own_name(code: &str) -> &str {
-    code.strip_suffix("Exception").unwrap_or(code)
-}
+/// Outcomes of KMS's errors by the names that other services give them behind such a word. From the exceptions of AWS's API
+/// models (botocore 1.44.8).
+const HANDED_ON: &[(&[&str], &str)] = &[
+    (&["AccessDenied", "RequestFailed"], "denied"),
+    (&["Disabled", "InvalidState", "NotAccessible", "Unavailable"], "key_unavailable"),
+    (&["NotFound"], "not_found"),
+    (&["Throttled", "Throttling"], "throttled"),
+    (&["InvalidKeyUsage", "InvalidUsage"], "invalid"),
+    (&["Internal"], "service_error"),
+];
 
 fn matches(pattern: &str, code: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
@@ -200,7 +210,16 @@ pub struct Wrapped<'m> {
 impl<'m> Wrapped<'m> {
     /// `None` where the message is the service's own.
     pub fn of(message: &'m str) -> Option<Wrapped<'m>> {
-        Wrapped::of_client(message).or_else(|| Wrapped::of_prose(message))
+        Wrapped::of_client(message).or_else(|| Wrapped::of_lambda(message)).or_else(|| Wrapped::of_prose(message))
+    }
+
+    /// Unwraps Lambda's `… KMS Exception: CODEKMS Message: TEXT`, with or without a space before `KMS Message`.
+    fn of_lambda(message: &'m str) -> Option<Wrapped<'m>> {
+        let (_, answer) = message.split_once("KMS Exception: ")?;
+        let (code, text) = answer.split_once("KMS Message:")?;
+        let message = Message { text: text.trim(), end: Message::of(message).end };
+        let outcome = if message.refuses_an_action_of_kms() { Outcome::DENIED } else { Outcome::of_code(code.trim()) };
+        Some(Wrapped { outcome, message })
     }
 
     /// Unwraps what a client of KMS reports: `…AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`, before
@@ -247,8 +266,14 @@ const DYNAMODB_STARTS: [&str; 3] = ["KMS key ", "KMS validation error", "KMS int
 /// The names of KMS in the reports of AWS's clients.
 const KMS_CLIENTS: [&str; 2] = ["AWSKMS", "Kms"];
 
-/// Sentences by which services say that KMS refused them, or could not serve them.
-const SENTENCES: &[(&str, Outcome)] = &[("access to kms is not allowed", Outcome::DENIED)];
+/// Sentences by which services say that KMS refused them. The second is of CloudWatch Logs, the third of KMS before 2021.
+const SENTENCES: &[(&str, Outcome)] = &[
+    ("access to kms is not allowed", Outcome::DENIED),
+    (KEY_MISSING_OR_NOT_ALLOWED, Outcome::DENIED),
+    (CIPHERTEXT_OF_NO_KEY, Outcome::DENIED),
+];
+const KEY_MISSING_OR_NOT_ALLOWED: &str = "kms key does not exist or is not allowed to be used";
+const CIPHERTEXT_OF_NO_KEY: &str = "ciphertext refers to a customer master key that does not exist";
 
 /// The details of a refusal. NULL if the message does not give one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -277,7 +302,8 @@ impl<'m> Denial<'m> {
     /// Messages that do not name an action.
     fn of_prose(message: &str) -> Denial<'m> {
         let words = Words::new(message);
-        if words.find("ciphertext refers to a customer master key that does not exist").is_some()
+        if words.find(CIPHERTEXT_OF_NO_KEY).is_some()
+            || words.find(KEY_MISSING_OR_NOT_ALLOWED).is_some()
             || words.find("because the resource does not exist").is_some()
         {
             return Denial::because("resource_policy_or_missing", None);
@@ -464,6 +490,27 @@ mod tests {
             (Some("XksProxyUriUnreachableException"), None, "key_unavailable"),
             (Some("InternalFailure"), None, "service_error"),
             (Some("403"), None, "other_error"),
+            (Some("KMSAccessDeniedException"), None, "denied"),
+            (Some("KMSAccessDenied"), None, "denied"),
+            (Some("KMSAccessDeniedFault"), None, "denied"),
+            (Some("EncryptionKeyAccessDeniedException"), None, "denied"),
+            (Some("KmsDisabled"), None, "key_unavailable"),
+            (Some("KmsKeyDisabledException"), None, "key_unavailable"),
+            (Some("KMS.KMSInvalidStateException"), None, "key_unavailable"),
+            (Some("KmsInvalidStateException"), None, "key_unavailable"),
+            (Some("KMSKeyNotAccessibleFault"), None, "key_unavailable"),
+            (Some("Client.CustomerKeyHasBeenRevoked"), None, "key_unavailable"),
+            (Some("Client.InvalidKMSKey.InvalidState"), None, "key_unavailable"),
+            (Some("InvalidState"), None, "other_error"),
+            (Some("KMS.NotFoundException"), None, "not_found"),
+            (Some("KmsNotFound"), None, "not_found"),
+            (Some("KMSThrottlingException"), None, "throttled"),
+            (Some("KmsInvalidKeyUsageException"), None, "invalid"),
+            (Some("KmsException"), None, "other_error"),
+            (Some("KMS"), None, "other_error"),
+            (Some("KMSOptInRequired"), None, "other_error"),
+            (Some("KMS.UnrecognizedClientException"), None, "other_error"),
+            (Some("EncryptionIntegrityChecksFailedException"), None, "other_error"),
             (Some("."), None, "other_error"),
         ] {
             assert_eq!(Outcome::of(code, message).name(), outcome, "{code:?}");
