@@ -57,7 +57,8 @@ impl Summary {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
         if a.accepted.objects > 0 {
-            lines.push(format!("accepted  {} objects with a fault, by --accept", count(a.accepted.objects)));
+            let unit = if a.accepted.objects == 1 { "object" } else { "objects" };
+            lines.push(format!("accepted  {} {unit} with a fault, by --accept", count(a.accepted.objects)));
         }
         lines.extend(expected);
         if a.verdict(self.without_logs) == Completeness::NoLog {

@@ -197,7 +197,7 @@ mod tests {
         assert_eq!(since("2026-03-11"), since("2026-03-11T00:00:00Z"));
         assert!(since("2026-03-11").is_some());
         assert!(since("2026-03-1").is_none() && since("2026-02-30").is_none() && since("").is_none());
-        let wrong = query.values(&[("kye".into(), "x".into())]).unwrap_err();
+        let wrong = query.values(&[("keys".into(), "x".into())]).unwrap_err();
         assert_eq!(wrong.hint.as_deref(), Some("did you mean `key`?"));
         assert!(query.values(&[("key".into(), " ".into())]).is_err());
     }

@@ -134,7 +134,7 @@ mod tests {
         }
         assert!(shown.iter().all(|section| !section.none.is_empty()));
         assert!(aliases().place.is_none() && seen().place.is_none());
-        assert!(NameKind::ALL.iter().all(|kind| names(*kind).place.is_none()));
+        assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }
 
     #[test]

@@ -51,53 +51,48 @@ impl KnownNames {
     /// The names most like one that nothing bears, the likeliest first, in the form in which it was asked.
     pub fn nearest(&self, asked: &AskedName) -> Vec<String> {
         let given = asked.given.trim();
-        let mut labels: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut labels: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for text in self.rows.iter().flatten().flatten() {
             if let Some((compared, offered)) = label(self.kind, given, text) {
                 labels.entry(compared).or_default().insert(offered);
             }
         }
-        let found = nearest(&compared(self.kind, given), labels.keys().map(String::as_str));
+        let found = nearest(compared(self.kind, given), labels.keys().copied());
         found.into_iter().flat_map(|near| labels[near].iter().cloned()).collect()
     }
 }
 
-/// The part of a name that slips are looked for in.
-fn compared(kind: NameKind, given: &str) -> String {
+/// The part of a name that slips are looked for in: what all names of a form begin with would make them alike.
+fn compared(kind: NameKind, given: &str) -> &str {
     match kind {
-        NameKind::Key if !given.starts_with("arn:") => alias_of(given).unwrap_or(given).to_owned(),
-        _ => given.to_owned(),
+        _ if given.starts_with("arn:") => given,
+        NameKind::Key => alias_of(given).map_or(given, |alias| &alias["alias/".len()..]),
+        NameKind::Principal => given.rsplit('/').next().unwrap_or(given),
+        NameKind::Table | NameKind::Session => given,
     }
 }
 
 /// A name that exists, as it is compared with one that was asked for, and as it is offered.
-fn label(kind: NameKind, given: &str, text: &str) -> Option<(String, String)> {
+fn label<'t>(kind: NameKind, given: &str, text: &'t str) -> Option<(&'t str, String)> {
     if given.starts_with("arn:") {
-        return text.starts_with("arn:").then(|| (text.to_owned(), text.to_owned()));
+        return text.starts_with("arn:").then(|| (text, text.to_owned()));
     }
     match kind {
-        NameKind::Key => key_label(given, text),
+        NameKind::Key => match (alias_of(text), text.rsplit_once(":key/")) {
+            (Some(alias), _) => Some((&alias["alias/".len()..], alias.to_owned())),
+            (None, Some((_, id))) if alias_of(given).is_none() => Some((id, id.to_owned())),
+            _ => None,
+        },
         NameKind::Principal => {
             let Some((_, resource)) = text.strip_prefix("arn:").and_then(|_| text.rsplit_once(':')) else {
-                return Some((text.to_owned(), text.to_owned()));
+                return Some((text, text.to_owned()));
             };
             // Roles and users have paths that nobody writes.
             let (kind, last) = (resource.split('/').next()?, resource.rsplit('/').next()?);
-            let short = if kind == last { last.to_owned() } else { format!("{kind}/{last}") };
-            Some((if given.contains('/') { short.clone() } else { last.to_owned() }, short))
+            Some((last, if kind == last { last.to_owned() } else { format!("{kind}/{last}") }))
         }
-        // Of a table with an ARN the name stands beside.
-        NameKind::Table | NameKind::Session => (!text.starts_with("arn:")).then(|| (text.to_owned(), text.to_owned())),
-    }
-}
-
-/// An alias is compared with aliases; other text with ids, and with the names of aliases.
-fn key_label(given: &str, text: &str) -> Option<(String, String)> {
-    match (alias_of(text), text.rsplit_once(":key/")) {
-        (Some(alias), _) if alias_of(given).is_some() => Some((alias.to_owned(), alias.to_owned())),
-        (Some(alias), _) => Some((alias["alias/".len()..].to_owned(), alias.to_owned())),
-        (None, Some((_, id))) if alias_of(given).is_none() => Some((id.to_owned(), id.to_owned())),
-        _ => None,
+        // Beside the ARN of a table or a session stands its name.
+        NameKind::Table | NameKind::Session => (!text.starts_with("arn:")).then(|| (text, text.to_owned())),
     }
 }
 
