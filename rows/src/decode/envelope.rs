@@ -106,9 +106,7 @@ impl Opener {
         }
         let account = account.as_deref();
         match content {
-            Content::Record(value)
-                if item.around != Around::Records && is_alone(&item, self.shape) && is_aggregated(value) =>
-            {
+            Content::Record(value) if is_alone(&item, self.shape) && is_aggregated(value) => {
                 self.no_log = Some(ObjectOutcome::Skipped(SkipReason::Aggregated));
             }
             Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
@@ -118,9 +116,7 @@ impl Opener {
                     note(&mut self.wrapped, ObjectFlag::Wrapped);
                     give_pieces(&mut self.inner, &item, &pieces, sink);
                 }
-                Ok(_) if unwrap::is_record(value) => {
-                    sink(Decoded::Record { value, offset: item.offset, account });
-                }
+                Ok(_) if unwrap::is_record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
                 Ok(_) if is_alone(&item, self.shape) && value.kind() == Kind::Object => {
                     self.no_log = Some(no_log(value));
                 }
@@ -210,7 +206,7 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<Object
     if let Some(payload) = string(&["awslogs", "data"]) {
         return (Content::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
-    if let Some(text) = value.text() {
+    if let Some(text) = value.text().filter(|text| unwrap::is_json(text)) {
         return (Content::Text(text), Some(ObjectFlag::Wrapped), None);
     }
     for (path, wrapping) in [

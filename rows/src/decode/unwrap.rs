@@ -10,7 +10,7 @@ use crate::objects::FaultReason;
 const TEXTS_MAX: usize = 8;
 
 /// Members by which shippers name the record that they carry, the surest first.
-const CARRIERS: [&[&str]; 12] = [
+const CARRIERS: [&[&str]; 16] = [
     &["detail"],
     &["CloudTrailEvent"],
     &["_source"],
@@ -23,6 +23,10 @@ const CARRIERS: [&[&str]; 12] = [
     &["Message"],
     &["body"],
     &["Body"],
+    &["hits", "hits"],
+    &["Records"],
+    &["Events"],
+    &["logEvents"],
 ];
 
 /// One part of a wrapping that counts as a record.
@@ -51,6 +55,12 @@ pub(super) fn is_whole(value: Value<'_>) -> bool {
     ["eventVersion", "eventTime", "eventID", "userIdentity"].into_iter().any(has) && is_record(value)
 }
 
+/// A record among other things: one that names its event as well.
+fn is_complete(value: Value<'_>) -> bool {
+    let is_named = |key: &str| value.get(key).is_some_and(|name| name.kind() == Kind::String);
+    is_named("eventSource") && is_named("eventName") && is_whole(value)
+}
+
 /// The records that a value holds; none where there are none.
 pub(super) fn records_in(value: Value<'_>) -> Result<Vec<Piece>, Ambiguous> {
     inside(value, TEXTS_MAX)
@@ -58,7 +68,7 @@ pub(super) fn records_in(value: Value<'_>) -> Result<Vec<Piece>, Ambiguous> {
 
 /// As [`records_in`], of a value that may be a record itself.
 fn records_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
-    if is_whole(value) {
+    if is_complete(value) {
         return Ok(vec![Piece::Record(value.raw().to_vec())]);
     }
     inside(value, texts_left)
@@ -69,12 +79,14 @@ fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> 
         Kind::Object => {
             for path in CARRIERS {
                 let Some(carried) = value.path(path) else { continue };
-                let found = records_of(carried, texts_left)?;
+                let is_record = is_whole(carried);
+                let found =
+                    if is_record { vec![Piece::Record(carried.raw().to_vec())] } else { inside(carried, texts_left)? };
                 if !found.is_empty() {
                     return Ok(found);
                 }
             }
-            members_of(value, texts_left)
+            members_of(value)
         }
         Kind::Array => items_of(value, texts_left),
         Kind::String => text_of(value, texts_left),
@@ -82,20 +94,16 @@ fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> 
     }
 }
 
-/// The records of the one member that holds any, or of several that hold the same.
-fn members_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
-    let mut first: Vec<Piece> = Vec::new();
-    for (_, member) in value.members() {
-        let found = records_of(member, texts_left)?;
-        if found.is_empty() || are_same(&first, &found) {
-            continue;
-        }
-        if !first.is_empty() {
-            return Err(Ambiguous);
-        }
-        first = found;
+/// The record that the members of an object hold, if it is one: what lies deeper below names that no shipper is known by
+/// is no wrapping.
+fn members_of(value: Value<'_>) -> Result<Vec<Piece>, Ambiguous> {
+    let mut records = value.members().map(|(_, member)| member).filter(|member| is_complete(*member));
+    let Some(first) = records.next() else { return Ok(Vec::new()) };
+    let hash = first.canonical_hash(0);
+    if records.any(|other| other.canonical_hash(0) != hash) {
+        return Err(Ambiguous);
     }
-    Ok(first)
+    Ok(vec![Piece::Record(first.raw().to_vec())])
 }
 
 /// The records of all items. Beside records, an item without one is a fault; alone, a list is just a list.
@@ -126,18 +134,6 @@ fn text_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous>
 /// True for a text that begins as a list, an object or a text does.
 pub(super) fn is_json(text: &str) -> bool {
     text.trim_start().starts_with(['{', '[', '"'])
-}
-
-fn are_same(left: &[Piece], right: &[Piece]) -> bool {
-    let hash = |piece: &Piece| match piece {
-        Piece::Record(bytes) => Tree::new().parse(bytes).ok().map(|value| value.canonical_hash(0)),
-        Piece::Fault(..) => None,
-    };
-    left.len() == right.len()
-        && left
-            .iter()
-            .zip(right)
-            .all(|(left, right)| hash(left).is_some_and(|hash_of_left| hash(right) == Some(hash_of_left)))
 }
 
 /// The reason why an item among records is none.

@@ -315,7 +315,7 @@ fn protected<'a>(
 
 /// The service and the ARN of a pair `aws:SERVICE:…arn`. The value says which service it is.
 fn own_arn<'c, 'a>(context: &'c [Entry<'a>]) -> Option<(&'c str, &'c Text<'a>)> {
-    context.iter().filter(|entry| entry.is_text).find_map(|entry| {
+    context.iter().filter(|entry| entry.is_text && entry.key != OBJECT_ARN).find_map(|entry| {
         let key = entry.key.strip_prefix(CLIENT_PREFIX).unwrap_or(&entry.key);
         let ends_in_arn =
             key.len() > 3 && key.is_char_boundary(key.len() - 3) && key[key.len() - 3..].eq_ignore_ascii_case("arn");

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::members::{EventService, Members, Record};
+use crate::arn::{is_multi_region_id, is_uuid};
 use crate::json::{Keys, Kind, Outline, Value};
 
 /// `--events key-use|all`.
@@ -179,12 +180,13 @@ fn any_text(value: Value<'_>) -> bool {
     }
 }
 
-/// `arn:…:kms:REGION:ACCOUNT:key/…` or `:alias/…`, or an action such as `kms:Decrypt` or `kms:*`.
+/// `arn:…:kms:REGION:ACCOUNT:key/…` or `:alias/…`, an action such as `kms:Decrypt` or `kms:*`, or a member such as
+/// `"kmsKeyId":"alias/…"`.
 fn names_key_or_action(bytes: &[u8]) -> bool {
     kms_places(bytes).any(|at| {
         let before = at.checked_sub(1).map(|at| bytes[at]);
         let Some(after) = bytes[at + 3..].strip_prefix(b":") else {
-            return false;
+            return names_key_by_member(&bytes[at + 3..]);
         };
         if before == Some(b':') {
             let end = after.iter().position(|byte| matches!(byte, b'"' | b'\\' | b' ' | b',')).unwrap_or(after.len());
@@ -195,6 +197,25 @@ fn names_key_or_action(bytes: &[u8]) -> bool {
             starts_word && after.first().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'*' | b'?'))
         }
     })
+}
+
+/// True if this is the rest of a member's name that speaks of a key, and the member's value an id or an alias.
+fn names_key_by_member(rest: &[u8]) -> bool {
+    /// `MasterKeyIdentifier` and the hyphens of a header.
+    const NAME_BYTES_MAX: usize = 24;
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = rest.iter().take(NAME_BYTES_MAX).take_while(is_part).count();
+    let name = &rest[..length];
+    let is_of_key = name.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"key"));
+    let value = || {
+        let value = rest[length..].strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        value.strip_prefix(b"\"")
+    };
+    let is_id = |value: &[u8]| {
+        let id = value.split(|byte| *byte == b'"').next().and_then(|id| std::str::from_utf8(id).ok());
+        id.is_some_and(|id| id.starts_with("alias/") || is_uuid(id) || is_multi_region_id(id))
+    };
+    is_of_key && value().is_some_and(is_id)
 }
 
 #[cfg(test)]
@@ -236,6 +257,22 @@ mod tests {
             ),
             (
                 r#"{"eventSource":"s3.amazonaws.com","eventName":"PutObject","requestParameters":{"x":"aws:kms:dsse"}}"#,
+                false,
+            ),
+            (
+                r#"{"eventSource":"rds.amazonaws.com","eventName":"CreateDBInstance","requestParameters":{"kmsKeyId": "alias/orders"}}"#,
+                true,
+            ),
+            (
+                r#"{"eventSource":"s3.amazonaws.com","eventName":"PutObject","requestParameters":{"x-amz-server-side-encryption-aws-kms-key-id":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}"#,
+                true,
+            ),
+            (
+                r#"{"eventSource":"rds.amazonaws.com","eventName":"CreateDBInstance","requestParameters":{"kmsKeyId":"","engine":"alias/orders"}}"#,
+                false,
+            ),
+            (
+                r#"{"eventSource":"sqs.amazonaws.com","eventName":"CreateQueue","requestParameters":{"attributes":{"KmsDataKeyReusePeriodSeconds":"300"}}}"#,
                 false,
             ),
             (

@@ -5,11 +5,12 @@
 
 use std::borrow::Cow;
 
+use super::key_arn::{canonical, key_arns_in, resolve};
 use super::key_parameters::NamedKey;
 use super::members::{EventService, Issues, Members};
 use super::outcome::Message;
 use super::row::{Row, Text, part};
-use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
+use crate::arn::{Arn, is_account_id, is_region};
 use crate::json::{Kind, Value};
 
 /// Fills the columns that name the key.
@@ -125,43 +126,9 @@ fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<
     resolve(members.request_parameters()?.get(key)?.text()?, row)
 }
 
-/// A key ARN as it is; an id as the key of that id in the account and Region of the record.
-pub(super) fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
-    if !is_uuid(&id) && !is_multi_region_id(&id) {
-        return canonical(id);
-    }
-    let region = row.aws_region.as_deref().filter(|region| is_region(region))?;
-    let account = row.recipient_account_id.as_deref().filter(|account| is_account_id(account))?;
-    let partition = partition_of(region);
-    Some(Cow::Owned(format!("arn:{partition}:kms:{region}:{account}:key/{}", id.to_ascii_lowercase())))
-}
-
-/// A key ARN with its id in lower case; nothing for other text.
-fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
-    let id = Arn::parse(&arn)?.kms_key_id()?;
-    let is_shouted = id.bytes().any(|byte| byte.is_ascii_uppercase()) && is_uuid(id);
-    if !is_shouted {
-        return Some(arn);
-    }
-    let (start, id) = arn.split_at(arn.len() - id.len());
-    Some(Cow::Owned(format!("{start}{}", id.to_ascii_lowercase())))
-}
-
 /// The first whole key ARN in the error message.
 fn named_key<'a>(row: &Row<'a>) -> Option<Text<'a>> {
     key_arns_in(row.error_message.as_deref()?).find_map(|arn| canonical(Cow::Owned(arn.to_owned())))
-}
-
-/// The whole key ARNs in a text. Half an id, where the text was cut, is no key.
-pub(super) fn key_arns_in(text: &str) -> impl Iterator<Item = &str> {
-    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
-    text.match_indices("arn:aws").filter_map(move |(at, _)| {
-        let rest = &text[at..];
-        let arn = &rest[..rest.find(|character| !is_part(character)).unwrap_or(rest.len())];
-        let arn = arn.trim_end_matches(':');
-        let id = Arn::parse(arn)?.kms_key_id()?;
-        (is_uuid(id) || is_multi_region_id(id)).then_some(arn)
-    })
 }
 
 fn set_key<'a>(row: &mut Row<'a>, arn: Text<'a>) {

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::key::{key_arns_in, resolve};
+use super::key_arn::{key_arns_in, resolve};
 use super::members::Members;
 use super::row::{Row, Text};
 use crate::arn::{Arn, is_multi_region_id, is_uuid};
@@ -119,11 +119,11 @@ impl<'a> Search<'a> {
                 for (name, content) in ATTRIBUTES {
                     let attribute = value.get(name).and_then(Value::text);
                     if let (Some(name), Some(content)) = (attribute, value.get(content)) {
-                        self.look_at(&letters(&name), content, around);
+                        self.look_at(PlainName::of(&name).text(), content, around);
                     }
                 }
                 for (name, member) in value.members() {
-                    self.look_at(&letters(&name), member, around);
+                    self.look_at(PlainName::of(&name).text(), member, around);
                 }
             }
             Kind::Array => value.items().for_each(|item| self.look_into(item, around)),
@@ -177,14 +177,32 @@ fn may_name_kms(parameters: &[u8]) -> bool {
     memchr::memchr2_iter(b'k', b'K', parameters).any(is_kms) || memchr::memmem::find(parameters, b"alias/").is_some()
 }
 
-/// A name in small letters, without `-` and `_`: services spell one name in many ways.
-fn letters(name: &str) -> Text<'_> {
-    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    if name.bytes().all(is_plain) {
-        return Cow::Borrowed(name);
+/// Longest name of a parameter that is looked at.
+const NAME_BYTES_MAX: usize = 64;
+
+/// A name in small letters, without `-` and `_`: services spell one name in many ways. Empty if it is too long for one.
+struct PlainName {
+    bytes: [u8; NAME_BYTES_MAX],
+    length: usize,
+}
+
+impl PlainName {
+    fn of(name: &str) -> PlainName {
+        let mut plain = PlainName { bytes: [0; NAME_BYTES_MAX], length: 0 };
+        let kept = name.bytes().filter(|byte| !matches!(byte, b'-' | b'_'));
+        for (place, byte) in plain.bytes.iter_mut().zip(kept) {
+            *place = byte.to_ascii_lowercase();
+            plain.length += 1;
+        }
+        if name.len() > NAME_BYTES_MAX {
+            plain.length = 0;
+        }
+        plain
     }
-    let kept = name.chars().filter(|character| !matches!(character, '-' | '_'));
-    Cow::Owned(kept.map(|character| character.to_ascii_lowercase()).collect())
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length]).unwrap_or_default()
+    }
 }
 
 fn is_alias(text: &str) -> bool {

@@ -13,6 +13,7 @@ mod docs;
 mod filter;
 mod identity;
 mod key;
+mod key_arn;
 mod key_parameters;
 mod members;
 mod needs;

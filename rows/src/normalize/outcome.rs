@@ -151,7 +151,7 @@ const KMS_PREFIXES: [&str; 3] = ["KMS", "Kms", "EncryptionKey"];
 
 /// Outcomes of KMS's errors by the names that other services give them behind such a word. From the exceptions of AWS's API
 /// models (botocore 1.44.8).
-const HANDED_ON: &[(&[&str], &str)] = &[
+pub const HANDED_ON: &[(&[&str], &str)] = &[
     (&["AccessDenied", "RequestFailed"], "denied"),
     (&["Disabled", "InvalidState", "NotAccessible", "Unavailable"], "key_unavailable"),
     (&["NotFound"], "not_found"),
