@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use keytrail::decode::{Damaged, Decoded, Decoder, Object, inflate, split};
+use keytrail::decode::{Damaged, Decoded, Decoder, Object, TakenBy, inflate, split};
 use keytrail::json::{Screen, Tree};
 use keytrail::normalize::{EventFilter, Origin, Record, Wanted, normalize, screens_out};
 use keytrail::source::{self, Location, Scope};
@@ -138,7 +138,7 @@ fn decode_object(bencher: Bencher, events: &str) {
     let screen = (events != "all").then_some(screens_out as Screen);
     let mut decoder = Decoder::new(64 << 20, Damaged::GivesNothing, screen);
     let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(INPUT.gzip.as_slice())) };
-    let object = Object { name: "x.json.gz", bytes: input.gzip.len() as u64, open: &open };
+    let object = Object { name: "x.json.gz", bytes: input.gzip.len() as u64, taken_by: TakenBy::Name, open: &open };
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
         let mut records = 0;
         decoder.decode(&object, &mut |piece| records += u64::from(matches!(piece, Decoded::Record { .. })));

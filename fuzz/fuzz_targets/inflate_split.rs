@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 
 use flate2::{Compression, write::GzEncoder};
 use keytrail::decode::inflate::{Inflate, Named};
-use keytrail::decode::{Damaged, Decoded, Decoder, Digest, Object};
+use keytrail::decode::{Damaged, Decoded, Decoder, Digest, Object, TakenBy};
 use keytrail::objects::ObjectOutcome;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
@@ -61,7 +61,7 @@ impl Input<'_> {
             }
             Ok(Box::new(Pieces { bytes, length: self.piece_bytes }))
         };
-        let object = Object { name: self.name, bytes: self.bytes.len() as u64, open: &open };
+        let object = Object { name: self.name, bytes: self.bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
         let mut pieces = Vec::new();
         let mut decoder = Decoder::new(one_shot_bytes_max, damaged, None).with_digest(Digest::Sha256);
         let summary = decoder.decode(&object, &mut |piece| match piece {

@@ -23,7 +23,9 @@ impl Audit {
         });
         if let Some(members) = head.as_object_mut() {
             let others = [
-                ("untimed", a.untimed),
+                ("untimed", a.lacking.time),
+                ("unplaced", a.lacking.place),
+                ("unplaced_objects", a.without_organization),
                 ("older_rows", a.older_rows),
                 ("bytes", a.bytes),
                 ("event_history_objects", a.history_objects),

@@ -76,7 +76,7 @@ pub struct ScopeArgs {
     /// Only this region, such as eu-west-1 (repeatable)
     #[arg(long, value_name = "REGION", help_heading = "Scope")]
     pub region: Vec<String>,
-    /// Only this organization, such as o-exampleorgid (repeatable)
+    /// Only objects whose path names this organization, such as o-exampleorgid (repeatable)
     #[arg(long, value_name = "ORG", help_heading = "Scope")]
     pub org_id: Vec<String>,
     /// Days after --until whose folders are read too, because AWS files events by delivery

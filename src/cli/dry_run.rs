@@ -4,10 +4,11 @@
 use std::io::Write;
 
 use super::exit::Failure;
+use super::summary;
 use crate::dataset::ReadPlan;
 use crate::output::Target;
 use crate::output::words::{bytes, count};
-use crate::source::Cost;
+use crate::source::{Cost, Pruned};
 
 pub fn print(plan: &ReadPlan) -> Result<(), Failure> {
     let mut target = Target::stdout();
@@ -17,6 +18,9 @@ pub fn print(plan: &ReadPlan) -> Result<(), Failure> {
 
 fn lines(plan: &ReadPlan) -> Vec<String> {
     let mut lines = vec![format!("objects   {}, {}", count(plan.objects), bytes(plan.cost.bytes))];
+    if plan.looked_at > 0 {
+        lines.push(format!("look at   {}, whose names do not say if they are logs", count(plan.looked_at)));
+    }
     if plan.skipped + plan.refused > 0 {
         lines.push(format!("not read  {} skipped, {} refused", count(plan.skipped), count(plan.refused)));
     }
@@ -26,8 +30,15 @@ fn lines(plan: &ReadPlan) -> Vec<String> {
         count(pruned.directories as u64),
         count(pruned.objects as u64)
     ));
+    lines.extend(without_organization(pruned));
     lines.extend(cost_lines(&plan.cost));
     lines
+}
+
+/// What a scope of organizations cannot place.
+pub fn without_organization(pruned: &Pruned) -> Option<String> {
+    let objects = pruned.without_organization as u64;
+    (objects > 0).then(|| format!("left out  {}", summary::without_organization(objects)))
 }
 
 /// The lines on the requests and the time that a run takes.
@@ -57,6 +68,13 @@ mod tests {
         for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(!text.contains("history") && !text.contains("not read"));
+        for part in ["history", "not read", "look at", "left out"] {
+            assert!(!text.contains(part), "{part}: {text}");
+        }
+        let pruned = Pruned { without_organization: 2, ..Pruned::default() };
+        let text = lines(&ReadPlan { looked_at: 3, pruned, ..plan }).join("\n");
+        for part in ["look at   3,", "left out  2 objects whose path names no organization"] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 }

@@ -15,7 +15,7 @@ use super::exit::{Code, Failure, say};
 use super::open::observer;
 use super::policy::policy;
 use super::progress::Line;
-use super::summary::{self, Block, Summary};
+use super::summary::{self, Block, ScopeLists, Summary};
 use crate::audit::seen_json;
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
@@ -75,16 +75,17 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     }
     let intake = Intake::list(options, &args.store, args.pace(), &observer).await?;
     let interval = times::interval(intake.scope().since, intake.scope().until);
-    // A run that finds nothing new succeeded; a run that finds no log at all did not.
-    let without_logs = if intake.has_log() { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete };
     let done = intake.run(&observer).await;
     progress.clear();
     let done = done?;
     let summary = Summary {
         accounting: Some(done.accounting.clone()),
         interval,
+        // A store takes all records of an object, so no list leaves any out.
+        lists: ScopeLists::Absent,
         elapsed: started.elapsed(),
-        without_logs,
+        // A run that finds nothing new succeeded; a run that finds no log at all did not.
+        without_logs: if done.has_log { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete },
         missing: Vec::new(),
     };
     if !global.quiet {
@@ -140,6 +141,7 @@ fn plan_lines(plan: &IntakePlan) -> Vec<String> {
             count(plan.pruned.objects as u64)
         ),
     ];
+    lines.extend(dry_run::without_organization(&plan.pruned));
     lines.extend(dry_run::cost_lines(&plan.cost));
     lines
 }
@@ -166,6 +168,9 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<
         "accepted_objects": a.accepted.objects,
         "input_complete": a.verdict(summary.without_logs) == Completeness::Complete,
         "seen": seen_json(&a.seen),
+        "untimed": a.lacking.time,
+        "unplaced": a.lacking.place,
+        "unplaced_objects": a.without_organization,
         "problem_count": a.problem_count(),
         "problems": problems,
     });

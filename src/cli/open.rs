@@ -9,7 +9,7 @@ use super::args::Global;
 use super::dry_run;
 use super::exit::{Code, Failure};
 use super::progress::Line;
-use super::summary::Summary;
+use super::summary::{ScopeLists, Summary};
 use crate::dataset::{Dataset, DatasetOptions, Observer};
 use crate::output::times;
 use crate::table::{Accounting, WithoutLogs};
@@ -31,9 +31,12 @@ impl Opened {
 
     /// The summary of one answer.
     pub fn summary(&self, accounting: Option<Accounting>) -> Summary {
+        let scope = &self.data.scope;
+        let has_lists = !scope.accounts.is_empty() || !scope.regions.is_empty();
         Summary {
             accounting,
-            interval: times::interval(self.data.scope.since, self.data.scope.until),
+            interval: times::interval(scope.since, scope.until),
+            lists: if has_lists { ScopeLists::Given } else { ScopeLists::Absent },
             elapsed: self.started.elapsed(),
             without_logs: WithoutLogs::IsIncomplete,
             missing: Vec::new(),

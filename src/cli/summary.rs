@@ -19,11 +19,19 @@ pub struct Summary {
     /// None if the question needed no logs, such as `SELECT 1`.
     pub accounting: Option<Accounting>,
     pub interval: String,
+    pub lists: ScopeLists,
     pub elapsed: Duration,
     /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
     /// Sentences on what is expected and not there.
     pub missing: Vec<String>,
+}
+
+/// The accounts and Regions that a scope lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ScopeLists {
+    Absent,
+    Given,
 }
 
 impl Summary {
@@ -50,8 +58,14 @@ impl Summary {
             let objects = count(a.history_objects);
             lines.push(format!("evidence  {objects} of these are event history: no digest covers what they say"));
         }
-        if a.untimed > 0 && self.interval != times::interval(None, None) {
-            lines.push(format!("untimed   {} without a time pass every interval", count(a.untimed)));
+        if a.lacking.time > 0 && self.interval != times::interval(None, None) {
+            lines.push(format!("untimed   {} without a time pass every interval", count(a.lacking.time)));
+        }
+        if a.lacking.place > 0 && self.lists == ScopeLists::Given {
+            lines.push(format!("unplaced  {} without an account or a Region pass every list", count(a.lacking.place)));
+        }
+        if a.without_organization > 0 {
+            lines.push(format!("left out  {}", without_organization(a.without_organization)));
         }
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
@@ -131,6 +145,11 @@ fn problem_sql() -> String {
     let usable = ObjectStatus::ALL.iter().filter(|status| !status.is_problem());
     let words: Vec<String> = usable.map(|status| format!("'{}'", status.name())).collect();
     format!("SELECT uri, status, error FROM objects WHERE status NOT IN ({})", words.join(", "))
+}
+
+/// The sentence on objects that a scope of organizations cannot place.
+pub fn without_organization(objects: u64) -> String {
+    format!("{} objects whose path names no organization", count(objects))
 }
 
 /// The sentence on rows of an earlier normalizer. It counts whole files, of which an answer may need a part.

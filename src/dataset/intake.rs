@@ -11,7 +11,7 @@ use super::{
     DatasetError, DatasetOptions, Observer, any_place_contains, blocking, remote, scan_options, store_place,
     within_reach,
 };
-use crate::source::{self, Cost, Entry, Listing, Location, Pruned, Scope};
+use crate::source::{self, Cost, Listing, Location, Pruned, Scope};
 use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
 
 /// Logs that are listed, and the store that they go to.
@@ -101,11 +101,6 @@ impl Intake {
     /// The scope by which the folders were chosen.
     pub fn scope(&self) -> &Scope {
         &self.options.scope
-    }
-
-    /// True if any listed object is a log, new or not.
-    pub fn has_log(&self) -> bool {
-        (0..self.listing.len()).any(|index| self.listing.entry(index) == Entry::Log)
     }
 
     /// Reads the new objects, batch by batch. Makes the store if there is none.

@@ -257,6 +257,7 @@ impl DatasetOptions {
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
             scope: self.scope.clone(),
             accepted: Arc::clone(&self.accepted),
+            unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let engine = Engine::over_store(stored, engine_options(self.threads)).await?;

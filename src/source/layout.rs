@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A copy may lack the upper folders, so ACCOUNT/CloudTrail and CloudTrail/REGION are recognized wherever they stand.
-//! A key that does not follow the grammar is read: the grammar only ever excludes. Does no IO.
+//! An organization's id can stand above AWSLogs too: Control Tower puts it into the prefix.
+//! A key that does not follow the grammar is in every scope but that of an organization. Does no IO.
 
 use chrono::NaiveDate;
 
@@ -23,20 +24,30 @@ pub(super) enum Kind {
     Digest,
     Insight,
     Aggregated,
-    /// Logs that other services deliver beside the trail's.
+    /// A folder of CloudTrail's of which nothing is known but its name.
+    NewTrailKind,
+    /// Files that are delivered beside the trail's, by other services or by CloudTrail Lake.
     OtherService,
 }
 
-const OTHER_SERVICES: [&[u8]; 8] = [
-    b"Config",
-    b"GuardDuty",
-    b"WAFLogs",
-    b"elasticloadbalancing",
-    b"network-firewall",
-    b"redshift",
-    b"vpcdnsquerylogs",
-    b"vpcflowlogs",
-];
+/// The organization that a path names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum NamedOrganization {
+    /// None; also where no organization is asked for.
+    #[default]
+    Absent,
+    Asked,
+    Other,
+}
+
+/// The reason that a scope leaves out a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LeftOut {
+    /// Its path names an account, a Region, a day or an organization that is not asked for.
+    OutOfScope,
+    /// An organization is asked for, and its path names none.
+    WithoutOrganization,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Step {
@@ -69,6 +80,7 @@ pub(super) struct Place {
     step: Step,
     kind: Kind,
     account: Option<u64>,
+    organization: NamedOrganization,
     knows_region: bool,
     knows_day: bool,
 }
@@ -77,10 +89,10 @@ impl Place {
     /// The place of a folder inside this one; none if all below it is out of scope.
     pub(super) fn enter(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
         if name == b"AWSLogs" {
-            return Some(Place { step: Step::Logs, ..Place::default() });
+            return Some(Place { step: Step::Logs, organization: self.organization, ..Place::default() });
         }
         match self.step {
-            Step::Outside => Some(self.enter_outside(name)),
+            Step::Outside => Some(self.enter_outside(name, wanted)),
             Step::Logs | Step::Organization => self.enter_logs(name, wanted),
             Step::Account | Step::Digits => self.enter_account(name, wanted),
             Step::Trail if is_region(name) => {
@@ -91,30 +103,29 @@ impl Place {
         }
     }
 
-    fn enter_outside(self, name: &[u8]) -> Place {
+    fn enter_outside(self, name: &[u8], wanted: &Wanted) -> Place {
         if let Some(kind) = trail_kind(name) {
             Place { step: Step::Trail, kind, ..self }
         } else if let Some(account) = account_number(name) {
             Place { step: Step::Digits, account: Some(account), ..self }
         } else {
-            self.off_grammar()
+            let organization = wanted.organization_outside(name).unwrap_or(self.organization);
+            Place { organization, ..self.off_grammar() }
         }
     }
 
     fn enter_logs(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
         if is_organization(name) && self.step == Step::Logs {
-            return wanted.has_organization(name).then_some(Place { step: Step::Organization, ..self });
+            let organization = wanted.organization_below_logs(name);
+            let place = Place { step: Step::Organization, organization, ..self };
+            return (organization != NamedOrganization::Other).then_some(place);
         }
         let Some(account) = account_number(name) else {
             return Some(self.off_grammar());
         };
-        // An account's own trail belongs to no organization.
-        let in_organization = self.step == Step::Organization || wanted.organizations.is_empty();
-        (in_organization && wanted.has_account(account)).then_some(Place {
-            step: Step::Account,
-            account: Some(account),
-            ..self
-        })
+        let place = Place { step: Step::Account, account: Some(account), ..self };
+        // No organization may be named further down, so those of the folders above decide.
+        (self.organization != NamedOrganization::Other && wanted.has_account(account)).then_some(place)
     }
 
     fn enter_account(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
@@ -124,9 +135,10 @@ impl Place {
         }
         if self.step == Step::Digits {
             let unproven = Place { account: None, ..self };
-            return Some(unproven.enter_outside(name));
+            return Some(unproven.enter_outside(name, wanted));
         }
-        let kind = if OTHER_SERVICES.contains(&name) { Kind::OtherService } else { self.kind };
+        // AWS gives each service a folder of its own here, and new services come.
+        let kind = if name.starts_with(b"CloudTrail") { Kind::NewTrailKind } else { Kind::OtherService };
         Some(Place { kind, ..self }.off_grammar())
     }
 
@@ -183,6 +195,20 @@ impl Place {
         self.account.filter(|_| self.step != Step::Digits)
     }
 
+    /// The reason that the scope leaves out all files of this folder, whatever their names.
+    pub(super) fn left_out(self, wanted: &Wanted) -> Option<LeftOut> {
+        match self.organization {
+            NamedOrganization::Absent if !wanted.organizations.is_empty() => Some(LeftOut::WithoutOrganization),
+            NamedOrganization::Other => Some(LeftOut::OutOfScope),
+            NamedOrganization::Absent | NamedOrganization::Asked => None,
+        }
+    }
+
+    /// The same of a path that may lead out of the scope.
+    pub(super) fn left_out_of(place: Option<Place>, wanted: &Wanted) -> Option<LeftOut> {
+        place.map_or(Some(LeftOut::OutOfScope), |place| place.left_out(wanted))
+    }
+
     /// The kind of a file in this folder, by its own name and the folder's; none if its name is out of scope.
     pub(super) fn file_kind(self, name: &[u8], wanted: &Wanted) -> Option<Kind> {
         let Some(facts) = file_facts(name) else {
@@ -231,6 +257,8 @@ fn trail_kind(name: &[u8]) -> Option<Kind> {
         b"CloudTrail-Digest" => Some(Kind::Digest),
         b"CloudTrail-Insight" => Some(Kind::Insight),
         b"CloudTrail-Aggregated" => Some(Kind::Aggregated),
+        // Results of queries, which Lake saves as CSV with a signature.
+        b"CloudTrail-Lake" => Some(Kind::OtherService),
         _ => None,
     }
 }
@@ -246,6 +274,11 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 
 fn is_organization(name: &[u8]) -> bool {
     name.len() > 2 && matches!(name[..2], [b'o' | b'O', b'-']) && name[2..].iter().all(u8::is_ascii_alphanumeric)
+}
+
+/// True of a name as long as AWS makes them: other folders may begin in the same way.
+fn is_whole_organization(name: &[u8]) -> bool {
+    is_organization(name) && (12..=34).contains(&name.len())
 }
 
 fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
@@ -295,24 +328,27 @@ impl Wanted {
         self.regions.is_empty() || self.regions.iter().any(|region| region == name)
     }
 
-    fn has_organization(&self, name: &[u8]) -> bool {
-        self.organizations.is_empty() || self.organizations.contains(&name.to_ascii_lowercase())
+    /// The same request without all that a record can answer: the part of it for files that the user named.
+    pub(super) fn of_organizations(scope: &Scope) -> Wanted {
+        Wanted::new(&Scope { org_ids: scope.org_ids.clone(), ..Scope::default() })
     }
-}
 
-const LOG_ENDINGS: [&str; 9] =
-    [".json", ".gz", ".log", ".jsonl", ".ndjson", ".cloudtrail", ".json.gz", ".jsonl.gz", ".ndjson.gz"];
+    /// The organization that a folder in AWSLogs names.
+    fn organization_below_logs(&self, name: &[u8]) -> NamedOrganization {
+        if self.organizations.is_empty() {
+            NamedOrganization::Absent
+        } else if self.organizations.contains(&name.to_ascii_lowercase()) {
+            NamedOrganization::Asked
+        } else {
+            NamedOrganization::Other
+        }
+    }
 
-/// True if a file of this name is taken for a log. Hidden files and the leftovers of tools are not.
-pub(super) fn is_log_name(name: &[u8]) -> bool {
-    let ends_with = |ending: &str| {
-        name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
-    };
-    !is_hidden(name) && LOG_ENDINGS.iter().any(|ending| ends_with(ending))
-}
-
-pub(super) fn is_hidden(name: &[u8]) -> bool {
-    name.starts_with(b".")
+    /// The organization that a folder outside AWSLogs names; none where that is not its name.
+    fn organization_outside(&self, name: &[u8]) -> Option<NamedOrganization> {
+        let named = self.organization_below_logs(name);
+        (named == NamedOrganization::Asked || is_whole_organization(name)).then_some(named)
+    }
 }
 
 #[cfg(test)]
@@ -353,7 +389,17 @@ mod tests {
                 }
             }
         }
-        assert_eq!(place("AWSLogs/111122223333/vpcflowlogs/x", &scope).unwrap().kind, Kind::OtherService);
+        for (folder, kind) in [
+            ("vpcflowlogs/x", Kind::OtherService),
+            ("BedrockModelInvocationLogs", Kind::OtherService),
+            ("VPCLattice/eu-west-1/2026/03/02", Kind::OtherService),
+            ("CloudTrail-Lake/Query/2026/03/02/db245136", Kind::OtherService),
+            ("CloudTrail-Newer/eu-west-1", Kind::NewTrailKind),
+            ("copy/CloudTrail", Kind::Log),
+        ] {
+            assert_eq!(place(&format!("AWSLogs/111122223333/{folder}"), &scope).unwrap().kind, kind, "{folder}");
+        }
+        assert_eq!(place("copy/111122223333/Config", &scope).unwrap().kind, Kind::Log, "no AWSLogs above");
         for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
             assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");
         }
@@ -457,17 +503,38 @@ mod tests {
         ] {
             assert_eq!(kept(path, &scope), expected, "{path}");
         }
-        let scope = Scope { org_ids: vec!["o-ABC".into()], ..Scope::default() };
-        for (path, expected) in [
-            ("AWSLogs/o-abc/111122223333", true),
-            ("AWSLogs/o-abd/111122223333", false),
-            ("AWSLogs/111122223333", false),
-            ("copy/111122223333/CloudTrail", true),
-        ] {
-            assert_eq!(kept(path, &scope), expected, "{path}");
-        }
         let nonsense = Scope { accounts: vec!["prod".into()], ..Scope::default() };
         assert!(!kept(TRAIL, &nonsense));
+    }
+
+    #[test]
+    fn a_path_proves_an_organization_or_is_left_out() {
+        let scope = Scope { org_ids: vec!["o-ABCDE12345".into()], ..Scope::default() };
+        let wanted = Wanted::new(&scope);
+        let (none, other) = (Some(LeftOut::WithoutOrganization), Some(LeftOut::OutOfScope));
+        for (path, expected) in [
+            ("AWSLogs/o-abcde12345/111122223333", None),
+            ("AWSLogs/o-abcde54321/111122223333", other),
+            ("AWSLogs/111122223333", none),
+            ("AWSLogs/archive-copy/111122223333/CloudTrail", none),
+            ("AWSLogs", none),
+            ("copy/111122223333/CloudTrail", none),
+            ("copy", none),
+            ("o-abcde12345/AWSLogs/o-abcde12345/111122223333/CloudTrail", None),
+            ("o-abcde12345/AWSLogs/111122223333/CloudTrail", None),
+            ("o-abcde12345/team/AWSLogs/111122223333/CloudTrail", None),
+            ("o-abcde12345/111122223333/CloudTrail/eu-west-1/2026/03/02", None),
+            ("o-abcde54321/AWSLogs/111122223333/CloudTrail", other),
+            ("o-abcde54321/111122223333/CloudTrail", other),
+            // The folder in AWSLogs is CloudTrail's own, and the last one above is the nearest.
+            ("o-abcde54321/AWSLogs/o-abcde12345/111122223333", None),
+            ("o-abcde12345/AWSLogs/o-abcde54321/111122223333", other),
+            ("o-abcde12345/o-ring/AWSLogs/111122223333", None),
+        ] {
+            assert_eq!(Place::left_out_of(place(path, &scope), &wanted), expected, "{path}");
+            let all = Scope::default();
+            assert_eq!(Place::left_out_of(place(path, &all), &Wanted::new(&all)), None, "{path}");
+        }
     }
 
     #[test]
@@ -498,19 +565,6 @@ mod tests {
             ("AWSLogs/111122223333/CloudTrail-Insight", log, Some(Kind::Insight)),
         ] {
             assert_eq!(kind(folder, name), expected, "{folder} {name}");
-        }
-    }
-
-    #[test]
-    fn log_names() {
-        let logs = "a.json a.json.gz A.JSON.GZ x.log x.log.gz x.jsonl x.jsonl.gz x.ndjson x.ndjson.gz x.gz \
-            e.json.cloudtrail e.cloudtrail";
-        for name in logs.split_whitespace() {
-            assert!(is_log_name(name.as_bytes()), "{name}");
-        }
-        let others = "x.json.gz.part ._x.json.gz .json.gz .gz _$folder$ a.zip a.csv a.md gz json a.json~snapshot";
-        for name in others.split_whitespace() {
-            assert!(!is_log_name(name.as_bytes()), "{name}");
         }
     }
 }

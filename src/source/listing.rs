@@ -6,7 +6,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::etags::Etags;
-use super::layout::{Kind, Place, Wanted};
+use super::file_names::NameClass;
+use super::layout::{Kind, LeftOut, Place, Wanted};
 use super::names::{NameRef, Names};
 use super::origin::ObjectOrigin;
 use super::{SourceError, layout};
@@ -16,6 +17,8 @@ use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Log,
+    /// Its name does not say if it is a log: its content decides.
+    ByContent,
     Skipped(SkipReason),
     Refused(FaultReason),
     /// This user may not open it.
@@ -24,10 +27,15 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// None for a log: it is still to be read.
+    /// True of an object that is opened.
+    pub fn is_opened(self) -> bool {
+        matches!(self, Entry::Log | Entry::ByContent)
+    }
+
+    /// None for an object that is still to be read.
     pub fn outcome(self) -> Option<ObjectOutcome> {
         Some(match self {
-            Entry::Log => return None,
+            Entry::Log | Entry::ByContent => return None,
             Entry::Skipped(reason) => ObjectOutcome::Skipped(reason),
             Entry::Refused(reason) => ObjectOutcome::Refused(reason),
             Entry::Quarantined(reason) => ObjectOutcome::Quarantined(reason),
@@ -41,12 +49,22 @@ impl Entry {
 pub struct Pruned {
     pub directories: usize,
     pub objects: usize,
+    /// Objects whose path names no organization, where one is asked for. They may be in it or not.
+    pub without_organization: usize,
 }
 
 impl Pruned {
     /// True where the scope left out nothing.
     pub fn is_empty(&self) -> bool {
-        self.directories == 0 && self.objects == 0
+        *self == Pruned::default()
+    }
+
+    /// Counts an object.
+    pub(super) fn count(&mut self, why: LeftOut) {
+        match why {
+            LeftOut::OutOfScope => self.objects += 1,
+            LeftOut::WithoutOrganization => self.without_organization += 1,
+        }
     }
 }
 
@@ -66,6 +84,7 @@ pub(super) enum Code {
     /// A link that the user named as a location: followed, unlike any other.
     LinkedLog,
     Stdin,
+    ByContent,
     NotLogName,
     Digest,
     Insight,
@@ -86,23 +105,35 @@ pub(super) enum Code {
 }
 
 impl Code {
-    /// The code of a file by its folder and name; none if its name is out of scope.
-    pub(super) fn of_file(place: Place, name: &[u8], wanted: &Wanted) -> Option<Code> {
-        if !layout::is_log_name(name) {
-            return Some(Code::NotLogName);
+    /// The code of a file by its folder and name, or the reason that the scope leaves it out.
+    pub(super) fn of_file(place: Place, name: &[u8], wanted: &Wanted) -> Result<Code, LeftOut> {
+        if let Some(why) = place.left_out(wanted) {
+            return Err(why);
         }
-        Some(match place.file_kind(name, wanted)? {
-            Kind::Log => Code::Log,
-            Kind::Digest => Code::Digest,
-            Kind::Insight => Code::Insight,
-            Kind::Aggregated => Code::Aggregated,
-            Kind::OtherService => Code::OtherLog,
+        let class = NameClass::of(name);
+        if class == NameClass::Leftover {
+            return Ok(Code::NotLogName);
+        }
+        Ok(match (place.file_kind(name, wanted).ok_or(LeftOut::OutOfScope)?, class) {
+            (Kind::OtherService, _) => Code::OtherLog,
+            (Kind::Log, NameClass::Log) => Code::Log,
+            (Kind::Log | Kind::NewTrailKind, _) => Code::ByContent,
+            (Kind::Digest, NameClass::Log) => Code::Digest,
+            (Kind::Insight, NameClass::Log) => Code::Insight,
+            (Kind::Aggregated, NameClass::Log) => Code::Aggregated,
+            (Kind::Digest | Kind::Insight | Kind::Aggregated, _) => Code::NotLogName,
         })
+    }
+
+    /// The same once its size is known: an empty file that promises nothing stands for a folder.
+    pub(super) fn of_size(self, bytes: u64) -> Code {
+        if self == Code::ByContent && bytes == 0 { Code::NotLogName } else { self }
     }
 
     fn entry(self) -> Entry {
         match self {
             Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
+            Code::ByContent => Entry::ByContent,
             Code::NotLogName => Entry::Skipped(SkipReason::NotLogName),
             Code::Digest => Entry::Skipped(SkipReason::Digest),
             Code::Insight => Entry::Skipped(SkipReason::Insight),
@@ -330,9 +361,9 @@ impl Builder {
             0 | 1 => parts.pop().unwrap_or_default(),
             _ => self.merge(&parts)?,
         };
-        let bytes_of_logs = merged.items.iter().filter(|item| item.code.entry() == Entry::Log).map(Item::bytes);
+        let bytes_opened = merged.items.iter().filter(|item| item.code.entry().is_opened()).map(Item::bytes);
         Ok(Listing {
-            total_bytes: bytes_of_logs.sum(),
+            total_bytes: bytes_opened.sum(),
             origins: self.origins,
             directories: self.directories,
             part: merged,
@@ -509,7 +540,7 @@ impl Listing {
         self.requests
     }
 
-    /// Stored size of all logs.
+    /// Stored size of all objects that are opened.
     pub fn total_bytes(&self) -> u64 {
         self.total_bytes
     }

@@ -6,6 +6,7 @@
 mod aws;
 mod delivery;
 mod etags;
+mod file_names;
 mod history;
 mod layout;
 mod listing;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::objects::{ObjectChange, ObjectOutcome};
+use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of};
@@ -154,6 +155,13 @@ pub struct Remote {
     pub note: Arc<dyn Fn(String) + Send + Sync>,
 }
 
+/// The way to tell from the name and the first bytes of an object if it may be a log.
+#[derive(Clone, Copy)]
+pub struct FirstLook {
+    pub bytes: usize,
+    pub may_be_log: fn(&str, &[u8]) -> bool,
+}
+
 /// The reason that a whole location cannot be listed; anything wrong inside one becomes an `Entry` instead.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
@@ -161,6 +169,8 @@ pub enum SourceError {
     NotFound { path: String },
     #[error("location `{location}` is not supported")]
     Unsupported { location: String, hint: &'static str },
+    #[error("the event history does not know organizations")]
+    OrganizationOfHistory,
     #[error("cannot reach `{path}`")]
     Unreachable { path: String, source: io::Error },
     #[error("{doing}")]
@@ -178,13 +188,14 @@ impl SourceError {
 
     /// True where the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, SourceError::Unsupported { .. })
+        matches!(self, SourceError::Unsupported { .. } | SourceError::OrganizationOfHistory)
     }
 
     /// The cure that the user can apply, where we know one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             SourceError::Unsupported { hint, .. } => Some(hint),
+            SourceError::OrganizationOfHistory => Some("leave --org-id out"),
             SourceError::Aws { source, .. } => source.class.hint(),
             _ => None,
         }
@@ -200,6 +211,9 @@ pub enum Unread {
     Changed,
     #[error("the object was refused")]
     Refused(Class),
+    /// Its first bytes say so, and the rest was not asked for.
+    #[error("the object is no log")]
+    NotALog,
     /// Nothing else can be read either.
     #[error("{0}")]
     Fatal(Arc<SourceError>),
@@ -218,6 +232,7 @@ impl Unread {
             Unread::Missing => Some(ObjectOutcome::Missing),
             Unread::Changed => Some(ObjectOutcome::Changed(ObjectChange::WhileRead)),
             Unread::Refused(class) => Some(class.outcome()),
+            Unread::NotALog => Some(ObjectOutcome::Skipped(SkipReason::NotALog)),
             Unread::Fatal(_) | Unread::Stopped => None,
         }
     }
@@ -238,6 +253,9 @@ pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Li
     }
     let regions = history::regions_of(locations, scope);
     if !regions.is_empty() {
+        if !scope.org_ids.is_empty() {
+            return Err(SourceError::OrganizationOfHistory);
+        }
         builder = remote.handle.block_on(history::list(&regions, scope, remote, builder))?;
     }
     builder.finish()

@@ -33,6 +33,8 @@ const BYTES_PER_SECOND: u64 = 50_000_000;
 pub struct Plan {
     /// Logs that would be read.
     pub objects: u64,
+    /// Objects whose content would be looked at, since their names do not say if they are logs.
+    pub looked_at: u64,
     pub skipped: u64,
     pub refused: u64,
     pub pruned: Pruned,
@@ -47,6 +49,9 @@ pub fn list_for_plan(
     remote: &Remote,
 ) -> Result<(Listing, Option<String>), SourceError> {
     let regions = history::regions_of(locations, scope);
+    if !regions.is_empty() && !scope.org_ids.is_empty() {
+        return Err(SourceError::OrganizationOfHistory);
+    }
     let window = Window::of(scope, remote.now_micros);
     let history = (!regions.is_empty()).then(|| history::estimate(regions.len(), &window));
     let is_listed = |location: &&Location| !matches!(location, Location::History(_));
@@ -60,12 +65,14 @@ impl Plan {
         let cost = Cost { list_requests: listing.requests(), history, ..Cost::default() };
         let mut plan = Plan { pruned: *listing.pruned(), cost, ..Plan::default() };
         for index in 0..listing.len() {
-            match listing.entry(index) {
-                Entry::Log => {
-                    plan.objects += 1;
-                    plan.cost.bytes += listing.bytes(index);
-                    plan.cost.get_requests += u64::from(listing.is_in_bucket(index));
-                }
+            let entry = listing.entry(index);
+            if entry.is_opened() {
+                plan.cost.bytes += listing.bytes(index);
+                plan.cost.get_requests += u64::from(listing.is_in_bucket(index));
+            }
+            match entry {
+                Entry::Log => plan.objects += 1,
+                Entry::ByContent => plan.looked_at += 1,
                 Entry::Skipped(_) => plan.skipped += 1,
                 Entry::Refused(_) | Entry::Quarantined(_) | Entry::Missing => plan.refused += 1,
             }

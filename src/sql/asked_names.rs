@@ -123,11 +123,6 @@ impl AskedName {
             self.is_borne_by(&cells)
         })
     }
-
-    /// True of a name that no second thing can bear, as far as its text says.
-    pub fn is_arn(&self) -> bool {
-        self.given.trim().starts_with("arn:")
-    }
 }
 
 /// `alias/NAME`, of an alias or its ARN.
@@ -206,10 +201,7 @@ fn alias_ways(name: &str, alias: &str) -> Vec<NameWay> {
 
 fn principal_ways(name: &str) -> Vec<NameWay> {
     if name.starts_with("arn:") {
-        return match role_of_session(name) {
-            Some((head, role)) => vec![way(0, [starts(head), ends(format!("/{role}"))])],
-            None => vec![way(0, [is(name)])],
-        };
+        return vec![way(0, [is(name)])];
     }
     // `role/NAME`, and with the account before it; the path of a role or a user may stand between.
     let (account, rest) = name.split_once(':').map_or(("", name), |(account, rest)| (account, rest));
@@ -222,14 +214,6 @@ fn principal_ways(name: &str) -> Vec<NameWay> {
         return vec![way(0, [starts("arn:"), TextTest::Contains(middle), ends(tail)])];
     }
     vec![way(0, [is(name)]), way(0, [ends(format!("/{name}"))]), way(0, [ends(format!(":{name}"))])]
-}
-
-/// The beginning of the ARNs of an account's roles, and the name of the role that a session's ARN tells. It tells no path.
-fn role_of_session(arn: &str) -> Option<(String, &str)> {
-    let parts: Vec<&str> = arn.splitn(6, ':').collect();
-    let ["arn", partition, "sts", _, account, resource] = parts[..] else { return None };
-    let role = resource.strip_prefix("assumed-role/")?.split('/').next()?;
-    Some((format!("arn:{partition}:iam::{account}:role/"), role))
 }
 
 fn table_ways(name: &str) -> Vec<NameWay> {
@@ -300,8 +284,8 @@ mod tests {
             ("data/analyst", [true, false]),
             ("nalyst", [false, false]),
             ("Analyst", [false, false]),
-            ("arn:aws:sts::111122223333:assumed-role/analyst/mary", [true, false]),
-            ("arn:aws:sts::444455556666:assumed-role/analyst/mary", [false, false]),
+            // A session is not its role: other sessions have it too.
+            ("arn:aws:sts::111122223333:assumed-role/analyst/mary", [false, false]),
             ("role/", [false, false]),
             ("%", [false, false]),
         ] {

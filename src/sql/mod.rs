@@ -45,7 +45,8 @@ use object_store::ObjectStore;
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{Scope, SourceError, Unread};
 use crate::table::{
-    AcceptedObjects, Accounting, EventsTable, Extent, HandOutScans, LogTable, ScanReport, Scanned, SeenInput,
+    AcceptedObjects, Accounting, EventsTable, Extent, HandOutScans, LackingRows, LogTable, ScanReport, Scanned,
+    SeenInput,
 };
 
 pub use answer::{Answer, Prepared};
@@ -60,6 +61,11 @@ use told_names::{KnownNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
+
+/// The condition of events that nothing places in an account or in a Region, as `normalize::account_of` and
+/// `normalize::region_of` find them.
+const UNPLACED: &str = "(recipient_account_id IS NULL AND (principal_account_id IS NULL OR key_account_id IS NULL \
+    OR principal_account_id <> key_account_id)) OR (aws_region IS NULL AND key_region IS NULL)";
 
 /// The names under which `information_schema` lists the tables.
 const CATALOG: &str = "keytrail";
@@ -157,6 +163,8 @@ pub struct Stored {
     pub quarantine: Vec<RecordBatch>,
     /// Rows without a time in all its files, for any scope.
     pub untimed_max: u64,
+    /// Rows that name no account or no Region in all its files, for any scope.
+    pub unplaced_max: u64,
     /// Rows whose derived columns come from an earlier normalizer.
     pub older_rows: u64,
     /// The scope that its events are narrowed to.
@@ -196,7 +204,8 @@ impl Engine {
         Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
     }
 
-    /// Opens a session over a store. Counts events without a time here, since every scope lets them pass.
+    /// Opens a session over a store. Counts events without a time or a place here, since every scope
+    /// lets them pass.
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
@@ -211,20 +220,25 @@ impl Engine {
         )?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
-        let untimed = if stored.untimed_max > 0 { engine.count_untimed().await? } else { 0 };
+        let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
+        let unplaced = engine.count_if(stored.unplaced_max, UNPLACED).await?;
         if let Data::Store { accounting, .. } = &mut engine.data {
-            accounting.untimed = untimed;
+            accounting.lacking = LackingRows { time: untimed, place: unplaced };
         }
         Ok(engine)
     }
 
-    async fn count_untimed(&self) -> Result<u64, SqlError> {
-        let mut answer = self.query("SELECT event_id FROM events WHERE event_time IS NULL", &[]).await?;
-        let mut untimed = 0;
-        while let Some(batch) = answer.next().await? {
-            untimed += batch.num_rows() as u64;
+    /// Counts the events that meet a condition, if so many at most may meet it.
+    async fn count_if(&self, at_most: u64, condition: &str) -> Result<u64, SqlError> {
+        if at_most == 0 {
+            return Ok(0);
         }
-        Ok(untimed)
+        let mut answer = self.query(&format!("SELECT event_id FROM events WHERE {condition}"), &[]).await?;
+        let mut found = 0;
+        while let Some(batch) = answer.next().await? {
+            found += batch.num_rows() as u64;
+        }
+        Ok(found)
     }
 
     fn new(

@@ -64,6 +64,18 @@ impl DataFile {
     }
 }
 
+impl DataFile {
+    /// The most rows that can lack an account or a Region.
+    pub fn unplaced_max(&self) -> u64 {
+        [Column::RecipientAccountId, Column::AwsRegion].into_iter().map(|column| self.nulls_max(column)).sum()
+    }
+
+    /// The most rows that can be NULL in a column.
+    pub(super) fn nulls_max(&self, column: Column) -> u64 {
+        self.stats.column(column.name()).and_then(|known| known.nulls).unwrap_or(self.rows)
+    }
+}
+
 /// The number of a file's normalizer, by its tag in the log. It is 0, older than all others, without a tag. Fails on a
 /// tag that is no number.
 pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, StoreError> {

@@ -27,7 +27,8 @@ use crate::batch::weight;
 use crate::normalize::{NORMALIZER, TableNeeds, Wanted};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, Hashes, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch, scan,
+    Accounting, Hashes, LackingRows, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch,
+    scan,
 };
 use crate::time::day_of;
 
@@ -50,6 +51,8 @@ pub struct Plan {
     pub changed: u64,
     /// Objects that could not be read the last time.
     pub again: u64,
+    /// True if any listed object is known to be a log, to be read or not.
+    has_log: bool,
 }
 
 impl Plan {
@@ -57,6 +60,7 @@ impl Plan {
         let mut plan = Plan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
             let uri = listing.uri(index);
+            plan.has_log |= known.is_log(listing, index);
             if known.is_settled(&uri, listing.place(index).day, look_back_days) {
                 plan.old += 1;
                 continue;
@@ -69,7 +73,7 @@ impl Plan {
                 News::Again => plan.again += 1,
             }
             if news != News::Old {
-                if ledger::is_log(listing, index) {
+                if ledger::is_opened(listing, index) {
                     plan.bytes += listing.bytes(index);
                     plan.get_requests += u64::from(listing.is_in_bucket(index));
                 }
@@ -84,7 +88,7 @@ impl Plan {
         let mut batches = Vec::new();
         let (mut first, mut bytes) = (0, 0);
         for (at, due) in self.due.iter().enumerate() {
-            let more = if ledger::is_log(listing, due.index) { listing.bytes(due.index) } else { 0 };
+            let more = if ledger::is_opened(listing, due.index) { listing.bytes(due.index) } else { 0 };
             if at > first && (bytes + more > bytes_max || at - first >= BATCH_OBJECTS_MAX) {
                 batches.push(first..at);
                 (first, bytes) = (at, 0);
@@ -124,12 +128,23 @@ pub struct Ingested {
     pub old: u64,
     /// The version of the events that the run ended at.
     pub version: u64,
+    /// True if any listed object is known to be a log, read in this run or before.
+    pub has_log: bool,
 }
 
 impl Ingested {
-    fn account_for(&mut self, store: &Store, objects: &RecordBatch) -> Result<(), StoreError> {
-        self.accounting.add_rows(objects).map_err(|error| store.of_ledger(error.into()))
+    fn account_for(&mut self, store: &Store, read: &BatchAccounts) -> Result<(), StoreError> {
+        self.accounting.lacking += read.lacking;
+        self.accounting.add_rows(&read.objects).map_err(|error| store.of_ledger(error.into()))
     }
+}
+
+/// The accounts of one batch.
+struct BatchAccounts {
+    /// Rows of the table `objects`, also of objects that failed exactly as last time.
+    objects: RecordBatch,
+    /// Of the rows that are new to the store.
+    lacking: LackingRows<u64>,
 }
 
 /// The choices of a run.
@@ -162,10 +177,11 @@ pub async fn ingest(
     pace: Pace,
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested {
-        accounting: Accounting::accepting(&options.accepted),
+        accounting: Accounting::accepting(&options.accepted).without_organization_of(&listing),
         batches: 0,
         old: 0,
         version: store.tables[TableId::Events].version(),
+        has_log: false,
     };
     let mut is_done = vec![false; listing.len()];
     let (mut bytes_done, mut backoff, mut left) = (0, Backoff::new(), usize::MAX);
@@ -178,6 +194,7 @@ pub async fn ingest(
             backoff.relieved();
         }
         (run.old, left) = (plan.old, plan.due.len());
+        run.has_log |= plan.has_log;
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
             let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
@@ -244,6 +261,7 @@ struct Reading {
 struct Read {
     files: Vec<Add>,
     corrections: Corrections,
+    lacking: LackingRows<u64>,
     objects: RecordBatch,
     quarantine: RecordBatch,
 }
@@ -256,7 +274,7 @@ impl Reading {
         due: &[Due],
         known: &Known,
         incomplete: &mut IncompleteHistories,
-    ) -> Result<(Batch, RecordBatch), StoreError> {
+    ) -> Result<(Batch, BatchAccounts), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
         due.iter().for_each(|due| wanted[due.index] = true);
@@ -274,7 +292,8 @@ impl Reading {
         });
         let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
-        Ok((Batch { number, events: read.files, objects, quarantine }, all))
+        let accounts = BatchAccounts { objects: all, lacking: read.lacking };
+        Ok((Batch { number, events: read.files, objects, quarantine }, accounts))
     }
 
     fn scan(self, writing: &Writing, wanted: Vec<bool>) -> Result<Read, StoreError> {
@@ -307,11 +326,11 @@ impl Reading {
             drop(send);
             (scanned, writer.join())
         });
-        let (files, corrections) = written.map_err(|_| StoreError::Thread)??;
+        let WrittenBatch { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
         let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
         let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
-        Ok(Read { files, corrections, objects, quarantine })
+        Ok(Read { files, corrections, lacking, objects, quarantine })
     }
 }
 
@@ -323,27 +342,36 @@ struct Writing {
     threads: usize,
 }
 
+/// The new rows of a batch in their files.
+#[derive(Default)]
+struct WrittenBatch {
+    files: Vec<Add>,
+    corrections: Corrections,
+    lacking: LackingRows<u64>,
+}
+
 impl Writing {
-    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<(Vec<Add>, Corrections), StoreError> {
-        let (mut files, mut corrections) = (Vec::new(), Corrections::default());
+    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<WrittenBatch, StoreError> {
+        let mut written = WrittenBatch::default();
         // One file waits for the disk while the next is encoded.
         let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
         let landed = |put: JoinHandle<_>| self.handle.block_on(put).map_err(|_| StoreError::Thread)?;
         for run in runs {
             let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
-            corrections.merge(found);
+            written.corrections.merge(found);
             let run = Run::sort(run, &keep, NORMALIZER)?;
+            written.lacking += run.lacking();
             for day in run.days() {
                 let file = run.encode(day, self.threads)?;
-                files.extend(under_way.take().map(landed).transpose()?);
+                written.files.extend(under_way.take().map(landed).transpose()?);
                 let (location, now_micros) = (self.store.location.clone(), self.store.now_micros);
                 let (folder, partition) = (TableId::Events.name(), rows::partition_of(day));
                 let put = async move { file.put(&location, folder, partition, now_micros).await };
                 under_way = Some(self.handle.spawn(put));
             }
         }
-        files.extend(under_way.take().map(landed).transpose()?);
-        Ok((files, corrections))
+        written.files.extend(under_way.take().map(landed).transpose()?);
+        Ok(written)
     }
 }
 

@@ -16,7 +16,7 @@ use super::parquet_writer::FileLayout;
 use crate::objects::{
     ColumnError, Counts, FaultReason, LEDGER_COLUMNS, LedgerBuilder, LedgerRow, LedgerRows, OBJECT_COLUMNS,
     ObjectBuilder, ObjectChange, ObjectKind, ObjectOutcome, ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS,
-    TableColumn,
+    SkipReason, TableColumn,
 };
 use crate::source::{Entry, Listing, is_history_end};
 
@@ -131,6 +131,8 @@ pub(super) struct Known {
     first_day: Option<i32>,
     /// The newest day that is not in the future. Anybody who may put an object can name a future day.
     newest_day: Option<i32>,
+    /// Objects that were no logs by their content.
+    no_logs: HashSet<u128>,
     comparison: Comparison,
 }
 
@@ -170,7 +172,7 @@ impl Known {
     pub fn new(listing: &Listing, comparison: Comparison) -> Known {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
         let objects = HashMap::with_capacity(listing.len());
-        Known { objects, first_day, newest_day: None, comparison }
+        Known { objects, first_day, comparison, ..Known::default() }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
@@ -190,9 +192,14 @@ impl Known {
                 batch: u32::try_from(ledger.batch.value(row)).unwrap_or(u32::MAX),
                 failed: failed.then(|| failure(&outcome)),
             };
-            let latest = self.objects.entry(hash(uris.value(row))).or_insert(entered);
+            let name = hash(uris.value(row));
+            let latest = self.objects.entry(name).or_insert(entered);
             if latest.batch <= entered.batch {
                 *latest = entered;
+                match outcome {
+                    ObjectOutcome::Skipped(SkipReason::NotALog) => self.no_logs.insert(name),
+                    _ => self.no_logs.remove(&name),
+                };
             }
         }
         Ok(())
@@ -204,6 +211,18 @@ impl Known {
             Some(entered) if entered.failed.is_some() => News::Again,
             Some(entered) if entered.version == hash(version) as u64 => News::Old,
             Some(_) => News::Changed,
+        }
+    }
+
+    /// True if a listed object is a log, by its name or, if it was read before, by its content.
+    pub fn is_log(&self, listing: &Listing, index: usize) -> bool {
+        match listing.entry(index) {
+            Entry::Log => true,
+            Entry::ByContent => {
+                let name = hash(&listing.uri(index));
+                self.objects.contains_key(&name) && !self.no_logs.contains(&name)
+            }
+            Entry::Skipped(_) | Entry::Refused(_) | Entry::Quarantined(_) | Entry::Missing => false,
         }
     }
 
@@ -416,9 +435,9 @@ pub(super) fn quarantined(rows: &RecordBatch, batch: i64) -> Result<RecordBatch,
     RecordBatch::try_new(stored_quarantine_schema(), columns)
 }
 
-/// True if an object of a listing is a log.
-pub(super) fn is_log(listing: &Listing, index: usize) -> bool {
-    matches!(listing.entry(index), Entry::Log)
+/// True if an object of a listing is opened to be read.
+pub(super) fn is_opened(listing: &Listing, index: usize) -> bool {
+    listing.entry(index).is_opened()
 }
 
 #[cfg(test)]

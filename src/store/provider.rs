@@ -61,7 +61,7 @@ pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<
     let files = Files { files: snapshot.files.clone(), index: snapshot.index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
     let is_narrower = asked != snapshot.filter && asked == EventFilter::KeyUse;
-    for filter in in_scope(scope).into_iter().chain(is_narrower.then(bears_on_keys)) {
+    for filter in in_scope(scope, &snapshot.files).into_iter().chain(is_narrower.then(bears_on_keys)) {
         plan = plan.filter(filter)?;
     }
     let columns = (0..COLUMNS.len()).map(Column::from_index).map(|column| match column {
@@ -71,19 +71,33 @@ pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<
     plan.project(columns)?.build()
 }
 
-/// Rows without a time, account or Region are in every scope.
-fn in_scope(scope: &Scope) -> Vec<Expr> {
+/// Rows without a time pass every interval, rows that nothing places in an account or Region every list of these.
+fn in_scope(scope: &Scope, files: &[DataFile]) -> Vec<Expr> {
     let time = |micros| lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into())));
     let column = |column: Column| col(column.name());
-    let or_unknown = |filter: Expr, by: Column| filter.or(column(by).is_null());
-    let listed = |by: Column, values: &[String]| {
-        let values: Vec<Expr> = values.iter().map(|value| lit(value.as_str())).collect();
-        (!values.is_empty()).then(|| or_unknown(column(by).in_list(values, false), by))
+    let or_untimed = |filter: Expr| filter.or(column(Column::EventTime).is_null());
+    let since = scope.since.map(|since| or_untimed(column(Column::EventTime).gt_eq(time(since))));
+    let until = scope.until.map(|until| or_untimed(column(Column::EventTime).lt(time(until))));
+    let key_region = |regions: &[Expr]| {
+        let region = column(Column::KeyRegion);
+        region.clone().is_null().or(region.in_list(regions.to_vec(), false))
     };
-    let since = scope.since.map(|since| or_unknown(column(Column::EventTime).gt_eq(time(since)), Column::EventTime));
-    let until = scope.until.map(|until| or_unknown(column(Column::EventTime).lt(time(until)), Column::EventTime));
-    let accounts = listed(Column::RecipientAccountId, &scope.accounts);
-    [since, until, accounts, listed(Column::AwsRegion, &scope.regions)].into_iter().flatten().collect()
+    let both_accounts = |accounts: &[Expr]| {
+        let (caller, owner) = (column(Column::PrincipalAccountId), column(Column::KeyAccountId));
+        let is_unknown = caller.clone().is_null().or(owner.clone().is_null());
+        is_unknown.or(caller.clone().not_eq(owner)).or(caller.in_list(accounts.to_vec(), false))
+    };
+    let listed = |by: Column, values: &[String], otherwise: &dyn Fn(&[Expr]) -> Expr| {
+        let values: Vec<Expr> = values.iter().map(|value| lit(value.as_str())).collect();
+        let is_listed = column(by).in_list(values.clone(), false);
+        // Other columns are read only if some row may need them.
+        let may_lack = files.iter().any(|file| file.nulls_max(by) > 0);
+        let filter = if may_lack { is_listed.or(column(by).is_null().and(otherwise(&values))) } else { is_listed };
+        (!values.is_empty()).then_some(filter)
+    };
+    let accounts = listed(Column::RecipientAccountId, &scope.accounts, &both_accounts);
+    let regions = listed(Column::AwsRegion, &scope.regions, &key_region);
+    [since, until, accounts, regions].into_iter().flatten().collect()
 }
 
 #[async_trait]

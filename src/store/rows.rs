@@ -5,7 +5,7 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
 use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -15,6 +15,7 @@ use super::StoreError;
 use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
 use crate::batch::{CONTENT_HASH, column_weight};
 use crate::schema::{COLUMNS, Column, events_schema_of};
+use crate::table::LackingRows;
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
 pub(super) const PART_ROWS: usize = 1024;
@@ -104,6 +105,20 @@ impl Run {
         Ok(Run { batches, normalizer, order: places, days, weights })
     }
 
+    /// The rows that a scope cannot judge.
+    pub fn lacking(&self) -> LackingRows<u64> {
+        let batches: Vec<PlaceColumns> = self.batches.iter().map(PlaceColumns::of).collect();
+        let mut lacking = LackingRows::default();
+        if batches.iter().all(PlaceColumns::have_values) {
+            return lacking;
+        }
+        for &(batch, row) in &self.order {
+            lacking.time += u64::from(batches[batch].time.is_null(row));
+            lacking.place += u64::from(!batches[batch].is_placed(row));
+        }
+        lacking
+    }
+
     /// The days of its rows, ascending.
     pub fn days(&self) -> impl Iterator<Item = Option<i32>> + '_ {
         self.days.iter().map(|(day, _)| *day)
@@ -114,6 +129,42 @@ impl Run {
         let places = self.days.iter().find(|(found, _)| *found == day).map_or(0..0, |(_, range)| range.clone());
         let rows = DayRows { run: self, places: &self.order[places] };
         encode(&rows, &file_schema(), &LAYOUT, threads)
+    }
+}
+
+/// The columns that place rows in time, account and Region.
+struct PlaceColumns<'b> {
+    time: &'b ArrayRef,
+    recipient: &'b StringArray,
+    caller: &'b StringArray,
+    owner: &'b StringArray,
+    region: &'b StringArray,
+    key_region: &'b StringArray,
+}
+
+impl PlaceColumns<'_> {
+    fn of(rows: &RecordBatch) -> PlaceColumns<'_> {
+        let text = |column: Column| rows[column.name()].as_string();
+        PlaceColumns {
+            time: &rows[Column::EventTime.name()],
+            recipient: text(Column::RecipientAccountId),
+            caller: text(Column::PrincipalAccountId),
+            owner: text(Column::KeyAccountId),
+            region: text(Column::AwsRegion),
+            key_region: text(Column::KeyRegion),
+        }
+    }
+
+    /// True if no row lacks its time, its account or its Region.
+    fn have_values(&self) -> bool {
+        self.time.null_count() + self.recipient.null_count() + self.region.null_count() == 0
+    }
+
+    /// True of a row that [`crate::normalize::account_of`] and [`crate::normalize::region_of`] place.
+    fn is_placed(&self, row: usize) -> bool {
+        let caller = self.caller.is_valid(row).then(|| self.caller.value(row));
+        let is_of_both = caller.is_some_and(|caller| self.owner.is_valid(row) && self.owner.value(row) == caller);
+        (self.recipient.is_valid(row) || is_of_both) && (self.region.is_valid(row) || self.key_region.is_valid(row))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, RecordBatch};
 
 use super::accepted::AcceptedObjects;
+use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
@@ -20,8 +21,10 @@ const PROBLEMS_MAX: usize = 1000;
 pub struct Accounting {
     pub counts: Counts,
     pub by_status: StatusCounts,
-    /// Rows without a time, which pass every interval.
-    pub untimed: u64,
+    /// Rows that a scope cannot judge.
+    pub lacking: LackingRows<u64>,
+    /// Objects that were left out because their path names no organization.
+    pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
     pub older_rows: u64,
     /// Stored bytes of the objects read.
@@ -95,20 +98,30 @@ impl Accounting {
     }
 
     /// Adds a scan that read everything in scope.
-    pub fn with(mut self, listing: &Listing, tallies: &Tallies) -> Accounting {
-        self.untimed = tallies.untimed;
+    pub fn with(self, listing: &Listing, tallies: &Tallies) -> Accounting {
+        let mut all = self.without_organization_of(listing);
+        all.add_scan(listing, tallies);
+        all
+    }
+
+    /// Notes the objects that a scope of organizations cannot place.
+    pub fn without_organization_of(self, listing: &Listing) -> Accounting {
+        Accounting { without_organization: listing.pruned().without_organization as u64, ..self }
+    }
+
+    fn add_scan(&mut self, listing: &Listing, tallies: &Tallies) {
+        self.lacking = tallies.lacking;
         self.seen.add(tallies.seen.clone());
         tallies.for_each(listing, |index, outcome, tally| {
             let is_page = listing.is_history(index) && outcome.status() != ObjectStatus::Skipped;
             self.history_objects += u64::from(is_page);
             if let Some(tally) = tally {
                 self.counts += tally.counts;
-                self.bytes += listing.bytes(index);
+                self.bytes += if outcome.status() == ObjectStatus::Skipped { 0 } else { listing.bytes(index) };
                 self.see(outcome, &listing.uri(index));
             }
             self.note(outcome, tally.map_or(0, |tally| tally.counts.quarantined), || listing.uri(index));
         });
-        self
     }
 
     /// Adds rows of the table `objects`.

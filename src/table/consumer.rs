@@ -11,7 +11,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{Copy, Fingerprint, Seen};
-use super::deferred::Deferred;
+use super::deferred::{Bits, Deferred};
 use super::part::{Part, RowTaker};
 use super::tallies::{ObjectTally, Tallies};
 
@@ -89,13 +89,10 @@ impl Consumer {
             fates.push(self.fate(fingerprint)?);
         }
         ends.for_each(|(_, tally)| self.close(tally));
-        for row in part.untimed {
-            match fates[row as usize] {
-                Fate::Give => self.tallies.untimed += 1,
-                Fate::Drop => {}
-                Fate::Wait(ordinal) => self.deferred.iter_mut().for_each(|deferred| deferred.has_no_time(ordinal)),
-            }
-        }
+        let mut waiting = self.deferred.as_mut().map(|deferred| &mut deferred.lacking);
+        let (found, counts) = (part.lacking, &mut self.tallies.lacking);
+        count_lacking(&found.time, &fates, &mut counts.time, waiting.as_mut().map(|bits| &mut bits.time));
+        count_lacking(&found.place, &fates, &mut counts.place, waiting.as_mut().map(|bits| &mut bits.place));
         part.quarantined.into_iter().for_each(|record| self.tallies.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
             let rows = Rest::of(&row_of, &fates);
@@ -144,7 +141,8 @@ impl Consumer {
         let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
         self.seen = Seen::default();
         let verdicts = deferred.judge()?;
-        self.tallies.untimed += deferred.untimed(&verdicts);
+        self.tallies.lacking.time += verdicts.kept_of(&deferred.lacking.time);
+        self.tallies.lacking.place += verdicts.kept_of(&deferred.lacking.place);
         let mut first = 0;
         for (object, end) in self.open_tallies.drain(..) {
             let (duplicates, conflicts) = verdicts.counts(first..end);
@@ -155,6 +153,17 @@ impl Consumer {
             first = end;
         }
         deferred.replay(&verdicts, taker)
+    }
+}
+
+/// Counts rows that are given, and notes those that wait.
+fn count_lacking(rows: &[u32], fates: &[Fate], given: &mut u64, mut waiting: Option<&mut Bits>) {
+    for &row in rows {
+        match fates[row as usize] {
+            Fate::Give => *given += 1,
+            Fate::Drop => {}
+            Fate::Wait(ordinal) => waiting.iter_mut().for_each(|bits| bits.set(ordinal)),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rows beyond the bound of the set of identities: kept on disk until all of them have been seen.
 //! In: fingerprints and batches, in order. Out: verdicts on all rows, then the batches without the duplicates, in the
 //! order in which they came. The answer is the one that an unbounded set would give.
-//! Memory: three bits a row, the identities of one partition at a time, and 12 MiB of buffers.
+//! Memory: four bits a row, the identities of one partition at a time, and 12 MiB of buffers.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -17,6 +17,7 @@ use datafusion::common::Result;
 use datafusion::common::cast::as_uint64_array;
 
 use super::dedup::{Copy, Fingerprint, Seen};
+use super::lacking::LackingRows;
 use super::part::RowTaker;
 
 const PARTITIONS: usize = 256;
@@ -28,7 +29,8 @@ const CHUNK_ENTRIES: usize = 2048;
 pub struct Deferred {
     fingerprints: Partitions,
     rows: u64,
-    untimed: Bits,
+    /// The rows that a scope cannot judge, by their ordinals.
+    pub lacking: LackingRows<Bits>,
     batches: Vec<Option<Spool>>,
 }
 
@@ -41,7 +43,8 @@ struct Spool {
 impl Deferred {
     /// Fails where no temporary file can be made. The files have no names, so they go with this value.
     pub fn new() -> io::Result<Deferred> {
-        Ok(Deferred { fingerprints: Partitions::new()?, rows: 0, untimed: Bits::new(0), batches: Vec::new() })
+        let fingerprints = Partitions::new()?;
+        Ok(Deferred { fingerprints, rows: 0, lacking: LackingRows::default(), batches: Vec::new() })
     }
 
     /// The ordinal that the next row gets.
@@ -56,17 +59,6 @@ impl Deferred {
         self.rows += 1;
         self.fingerprints.add(row, ordinal << 1 | u64::from(earlier == Copy::Conflict))?;
         Ok(ordinal)
-    }
-
-    /// Notes that a row has no time.
-    pub fn has_no_time(&mut self, ordinal: u64) {
-        self.untimed.set(ordinal);
-    }
-
-    /// Rows without a time that stay.
-    pub fn untimed(&self, verdicts: &Verdicts) -> u64 {
-        let words = self.untimed.0.iter().zip(&verdicts.duplicate.0);
-        words.map(|(untimed, duplicate)| u64::from((untimed & !duplicate).count_ones())).sum()
     }
 
     /// Rows of an output, with the ordinal of each.
@@ -145,6 +137,12 @@ impl Verdicts {
         (self.duplicate.count(rows.clone()), self.conflict.count(rows))
     }
 
+    /// Of some rows, the number that are no duplicates.
+    pub fn kept_of(&self, rows: &Bits) -> u64 {
+        let words = rows.0.iter().zip(&self.duplicate.0);
+        words.map(|(row, duplicate)| u64::from((row & !duplicate).count_ones())).sum()
+    }
+
     /// The rows that are no duplicates, without their ordinals.
     fn first_copies(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let last = batch.num_columns() - 1;
@@ -156,14 +154,15 @@ impl Verdicts {
 }
 
 /// A bit for each row.
-struct Bits(Vec<u64>);
+#[derive(Default)]
+pub struct Bits(Vec<u64>);
 
 impl Bits {
     fn new(rows: u64) -> Bits {
         Bits(vec![0; rows.div_ceil(64) as usize])
     }
 
-    fn set(&mut self, row: u64) {
+    pub fn set(&mut self, row: u64) {
         let word = (row / 64) as usize;
         if word >= self.0.len() {
             self.0.resize(word + 1, 0);

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::source::{Entry, Listing};
+use crate::source::Listing;
 
 /// The logs that a scan opens, and those that it leaves out by their paths.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,7 +15,7 @@ pub(super) struct ObjectsRead {
 impl ObjectsRead {
     /// Of a scan of these objects, by index; of all without them.
     pub fn of(listing: &Listing, objects: Option<&[bool]>) -> ObjectsRead {
-        let logs = |index: &usize| matches!(listing.entry(*index), Entry::Log);
+        let logs = |index: &usize| listing.entry(*index).is_opened();
         let total = (0..listing.len()).filter(logs).count();
         let read = match objects {
             None => total,

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
+use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::{ObjectTally, Quarantined};
 
@@ -43,8 +44,8 @@ pub(super) struct Part {
     /// The fingerprints of each object: an object's tally follows its last fingerprint.
     pub ends: Vec<(usize, ObjectTally)>,
     pub quarantined: Vec<Quarantined>,
-    /// The fingerprints of rows without a time.
-    pub untimed: Vec<u32>,
+    /// The fingerprints of rows that a scope cannot judge.
+    pub lacking: LackingRows<Vec<u32>>,
     /// The places and times of the rows.
     pub seen: SeenInput,
     pub error: Option<DataFusionError>,

@@ -31,7 +31,7 @@ use super::scan::{Hashes, Output, Request, scan};
 use super::{LogTable, ScanReport, Scanned};
 use crate::normalize::{Need, TableNeeds, Wanted};
 use crate::schema::{self, Column, ColumnType};
-use crate::source::{Entry, Listing};
+use crate::source::Listing;
 use crate::time::MICROS_PER_DAY;
 
 /// Redelivery ends after this many days: an object in a later folder holds no event of the day asked for.
@@ -429,7 +429,7 @@ impl PathBounds {
                     self.first_day.is_none_or(|first| day >= first) && self.last_day.is_none_or(|last| day <= last)
                 }) && matches(&self.account, place.account.as_deref())
                     && matches(&self.region, place.region.as_deref());
-                pruned_any |= !keep && matches!(listing.entry(index), Entry::Log);
+                pruned_any |= !keep && listing.entry(index).is_opened();
                 keep
             })
             .collect();

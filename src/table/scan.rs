@@ -26,12 +26,12 @@ use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantine_batch};
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{Damaged, Decoded, Decoder, Digest, Fault, Object};
+use crate::decode::{self, Damaged, Decoded, Decoder, Digest, Fault, Object, TakenBy};
 use crate::json::{Screen, Value};
 use crate::normalize::{self, Demand, EventFilter, Needs, Origin, Record, Row, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
-use crate::source::{Ahead, Entry, Scope, Unread};
+use crate::source::{Ahead, Entry, FirstLook, Scope, Unread};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -43,6 +43,7 @@ const RUN_OBJECTS_MAX: usize = 256;
 const PARTS_WAITING_MAX: usize = 2;
 /// Rows that a part accounts for at most, so that a part without columns is bounded too.
 const PART_ROWS_MAX: usize = 65_536;
+const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };
 /// Records that a part names as quarantined at most; each has up to 64 KiB of its text.
 const PART_QUARANTINED_MAX: usize = 64;
 
@@ -112,7 +113,7 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
         stop: AtomicBool::new(false),
         bytes_done: AtomicU64::new(0),
         stdin: OnceLock::new(),
-        ahead: Ahead::start(&logs.listing, || wanted(logs, request)),
+        ahead: Ahead::start(&logs.listing, FIRST_LOOK, || wanted(logs, request)),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
@@ -148,14 +149,14 @@ struct Shared<'a> {
     seed: u64,
 }
 
-/// The logs that a request reads, in order.
+/// The objects that a request opens, in order.
 fn wanted(logs: &LogTable, request: &Request) -> Vec<u32> {
     (0..logs.listing.len()).filter(|&index| is_wanted(logs, request, index)).map(|index| index as u32).collect()
 }
 
 fn is_wanted(logs: &LogTable, request: &Request, index: usize) -> bool {
     let needed = request.objects.as_ref().is_none_or(|objects| objects[index]);
-    needed && matches!(logs.listing.entry(index), Entry::Log)
+    needed && logs.listing.entry(index).is_opened()
 }
 
 /// The objects that come next; `order` tells the consumer which run's parts to take next.
@@ -271,13 +272,17 @@ impl<'a> Worker<'a> {
             span: None,
             place: None,
         };
-        let summary =
-            self.decoder.decode(&Object { name: &uri, bytes: listing.bytes(index), open: &open }, &mut |decoded| {
-                rows.take(decoded, &mut seen);
-                if rows.is_full() {
-                    rows.send(parts);
-                }
-            });
+        let taken_by = match listing.entry(index) {
+            Entry::ByContent => TakenBy::Content,
+            _ => TakenBy::Name,
+        };
+        let object_at_hand = Object { name: &uri, bytes: listing.bytes(index), taken_by, open: &open };
+        let summary = self.decoder.decode(&object_at_hand, &mut |decoded| {
+            rows.take(decoded, &mut seen);
+            if rows.is_full() {
+                rows.send(parts);
+            }
+        });
         rows.leave(&mut seen);
         let (counts, span) = (seen.counts, seen.span);
         shared.ahead.done(index);
@@ -388,7 +393,10 @@ impl Rows<'_> {
         let fingerprint = self.part.fingerprints.len() as u32;
         self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, seed));
         if row.event_time.is_none() {
-            self.part.untimed.push(fingerprint);
+            self.part.lacking.time.push(fingerprint);
+        }
+        if normalize::account_of(row).is_none() || normalize::region_of(row).is_none() {
+            self.part.lacking.place.push(fingerprint);
         }
         if demand == Demand::Unwanted {
             return;
@@ -400,7 +408,7 @@ impl Rows<'_> {
 
     /// Notes the place and the time of a row. An object has rows of one place, as a rule.
     fn see(&mut self, row: &Row<'_>, seen: &mut ObjectSoFar) {
-        let (account, region) = (row.recipient_account_id.as_deref(), row.aws_region.as_deref());
+        let (account, region) = (normalize::account_of(row), normalize::region_of(row));
         if !seen.place.as_ref().is_some_and(|(place, _)| place.is(account, region)) {
             self.leave(seen);
         }
@@ -455,13 +463,13 @@ impl Rows<'_> {
     }
 }
 
-/// Rows without a time, account or region pass every scope.
+/// Rows without a time pass every interval, rows that nothing places in an account or Region every list of these.
 fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
     let listed = |list: &[String], value: Option<&str>| {
         list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value))
     };
     row.event_time.is_none_or(|time| {
         scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until)
-    }) && listed(&scope.accounts, row.recipient_account_id.as_deref())
-        && listed(&scope.regions, row.aws_region.as_deref())
+    }) && listed(&scope.accounts, normalize::account_of(row))
+        && listed(&scope.regions, normalize::region_of(row))
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
+use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use crate::decode::Fault;
 use crate::objects::{
@@ -59,8 +60,8 @@ pub struct Tallies {
     quarantine_raw_bytes: usize,
     /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,
-    /// Rows without a time, which pass every interval.
-    pub untimed: u64,
+    /// Rows that a scope cannot judge.
+    pub lacking: LackingRows<u64>,
     /// The places and times of the kept and duplicate rows.
     pub seen: SeenInput,
 }

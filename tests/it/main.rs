@@ -19,6 +19,7 @@ mod hostile;
 mod layers;
 mod manifest;
 mod names;
+mod places;
 mod plans;
 mod policy;
 mod queries;

@@ -77,7 +77,7 @@ fn flags_and_parameters_name_the_same_things() {
         ("role/teams/data/analyst", &[role]),
         ("user/analyst", &[]),
         ("mary", &[mary]),
-        ("arn:aws:sts::444455556666:assumed-role/analyst/x", &[foreign]),
+        ("arn:aws:sts::444455556666:assumed-role/analyst/x", &[]),
         ("Mary", &[]),
     ] {
         let given = format!("principal={name}");

@@ -6,6 +6,7 @@
 mod ends;
 pub mod envelope;
 pub mod inflate;
+mod look;
 mod salvage;
 pub mod split;
 mod unwrap;
@@ -18,9 +19,10 @@ use sha2::{Digest as _, Sha256};
 use split::{Follows, Item, Piece, Shape, Splitter};
 
 use crate::json::Screen;
-use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome};
+use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome, SkipReason};
 
 pub use envelope::{Decoded, Fault};
+pub use look::{HEAD_BYTES, may_be_log};
 
 /// The outcome of one object as a whole.
 #[derive(Debug, Clone)]
@@ -61,11 +63,33 @@ pub enum Digest {
     Sha256,
 }
 
-/// An object to decode: its name, its size as stored, and a way to open it, twice if it is large.
+/// The reason to take an object for a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TakenBy {
+    /// Its name promises records, so content of another kind is damage.
+    Name,
+    /// Its content decides: content of another kind is skipped.
+    Content,
+}
+
+/// An object to decode: its name, its size as stored, and a way to open it, twice if it is large or its content decides.
 pub struct Object<'a> {
     pub name: &'a str,
     pub bytes: u64,
+    pub taken_by: TakenBy,
     pub open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
+}
+
+impl Object<'_> {
+    /// Looks at the first bytes of an object whose content decides.
+    fn may_be_log(&self) -> io::Result<bool> {
+        if self.taken_by == TakenBy::Name {
+            return Ok(true);
+        }
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        (self.open)()?.take(HEAD_BYTES as u64).read_to_end(&mut head)?;
+        Ok(may_be_log(self.name, &head))
+    }
 }
 
 /// Inflated bytes up to which an odd object is held whole; a plain one may be as large as the decoder's bound.
@@ -91,6 +115,8 @@ pub struct Decoder {
     opener: envelope::Opener,
     screen: Option<Screen>,
     digest: Digest,
+    /// Of the object at hand.
+    taken_by: TakenBy,
 }
 
 /// The bytes of an object as stored, in a buffer that is used again.
@@ -139,6 +165,7 @@ impl Decoder {
             opener: envelope::Opener::default(),
             screen,
             digest: Digest::None,
+            taken_by: TakenBy::Name,
         }
     }
 
@@ -149,6 +176,12 @@ impl Decoder {
     /// Decodes one object. Everything that `sink` is given belongs to an object that will be `Read` or `Flagged`, or
     /// is salvaged.
     pub fn decode(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+        self.taken_by = object.taken_by;
+        match object.may_be_log() {
+            Ok(true) => {}
+            Ok(false) => return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), 0),
+            Err(error) => return Summary::unreadable(&error),
+        }
         let reader = match (object.open)() {
             Ok(reader) => reader,
             Err(error) => return Summary::unreadable(&error),
@@ -235,6 +268,10 @@ impl Decoder {
         if let Some(fault) = fault {
             return self.salvage_whole(length, fault, sink);
         }
+        let may_be_other = self.taken_by == TakenBy::Content && splitter.shape.record_documents == 0;
+        if may_be_other && !look::may_hold_record(document) {
+            return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), length as u64);
+        }
         self.opener.begin(splitter.shape);
         if items == places.len() {
             for place in places.iter() {
@@ -282,7 +319,12 @@ impl Decoder {
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
     fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
         let to_prove = Pass { screen: None, digest: self.digest };
-        let proof = match stream(object, to_prove, &mut self.inflated, &mut |_| {}) {
+        let mut may_hold_record = object.taken_by == TakenBy::Name;
+        // An item that is too large to look at may be anything.
+        let mut look = |item: Item<'_>| {
+            may_hold_record = may_hold_record || item.bytes.is_empty() || look::may_hold_record(item.bytes);
+        };
+        let proof = match stream(object, to_prove, &mut self.inflated, &mut look) {
             Ok(proof) => proof,
             Err(error) => return Summary::unreadable(&error),
         };
@@ -291,6 +333,9 @@ impl Decoder {
         }
         if let Some(fault) = proof.fault {
             return self.salvage_large(object, &proof, fault, sink);
+        }
+        if !may_hold_record && proof.shape.record_documents == 0 {
+            return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), proof.bytes);
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
@@ -436,7 +481,7 @@ mod tests {
     fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Pieces {
         let owned = bytes.to_vec();
         let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(owned.clone()))) };
-        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, open: &open };
+        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
         let mut pieces = Vec::new();
         let summary = Decoder::new(one_shot_bytes_max, damaged, None).decode(&object, &mut |piece| {
             pieces.push(match piece {

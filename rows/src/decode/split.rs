@@ -48,7 +48,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// The time stamp that an export task of CloudWatch Logs writes before each message; a zero stands for any digit.
 const STAMP: &[u8; 25] = b"0000-00-00T00:00:00.000Z ";
 
-fn is_stamped(bytes: &[u8]) -> bool {
+pub(super) fn is_stamped(bytes: &[u8]) -> bool {
     let is_like = |(stamp, byte): (&u8, &u8)| if *stamp == b'0' { byte.is_ascii_digit() } else { stamp == byte };
     bytes.get(STAMP.len()) == Some(&b'{') && STAMP.iter().zip(bytes).all(is_like)
 }

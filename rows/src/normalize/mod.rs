@@ -19,13 +19,15 @@ mod members;
 mod needs;
 mod operation;
 mod outcome;
+mod place;
 mod row;
 
 pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_aggregated, is_cloudtrail, passes, screens_out};
 pub use members::Record;
-pub use needs::{Need, Needs, TableNeeds};
+pub use needs::{Demand, Need, Needs, TableNeeds};
+pub use place::{account_of, region_of};
 pub use row::{Row, Wanted};
 
 use std::borrow::Cow;
@@ -35,6 +37,7 @@ use crate::json::{Kind, Value};
 use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
+use needs::AskedColumns;
 
 /// The version of the rules in this folder. Raise it by one with any change that gives some record another value of a
 /// derived column: files of a store carry it, so that rows of earlier rules are known and can be made again.
@@ -149,14 +152,6 @@ const COPIED: Wanted = Wanted::of(&[
 /// Columns that are known once the outcome and the caller are decided.
 const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY);
 
-/// Says if any table wants a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand {
-    Wanted,
-    /// The row has only the columns decided so far: at least its identity, its time and its place.
-    Unwanted,
-}
-
 /// As [`normalize`], but fills only the columns of tables that still want the row once their conditions are known. The
 /// row goes to `taker`, because a caller that is not compiled for speed would spend as much on making and dropping it
 /// as on filling it.
@@ -185,7 +180,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
     if service.is_kms() {
         classify_kms_event(row);
     }
-    let Some(wanted) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, .. }) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
     if wanted.has_any(OUTCOME_READERS) {
         decide_outcome(row, members, service, all);
     }
@@ -195,7 +190,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
         identity::fill(row, members, context_service, all);
         context::judge_trust(row);
     }
-    let Some(wanted) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, demand }) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
     if wanted.has_any(KEY_READERS) {
         key::fill(row, members, service);
     }
@@ -213,7 +208,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
         }
     }
     row.issues = issues.into_found();
-    Demand::Wanted
+    demand
 }
 
 fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issues: &mut Issues) {

@@ -3,6 +3,7 @@
 //! read of it, or none if no table can want it.
 //! Never decides alone: it saves work, and each table judges the rows that it gets.
 
+use super::place::{PLACE, is_placed};
 use super::row::{Row, Wanted};
 use crate::schema::Column;
 
@@ -60,12 +61,31 @@ impl Needs {
         self.columns
     }
 
-    /// The columns read by the tables that can still want the row, judged by its known columns; `None` if no table can.
-    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Wanted> {
+    /// The columns asked for of a row, judged by its known columns; `None` if nobody asks for any. A row that names no
+    /// account or no Region is asked for what places it, also if no table wants it: a scope judges it by that.
+    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<AskedColumns> {
         let meets = |need: &Need| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
-        wanting.map(|table| table.columns).reduce(Wanted::and)
+        let wanted = wanting.map(|table| table.columns).reduce(Wanted::and);
+        let place = (!is_placed(row)).then_some(PLACE);
+        let columns = wanted.into_iter().chain(place).reduce(Wanted::and)?;
+        Some(AskedColumns { columns, demand: if wanted.is_some() { Demand::Wanted } else { Demand::Unwanted } })
     }
+}
+
+/// The columns asked for of one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct AskedColumns {
+    pub columns: Wanted,
+    pub demand: Demand,
+}
+
+/// Says if any table wants a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    Wanted,
+    /// The row has only the columns decided so far: at least its identity, its time and its place.
+    Unwanted,
 }
 
 #[cfg(test)]
@@ -74,9 +94,33 @@ mod tests {
 
     use super::*;
 
+    fn placed_decrypt() -> Row<'static> {
+        let text = |value: &'static str| Some(Cow::Borrowed(value));
+        Row {
+            event_name: text("Decrypt"),
+            recipient_account_id: text("111122223333"),
+            aws_region: text("eu-west-1"),
+            ..Row::default()
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_place_is_wanted_for_what_places_it() {
+        let condition = Need { column: Column::EventName, values: Some(vec!["Encrypt".to_owned()]) };
+        let needs = Needs::new([TableNeeds { conditions: vec![condition], columns: Wanted::of(&[Column::Raw]) }]);
+        let known = Wanted::of(&[Column::EventName]);
+        let placed = placed_decrypt();
+        assert_eq!(needs.of_row(&placed, known), None);
+        let without_account = Row { recipient_account_id: None, ..placed.clone() };
+        let without_region = Row { aws_region: None, ..placed };
+        for row in [without_account, without_region] {
+            assert_eq!(needs.of_row(&row, known), Some(AskedColumns { columns: PLACE, demand: Demand::Unwanted }));
+        }
+    }
+
     #[test]
     fn a_row_is_wanted_until_every_table_has_refused_it() {
-        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let row = placed_decrypt();
         let is = |column, value: &str| Need { column, values: Some(vec![value.to_owned()]) };
         let has = |column| Need { column, values: None };
         let (name, outcome) = (Column::EventName, Column::Outcome);
@@ -104,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_table_that_refuses_a_row_asks_for_none_of_its_columns() {
-        let row = Row { event_name: Some(Cow::Borrowed("Decrypt")), ..Row::default() };
+        let row = placed_decrypt();
         let named = |name: &str, columns: &[Column]| TableNeeds {
             conditions: vec![Need { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
             columns: Wanted::of(columns),
@@ -114,7 +158,7 @@ mod tests {
             named("Encrypt", &[Column::EventName, Column::Raw]),
             named("Decrypt", &[Column::EventName, Column::Outcome]),
         ]);
-        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap();
+        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap().columns;
         assert_eq!(wanted, Wanted::of(&[Column::EventName, Column::KeyArn, Column::Outcome]));
         assert!(needs.columns().has(Column::Raw));
         let with_issues = Needs::new([named("Decrypt", &[Column::EventName, Column::Issues])]);

@@ -31,7 +31,7 @@ Reasons of a `skipped` object.
 ";
 
 const CHANGED: &str = "
-Of a `changed` object; of a `missing` one it is `missing`.
+Of a `changed` object; of a `missing` one it is `missing`: run again; if it stays so, find out who deleted it.
 
 ";
 
@@ -82,9 +82,12 @@ fn push_columns(page: &mut String, columns: &[TableColumn]) {
 }
 
 fn push_words<W: Word>(page: &mut String, heading: &str) {
-    writeln!(page, "| {heading} | what |\n|---|---|").expect("writing to a String cannot fail");
+    let are_reasons = W::ALL.iter().any(|word| word.advice().is_some());
+    let head = if are_reasons { "what | what to do |\n|---|---|---|" } else { "what |\n|---|---|" };
+    writeln!(page, "| {heading} | {head}").expect("writing to a String cannot fail");
     for &word in W::ALL {
-        writeln!(page, "| `{}` | {} |", word.name(), word.meaning()).expect("writing to a String cannot fail");
+        let advice = word.advice().map(|advice| format!(" {advice} |")).unwrap_or_default();
+        writeln!(page, "| `{}` | {} |{advice}", word.name(), word.meaning()).expect("writing to a String cannot fail");
     }
 }
 

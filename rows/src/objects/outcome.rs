@@ -82,7 +82,11 @@ impl ObjectOutcome {
             ObjectOutcome::Skipped(SkipReason::Insight) => ObjectKind::Insight,
             ObjectOutcome::Skipped(SkipReason::Aggregated) => ObjectKind::Aggregated,
             ObjectOutcome::Skipped(
-                SkipReason::NotLogName | SkipReason::OtherLog | SkipReason::RegionNotEnabled | SkipReason::EndOfHistory,
+                SkipReason::NotLogName
+                | SkipReason::NotALog
+                | SkipReason::OtherLog
+                | SkipReason::RegionNotEnabled
+                | SkipReason::EndOfHistory,
             ) => ObjectKind::Other,
             ObjectOutcome::Read
             | ObjectOutcome::Flagged(_)

@@ -1,5 +1,6 @@
 //! Fetches objects ahead of the threads that decode them, in order and within bounds of memory and requests.
-//! In: a listing and the objects wanted of it. Out: readers, one object at a time, as often as needed.
+//! In: a listing and the objects wanted of it. Out: readers, one object at a time, as often as needed. Of a large object
+//! whose name does not say if it is a log, the first bytes alone come at first, and the rest only if they may begin one.
 //! Decoding threads wait here only where the network is slower than they are; nothing here inflates or decodes.
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::super::listing::{Entry, Listing};
 use super::super::origin::ObjectOrigin;
-use super::super::{SourceError, Unread};
+use super::super::{FirstLook, SourceError, Unread};
 use super::Bucket;
 use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
 
@@ -24,6 +25,8 @@ const ON_DISK_MAX: usize = 4;
 const SAMPLES_MAX: usize = 64;
 /// Memory is counted in these.
 const UNIT_BYTES: u64 = 1 << 10;
+/// A smaller object is fetched whole at once: its head alone would cost as much.
+const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
 /// Readers of a listing's objects. Objects in buckets are fetched in the order in which they were asked for.
 pub struct Ahead {
@@ -53,12 +56,13 @@ struct Held {
 
 impl Ahead {
     /// Begins to fetch, in the order of `wanted`, which is called only if the listing has a bucket.
-    pub fn start(listing: &Arc<Listing>, wanted: impl FnOnce() -> Vec<u32>) -> Ahead {
+    pub fn start(listing: &Arc<Listing>, look: FirstLook, wanted: impl FnOnce() -> Vec<u32>) -> Ahead {
         let shared = Arc::new(Shared::default());
         let driver = listing.handle().map(|handle| {
             let driver = Driver {
                 listing: Arc::clone(listing),
                 shared: Arc::clone(&shared),
+                look,
                 memory: Arc::new(Semaphore::new((AHEAD_BYTES_MAX / UNIT_BYTES) as usize)),
                 on_disk: Arc::new(Semaphore::new(ON_DISK_MAX)),
                 requests: Arc::new(Semaphore::new(REQUESTS_MAX)),
@@ -124,6 +128,7 @@ impl Shared {
 struct Driver {
     listing: Arc<Listing>,
     shared: Arc<Shared>,
+    look: FirstLook,
     memory: Arc<Semaphore>,
     on_disk: Arc<Semaphore>,
     requests: Arc<Semaphore>,
@@ -141,8 +146,13 @@ impl Driver {
             let wanted =
                 Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
             let (bucket, shared, listing) = (Arc::clone(bucket), Arc::clone(&self.shared), Arc::clone(&self.listing));
+            let is_looked_at = listing.entry(index as usize) == Entry::ByContent && bytes > WHOLE_BYTES_MAX;
+            let look = is_looked_at.then_some(self.look);
             fetches.spawn(async move {
-                let fetched = bucket.fetch(&wanted, || samples(&listing, &bucket)).await;
+                let fetched = match look {
+                    Some(look) if !bucket.may_be_log(&wanted, look).await => Err(Unread::NotALog),
+                    _ => bucket.fetch(&wanted, || samples(&listing, &bucket)).await,
+                };
                 drop(request);
                 let fatal = fetched.as_ref().err().filter(|unread| matches!(unread, Unread::Fatal(_))).cloned();
                 shared.put(index, fetched.map(|body| Arc::new(Held { body, _share: share })));
@@ -177,7 +187,7 @@ impl Driver {
 fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
     let is_log = |index: &usize| {
         matches!(listing.origin(*index), ObjectOrigin::Bucket(of) if Arc::ptr_eq(of, bucket))
-            && matches!(listing.entry(*index), Entry::Log)
+            && listing.entry(*index).is_opened()
     };
     let all: Vec<usize> = (0..listing.len()).filter(is_log).collect();
     let step = all.len().div_ceil(SAMPLES_MAX).max(1);

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::super::aws::{Class, Trouble, backoff};
 use super::super::etags;
-use super::super::{SourceError, Unread};
+use super::super::{FirstLook, SourceError, Unread};
 use super::Bucket;
 
 /// Larger objects wait on disk, not in memory.
@@ -242,6 +242,35 @@ impl Bucket {
             opened.buffer_unordered(OTHERS_AT_ONCE).any(|is_open| async move { is_open }).await
         });
         *any.await
+    }
+
+    /// True if an object may be a log by its first bytes, or if these cannot be had: the fetch of the whole object
+    /// gives the reason.
+    pub(super) async fn may_be_log(&self, wanted: &Wanted, look: FirstLook) -> bool {
+        let head = tokio::time::timeout(FLOOR_WINDOW, self.head_of(wanted, look.bytes)).await;
+        let is_log = head.ok().flatten().is_none_or(|head| (look.may_be_log)(&wanted.key, &head));
+        if !is_log {
+            self.budget.succeed();
+        }
+        is_log
+    }
+
+    /// The first bytes of an object, as many as asked for; none if the request fails.
+    async fn head_of(&self, wanted: &Wanted, bytes: usize) -> Option<Vec<u8>> {
+        let request = self.client.get_object().bucket(&self.name).key(&wanted.key);
+        let request = request.set_if_match((!wanted.etag.is_empty()).then(|| wanted.etag.clone()));
+        let request = request.range(format!("bytes=0-{}", bytes - 1)).set_request_payer(self.request_payer.clone());
+        let mut body = request.send().await.ok()?.body;
+        let mut head = Vec::with_capacity(bytes);
+        // A service may answer with the whole object; leaving the body ends that.
+        while head.len() < bytes {
+            match body.next().await {
+                Some(Ok(chunk)) => head.extend_from_slice(&chunk[..chunk.len().min(bytes - head.len())]),
+                Some(Err(_)) => return None,
+                None => break,
+            }
+        }
+        (head.len() == bytes).then_some(head)
     }
 
     async fn fetch_counted(&self, wanted: &Wanted) -> Result<Body, Unread> {

@@ -10,7 +10,8 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
 use super::super::aws::{AwsOptions, Class, Trouble};
-use super::super::layout::{self, ListBy, Place, Wanted};
+use super::super::file_names;
+use super::super::layout::{ListBy, Place, Wanted};
 use super::super::listing::{Builder, Code, Item, OriginId, Part, Shared};
 use super::super::names::Names;
 use super::super::origin::ObjectOrigin;
@@ -39,13 +40,14 @@ pub(in super::super) async fn list(
 ) -> Result<Builder, SourceError> {
     named.sort();
     named.dedup();
-    let wanted = Wanted::new(scope);
+    let (wanted, by_organization) = (Wanted::new(scope), Wanted::of_organizations(scope));
     for group in named.chunk_by(|a, b| a.bucket == b.bucket) {
         let (bucket, first) = Bucket::connect(&group[0].bucket, &group[0].prefix, options).await?;
         let bucket = Arc::new(bucket);
         let origin = builder.origin(ObjectOrigin::Bucket(Arc::clone(&bucket)))?;
         builder.requests += 1;
-        let mut walk = Walk { bucket, origin, wanted: &wanted, builder, jobs: Vec::new() };
+        let mut walk =
+            Walk { bucket, origin, wanted: &wanted, by_organization: &by_organization, builder, jobs: Vec::new() };
         let mut first = Some(first);
         for place in group {
             walk.named_object(&place.prefix, first.take()).await?;
@@ -63,6 +65,8 @@ struct Walk<'a> {
     bucket: Arc<Bucket>,
     origin: OriginId,
     wanted: &'a Wanted,
+    /// For objects that the user named.
+    by_organization: &'a Wanted,
     builder: Builder,
     jobs: Vec<Job>,
 }
@@ -118,8 +122,13 @@ impl Walk<'_> {
         };
         let Some(object) = page.objects.into_iter().find(|object| object.key == key) else { return Ok(()) };
         let (folder, name) = split(key);
-        let everything = Wanted::new(&Scope::default());
-        let place = folder.split_terminator('/').try_fold(Place::default(), |p, n| p.enter(n.as_bytes(), &everything));
+        let mut folders = folder.split_terminator('/');
+        let place =
+            folders.try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), self.by_organization));
+        if let Some(why) = Place::left_out_of(place, self.by_organization) {
+            self.builder.pruned.count(why);
+            return Ok(());
+        }
         let mut part = Part::default();
         let path = self.shown(folder);
         let account = place.and_then(Place::account);
@@ -179,7 +188,7 @@ impl Walk<'_> {
             match job.at.place.enter(name.as_bytes(), self.wanted) {
                 None => self.builder.pruned.directories += 1,
                 Some(place) => {
-                    let is_hidden = job.at.is_hidden || layout::is_hidden(name.as_bytes());
+                    let is_hidden = job.at.is_hidden || file_names::is_hidden(name.as_bytes());
                     let at = Standing { place, is_hidden, depth: job.at.depth + 1 };
                     self.jobs.push(Job::new(folder, at, self.wanted));
                 }
@@ -202,19 +211,19 @@ impl Walk<'_> {
             self.enter(job, folder);
         }
         let current = &mut job.folder;
-        let code = match current.place {
-            None => None,
-            Some(_) if current.is_hidden || name.is_empty() => Some(Code::NotLogName),
-            Some(place) => Code::of_file(place, name.as_bytes(), self.wanted),
+        // A folder out of scope counts once; its objects do not count.
+        let Some(place) = current.place else { return Ok(()) };
+        // Nothing below a hidden folder is a log, whatever its name says.
+        let code = match current.is_hidden {
+            true => place.left_out(self.wanted).map_or(Ok(Code::NotLogName), Err),
+            false => Code::of_file(place, name.as_bytes(), self.wanted),
         };
         match code {
-            Some(code) => {
+            Ok(code) => {
                 let name = current.names.push(name.as_bytes())?;
-                current.objects.push((Item::new(name, code, object.bytes), object.etag));
+                current.objects.push((Item::new(name, code.of_size(object.bytes), object.bytes), object.etag));
             }
-            // A folder out of scope counts once; its objects do not count.
-            None if current.place.is_none() => {}
-            None => self.builder.pruned.objects += 1,
+            Err(why) => self.builder.pruned.count(why),
         }
         Ok(())
     }
@@ -226,7 +235,7 @@ impl Walk<'_> {
         let mut end = job.prefix.len();
         for name in folder[job.prefix.len()..].split_terminator('/') {
             end += name.len() + 1;
-            is_hidden |= layout::is_hidden(name.as_bytes());
+            is_hidden |= file_names::is_hidden(name.as_bytes());
             place = place.and_then(|place| place.enter(name.as_bytes(), self.wanted));
             if place.is_none() {
                 break;
