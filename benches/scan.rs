@@ -172,6 +172,7 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
             threads,
             salvage: false,
             identities_max: IDENTITIES_MAX,
+            accepted: Arc::default(),
             progress,
         };
         let limits = EngineOptions { threads, memory_bytes_max: 256 << 20, deadline: None };

@@ -1,7 +1,7 @@
 -- title: DynamoDB use of keys per principal and table
 -- description: Who used which key through DynamoDB on which table. Windows are distinct five-minute spans with a call: DynamoDB caches a table's key, so calls are a lower bound of reads.
--- param: table text : name or ARN of a table
+-- param: table table : name or ARN of a table
 SELECT principal, table_arn, table_name, key_arn, calls, windows, first_seen, last_seen, denied_on_key
 FROM dynamodb_key_use_by_principal
-WHERE CAST($table AS VARCHAR) IS NULL OR CAST($table AS VARCHAR) IN (table_arn, table_name)
+WHERE names_table(CAST($table AS VARCHAR), table_name, table_arn)
 ORDER BY principal, table_arn, table_name, key_arn

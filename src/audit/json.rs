@@ -4,11 +4,11 @@
 use std::fmt::Write;
 
 use arrow::array::RecordBatch;
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 use super::{Audit, limits};
 use crate::output::{cell, times, unique_names};
-use crate::table::{Completeness, WithoutLogs};
+use crate::table::{Completeness, SeenInput, WithoutLogs};
 
 impl Audit {
     /// The whole audit, with every row of every section.
@@ -33,8 +33,12 @@ impl Audit {
             for (name, n) in a.counts.each().chain(others) {
                 members.insert(name.to_owned(), json!(n));
             }
-            members
-                .insert("complete".to_owned(), json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete));
+            let complete = json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete);
+            members.insert("complete".to_owned(), complete.clone());
+            members.insert("input_complete".to_owned(), complete);
+            members.insert("accepted_objects".to_owned(), json!(a.accepted.objects));
+            members.insert("seen".to_owned(), seen(&self.seen));
+            members.insert("expected_missing".to_owned(), json!(self.missing));
         }
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let mut out = String::new();
@@ -51,6 +55,16 @@ impl Audit {
         write!(out, ",\n\"limits\":{}\n}}\n", json!(limits)).expect("writing to a String cannot fail");
         out
     }
+}
+
+/// The accounts, Regions and times of what was read.
+pub fn seen(seen: &SeenInput) -> Value {
+    json!({
+        "accounts": seen.accounts(),
+        "regions": seen.regions(),
+        "first_event": seen.first_event.map(times::rfc3339),
+        "last_event": seen.last_event.map(times::rfc3339),
+    })
 }
 
 fn rows_json(out: &mut String, rows: &RecordBatch) {

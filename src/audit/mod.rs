@@ -8,20 +8,27 @@ mod json;
 mod limits;
 mod subjects;
 
+use std::borrow::Cow;
+
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, ExpectedInput};
+use crate::output::words::count;
 use crate::source::Scope;
 use crate::sql::SqlError;
+use crate::sql::asked_names::NameKind;
 use crate::sql::sections::{self, AuditSection};
-use crate::table::Accounting;
+use crate::sql::told_names::KnownNames;
+use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
+pub use crate::sql::asked_names::key_head;
+pub use json::seen as seen_json;
 pub use limits::LIMITS;
-pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
+pub use subjects::{AskedSubjects, Subject, Subjects};
 
-/// The sentence of a section that has rows, but none about the named subjects.
-const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
+/// The sentence of every section where there was nothing to read.
+const NOTHING_READ: &str = "Nothing was read: there is no log here, or none in this scope.";
 
 /// The reason that there is no audit.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +45,7 @@ pub struct Section {
     pub name: &'static str,
     pub title: &'static str,
     /// The sentence that a section without rows shows.
-    pub none: &'static str,
+    pub none: Cow<'static, str>,
     pub rows: RecordBatch,
     /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
@@ -49,6 +56,12 @@ pub struct Audit {
     pub scope: Scope,
     pub accounting: Accounting,
     pub subjects: Subjects,
+    /// The accounts, Regions and times of what was read.
+    pub seen: SeenInput,
+    /// Sentences on what is expected and not there.
+    pub missing: Vec<String>,
+    /// Sentences on names that no record bears, or that several things do.
+    pub names: Vec<String>,
     pub sections: Vec<Section>,
 }
 
@@ -57,22 +70,43 @@ impl Audit {
     ///
     /// # Errors
     /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
-    pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
+    pub async fn of(data: &Dataset, asked: &AskedSubjects, expected: &ExpectedInput) -> Result<Audit, AuditError> {
         let aliases = (!asked.keys.is_empty()).then(sections::aliases);
-        let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());
-        let prepared = data.engine.prepare(&statements.collect::<Vec<_>>()).await?;
+        let kinds: Vec<NameKind> = asked.kinds().collect();
+        let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
+        let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
+        let prepared = data.engine.prepare(&statements).await?;
+        let mut place = sections::shown().count();
         let aliases = match aliases {
-            Some(_) => Some(prepared.rows(sections::shown().count()).await?),
+            Some(_) => Some(prepared.rows(place).await?),
             None => None,
         };
-        let mut subjects = asked.resolved(aliases.as_ref());
-        let mut answered = Vec::new();
+        place += usize::from(aliases.is_some());
+        let mut subjects = Vec::new();
+        for (number, &kind) in kinds.iter().enumerate() {
+            let known = KnownNames::of(kind, &prepared.rows(place + number).await?);
+            subjects.extend(asked.resolved(&known, aliases.as_ref().filter(|_| kind == NameKind::Key)));
+        }
+        let (subjects, mut answered) = (Subjects::new(subjects), Vec::new());
+        let is_empty = prepared.accounting.verdict(WithoutLogs::IsIncomplete) == Completeness::NoLog;
         for (place, AuditSection { name, title, none, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
             let (rows, not_narrowed) = subjects.narrow(&all)?;
-            let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
+            let none = match all.num_rows() {
+                0 if is_empty => Cow::Borrowed(NOTHING_READ),
+                0 => Cow::Borrowed(*none),
+                without => Cow::Owned(no_rows(&subjects.asked(&not_narrowed), without)),
+            };
             answered.push(Section { name, title, none, rows, not_narrowed });
         }
-        Ok(Audit { scope: data.scope.clone(), accounting: prepared.accounting, subjects, sections: answered })
+        let (names, accounting) = (subjects.sentences(), prepared.accounting);
+        let seen = data.engine.seen(Some(&accounting)).await?;
+        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
+        Ok(Audit { scope, accounting, subjects, seen, missing, names, sections: answered })
     }
+}
+
+/// The sentence of a section that has rows, but none about the named subjects.
+fn no_rows(asked: &[&str], without: usize) -> String {
+    format!("no rows for {} ({} without this filter)", asked.join(", "), count(without as u64))
 }

@@ -1,6 +1,9 @@
 //! The keys, principals and tables that an audit is narrowed to, by any of their names.
-//! In: names as a user gave them, the aliases that were seen, rows of a section. Out: the rows about those names.
-//! Never narrows the reading: the scope does that.
+//! In: names as a user gave them, the names that records bear, rows of a section. Out: the rows about what was named, and
+//! sentences on names that nothing bears or several things do. The rule of names itself is `sql::asked_names`.
+//! Never narrows the input; the scope does.
+
+use std::collections::BTreeSet;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -9,11 +12,10 @@ use serde_json::{Value, json};
 
 use super::Section;
 use crate::output::cell;
+use crate::sql::asked_names::{AskedName, NameKind, alias_of};
+use crate::sql::told_names::{self, KnownNames};
 
-/// Characters of a key id that a screen shows; they are enough to name the key.
-const KEY_HEAD: usize = 8;
-
-/// The names to which answers are narrowed, as the user wrote them; an empty list narrows nothing.
+/// The names that the answers are to be narrowed to, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AskedSubjects {
     /// ARNs, ids or aliases.
@@ -24,181 +26,192 @@ pub struct AskedSubjects {
     pub tables: Vec<String>,
 }
 
+/// The flags that narrow an audit, with their kinds.
+const FLAGS: [(&str, NameKind); 3] =
+    [("--key", NameKind::Key), ("--principal", NameKind::Principal), ("--table", NameKind::Table)];
+
 impl AskedSubjects {
-    /// Finds the names that answers use: a key gets all the names it was seen to have.
-    pub(super) fn resolved(&self, aliases: Option<&RecordBatch>) -> Subjects {
-        let key = |given: &String| {
-            let mut names = vec![given.clone()];
-            // The ids of keys are in lower case; the names of aliases differ by case.
-            names.extend(alias_of(given).is_none().then(|| given.to_ascii_lowercase()));
-            if let Some(rows) = aliases {
-                other_names(rows, &mut names);
-            }
-            Subject { given: given.clone(), names, is_seen: false }
-        };
-        let as_given = |given: &String| Subject { given: given.clone(), names: vec![given.clone()], is_seen: false };
-        Subjects {
-            keys: self.keys.iter().map(key).collect(),
-            principals: self.principals.iter().map(as_given).collect(),
-            tables: self.tables.iter().map(as_given).collect(),
+    fn given(&self, kind: NameKind) -> &[String] {
+        match kind {
+            NameKind::Key => &self.keys,
+            NameKind::Principal => &self.principals,
+            NameKind::Table => &self.tables,
+            // No flag narrows an audit to a session.
+            NameKind::Session => &[],
         }
+    }
+
+    /// The kinds of which anything was named.
+    pub(super) fn kinds(&self) -> impl Iterator<Item = NameKind> {
+        FLAGS.into_iter().map(|(_, kind)| kind).filter(|kind| !self.given(*kind).is_empty())
+    }
+
+    /// Everything that was named of one kind, as the records bear it.
+    pub(super) fn resolved(&self, known: &KnownNames, aliases: Option<&RecordBatch>) -> Vec<Subject> {
+        let subject = |given: &String| {
+            let asked = AskedName::new(known.kind(), given);
+            Subject {
+                also: aliases.map(|rows| other_names(rows, &asked)).unwrap_or_default(),
+                named: known.named(&asked),
+                sentence: told_names::sentence(&asked, known),
+                nearest: known.nearest(&asked),
+                asked,
+            }
+        };
+        self.given(known.kind()).iter().map(subject).collect()
     }
 }
 
-/// Adds to an alias its keys and to a key its aliases, from rows of an alias's ARN and a key.
-fn other_names(rows: &RecordBatch, names: &mut Vec<String>) {
+/// For an alias, the keys that it names; for a key, the aliases that name it. The rows pair an alias's ARN and a key.
+fn other_names(rows: &RecordBatch, asked: &AskedName) -> BTreeSet<String> {
     let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
-    let given = [names[0].clone()];
-    let pairs = (0..rows.num_rows()).map(|row| (row, aliases.value(row), keys.value(row)));
-    let others: Vec<String> = match alias_of(&given[0]) {
-        // An alias without its ARN may belong to any account, so it gets the keys of all.
-        Some(_) => {
-            pairs.filter(|(row, _, _)| self::names(aliases, *row, &given)).map(|pair| pair.2.to_owned()).collect()
-        }
-        None => pairs.filter(|(row, _, _)| is_key(keys, *row, names)).map(|pair| pair.1.to_owned()).collect(),
+    let pairs = (0..rows.num_rows()).map(|row| (aliases.value(row), keys.value(row)));
+    let other = |(alias, key): (&str, &str)| {
+        let by_alias = asked.is_borne_by(&[None, Some(alias)]).then(|| key.to_owned());
+        by_alias.or_else(|| asked.is_borne_by(&[Some(key), None]).then(|| alias.to_owned()))
     };
-    names.extend(others);
+    pairs.filter_map(other).collect()
 }
 
-/// `alias/NAME`, of an alias or its ARN.
-fn alias_of(key: &str) -> Option<&str> {
-    let at = key.find("alias/").filter(|at| *at == 0 || key[..*at].ends_with(':'))?;
-    Some(&key[at..])
-}
-
-/// True if the cell names one of these keys, whole or by the head of its id.
-fn is_key(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
-    names(column, row, wanted) || begins(column, row, wanted)
-}
-
-/// A key, principal or table to which answers are narrowed.
+/// A key, principal or table that answers are narrowed to.
 pub struct Subject {
-    pub given: String,
-    /// Any of these names means the subject.
-    names: Vec<String>,
-    /// True once a row of any section names it.
-    is_seen: bool,
+    asked: AskedName,
+    /// The things that records name so, each in full.
+    named: BTreeSet<String>,
+    /// The keys of an alias, or the aliases of a key.
+    also: BTreeSet<String>,
+    /// Says that nothing bears the name, or that several things do.
+    sentence: Option<String>,
+    /// The names most like it.
+    nearest: Vec<String>,
 }
 
-/// The keys, principals and tables to which the answers are narrowed.
-pub struct Subjects {
-    keys: Vec<Subject>,
-    principals: Vec<Subject>,
-    tables: Vec<Subject>,
+impl Subject {
+    /// True where a row's cells are about it.
+    fn is_in(&self, cells: &[Option<&str>]) -> bool {
+        if self.asked.is_borne_by(cells) {
+            return true;
+        }
+        // An alias says which key is meant only where the key itself is not told.
+        let first = cells.iter().copied().flatten().next();
+        self.asked.kind == NameKind::Key && first.is_some_and(|text| self.also.contains(text))
+    }
+
+    fn json(&self) -> Value {
+        let nearest: &[String] = if self.named.is_empty() { &self.nearest } else { &[] };
+        json!({
+            "name": self.asked.given,
+            "also": self.also,
+            "seen": !self.named.is_empty(),
+            "names": self.named,
+            "nearest": nearest,
+        })
+    }
+
+    /// The sentence that an answer has to say of it.
+    fn sentence(&self) -> Option<String> {
+        if self.also.len() > 1 && alias_of(&self.asked.given).is_some() {
+            let keys: Vec<&str> = self.also.iter().map(String::as_str).collect();
+            return Some(format!(
+                "{} names {} keys, all of them meant: {}",
+                self.asked.given,
+                keys.len(),
+                keys.join(", ")
+            ));
+        }
+        self.sentence.clone()
+    }
 }
+
+/// The keys, principals and tables that the answers are narrowed to.
+pub struct Subjects(Vec<Subject>);
 
 impl Subjects {
-    /// The rows about the named subjects, and the flags that narrowed nothing since these rows have no column for them.
-    pub(super) fn narrow(&mut self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
-        type Names = fn(&dyn Array, usize, &[String]) -> bool;
-        let flags: [(&str, &mut Vec<Subject>, &[&str], Names); 3] = [
-            ("--key", &mut self.keys, &["key_arn", "requested_alias"], is_key),
-            ("--principal", &mut self.principals, &["principal"], names),
-            ("--table", &mut self.tables, &["table_arn", "table_name"], names),
-        ];
+    pub(super) fn new(subjects: Vec<Subject>) -> Subjects {
+        Subjects(subjects)
+    }
+
+    fn of(&self, kind: NameKind) -> impl Iterator<Item = &Subject> {
+        self.0.iter().filter(move |subject| subject.asked.kind == kind)
+    }
+
+    /// The names as they were written, of the kinds that rows have columns for.
+    pub(super) fn asked(&self, not_narrowed: &[&str]) -> Vec<&str> {
+        let narrowing = FLAGS.into_iter().filter(|(flag, _)| !not_narrowed.contains(flag));
+        narrowing.flat_map(|(_, kind)| self.of(kind)).map(|subject| subject.asked.given.as_str()).collect()
+    }
+
+    /// The rows about the subjects, and the flags that have no column here; those narrow nothing.
+    pub(super) fn narrow(&self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
         let (mut keep, mut not_narrowed) = (vec![true; rows.num_rows()], Vec::new());
-        for (flag, wanted, columns, is_named) in flags {
-            if wanted.is_empty() {
+        for (flag, kind) in FLAGS {
+            if self.of(kind).next().is_none() {
                 continue;
             }
-            let columns: Vec<_> = columns.iter().filter_map(|name| rows.column_by_name(name)).collect();
-            if columns.is_empty() {
+            let columns = kind.columns().iter().map(|names| names.iter().find_map(|name| rows.column_by_name(name)));
+            let columns: Vec<Option<&dyn Array>> = columns.map(|column| column.map(AsRef::as_ref)).collect();
+            if columns.iter().all(Option::is_none) {
                 not_narrowed.push(flag);
                 continue;
             }
             for (row, keep) in keep.iter_mut().enumerate() {
-                let mut any = false;
-                for named in wanted.iter_mut() {
-                    let is_seen = columns.iter().any(|column| is_named(column, row, &named.names));
-                    named.is_seen |= is_seen;
-                    any |= is_seen;
-                }
-                *keep &= any;
+                let texts: Vec<Option<String>> = columns.iter().map(|column| text((*column)?, row)).collect();
+                let cells: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
+                *keep &= self.of(kind).any(|subject| subject.is_in(&cells));
             }
         }
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
     }
 
-    /// The subjects that no row names: they are misspelt, or left no trace in the logs.
-    pub fn unseen(&self) -> impl Iterator<Item = &Subject> {
-        [&self.keys, &self.principals, &self.tables].into_iter().flatten().filter(|named| !named.is_seen)
+    /// The sentences on names that nothing bears, or that several things do.
+    pub(super) fn sentences(&self) -> Vec<String> {
+        self.0.iter().filter_map(Subject::sentence).collect()
     }
 
-    /// The subjects as a member of the audit's JSON.
+    /// The subjects as members of the audit's JSON.
     pub(super) fn json(&self, sections: &[Section]) -> Value {
-        let list = |named: &[Subject]| {
-            let list = named.iter().map(|named| {
-                let others: Vec<&String> = named.names.iter().filter(|name| **name != named.given).collect();
-                json!({ "name": named.given, "also": others, "seen": named.is_seen })
-            });
-            list.collect::<Vec<_>>()
-        };
+        let list = |kind| self.of(kind).map(Subject::json).collect::<Vec<_>>();
         let open = sections.iter().filter(|section| !section.not_narrowed.is_empty());
         let open: serde_json::Map<_, _> =
             open.map(|section| (section.name.to_owned(), json!(section.not_narrowed))).collect();
         json!({
-            "key": list(&self.keys),
-            "principal": list(&self.principals),
-            "table": list(&self.tables),
+            "key": list(NameKind::Key),
+            "principal": list(NameKind::Principal),
+            "table": list(NameKind::Table),
             "not_narrowed": open,
         })
     }
 }
 
-/// True if the cell names one of `wanted`: whole, or by the last part of an ARN.
-fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
+fn text(column: &dyn Array, row: usize) -> Option<String> {
     let mut text = String::new();
-    if !cell::plain(&mut text, column, row) {
-        return false;
-    }
-    let last = text.rsplit(['/', ':']).next().unwrap_or_default();
-    wanted
-        .iter()
-        .any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
-}
-
-/// True if the cell is a key whose id begins with one of `wanted`, as a screen shows it.
-fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
-    let mut text = String::new();
-    cell::plain(&mut text, column, row);
-    let id = text.rsplit_once(":key/").map(|(_, id)| id);
-    id.is_some_and(|id| wanted.iter().any(|w| w.len() >= key_head(id) && id.starts_with(w.trim_end_matches('…'))))
-}
-
-/// Characters that tell the ids of keys apart; a multi-Region key needs more, since its id begins with `mrk-`.
-pub fn key_head(id: &str) -> usize {
-    if id.starts_with("mrk-") { KEY_HEAD + 4 } else { KEY_HEAD }
+    cell::plain(&mut text, column, row).then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use arrow::array::StringArray;
 
     use super::*;
 
     #[test]
-    fn a_key_is_named_by_the_head_of_its_id() {
-        let column = StringArray::from(vec!["arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab"]);
-        for (wanted, is_named) in [("1234abcd", true), ("1234abcd…", true), ("1234abc", false), ("1234abce", false)] {
-            assert_eq!(begins(&column, 0, &[wanted.to_owned()]), is_named, "{wanted}");
-        }
-    }
-
-    #[test]
-    fn names_match_whole_or_by_the_last_part() {
-        let column = StringArray::from(vec![
-            "arn:aws:kms:eu-west-1:111122223333:key/abc",
-            "arn:aws:kms:eu-west-1:111122223333:alias/orders",
-        ]);
-        for (row, wanted, is_named) in [
-            (0, "abc", true),
-            (0, "arn:aws:kms:eu-west-1:111122223333:key/abc", true),
-            (0, "bc", false),
-            (1, "alias/orders", true),
-            (1, "orders", true),
-            (1, "", false),
-        ] {
-            assert_eq!(names(&column, row, &[wanted.to_owned()]), is_named, "{wanted}");
+    fn a_key_is_meant_by_its_alias_where_no_key_is_told() {
+        let column = |cells: &[Option<&str>]| -> Arc<dyn Array> { Arc::new(StringArray::from(cells.to_vec())) };
+        let (key, other) = (Some("arn:aws:kms:eu-west-1:1:key/a"), Some("arn:aws:kms:eu-west-1:1:key/b"));
+        let alias = Some("arn:aws:kms:eu-west-1:1:alias/x");
+        let aliases =
+            RecordBatch::try_from_iter([("alias_arn", column(&[alias])), ("key_arn", column(&[key]))]).unwrap();
+        let rows =
+            [("key_arn", column(&[key, other, None, None])), ("requested_alias", column(&[None, alias, alias, None]))];
+        let rows = RecordBatch::try_from_iter(rows).unwrap();
+        let known = KnownNames::of(NameKind::Key, &rows);
+        for (given, kept) in [("alias/x", 3), ("a", 2), ("b", 1), ("alias/y", 0)] {
+            let asked = AskedSubjects { keys: vec![given.to_owned()], ..AskedSubjects::default() };
+            let subjects = Subjects::new(asked.resolved(&known, Some(&aliases)));
+            assert_eq!(subjects.narrow(&rows).unwrap().0.num_rows(), kept, "{given}");
+            assert_eq!(subjects.sentences().is_empty(), kept > 0, "{given}");
         }
     }
 }

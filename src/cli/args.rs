@@ -5,18 +5,21 @@
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ColorChoice, ValueEnum};
 
+use super::accept::Accepts;
 use super::exit::{Failure, say};
 use crate::arn::is_account_id;
-use crate::dataset::DatasetOptions;
+use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
 use crate::normalize::EventFilter;
 use crate::output::times::{self, Moment};
 use crate::output::visible::visible;
 use crate::output::{self, Format, Style, Target, TextReader};
-use crate::source::{AwsOptions, Location, Scope};
+use crate::source::{AwsOptions, Location, Scope, regions};
+use crate::sql::did_you_mean::did_you_mean;
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -85,6 +88,9 @@ pub struct ScopeArgs {
     /// Also take the whole records of a damaged object; its rows are flagged
     #[arg(long, help_heading = "Scope")]
     pub salvage: bool,
+    /// Objects that may stay unread, as TOML: [[accept]] with uri (a pattern), reason, owner and expires, all needed
+    #[arg(long, value_name = "FILE", help_heading = "Scope")]
+    pub accept: Option<PathBuf>,
     /// Say what would be read and what it takes; read nothing
     #[arg(long, help_heading = "Scope")]
     pub dry_run: bool,
@@ -137,7 +143,12 @@ impl ScopeArgs {
     /// The data that these arguments and locations mean, with every part checked.
     pub fn dataset(&self, locations: &[String], global: &Global) -> Result<DatasetOptions, Failure> {
         let now_micros = now_micros();
+        let accepts = Accepts::read(self.accept.as_deref(), now_micros)?;
+        if !global.quiet {
+            accepts.ended.iter().for_each(|entry| say(format_args!("note: --accept {}", visible(entry))));
+        }
         Ok(DatasetOptions {
+            accepted: Arc::new(accepts.objects),
             locations: self::locations(locations)?,
             aws: self.aws.options()?,
             scope: self.resolve(now_micros, global)?,
@@ -160,7 +171,7 @@ impl ScopeArgs {
     fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
         let (since, until) = self.interval(now_micros, global)?;
         check(&self.account, is_account_id, "an account", "an account is 12 digits, such as 111122223333")?;
-        check(&self.region, is_region, "a region", "a region is written like eu-west-1")?;
+        self.check_regions()?;
         check(&self.org_id, is_org, "an organization", "an organization is written like o-exampleorgid")?;
         Ok(Scope {
             since,
@@ -170,6 +181,14 @@ impl ScopeArgs {
             org_ids: self.org_id.clone(),
             late_days: self.late_days,
         })
+    }
+
+    /// Refuses what no Region is called. Whether one of a possible name exists is for who knows the logs.
+    fn check_regions(&self) -> Result<(), Failure> {
+        let Some(bad) = self.region.iter().find(|region| !regions::may_exist(region)) else { return Ok(()) };
+        let failure = Failure::usage(format!("`{bad}` is not a Region"));
+        let hint = did_you_mean(bad, regions::known());
+        Err(failure.hint(hint.unwrap_or_else(|| "a Region is written like eu-west-1".to_owned())))
     }
 
     fn interval(&self, now_micros: i64, global: &Global) -> Result<(Option<i64>, Option<i64>), Failure> {
@@ -195,6 +214,35 @@ impl ScopeArgs {
             say(format_args!("note: --until {day} leaves out {day} itself (UTC)"));
         }
         Ok((since.map(|m| m.micros), until.map(|m| m.micros)))
+    }
+}
+
+/// What must be there: an answer that lacks it is incomplete.
+#[derive(Args, Debug, Clone)]
+pub struct ExpectArgs {
+    /// An account and Region that must be among the logs, such as 111122223333/eu-west-1 (repeatable); else exit 3
+    #[arg(long, value_name = "ACCOUNT/REGION", help_heading = "Scope")]
+    pub expect: Vec<String>,
+    /// A time that the logs must reach, those of every account and Region that is expected; else exit 3
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, help_heading = "Scope")]
+    pub expect_until: Option<String>,
+}
+
+impl ExpectArgs {
+    pub fn expected(&self) -> Result<ExpectedInput, Failure> {
+        let places = self.expect.iter().map(|text| expected_place(text)).collect::<Result<_, _>>()?;
+        let until = self.expect_until.as_deref().map(|text| times::moment(text, now_micros())).transpose();
+        let until = until.map_err(|fault| Failure::usage(format!("cannot read --expect-until: {fault}")))?;
+        Ok(ExpectedInput { places, until: until.map(|moment| moment.micros) })
+    }
+}
+
+fn expected_place(text: &str) -> Result<ExpectedPlace, Failure> {
+    let place = text.split_once('/').filter(|(account, region)| is_account_id(account) && regions::may_exist(region));
+    match place {
+        Some((account, region)) => Ok(ExpectedPlace { account: account.to_owned(), region: region.to_owned() }),
+        None => Err(Failure::usage(format!("`{}` is not an account and a Region", visible(text)))
+            .hint("write them like 111122223333/eu-west-1")),
     }
 }
 
@@ -281,17 +329,6 @@ fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -
     }
 }
 
-/// `eu-west-1`, `us-gov-east-1`, `eusc-de-east-1`: words, then a number. The list of regions grows; its shape does not.
-fn is_region(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('-').collect();
-    let Some((number, words)) = parts.split_last() else { return false };
-    let is_word = |w: &&str| (2..=12).contains(&w.len()) && w.bytes().all(|b| b.is_ascii_lowercase());
-    (2..=4).contains(&words.len())
-        && words.iter().all(is_word)
-        && matches!(number.len(), 1 | 2)
-        && number.bytes().all(|b| b.is_ascii_digit())
-}
-
 fn is_org(text: &str) -> bool {
     text.strip_prefix("o-").is_some_and(|id| {
         (10..=32).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
@@ -317,12 +354,12 @@ mod tests {
             "mx-central-1",
             "il-central-1",
         ] {
-            assert!(is_region(good), "{good}");
+            assert!(regions::may_exist(good), "{good}");
         }
         for bad in
-            ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-east-111", "-east-1", "east-1", "us-east-1 "]
+            ["", "us-east", "us_east_1", "US-EAST-1", "us-east-1a", "us-esat-1", "-east-1", "east-1", "us-east-1 "]
         {
-            assert!(!is_region(bad), "{bad}");
+            assert!(!regions::may_exist(bad), "{bad}");
         }
         assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
     }

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use clap::{Args, ValueEnum};
 
-use super::args::{FileArgs, Global, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs};
 use super::exit::{Code, Failure, say, with_exit_codes};
 use super::open::{Opened, dry_run};
 use super::summary::{self, Block, Summary};
@@ -45,6 +45,8 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub scope: ScopeArgs,
     #[command(flatten)]
+    pub expect: ExpectArgs,
+    #[command(flatten)]
     pub about: About,
 }
 
@@ -64,7 +66,7 @@ pub struct About {
     /// Only answers about this key: ARN, id or alias (repeatable)
     #[arg(long, value_name = "KEY", help_heading = "Scope")]
     pub key: Vec<String>,
-    /// Only answers about this principal: ARN or name (repeatable)
+    /// Only answers about this principal: ARN, role/NAME, user/NAME or NAME (repeatable)
     #[arg(long, value_name = "PRINCIPAL", help_heading = "Scope")]
     pub principal: Vec<String>,
     /// Only answers about this table: ARN or name (repeatable)
@@ -81,14 +83,15 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let format = args.chosen()?;
+    let (format, expected) = (args.chosen()?, args.expect.expected()?);
     let mut target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
-    let audit = Audit::of(&opened.data, &args.about.subjects()).await;
+    let audit = Audit::of(&opened.data, &args.about.subjects(), &expected).await;
     opened.progress.clear();
     let audit = audit?;
-    let summary = opened.summary(Some(audit.accounting.clone()));
-    let screen = Screen { style: global.style(&target), summary: &summary, sections: &audit.sections };
+    let summary = Summary { missing: audit.missing.clone(), ..opened.summary(Some(audit.accounting.clone())) };
+    let screen =
+        Screen { style: global.style(&target), summary: &summary, names: &audit.names, sections: &audit.sections };
     match format {
         AuditFormat::Json => target.write_all(audit.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
         AuditFormat::Table => screen.table(&mut target)?,
@@ -98,8 +101,9 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let is_said = target.is_terminal() && format != AuditFormat::Json;
     target.commit()?;
     if !global.quiet {
-        let unseen = audit.subjects.unseen();
-        unseen.for_each(|name| say(format_args!("note: no answer names `{}`", visible(&name.given))));
+        if format == AuditFormat::Json {
+            audit.names.iter().for_each(|sentence| say(format_args!("note: {}", visible(sentence))));
+        }
         let block = if is_said { Block::Problems } else { Block::Whole };
         summary::print(&summary, block, &global);
     }
@@ -131,6 +135,8 @@ impl AuditArgs {
 struct Screen<'a> {
     style: Style,
     summary: &'a Summary,
+    /// Sentences on the names that were asked for.
+    names: &'a [String],
     sections: &'a [Section],
 }
 
@@ -167,13 +173,14 @@ impl Screen<'_> {
 
     /// The interval, objects and records on which the sections rest.
     fn head(&self, to: &mut Target, before: &str, after: &str) -> io::Result<()> {
-        self.summary.lines().iter().try_for_each(|line| writeln!(to, "{before}{line}{after}"))
+        let names = self.names.iter().map(|sentence| format!("names     {}", visible(sentence)));
+        self.summary.lines().into_iter().chain(names).try_for_each(|line| writeln!(to, "{before}{line}{after}"))
     }
 
     fn rows(&self, to: &mut Target, section: &Section, format: Format) -> Result<(), Failure> {
         let total = section.rows.num_rows();
         if total == 0 {
-            return writeln!(to, "{}", section.none).map_err(|e| Failure::write(&e));
+            return writeln!(to, "{}", visible(&section.none)).map_err(|e| Failure::write(&e));
         }
         let shown = shortened(&section.rows.slice(0, total.min(ROWS_SHOWN))).map_err(AuditError::from)?;
         {
@@ -198,7 +205,8 @@ impl Screen<'_> {
 }
 
 /// Columns that a screen leaves out; JSON has them.
-const LEFT_OUT: [&str; 5] = ["denial_effect", "first_denied", "requested_alias", "table_name", "windows"];
+const LEFT_OUT: [&str; 6] =
+    ["denial_effect", "denied_resource", "first_denied", "requested_alias", "table_name", "windows"];
 
 /// The rows for a screen: fewer columns, ARNs without their common beginning, times to the minute.
 fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

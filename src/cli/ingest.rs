@@ -17,12 +17,13 @@ use super::policy::policy;
 use super::progress::Line;
 use super::summary::{self, Block, ScopeLists, Summary};
 use crate::arn::partition_of;
+use crate::audit::seen_json;
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{Existing, Target, times};
 use crate::source::{Location, told_region};
 use crate::store::{Ingested, Pace};
-use crate::table::{Problem, WithoutLogs};
+use crate::table::{Completeness, Problem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = with_exit_codes("Examples:
@@ -88,6 +89,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         elapsed: started.elapsed(),
         // A run that finds nothing new succeeded; a run that finds no log at all did not.
         without_logs: if done.has_log { WithoutLogs::IsNothingNew } else { WithoutLogs::IsIncomplete },
+        missing: Vec::new(),
     };
     if !global.quiet {
         summary::print(&summary, Block::Whole, &global);
@@ -176,6 +178,9 @@ fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<
         "objects": objects,
         "bytes": a.bytes,
         "event_history_objects": a.history_objects,
+        "accepted_objects": a.accepted.objects,
+        "input_complete": a.verdict(summary.without_logs) == Completeness::Complete,
+        "seen": seen_json(&a.seen),
         "untimed": a.lacking.time,
         "unplaced": a.lacking.place,
         "unplaced_objects": a.without_organization,

@@ -2,6 +2,7 @@
 //! In: argv. Out: data on stdout, everything else on stderr, and an exit code of the contract.
 //! Nothing below this module prints.
 
+mod accept;
 mod args;
 mod audit;
 mod completions;
@@ -17,6 +18,7 @@ mod query;
 mod shell;
 mod store;
 mod summary;
+mod toml_tables;
 
 use std::future::Future;
 use std::pin::pin;

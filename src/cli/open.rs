@@ -39,6 +39,7 @@ impl Opened {
             lists: if has_lists { ScopeLists::Given } else { ScopeLists::Absent },
             elapsed: self.started.elapsed(),
             without_logs: WithoutLogs::IsIncomplete,
+            missing: Vec::new(),
         }
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::args::Global;
 use super::exit::{Code, Failure};
-use super::query::unknown_query;
+use super::query::{Asker, unknown_query};
 use crate::output::{self, Format, Style, Target};
 use crate::sql::named::{self, NamedQuery};
 
@@ -38,7 +38,7 @@ pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
     let mut target = Target::stdout();
     let text = match (&args.name, args.format) {
         (Some(name), format) => {
-            let query = named::find(name).ok_or_else(|| unknown_query(name))?;
+            let query = named::find(name).ok_or_else(|| unknown_query(name, Asker::CommandLine))?;
             if format == ListFormat::Json { pretty(&as_json(query)) } else { card(query) }
         }
         (None, ListFormat::Json) => pretty(&named::all().iter().map(as_json).collect()),
@@ -81,6 +81,7 @@ fn card(query: &NamedQuery) -> String {
     }
     for param in &query.params {
         let default = param.default.as_ref().map(|d| format!(", default {d}")).unwrap_or_default();
+        let default = if param.is_required { ", required".to_owned() } else { default };
         line(format!("  {} ({}{default})  {}", param.name, param.ty, param.about));
     }
     line(format!("\n{}", query.sql.trim_end()));
@@ -91,7 +92,7 @@ fn as_json(query: &NamedQuery) -> Value {
     let params: Vec<Value> = query
         .params
         .iter()
-        .map(|p| json!({"name": p.name, "type": p.ty.to_string(), "default": p.default, "about": p.about}))
+        .map(|p| json!({"name": p.name, "type": p.ty.to_string(), "default": p.default, "required": p.is_required, "about": p.about}))
         .collect();
     let severity = query.severity.as_ref().map(|s| s.to_string());
     json!({"name": query.name, "title": query.title, "description": query.description, "params": params, "severity": severity, "sql": query.sql})

@@ -2,20 +2,21 @@
 //! In: the question and the locations. Out: rows in the requested format, the accounting on stderr.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{FileArgs, Global, ScopeArgs, parameter};
-use super::exit::{Code, Failure, with_exit_codes};
+use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs, parameter};
+use super::exit::{Code, Failure, say, with_exit_codes};
 use super::open::{Opened, dry_run};
-use super::summary::{self, Block};
+use super::summary::{self, Block, Summary};
 use crate::output::visible::visible;
-use crate::output::{self, Format, Style, Target};
+use crate::output::{self, Format, Style, Target, markdown};
 use crate::source::Location;
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
+use crate::sql::told_names::NamesOfAnswer;
 use crate::table::Accounting;
 
 /// A person writes the text of a query, so a larger file is the wrong one.
@@ -52,6 +53,8 @@ pub struct QueryArgs {
     pub to: FileArgs,
     #[command(flatten)]
     pub scope: ScopeArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
 }
 
 /// SQL, or the name of a query.
@@ -99,7 +102,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     if matches!(source, QuestionSource::Stdin) && options.locations.contains(&Location::Stdin) {
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
-    let question = read_question(source)?;
+    let (question, expected) = (read_question(source)?, args.expect.expected()?);
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
@@ -107,8 +110,13 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     let delivered = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
     opened.progress.clear();
     let delivered = delivered?;
-    let summary = opened.summary(delivered.accounting);
+    let missing = match expected.is_any() {
+        true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
+        false => Vec::new(),
+    };
+    let summary = Summary { missing, ..opened.summary(delivered.accounting) };
     if !global.quiet {
+        delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
         summary::print(&summary, Block::WithRows(delivered.rows), &global);
     }
     Ok(summary.code())
@@ -124,6 +132,8 @@ pub struct Delivery {
 /// The result of one question.
 pub struct Delivered {
     pub rows: u64,
+    /// Sentences on the names that were asked for, where the rows are for programs.
+    pub notes: Vec<String>,
     /// The accounts of the reading; none if the question needed no logs.
     pub accounting: Option<Accounting>,
 }
@@ -135,10 +145,16 @@ pub async fn answer(
     params: &[(String, String)],
     to: Delivery,
 ) -> Result<Delivered, Failure> {
+    let engine = &opened.data.engine;
     let mut answer = match question {
-        Question::Sql(sql) => opened.data.engine.query(sql, params).await?,
-        Question::Named(name) => opened.data.engine.named(name, params).await?,
+        Question::Sql(sql) => engine.query(sql, params).await?,
+        Question::Named(name) => engine.named(name, params).await?,
     };
+    let asked = match question {
+        Question::Named(name) => named::find(name).map(|query| query.asked_names(params)),
+        Question::Sql(_) => None,
+    };
+    let mut names = NamesOfAnswer::new(asked.unwrap_or_default());
     let Delivery { format, mut target, style } = to;
     let shares_terminal = target.is_terminal();
     let mut rows = 0;
@@ -149,6 +165,7 @@ pub async fn answer(
                 opened.progress.clear();
             }
             rows += batch.num_rows() as u64;
+            names.see(&batch);
             sink.write(&batch).map_err(|e| Failure::write(&e))?;
         }
         if shares_terminal {
@@ -156,12 +173,29 @@ pub async fn answer(
         }
         sink.finish().map_err(|e| Failure::write(&e))?;
     }
+    let accounting = answer.finish().await;
+    let mut notes = engine.told_names(&names).await?;
+    if shares_terminal {
+        opened.progress.clear();
+    }
+    // Rows for people are followed by what there is to say of them; those for programs stay alone.
+    if matches!(format, Format::Table | Format::Markdown) && !notes.is_empty() {
+        let before = if format == Format::Markdown { "\n" } else { "" };
+        let text: String = notes.drain(..).map(|note| format!("{before}{}\n", in_text(&note, format))).collect();
+        target.write_all(text.as_bytes()).map_err(|e| Failure::write(&e))?;
+    }
     target.commit()?;
-    Ok(Delivered { rows, accounting: answer.finish().await })
+    Ok(Delivered { rows, notes, accounting })
+}
+
+/// A sentence as the format has it.
+fn in_text(sentence: &str, format: Format) -> String {
+    let shown = visible(sentence);
+    if format == Format::Markdown { markdown::escaped(&shown) } else { shown.into_owned() }
 }
 
 /// Reads one word as a name, since SQL has blanks or signs.
-pub fn question(text: &str) -> Result<Question, Failure> {
+pub fn question(text: &str, asker: Asker) -> Result<Question, Failure> {
     let text = text.trim();
     if let Some(query) = named::find(text) {
         return Ok(Question::Named(query.name));
@@ -169,22 +203,38 @@ pub fn question(text: &str) -> Result<Question, Failure> {
     if text.is_empty() || text.contains(|c: char| c.is_whitespace() || "(*;'\"".contains(c)) {
         return Ok(Question::Sql(text.to_owned()));
     }
-    Err(unknown_query(text))
+    Err(unknown_query(text, asker))
+}
+
+/// The place where somebody typed a question: its hints are in that place's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    CommandLine,
+    Shell,
+}
+
+impl Asker {
+    fn hint(self) -> &'static str {
+        match self {
+            Asker::CommandLine => "`keytrail queries` lists them; SQL goes into quotes as one argument",
+            Asker::Shell => "`.queries` lists them; `\\?` lists the commands",
+        }
+    }
 }
 
 /// The failure for an unknown name, with the names that were probably meant.
-pub fn unknown_query(name: &str) -> Failure {
+pub fn unknown_query(name: &str, asker: Asker) -> Failure {
     let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
     let failure = match did_you_mean(name, named::all().iter().map(|query| query.name)) {
         Some(hint) => failure.hint(hint),
         None => failure,
     };
-    failure.hint("`keytrail queries` lists them; SQL goes into quotes as one argument")
+    failure.hint(asker.hint())
 }
 
 fn read_question(source: QuestionSource) -> Result<Question, Failure> {
     let sql = match source {
-        QuestionSource::Text(text) => return question(&text),
+        QuestionSource::Text(text) => return question(&text, Asker::CommandLine),
         QuestionSource::Stdin => read_sql(io::stdin(), "stdin")?,
         QuestionSource::File(path) => {
             let shown = path.to_string_lossy().into_owned();

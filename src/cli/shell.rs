@@ -1,4 +1,4 @@
-//! The interactive shell: SQL until `;`, named queries by name, dot commands.
+//! The interactive shell: SQL until `;`, named queries by name, dot commands, and the backslash commands of `psql`.
 //! In: lines of a terminal. Out: rows on stdout; an error ends its query, never the shell.
 //! Keeps a history of the typed lines beside the user's other state; never saves an answer.
 
@@ -15,7 +15,7 @@ use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
-use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
 use super::args::{Global, parameter};
@@ -23,20 +23,27 @@ use super::exit::{Code, Failure, say};
 use super::interruptible;
 use super::open::{Opened, dry_run};
 use super::queries;
-use super::query::{self, Delivery, QueryArgs, Question};
+use super::query::{self, Asker, Delivery, QueryArgs, Question};
+use crate::output::visible::visible;
 use crate::output::words::{count, seconds};
 use crate::output::{Format, Target};
+use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 
-const DOT_COMMANDS: &[(&str, &str)] = &[
-    (".tables", "list tables and views"),
-    (".schema", "columns of all tables, or of one: .schema events"),
-    (".queries", "list the named queries; their name runs them: name param=value"),
-    (".format", "table, csv, json, jsonl or markdown"),
-    (".timing", "on or off: what each answer took and read"),
-    (".help", "this list"),
-    (".quit", "leave, as Ctrl-D does"),
+/// Each with its other spellings, and what it does.
+const COMMANDS: &[(&str, &[&str], &str)] = &[
+    (".tables", &["\\d"], "list tables and views"),
+    (".schema", &["\\d NAME"], "columns of all tables, or of one: .schema events"),
+    (".queries", &[], "list the named queries; their name runs them: name param=value"),
+    (".format", &[], "table, csv, json, jsonl or markdown"),
+    (".timing", &[], "on or off: what each answer took and read"),
+    (".help", &["\\?", "help"], "this list"),
+    (".quit", &["\\q", "quit", "exit"], "leave, as Ctrl-D does"),
 ];
+
+/// Before the first line of a statement, and before those that go on with it.
+const PROMPT: &str = "keytrail> ";
+const CONTINUATION_PROMPT: &str = "     ...> ";
 
 /// Words that open a statement of SQL: a line with only such a word waits for the rest.
 const OPENING_WORDS: &[&str] = &["select", "with", "show", "describe", "explain", "values", "table"];
@@ -62,7 +69,7 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
         has_timing: !global.quiet,
     };
     let names = shell.names();
-    let config = Config::builder().completion_type(CompletionType::List).auto_add_history(true).build();
+    let config = Config::builder().completion_type(CompletionType::List).build();
     let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).map_err(terminal)?;
     editor.set_helper(Some(Words { names }));
     let history = history_file();
@@ -73,19 +80,16 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
         }
     }
     if !global.quiet {
-        say("SQL ends with `;`. `.help` lists commands, Tab completes, Ctrl-D leaves.");
+        say("SQL ends with `;`. `\\?` lists commands, Tab completes, Ctrl-D leaves.");
     }
-    loop {
-        match editor.readline("keytrail> ") {
-            Ok(text) if matches!(text.trim(), ".quit" | ".exit") => break,
-            Ok(text) => {
-                if let Err(failure) = shell.run_line(runtime, text.trim()) {
+    while let Some(statement) = read_statement(&mut editor)? {
+        match Typed::read(&statement) {
+            Typed::Quit => break,
+            typed => {
+                if let Err(failure) = shell.run_typed(runtime, typed) {
                     failure.print(global.stderr_style());
                 }
             }
-            Err(ReadlineError::Interrupted) => {}
-            Err(ReadlineError::Eof) => break,
-            Err(error) => return Err(terminal(error)),
         }
     }
     if let Some(path) = &history
@@ -97,46 +101,110 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
     Ok(Code::Done)
 }
 
-impl Shell {
-    fn run_line(&mut self, runtime: &tokio::runtime::Runtime, line: &str) -> Result<(), Failure> {
-        if line.is_empty() {
-            return Ok(());
+/// Reads lines until they are a whole statement; `None` ends the shell. Ctrl-C gives up what was begun.
+fn read_statement(editor: &mut Editor<Words, FileHistory>) -> Result<Option<String>, Failure> {
+    let mut statement = String::new();
+    loop {
+        match editor.readline(if statement.is_empty() { PROMPT } else { CONTINUATION_PROMPT }) {
+            Ok(line) => {
+                statement.push_str(&line);
+                if is_complete(&statement) {
+                    let statement = statement.trim().to_owned();
+                    editor.add_history_entry(statement.as_str()).map_err(terminal)?;
+                    return Ok(Some(statement));
+                }
+                statement.push('\n');
+            }
+            Err(ReadlineError::Interrupted) => statement.clear(),
+            Err(ReadlineError::Eof) => return Ok(None),
+            Err(error) => return Err(terminal(error)),
         }
-        if line.starts_with('.') {
-            return self.dot(runtime, line);
-        }
-        let (question, params) = read_line(line)?;
-        self.ask(runtime, question, params)
     }
+}
 
-    fn dot(&mut self, runtime: &tokio::runtime::Runtime, line: &str) -> Result<(), Failure> {
-        let line = line.trim_end_matches(';').trim_end();
-        let (command, argument) = line.split_once(char::is_whitespace).map_or((line, ""), |(c, a)| (c, a.trim()));
+/// A whole statement, as the shell understands it.
+#[derive(Debug, PartialEq, Eq)]
+enum Typed<'t> {
+    Nothing,
+    Quit,
+    Help,
+    Tables,
+    /// The columns of a table, or of all.
+    Schema(Option<&'t str>),
+    Queries,
+    Format(&'t str),
+    Timing(&'t str),
+    /// It looks like a command and is none.
+    NoCommand(&'t str),
+    Question(&'t str),
+}
+
+impl Typed<'_> {
+    fn read(statement: &str) -> Typed<'_> {
+        let bare = statement.trim_end_matches(';').trim_end();
+        let (command, argument) = bare.split_once(char::is_whitespace).map_or((bare, ""), |(c, a)| (c, a.trim()));
         match (command, argument) {
-            (".help", _) => DOT_COMMANDS.iter().for_each(|(name, about)| say(format_args!("{name:<9} {about}"))),
-            (".tables", _) => self.ask(runtime, Question::Sql(TABLES_SQL.to_owned()), Vec::new())?,
-            (".schema", "") => self.ask(runtime, Question::Sql(SCHEMA_SQL.to_owned()), Vec::new())?,
-            (".schema", table) => {
-                let params = vec![("table".to_owned(), table.to_owned())];
+            ("", _) => Typed::Nothing,
+            (".quit" | ".exit" | "\\q" | "quit" | "exit", "") => Typed::Quit,
+            (".help" | "\\?" | "\\h", _) | ("help", "") => Typed::Help,
+            (".tables" | "\\dt" | "\\dv", _) | ("\\d" | "\\d+", "") => Typed::Tables,
+            (".schema", "") => Typed::Schema(None),
+            (".schema" | "\\d" | "\\d+", table) => Typed::Schema(Some(table)),
+            (".queries", _) => Typed::Queries,
+            (".format", name) => Typed::Format(name),
+            (".timing", word) => Typed::Timing(word),
+            _ if command.starts_with(['.', '\\']) => Typed::NoCommand(command),
+            _ => Typed::Question(statement),
+        }
+    }
+}
+
+impl Shell {
+    fn run_typed(&mut self, runtime: &tokio::runtime::Runtime, typed: Typed<'_>) -> Result<(), Failure> {
+        match typed {
+            Typed::Nothing | Typed::Quit => {}
+            Typed::Help => help(),
+            Typed::Tables => self.ask(runtime, Question::Sql(TABLES_SQL.to_owned()), Vec::new())?,
+            Typed::Schema(None) => self.ask(runtime, Question::Sql(SCHEMA_SQL.to_owned()), Vec::new())?,
+            Typed::Schema(Some(table)) => {
+                let table = self.known_table(table)?;
+                let params = vec![("table".to_owned(), table)];
                 self.ask(runtime, Question::Sql(SCHEMA_OF_SQL.to_owned()), params)?;
             }
-            (".queries", _) => {
+            Typed::Queries => {
                 let mut target = Target::stdout();
                 let style = self.global.style(&target);
                 queries::list(&mut target, style)?;
                 target.commit()?;
             }
-            (".format", name) => {
+            Typed::Format(name) => {
                 self.format = Format::from_str(name, true).map_err(|_| {
                     Failure::usage(format!("`{name}` is not a format")).hint("table, csv, json, jsonl or markdown")
                 })?;
             }
-            (".timing", "on") => self.has_timing = true,
-            (".timing", "off") => self.has_timing = false,
-            (".timing", _) => return Err(Failure::usage(".timing is on or off")),
-            _ => return Err(Failure::usage(format!("no command is named `{command}`")).hint("`.help` lists them")),
+            Typed::Timing("on") => self.has_timing = true,
+            Typed::Timing("off") => self.has_timing = false,
+            Typed::Timing(_) => return Err(Failure::usage(".timing is on or off")),
+            Typed::NoCommand(command) => {
+                return Err(Failure::usage(format!("no command is named `{command}`")).hint("`\\?` lists them"));
+            }
+            Typed::Question(line) => {
+                let (question, params) = read_line(line)?;
+                self.ask(runtime, question, params)?;
+            }
         }
         Ok(())
+    }
+
+    /// A table of this name, or the likely ones.
+    fn known_table(&self, name: &str) -> Result<String, Failure> {
+        let (bare, tables) = (name.trim_matches('"').to_ascii_lowercase(), self.opened.data.engine.table_names());
+        if tables.contains(&bare) {
+            return Ok(bare);
+        }
+        let failure = Failure::usage(format!("no table is named `{name}`"));
+        let near = did_you_mean(&bare, tables.iter().map(String::as_str));
+        Err(failure.hint(near.map(|near| near + " ").unwrap_or_default() + "`\\d` lists them all"))
     }
 
     fn ask(
@@ -153,6 +221,7 @@ impl Shell {
         let answered = interruptible(runtime, async move { query::answer(&opened, &question, &params, to).await });
         self.opened.progress.clear();
         let delivered = answered?;
+        delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
         if self.has_timing {
             let unit = if delivered.rows == 1 { "row" } else { "rows" };
             say(format_args!("{} {unit} in {}", count(delivered.rows), seconds(started.elapsed())));
@@ -167,7 +236,7 @@ impl Shell {
 
     /// The names that Tab offers: tables, columns, functions, named queries, commands.
     fn names(&self) -> Vec<String> {
-        let mut names: Vec<String> = DOT_COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect();
+        let mut names: Vec<String> = COMMANDS.iter().map(|(name, _, _)| (*name).to_owned()).collect();
         names.extend(named::all().iter().map(|q| q.name.to_string()));
         names.extend(self.opened.data.engine.identifiers());
         names.sort();
@@ -176,8 +245,13 @@ impl Shell {
     }
 }
 
-const TABLES_SQL: &str =
-    "SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1";
+fn help() {
+    for (name, others, about) in COMMANDS {
+        say(format_args!("{name:<9} {:<15} {about}", others.join(", ")));
+    }
+}
+
+const TABLES_SQL: &str = "SELECT table_name, CASE table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END AS kind FROM information_schema.tables WHERE table_schema <> 'information_schema' ORDER BY 1";
 const SCHEMA_SQL: &str = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema <> 'information_schema' ORDER BY table_name, ordinal_position";
 const SCHEMA_OF_SQL: &str =
     "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = $table ORDER BY ordinal_position";
@@ -190,9 +264,9 @@ fn read_line(line: &str) -> Result<(Question, Vec<(String, String)>), Failure> {
     if named::find(first).is_some() {
         let params = words.map(parameter).collect::<Result<_, _>>();
         let params = params.map_err(|_| Failure::usage("parameters of a named query are written name=value"))?;
-        return Ok((query::question(first)?, params));
+        return Ok((query::question(first, Asker::Shell)?, params));
     }
-    Ok((query::question(bare)?, Vec::new()))
+    Ok((query::question(bare, Asker::Shell)?, Vec::new()))
 }
 
 fn is_complete(input: &str) -> bool {
@@ -200,7 +274,7 @@ fn is_complete(input: &str) -> bool {
     let first = text.split_whitespace().next().unwrap_or_default();
     let is_one_word = first.len() == text.len();
     text.is_empty()
-        || text.starts_with('.')
+        || text.starts_with(['.', '\\'])
         || text.ends_with(';')
         || named::find(first).is_some()
         || (is_one_word && !OPENING_WORDS.contains(&first.to_ascii_lowercase().as_str()))
@@ -240,11 +314,7 @@ impl Completer for Words {
     }
 }
 
-impl Validator for Words {
-    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        Ok(if is_complete(context.input()) { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
-    }
-}
+impl Validator for Words {}
 
 impl Hinter for Words {
     type Hint = String;
@@ -272,8 +342,31 @@ mod tests {
             ("select", false),
             ("SELECT *\nFROM events\n;", true),
             ("no-such-name", true),
+            ("\\d events", true),
+            ("help", true),
+            ("SELECT 'x\n.tables", false),
         ] {
             assert_eq!(is_complete(text), complete, "{text}");
+        }
+    }
+
+    #[test]
+    fn commands_are_known_by_all_their_spellings() {
+        for (text, typed) in [
+            ("\\d", Typed::Tables),
+            (".tables;", Typed::Tables),
+            ("\\d key_use", Typed::Schema(Some("key_use"))),
+            (".schema", Typed::Schema(None)),
+            ("\\?", Typed::Help),
+            ("help;", Typed::Help),
+            ("\\q", Typed::Quit),
+            ("exit", Typed::Quit),
+            ("\\x", Typed::NoCommand("\\x")),
+            ("help me", Typed::Question("help me")),
+            ("SELECT 1;", Typed::Question("SELECT 1;")),
+            (" ;", Typed::Nothing),
+        ] {
+            assert_eq!(Typed::read(text), typed, "{text}");
         }
     }
 

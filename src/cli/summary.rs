@@ -23,6 +23,8 @@ pub struct Summary {
     pub elapsed: Duration,
     /// The meaning of a run that read no log.
     pub without_logs: WithoutLogs,
+    /// Sentences on what is expected and not there.
+    pub missing: Vec<String>,
 }
 
 /// The accounts and Regions that a scope lists.
@@ -35,6 +37,9 @@ pub enum ScopeLists {
 impl Summary {
     /// An answer that needed no logs is complete.
     pub fn code(&self) -> Code {
+        if !self.missing.is_empty() {
+            return Code::Incomplete;
+        }
         let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
         match verdict {
             None | Some(Completeness::Complete) => Code::Done,
@@ -45,7 +50,8 @@ impl Summary {
     /// The lines of the block that every run has.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
-        let Some(a) = &self.accounting else { return lines };
+        let expected = self.missing.iter().map(|missing| format!("expected  {}", visible(missing)));
+        let Some(a) = &self.accounting else { return expected.collect() };
         lines.push(format!("interval  {}", self.interval));
         lines.push(format!("objects   {}", objects(a)));
         if a.history_objects > 0 {
@@ -64,6 +70,11 @@ impl Summary {
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
+        if a.accepted.objects > 0 {
+            let unit = if a.accepted.objects == 1 { "object" } else { "objects" };
+            lines.push(format!("accepted  {} {unit} with a fault, by --accept", count(a.accepted.objects)));
+        }
+        lines.extend(expected);
         if a.verdict(self.without_logs) == Completeness::NoLog {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());
         } else if a.complete {
@@ -95,7 +106,9 @@ pub enum Block {
 
 /// Prints the block on stderr.
 pub fn print(summary: &Summary, block: Block, global: &Global) {
-    let Some(a) = &summary.accounting else { return };
+    let Some(a) = &summary.accounting else {
+        return summary.lines().iter().for_each(say);
+    };
     if let Block::WithRows(rows) = block {
         say(format_args!("rows      {}", count(rows)));
     }

@@ -7,7 +7,10 @@ use std::fs;
 use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
-use super::{DatasetError, DatasetOptions, Observer, blocking, remote, scan_options, store_place, within_reach};
+use super::{
+    DatasetError, DatasetOptions, Observer, any_place_contains, blocking, remote, scan_options, store_place,
+    within_reach,
+};
 use crate::source::{self, Cost, Listing, Location, Pruned, Scope};
 use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
 
@@ -47,6 +50,7 @@ impl Intake {
         }
         let (options, listing) = blocking(move || {
             let listing = source::list(&options.locations, &options.scope, &remote)?;
+            options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing)))
         })
         .await?;
@@ -67,6 +71,7 @@ impl Intake {
         let remote = remote(&options, observer);
         let (options, listing, history) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
+            options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing), history))
         })
         .await?;

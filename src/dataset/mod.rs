@@ -2,20 +2,24 @@
 //! In: locations, scope, filter, AWS options. Out: a [`Dataset`], a plan of a run, or an [`Intake`] into a store.
 //! Never parses an argument, never prints, and never reads a record: it lists, and the engine reads for each question.
 
+mod expected;
 mod intake;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arrow::array::{AsArray, RecordBatch};
 use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use crate::normalize::EventFilter;
-use crate::source::{self, AwsOptions, Listing, Location, Remote, Scope, SourceError};
+use crate::source::{self, AwsOptions, Listing, Location, Regions, Remote, Scope, SourceError, regions};
+use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::{Engine, EngineOptions, SqlError, Stored};
 use crate::store::{self, Store, StoreError, StoreLocation};
-use crate::table::{IDENTITIES_MAX, LogTable, Progress, ScanOptions};
+use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, Progress, ScanOptions};
 
+pub use expected::{ExpectedInput, ExpectedPlace};
 pub use intake::{Intake, IntakePlan, apart};
 
 /// Bytes that the operators of a query may hold before they spill.
@@ -31,6 +35,8 @@ pub struct DatasetOptions {
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
     pub aws: AwsOptions,
+    /// The objects whose faults do not make a run incomplete.
+    pub accepted: Arc<AcceptedObjects>,
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
@@ -73,6 +79,8 @@ pub enum DatasetError {
     StoreAmongDeliveries { store: String },
     #[error("the store `{store}` and the logs lie in one another")]
     StoreAmongLogs { store: String },
+    #[error("there is no Region `{region}`: this version knows none of that name, and no log here is of it")]
+    NoRegion { region: String, hint: Option<String> },
     #[error("cannot list the locations: {source}")]
     Thread { source: JoinError },
 }
@@ -92,7 +100,8 @@ impl DatasetError {
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
-            | DatasetError::StoreAmongLogs { .. } => true,
+            | DatasetError::StoreAmongLogs { .. }
+            | DatasetError::NoRegion { .. } => true,
         }
     }
 
@@ -120,6 +129,7 @@ impl DatasetError {
             DatasetError::StoreAmongLogs { .. } => Some(
                 "name a directory beside the logs: a name stands for logs or for a store, with all that is below it",
             ),
+            DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }
     }
@@ -163,6 +173,9 @@ impl Dataset {
         let (is_store, plan) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
             let is_store = options.names_store_on_disk() || options.names_store(&listing);
+            if !is_store {
+                options.expect_regions(|text| any_place_contains(&listing, text))?;
+            }
             Ok((is_store, ReadPlan::of(&listing, history)))
         })
         .await?;
@@ -175,9 +188,31 @@ impl DatasetOptions {
         let remote = remote(&self, observer);
         blocking(move || {
             let listing = source::list(&self.locations, &self.scope, &remote)?;
+            if !self.names_store(&listing) {
+                self.expect_regions(|text| any_place_contains(&listing, text))?;
+            }
             Ok((self, Arc::new(listing)))
         })
         .await
+    }
+
+    /// Refuses a Region that this version does not know, unless folders of logs or a location are named by it: then it is
+    /// newer than this version. A slip would leave everything out.
+    fn expect_regions(&self, is_in_place: impl Fn(&str) -> bool) -> Result<(), DatasetError> {
+        let is_location = |region: &String| {
+            self.locations
+                .iter()
+                .any(|location| matches!(location, Location::History(Regions::Named(named)) if named.contains(region)))
+        };
+        let is_missing = |region: &&String| {
+            !regions::is_known(region) && !is_location(region) && !is_in_place(&format!("/{region}/"))
+        };
+        match self.scope.regions.iter().find(is_missing) {
+            Some(region) => {
+                Err(DatasetError::NoRegion { region: region.clone(), hint: did_you_mean(region, regions::known()) })
+            }
+            None => Ok(()),
+        }
     }
 
     fn names_store_on_disk(&self) -> bool {
@@ -216,12 +251,16 @@ impl DatasetOptions {
             store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
         }
         let snapshot = store.snapshot().await?;
+        let objects = snapshot.objects().await?;
+        self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = Stored {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
-            objects: snapshot.objects().await?,
+            objects,
             quarantine: snapshot.quarantine().await?,
             older_rows: snapshot.older_rows(&self.scope),
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
+            scope: self.scope.clone(),
+            accepted: Arc::clone(&self.accepted),
             unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
@@ -238,6 +277,18 @@ impl DatasetOptions {
     }
 }
 
+/// True where a listed object lies at a place with this text in it.
+fn any_place_contains(listing: &Listing, text: &str) -> bool {
+    (0..listing.len()).any(|index| listing.uri(index).contains(text))
+}
+
+/// True where an object of a store lies at a place with this text in it.
+fn any_uri_contains(objects: &[RecordBatch], text: &str) -> bool {
+    let uris = objects.iter().filter_map(|rows| rows.column_by_name("uri"));
+    uris.filter_map(|column| column.as_string_opt::<i32>())
+        .any(|uris| uris.iter().flatten().any(|uri| uri.contains(text)))
+}
+
 fn scan_options(
     options: &DatasetOptions,
     filter: EventFilter,
@@ -251,6 +302,7 @@ fn scan_options(
         threads: options.threads,
         salvage: options.salvage,
         identities_max: IDENTITIES_MAX,
+        accepted: Arc::clone(&options.accepted),
         progress: Arc::new(move |p: Progress| observer.read(p.bytes)),
     }
 }

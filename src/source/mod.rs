@@ -4,6 +4,7 @@
 //! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
+mod delivery;
 mod etags;
 mod file_names;
 mod history;
@@ -15,6 +16,7 @@ mod object;
 mod object_store;
 mod origin;
 mod plan;
+pub mod regions;
 mod s3;
 
 use std::collections::HashMap;
@@ -25,11 +27,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use crate::arn::is_region;
 use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, Class, Trouble, hint_of, told_region};
+pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
 pub use object::ListedObject;
@@ -116,8 +118,8 @@ impl Regions {
         if text == "all" {
             return Some(Regions::All);
         }
-        let regions: Vec<String> = text.split(',').map(str::to_owned).collect();
-        regions.iter().all(is_region).then_some(Regions::Named(regions))
+        let named: Vec<String> = text.split(',').map(str::to_owned).collect();
+        named.iter().all(|region| regions::may_exist(region)).then_some(Regions::Named(named))
     }
 }
 

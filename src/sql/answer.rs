@@ -60,7 +60,7 @@ impl Answer {
             Evidence::Known(accounting) => Some(accounting),
             Evidence::Scan { logs, report } => match report.finished().await {
                 ScanOutcome::NeverRan => None,
-                ScanOutcome::Left => Some(Accounting { complete: false, ..Accounting::none() }),
+                ScanOutcome::Left => Some(Accounting::stopped()),
                 ScanOutcome::Ended(scanned) => Some(scanned.accounting(&logs)),
             },
         }
@@ -127,6 +127,7 @@ mod tests {
             threads,
             salvage: false,
             identities_max: IDENTITIES_MAX,
+            accepted: Arc::default(),
             progress: Arc::new(move |_| {
                 // Later objects come slowly, so that a reader has time to leave before the scan ends.
                 if read.fetch_add(1, Ordering::Relaxed) > 500 {

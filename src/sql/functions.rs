@@ -1,6 +1,6 @@
-//! Functions that CloudTrail needs beyond DataFusion's own: access to the columns that hold JSON text.
+//! Functions that CloudTrail needs beyond DataFusion's own: access to the columns that hold JSON text, and names.
 //! In: JSON text and the keys or indexes that lead to a value. Out: that value, or NULL where there is none.
-//! Never fails: text that is not JSON gives NULL.
+//! Never fails: text that is not JSON gives NULL. Names are asked for in `names_function`.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{
     ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
@@ -17,6 +18,8 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use serde_json::Value;
 
+use super::asked_names::NameKind;
+use super::names_function::NamesFunction;
 use crate::schema::ColumnType;
 
 /// A function of SQL that we add to DataFusion's own.
@@ -28,7 +31,45 @@ pub struct SqlFunction {
     pub description: &'static str,
     /// A call that any session can compute.
     pub example: &'static str,
-    output: Output,
+    work: FunctionWork,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum FunctionWork {
+    Json(Output),
+    /// Tells whether a cell bears a name of this kind.
+    Names(NameKind),
+}
+
+/// The things that functions of ours are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionTopic {
+    Json,
+    Names,
+}
+
+impl FunctionTopic {
+    /// What each argument of its functions is.
+    fn arguments(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            FunctionTopic::Json => &[
+                ("json", "JSON text, such as a column of `events` that holds some"),
+                ("key", "the name of a member, or the place of an item, counted from 0"),
+            ],
+            FunctionTopic::Names => &[
+                ("asked", "the name that is asked for; NULL asks for nothing, and everything passes"),
+                ("cell", "a column that may bear the name"),
+            ],
+        }
+    }
+
+    /// The heading in `SHOW FUNCTIONS`.
+    fn label(self) -> &'static str {
+        match self {
+            FunctionTopic::Json => "JSON Functions",
+            FunctionTopic::Names => "Functions of names",
+        }
+    }
 }
 
 /// All our functions. `SHOW FUNCTIONS`, docs/sql.md and completion follow from this list.
@@ -38,28 +79,28 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_contains(json, key, …)",
         description: "True where the keys lead to a value, be it `null`.",
         example: r#"json_contains('{"keyId": null}', 'keyId')"#,
-        output: Output::Contains,
+        work: FunctionWork::Json(Output::Contains),
     },
     SqlFunction {
         name: "json_get_bool",
         syntax: "json_get_bool(json, key, …)",
         description: "The `true` or `false` at the end of the keys.",
         example: r#"json_get_bool('{"keyMetadata": {"enabled": true}}', 'keyMetadata', 'enabled')"#,
-        output: Output::Bool,
+        work: FunctionWork::Json(Output::Bool),
     },
     SqlFunction {
         name: "json_get_int",
         syntax: "json_get_int(json, key, …)",
         description: "The whole number at the end of the keys.",
         example: r#"json_get_int('{"pendingWindowInDays": 7}', 'pendingWindowInDays')"#,
-        output: Output::Int,
+        work: FunctionWork::Json(Output::Int),
     },
     SqlFunction {
         name: "json_get_json",
         syntax: "json_get_json(json, key, …)",
         description: "The value at the end of the keys, whatever it is, as JSON.",
         example: r#"json_get_json('{"operations": ["Decrypt", "Encrypt"]}', 'operations')"#,
-        output: Output::Json,
+        work: FunctionWork::Json(Output::Json),
     },
     SqlFunction {
         name: "json_get_list",
@@ -80,7 +121,28 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_get_str(json, key, …)",
         description: "The string at the end of the keys, as its text.",
         example: r#"json_get_str('{"operations": ["Decrypt", "Encrypt"]}', 'operations', 1)"#,
-        output: Output::Text,
+        work: FunctionWork::Json(Output::Text),
+    },
+    SqlFunction {
+        name: "names_key",
+        syntax: "names_key(asked, key_arn, alias)",
+        description: "True where a key or an alias is the one asked for: by ARN, by id or its first 8 characters, or by alias, which needs no account.",
+        example: "names_key('alias/orders', NULL, 'arn:aws:kms:eu-west-1:111122223333:alias/orders')",
+        work: FunctionWork::Names(NameKind::Key),
+    },
+    SqlFunction {
+        name: "names_principal",
+        syntax: "names_principal(asked, principal)",
+        description: "True where a principal is one asked for: by ARN, `role/NAME`, `user/NAME` or NAME, all without a path.",
+        example: "names_principal('role/App', 'arn:aws:iam::111122223333:role/teams/orders/App')",
+        work: FunctionWork::Names(NameKind::Principal),
+    },
+    SqlFunction {
+        name: "names_table",
+        syntax: "names_table(asked, table_name, table_arn)",
+        description: "True where a table is the one asked for: by ARN or by name.",
+        example: "names_table('orders', 'orders', 'arn:aws:dynamodb:eu-west-1:111122223333:table/orders')",
+        work: FunctionWork::Names(NameKind::Table),
     },
     SqlFunction {
         name: "json_keys",
@@ -94,7 +156,57 @@ pub const FUNCTIONS: &[SqlFunction] = &[
 /// Adds the functions to a session.
 pub fn register(context: &SessionContext) {
     for function in FUNCTIONS {
-        context.register_udf(ScalarUDF::from(JsonGet::new(function)));
+        let (name, signature, documentation) = (function.name, function.signature(), function.documentation());
+        context.register_udf(match function.work {
+            FunctionWork::Json(output) => ScalarUDF::from(JsonGet { name, output, signature, documentation }),
+            FunctionWork::Names(kind) => ScalarUDF::from(NamesFunction { name, kind, signature, documentation }),
+        });
+    }
+}
+
+/// The names of DataFusion's own functions, by kind, each sorted.
+pub fn of_datafusion() -> [(&'static str, Vec<String>); 4] {
+    let state = SessionStateBuilder::new_with_default_features().build();
+    let sorted = |names: Vec<&String>| {
+        let mut names: Vec<String> = names.into_iter().cloned().collect();
+        names.sort_unstable();
+        names
+    };
+    [
+        ("scalar", sorted(state.scalar_functions().keys().collect())),
+        ("aggregate", sorted(state.aggregate_functions().keys().collect())),
+        ("window", sorted(state.window_functions().keys().collect())),
+        ("table", sorted(state.table_functions().keys().collect())),
+    ]
+}
+
+impl SqlFunction {
+    /// The thing that its arguments are about.
+    pub fn topic(&self) -> FunctionTopic {
+        match self.work {
+            FunctionWork::Json(_) => FunctionTopic::Json,
+            FunctionWork::Names(_) => FunctionTopic::Names,
+        }
+    }
+
+    fn documentation(&self) -> Documentation {
+        let section = DocSection { include: true, label: self.topic().label(), description: None };
+        let documentation =
+            Documentation::builder(section, self.description, self.syntax).with_sql_example(self.example);
+        let arguments = self.topic().arguments().iter();
+        arguments.fold(documentation, |built, (name, about)| built.with_argument(*name, *about)).build()
+    }
+
+    fn signature(&self) -> Signature {
+        // `SHOW FUNCTIONS` leaves out a function without an example of its types. The first alternative takes these as
+        // well, so no argument is ever cast to them.
+        let examples = match self.work {
+            FunctionWork::Names(kind) => vec![vec![DataType::Utf8; 1 + kind.columns().len()]],
+            FunctionWork::Json(_) => vec![vec![DataType::Utf8, DataType::Utf8], vec![DataType::Utf8, DataType::Int64]],
+        };
+        let alternatives =
+            [TypeSignature::VariadicAny].into_iter().chain(examples.into_iter().map(TypeSignature::Exact));
+        Signature::new(TypeSignature::OneOf(alternatives.collect()), Volatility::Immutable)
     }
 }
 
@@ -123,29 +235,6 @@ struct JsonGet {
     output: Output,
     signature: Signature,
     documentation: Documentation,
-}
-
-impl JsonGet {
-    fn new(function: &SqlFunction) -> JsonGet {
-        let section = DocSection { include: true, label: "JSON Functions", description: None };
-        let documentation = Documentation::builder(section, function.description, function.syntax)
-            .with_sql_example(function.example)
-            .with_argument("json", "JSON text, such as a column of `events` that holds some")
-            .with_argument("key", "the name of a member, or the place of an item, counted from 0");
-        let signature = TypeSignature::OneOf(vec![
-            TypeSignature::VariadicAny,
-            // `SHOW FUNCTIONS` leaves out a function without an example of its types. The first alternative takes these
-            // as well, so no argument is ever cast to them.
-            TypeSignature::Exact(vec![DataType::Utf8, DataType::Utf8]),
-            TypeSignature::Exact(vec![DataType::Utf8, DataType::Int64]),
-        ]);
-        JsonGet {
-            name: function.name,
-            output: function.output,
-            signature: Signature::new(signature, Volatility::Immutable),
-            documentation: documentation.build(),
-        }
-    }
 }
 
 impl ScalarUDFImpl for JsonGet {

@@ -5,6 +5,7 @@
 //! the store it was opened on.
 
 mod answer;
+pub mod asked_names;
 pub mod cards;
 mod catalog;
 mod derived;
@@ -14,9 +15,12 @@ pub mod guard;
 mod hints;
 pub mod mend;
 pub mod named;
+mod names_function;
 mod read_once;
 pub mod sections;
 mod series;
+mod stored_seen;
+pub mod told_names;
 pub mod views;
 
 use std::collections::HashMap;
@@ -40,8 +44,11 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
-use crate::source::{SourceError, Unread};
-use crate::table::{Accounting, EventsTable, Extent, HandOutScans, LackingRows, LogTable, ScanReport, Scanned};
+use crate::source::{Scope, SourceError, Unread};
+use crate::table::{
+    AcceptedObjects, Accounting, EventsTable, Extent, HandOutScans, LackingRows, LogTable, ScanReport, Scanned,
+    SeenInput,
+};
 
 pub use answer::{Answer, Prepared};
 
@@ -51,6 +58,7 @@ use derived::Derivations;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, Scans, reporting_to};
+use told_names::{KnownNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
@@ -160,6 +168,10 @@ pub struct Stored {
     pub unplaced_max: u64,
     /// Rows whose derived columns come from an earlier normalizer.
     pub older_rows: u64,
+    /// The scope that its events are narrowed to.
+    pub scope: Scope,
+    /// The objects whose faults do not make it incomplete.
+    pub accepted: Arc<AcceptedObjects>,
     /// The URL under which the plan looks for its files, and the object store that holds them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
@@ -167,7 +179,7 @@ pub struct Stored {
 /// The source of the raw tables' rows.
 enum Data {
     Logs(Arc<LogTable>),
-    Store { events: Arc<dyn TableProvider>, accounting: Accounting },
+    Store { events: Arc<dyn TableProvider>, accounting: Accounting, scope: Scope },
 }
 
 impl Data {
@@ -196,13 +208,17 @@ impl Engine {
     /// Opens a session over a store. Counts events without a time or a place here, since every scope
     /// lets them pass.
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
-        let mut accounting = Accounting::none();
+        let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
         for rows in &stored.objects {
             accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
         }
         let events = Arc::new(ViewTable::new(stored.events, None));
-        let mut engine = Engine::new(Data::Store { events, accounting }, (stored.objects, stored.quarantine), options)?;
+        let mut engine = Engine::new(
+            Data::Store { events, accounting, scope: stored.scope },
+            (stored.objects, stored.quarantine),
+            options,
+        )?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
@@ -272,8 +288,20 @@ impl Engine {
             message: format!("there is no query `{name}`"),
             hint: did_you_mean(name, named::all().iter().map(|query| query.name)),
         })?;
-        let values = query.values(params).map_err(|message| SqlError::Plan { message, hint: None })?;
+        let values = query.values(params);
+        let values = values.map_err(|wrong| SqlError::Plan { message: wrong.to_string(), hint: wrong.hint })?;
         self.answer(query.sql, values).await
+    }
+
+    /// Says what has to be said of the names that an answer is about. Of an answer without rows the records tell, which are
+    /// read for that.
+    pub async fn told_names(&self, names: &NamesOfAnswer) -> Result<Vec<String>, SqlError> {
+        let mut said = names.sentences();
+        for asked in names.unanswered() {
+            let rows = self.query(&sections::names(asked.kind).sql, &[]).await?.rows().await?;
+            said.extend(sentence_without_rows(asked, &KnownNames::of(asked.kind, &rows)));
+        }
+        Ok(said)
     }
 
     /// Plans these statements and reads the logs once for all of them. A store is read when rows are taken.
@@ -354,6 +382,9 @@ impl Engine {
 
     /// Adds a hint to an error of planning.
     fn explain(&self, sql: &str, error: DataFusionError) -> SqlError {
+        if let Some(missing) = hints::MissingColumn::of(&error) {
+            return SqlError::Plan { message: missing.message(), hint: Some(missing.hint()) };
+        }
         match SqlError::from(error) {
             SqlError::Plan { message, hint: None } => {
                 let hint = hints::of(sql, &message, &self.table_names());
@@ -363,8 +394,26 @@ impl Engine {
         }
     }
 
+    /// The accounts, Regions and times of the input: as a scan of all of it found them, or as a store has them.
+    pub async fn seen(&self, accounting: Option<&Accounting>) -> Result<SeenInput, SqlError> {
+        match (&self.data, accounting) {
+            (Data::Store { scope, .. }, _) => {
+                let events = self.query(&sections::seen().sql, &[]).await?.rows().await?;
+                let objects = self.query(stored_seen::OBJECTS_SQL, &[]).await?.rows().await?;
+                Ok(stored_seen::seen(&events, &objects, scope)?)
+            }
+            (Data::Logs(_), Some(accounting)) if accounting.complete => Ok(accounting.seen.clone()),
+            // The question left something out. Whoever asks for the accounts reads everything.
+            (Data::Logs(_), _) => {
+                let mut answer = self.query("SELECT count(*) FROM objects", &[]).await?;
+                answer.rows().await?;
+                Ok(answer.finish().await.unwrap_or_default().seen)
+            }
+        }
+    }
+
     /// Every table and view.
-    fn table_names(&self) -> Vec<String> {
+    pub fn table_names(&self) -> Vec<String> {
         let schema = self.context.catalog(CATALOG).and_then(|catalog| catalog.schema(SCHEMA));
         schema.map(|schema| schema.table_names()).unwrap_or_default()
     }

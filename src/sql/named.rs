@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 
 use datafusion::common::ScalarValue;
 
+use super::asked_names::{AskedName, NameKind};
 use super::cards::{self, Card, CardError, CardKind, Severity};
+use super::did_you_mean::did_you_mean;
 
 /// The type of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub enum ParamType {
     Text,
     Timestamp,
     Int,
+    /// The name of a thing, in any of its spellings.
+    Name(NameKind),
 }
 
 impl fmt::Display for ParamType {
@@ -23,6 +27,7 @@ impl fmt::Display for ParamType {
             ParamType::Text => "text",
             ParamType::Timestamp => "timestamp",
             ParamType::Int => "int",
+            ParamType::Name(kind) => kind.word(),
         })
     }
 }
@@ -30,7 +35,10 @@ impl fmt::Display for ParamType {
 impl ParamType {
     fn value(self, text: Option<&str>) -> Result<ScalarValue, String> {
         Ok(match (self, text) {
-            (ParamType::Text, text) => ScalarValue::Utf8(text.map(str::to_owned)),
+            (ParamType::Name(kind), Some(text)) if text.trim().is_empty() => {
+                return Err(format!("no {kind} has an empty name"));
+            }
+            (ParamType::Text | ParamType::Name(_), text) => ScalarValue::Utf8(text.map(str::to_owned)),
             (ParamType::Int, None) => ScalarValue::Int64(None),
             (ParamType::Int, Some(text)) => {
                 ScalarValue::Int64(Some(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?))
@@ -54,7 +62,23 @@ pub struct Param {
     pub name: &'static str,
     pub ty: ParamType,
     pub default: Option<&'static str>,
+    /// The query has no answer without it.
+    pub is_required: bool,
     pub about: &'static str,
+}
+
+/// Why the parameters of a query are refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct WrongParam {
+    message: String,
+    pub hint: Option<String>,
+}
+
+impl From<String> for WrongParam {
+    fn from(message: String) -> WrongParam {
+        WrongParam { message, hint: None }
+    }
 }
 
 /// One query and its card.
@@ -74,41 +98,65 @@ impl NamedQuery {
             name: card.name,
             title: card.title(),
             description: card.joined("description"),
-            params: card.values("param", "`name type [= default] : about`", Param::read)?,
+            params: card.values("param", "`name type [required] [= default] : about`", Param::read)?,
             severity: card.severity()?,
             sql: card.sql,
         })
     }
 
     /// The values of all parameters: as given, else the default, else NULL.
-    pub fn values(&self, given: &[(String, String)]) -> Result<HashMap<String, ScalarValue>, String> {
+    pub fn values(&self, given: &[(String, String)]) -> Result<HashMap<String, ScalarValue>, WrongParam> {
         if let Some((name, _)) = given.iter().find(|(name, _)| !self.params.iter().any(|param| param.name == name)) {
             let known: Vec<&str> = self.params.iter().map(|param| param.name).collect();
+            let hint = did_you_mean(name, known.iter().copied());
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            return Err(format!("query `{}` has no parameter `{name}`; it has {known}", self.name));
+            let message = format!("query `{}` has no parameter `{name}`; it has {known}", self.name);
+            return Err(WrongParam { message, hint });
         }
         let mut values = HashMap::new();
         for param in &self.params {
-            let text = given.iter().rev().find(|(name, _)| name == param.name).map(|(_, value)| value.as_str());
-            values.insert(param.name.to_owned(), param.ty.value(text.or(param.default))?);
+            let text = param.given(given).or(param.default);
+            if param.is_required && text.is_none() {
+                let message = format!("query `{}` needs its parameter `{}`", self.name, param.name);
+                return Err(WrongParam {
+                    message,
+                    hint: Some(format!("-p {0}=VALUE (in the shell {0}=VALUE): {1}", param.name, param.about)),
+                });
+            }
+            values.insert(param.name.to_owned(), param.ty.value(text)?);
         }
         Ok(values)
+    }
+
+    /// The names that the parameters ask for.
+    pub fn asked_names(&self, given: &[(String, String)]) -> Vec<AskedName> {
+        let name = |param: &Param| match param.ty {
+            ParamType::Name(kind) => param.given(given).map(|text| AskedName::new(kind, text)),
+            ParamType::Text | ParamType::Timestamp | ParamType::Int => None,
+        };
+        self.params.iter().filter_map(name).collect()
     }
 }
 
 impl Param {
-    /// Reads `name type [= default] : about`.
+    /// Its value among those that were given, of which the last one counts.
+    fn given<'g>(&self, given: &'g [(String, String)]) -> Option<&'g str> {
+        given.iter().rev().find(|(name, _)| name == self.name).map(|(_, value)| value.as_str())
+    }
+
+    /// Reads `name type [required] [= default] : about`.
     fn read(line: &'static str) -> Option<Param> {
         let (head, about) = line.split_once(" : ")?;
         let (head, default) = head.split_once(" = ").map_or((head, None), |(head, default)| (head, Some(default)));
         let (name, ty) = head.split_once(' ')?;
-        let ty = match ty.trim() {
+        let (ty, is_required) = ty.trim().strip_suffix(" required").map_or((ty.trim(), false), |ty| (ty, true));
+        let ty = match ty {
             "timestamp" => ParamType::Timestamp,
             "int" => ParamType::Int,
             "text" => ParamType::Text,
-            _ => return None,
+            other => ParamType::Name(NameKind::read(other)?),
         };
-        Some(Param { name, ty, default, about })
+        Some(Param { name, ty, default, is_required, about })
     }
 }
 
@@ -145,8 +193,21 @@ mod tests {
         assert!(query.values(&[("kee".into(), "x".into())]).is_err());
         assert!(query.values(&[("since".into(), "yesterday-ish".into())]).is_err());
         assert_eq!(query.values(&[]).unwrap().len(), query.params.len());
-        let since = |text: &str| query.values(&[("since".into(), text.into())]).map(|values| values["since"].clone());
+        let since = |text: &str| Some(query.values(&[("since".into(), text.into())]).ok()?["since"].clone());
         assert_eq!(since("2026-03-11"), since("2026-03-11T00:00:00Z"));
-        assert!(since("2026-03-1").is_err() && since("2026-02-30").is_err() && since("").is_err());
+        assert!(since("2026-03-11").is_some());
+        assert!(since("2026-03-1").is_none() && since("2026-02-30").is_none() && since("").is_none());
+        let wrong = query.values(&[("keys".into(), "x".into())]).unwrap_err();
+        assert_eq!(wrong.hint.as_deref(), Some("did you mean `key`?"));
+        assert!(query.values(&[("key".into(), " ".into())]).is_err());
+    }
+
+    #[test]
+    fn a_query_says_which_parameter_it_needs() {
+        let query = find("role-session").unwrap();
+        let wrong = query.values(&[]).unwrap_err();
+        assert_eq!(wrong.to_string(), "query `role-session` needs its parameter `session`");
+        assert!(wrong.hint.unwrap().starts_with("-p session=VALUE"));
+        assert_eq!(query.asked_names(&[("session".into(), "x".into())]).len(), 1);
     }
 }

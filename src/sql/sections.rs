@@ -5,6 +5,7 @@
 use std::fmt::Write;
 use std::sync::LazyLock;
 
+use super::asked_names::NameKind;
 use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
 
 /// The section that reads the rows of all rules, under its own name.
@@ -101,6 +102,23 @@ pub fn aliases() -> &'static AuditSection {
     all().iter().find(|section| section.name == "aliases").expect("a test asks for the aliases")
 }
 
+/// The section that tells the accounts, Regions and times of the events.
+///
+/// # Panics
+/// If its file is gone.
+pub fn seen() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "seen").expect("a test asks for what was seen")
+}
+
+/// The section that lists the names of a kind which records bear: its columns are the cells of the kind.
+///
+/// # Panics
+/// If its file is gone.
+pub fn names(kind: NameKind) -> &'static AuditSection {
+    let name = format!("{kind}_names");
+    all().iter().find(|section| section.name == name).expect("a test asks for the names of every kind")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +133,8 @@ mod tests {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
         assert!(shown.iter().all(|section| !section.none.is_empty()));
-        assert!(aliases().place.is_none());
+        assert!(aliases().place.is_none() && seen().place.is_none());
+        assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }
 
     #[test]

@@ -178,10 +178,7 @@ pub async fn ingest(
     pace: Pace,
 ) -> Result<Ingested, StoreError> {
     let mut run = Ingested {
-        accounting: Accounting {
-            without_organization: listing.pruned().without_organization as u64,
-            ..Accounting::none()
-        },
+        accounting: Accounting::accepting(&options.accepted).without_organization_of(&listing),
         batches: 0,
         old: 0,
         version: store.tables[TableId::Events].version(),

@@ -2,12 +2,16 @@
 //! In: the tallies of a scan, or rows of the table `objects`. Out: an [`Accounting`].
 //! Decides alone whether a run is complete. Never prints, and knows no exit code.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
 
+use arrow::array::{Array, RecordBatch};
+
+use super::accepted::AcceptedObjects;
 use super::lacking::LackingRows;
+use super::seen::SeenInput;
 use super::tallies::Tallies;
 use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
-use crate::source::Listing;
+use crate::source::{Delivery, Listing};
 
 /// Most problem objects that a summary names.
 const PROBLEMS_MAX: usize = 1000;
@@ -33,6 +37,21 @@ pub struct Accounting {
     pub problems: Vec<Problem>,
     /// Objects of the event history, whose records no digest covers.
     pub history_objects: u64,
+    /// Objects whose fault somebody has accepted; they keep their status.
+    pub accepted: AcceptedCounts,
+    /// The places and times of what was read.
+    pub seen: SeenInput,
+    accepts: Arc<AcceptedObjects>,
+}
+
+/// Objects with a fault that somebody has accepted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AcceptedCounts {
+    pub objects: u64,
+    /// Those of them that could not be used.
+    problems: u64,
+    /// Their records that could not be read.
+    quarantined: u64,
 }
 
 /// An object that could not be used.
@@ -63,28 +82,46 @@ pub enum Completeness {
 }
 
 impl Accounting {
-    /// The summary of a scan that read everything in scope.
-    pub fn of(listing: &Listing, tallies: &Tallies) -> Accounting {
-        let mut all = Accounting {
-            lacking: tallies.lacking,
-            without_organization: listing.pruned().without_organization as u64,
-            ..Accounting::none()
-        };
-        tallies.for_each(listing, |index, outcome, tally| {
-            let is_page = listing.is_history(index) && outcome.status() != ObjectStatus::Skipped;
-            all.history_objects += u64::from(is_page);
-            if let Some(tally) = tally {
-                all.counts += tally.counts;
-                all.bytes += if outcome.status() == ObjectStatus::Skipped { 0 } else { listing.bytes(index) };
-            }
-            all.note(outcome, || listing.uri(index));
-        });
-        all
-    }
-
     /// The summary of a run that has read nothing yet.
     pub fn none() -> Accounting {
         Accounting { complete: true, ..Accounting::default() }
+    }
+
+    /// The summary of a run that has read nothing yet, and takes the faults of these objects for accepted.
+    pub fn accepting(accepts: &Arc<AcceptedObjects>) -> Accounting {
+        Accounting { accepts: Arc::clone(accepts), ..Accounting::none() }
+    }
+
+    /// The summary of a run that its reader stopped: it claims nothing.
+    pub fn stopped() -> Accounting {
+        Accounting::default()
+    }
+
+    /// Adds a scan that read everything in scope.
+    pub fn with(self, listing: &Listing, tallies: &Tallies) -> Accounting {
+        let mut all = self.without_organization_of(listing);
+        all.add_scan(listing, tallies);
+        all
+    }
+
+    /// Notes the objects that a scope of organizations cannot place.
+    pub fn without_organization_of(self, listing: &Listing) -> Accounting {
+        Accounting { without_organization: listing.pruned().without_organization as u64, ..self }
+    }
+
+    fn add_scan(&mut self, listing: &Listing, tallies: &Tallies) {
+        self.lacking = tallies.lacking;
+        self.seen.add(tallies.seen.clone());
+        tallies.for_each(listing, |index, outcome, tally| {
+            let is_page = listing.is_history(index) && outcome.status() != ObjectStatus::Skipped;
+            self.history_objects += u64::from(is_page);
+            if let Some(tally) = tally {
+                self.counts += tally.counts;
+                self.bytes += if outcome.status() == ObjectStatus::Skipped { 0 } else { listing.bytes(index) };
+                self.see(outcome, &listing.uri(index));
+            }
+            self.note(outcome, tally.map_or(0, |tally| tally.counts.quarantined), || listing.uri(index));
+        });
     }
 
     /// Adds rows of the table `objects`.
@@ -92,33 +129,57 @@ impl Accounting {
         let rows = ObjectRows::of(batch)?;
         for row in 0..batch.num_rows() {
             let outcome = rows.outcome(row)?;
-            let (kind, status) = (rows.kind.value(row)?, outcome.status());
+            let (kind, status, uri) = (rows.kind.value(row)?, outcome.status(), rows.uri.value(row));
             let is_page = kind == ObjectKind::EventHistory && status != ObjectStatus::Skipped;
             self.history_objects += u64::from(is_page);
-            self.counts += rows.counts.value(row);
+            let counts = rows.counts.value(row);
+            self.counts += counts;
             if !matches!(status, ObjectStatus::Skipped | ObjectStatus::Refused) {
                 self.bytes = self.bytes.saturating_add(rows.bytes.value(row));
             }
-            self.note(&outcome, || rows.uri.value(row).to_owned());
+            if rows.first_event.is_valid(row) && rows.last_event.is_valid(row) {
+                self.seen.see_span((rows.first_event.value(row), rows.last_event.value(row)));
+            }
+            self.see(&outcome, uri);
+            self.note(&outcome, counts.quarantined, || uri.to_owned());
         }
         Ok(())
     }
 
-    /// Counts an object, and names it if it could not be used.
-    fn note(&mut self, outcome: &ObjectOutcome, uri: impl FnOnce() -> String) {
-        self.by_status.add(outcome.status());
-        if outcome.status().is_problem() && self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(Problem { uri: uri(), outcome: outcome.clone() });
+    /// Notes the place of an object that was read, by its name: it may have given no row.
+    fn see(&mut self, outcome: &ObjectOutcome, uri: &str) {
+        if matches!(outcome, ObjectOutcome::Read | ObjectOutcome::Flagged(_))
+            && let Some(delivery) = Delivery::of(uri)
+        {
+            self.seen.see_delivery(&delivery);
+        }
+    }
+
+    /// Counts an object, and names it where it could not be used and nobody has accepted that.
+    fn note(&mut self, outcome: &ObjectOutcome, quarantined: u64, uri: impl FnOnce() -> String) {
+        let status = outcome.status();
+        self.by_status.add(status);
+        let is_named = status.is_problem() && self.problems.len() < PROBLEMS_MAX;
+        if !is_named && (self.accepts.is_empty() || (!status.is_problem() && quarantined == 0)) {
+            return;
+        }
+        let uri = uri();
+        if self.accepts.has(&uri) {
+            self.accepted.objects += 1;
+            self.accepted.problems += u64::from(status.is_problem());
+            self.accepted.quarantined += quarantined;
+        } else if is_named {
+            self.problems.push(Problem { uri, outcome: outcome.clone() });
         }
     }
 
     /// Objects that could not be used, named or not.
     pub fn problem_count(&self) -> u64 {
-        self.by_status.problems()
+        self.by_status.problems() - self.accepted.problems
     }
 
     pub fn verdict(&self, without_logs: WithoutLogs) -> Completeness {
-        if self.problem_count() > 0 || self.counts.quarantined > 0 {
+        if self.problem_count() > 0 || self.counts.quarantined > self.accepted.quarantined {
             return Completeness::Incomplete;
         }
         match without_logs {
@@ -173,6 +234,21 @@ mod tests {
         }
         // A question that stopped early claims nothing.
         assert_eq!(Accounting::default().verdict(WithoutLogs::IsIncomplete), Complete);
+    }
+
+    #[test]
+    fn accepted_objects_keep_their_status_and_make_no_run_incomplete() {
+        let broken = Counts { records: 2, kept: 1, quarantined: 1, ..Counts::default() };
+        let outcomes = [ObjectOutcome::Read, ObjectOutcome::Refused(FaultReason::Archived)];
+        for (pattern, verdict, problems) in [("a*", Completeness::Complete, 0), ("b*", Completeness::Incomplete, 1)] {
+            let accepts = Arc::new(AcceptedObjects { patterns: vec![pattern.to_owned()] });
+            let mut accounting = Accounting::accepting(&accepts);
+            accounting.add_rows(&rows(&outcomes, broken)).unwrap();
+            assert_eq!(accounting.verdict(WithoutLogs::IsIncomplete), verdict, "{pattern}");
+            assert_eq!((accounting.problem_count(), accounting.problems.len() as u64), (problems, problems));
+            assert_eq!(accounting.by_status.of(ObjectStatus::Refused), 1);
+            assert_eq!(accounting.accepted.objects, if problems == 0 { 2 } else { 0 });
+        }
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Consumer {
             self.deferred = Some(Deferred::new()?);
         }
         self.tallies.parsed += part.parsed;
+        self.tallies.seen.add(part.seen);
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {

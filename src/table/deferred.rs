@@ -256,6 +256,7 @@ mod tests {
             threads: 2,
             salvage: false,
             identities_max,
+            accepted: Arc::default(),
             progress: Arc::new(|_| {}),
         };
         let logs = LogTable::new(Arc::new(listing), options);

@@ -3,6 +3,7 @@
 //! Objects are decoded in parallel and taken in their lexical order, so rows, duplicates and counts depend on the
 //! logs alone, never on threads.
 
+mod accepted;
 mod accounting;
 mod consumer;
 mod dedup;
@@ -15,6 +16,7 @@ mod part;
 mod provider;
 mod report;
 mod scan;
+mod seen;
 mod tallies;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
+pub use accepted::AcceptedObjects;
 pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use hand_out::HandOutScans;
@@ -31,6 +34,7 @@ pub use part::RowTaker;
 pub use provider::{EventsTable, Extent, Mention, Role, unqualified};
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{Hashes, Output, Request, Scanned, scan};
+pub use seen::{SeenInput, SeenPlace};
 pub use tallies::{objects_batch, quarantine_batch};
 
 /// The progress of a scan.
@@ -53,6 +57,8 @@ pub struct ScanOptions {
     pub salvage: bool,
     /// Identities of rows that are held in memory; the rows after these wait on disk until all have been seen.
     pub identities_max: usize,
+    /// The objects whose faults do not make a run incomplete.
+    pub accepted: Arc<AcceptedObjects>,
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 

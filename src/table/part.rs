@@ -9,6 +9,7 @@ use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
 use super::lacking::LackingRows;
+use super::seen::SeenInput;
 use super::tallies::{ObjectTally, Quarantined};
 
 /// Takes the batches of a scan.
@@ -45,5 +46,7 @@ pub(super) struct Part {
     pub quarantined: Vec<Quarantined>,
     /// The fingerprints of rows that a scope cannot judge.
     pub lacking: LackingRows<Vec<u32>>,
+    /// The places and times of the rows.
+    pub seen: SeenInput,
     pub error: Option<DataFusionError>,
 }

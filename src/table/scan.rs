@@ -22,6 +22,7 @@ use super::accounting::Accounting;
 use super::consumer::Consumer;
 use super::dedup::Fingerprint;
 use super::part::{Part, RowTaker};
+use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantine_batch};
 use super::{LogTable, Progress};
 use crate::batch::{Provenance, RowBuilder};
@@ -91,7 +92,9 @@ impl Scanned {
     }
 
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
-        Accounting { complete: self.complete, ..Accounting::of(&logs.listing, &self.tallies) }
+        let mut accounts = Accounting::accepting(&logs.options.accepted).with(&logs.listing, &self.tallies);
+        accounts.complete = self.complete;
+        accounts
     }
 }
 
@@ -261,8 +264,14 @@ impl<'a> Worker<'a> {
         let unread = Cell::new(None);
         let open = || shared.open(index).inspect_err(|error| unread.set(Unread::of(error)));
         let rows = &mut self.rows;
-        let mut seen =
-            ObjectSoFar { object, uri: &uri, account: account.as_deref(), counts: Counts::default(), span: None };
+        let mut seen = ObjectSoFar {
+            object,
+            uri: &uri,
+            account: account.as_deref(),
+            counts: Counts::default(),
+            span: None,
+            place: None,
+        };
         let taken_by = match listing.entry(index) {
             Entry::ByContent => TakenBy::Content,
             _ => TakenBy::Name,
@@ -274,6 +283,7 @@ impl<'a> Worker<'a> {
                 rows.send(parts);
             }
         });
+        rows.leave(&mut seen);
         let (counts, span) = (seen.counts, seen.span);
         shared.ahead.done(index);
         let outcome = match unread.into_inner() {
@@ -315,6 +325,8 @@ struct ObjectSoFar<'a> {
     account: Option<&'a str>,
     counts: Counts,
     span: Option<(i64, i64)>,
+    /// The place of the rows since it last changed, with the first and the last of their times.
+    place: Option<(SeenPlace, Option<(i64, i64)>)>,
 }
 
 impl Rows<'_> {
@@ -368,10 +380,7 @@ impl Rows<'_> {
             return;
         }
         seen.counts.kept += 1;
-        if let Some(time) = row.event_time {
-            let (first, last) = seen.span.unwrap_or((time, time));
-            seen.span = Some((first.min(time), last.max(time)));
-        }
+        self.see(row, seen);
         let (value, seed) = (found.value, self.shared.seed);
         let (content, content_hash) = match self.shared.request.hashes {
             Hashes::Absent => (value.canonical_hash(seed), None),
@@ -395,6 +404,28 @@ impl Rows<'_> {
         self.row_of.push(fingerprint);
         let from = Provenance { object_uri: seen.uri, record_index: found.index as i64, content_hash };
         self.builder.append(row, &from);
+    }
+
+    /// Notes the place and the time of a row. An object has rows of one place, as a rule.
+    fn see(&mut self, row: &Row<'_>, seen: &mut ObjectSoFar) {
+        let (account, region) = (normalize::account_of(row), normalize::region_of(row));
+        if !seen.place.as_ref().is_some_and(|(place, _)| place.is(account, region)) {
+            self.leave(seen);
+        }
+        let (_, span) = seen.place.get_or_insert_with(|| (SeenPlace::new(account, region), None));
+        if let Some(time) = row.event_time {
+            for span in [span, &mut seen.span] {
+                let (first, last) = span.unwrap_or((time, time));
+                *span = Some((first.min(time), last.max(time)));
+            }
+        }
+    }
+
+    /// Gives the place of the rows so far to the part.
+    fn leave(&mut self, seen: &mut ObjectSoFar) {
+        if let Some((place, span)) = seen.place.take() {
+            self.part.seen.see_rows(place, span);
+        }
     }
 
     /// Hands the part over. This fails only if the consumer has stopped, and then nobody wants the part.

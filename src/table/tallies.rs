@@ -7,6 +7,7 @@ use std::fmt::Write;
 use arrow::array::RecordBatch;
 
 use super::lacking::LackingRows;
+use super::seen::SeenInput;
 use crate::decode::Fault;
 use crate::objects::{
     Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
@@ -61,6 +62,8 @@ pub struct Tallies {
     pub parsed: u64,
     /// Rows that a scope cannot judge.
     pub lacking: LackingRows<u64>,
+    /// The places and times of the kept and duplicate rows.
+    pub seen: SeenInput,
 }
 
 impl Tallies {

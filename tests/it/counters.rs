@@ -136,6 +136,7 @@ async fn ask(folder: &str, sql: &str) -> u64 {
         threads: 1,
         salvage: false,
         identities_max: IDENTITIES_MAX,
+        accepted: Arc::default(),
         progress: Arc::new(|_| {}),
     };
     let limits = EngineOptions { threads: 1, memory_bytes_max: 256 << 20, deadline: None };

@@ -32,7 +32,7 @@ fn asked(query: &NamedQuery, samples: &BTreeMap<&str, String>) -> Words {
     for param in query.params.iter().filter(|p| p.default.is_none()) {
         let value = samples.get(param.name).cloned().unwrap_or_else(|| match param.ty {
             ParamType::Timestamp => "2026-03-11T00:00:00Z".to_owned(),
-            ParamType::Int | ParamType::Text => "1".to_owned(),
+            ParamType::Int | ParamType::Text | ParamType::Name(_) => "1".to_owned(),
         });
         words.extend(["-p".to_owned(), format!("{}={value}", param.name)]);
     }

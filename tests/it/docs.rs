@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::fs;
 
 use keytrail::schema::{COLUMNS, ColumnType};
-use keytrail::sql::functions::{FUNCTIONS, SqlFunction};
+use keytrail::sql::functions::{self, FUNCTIONS, FunctionTopic, SqlFunction};
 use keytrail::sql::guard::{self, Refusal};
 use keytrail::sql::named::{self, NamedQuery};
 use keytrail::sql::views::{self, ColumnMeaning, View};
@@ -173,18 +173,42 @@ fn sql_page() {
     for view in views::all() {
         writeln!(page, "| [`{0}`](views.md#{0}) | {1} |", view.name, view.title).unwrap();
     }
-    page.push_str(
-        "\n## Functions of keytrail\n\nBeside DataFusion's, for columns that hold JSON. A key is the name of a ",
-    );
-    page.push_str(
-        "member, or the place of an item,\ncounted from 0; there may be several, each within what the one before ",
-    );
-    page.push_str(
-        "leads to. Text that is not JSON, and keys that\nlead nowhere, give NULL, and `json_contains` false.\n",
-    );
-    FUNCTIONS.iter().for_each(|function| push_function(&mut page, function));
+    for (head, topic) in [(JSON_HEAD, FunctionTopic::Json), (NAMES_HEAD, FunctionTopic::Names)] {
+        page.push_str(head);
+        FUNCTIONS
+            .iter()
+            .filter(|function| function.topic() == topic)
+            .for_each(|function| push_function(&mut page, function));
+    }
+    page.push_str(DATAFUSION_HEAD);
+    for (kind, names) in functions::of_datafusion() {
+        writeln!(page, "\n### {kind}\n\n`{}`", names.join("` `")).unwrap();
+    }
     check("docs/sql.md", &page);
 }
+
+const JSON_HEAD: &str = "
+## Functions for JSON
+
+For the columns that hold JSON, such as `request_parameters` and `raw`. A key is the name of a member, or the place of
+an item, counted from 0; there may be several, each within what the one before leads to. Text that is not JSON, and
+keys that lead nowhere, give NULL, and `json_contains` false. There are no operators `->` and `->>` and no JSON paths.
+";
+
+const NAMES_HEAD: &str = "
+## Functions for names
+
+They decide what a name names, as the flags `--key`, `--principal` and `--table` and the parameters of the named
+queries do. Names are compared letter by letter, but for the ids of keys. A name that is NULL asks for nothing, and
+everything passes. A name that is written out becomes plain comparisons, which prune like others.
+";
+
+const DATAFUSION_HEAD: &str = "
+## Functions of DataFusion
+
+All that a statement may call beside those above; `SHOW FUNCTIONS LIKE 'date%'` has types and descriptions. Of some the
+size that may be asked for is bounded, as said above.
+";
 
 /// Adds a function with its example and the example's answer.
 fn push_function(page: &mut String, function: &SqlFunction) {

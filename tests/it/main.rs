@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod layers;
 mod manifest;
+mod names;
 mod places;
 mod plans;
 mod policy;

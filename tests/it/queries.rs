@@ -7,6 +7,7 @@
 use std::fs;
 use std::path::Path;
 
+use keytrail::sql::named::NamedQuery;
 use keytrail::sql::{named, sections};
 
 use crate::child::{keytrail, on_every_core, root};
@@ -23,6 +24,16 @@ fn rows(words: &[&str], logs: &str) -> String {
     ended.text().to_owned()
 }
 
+/// The rows of a named query; of one that needs a parameter, those for every line that gives it one.
+fn rows_of(query: &NamedQuery, logs: &str) -> String {
+    if query.params.iter().all(|param| !param.is_required) {
+        return rows(&[query.name], logs);
+    }
+    let text = fs::read_to_string(root().join("tests/queries/parameters")).unwrap();
+    let lines = text.lines().filter(|line| line.split(' ').next() == Some(query.name));
+    lines.map(|line| rows(&line.split_whitespace().collect::<Vec<_>>(), logs)).collect()
+}
+
 /// The difference from a golden, if there is one. Blessing writes the golden instead.
 fn difference(golden: &Path, found: &str) -> Option<String> {
     if is_blessing() {
@@ -36,7 +47,7 @@ fn difference(golden: &Path, found: &str) -> Option<String> {
 /// Checks that every named query has its golden rows over `logs`, and at least one.
 fn check_every_query(logs: &str, goldens: &str) {
     let wrong = on_every_core(named::all(), |query| {
-        let found = rows(&[query.name], logs);
+        let found = rows_of(query, logs);
         if found.lines().count() < 2 {
             return Some(format!("{} matches nothing in {logs}", query.name));
         }
@@ -127,7 +138,7 @@ fn matches_are_there_and_near_misses_are_not() {
         }
     }
     let found = on_every_core(named::all(), |query| {
-        let found = rows(&[query.name], NEAR_MISSES);
+        let found = rows_of(query, NEAR_MISSES);
         let expected: Vec<&Expected> = all.iter().filter(|expected| expected.query == query.name).collect();
         let mut wrong: Vec<String> = Vec::new();
         for Expected { text, is_there, .. } in &expected {

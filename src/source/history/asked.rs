@@ -2,6 +2,7 @@
 //! In: locations, a scope and the time. Out: Regions, each once, and a window of seconds.
 //! Never sends a request: a Region of the list may turn out not to be enabled.
 
+use super::super::regions::COMMERCIAL;
 use super::super::{Location, Regions, Scope};
 use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
@@ -9,44 +10,6 @@ const HISTORY_DAYS: i64 = 90;
 pub(super) const DAY_SECONDS: i64 = MICROS_PER_DAY / MICROS_PER_SECOND;
 /// Every account has this Region, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
-
-/// Regions of AWS's commercial partition; a Region that the account has not enabled refuses requests.
-const ALL_REGIONS: [&str; 34] = [
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
 
 /// The time at which the event history begins, in microseconds since 1970.
 pub fn begin(now_micros: i64) -> i64 {
@@ -74,7 +37,7 @@ pub(in super::super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec
     for location in locations {
         match location {
             Location::History(Regions::All) => {
-                all.extend(ALL_REGIONS.map(|region| AskedRegion { region: region.to_owned(), is_named: false }));
+                all.extend(COMMERCIAL.map(|region| AskedRegion { region: region.to_owned(), is_named: false }));
             }
             Location::History(Regions::Named(regions)) => {
                 all.extend(regions.iter().map(|region| AskedRegion { region: region.clone(), is_named: true }));
@@ -126,7 +89,7 @@ mod tests {
         let all = Location::History(Regions::All);
         let scope = Scope::default();
         let found = regions_of(&[all.clone(), named(&["eu-west-1", "us-gov-east-1"])], &scope);
-        assert_eq!(found.len(), ALL_REGIONS.len() + 1);
+        assert_eq!(found.len(), COMMERCIAL.len() + 1);
         assert!(found.iter().filter(|asked| asked.is_named).count() == 2 && found.is_sorted());
         let scope = Scope { regions: vec!["eu-west-1".into(), "xx-none-1".into()], ..scope };
         assert_eq!(regions_of(&[all], &scope).len(), 1);

@@ -1,0 +1,1 @@
+SELECT event_id FROM events WHERE names_principal('arn:aws:iam::111122223333:role/orders-app', principal) AND names_key(NULL, key_arn, requested_alias) AND names_table('orders', table_name, table_arn)
