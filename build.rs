@@ -1,6 +1,6 @@
-//! Lists the SQL files of `queries/`, so that the folder is the list: a file that is put there ships, one that is removed
-//! does not. In: the folder. Out: `queries.rs` in OUT_DIR, an array of the top folder, the name and the text of every
-//! file; `src/sql/cards.rs` includes it. Never looks into a file.
+//! Lists the SQL files of `queries/`, so that the folder alone decides which files ship.
+//! In: the folder. Out: `queries.rs` in OUT_DIR, an array of the top folder, the name and the text of every file, which
+//! `src/sql/cards.rs` includes. Never interprets a file.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -9,7 +9,7 @@ use std::{env, fs, io};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let queries = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("queries");
-    // A folder stands for all that is in it.
+    // A folder stands for everything in it.
     println!("cargo:rerun-if-changed=queries");
     println!("cargo:rerun-if-changed=build.rs");
     let mut files = Vec::new();
@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Every `.sql` file in a folder and those below it, but for the hidden ones that editors leave.
+/// Collects every `.sql` file in a folder and below it, except hidden files, which editors leave behind.
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,4 +1,4 @@
-//! How fast each stage is: inflate, split, normalize, the whole scan, and named queries.
+//! The speed of each stage: inflate, split, normalize, the whole scan, and named queries.
 //! In: `sample-logs`, repeated with new event ids until it is a few megabytes. Out: divan's table.
 
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ use libdeflater::{CompressionLvl, Compressor};
 const DOCUMENT_BYTES: usize = 4 << 20;
 const OBJECTS: usize = 16;
 
-// As the program has it.
+// The benches use the allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -71,7 +71,7 @@ fn sample_records() -> Vec<serde_json::Value> {
     records
 }
 
-/// The samples over and over, each copy with an event id of its own so that none is a duplicate.
+/// Repeats the samples, each copy with an event id of its own, so that no copy is a duplicate.
 fn document(samples: &[serde_json::Value], object: usize) -> Vec<u8> {
     let mut document = br#"{"Records":["#.to_vec();
     for (number, record) in samples.iter().cycle().enumerate() {
@@ -131,7 +131,7 @@ fn split_records(bencher: Bencher) {
     });
 }
 
-/// Inflate, split, and leave out what the event filter rules out unparsed; `all` parses every record.
+/// Inflates, splits, and drops records that the event filter rules out unparsed; `all` parses every record.
 #[divan::bench(args = ["key-use", "all"])]
 fn decode_object(bencher: Bencher, events: &str) {
     let input = &*INPUT;
@@ -158,7 +158,7 @@ fn normalize_records(bencher: Bencher) {
     });
 }
 
-/// A question over the whole tree, from listing it to the last row.
+/// Asks a question of the whole tree, from the listing to the last row.
 fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
     let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
     let location = [Location::Path(INPUT.tree.path().to_owned())];

@@ -1,4 +1,4 @@
-//! The allocator: counts what a process allocates, in tests and measurements, and gives back what it does not use.
+//! The allocator: counts a process's allocations, in tests and measurements, and gives unused memory back.
 //! In: the calls of a global allocator. Out: the same calls, made to mimalloc, and their number.
 //! Never decides about a call. The only crate with `unsafe` in it, since nothing else can be an allocator.
 //!

@@ -30,7 +30,7 @@ impl<'a> Arn<'a> {
         complete.then_some(arn)
     }
 
-    /// What follows `kind` and a `/` or `:` in the resource, as in `key/ID`, `secret:NAME`.
+    /// The name after `kind` and a `/` or `:` in the resource, as in `key/ID`, `secret:NAME`.
     pub fn resource_of(&self, kind: &str) -> Option<&'a str> {
         let name = self.resource.strip_prefix(kind)?.strip_prefix(['/', ':'])?;
         (!name.is_empty()).then_some(name)
@@ -43,18 +43,18 @@ impl<'a> Arn<'a> {
         (located && !id.is_empty() && !id.contains(['/', ':', ' '])).then_some(id)
     }
 
-    /// `alias/NAME` in the ARN of a KMS alias.
+    /// True for the ARN of a KMS alias, whose resource is `alias/NAME`.
     pub fn is_kms_alias(&self) -> bool {
         self.service == "kms" && self.resource.starts_with("alias/")
     }
 }
 
-/// Twelve digits.
+/// True for twelve digits.
 pub fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The shape of a Region's name: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`, and those of the future.
+/// True for text shaped like a Region's name: `us-east-1`, `us-gov-west-1`, `eusc-de-east-1`, and those of the future.
 pub fn is_region(text: impl AsRef<[u8]>) -> bool {
     let text = text.as_ref();
     let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
@@ -85,7 +85,7 @@ pub fn partition_of(region: &str) -> &'static str {
     PARTITIONS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// Thirty-two hexadecimal digits in AWS's grouping 8-4-4-4-12, of either case.
+/// True for thirty-two hexadecimal digits in AWS's grouping 8-4-4-4-12, of either case.
 pub fn is_uuid(text: &str) -> bool {
     let Ok(bytes) = <&[u8; 36]>::try_from(text.as_bytes()) else { return false };
     // Looks at all bytes without leaving early, so that many are looked at at once.
@@ -93,7 +93,7 @@ pub fn is_uuid(text: &str) -> bool {
     digits == 32 && [8, 13, 18, 23].iter().all(|&at| bytes[at] == b'-')
 }
 
-/// The id of a multi-Region KMS key as AWS makes it: `mrk-` and 32 hexadecimal digits.
+/// True for the id of a multi-Region KMS key as AWS makes it: `mrk-` and 32 hexadecimal digits.
 pub fn is_multi_region_id(text: &str) -> bool {
     text.strip_prefix("mrk-").is_some_and(|hex| hex.len() == 32 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes() {
+    fn account_ids_regions_and_uuids_are_told_by_their_shape() {
         assert!(is_region("us-east-1") && is_region("ap-southeast-10") && is_region("mars-north-1"));
         for other in
             ["us-east", "../../x", "", "ec2-1", "east-1", "us--east-1", "-east-1", "us-east-a1", "us-1-1", "us-east1"]

@@ -16,7 +16,7 @@ use crate::schema::{Column, ColumnType};
 pub const BATCH_BYTES: usize = 2 << 20;
 const BATCH_ROWS_MAX: usize = 8192;
 
-/// Where a row came from.
+/// The origin of a row: its object and its place in it.
 pub struct Provenance<'a> {
     pub object_uri: &'a str,
     pub record_index: i64,

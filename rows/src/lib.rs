@@ -1,6 +1,6 @@
-//! From the bytes of CloudTrail's logs to rows of Arrow: what every byte of a log passes.
-//! In: an object's name, its bytes by a way to open it, and the columns that are asked for. Out: batches of rows, and named
-//! faults. Never finds an object itself, compares two records, or counts what is kept.
+//! From the bytes of CloudTrail's logs to rows of Arrow: the stages that every byte of a log passes.
+//! In: an object's name, a way to open it, and the columns that are asked for. Out: batches of rows, and named faults.
+//! Never finds an object itself, compares two records, or counts kept rows.
 //!
 //! ```text
 //!   decode ─▶ normalize ─▶ batch

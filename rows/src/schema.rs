@@ -1,4 +1,4 @@
-//! THE list of columns of the table `events`: name, type, meaning, and where each comes from.
+//! THE list of columns of the table `events`: name, type, meaning and origin of each.
 //! In: nothing. Out: the [`Column`] enum, its [`ColumnSpec`]s, the Arrow schema, and the page that documents them.
 //! Never computes a value; that is `normalize`.
 
@@ -33,8 +33,8 @@ impl ColumnType {
         }
     }
 
-    /// The type in Arrow. Timestamps are microseconds since 1970 in UTC, dates are days since 1970; a map is from text to
-    /// text, its keys in the order in which they were appended.
+    /// The type in Arrow. Timestamps are microseconds since 1970 in UTC, dates are days since 1970. A map is from text
+    /// to text, its keys in the order of their appending.
     pub fn data_type(self) -> DataType {
         match self {
             ColumnType::Text => DataType::Utf8,
@@ -57,7 +57,7 @@ impl ColumnType {
 /// A column of `events` as the schema, the normalizer's tests and `docs/schema.md` know it.
 #[derive(Debug, Clone, Copy)]
 pub struct ColumnSpec {
-    /// The name in SQL: AWS's own in snake case, or what a derived column holds.
+    /// The name in SQL: AWS's own in snake case, or the content of a derived column.
     pub name: &'static str,
     pub ty: ColumnType,
     /// The JSON path in the record, or `derived`.

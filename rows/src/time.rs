@@ -80,7 +80,7 @@ fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |value, digit| digit.is_ascii_digit().then(|| value * 10 + i64::from(digit - b'0')))
 }
 
-/// Microseconds of a fraction, if there is one, and what follows it.
+/// Microseconds of a fraction, if there is one, and the rest of the text.
 fn fraction(rest: &[u8]) -> Option<(i64, &[u8])> {
     let Some((b'.', rest)) = rest.split_first() else {
         return Some((0, rest));

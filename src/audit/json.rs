@@ -1,4 +1,4 @@
-//! An audit as one JSON object; its members are promises.
+//! An audit as one JSON object, whose members scripts may rely on.
 //! In: an [`Audit`]. Out: text. Never shortens a value and never leaves a row out.
 
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::output::{cell, times, unique_names};
 use crate::table::{Completeness, WithoutLogs};
 
 impl Audit {
-    /// The whole audit, every row of every section among it.
+    /// The whole audit, with every row of every section.
     pub fn to_json(&self) -> String {
         let a = &self.accounting;
         let mut head = json!({

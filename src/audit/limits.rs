@@ -1,9 +1,9 @@
-//! The limits of logs, so that nobody takes silence for proof.
+//! The limits of logs, so that nobody takes silence as proof.
 //! In: the accounts of an audit. Out: sentences. Never depends on a row.
 
 use crate::table::Accounting;
 
-/// CloudTrail cannot show these, whatever is read.
+/// CloudTrail cannot show these in any log.
 pub const LIMITS: [&str; 6] = [
     "Refusals of callers from other accounts are logged in their account, not in the key owner's.",
     "DynamoDB caches a table's key for about five minutes: its calls to KMS are a lower bound of reads, and a table under a key that AWS owns shows none.",
@@ -16,10 +16,10 @@ pub const LIMITS: [&str; 6] = [
 /// Later parts of keytrail will fill these members; JSON has them now so that scripts need not change.
 const NOT_YET: &str = "access_chains is empty and coverage is null: this version does not derive them.";
 
-/// Said where any of the locations is event history.
+/// The limit that applies if any location is event history.
 const HISTORY_LIMIT: &str = "Events of cloudtrail:// locations come from the event history: the last 90 days of management events, which no digest covers.";
 
-/// All that applies to what was read.
+/// All limits that apply to the logs that were read.
 pub(super) fn of(accounting: &Accounting) -> Vec<&'static str> {
     let has_history = accounting.history_objects > 0;
     LIMITS.into_iter().chain([NOT_YET]).chain(has_history.then_some(HISTORY_LIMIT)).collect()

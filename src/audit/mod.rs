@@ -1,8 +1,8 @@
-//! The audit as data: who used which key, which use came through DynamoDB, who was denied and what changed, and what
-//! needs a look.
-//! In: a [`Dataset`] and the subjects that answers are narrowed to. Out: an [`Audit`], whose sections are rows, each
-//! the answer of one query of `queries/`, and whose accounts are of the one reading that all of them rest on.
-//! Knows no width, no color and no terminal, and drops no row.
+//! The audit as data: who used which key, which use came through DynamoDB, the denials, the changes, and the points
+//! that need a look.
+//! In: a [`Dataset`] and the subjects that answers are narrowed to. Out: an [`Audit`]: each section has the rows of one
+//! query of `queries/`, and one reading of the data, with its accounts, serves them all.
+//! Never knows a width, a color or a terminal, and never drops a row.
 
 mod json;
 mod limits;
@@ -20,10 +20,10 @@ use crate::table::Accounting;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
 
-/// Stands in an empty section that has rows about others than those that were named.
+/// The sentence of a section that has rows, but none about the named subjects.
 const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
 
-/// Why there is no audit.
+/// The reason that there is no audit.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     #[error(transparent)]
@@ -37,14 +37,14 @@ pub struct Section {
     /// The member of the JSON that has its rows.
     pub name: &'static str,
     pub title: &'static str,
-    /// The sentence in the place of rows that are not there.
+    /// The sentence that a section without rows shows.
     pub none: &'static str,
     pub rows: RecordBatch,
-    /// The narrowing flags that this section has no column for.
+    /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
 }
 
-/// Every section of an audit, and what they rest on.
+/// Every section of an audit, with their scope and accounts.
 pub struct Audit {
     pub scope: Scope,
     pub accounting: Accounting,
@@ -56,7 +56,7 @@ impl Audit {
     /// Reads the data once, then answers section by section.
     ///
     /// # Errors
-    /// Where the data cannot be read any further, or a section needs more memory or disk than it may have.
+    /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
     pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
         let aliases = (!asked.keys.is_empty()).then(sections::aliases);
         let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());

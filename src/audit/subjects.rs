@@ -1,6 +1,6 @@
 //! The keys, principals and tables that an audit is narrowed to, by any of their names.
-//! In: names as a user gave them, the aliases that were seen, rows of a section. Out: the rows about what was named.
-//! Never narrows what is read: that is the scope's.
+//! In: names as a user gave them, the aliases that were seen, rows of a section. Out: the rows about those names.
+//! Never narrows the reading: the scope does that.
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::Section;
 use crate::output::cell;
 
-/// Characters of a key id that a screen shows, and that are enough to name the key.
+/// Characters of a key id that a screen shows; they are enough to name the key.
 const KEY_HEAD: usize = 8;
 
-/// The names that the answers are to be narrowed to, as the user wrote them; an empty list narrows nothing.
+/// The names to which answers are narrowed, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AskedSubjects {
     /// ARNs, ids or aliases.
@@ -25,11 +25,11 @@ pub struct AskedSubjects {
 }
 
 impl AskedSubjects {
-    /// The same as answers name it: a key by all the names that it was seen to have.
+    /// Finds the names that answers use: a key gets all the names it was seen to have.
     pub(super) fn resolved(&self, aliases: Option<&RecordBatch>) -> Subjects {
         let key = |given: &String| {
             let mut names = vec![given.clone()];
-            // The ids of keys are written small; the names of aliases differ by case.
+            // The ids of keys are in lower case; the names of aliases differ by case.
             names.extend(alias_of(given).is_none().then(|| given.to_ascii_lowercase()));
             if let Some(rows) = aliases {
                 other_names(rows, &mut names);
@@ -45,13 +45,13 @@ impl AskedSubjects {
     }
 }
 
-/// Adds to an alias the keys that it names, to a key the aliases that name it; from rows of an alias's ARN and a key.
+/// Adds to an alias its keys and to a key its aliases, from rows of an alias's ARN and a key.
 fn other_names(rows: &RecordBatch, names: &mut Vec<String>) {
     let (aliases, keys) = (rows.column(0).as_string::<i32>(), rows.column(1).as_string::<i32>());
     let given = [names[0].clone()];
     let pairs = (0..rows.num_rows()).map(|row| (row, aliases.value(row), keys.value(row)));
     let others: Vec<String> = match alias_of(&given[0]) {
-        // Without its ARN an alias may be any account's.
+        // An alias without its ARN may belong to any account, so it gets the keys of all.
         Some(_) => {
             pairs.filter(|(row, _, _)| self::names(aliases, *row, &given)).map(|pair| pair.2.to_owned()).collect()
         }
@@ -66,21 +66,21 @@ fn alias_of(key: &str) -> Option<&str> {
     Some(&key[at..])
 }
 
-/// True where the cell names one of these keys, whole or by the head of its id.
+/// True if the cell names one of these keys, whole or by the head of its id.
 fn is_key(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     names(column, row, wanted) || begins(column, row, wanted)
 }
 
-/// A key, principal or table that answers are narrowed to.
+/// A key, principal or table to which answers are narrowed.
 pub struct Subject {
     pub given: String,
-    /// Any of these is it.
+    /// Any of these names means the subject.
     names: Vec<String>,
     /// True once a row of any section names it.
     is_seen: bool,
 }
 
-/// The keys, principals and tables that the answers are narrowed to.
+/// The keys, principals and tables to which the answers are narrowed.
 pub struct Subjects {
     keys: Vec<Subject>,
     principals: Vec<Subject>,
@@ -88,7 +88,7 @@ pub struct Subjects {
 }
 
 impl Subjects {
-    /// The rows about what was named, and the flags that no column of these rows can answer, which are left alone.
+    /// The rows about the named subjects, and the flags that narrowed nothing since these rows have no column for them.
     pub(super) fn narrow(&mut self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
         type Names = fn(&dyn Array, usize, &[String]) -> bool;
         let flags: [(&str, &mut Vec<Subject>, &[&str], Names); 3] = [
@@ -119,12 +119,12 @@ impl Subjects {
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
     }
 
-    /// Those that no row names: misspelt, or without a trace in what was read.
+    /// The subjects that no row names: they are misspelt, or left no trace in the logs.
     pub fn unseen(&self) -> impl Iterator<Item = &Subject> {
         [&self.keys, &self.principals, &self.tables].into_iter().flatten().filter(|named| !named.is_seen)
     }
 
-    /// As the JSON of an audit tells it.
+    /// The subjects as a member of the audit's JSON.
     pub(super) fn json(&self, sections: &[Section]) -> Value {
         let list = |named: &[Subject]| {
             let list = named.iter().map(|named| {
@@ -145,7 +145,7 @@ impl Subjects {
     }
 }
 
-/// True where the cell names one of `wanted`: whole, or by the last part of an ARN.
+/// True if the cell names one of `wanted`: whole, or by the last part of an ARN.
 fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     let mut text = String::new();
     if !cell::plain(&mut text, column, row) {
@@ -157,7 +157,7 @@ fn names(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
         .any(|w| *w == text || w == last || text.strip_suffix(w.as_str()).is_some_and(|head| head.ends_with(':')))
 }
 
-/// True where the cell is a key whose id begins as one of `wanted` does, which is how a screen shows it.
+/// True if the cell is a key whose id begins with one of `wanted`, as a screen shows it.
 fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     let mut text = String::new();
     cell::plain(&mut text, column, row);
@@ -165,7 +165,7 @@ fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     id.is_some_and(|id| wanted.iter().any(|w| w.len() >= key_head(id) && id.starts_with(w.trim_end_matches('…'))))
 }
 
-/// Characters of a key id that tell keys apart; those of a multi-Region key all begin with `mrk-`.
+/// Characters that tell the ids of keys apart; a multi-Region key needs more, since its id begins with `mrk-`.
 pub fn key_head(id: &str) -> usize {
     if id.starts_with("mrk-") { KEY_HEAD + 4 } else { KEY_HEAD }
 }

@@ -1,6 +1,6 @@
-//! The arguments that verbs share, and what they mean: locations, scope, output.
-//! In: what clap parsed. Out: checked types of the stages below, or a usage error.
-//! A bad time, account or region is refused here; it never filters everything away in silence.
+//! The arguments that verbs share, and their meaning: locations, scope, output.
+//! In: arguments as clap parsed them. Out: checked types of the stages below, or a usage error.
+//! Never lets a bad time, account or region filter everything away in silence: it is refused here.
 
 use std::env;
 use std::ffi::OsString;
@@ -45,12 +45,12 @@ impl Global {
         Style { color: self.colors(target.reader()), verbose: self.verbose }
     }
 
-    /// The look of what is said on stderr.
+    /// The look of text on stderr.
     pub fn stderr_style(&self) -> Style {
         Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose }
     }
 
-    /// True where text for this reader has colors.
+    /// True if text for this reader has colors.
     fn colors(&self, reader: TextReader) -> bool {
         colors(self.color, reader, env::var_os("NO_COLOR"))
     }
@@ -134,7 +134,7 @@ pub enum Events {
 }
 
 impl ScopeArgs {
-    /// Which data is meant by these arguments and locations, with every part checked.
+    /// The data that these arguments and locations mean, with every part checked.
     pub fn dataset(&self, locations: &[String], global: &Global) -> Result<DatasetOptions, Failure> {
         let now_micros = now_micros();
         Ok(DatasetOptions {
@@ -148,7 +148,7 @@ impl ScopeArgs {
         })
     }
 
-    /// The filter, where the user named one.
+    /// The filter, if the user named one.
     fn asked_filter(&self) -> Option<EventFilter> {
         self.events.map(|events| match events {
             Events::KeyUse => EventFilter::KeyUse,
@@ -225,7 +225,7 @@ impl FileArgs {
         }
     }
 
-    /// What the ending of FILE asks for.
+    /// The format that the ending of FILE asks for.
     pub fn by_name(&self) -> Result<Option<Format>, Failure> {
         Ok(self.output.as_deref().map_or(Ok(None), Format::of_file)?)
     }
@@ -257,7 +257,7 @@ fn locations(given: &[String]) -> Result<Vec<Location>, Failure> {
     texts.into_iter().map(|t| Location::parse(t).map_err(Failure::from)).collect()
 }
 
-/// A flag is nearer than the environment, so `always` wins over NO_COLOR; an empty NO_COLOR says nothing.
+/// A flag wins over the environment, so `always` beats NO_COLOR; an empty NO_COLOR counts as unset.
 fn colors(choice: ColorChoice, reader: TextReader, no_color: Option<OsString>) -> bool {
     match choice {
         ColorChoice::Always => true,

@@ -1,5 +1,5 @@
-//! `keytrail audit`: who used which key, which use came through DynamoDB, who was denied and what changed, and
-//! what needs a look, within a screen or two.
+//! `keytrail audit`: who used which key, which use came through DynamoDB, the denials, the changes, and the points
+//! that need a look, within a screen or two.
 //! In: arguments. Out: an audit on a screen, as Markdown or as JSON. Never shows more of a section than its share of
 //! the screen; JSON has every row.
 
@@ -72,7 +72,7 @@ pub struct About {
     pub table: Vec<String>,
 }
 
-/// What a screen leaves out.
+/// The note on the parts that a screen leaves out.
 const SCREEN_NOTE: &str =
     "Shown in short: times in UTC to the minute, ARNs without their prefix; -f json has everything.";
 
@@ -94,7 +94,7 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
         AuditFormat::Table => screen.table(&mut target)?,
         AuditFormat::Markdown => screen.markdown(&mut target)?,
     }
-    // On one terminal the head of the sections has said it already.
+    // A terminal has already shown the summary as the head of the sections.
     let is_said = target.is_terminal() && format != AuditFormat::Json;
     target.commit()?;
     if !global.quiet {
@@ -165,7 +165,7 @@ impl Screen<'_> {
             .map_err(|e| Failure::write(&e))
     }
 
-    /// Interval, objects and records: what the rest rests on.
+    /// The interval, objects and records on which the sections rest.
     fn head(&self, to: &mut Target, before: &str, after: &str) -> io::Result<()> {
         self.summary.lines().iter().try_for_each(|line| writeln!(to, "{before}{line}{after}"))
     }
@@ -197,10 +197,10 @@ impl Screen<'_> {
     }
 }
 
-/// Columns that people can do without on a screen; JSON has them.
+/// Columns that a screen leaves out; JSON has them.
 const LEFT_OUT: [&str; 5] = ["denial_effect", "first_denied", "requested_alias", "table_name", "windows"];
 
-/// The rows for a screen: fewer columns, ARNs without what all of them begin with, times to the minute.
+/// The rows for a screen: fewer columns, ARNs without their common beginning, times to the minute.
 fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let mut fields = Vec::new();
     let mut columns: Vec<Arc<dyn Array>> = Vec::new();
@@ -228,7 +228,7 @@ fn shortened(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// `2026-03-10T14:30:30Z` says `2026-03-10 14:30`.
+/// `2026-03-10T14:30:30Z` becomes `2026-03-10 14:30`.
 fn to_the_minute(text: &str) -> Cow<'_, str> {
     match text.split_once('T') {
         Some((day, time)) if time.len() >= 5 => Cow::Owned(format!("{day} {}", &time[..5])),
@@ -236,8 +236,8 @@ fn to_the_minute(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// `arn:aws:iam::111122223333:role/path/App` says `111122223333:role/…/App`, a key shows the head of its id;
-/// what is no ARN stays as it is.
+/// `arn:aws:iam::111122223333:role/path/App` becomes `111122223333:role/…/App`, and a key shows the head of its id;
+/// other text stays as it is.
 fn short_arn(text: &str) -> Cow<'_, str> {
     let mut parts = text.splitn(4, ':');
     let (Some("arn"), Some(_), Some(service), Some(rest)) = (parts.next(), parts.next(), parts.next(), parts.next())

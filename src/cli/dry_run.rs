@@ -1,4 +1,4 @@
-//! `--dry-run`: what a run would read, and what that takes.
+//! `--dry-run`: the objects that a run would read, and their cost.
 //! In: a plan from listing alone. Out: a few lines on stdout.
 
 use std::io::Write;
@@ -30,7 +30,7 @@ fn lines(plan: &ReadPlan) -> Vec<String> {
     lines
 }
 
-/// What a run takes.
+/// The lines on the requests and the time that a run takes.
 pub fn cost_lines(cost: &Cost) -> Vec<String> {
     let mut lines = Vec::new();
     if cost.list_requests > 0 {

@@ -1,5 +1,5 @@
-//! Exit codes, and how a failure is told: `error: …` once, `hint: …` where the cure is known.
-//! In: errors of every stage. Out: lines on stderr and a code. Never prints what a terminal would act on.
+//! Exit codes, and the words for a failure: `error: …` once, `hint: …` where we know the cure.
+//! In: errors of every stage. Out: lines on stderr and a code. Never prints a character that a terminal would act on.
 
 use std::error::Error;
 use std::fmt::Display;
@@ -14,16 +14,16 @@ use crate::source::SourceError;
 use crate::sql::SqlError;
 use crate::store::StoreError;
 
-/// How a run ended, by the contract. Findings (1) belong to verbs that judge them.
+/// The end of a run, by the contract. Code 1, for findings, belongs to verbs that judge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
     /// All input is accounted for.
     Done = 0,
     Usage = 2,
-    /// An object or a record could not be used; what could is printed.
+    /// An object or a record could not be used; the others are printed.
     Incomplete = 3,
-    /// What should prove itself does not.
+    /// The store failed its proof.
     Unproved = 4,
     /// Network, disk, permission, a limit.
     World = 5,
@@ -36,7 +36,7 @@ impl From<Code> for ExitCode {
     }
 }
 
-/// Why a run stopped before its end.
+/// The reason that a run stopped before its end.
 #[derive(Debug)]
 pub struct Failure {
     code: Code,
@@ -57,7 +57,7 @@ impl Failure {
         Failure { code: Code::Interrupted, message: String::new(), hints: Vec::new() }
     }
 
-    /// The output could not be written. A reader that went away has what it wanted: that is no failure.
+    /// The output could not be written. A reader that went away has got enough, so a closed pipe is no failure.
     pub fn write(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Failure { code: Code::Done, message: String::new(), hints: Vec::new() };
@@ -65,7 +65,7 @@ impl Failure {
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
 
-    /// The logs cannot be read at all, or not any further.
+    /// The logs cannot be read at all, or no further.
     fn of_logs(error: &SourceError) -> Failure {
         let code = if error.is_usage() { Code::Usage } else { Code::World };
         Failure { code, message: format!("cannot read the logs: {}", chain(error)), hints: Vec::new() }
@@ -86,7 +86,7 @@ impl Failure {
         self.code
     }
 
-    /// Tells the failure on stderr; a closed pipe and Ctrl-C need no words.
+    /// Prints the failure on stderr; a closed pipe and Ctrl-C need no words.
     pub fn print(&self, style: Style) {
         if self.message.is_empty() {
             return;
@@ -102,7 +102,7 @@ impl Failure {
 /// One line on stderr.
 pub fn say(line: impl Display) {
     if writeln!(io::stderr(), "{line}").is_err() {
-        // Stderr is closed: there is nowhere left to say so, and the data on stdout is still worth finishing.
+        // Stderr is closed, so nobody can be told; the data on stdout is still worth finishing.
     }
 }
 
@@ -168,7 +168,7 @@ impl From<StoreError> for Failure {
             other => other,
         };
         let code = if error.is_usage() { Code::Usage } else { Code::World };
-        // What follows the first line is for developers of the library.
+        // The lines after the first are for developers of the library.
         let message = chain(&error).lines().next().unwrap_or_default().to_owned();
         Failure { code, message, hints: Vec::new() }.hints(error.hint())
     }
@@ -176,7 +176,7 @@ impl From<StoreError> for Failure {
 
 impl From<SqlError> for Failure {
     fn from(error: SqlError) -> Failure {
-        // The planner's own line breaks are layout, not text of a log.
+        // The planner's line breaks are layout, not text of a log, so they need not be made visible.
         let message = format!("cannot answer the query: {}", chain(&error)).replace('\n', " ");
         let failure = if error.is_usage() { Failure::usage(message) } else { Failure::world(message) };
         failure.hints(error.hint())

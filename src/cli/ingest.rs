@@ -1,6 +1,6 @@
-//! `keytrail ingest`: reads what is new at the locations into a store, each object once.
+//! `keytrail ingest`: reads new and changed objects of the locations into a store, each once.
 //! In: locations, scope, a store. Out: the accounts of the run on stderr, and on demand as JSON in a file.
-//! Never reads an object again that the store has as it is.
+//! Never reads an object again if the store has this version of it.
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 use args::Global;
 use exit::{Code, Failure, say};
 
-/// How long a stopped run may take to remove its unfinished files.
+/// The time that a stopped run has to remove its unfinished files.
 const CLEANUP: Duration = Duration::from_millis(500);
 
 /// Who used which AWS KMS key, directly or through DynamoDB, and who was denied and why, from CloudTrail logs.
@@ -106,12 +106,12 @@ fn dispatch(cli: Cli) -> Result<Code, Failure> {
     }
 }
 
-/// `--help` and `--version` are answers on stdout; the rest is a usage error, told by clap.
+/// `--help` and `--version` are answers on stdout; any other error of clap's is a usage error in its words.
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_answer = !error.use_stderr();
     match error.print() {
         Err(cause) if is_answer => Failure::write(&cause).code().into(),
-        // Stderr is closed: the exit code is all that is left to say.
+        // If stderr is closed, the exit code must say it all.
         _ if is_answer => Code::Done.into(),
         _ => Code::Usage.into(),
     }
@@ -121,12 +121,12 @@ fn with_runtime<T>(global: &Global, work: impl FnOnce(&Runtime) -> Result<T, Fai
     let built = Builder::new_multi_thread().worker_threads(global.threads()).enable_all().build();
     let runtime = built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))?;
     let result = work(&runtime);
-    // A thread that still reads has nobody to read for.
+    // Nobody waits for a thread that still reads.
     runtime.shutdown_background();
     result
 }
 
-/// Ends with Ctrl-C, or with the wish of a service manager.
+/// Ends at Ctrl-C, or at SIGTERM from a service manager.
 async fn stopped() -> std::io::Result<()> {
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
@@ -142,7 +142,7 @@ fn interruptible<T: Send + 'static>(
 ) -> Result<T, Failure> {
     runtime.block_on(async move {
         let mut pressed = pin!(stopped());
-        // The first poll starts the watch: work must not begin before it.
+        // The first poll starts the watch, so it comes before any work.
         if let Poll::Ready(Err(error)) = futures::poll!(&mut pressed) {
             say(format_args!("note: signals cannot be watched: {error}"));
             return joined(runtime.spawn(work).await);
@@ -153,11 +153,11 @@ fn interruptible<T: Send + 'static>(
             done = &mut task => return joined(done),
             _ = pressed => {}
         }
-        // Threads of libraries may find the others gone; nobody is to read of it.
+        // Threads of libraries may panic when others are gone; the user must not see that.
         std::panic::set_hook(Box::new(|_| {}));
         task.abort();
         match tokio::time::timeout(CLEANUP, task).await {
-            // It finished in the same moment: what it has is whole.
+            // The work finished in the same moment, so its result is whole.
             Ok(Ok(done)) => done,
             _ => Err(Failure::interrupted()),
         }

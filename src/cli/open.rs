@@ -1,6 +1,6 @@
-//! From arguments to data that can be asked, with a progress line beside it.
+//! Opens data for questions, with a progress line beside it.
 //! In: checked options. Out: [`Opened`], or the plan of a run on stdout.
-//! Never lists and never decides what a location is; that is `dataset`.
+//! Never lists and never interprets a location; that is `dataset`.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,12 +40,12 @@ impl Opened {
     }
 }
 
-/// The line as what a run tells of itself.
+/// The progress line as an observer of a run.
 pub fn observer(progress: &Line) -> Arc<dyn Observer> {
     Arc::new(progress.clone())
 }
 
-/// Says what a run would read.
+/// Prints the objects that a run would read.
 pub async fn dry_run(options: DatasetOptions, global: &Global) -> Result<Code, Failure> {
     dry_run::print(&Dataset::plan(options, observer(&Line::new(global))).await?)?;
     Ok(Code::Done)

@@ -1,11 +1,11 @@
 //! The IAM policy that a run of `ingest` needs, and no more.
-//! In: locations and a store. Out: a policy document. Asks AWS nothing.
+//! In: locations and a store. Out: a policy document. Never sends a request to AWS.
 
 use serde_json::{Value, json};
 
 use crate::source::Location;
 
-/// What is read at the locations, and what is read and written at the store.
+/// Grants the reads at the locations, and the reads and writes at the store.
 pub fn policy(locations: &[Location], store: &Location) -> Value {
     let mut statements = Vec::new();
     let mut encrypted = Vec::new();
@@ -27,7 +27,7 @@ pub fn policy(locations: &[Location], store: &Location) -> Value {
     encrypted.sort_unstable();
     encrypted.dedup();
     if !encrypted.is_empty() {
-        // Which key a bucket uses is not in its name, so the statement holds for calls that S3 makes alone.
+        // The name of a bucket does not tell its key, so the statement covers every key, but only for S3's calls.
         statements.push(json!({
             "Sid": "UseKeysOfTheBuckets", "Effect": "Allow", "Action": encrypted, "Resource": "*",
             "Condition": {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
@@ -46,7 +46,7 @@ fn on_bucket(what: &str, bucket: &str, prefix: &str, actions: &[&str]) -> [Value
         "Sid": format!("List{what}"), "Effect": "Allow", "Action": ["s3:ListBucket"],
         "Resource": format!("arn:aws:s3:::{bucket}"),
     });
-    // The folder, and an object that bears exactly its name; not what only begins alike.
+    // These are the folder and an object with exactly its name, but no name that only begins alike.
     let mut resources = vec![format!("arn:aws:s3:::{bucket}/*")];
     if !prefix.is_empty() {
         list["Condition"] = json!({"StringLike": {"s3:prefix": [prefix, format!("{prefix}/*")]}});

@@ -11,7 +11,7 @@ use crate::dataset::Observer;
 const WITH_END: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
 
-/// Cheap to clone; all clones are one line.
+/// The one line on the screen; clones are cheap and share it.
 #[derive(Clone)]
 pub struct Line {
     bar: ProgressBar,
@@ -20,17 +20,17 @@ pub struct Line {
 
 impl Line {
     pub fn new(global: &Global) -> Line {
-        // `ProgressDrawTarget::stderr` draws nothing where stderr is not a terminal.
+        // `ProgressDrawTarget::stderr` draws nothing unless stderr is a terminal.
         let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         Line { bar: ProgressBar::with_draw_target(None, target), is_quiet: global.quiet }
     }
 
-    /// Begins again, for the next question of a shell.
+    /// Restarts the line for the next question of a shell.
     pub fn restart(&self) {
         self.bar.reset();
     }
 
-    /// Takes the line away, before anything else is written to the same terminal.
+    /// Removes the line before anything else is written to the same terminal.
     pub fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -38,7 +38,7 @@ impl Line {
 
 impl Observer for Line {
     fn listed(&self, bytes: u64) {
-        // Stdin does not say how much will come.
+        // Stdin has no known size.
         let template = if bytes == 0 { WITHOUT_END } else { WITH_END };
         let style = ProgressStyle::with_template(template).expect("the templates are well-formed");
         self.bar.set_style(style.progress_chars("━╸─"));

@@ -1,5 +1,5 @@
 //! `keytrail queries [NAME]`: the named queries, or one of them: its card and its SQL.
-//! Opens no logs.
+//! Never opens a log.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

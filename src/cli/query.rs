@@ -1,5 +1,5 @@
-//! `keytrail query`: SQL or a named query over logs; the shell where there is neither and a terminal to ask at.
-//! In: the question and the locations. Out: rows in the format asked for, the accounting on stderr.
+//! `keytrail query`: SQL or a named query over logs; the shell if neither is given and there is a terminal.
+//! In: the question and the locations. Out: rows in the requested format, the accounting on stderr.
 
 use std::fs;
 use std::io::{self, IsTerminal, Read};
@@ -18,7 +18,7 @@ use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 use crate::table::Accounting;
 
-/// A query is text that a person wrote; what is larger is the wrong file.
+/// A person writes the text of a query, so a larger file is the wrong one.
 const SQL_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Args, Debug, Clone)]
@@ -54,17 +54,17 @@ pub struct QueryArgs {
     pub scope: ScopeArgs,
 }
 
-/// What is asked.
+/// SQL, or the name of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
     Sql(String),
     Named(&'static str),
 }
 
-/// Where the question comes from, before anything is read.
+/// The source of the question, before anything is read.
 pub enum Asked {
     Now(QuestionSource),
-    /// Neither SQL nor a name, and a terminal: the shell asks.
+    /// Neither SQL nor a name was given and there is a terminal, so the shell asks.
     InShell,
 }
 
@@ -114,17 +114,17 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     Ok(summary.code())
 }
 
-/// Where rows go and how they look.
+/// The place and the look of the rows.
 pub struct Delivery {
     pub format: Format,
     pub target: Target,
     pub style: Style,
 }
 
-/// What became of one question.
+/// The result of one question.
 pub struct Delivered {
     pub rows: u64,
-    /// Of what was read for it; none where it needed no logs.
+    /// The accounts of the reading; none if the question needed no logs.
     pub accounting: Option<Accounting>,
 }
 
@@ -160,7 +160,7 @@ pub async fn answer(
     Ok(Delivered { rows, accounting: answer.finish().await })
 }
 
-/// Text that is one word is a name; SQL has blanks or signs.
+/// Reads one word as a name, since SQL has blanks or signs.
 pub fn question(text: &str) -> Result<Question, Failure> {
     let text = text.trim();
     if let Some(query) = named::find(text) {
@@ -172,7 +172,7 @@ pub fn question(text: &str) -> Result<Question, Failure> {
     Err(unknown_query(text))
 }
 
-/// A name that no query has, with those it may have meant.
+/// The failure for an unknown name, with the names that were probably meant.
 pub fn unknown_query(name: &str) -> Failure {
     let failure = Failure::usage(format!("no query is named `{}`", visible(name)));
     let failure = match did_you_mean(name, named::all().iter().map(|query| query.name)) {

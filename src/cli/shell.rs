@@ -1,6 +1,6 @@
 //! The interactive shell: SQL until `;`, named queries by name, dot commands.
 //! In: lines of a terminal. Out: rows on stdout; an error ends its query, never the shell.
-//! Keeps a history of what was typed beside the user's other state; never of what was answered.
+//! Keeps a history of the typed lines beside the user's other state; never saves an answer.
 
 use std::borrow::Cow;
 use std::env;
@@ -38,7 +38,7 @@ const DOT_COMMANDS: &[(&str, &str)] = &[
     (".quit", "leave, as Ctrl-D does"),
 ];
 
-/// Words of SQL that stand alone at the start of a statement: a line of one of them waits for the rest.
+/// Words that open a statement of SQL: a line with only such a word waits for the rest.
 const OPENING_WORDS: &[&str] = &["select", "with", "show", "describe", "explain", "values", "table"];
 
 struct Shell {
@@ -165,7 +165,7 @@ impl Shell {
         Ok(())
     }
 
-    /// What Tab offers: tables, columns, functions, named queries, commands.
+    /// The names that Tab offers: tables, columns, functions, named queries, commands.
     fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = DOT_COMMANDS.iter().map(|(name, _)| (*name).to_owned()).collect();
         names.extend(named::all().iter().map(|q| q.name.to_string()));
@@ -206,7 +206,7 @@ fn is_complete(input: &str) -> bool {
         || (is_one_word && !OPENING_WORDS.contains(&first.to_ascii_lowercase().as_str()))
 }
 
-/// `$XDG_STATE_HOME/keytrail/history`; no home, no history.
+/// `$XDG_STATE_HOME/keytrail/history`; a user without a home has no history.
 fn history_file() -> Option<PathBuf> {
     let state = env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let folder = state.or_else(|| env::home_dir().map(|h| h.join(".local/state")))?.join("keytrail");
@@ -228,7 +228,7 @@ impl Completer for Words {
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
         let start = line[..at].char_indices().rev().take_while(|(_, c)| is_word(*c)).last().map_or(at, |(i, _)| i);
-        // After `e.` the column is completed; a dot at the start of the line is a command.
+        // Tab after `e.` completes the column; a dot at the start of the line begins a command.
         let start = line[start..at].rfind('.').filter(|dot| start + dot > 0).map_or(start, |dot| start + dot + 1);
         let word = line[start..at].to_lowercase();
         let found = if word.is_empty() {

@@ -1,4 +1,4 @@
-//! `keytrail store`: what a store holds, the proof that it is whole, and its upkeep.
+//! `keytrail store`: the content of a store, the proof that it is whole, and its upkeep.
 //! In: a store. Out: a table or JSON on stdout, an exit code.
 //! `info` and `check` change nothing; `compact` and `gc` change no event.
 
@@ -169,7 +169,7 @@ async fn compact(args: &CompactArgs, global: &Global) -> Result<Code, Failure> {
 async fn check(args: &StoreArg, global: &Global) -> Result<Code, Failure> {
     let place = store_place(&args.store, &args.aws.options()?).await?;
     let checked = async { store::check(&Store::open(place).await?).await }.await;
-    // A log that contradicts itself is a fault too, though there is no more to look at.
+    // A log that contradicts itself is a fault too, though the check ends there.
     let checked = match checked {
         Err(error @ StoreError::Damaged { .. }) => {
             Failure::from(error).print(global.stderr_style());

@@ -1,5 +1,5 @@
 //! The accounts of a run in words: the block on stderr, and the exit code that follows from it.
-//! In: the accounts of an answer. Out: counts in words. Never hides an object that could not be used.
+//! In: the accounts of an answer. Out: counts in words. Never hides an unusable object: it is named or counted.
 
 use std::time::Duration;
 
@@ -12,11 +12,11 @@ use crate::output::words::{bytes, count, seconds};
 use crate::source::hint_of;
 use crate::table::{Accounting, Completeness, WithoutLogs};
 
-/// Problem objects that are named unless `-v` asks for all.
+/// Problem objects to name unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
 
 pub struct Summary {
-    /// None where the question needed no logs, such as `SELECT 1`.
+    /// None if the question needed no logs, such as `SELECT 1`.
     pub accounting: Option<Accounting>,
     pub interval: String,
     pub elapsed: Duration,
@@ -34,7 +34,7 @@ impl Summary {
         }
     }
 
-    /// The lines of the block, without what only a run of a query has.
+    /// The lines of the block that every run has.
     pub fn lines(&self) -> Vec<String> {
         let mut lines = Vec::new();
         let Some(a) = &self.accounting else { return lines };
@@ -69,13 +69,13 @@ impl Summary {
     }
 }
 
-/// The part of the block that is news to the reader.
+/// The part of the block that the reader does not know yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Block {
     Whole,
-    /// The same, below the rows of an answer.
+    /// The whole block, below the rows of an answer.
     WithRows(u64),
-    /// Time and problems only: the counts stand in the output.
+    /// Only time and problems, since the output has the counts.
     Problems,
 }
 
@@ -113,14 +113,14 @@ pub fn print(summary: &Summary, block: Block, global: &Global) {
     }
 }
 
-/// The query for all objects of which something is missing.
+/// The query for all problem objects.
 fn problem_sql() -> String {
     let usable = ObjectStatus::ALL.iter().filter(|status| !status.is_problem());
     let words: Vec<String> = usable.map(|status| format!("'{}'", status.name())).collect();
     format!("SELECT uri, status, error FROM objects WHERE status NOT IN ({})", words.join(", "))
 }
 
-/// The sentence on rows of an earlier normalizer. They are counted by whole files, of which an answer may need a part.
+/// The sentence on rows of an earlier normalizer. It counts whole files, of which an answer may need a part.
 pub fn older(rows: u64) -> String {
     format!(
         "{} rows are in files of an earlier normalizer; keytrail store compact --renormalize brings them up to date; \

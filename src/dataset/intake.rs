@@ -1,6 +1,6 @@
 //! The way of logs into a store.
-//! In: locations and a store. Out: what a run would read, or the accounts of what it read.
-//! Never takes logs and a store that lie in one another, and never reads an object again that the store has as it is.
+//! In: locations and a store. Out: the plan of a run, or the accounts of the objects it read.
+//! Never takes logs and a store that lie in one another, and never reads an object again whose version the store has.
 
 use std::collections::HashMap;
 use std::fs;
@@ -33,7 +33,7 @@ impl Intake {
     /// Lists the locations, with the event history that the store does not have yet.
     ///
     /// # Errors
-    /// Where a location cannot be listed at all, where logs and store lie in one another, or where the store is damaged.
+    /// Fails if a location cannot be listed at all, if logs and store lie in one another, or if the store is damaged.
     pub async fn list(
         options: DatasetOptions,
         store: &str,
@@ -53,10 +53,10 @@ impl Intake {
         Ok(Intake { listing, history: None, options, place, pace })
     }
 
-    /// Says what a run would read, and what it takes.
+    /// Plans a run: the objects to read, and their cost.
     ///
     /// # Errors
-    /// As [`Intake::list`], and where the store keeps another choice of events than the one asked for.
+    /// As [`Intake::list`], and if the store keeps another choice of events than the one asked for.
     pub async fn plan(
         options: DatasetOptions,
         store: &str,
@@ -98,15 +98,15 @@ impl Intake {
         &self.options.scope
     }
 
-    /// True where any of what was listed is a log, new or not.
+    /// True if any listed object is a log, new or not.
     pub fn has_log(&self) -> bool {
         (0..self.listing.len()).any(|index| self.listing.entry(index) == Entry::Log)
     }
 
-    /// Reads what is new, batch by batch. The store is made if it is not there.
+    /// Reads the new objects, batch by batch. Makes the store if there is none.
     ///
     /// # Errors
-    /// Where the store cannot be used or written; it stays at its last commit.
+    /// Fails if the store cannot be used or written; it stays at its last commit.
     pub async fn run(self, observer: &Arc<dyn Observer>) -> Result<Ingested, DatasetError> {
         let mut store = Store::open_or_create(self.place, self.options.events).await?;
         observer.listed(self.listing.total_bytes());
@@ -125,7 +125,7 @@ async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOption
     Ok((options, place))
 }
 
-/// The ends of the event histories that a store has; none where there is no store yet.
+/// The ends of the event histories that a store has; none if there is no store yet.
 async fn ends_of_history(place: &StoreLocation) -> Result<HashMap<String, String>, DatasetError> {
     match Store::open(place.clone()).await {
         Ok(store) => Ok(store::ends_of_history(&store).await?),
@@ -134,10 +134,10 @@ async fn ends_of_history(place: &StoreLocation) -> Result<HashMap<String, String
     }
 }
 
-/// The locations, by their whole paths, and the store, once it is known that they lie apart from each other.
+/// The locations, by their whole paths, and the store, checked to lie apart from each other.
 ///
 /// # Errors
-/// Where one would be read or written as the other's, or where a location is stdin.
+/// Fails if one would be read or written as part of the other, or if a location is stdin.
 pub fn apart(locations: Vec<Location>, store: &str) -> Result<(Vec<Location>, Location), DatasetError> {
     let locations: Vec<Location> = locations.into_iter().map(in_full).collect();
     if locations.contains(&Location::Stdin) {
@@ -155,7 +155,7 @@ pub fn apart(locations: Vec<Location>, store: &str) -> Result<(Vec<Location>, Lo
     Ok((locations, place))
 }
 
-/// True where one of two places would be read or written as the other's.
+/// True if one of two places would be read or written as part of the other.
 fn lie_together(logs: &Location, store: &Location) -> bool {
     match (logs, store) {
         (Location::Path(logs), Location::Path(store)) => {
@@ -168,7 +168,7 @@ fn lie_together(logs: &Location, store: &Location) -> bool {
     }
 }
 
-/// The ledger names objects by their whole path, so that it does not matter from where a run is started.
+/// The ledger names objects by their whole path, so that a run may start in any folder.
 fn in_full(location: Location) -> Location {
     match location {
         Location::Path(path) => Location::Path(fs::canonicalize(&path).unwrap_or(path)),
@@ -176,7 +176,7 @@ fn in_full(location: Location) -> Location {
     }
 }
 
-/// With links resolved as far as there is something; the rest may be about to be made.
+/// Resolves links as far as the path exists; the rest may be about to be made.
 fn real_path(path: &Path) -> PathBuf {
     let path = path::absolute(path).unwrap_or_else(|_| path.to_owned());
     path.ancestors()

@@ -1,7 +1,6 @@
-//! From options to data that can be asked: an engine over the logs at some locations, or over a store.
-//! In: locations, scope, filter, how AWS is reached. Out: a [`Dataset`], a plan of what a run would read, or an
-//! [`Intake`] into a store.
-//! Never parses an argument, never prints, and reads no record: it lists, and the engine reads when a question needs it.
+//! Turns options into data to ask: an engine over the logs at some locations, or over a store.
+//! In: locations, scope, filter, AWS options. Out: a [`Dataset`], a plan of a run, or an [`Intake`] into a store.
+//! Never parses an argument, never prints, and never reads a record: it lists, and the engine reads for each question.
 
 mod intake;
 
@@ -27,7 +26,7 @@ const MEMORY_BYTES_MAX: usize = 128 << 20;
 pub struct DatasetOptions {
     pub locations: Vec<Location>,
     pub scope: Scope,
-    /// The events to keep: `None` for those that concern keys, or for what a store has.
+    /// The events to keep. `None` keeps those that concern keys, or those of a store.
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
@@ -37,16 +36,16 @@ pub struct DatasetOptions {
     pub threads: usize,
 }
 
-/// Is told how far a run has come, and what its user should know before something slow begins.
+/// Hears the progress of a run, and notes for its user before something slow begins.
 pub trait Observer: Send + Sync {
-    /// All is listed; that many stored bytes of logs may be read.
+    /// Listing is done; this many stored bytes of logs may be read.
     fn listed(&self, bytes: u64);
-    /// That many stored bytes have been read.
+    /// This many stored bytes have been read.
     fn read(&self, bytes: u64);
     fn note(&self, text: &str);
 }
 
-/// Why there is no data to ask.
+/// The reason that there is no data to ask.
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     #[error("cannot read the logs")]
@@ -79,7 +78,7 @@ pub enum DatasetError {
 }
 
 impl DatasetError {
-    /// True where the command line is at fault, not the world.
+    /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
         match self {
             DatasetError::Source(error) | DatasetError::StoreBucket { source: error } => error.is_usage(),
@@ -97,7 +96,7 @@ impl DatasetError {
         }
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure that the user has, if it is known.
     pub fn hint(&self) -> Option<&str> {
         match self {
             DatasetError::Source(error) | DatasetError::StoreBucket { source: error } => error.hint(),
@@ -136,8 +135,8 @@ impl Dataset {
     /// Lists the locations, which can take a while on a large tree.
     ///
     /// # Errors
-    /// Where a location cannot be listed at all, or where a store is not one or not alone. What is wrong inside a
-    /// location is no error: it is counted and named by the accounts of each answer.
+    /// Fails if a location cannot be listed at all, or if a store is not one or not alone. A fault inside a location is
+    /// no error: the accounts of each answer count and name it.
     pub async fn open(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<Dataset, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
         if options.names_store_on_disk() {
@@ -150,10 +149,10 @@ impl Dataset {
         options.over_logs(listing, &observer)
     }
 
-    /// Says what a run would read.
+    /// Plans a run without reading.
     ///
     /// # Errors
-    /// As [`Dataset::open`], and where a location is a store.
+    /// As [`Dataset::open`], and if a location is a store.
     pub async fn plan(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<ReadPlan, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
         let remote = remote(&options, &observer);
@@ -183,7 +182,7 @@ impl DatasetOptions {
         self.locations.iter().any(is_store)
     }
 
-    /// True where what was listed in a bucket is a store and not logs. Nobody keeps one below the folder that AWS
+    /// True if the listed objects of a bucket are a store and not logs. Nobody keeps a store below the folder that AWS
     /// delivers to.
     fn names_store(&self, listing: &Listing) -> bool {
         let tops: Vec<String> = self
@@ -255,7 +254,7 @@ fn engine_options(threads: usize) -> EngineOptions {
     EngineOptions { threads, memory_bytes_max: MEMORY_BYTES_MAX, deadline: None }
 }
 
-/// The scope, where only event histories are asked, from where those begin: no answer is about more.
+/// The scope. If only event histories are asked it begins with them, since no answer can reach further back.
 fn within_reach(options: &DatasetOptions) -> Scope {
     let (scope, begin) = (options.scope.clone(), source::history_begin(options.now_micros));
     let is_history = |location: &Location| matches!(location, Location::History(_));
@@ -265,7 +264,7 @@ fn within_reach(options: &DatasetOptions) -> Scope {
     Scope { since: scope.since.max(Some(begin)), ..scope }
 }
 
-/// The way of the sources to what is not on this machine.
+/// The access of the sources to other machines.
 fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
     let observer = Arc::clone(observer);
     Remote {
@@ -280,7 +279,7 @@ fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
 /// The place of a store: a directory, or `s3://BUCKET/PREFIX`.
 ///
 /// # Errors
-/// Where `named` is no such place, or its bucket cannot be reached.
+/// Fails if `named` is no such place, or its bucket cannot be reached.
 pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, DatasetError> {
     match Location::parse(named)? {
         Location::Path(path) => Ok(StoreLocation::local(&path)?),
@@ -293,7 +292,7 @@ pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation,
     }
 }
 
-/// Runs what waits for disks and networks on a thread that may wait.
+/// Runs work that waits for disks and networks on a thread that may wait.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, DatasetError> + Send + 'static,
 ) -> Result<T, DatasetError> {

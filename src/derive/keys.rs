@@ -1,5 +1,5 @@
-//! Every key that KMS calls name, with what the logs say of it.
-//! In: KMS calls that name a key, in any order. Out: one row a key, by its ARN; NULL where the logs do not say.
+//! Every key that KMS calls name, with the facts that the logs give of it.
+//! In: KMS calls that name a key, in any order. Out: one row a key, by its ARN; NULL for facts that the logs lack.
 //! Never takes a failed change for one that happened, and gives no row for a key that was never found.
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,7 +19,7 @@ use crate::schema::ColumnType;
 pub(super) const KEYS: DerivedTable =
     DerivedTable { name: "keys", schema, by: &["key_arn"], start: || Box::new(AllKeys::default()) };
 
-/// About what a key and a call take, with their places in a tree and a table that is half full.
+/// Rough sizes of a key and a call, with their places in a tree and a half-full table.
 const KEY_BYTES: usize = 1024;
 const CALL_BYTES: usize = 40;
 
@@ -75,9 +75,9 @@ struct Key {
     failed: HashSet<u128>,
     /// The last of creation, scheduled, cancelled and completed deletion.
     removal: Latest<KeyState>,
-    /// The last change of state but the import of material, which does not enable a disabled key.
+    /// The last change of state. The import of material is left out, since it does not enable a disabled key.
     settled: Latest<KeyState>,
-    /// True where the last change of state imported material.
+    /// True if the last change of state imported material.
     imported_last: Latest<bool>,
     /// Of the last of creation, scheduled and cancelled deletion: NULL unless it scheduled one.
     deletion_date: Latest<Option<String>>,
@@ -88,7 +88,7 @@ struct Key {
 struct TimeSpan(Option<(i64, i64)>);
 
 impl TimeSpan {
-    /// An event without a time says nothing of when.
+    /// Takes in a time, if the event has one.
     fn note(&mut self, at: Option<i64>) {
         if let Some(at) = at {
             let (first, last) = self.0.unwrap_or((at, at));
@@ -105,10 +105,10 @@ impl TimeSpan {
     }
 }
 
-/// When something happened: events without a time come first, those of one time by their id.
+/// The order of events: those without a time come first, those of one time go by their id.
 type EventMoment<'a> = (Option<i64>, &'a str);
 
-/// The latest of some values, whatever the order in which they come: its time, the id of its event, and the value.
+/// The latest of some values, which may come in any order: its time, the id of its event, and the value.
 struct Latest<T>(Option<(Option<i64>, String, T)>);
 
 impl<T> Default for Latest<T> {
@@ -150,7 +150,7 @@ struct Call<'a> {
     at: EventMoment<'a>,
     call_id: &'a str,
     event_name: &'a str,
-    /// None where the row has none, which says neither that the key was found nor that the call failed.
+    /// `None` if the row has none; it then proves neither that the key was found nor that the call failed.
     outcome: Option<&'a str>,
     is_crypto: bool,
     is_aws_managed: bool,
@@ -162,7 +162,7 @@ struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// The state that the key is in after this call if it succeeds; none of calls that change no state.
+    /// The state of the key after this call, if it succeeds; `None` for calls that change no state.
     fn new_state(&self) -> Option<KeyState> {
         let or = |usual| KeyState::named(self.answered_state.unwrap_or(usual));
         let state = match self.event_name {
@@ -183,7 +183,8 @@ impl Key {
         let time = call.at.0;
         self.is_found |= call.outcome.is_some_and(|outcome| outcome != "not_found");
         self.is_aws_managed |= call.is_aws_managed;
-        // Several creations of one key do not exist; of several answers the greatest is taken, whatever their order.
+        // A key is created once. If rows still differ, the greatest answer is taken, so that their order does not
+        // matter.
         self.origin = self.origin.take().max(call.origin.map(str::to_owned));
         match call.outcome {
             None => {}
@@ -226,12 +227,12 @@ impl Key {
         self.denied.len() + self.failed.len()
     }
 
-    /// None where the logs do not tell.
+    /// `None` if the logs do not tell.
     fn kind(&self) -> Option<&'static str> {
         if self.is_aws_managed { Some("aws_managed") } else { self.is_created.then_some("customer") }
     }
 
-    /// Import of material ends the lack of it, and does not enable a disabled key.
+    /// Importing material ends the lack of it, but does not enable a disabled key.
     fn state(&self) -> Option<&str> {
         let settled = self.settled.get();
         if let Some(removal) = self.removal.get().filter(|state| state.is_removal()) {
@@ -312,7 +313,7 @@ fn cell(column: &StringArray, row: usize) -> Option<&str> {
     column.is_valid(row).then(|| column.value(row))
 }
 
-/// The lesser of what was known and what a row says.
+/// The lesser of the known value and a row's.
 fn least(known: &mut Option<String>, said: Option<&str>) {
     if let Some(said) = said.filter(|said| known.as_deref().is_none_or(|known| *said < known)) {
         *known = Some(said.to_owned());

@@ -1,4 +1,4 @@
-//! Tables that SQL says badly: what follows from the order of events rather than from sets of them.
+//! Tables that SQL expresses badly, since they follow from the order of events rather than from sets of them.
 //! In: batches of an input that is declared as SQL over the views (`queries/derived`). Out: the rows of one table.
 //! Pure: Arrow and nothing else of an engine, no IO, no clock. Batches may come in any order and any sizes, and the
 //! rows are the same. One file a table.
@@ -16,28 +16,28 @@ pub struct DerivedTable {
     pub name: &'static str,
     /// The columns of its rows.
     pub schema: fn() -> SchemaRef,
-    /// Columns of the table that its input has too, and by which its rows fall apart: what is derived for one value
-    /// depends on the input rows of that value alone. A filter on these may be applied to the input.
+    /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
+    /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
     /// Begins the computation.
     pub start: fn() -> Box<dyn Derivation>,
 }
 
-/// A computation under way. It holds what it must know of the rows so far, never the rows.
+/// A computation under way. It holds facts about the rows so far, never the rows.
 pub trait Derivation: Send {
     /// Takes some rows of the input.
     ///
     /// # Errors
-    /// Where a column of the input is missing or of another type than declared.
+    /// Fails if a column of the input is missing or of another type than declared.
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError>;
 
-    /// About what it holds, in bytes, for the memory that a question may use.
+    /// Roughly the bytes that it holds, for the memory that a question may use.
     fn bytes_held(&self) -> usize;
 
     /// All rows of the table, in a total order.
     ///
     /// # Errors
-    /// Where the columns do not make up a batch.
+    /// Fails if the columns do not make up a batch.
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError>;
 }
 

@@ -67,8 +67,8 @@ impl<W: Write> Sink for ArrowFile<W> {
     }
 }
 
-/// The same columns under names that differ from one another. Nullability is what the plan promised for its own
-/// use, not for a file: a file's columns may all be NULL.
+/// The same columns under distinct names. The plan promises "not NULL" only for its own use, so in a file every
+/// column may be NULL.
 fn renamed(names: &[String], schema: &Schema) -> SchemaRef {
     let fields =
         names.iter().zip(schema.fields()).map(|(name, field)| Field::new(name, field.data_type().clone(), true));
@@ -80,7 +80,7 @@ fn under(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch, ArrowEr
     RecordBatch::try_new_with_options(schema.clone(), batch.columns().to_vec(), &options)
 }
 
-/// Keeps the kind of an IO error, by which a closed pipe is known.
+/// Keeps the kind of an IO error, since a closed pipe is recognized by it.
 fn from_arrow(error: ArrowError) -> io::Error {
     match error {
         ArrowError::IoError(_, cause) => cause,

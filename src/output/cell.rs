@@ -1,6 +1,6 @@
 //! One cell of an Arrow array as text: plain for tables and CSV, or as a JSON value.
 //! In: an array and a row. Out: text appended to a string; timestamps as RFC 3339 with `Z`, maps with sorted keys.
-//! Never changes a value: escapes in JSON are of the kind that a parser undoes.
+//! Never changes a value: a parser of JSON undoes the escapes.
 
 use std::fmt::{Display, Write};
 
@@ -11,10 +11,10 @@ use chrono::{DateTime, NaiveDate, SecondsFormat};
 
 use super::visible::acts;
 
-/// How values of a type are written.
+/// The way to write values of a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text that somebody chose: the one kind that can be hostile.
+    /// Text that somebody chose: only this kind can be hostile.
     Text,
     /// Numbers and booleans, without quotes in JSON.
     Bare,
@@ -32,13 +32,13 @@ pub fn kind(ty: &DataType) -> Kind {
         DataType::ListView(_) | DataType::LargeListView(_) | DataType::Map(..) | DataType::Struct(_) => Kind::Nested,
         DataType::Dictionary(_, values) => kind(values),
         ty if ty.is_numeric() => Kind::Bare,
-        // What is left (unions, intervals, run-end arrays) is shown by Arrow and may carry text.
+        // Arrow writes the rest (unions, intervals, run-end arrays), which may carry text.
         ty if ty.is_temporal() || ty.is_binary() => Kind::Quoted,
         _ => Kind::Text,
     }
 }
 
-/// The cell as plain text, nested values as JSON. Appends nothing and answers false where it is NULL.
+/// Appends the cell as plain text, nested values as JSON. A NULL appends nothing and returns false.
 pub fn plain(out: &mut String, array: &dyn Array, row: usize) -> bool {
     if array.is_null(row) || array.data_type().is_null() {
         return false;
@@ -68,13 +68,13 @@ pub fn plain(out: &mut String, array: &dyn Array, row: usize) -> bool {
     true
 }
 
-/// The cell as a JSON value.
+/// Appends the cell as a JSON value.
 pub fn json(out: &mut String, array: &dyn Array, row: usize) {
     match kind(array.data_type()) {
         Kind::Nested if !array.is_null(row) => nested(out, array, row),
         Kind::Bare => {
             let start = out.len();
-            // JSON has no NaN and no infinity: they are NULL there.
+            // JSON has no NaN and no infinity, so they become null.
             if !plain(out, array, row) || matches!(&out[start..], "NaN" | "inf" | "-inf") {
                 out.truncate(start);
                 out.push_str("null");
@@ -91,7 +91,7 @@ pub fn json(out: &mut String, array: &dyn Array, row: usize) {
     }
 }
 
-/// A JSON string whose parsed value equals `text`, with nothing in it that a terminal would act on.
+/// Appends a JSON string whose parsed value equals `text`, free of characters that a terminal would act on.
 pub fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -186,7 +186,7 @@ fn timestamp_value(array: &dyn Array, row: usize, unit: TimeUnit) -> i64 {
     }
 }
 
-/// Every time is UTC here: a zone of the type changes how others show it, not what it says.
+/// Writes every time in UTC: the zone of a type changes its display elsewhere, not the time.
 fn timestamp(out: &mut String, value: i64, unit: TimeUnit) {
     let at = match unit {
         TimeUnit::Second => DateTime::from_timestamp(value, 0),
@@ -200,7 +200,7 @@ fn timestamp(out: &mut String, value: i64, unit: TimeUnit) {
     }
 }
 
-/// Floats, decimals, bytes and the rest, as Arrow writes them.
+/// Appends floats, decimals, bytes and the rest as Arrow writes them.
 fn formatted(out: &mut String, array: &dyn Array, row: usize) {
     let options = FormatOptions::new();
     match ArrayFormatter::try_new(array, &options) {

@@ -1,5 +1,5 @@
-//! Rows as CSV (RFC 4180), with cells that a spreadsheet would run as a formula guarded by a `'`.
-//! Values are as the record has them; on a terminal they are made visible first.
+//! Rows as CSV (RFC 4180), with a `'` before each cell that a spreadsheet would run as a formula.
+//! Keeps the values of the record; for a terminal it makes them visible first.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -52,7 +52,7 @@ impl<W: Write> Sink for Csv<W> {
     }
 }
 
-/// A spreadsheet looks past leading blanks and reads full-width signs like plain ones.
+/// Guards also behind leading blanks and at full-width signs, since spreadsheets read those as formulas too.
 fn guarded(text: &str) -> Cow<'_, str> {
     let starts = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}');
     let control = text.starts_with(['\t', '\r', '\n', '\0']);

@@ -1,4 +1,4 @@
-//! Rows as a Markdown table of which a CommonMark parser sees nothing but the table.
+//! Rows as a Markdown table in which a CommonMark parser sees only the table.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -52,8 +52,8 @@ impl<W: Write> Sink for Markdown<W> {
     }
 }
 
-/// Visible text so escaped that Markdown shows it and does nothing else with it. Where parsers disagree on a
-/// backslash (a `|` in a table, links that need no brackets) the character becomes an entity.
+/// Escapes visible text so that Markdown only shows it. Where parsers disagree on a backslash (a `|` in a table, links
+/// that need no brackets), the character becomes an entity.
 pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     for (at, c) in text.char_indices() {
@@ -72,7 +72,7 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-/// Whether some parser makes a link of the text around this colon: `http://…`, `mailto:…`, `javascript:…`.
+/// True if some parser makes a link of the text around this colon: `http://…`, `mailto:…`, `javascript:…`.
 fn links(before: &str, after: &str) -> bool {
     let schemes = ["mailto", "xmpp", "javascript", "vbscript", "data", "file", "tel"];
     after.starts_with('/') || schemes.iter().any(|s| ends_with_word(before, s))

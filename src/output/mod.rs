@@ -1,6 +1,6 @@
-//! Writes the rows of an answer in the format asked for, to stdout or to a file.
+//! Writes the rows of an answer in the requested format, to stdout or to a file.
 //! In: record batches as they come. Out: bytes; a file appears whole or not at all.
-//! Never overwrites a file unasked, and never sends what a terminal would act on to a terminal.
+//! Never overwrites a file unasked, and never sends a terminal a character that it would act on.
 
 mod binary;
 pub mod cell;
@@ -23,7 +23,7 @@ pub use target::{Existing, Target};
 
 use visible::visible;
 
-/// Why rows cannot go where they should.
+/// The reason that rows cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputError {
     #[error("no format is known by the ending `.{ending}`")]
@@ -36,18 +36,18 @@ pub enum OutputError {
     Exists { path: String },
     #[error("cannot write `{path}`: {source}")]
     File { path: String, source: io::Error },
-    /// Bytes could not be written; a pipe that its reader closed is among these.
+    /// Bytes could not be written, for example because the reader closed the pipe.
     #[error("cannot write the output")]
     Write(#[from] io::Error),
 }
 
 impl OutputError {
-    /// True where the command line is at fault, not the world.
+    /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
         !matches!(self, OutputError::File { .. } | OutputError::Write(_))
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure that the user can apply, where we know one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             OutputError::Ending { .. } => Some("choose one with -f, whatever the file is called"),
@@ -104,7 +104,7 @@ impl Format {
         }
     }
 
-    /// What the ending of the output file's name says; an ending that says nothing is not guessed at.
+    /// The format that the file's ending names; none without an ending. Fails at an unknown ending: we do not guess.
     pub fn of_file(path: &Path) -> Result<Option<Format>, OutputError> {
         let Some(ending) = path.extension() else { return Ok(None) };
         Ok(Some(match ending.to_string_lossy().to_ascii_lowercase().as_str() {
@@ -131,10 +131,10 @@ pub struct Style {
     pub verbose: bool,
 }
 
-/// The reader of a text decides whether characters that act may stay as they are, and whether there may be colors.
+/// The reader of a text. Only a program gets characters that act as they are, and only a terminal may get colors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TextReader {
-    /// A file, a pipe, a device that is no terminal.
+    /// A file, a pipe, or a device other than a terminal.
     Program,
     Terminal,
 }
@@ -148,7 +148,7 @@ impl TextReader {
 /// Takes rows, batch by batch.
 pub trait Sink {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()>;
-    /// Writes what is pending. Without it the output is not whole.
+    /// Writes pending rows. Without it the output is not whole.
     fn finish(&mut self) -> io::Result<()>;
 }
 
@@ -179,7 +179,7 @@ pub fn sink<'a>(
     Ok(opened?)
 }
 
-/// Column names, the second `event_id` as `event_id_2`: an object has no two members of one name.
+/// Column names, with a second `event_id` as `event_id_2`, since the members of an object have distinct names.
 pub fn unique_names(schema: &Schema) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {

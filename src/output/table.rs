@@ -1,5 +1,5 @@
 //! Rows as an aligned table for people. The first rows decide the widths, so that any number of rows streams.
-//! Never lets a record leave its row: every cell is one line of visible text, cut where it is too long.
+//! Never lets a cell leave its row: each is one line of visible text, cut if it is too long.
 
 use std::io::{self, Write};
 
@@ -9,15 +9,15 @@ use arrow::datatypes::{DataType, Schema};
 use super::visible::{shorten, visible, width};
 use super::{Sink, cell};
 
-/// Rows that are measured before the first one is written.
+/// Rows to measure before the first one is written.
 const MEASURED_ROWS: usize = 1_000;
-/// Columns are not squeezed below this; a row that still does not fit is written one column a line.
+/// The least width of a squeezed column; a row that still does not fit is written one column a line.
 const COLUMN_WIDTH_MIN: usize = 8;
 
-/// How the table is laid out.
+/// The layout of the table.
 #[derive(Clone, Copy)]
 pub struct Look {
-    /// Width of the terminal; None when the reader is a file or a pipe.
+    /// Width of the terminal; none for a file or a pipe.
     pub terminal_width: Option<usize>,
     pub cell_columns_max: usize,
     pub color: bool,
@@ -28,7 +28,7 @@ pub struct Table<W> {
     look: Look,
     names: Vec<String>,
     numeric: Vec<bool>,
-    /// Rows that wait until enough are known to decide the widths; None once they are decided.
+    /// Rows that wait until the widths are decided; none after that.
     waiting: Option<Vec<Vec<String>>>,
     widths: Vec<usize>,
     rows: u64,
@@ -68,7 +68,7 @@ impl<W: Write> Table<W> {
         waiting.iter().try_for_each(|row| self.put(row))
     }
 
-    /// One column a line, where a row cannot fit the terminal at all.
+    /// True if a row cannot fit the terminal, so each column gets a line.
     fn is_tall(&self) -> bool {
         self.look.terminal_width.is_some_and(|t| line_width(&self.widths) > t)
     }
@@ -94,7 +94,7 @@ impl<W: Write> Table<W> {
             if i > 0 {
                 line.push_str("  ");
             }
-            // Only a terminal's width cuts: a later, wider cell in a file moves its row instead of losing its end.
+            // Only a terminal cuts cells to the column: in a file, a wider cell pushes the rest of its row aside.
             let text = if self.look.terminal_width.is_some() { shorten(text, self.widths[i]) } else { text.into() };
             let pad = " ".repeat(self.widths[i].saturating_sub(width(&text)));
             let cells = if self.numeric[i] { [pad.as_str(), &text] } else { [&*text, pad.as_str()] };
@@ -129,7 +129,7 @@ impl<W: Write> Sink for Table<W> {
     }
 }
 
-/// Numbers stand to the right.
+/// True of a type of numbers, which are aligned to the right.
 pub fn is_number(ty: &DataType) -> bool {
     ty.is_numeric()
 }
@@ -144,7 +144,7 @@ fn line_width(widths: &[usize]) -> usize {
     widths.iter().sum::<usize>() + 2 * widths.len().saturating_sub(1)
 }
 
-/// Takes from the widest columns until the line fits, or nothing more can be taken.
+/// Narrows the widest columns until the line fits or all have the least width.
 fn squeeze(widths: &mut [usize], terminal: usize) {
     while line_width(widths) > terminal {
         let Some(widest) = widths.iter_mut().max() else { return };

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 use super::visible::visible;
 use super::{OutputError, TextReader};
 
-/// The fate of a file that is already there.
+/// The fate of an existing file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Existing {
     Keep,
@@ -18,7 +18,7 @@ pub enum Existing {
 
 pub enum Target {
     Stdout(BufWriter<Stdout>),
-    /// A device or pipe named by the user: written in place, there is nothing to overwrite.
+    /// A device or pipe that the user named: it is written in place, since it has no content to overwrite.
     Device(BufWriter<File>),
     File {
         staged: BufWriter<NamedTempFile>,
@@ -32,14 +32,14 @@ impl Target {
         Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
     }
 
-    /// Refuses at once, before a long run, what could not be written at its end. `-` is standard output.
+    /// Opens the file before a long run, so that an unwritable place is refused at once. `-` is standard output.
     pub fn file(path: &Path, existing: Existing) -> Result<Target, OutputError> {
         if path.as_os_str() == "-" {
             return Ok(Target::stdout());
         }
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
-        // A link stays a link: its target is what is replaced.
+        // A link stays a link, and its target is replaced.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
@@ -67,7 +67,7 @@ impl Target {
         self.reader() == TextReader::Terminal
     }
 
-    /// Columns of the terminal that reads this, None for files and pipes.
+    /// Columns of the terminal that reads this; none for files and pipes.
     pub fn terminal_width(&self) -> Option<usize> {
         if !self.is_terminal() {
             return None;
@@ -112,8 +112,8 @@ impl Write for Target {
     }
 }
 
-/// Beside its final place, so that the rename stays on one file system; readable as the umask allows, not
-/// only by its owner as temporary files are.
+/// Makes the file beside its final place, so that the rename stays on one file system. It is readable as the umask
+/// allows, while other temporary files are readable by their owner only.
 fn staged(folder: &Path) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".keytrail-").suffix(".part");

@@ -1,5 +1,5 @@
-//! Every format against hostile values and against values of every type, read back by parsers that share no code
-//! with the writers.
+//! Tests every format with hostile values and values of every type, read back by parsers that share no code with the
+//! writers.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ fn text(format: Format, batches: &[RecordBatch]) -> String {
     String::from_utf8(written(format, batches)).unwrap()
 }
 
-/// One row per payload: as text, as key and value of a map, in a list; and a number that must stay one.
+/// One row per payload: as text, as key and value of a map, in a list; and a number that must stay a number.
 fn hostile() -> (Vec<(String, String)>, RecordBatch) {
     let payloads = payloads();
     let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
@@ -137,7 +137,7 @@ fn a_narrow_terminal_gets_one_column_a_line() {
     assert!(shown.lines().nth(1).unwrap().ends_with("│ some text"));
 }
 
-/// The pieces of CommonMark and GFM that could make something of data, read naively: a cell may hold no bare sign.
+/// A naive reading of the signs that CommonMark and GFM act on: a cell may hold none that is not escaped.
 #[test]
 fn markdown_is_a_table_and_nothing_else() {
     let (payloads, batch) = hostile();

@@ -1,6 +1,6 @@
 //! Reads the times of the command line: `--since`, `--until` and `--during`.
 //! In: text and the time now. Out: microseconds since 1970 UTC, half-open `[since, until)`.
-//! Never reads a clock and never guesses: what is not a time is refused.
+//! Never reads a clock and never guesses: it refuses text that is no time.
 
 use chrono::{DateTime, Months, NaiveDate, SecondsFormat};
 
@@ -10,7 +10,7 @@ use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
     pub micros: i64,
-    /// Written as a date without a time: the start of that day.
+    /// True of a date without a time, which means the start of that day.
     pub is_bare_date: bool,
 }
 
@@ -58,7 +58,7 @@ pub fn during(text: &str) -> Result<(i64, i64), String> {
     })
 }
 
-/// RFC 3339 with `Z`; a fraction only where there is one.
+/// RFC 3339 with `Z`; the fraction is left out if it is zero.
 pub fn rfc3339(micros: i64) -> String {
     match DateTime::from_timestamp_micros(micros) {
         Some(at) => at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
@@ -85,7 +85,8 @@ fn date(text: &str) -> Option<NaiveDate> {
     NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
 }
 
-/// Microseconds; `Some(None)` is a span too large to compute with. The units are those of `aws logs tail --since`.
+/// Reads a span as microseconds; `Some(None)` is too large to compute with. The units are those of
+/// `aws logs tail --since`.
 pub fn span(text: &str) -> Option<Option<i64>> {
     let unit = text.chars().last()?;
     let count = digits(text.strip_suffix(unit)?)?;
@@ -104,7 +105,7 @@ fn digits(text: &str) -> Option<i64> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    // More digits than an i64 holds are still a number, and refused as one too large.
+    // A number with more digits than an i64 holds is refused as too large, not as no number.
     Some(text.parse().unwrap_or(i64::MAX))
 }
 

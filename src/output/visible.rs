@@ -1,16 +1,16 @@
-//! Makes hostile text visible: what a terminal or an editor would act on is shown as `\x1b` or `\u{202e}`.
+//! Makes hostile text visible: characters that a terminal or an editor would act on become `\x1b` or `\u{202e}`.
 //! In: any text of a log, a path or an error. Out: text of one line that is safe to print.
-//! Never used for the values of JSON, Parquet or a CSV file: those keep what the record says.
+//! Never used for the values of JSON, Parquet or a CSV file: those keep the text of the record.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
 use unicode_width::UnicodeWidthChar;
 
-/// Marks that may follow one letter. Three is more than any living script stacks; the rest are counted.
+/// Marks that may follow one letter. No living script stacks as many as three; further marks are counted.
 const MARKS_MAX: usize = 3;
 
-/// The text on one line, with every character that acts instead of showing written out.
+/// The text on one line, with every character that acts written out.
 pub fn visible(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Cow::Borrowed(text);
@@ -34,7 +34,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a terminal, an editor or a browser does something with this character other than draw it.
+/// True if a terminal, an editor or a browser does anything with this character but draw it.
 pub fn acts(c: char) -> bool {
     if c.is_ascii() {
         return c.is_ascii_control();
@@ -54,9 +54,9 @@ pub fn acts(c: char) -> bool {
     )
 }
 
-/// Cuts text to `columns` of a terminal; what is cut is shown by a `…`. The text must be visible already.
+/// Cuts text to `columns` of a terminal and marks the cut by a `…`. The text must be visible already.
 pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
-    // No character takes more columns than it has bytes, so short text needs no measuring.
+    // A character takes at most as many columns as it has bytes, so short text need not be measured.
     if text.len() <= columns || width(text) <= columns {
         return Cow::Borrowed(text);
     }
@@ -118,7 +118,7 @@ pub mod tests {
         list.into_iter().map(|p| (p.name, p.value + &p.repeat.repeat(p.times))).collect()
     }
 
-    /// Independent of `acts`: the rule of the terminal, by code point.
+    /// The rule of the terminal by code point, written independently of `acts`.
     pub fn harmless(text: &str) -> bool {
         !text.chars().map(u32::from).any(|c| {
             c < 0x20

@@ -1,7 +1,7 @@
-//! How AWS is reached, and what its failures mean.
+//! The way to reach AWS, and the meaning of its failures.
 //! In: the user's AWS flags, the `AWS_*` environment and profiles. Out: client configuration, and a [`Trouble`] for
 //! every failed request, of one class, with the hint that cures it.
-//! Never prints a credential, never decides what becomes of an object.
+//! Never prints a credential.
 
 use std::error::Error;
 use std::time::Duration;
@@ -22,18 +22,18 @@ use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 
 use crate::objects::{FaultReason, ObjectChange, ObjectOutcome};
 
-/// Where the SDK goes when neither the environment nor a profile names a Region.
+/// The Region to use when neither the environment nor a profile names one.
 const DEFAULT_REGION: &str = "us-east-1";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// From a request to the first byte of its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
 const ATTEMPTS_MAX: u32 = 4;
 
-/// What the user said about reaching AWS; the rest comes from the environment and profiles.
+/// The user's flags for reaching AWS; the rest comes from the environment and profiles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsOptions {
     pub profile: Option<String>,
-    /// Another service than AWS's own; its buckets are named in the path.
+    /// A service other than AWS's own; its buckets are named in the path.
     pub endpoint_url: Option<String>,
     /// Public buckets are read without credentials.
     pub no_sign_request: bool,
@@ -76,7 +76,7 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
     let region = config.region().cloned().unwrap_or(Region::from_static(DEFAULT_REGION));
     let mut config = config.into_builder().region(region.clone());
     if let Some(profile) = options.profile.as_ref().filter(|_| !options.no_sign_request) {
-        // A profile that is named is nearer than keys of the environment.
+        // A profile that the user names wins over keys of the environment.
         let provider = ProviderConfig::without_region().with_region(Some(region)).with_http_client(http_client());
         let credentials = ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build();
         config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
@@ -84,7 +84,7 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
     config.build()
 }
 
-/// The kind of a failure: what the user has to do about it.
+/// The kind of a failure: each has its own cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     NoCredentials,
@@ -104,7 +104,7 @@ pub enum Class {
     Archived,
     Busy,
     Network,
-    /// The token of a next page is not one, or no longer.
+    /// The token of a next page is not valid, or no longer.
     BadToken,
     /// The answer contradicts itself or an earlier one.
     Inconsistent,
@@ -112,7 +112,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// What becomes of an object for which a request failed so.
+    /// The outcome of an object whose request failed with this class.
     pub fn outcome(self) -> ObjectOutcome {
         ObjectOutcome::Refused(match self {
             Class::NotFound => return ObjectOutcome::Missing,
@@ -160,7 +160,7 @@ impl Class {
         }
     }
 
-    /// What the user can do about it; none where nothing but trying again is known to help.
+    /// The cure that the user can apply; none where only trying again may help.
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
             Class::NoCredentials => {
@@ -190,12 +190,12 @@ impl Class {
         })
     }
 
-    /// Whether somebody may not use an object, or the key that it is encrypted under.
+    /// True if the caller may not use the object or the key that encrypts it.
     pub(super) fn is_denial(self) -> bool {
         matches!(self, Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable)
     }
 
-    /// Whether every other request would fail the same way.
+    /// True if every other request would fail the same way.
     pub(super) fn is_fatal(self) -> bool {
         matches!(
             self,
@@ -222,7 +222,7 @@ const OF_OBJECTS: [Class; 9] = [
     Class::Other,
 ];
 
-/// The cure for an object that came out so, where one is known.
+/// The cure for an object with this outcome, where we know one.
 pub fn hint_of(outcome: &ObjectOutcome) -> Option<&'static str> {
     OF_OBJECTS.into_iter().find(|class| class.outcome() == *outcome)?.hint()
 }
@@ -232,7 +232,7 @@ pub fn hint_of(outcome: &ObjectOutcome) -> Option<&'static str> {
 #[error("{}: {detail}", class.words())]
 pub struct Trouble {
     pub class: Class,
-    /// What the service or the network said.
+    /// The message of the service or the network.
     pub detail: String,
 }
 
@@ -241,7 +241,7 @@ impl Trouble {
         Trouble { class, detail: detail.into() }
     }
 
-    /// The same, with the class that a refusal has here.
+    /// The same failure, but a denied access gets the class of the request that was denied.
     pub(super) fn denied_as(self, class: Class) -> Trouble {
         if self.class == Class::AccessDenied { Trouble { class, ..self } } else { self }
     }
@@ -265,7 +265,7 @@ impl Trouble {
     }
 }
 
-/// The class of what a service answered.
+/// The class of an answer from the service.
 fn class_of(code: &str, status: u16, message: &str) -> Class {
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
@@ -322,7 +322,7 @@ fn class_of_status(status: u16) -> Class {
     }
 }
 
-/// The class of a request that got no answer: the SDK tells what stopped it in words only.
+/// The class of a request that got no answer: the SDK gives the cause in words only.
 fn unsent_class(detail: &str) -> Class {
     let says = |words: &str| detail.to_ascii_lowercase().contains(words);
     if says("expired") || says("invalid_grant") || says("refresh") {
@@ -334,7 +334,7 @@ fn unsent_class(detail: &str) -> Class {
     }
 }
 
-/// An error with its causes; the SDK's outer words say nothing by themselves.
+/// An error with its causes: the outermost message of the SDK is too general to help.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -349,7 +349,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// Waiting before another attempt: doubled each time, with jitter, so that many waiters do not return together.
+/// The wait before the next attempt: doubled each time, with jitter, so that many waiters do not return together.
 pub(super) fn backoff(attempt: u32, first: Duration, max: Duration) -> Duration {
     let ceiling = first.saturating_mul(1 << attempt.min(16)).min(max);
     let random = std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), attempt);

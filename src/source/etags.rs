@@ -1,15 +1,15 @@
 //! ETags of a listing's objects, compact: the usual one is sixteen bytes written in hex.
 //! In: ETags by the number of their object. Out: the same text again.
-//! Knows nothing of what an ETag means.
+//! Never gives an ETag a meaning.
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
 #[derive(Debug, Default)]
 pub(super) struct Etags {
-    /// Shorter than the list of objects where the rest has none.
+    /// Ends at the last object with an ETag, so it may be shorter than the list of objects.
     digests: Vec<[u8; 16]>,
-    /// Those that are not 32 lower-case hex digits in quotes.
+    /// The ETags that are not 32 lower-case hex digits in quotes.
     odd: HashMap<u32, Box<str>>,
 }
 
@@ -48,7 +48,7 @@ impl Etags {
     }
 }
 
-/// The sixteen bytes of `"…"`; none of anything else, and none of all zeros, which stands for no ETag.
+/// The sixteen bytes of `"…"`. Any other text has none, nor have sixteen zeros, which stand for no ETag.
 pub(super) fn digest(etag: &str) -> Option<[u8; 16]> {
     let hex = etag.strip_prefix('"')?.strip_suffix('"')?.as_bytes();
     let digit = |byte: u8| match byte {

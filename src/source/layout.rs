@@ -1,13 +1,13 @@
-//! The key grammar of CloudTrail's deliveries and what a scope excludes by it.
-//! In: names of folders and files, one at a time from the root down. Out: where in the grammar one stands, or that
-//! nothing below can be in scope.
+//! The key grammar of CloudTrail's deliveries, and the folders that a scope excludes by it.
+//! In: names of folders and files, one at a time from the root down. Out: the place in the grammar, or none if nothing
+//! below can be in scope.
 //!
 //! ```text
 //! [prefix/]AWSLogs/[o-ORG/]ACCOUNT/CloudTrail[-KIND]/REGION/YYYY/MM/DD/ACCOUNT_CloudTrail_REGION_YYYYMMDDTHHmmZ_UNIQUE.json.gz
 //! ```
 //!
 //! A copy may lack the upper folders, so ACCOUNT/CloudTrail and CloudTrail/REGION are recognized wherever they stand.
-//! Whatever does not follow the grammar is read: a key only ever excludes. Does no IO.
+//! A key that does not follow the grammar is read: the grammar only ever excludes. Does no IO.
 
 use chrono::NaiveDate;
 
@@ -15,7 +15,7 @@ use super::Scope;
 use crate::arn::is_region;
 use crate::time::MICROS_PER_DAY;
 
-/// Which of the sibling folders of a trail something lies in.
+/// The sibling folder of a trail that something lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Kind {
     #[default]
@@ -54,7 +54,7 @@ enum Step {
     Month(i32, u32),
 }
 
-/// Folders above AWSLogs that are looked into one by one.
+/// Levels of folders above AWSLogs that are listed one by one.
 const OUTSIDE_DEPTH_MAX: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub(super) enum ListBy {
     Whole,
 }
 
-/// Where a folder stands in the grammar, and what its path has said so far.
+/// A folder's position in the grammar, and the facts that its path has given so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Place {
     step: Step,
@@ -143,7 +143,7 @@ impl Place {
                 let Some(month) = number(2).map(|m| m as u32) else {
                     return Some(self.off_grammar());
                 };
-                // A month has no day 31 for all, but none goes beyond 31 days after its first.
+                // Every month is taken to have 31 days: none has more, and a day too many excludes nothing.
                 let first = day_number(year, month, 1);
                 (Step::Month(year, month), first, first.map(|day| day + 30))
             }
@@ -164,8 +164,8 @@ impl Place {
         Place { step: Step::Outside, ..self }
     }
 
-    /// How a folder of a bucket is best listed: level by level where its folders may be out of scope or can be listed
-    /// side by side, whole where they cannot. `depth` is how far it lies below what the user named.
+    /// The way to list a folder of a bucket: level by level where its folders may be out of scope or can be listed side
+    /// by side, whole where they cannot. `depth` is its distance below the folder that the user named.
     pub(super) fn listing(self, depth: usize, wanted: &Wanted) -> ListBy {
         let is_known = self.knows_day || self.knows_region || self.kind != Kind::Log || self.account().is_some();
         match self.step {
@@ -183,12 +183,12 @@ impl Place {
         self.account.filter(|_| self.step != Step::Digits)
     }
 
-    /// What a file of this folder is, by its own name and the folder's; none if its name says it is out of scope.
+    /// The kind of a file in this folder, by its own name and the folder's; none if its name is out of scope.
     pub(super) fn file_kind(self, name: &[u8], wanted: &Wanted) -> Option<Kind> {
         let Some(facts) = file_facts(name) else {
             return Some(self.kind);
         };
-        // What the folders have already said stands, so that a misnamed file is read and not lost.
+        // The folders win over the file's name, so a misnamed file is read and not lost.
         let in_scope = (self.account().is_some() || wanted.has_account(facts.account))
             && (self.knows_region || facts.region.is_none_or(|region| wanted.has_region(region)))
             && (self.knows_day || facts.day.is_none_or(|day| wanted.has_days(day, day)));
@@ -197,7 +197,7 @@ impl Place {
     }
 }
 
-/// What the name of a delivered file says.
+/// The facts in the name of a delivered file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFacts<'a> {
     pub(super) account: u64,
@@ -253,12 +253,12 @@ fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
     NaiveDate::from_ymd_opt(year, month, day).map(|date| (date - epoch).num_days())
 }
 
-/// The scope, as far as keys can tell.
+/// The part of the scope that keys can answer.
 #[derive(Debug)]
 pub(super) struct Wanted {
     first_day: i64,
     last_day: i64,
-    // An account that is not a number is never met, but keeps the list from meaning «all».
+    // An unparsable account matches nothing; it stays so that the list is not empty, which would mean "all".
     accounts: Vec<Option<u64>>,
     regions: Vec<Vec<u8>>,
     organizations: Vec<Vec<u8>>,
@@ -268,7 +268,7 @@ impl Wanted {
     pub(super) fn new(scope: &Scope) -> Wanted {
         let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY);
         Wanted {
-            // A folder's day is the day of delivery. Nothing is delivered before it happens; some things are late.
+            // A folder's day is the day of delivery. No event is delivered before it happens; some are delivered late.
             first_day: scope.since.map_or(i64::MIN, day),
             last_day: scope
                 .until
@@ -303,7 +303,7 @@ impl Wanted {
 const LOG_ENDINGS: [&str; 9] =
     [".json", ".gz", ".log", ".jsonl", ".ndjson", ".cloudtrail", ".json.gz", ".jsonl.gz", ".ndjson.gz"];
 
-/// Whether a file of this name is taken for a log. Hidden files and what tools leave behind are not.
+/// True if a file of this name is taken for a log. Hidden files and the leftovers of tools are not.
 pub(super) fn is_log_name(name: &[u8]) -> bool {
     let ends_with = |ending: &str| {
         name.len() > ending.len() && name[name.len() - ending.len()..].eq_ignore_ascii_case(ending.as_bytes())
@@ -398,7 +398,7 @@ mod tests {
         assert!(kept("any/us-east-1/2026/03/01", &scope(2)), "no trail's folder above: read");
     }
 
-    /// Every day of 800 against windows of every length up to 40 days: kept if and only if it can hold a delivery.
+    /// Checks 800 days against windows of every length up to 40 days: a day is kept exactly if it can hold a delivery.
     #[test]
     fn year_month_and_day_agree_with_arithmetic() {
         let start = day_number(2023, 12, 1).unwrap();

@@ -12,7 +12,7 @@ use super::origin::ObjectOrigin;
 use super::{SourceError, layout};
 use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 
-/// What became of one object before anything of it was read.
+/// The fate of one object before any of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     Log,
@@ -24,7 +24,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// None of a log: it is still to be read.
+    /// None for a log: it is still to be read.
     pub fn outcome(self) -> Option<ObjectOutcome> {
         Some(match self {
             Entry::Log => return None,
@@ -36,7 +36,7 @@ impl Entry {
     }
 }
 
-/// What the scope left out by path alone: folders that were never opened, and single objects.
+/// The folders and single objects that the scope left out by path alone, without opening them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pruned {
     pub directories: usize,
@@ -50,7 +50,7 @@ impl Pruned {
     }
 }
 
-/// What an object's name says of its content; the day, counted from 1970, is that of its delivery.
+/// The facts in an object's name; `day` is the day of delivery, counted from 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObjectPlace {
     pub account: Option<String>,
@@ -86,7 +86,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    /// What a file is by its folder and name; none if its name says that it is out of scope.
+    /// The code of a file by its folder and name; none if its name is out of scope.
     pub(super) fn of_file(place: Place, name: &[u8], wanted: &Wanted) -> Option<Code> {
         if !layout::is_log_name(name) {
             return Some(Code::NotLogName);
@@ -124,7 +124,8 @@ impl Code {
     }
 }
 
-/// A folder that holds entries. AWS names the files of a folder alike, so what all names share is kept here once.
+/// A folder that holds entries. AWS names the files of a folder alike, so their common beginning and end stand here
+/// once.
 #[derive(Debug)]
 struct Directory {
     /// Empty, or ends in a slash unless the location itself was named so that none is needed.
@@ -143,7 +144,7 @@ pub(super) struct OriginId(u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DirectoryId(u32);
 
-/// What is kept of one name, in 16 bytes: hence the size in halves and the parts of a `NameRef` apart.
+/// The 16 bytes that one name costs: to fit, the size is stored in halves and a `NameRef` as its parts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Item<C> {
     bytes: [u32; 2],
@@ -222,7 +223,7 @@ pub(super) struct Builder {
     directories: Vec<Directory>,
     parts: Vec<Part>,
     pub(super) pruned: Pruned,
-    /// Requests that listing took.
+    /// Requests that the listing took.
     pub(super) requests: u64,
 }
 
@@ -238,7 +239,7 @@ impl Default for Builder {
     }
 }
 
-/// What every name in a folder begins and ends with.
+/// The common beginning and end of all names in a folder.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shared<'a> {
     pub(super) prefix: &'a [u8],
@@ -246,7 +247,7 @@ pub(super) struct Shared<'a> {
 }
 
 impl<'a> Shared<'a> {
-    /// What these names share, without overlap in the shortest.
+    /// The beginning and end that these names share, without overlap in the shortest.
     pub(super) fn of(mut names: impl Iterator<Item = &'a [u8]>) -> Shared<'a> {
         let Some(first) = names.next() else {
             return Shared::default();
@@ -340,8 +341,8 @@ impl Builder {
         })
     }
 
-    /// Locations seldom overlap, so a part is copied up to where the next one begins before anything is compared. An
-    /// object that two locations lead to counts once, as the part that was added first has it.
+    /// Locations seldom overlap, so a part is copied up to the start of the next one before any names are compared. An
+    /// object that two locations lead to counts once, and the part that was added first wins.
     fn merge(&self, parts: &[Part]) -> Result<Part, SourceError> {
         use std::cmp::Reverse;
         let mut merged = Part::default();
@@ -400,7 +401,7 @@ impl Listing {
         self.part.is_empty()
     }
 
-    /// What is known of an object before it is opened.
+    /// The entry of an object, known before it is opened.
     pub fn entry(&self, index: usize) -> Entry {
         self.part.items[index].code.entry()
     }
@@ -410,7 +411,7 @@ impl Listing {
         self.part.items[index].code == Code::Stdin
     }
 
-    /// The path as text: as it is where it is UTF-8; a byte that is not stands as `%XX`.
+    /// The path as text: UTF-8 as it is, and any other byte as `%XX`.
     pub fn uri(&self, index: usize) -> String {
         let mut text = String::new();
         for chunk in path_bytes(&self.directories, &self.part, index).utf8_chunks() {
@@ -440,7 +441,7 @@ impl Listing {
         &self.origins[self.directory(index).origin.0 as usize]
     }
 
-    /// What runs the requests for objects that have to be fetched; none where all is on disk.
+    /// The runtime that fetches objects; none where all objects are on disk.
     pub(super) fn handle(&self) -> Option<&tokio::runtime::Handle> {
         self.origins.iter().find_map(|origin| match origin {
             ObjectOrigin::Bucket(bucket) => Some(&bucket.handle),
@@ -459,22 +460,22 @@ impl Listing {
         matches!(self.origin(index), ObjectOrigin::Bucket(_))
     }
 
-    /// Whether the object is a page of the event history, which no digest covers.
+    /// True of a page of the event history, which no digest covers.
     pub fn is_history(&self, index: usize) -> bool {
         matches!(self.origin(index), ObjectOrigin::History(_))
     }
 
-    /// The ETag of an object in a bucket, as its listing named it; empty for what is elsewhere.
+    /// The ETag of an object in a bucket, as its listing named it; empty for any other object.
     pub(super) fn etag(&self, index: usize) -> String {
         self.part.etags.get(index)
     }
 
-    /// Stored size when it was listed; 0 for what is not a file.
+    /// Stored size when it was listed; 0 for anything but a file.
     pub fn bytes(&self, index: usize) -> u64 {
         self.part.items[index].bytes()
     }
 
-    /// The account whose log it is, by its folders or its file's name; none where the two disagree.
+    /// The account that owns the log, by its folders or its file's name; none where the two disagree.
     pub fn account(&self, index: usize) -> Option<String> {
         let directory = self.directory(index);
         let path = path_bytes(&self.directories, &self.part, index);
@@ -486,7 +487,7 @@ impl Listing {
         account.map(|number| format!("{number:012}"))
     }
 
-    /// Whose log of which region and day the object is, by its own name.
+    /// The account, region and day of the object, by its own name.
     pub fn place(&self, index: usize) -> ObjectPlace {
         let path = path_bytes(&self.directories, &self.part, index);
         let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
@@ -503,7 +504,7 @@ impl Listing {
         &self.pruned
     }
 
-    /// Requests that listing took; none for what is on disk.
+    /// Requests that the listing took; 0 for objects on disk.
     pub fn requests(&self) -> u64 {
         self.requests
     }

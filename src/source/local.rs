@@ -1,7 +1,7 @@
 //! Lists files and folders of the local file system.
 //! In: locations and a scope. Out: a `Listing` in path order.
 //! Never follows a link below a location, never enters a folder that the scope excludes by its path, and opens
-//! no file. What cannot be read becomes an entry that says why.
+//! no file. An unreadable file or folder becomes an entry with the reason.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -22,7 +22,7 @@ const TOO_MANY_LINKS: i32 = if cfg!(any(target_os = "linux", target_os = "androi
 /// A location as found on disk.
 struct Root {
     shown: PathBuf,
-    /// With all links resolved, so that two names of one thing are seen to be one.
+    /// With all links resolved, so that two names of one file are recognized as one.
     real: PathBuf,
     found: Found,
     listed: bool,
@@ -33,7 +33,7 @@ enum Found {
     Single(Code, u64),
 }
 
-/// Adds what the locations on disk hold.
+/// Adds the objects of the locations on disk.
 pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> Result<Builder, SourceError> {
     let mut roots = Vec::new();
     for location in locations {
@@ -41,7 +41,7 @@ pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> R
             roots.push(Root::find(path)?);
         }
     }
-    // A folder comes before what lies in it, so that its walk meets the locations inside.
+    // A folder comes before its content, so that its walk meets the locations inside.
     roots.sort_by(|a, b| (&a.real, a.shown.as_os_str()).cmp(&(&b.real, b.shown.as_os_str())));
     roots.dedup_by(|next, kept| next.real == kept.real);
 
@@ -87,7 +87,7 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Where a link itself lies, with the links above it resolved.
+/// The path of the link itself, with the links above it resolved.
 fn link_position(path: &Path) -> PathBuf {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match (parent.canonicalize(), path.file_name()) {
@@ -96,7 +96,7 @@ fn link_position(path: &Path) -> PathBuf {
     }
 }
 
-/// What the kernel shows under these folders is no file, even where it says that it is one.
+/// False for entries that the kernel makes up under these folders, though they claim to be regular files.
 fn is_plain(real: &Path, target: &fs::Metadata) -> bool {
     target.is_file() && !["/proc", "/sys", "/dev"].iter().any(|top| real.starts_with(top))
 }
@@ -109,7 +109,7 @@ fn broken_link(error: &io::Error) -> Code {
     }
 }
 
-/// What is wrong with a link in `folder`, judged by where it leads and without opening it.
+/// The fault of a link in `folder`, judged by its target and without opening it.
 fn judge_link(folder: &Path, name: &OsStr, root: &Path) -> Code {
     let real = match folder.join(name).canonicalize() {
         Ok(real) => real,
@@ -132,7 +132,7 @@ struct Folder<'a> {
     place: Place,
 }
 
-/// What a folder holds, before it is put in order.
+/// The content of a folder, before it is sorted.
 #[derive(Default)]
 struct Children {
     names: Names,
@@ -149,7 +149,7 @@ impl Children {
         Ok(())
     }
 
-    /// Orders as the full paths below would be: a folder's name counts with the slash that follows it.
+    /// Sorts in the order of the full paths below: a folder's name counts with the slash that follows it.
     fn sort(&mut self) {
         let names = &self.names;
         self.list.sort_unstable_by(|a, b| {
@@ -175,7 +175,7 @@ struct Walk {
     roots: Vec<Root>,
     wanted: Wanted,
     builder: Builder,
-    /// Roots by their real path; empty where there is only one, which no walk can meet.
+    /// Roots by their real path; empty where there is only one, since no walk can meet it.
     named: HashMap<PathBuf, usize>,
     /// Links that the user named; a walk leaves them to their own location.
     named_links: HashSet<PathBuf>,
@@ -384,7 +384,7 @@ mod tests {
         root
     }
 
-    /// Paths below the root, with what became of them.
+    /// Paths below the root, each with its entry.
     fn listed(root: &Path, locations: &[&str], scope: &Scope) -> Vec<(String, Entry)> {
         let locations: Vec<_> = locations.iter().map(|path| Location::Path(root.join(path))).collect();
         let listing = list(&locations, scope).unwrap();
@@ -538,7 +538,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_an_error_and_stdin_is_an_entry() {
+    fn a_missing_path_is_an_error_and_stdin_is_an_entry() {
         let root = tree(&["a.json"]);
         for path in ["nowhere", "a.json/x"] {
             let error = list(&[Location::Path(root.path().join(path))], &Scope::default()).unwrap_err();

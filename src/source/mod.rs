@@ -1,7 +1,7 @@
-//! Where records are: locations as the user names them, and the list of objects found there.
+//! The places that hold records: locations as the user names them, and the list of objects found there.
 //! In: paths, buckets, Regions, `-`, and a scope. Out: a `Listing`, sorted by the bytes of the full path, that names
 //! every object once and says of each whether it is a log, skipped, refused or missing; and readers of its objects.
-//! Never decodes a log, never follows a link inside a tree, and never leaves a thing out without counting it.
+//! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
 mod etags;
@@ -36,7 +36,7 @@ pub use plan::{Cost, Plan, list_for_plan};
 pub use s3::ahead::Ahead;
 pub use s3::walk::BucketPath;
 
-/// What the user can name as a place to read from.
+/// A place to read from, as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
     Path(PathBuf),
@@ -51,7 +51,7 @@ pub enum Location {
 pub enum Regions {
     /// The commercial Regions; those that the account has not enabled are skipped and named.
     All,
-    /// Named by the user, so that one that cannot be read is a fault.
+    /// Named by the user, so an unreadable one is a fault.
     Named(Vec<String>),
 }
 
@@ -88,7 +88,7 @@ impl Location {
 }
 
 impl BucketPath {
-    /// What stands after `s3://`.
+    /// Reads the text after `s3://`.
     pub fn parse(text: &str) -> Option<BucketPath> {
         let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
         let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -97,7 +97,7 @@ impl BucketPath {
         is_right.then(|| BucketPath { bucket: bucket.to_owned(), prefix })
     }
 
-    /// Whether the other is this one or lies in it.
+    /// True if the other is this one or lies in it.
     pub fn holds(&self, other: &BucketPath) -> bool {
         let rest = other.prefix.strip_prefix(&self.prefix).filter(|_| self.bucket == other.bucket);
         rest.is_some_and(|rest| self.prefix.is_empty() || rest.is_empty() || rest.starts_with('/'))
@@ -125,7 +125,7 @@ fn is_scheme(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// What the user asked for, as far as it decides which folders are opened. Empty lists ask for everything.
+/// The part of the user's request that decides which folders are opened. Empty lists ask for everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
     /// Microseconds since 1970 in UTC; an event at this time is inside.
@@ -135,24 +135,24 @@ pub struct Scope {
     pub accounts: Vec<String>,
     pub regions: Vec<String>,
     pub org_ids: Vec<String>,
-    /// How many days after the last day asked for a delivery can still carry its events.
+    /// Days after the last requested day on which a delivery can still carry its events.
     pub late_days: u32,
 }
 
-/// How what is not on this machine is reached.
+/// The means of reaching anything that is not on this machine.
 #[derive(Clone)]
 pub struct Remote {
     pub aws: AwsOptions,
     /// Runs the requests; whoever lists or reads waits for it on a thread of its own.
     pub handle: Handle,
     pub now_micros: i64,
-    /// What a store has of event histories, by the names under which their lookups end.
+    /// The spans of event histories that a store has, by the names under which their lookups end.
     pub covered: HashMap<String, String>,
-    /// Takes what the user should know before or while something slow runs.
+    /// Shows the user a note before or while something slow runs.
     pub note: Arc<dyn Fn(String) + Send + Sync>,
 }
 
-/// Why a location cannot be listed at all; anything wrong inside one becomes an `Entry` instead.
+/// The reason that a whole location cannot be listed; anything wrong inside one becomes an `Entry` instead.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("no such file or folder: `{path}`")]
@@ -179,7 +179,7 @@ impl SourceError {
         matches!(self, SourceError::Unsupported { .. })
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure that the user can apply, where we know one.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             SourceError::Unsupported { hint, .. } => Some(hint),
@@ -189,7 +189,7 @@ impl SourceError {
     }
 }
 
-/// Why an object that was listed cannot be read.
+/// The reason that a listed object cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unread {
     #[error("there is no such object")]
@@ -210,7 +210,7 @@ impl Unread {
         Unread::Fatal(Arc::new(error))
     }
 
-    /// What becomes of the object; none where the whole run ends.
+    /// The object's outcome; none where the whole run ends.
     pub fn outcome(&self) -> Option<ObjectOutcome> {
         match self {
             Unread::Missing => Some(ObjectOutcome::Missing),
@@ -220,14 +220,14 @@ impl Unread {
         }
     }
 
-    /// What an error of [`Ahead::open`] says of its object; none for errors of local files.
+    /// The reason inside an error of [`Ahead::open`]; none for errors of local files.
     pub fn of(error: &io::Error) -> Option<Unread> {
         error.get_ref()?.downcast_ref::<Unread>().cloned()
     }
 }
 
-/// Lists every object of the locations that the scope does not exclude by its path. Waits for the network, so it must
-/// not run on a thread that serves it.
+/// Lists the objects of the locations, but for those whose path puts them outside the scope. Waits for the network, so
+/// it must not run on a thread that serves the network.
 pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Listing, SourceError> {
     let mut builder = local::list(locations, scope, listing::Builder::default())?;
     let named: Vec<BucketPath> = locations.iter().filter_map(Location::bucket_path).collect();
@@ -241,7 +241,7 @@ pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Li
     builder.finish()
 }
 
-/// Lists what is on this machine alone.
+/// Lists the objects on this machine alone.
 pub fn list_local(locations: &[Location], scope: &Scope) -> Result<Listing, SourceError> {
     local::list(locations, scope, listing::Builder::default())?.finish()
 }

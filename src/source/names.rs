@@ -18,7 +18,7 @@ pub(super) struct NameRef {
 }
 
 impl NameRef {
-    /// What is needed to store it without padding.
+    /// The two numbers of the reference, to be stored without padding.
     pub(super) fn parts(self) -> (u32, u16) {
         (self.at, self.len)
     }

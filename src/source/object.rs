@@ -1,7 +1,7 @@
-//! One object of a listing: where it is opened, and what changes when its content does.
+//! One object of a listing: its path, its reader, and a version that changes with its content.
 //! In: a listing and a number. Out: a path, a reader, a version; each with one arm for each origin.
-//! Follows no link but one that the user named and opens nothing but regular files. Never sends a request: objects of
-//! buckets are fetched by `s3::ahead`.
+//! Follows only links that the user named and opens only regular files. Never sends a request: `s3::ahead` fetches
+//! the objects of buckets.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -21,20 +21,20 @@ pub struct ListedObject<'l> {
 }
 
 impl Listing {
-    /// An object by its place in the listing; asking for one beyond its end panics once it is looked at.
+    /// An object by its place in the listing. A place beyond the end panics at the first use of the object.
     pub fn object(&self, index: usize) -> ListedObject<'_> {
         ListedObject { listing: self, index }
     }
 }
 
 impl ListedObject<'_> {
-    /// Where on this machine the object is opened; for one in a bucket, as it is named. A link that the user named is
-    /// resolved here, since opening follows none.
+    /// The path on this machine at which the object is opened; the name of an object in a bucket. A link that the user
+    /// named is resolved here, since opening follows no link.
     pub fn path(&self) -> PathBuf {
         let named = PathBuf::from(OsStr::from_bytes(&self.listing.named_path(self.index)));
         match self.listing.origin(self.index) {
             ObjectOrigin::History(folder) => folder.path().join(named.strip_prefix(HISTORY_SCHEME).unwrap_or(&named)),
-            // A link that broke since the listing is opened as it stands, and opening says what is wrong.
+            // A link that broke since the listing keeps its own path, and opening that gives the error.
             ObjectOrigin::Disk if self.listing.is_followed_link(self.index) => named.canonicalize().unwrap_or(named),
             ObjectOrigin::Disk | ObjectOrigin::Bucket(_) => named,
         }
@@ -46,8 +46,8 @@ impl ListedObject<'_> {
         open_regular(&self.path())
     }
 
-    /// What changes when the content does: the ETag in a bucket, size and time of a file, a hash of a page of history.
-    /// Empty where nothing can tell. Fails where a file cannot be asked.
+    /// Text that changes with the content: the ETag in a bucket, size and time of a file, a hash of a page of history.
+    /// Empty for stdin, which has none. Fails if the file's metadata or the page cannot be read.
     pub fn version(&self) -> io::Result<String> {
         match self.listing.origin(self.index) {
             ObjectOrigin::Bucket(_) => Ok(self.listing.etag(self.index)),
@@ -67,7 +67,7 @@ impl ListedObject<'_> {
                 let content = fs::read(self.path())?;
                 Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
             }
-            // How a lookup ended, and what a store has with it.
+            // An end of a lookup has its error, if any, and the spans that a store has with it.
             Some(ended) => {
                 let covered = fs::read_to_string(self.path()).unwrap_or_default();
                 Ok(format!("{} {covered}", ended.error().unwrap_or_default()).trim_end().to_owned())

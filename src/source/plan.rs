@@ -1,23 +1,23 @@
-//! What a run would read, without reading it: the answer to `--dry-run`.
-//! In: locations and a scope. Out: counts from listing alone, and what the requests cost in time at least.
+//! The plan of a run, made without reading a log: the answer to `--dry-run`.
+//! In: locations and a scope. Out: counts from listing alone, and the least time that the requests take.
 //! Downloads no object and asks for no event.
 
 use super::history::{self, Window};
 use super::{Entry, Listing, Location, Pruned, Remote, Scope, SourceError, list};
 
-/// What takes time, known from listing alone.
+/// The work that takes time, known from listing alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Requests that listing took: a run takes them again.
+    /// Requests that the listing took: a run takes them again.
     pub list_requests: u64,
     pub get_requests: u64,
     pub bytes: u64,
-    /// What is known of the event history; none where none is asked for.
+    /// The estimate for the event history, in words; none where none is asked for.
     pub history: Option<String>,
 }
 
 impl Cost {
-    /// At the least.
+    /// The least time that a run takes.
     pub fn seconds(&self) -> u64 {
         let requests = self.list_requests + self.get_requests;
         self.bytes.div_ceil(BYTES_PER_SECOND).max(requests.div_ceil(REQUESTS_PER_SECOND))
@@ -28,7 +28,7 @@ impl Cost {
 const REQUESTS_PER_SECOND: u64 = 1_000;
 const BYTES_PER_SECOND: u64 = 50_000_000;
 
-/// What a run would read.
+/// The objects that a run would read, and those that it would not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Logs that would be read.
@@ -39,7 +39,8 @@ pub struct Plan {
     pub cost: Cost,
 }
 
-/// Lists the locations, but for event histories, which tell nothing before they are asked; what is known of those.
+/// Lists the locations except event histories, which say nothing before they are asked. Returns the listing and an
+/// estimate for the histories.
 pub fn list_for_plan(
     locations: &[Location],
     scope: &Scope,
@@ -54,7 +55,7 @@ pub fn list_for_plan(
 }
 
 impl Plan {
-    /// Counts what the listing holds. `history` is what [`list_for_plan`] knows of event histories.
+    /// Counts the objects of the listing. `history` is the estimate of [`list_for_plan`].
     pub fn of(listing: &Listing, history: Option<String>) -> Plan {
         let cost = Cost { list_requests: listing.requests(), history, ..Cost::default() };
         let mut plan = Plan { pruned: *listing.pruned(), cost, ..Plan::default() };

@@ -1,6 +1,6 @@
-//! The answer to one question: its rows as they come, and what was read for it.
-//! In: a plan that runs, and the evidence it rests on. Out: batches, then the accounts of this question and no other.
-//! Never reads the accounts of another question, also when both read the same logs at once.
+//! The answer to one question: its rows as they come, and the accounts of the reading.
+//! In: a plan that runs, and the evidence it rests on. Out: batches, then the accounts of this question alone.
+//! Never reads the accounts of another question, even when both read the same logs at once.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use crate::table::{Accounting, LogTable, ScanOutcome, ScanReport};
 pub(super) enum Evidence {
     /// A scan that runs as the rows are taken.
     Scan { logs: Arc<LogTable>, report: Arc<ScanReport> },
-    /// A scan that is over, or a store, which accounts for all its logs.
+    /// The accounts of a finished scan, or of a store, which cover all its logs.
     Known(Accounting),
 }
 
@@ -45,15 +45,15 @@ impl Answer {
         Ok(self.batches.try_next().await?)
     }
 
-    /// All rows that are left, in one batch.
+    /// All remaining rows, in one batch.
     pub async fn rows(&mut self) -> Result<RecordBatch, SqlError> {
         let batches: Vec<RecordBatch> = (&mut self.batches).try_collect().await?;
         Ok(concat_batches(&self.schema(), &batches).map_err(DataFusionError::from)?)
     }
 
-    /// The accounts of what was read for this answer; `None` where it needed no logs, such as `SELECT 1`. Rows that were
-    /// not taken yet are lost, and a scan that still runs is stopped. Of one that was stopped nothing is claimed, since
-    /// how far it came is luck.
+    /// The accounts of the reading for this answer; `None` where it needed no logs, such as `SELECT 1`. Rows that were
+    /// not taken yet are lost, and a scan that still runs is stopped. A stopped scan claims nothing, since its progress
+    /// is luck.
     pub async fn finish(self) -> Option<Accounting> {
         drop(self.batches);
         match self.evidence {
@@ -71,7 +71,7 @@ impl Answer {
 pub struct Prepared<'e> {
     engine: &'e Engine,
     plans: Vec<LogicalPlan>,
-    /// Of the one reading that all of them answer from.
+    /// The accounts of the one reading from which all statements are answered.
     pub accounting: Accounting,
 }
 
@@ -101,8 +101,8 @@ mod tests {
     use crate::sql::EngineOptions;
     use crate::table::{Completeness, IDENTITIES_MAX, ScanOptions, WithoutLogs};
 
-    /// A streamed answer over all objects, one that is stopped early, one that prunes, one over kept rows, one over all
-    /// accounts, one that needs no logs, and two whose rows are handed out to partitions.
+    /// A streamed answer over all objects, one that stops early, one that prunes, one over kept rows, one over all
+    /// accounts, one that needs no logs, and two that hand their rows out to partitions.
     const QUESTIONS: [&str; 8] = [
         "SELECT event_id, raw FROM events",
         "SELECT event_id FROM events LIMIT 1",
@@ -118,7 +118,7 @@ mod tests {
         engine_over(&Path::new(env!("CARGO_MANIFEST_DIR")).join("sample-logs"), 2, Arc::default())
     }
 
-    /// An engine that counts the objects that it has read.
+    /// An engine that counts the objects it has read.
     fn engine_over(logs: &Path, threads: usize, read: Arc<AtomicU64>) -> Engine {
         let listing = list_local(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
         let options = ScanOptions {
@@ -128,7 +128,7 @@ mod tests {
             salvage: false,
             identities_max: IDENTITIES_MAX,
             progress: Arc::new(move |_| {
-                // Later objects come slowly, so that a reader has time to leave before all are read.
+                // Later objects come slowly, so that a reader has time to leave before the scan ends.
                 if read.fetch_add(1, Ordering::Relaxed) > 500 {
                     std::thread::sleep(std::time::Duration::from_millis(2));
                 }
@@ -172,7 +172,7 @@ mod tests {
 
     /// The same log in two folders, as two trails deliver it.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn what_is_there_twice_gives_no_empty_batch() {
+    async fn duplicates_give_no_empty_batch() {
         let folder = tempfile::tempdir().unwrap();
         let record = |number: usize| {
             format!(r#"{{"eventSource":"kms.amazonaws.com","eventName":"Decrypt","eventID":"id-{number}"}}"#)
@@ -181,7 +181,7 @@ mod tests {
         let document = format!("{{\"Records\":[{}]}}", records.join(","));
         for name in ["a", "b"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
-            // More than one run of objects, so that the second has nothing but copies.
+            // The objects make more than one run, so that the second has only copies.
             for object in 0..300 {
                 std::fs::write(folder.path().join(name).join(format!("{object:03}.json")), &document).unwrap();
             }
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(rows, [100]);
     }
 
-    /// A question that is answered meanwhile changes nothing for one that is under way.
+    /// A question that is answered meanwhile does not change the accounts of one under way.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_answer_that_waits_keeps_its_accounts() {
         let engine = engine();
@@ -210,8 +210,8 @@ mod tests {
         assert_eq!(format!("{rows} {:?}", waiting.finish().await), whole);
     }
 
-    /// One match and then many objects without any: a reader who leaves after it stops the scan, and is told nothing of
-    /// objects that were or were not read by then, whatever the threads.
+    /// One match is followed by many objects without any: a reader who leaves after it stops the scan, and gets no
+    /// counts of objects, for any number of threads.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_reader_who_leaves_stops_the_scan_and_is_told_no_counts() {
         const OBJECTS: u64 = 6000;

@@ -1,5 +1,5 @@
-//! The cards of the SQL files of `queries/`: the comment lines that open a file and say what it is for.
-//! In: every file of the folder, as compiled in. Out: its `Card`, or what is wrong with it.
+//! The cards of the SQL files of `queries/`: the comment lines that open a file and give its purpose.
+//! In: every file of the folder, as compiled in. Out: its `Card`, or the mistake in it.
 //! Never reads the SQL below a card: a file runs as it stands.
 
 use std::fmt;
@@ -7,12 +7,12 @@ use std::fmt;
 /// Top folder of `queries/`, name and text of every file that was there at compile time.
 const FILES: &[(&str, &str, &str)] = &include!(concat!(env!("OUT_DIR"), "/queries.rs"));
 
-/// The purpose of a file, told by its folder.
+/// The purpose of a file, given by its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CardKind {
     Named,
     View,
-    /// The input of a derived table, which is a view to whoever asks.
+    /// The input of a derived table, which users see as a view.
     Derived,
     Section,
     Finding,
@@ -29,7 +29,7 @@ enum Times {
 }
 
 impl CardKind {
-    /// The folder of `queries/` whose files, also in folders below it, are of this kind.
+    /// The folder of `queries/` whose files are of this kind, at any depth.
     pub fn folder(self) -> &'static str {
         match self {
             CardKind::Named => "named",
@@ -130,12 +130,12 @@ impl Card {
         Ok(card)
     }
 
-    /// The value of a key that stands once.
+    /// The value of a key that stands in the card once.
     pub fn text(&self, key: &str) -> Option<&'static str> {
         self.texts(key).next()
     }
 
-    /// All values of a key, in the order of the card; none where it does not stand in it.
+    /// All values of a key, in the order of the card; none if the card lacks the key.
     pub fn texts<'c>(&'c self, key: &'c str) -> impl Iterator<Item = &'static str> + 'c {
         self.lines.iter().filter(move |(found, _)| *found == key).map(|(_, value)| *value)
     }
@@ -145,18 +145,18 @@ impl Card {
         self.texts(key).collect::<Vec<_>>().join(" ")
     }
 
-    /// Every card has one.
+    /// The title, which every card has.
     pub fn title(&self) -> &'static str {
         self.text("title").unwrap_or_default()
     }
 
-    /// The severity; `None` where the card has none. Fails where it is no severity.
+    /// The severity; `None` if the card has none. Fails if the text is no severity.
     pub fn severity(&self) -> Result<Option<Severity>, CardError> {
         self.values("severity", "one of critical, high, medium, low, info", Severity::read)
             .map(|found| found.first().copied())
     }
 
-    /// The values of a key, each read by `read`; `form` says what they must be.
+    /// The values of a key, each read by `read`; `form` names the expected form in an error.
     pub fn values<T>(
         &self,
         key: &'static str,
@@ -190,7 +190,7 @@ pub fn each<T>(kind: CardKind, read: impl Fn(&Card) -> Result<T, CardError>) -> 
     files.iter().map(|(_, name, sql)| read(&Card::read(kind, name, sql)?)).collect()
 }
 
-/// Refuses a file that stands in the folder of no kind.
+/// Refuses a file outside the folders of the kinds.
 fn check_folders() -> Result<(), CardError> {
     let known = |folder: &str| KINDS.iter().any(|kind| kind.folder() == folder);
     match FILES.iter().find(|(folder, _, _)| !known(folder)) {

@@ -1,6 +1,6 @@
-//! The names that a statement may use: the tables of a session, and the views, each planned when a statement first names it.
-//! In: a session with its tables. Out: the same session, in whose schema the views stand as well.
-//! Never reads a row, and never shows a statement the table that only views may name.
+//! The names that a statement may use: the tables of a session, and the views, each planned when first named.
+//! In: a session with its tables. Out: the same session, with the views in its schema as well.
+//! Never reads a row, and never lets a statement name the table that only views may name.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use super::views::ViewRows;
 use super::{functions, mend, views};
 use crate::schema;
 
-/// A table that views may name and statements may not.
+/// A table that only views may name.
 pub struct ViewsOnly {
     pub name: &'static str,
     pub table: Arc<dyn TableProvider>,
@@ -37,7 +37,7 @@ fn view_plans(context: &SessionContext, hidden: ViewsOnly) -> Result<Arc<ViewPla
     let names = CatalogNames::of(&context.state());
     let catalog = context.catalog(&names.catalog).ok_or_else(|| names.missing())?;
     let tables = catalog.schema(&names.schema).ok_or_else(|| names.missing())?;
-    // Without catalogs of its own the session of the views would hold itself, and never be freed.
+    // The views' session has catalogs of its own: else it would hold itself and never be freed.
     let session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
     let planned = views::all().iter().map(|view| (view.name, OnceCell::new())).collect();
     let plans = Arc::new(ViewPlans { session, names, tables, hidden, planned });
@@ -57,7 +57,7 @@ pub async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, Dat
     state.statement_to_plan(statement).await
 }
 
-/// The tables of a session with all names of columns and of our own functions, sorted.
+/// The given tables with the names of all columns and of our own functions, sorted.
 pub fn words(tables: Vec<String>) -> Vec<String> {
     let of_views = views::all().iter().flat_map(|view| &view.columns).map(|column| column.name);
     let of_events = schema::COLUMNS.iter().map(|column| column.name);
@@ -69,7 +69,7 @@ pub fn words(tables: Vec<String>) -> Vec<String> {
     words
 }
 
-/// Catalog and schema in which the tables of a session stand.
+/// The catalog and schema that hold the tables of a session.
 #[derive(Debug)]
 struct CatalogNames {
     catalog: String,
@@ -87,9 +87,9 @@ impl CatalogNames {
     }
 }
 
-/// The views of a session, as far as they are planned.
+/// The views of a session, each planned when a statement first names it.
 struct ViewPlans {
-    /// Plans views, but for the names in its reach.
+    /// Has all that planning a view needs, except the names that the view may use.
     session: SessionState,
     names: CatalogNames,
     tables: Arc<dyn SchemaProvider>,
@@ -99,7 +99,7 @@ struct ViewPlans {
 }
 
 impl ViewPlans {
-    /// A view, planned with those that it reads; `None` if there is none of this name.
+    /// A view, planned with the views that it reads; `None` if no view has this name.
     async fn view(self: &Arc<ViewPlans>, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let (Some(view), Some(cell)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
         let table = cell.get_or_try_init(|| async {
@@ -113,7 +113,7 @@ impl ViewPlans {
         Ok(Some(Arc::clone(table.await?)))
     }
 
-    /// A session in which a view is planned.
+    /// A session for planning a view.
     fn state(self: &Arc<ViewPlans>) -> Result<SessionState, DataFusionError> {
         let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
         let tables = NamedTables { plans: Arc::clone(self), asker: Asker::View };
@@ -123,7 +123,7 @@ impl ViewPlans {
     }
 }
 
-/// For whom names are looked up.
+/// The side that looks a name up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asker {
     User,
@@ -162,7 +162,7 @@ impl SchemaProvider for NamedTables {
         }
     }
 
-    /// Known without planning, so that a list of all names plans no view.
+    /// Plans no view, so that a list of all names stays cheap.
     async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
         match views::find(name) {
             Some(_) => Ok(Some(TableType::View)),

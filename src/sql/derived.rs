@@ -1,8 +1,8 @@
-//! Derived tables in plans: a view of which the SQL declares an input, and `derive` computes the rows.
-//! In: optimized plans that name derived tables. Out: the inputs that must be read for them, and plans whose rows are
-//! computed by the first use that runs, once for a question however often it names the table.
-//! A filter on what a derivation falls apart by goes to its input; every other one stays above it. Never computes to plan:
-//! `EXPLAIN` shows the reading and does not do it.
+//! Derived tables in plans: the SQL of such a view declares an input, and `derive` computes the rows.
+//! In: optimized plans that name derived tables. Out: the inputs to read for them, and plans in which the first use
+//! that runs computes the rows, once for a question however often it names the table.
+//! A filter on the columns by which a derivation falls apart goes to its input too; all filters stay above it. Never
+//! computes to plan: `EXPLAIN` shows the reading without doing it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,11 +33,11 @@ use tokio::sync::OnceCell;
 use crate::derive::{self, DerivedTable};
 use crate::table::unqualified;
 
-/// A derived table as statements are planned over it: its columns, and the plan of its input.
+/// A derived table as planning sees it: its columns, and the plan of its input.
 #[derive(Debug)]
 pub(super) struct DerivedView {
     table: &'static DerivedTable,
-    /// Of the input, which is what there is to show of how its rows come about.
+    /// The SQL of the input, shown as the definition of the view.
     sql: &'static str,
     input: LogicalPlan,
 }
@@ -50,7 +50,7 @@ impl DerivedView {
         Ok(DerivedView { table: table.ok_or_else(missing)?, sql, input })
     }
 
-    /// True of a filter that may be applied to the input as well.
+    /// True of a filter that may also apply to the input.
     fn is_of_input(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
         !columns.is_empty() && columns.iter().all(|column| self.table.by.contains(&column.name()))
@@ -63,7 +63,7 @@ impl TableProvider for DerivedView {
         (self.table.schema)()
     }
 
-    /// To users it is one of the views.
+    /// Users see it as one of the views.
     fn table_type(&self) -> TableType {
         TableType::View
     }
@@ -92,27 +92,27 @@ impl TableProvider for DerivedView {
     }
 }
 
-/// One use of a derived table in the plans of a question. Two with the same filters have the same rows.
+/// One use of a derived table in the plans of a question. Two uses with the same filters have the same rows.
 #[derive(Debug, Clone, PartialEq)]
 struct DerivedMention {
     name: &'static str,
     filters: Vec<Expr>,
 }
 
-/// Puts rows that were read in the place of the raw tables of a plan.
+/// Replaces the raw tables of a plan by rows that were read.
 type StandIn<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
 
-/// The derived tables that a question names, each with the input that it is computed from.
+/// The derived tables that a question names, each with its input.
 #[derive(Debug, Default)]
 pub(super) struct Derivations {
     mentions: Vec<DerivedMention>,
-    /// Of each mention, in their order.
+    /// The input of each mention, in the order of the mentions.
     inputs: Vec<LogicalPlan>,
     rows: Vec<Option<Arc<DerivedRows>>>,
 }
 
 impl Derivations {
-    /// The derived tables of some plans, and those that their inputs name in turn.
+    /// Finds the derived tables of some plans, and those that their inputs name in turn.
     pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<Derivations> {
         let mut all = Derivations::default();
         plans.iter().try_for_each(|plan| all.add(plan, state))?;
@@ -142,12 +142,12 @@ impl Derivations {
         Ok(())
     }
 
-    /// The inputs, which are to be read with the plans that need them.
+    /// The inputs, to be read together with the plans that need them.
     pub fn inputs(&self) -> &[LogicalPlan] {
         &self.inputs
     }
 
-    /// The plans with computed rows in the place of derived tables. `read` puts rows in the place of raw tables.
+    /// Replaces the derived tables of the plans by computed rows. `read` replaces their raw tables.
     pub fn stand_in(mut self, plans: Vec<LogicalPlan>, read: &StandIn) -> Result<Vec<LogicalPlan>> {
         plans.into_iter().map(|plan| self.replace(plan, read)).collect()
     }
@@ -158,7 +158,7 @@ impl Derivations {
                 None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
                 Some(table) => {
                     scan.source = provider_as_source(self.rows_of(&table, &scan, read)?);
-                    // They are applied to the input, and stand above this scan as well.
+                    // The filters apply to the input, and the plan repeats them above this scan.
                     scan.filters = Vec::new();
                     Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
                 }
@@ -182,7 +182,7 @@ impl Derivations {
     }
 }
 
-/// The derived table that a scan is of.
+/// The derived table that a scan reads.
 fn derived(scan: &TableScan) -> Option<Arc<DerivedView>> {
     let provider = source_as_provider(&scan.source).ok()?;
     (provider as Arc<dyn std::any::Any + Send + Sync>).downcast::<DerivedView>().ok()
@@ -192,7 +192,7 @@ fn mention(table: &DerivedView, scan: &TableScan) -> DerivedMention {
     DerivedMention { name: table.table.name, filters: scan.filters.clone() }
 }
 
-/// The optimized plan of the input rows that pass.
+/// The optimized plan of the input rows that pass the filters.
 fn input(table: &DerivedView, filters: &[Expr], state: &SessionState) -> Result<LogicalPlan> {
     let mut plan = LogicalPlanBuilder::from(table.input.clone());
     for filter in filters {
@@ -206,7 +206,7 @@ fn input(table: &DerivedView, filters: &[Expr], state: &SessionState) -> Result<
 struct DerivedRows {
     table: &'static DerivedTable,
     input: LogicalPlan,
-    /// Computed by whichever use of the table runs first.
+    /// The first use of the table that runs computes these.
     rows: Arc<OnceCell<RecordBatch>>,
 }
 
@@ -237,7 +237,7 @@ impl TableProvider for DerivedRows {
         );
         Ok(Arc::new(DerivedExec {
             table: self.table,
-            // One partition, whatever the rest of the plan makes of it.
+            // A derivation needs all rows in one partition.
             input: Arc::new(CoalescePartitionsExec::new(input)),
             projection,
             rows: Arc::clone(&self.rows),
@@ -305,7 +305,7 @@ impl ExecutionPlan for DerivedExec {
     }
 }
 
-/// The rows of a table, from those of its input. Fails where what it must know of them is more than a question may hold.
+/// Computes the rows of a table from those of its input. Fails if the derivation holds more than a question may.
 async fn compute(
     table: &'static DerivedTable,
     input: Arc<dyn ExecutionPlan>,

@@ -1,11 +1,11 @@
-//! The one rule for names that were probably meant.
-//! In: a name that nothing has, and the names that there are. Out: a question with the likely ones, if any is.
-//! Never guesses: a name that is not alike is not offered.
+//! The one rule for guessing the name that was meant.
+//! In: an unknown name, and the known names. Out: a question with the likely names, if there are any.
+//! Never offers a name that is not alike.
 
-/// Jaro-Winkler likeness from which a name may be a slip of another; 1 is the same name.
+/// The least Jaro-Winkler likeness at which a name may be a slip of another; 1 is the same name.
 const LIKENESS_MIN: f64 = 0.75;
 
-/// Most names that are offered.
+/// The most names to offer.
 const OFFERED_MAX: usize = 3;
 
 /// `did you mean …?` with the names most like `given`, the likeliest first.

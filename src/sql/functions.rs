@@ -1,6 +1,6 @@
 //! Functions that CloudTrail needs beyond DataFusion's own: access to the columns that hold JSON text.
-//! In: JSON text and the keys or indexes that lead to a value. Out: that value, NULL where there is none.
-//! Text that is not JSON gives NULL; nothing here fails.
+//! In: JSON text and the keys or indexes that lead to a value. Out: that value, or NULL where there is none.
+//! Never fails: text that is not JSON gives NULL.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use serde_json::Value;
 
-/// A function of SQL that is here beside DataFusion's own.
+/// A function of SQL that we add to DataFusion's own.
 #[derive(Debug)]
 pub struct SqlFunction {
     pub name: &'static str,
@@ -27,7 +27,7 @@ pub struct SqlFunction {
     output: Output,
 }
 
-/// All of them. `SHOW FUNCTIONS`, docs/sql.md, completion and hints follow from this list.
+/// All our functions. `SHOW FUNCTIONS`, docs/sql.md and completion follow from this list.
 pub const FUNCTIONS: &[SqlFunction] = &[
     SqlFunction {
         name: "json_contains",
@@ -75,13 +75,13 @@ pub fn register(context: &SessionContext) {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Output {
-    /// A string, as its text.
+    /// The text of a string.
     Text,
     /// Any value, as JSON.
     Json,
     Int,
     Bool,
-    /// Whether there is a value.
+    /// True if there is a value.
     Contains,
 }
 
@@ -103,8 +103,8 @@ impl JsonGet {
             .with_argument("key", "the name of a member, or the place of an item, counted from 0");
         let signature = TypeSignature::OneOf(vec![
             TypeSignature::VariadicAny,
-            // `SHOW FUNCTIONS` leaves out what has no example of its types. The first alternative takes these as well, so
-            // nothing is ever cast to them.
+            // `SHOW FUNCTIONS` leaves out a function without an example of its types. The first alternative takes these
+            // as well, so no argument is ever cast to them.
             TypeSignature::Exact(vec![DataType::Utf8, DataType::Utf8]),
             TypeSignature::Exact(vec![DataType::Utf8, DataType::Int64]),
         ]);

@@ -1,5 +1,5 @@
-//! Decides what SQL may do here: one statement that only reads.
-//! In: the text a user typed. Out: that it may be planned, or why not. Never runs or plans anything.
+//! Decides which SQL may run here: one statement that only reads.
+//! In: the text that a user typed. Out: leave to plan it, or the refusal. Never runs or plans anything.
 
 use std::ops::ControlFlow;
 
@@ -14,16 +14,16 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 /// Longest statement, in bytes.
 const SQL_BYTES_MAX: usize = 1 << 20;
 const RECURSION_MAX: usize = 64;
-/// Most operators and set operations: a chain of them is as deep as it is long, for the planner and its stack.
+/// Most operators and set operations: the planner needs as much stack for a chain of them as it is long.
 const OPERATORS_MAX: usize = 1000;
-/// Deepest nesting of brackets and CASE: where the parser finds no sense, it tries each level twice.
+/// Deepest nesting of brackets and CASE: the parser tries each level of a wrong statement twice.
 const NESTING_MAX: usize = 10;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
 /// Largest number that a series may reach.
 const SERIES_MAX: u64 = 10_000_000;
 
-/// Why a statement is not run.
+/// The reason that a statement is not run.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Refusal {
     #[error("the statement is longer than {SQL_BYTES_MAX} bytes")]
@@ -42,7 +42,7 @@ pub enum Refusal {
     TooMuch { function: String, max: u64 },
 }
 
-/// What is to be done with a statement.
+/// The next step for a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Checked {
     Query,
@@ -50,13 +50,13 @@ pub enum Checked {
     Empty,
 }
 
-/// Parses a statement and decides; fails with the reason why it is not run.
+/// Parses a statement and judges it; fails with the reason that it is not run.
 pub fn check(sql: &str) -> Result<Checked, Refusal> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(Refusal::TooLong);
     }
     let syntax = |error: datafusion::common::DataFusionError| Refusal::Syntax(error.strip_backtrace());
-    // Text that has no tokens is for the parser to explain.
+    // The parser explains text that cannot be split into tokens.
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     if tokens.iter().filter(|token| deepens(token)).count() > OPERATORS_MAX {
         return Err(Refusal::TooComplex);
@@ -73,7 +73,7 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
     }
 }
 
-/// How deep brackets and CASE stand within each other.
+/// The depth to which brackets and CASE stand within each other.
 fn nesting(tokens: &[Token]) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     for token in tokens {
@@ -88,7 +88,7 @@ fn nesting(tokens: &[Token]) -> usize {
     deepest
 }
 
-/// Whether a token makes the tree of the statement one deeper.
+/// True if a token makes the tree of the statement one level deeper.
 fn deepens(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -117,7 +117,7 @@ fn only_reads(statement: &DfStatement) -> Result<(), Refusal> {
         DfStatement::Statement(statement) => match &**statement {
             Statement::Explain { statement, .. } => only_reads(&DfStatement::Statement(statement.clone())),
             statement => {
-                // A query may have others within it, such as an INSERT after WITH.
+                // A query may contain other statements, such as an INSERT after WITH.
                 let writes = visit_statements(statement, |inner| match is_query(inner) {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
@@ -154,7 +154,7 @@ fn sizes(statement: &Statement) -> Result<(), Refusal> {
 
 fn refused_size(expr: &Expr) -> Option<Refusal> {
     let Expr::Function(function) = expr else { return None };
-    // In quotes or with a schema before it, it is the same function.
+    // Quotes or a schema before the name do not change the function.
     let name = function.name.0.last()?.as_ident()?.value.to_ascii_lowercase();
     let FunctionArguments::List(list) = &function.args else { return None };
     let number = |index: usize| list.args.get(index).map(literal);
@@ -172,7 +172,7 @@ fn refused_size(expr: &Expr) -> Option<Refusal> {
     }
 }
 
-/// The number that an argument is written as.
+/// The number, if an argument is written as one.
 fn literal(argument: &FunctionArg) -> Option<u64> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
     match &value.value {

@@ -1,5 +1,5 @@
-//! The hint below an error of planning: what was probably meant.
-//! In: the statement, what the planner said of it, the names of the tables. Out: a hint, where one is known.
+//! The hint below an error of planning: the name or function that was probably meant.
+//! In: the statement, the planner's message, the names of the tables. Out: a hint, where one is known.
 //! Never changes a statement.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
@@ -7,12 +7,12 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
 use super::did_you_mean::did_you_mean;
 
-/// The cure for an error of planning, where it is known: a table of a near name, or our functions for JSON.
+/// The cure for an error of planning, where we know one: a table of a near name, or our functions for JSON.
 pub fn of(sql: &str, message: &str, tables: &[String]) -> Option<String> {
     table(message, tables).or_else(|| reads_json_elsewise(sql).then(json))
 }
 
-/// For a table that is not there.
+/// The hint for a missing table.
 fn table(message: &str, tables: &[String]) -> Option<String> {
     let missing = message.split("table '").nth(1).and_then(|rest| rest.split('\'').next())?;
     let bare = missing.rsplit('.').next().unwrap_or(missing);
@@ -20,12 +20,12 @@ fn table(message: &str, tables: &[String]) -> Option<String> {
     Some(near.map(|near| near + " ").unwrap_or_default() + "`SHOW TABLES` lists them all")
 }
 
-/// True of a statement that takes JSON apart as other databases do.
+/// True of a statement that reads JSON as other databases do.
 fn reads_json_elsewise(sql: &str) -> bool {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize().unwrap_or_default();
     let mut words = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).peekable();
     while let Some(token) = words.next() {
-        // The arrow of a lambda leads to more than a constant.
+        // The arrow of a lambda is not followed by a bare constant.
         let is_access = match (token, words.peek()) {
             (Token::Arrow | Token::LongArrow, Some(Token::SingleQuotedString(_) | Token::Number(..))) => true,
             (Token::Word(word), _) => word.value.to_ascii_lowercase().starts_with("json_extract"),

@@ -1,7 +1,7 @@
-//! What the parser makes of `IS [NOT] DISTINCT FROM`, put right.
-//! In: a parsed statement. Out: the same, in which AND, OR and IS bind as they do everywhere else.
-//! sqlparser 0.62 takes all that follows as the right side, so `a IS DISTINCT FROM b AND c` compares `a` with
-//! `b AND c`. Never touches what stands in brackets.
+//! Corrects the parser's tree of `IS [NOT] DISTINCT FROM`.
+//! In: a parsed statement. Out: the same statement, in which AND, OR and IS bind as they do everywhere else.
+//! sqlparser 0.62 takes the whole rest as the right side, so `a IS DISTINCT FROM b AND c` compares `a` with
+//! `b AND c`. Never moves an operator across a bracket.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value, visit_expressions_mut};
 
-/// How strongly an operator binds; the first binds least.
+/// The strength with which an operator binds; the first variant binds least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Strength {
     Or,
@@ -18,12 +18,12 @@ enum Strength {
     Is,
 }
 
-/// Puts right all expressions of a statement.
+/// Corrects all expressions of a statement.
 pub fn mend(statement: &mut DfStatement) {
     match statement {
         DfStatement::Explain(explain) => mend(&mut explain.statement),
         DfStatement::Statement(statement) => {
-            // Inner expressions come before those that they are part of.
+            // The visit corrects inner expressions before the outer ones.
             let _: ControlFlow<()> = visit_expressions_mut(&mut **statement, |expr| {
                 settle(expr);
                 ControlFlow::Continue(())
@@ -33,7 +33,7 @@ pub fn mend(statement: &mut DfStatement) {
     }
 }
 
-/// Gives back what an operator took to its right though it binds more strongly.
+/// Takes from an operator the part of its right side that binds less than the operator.
 fn settle(expr: &mut Expr) {
     let Some((strength, right)) = right_side(expr) else { return };
     let mut whole = mem::replace(right, nothing());
@@ -41,7 +41,7 @@ fn settle(expr: &mut Expr) {
     *expr = whole;
 }
 
-/// Puts an operator without its right side to the left end of what may be that.
+/// Attaches an operator to the left end of `whole` and gives it its right side from there.
 fn attach(mut operator: Expr, strength: Strength, whole: &mut Expr) {
     if let Some((weaker, left)) = left_side(whole)
         && weaker <= strength
@@ -68,7 +68,7 @@ fn right_side(expr: &mut Expr) -> Option<(Strength, &mut Expr)> {
     }
 }
 
-/// The left side of an operator that may bind less than one before it.
+/// The left side of an operator that may bind less than the operator before it.
 fn left_side(expr: &mut Expr) -> Option<(Strength, &mut Expr)> {
     match expr {
         Expr::IsDistinctFrom(left, _)
@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// What is compared shows in brackets.
+    /// Writes an expression with brackets around every operator.
     fn bracketed(expr: &Expr) -> String {
         match expr {
             Expr::BinaryOp { left, op, right } => format!("({} {op} {})", bracketed(left), bracketed(right)),

@@ -1,7 +1,8 @@
 //! The guarded session: SQL over `events`, `objects`, `quarantine` and the views, over logs or over a store.
-//! In: one statement, its parameters. Out: a stream of batches, or whose fault it was that there is none.
+//! In: one statement, its parameters. Out: a stream of batches, or an error that says whose fault it is.
 //! A plan that mentions `events` once streams straight from the scan; any other reads the logs once into kept rows and
-//! answers from those. A store is planned over as it is. Never writes a file, never reads anything but what it was opened on.
+//! answers from those. A store is read in place. Never writes a file but a temporary one, and reads only the logs or
+//! the store it was opened on.
 
 mod answer;
 pub mod cards;
@@ -50,20 +51,20 @@ use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, Scans, reporting_to};
 
-/// Rows of `events` that are kept in memory; more go to a temporary file.
+/// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
 
-/// Under what names the tables stand in `information_schema`.
+/// The names under which `information_schema` lists the tables.
 const CATALOG: &str = "keytrail";
 const SCHEMA: &str = "main";
 
-/// Why a question has no answer.
+/// The reason that a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
-    /// The statement is wrong: it does not parse, names what is not there, or cannot be computed.
+    /// The statement is wrong: it does not parse, names something unknown, or cannot be computed.
     #[error("{message}")]
     Plan { message: String, hint: Option<String> },
-    /// The statement asks for what this session never does.
+    /// The statement asks for something that this session never does.
     #[error("{message}")]
     Refused { message: String },
     /// The statement needs more time, memory or disk than it may have.
@@ -83,7 +84,7 @@ impl SqlError {
         matches!(self, SqlError::Plan { .. } | SqlError::Refused { .. })
     }
 
-    /// What the user can do about it, where that is known.
+    /// The cure that the user can apply, where we know one.
     pub fn hint(&self) -> Option<&str> {
         match self {
             SqlError::Plan { hint, .. } => hint.as_deref(),
@@ -113,10 +114,10 @@ impl From<DataFusionError> for SqlError {
     }
 }
 
-/// What DataFusion says, without what it says to its own developers.
+/// DataFusion's message, without the part for its own developers.
 fn told(error: &DataFusionError) -> String {
     let message = error.strip_backtrace();
-    // A function that is given the wrong types is called a bug before it is told well.
+    // For wrong argument types DataFusion prints "internal error" before the useful part; keep only the useful part.
     match message.find("No function matches") {
         Some(at) => message[at..].split_whitespace().collect::<Vec<_>>().join(" "),
         None => message,
@@ -140,22 +141,22 @@ pub struct EngineOptions {
     pub deadline: Option<Duration>,
 }
 
-/// What a store answers from.
+/// The parts of a store that answer questions.
 pub struct Stored {
     /// The plan of `events`.
     pub events: LogicalPlan,
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
-    /// Rows of its files without a time, whatever the scope.
+    /// Rows without a time in all its files, for any scope.
     pub untimed_max: u64,
-    /// Rows whose derived columns an earlier normalizer made.
+    /// Rows whose derived columns come from an earlier normalizer.
     pub older_rows: u64,
-    /// Where the files are that the plan reads, and the URL under which it looks for them.
+    /// The URL under which the plan looks for its files, and the object store that holds them.
     pub files: (&'static str, Arc<dyn ObjectStore>),
 }
 
-/// Where the rows of the raw tables come from.
+/// The source of the raw tables' rows.
 enum Data {
     Logs(Arc<LogTable>),
     Store { events: Arc<dyn TableProvider>, accounting: Accounting },
@@ -164,7 +165,7 @@ enum Data {
 impl Data {
     fn events(&self) -> Arc<dyn TableProvider> {
         match self {
-            // A question gives the scan of its plan a report of its own before it runs.
+            // This report is a placeholder: each question gives its scan one of its own before it runs.
             Data::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default())),
             Data::Store { events, .. } => Arc::clone(events),
         }
@@ -179,12 +180,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A session over raw logs. Fails where DataFusion cannot make one.
+    /// Opens a session over raw logs. Fails if DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
         Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
     }
 
-    /// A session over a store. Events without a time are counted here, since every scope lets them pass.
+    /// Opens a session over a store. Counts events without a time here, since every scope lets them pass.
     pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::none();
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
@@ -225,10 +226,10 @@ impl Engine {
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(true)
-            // The side of a join that is held is the small one: it is built once, and the other stays where it is.
+            // A join holds its small side, which is built once; the other side stays in its partitions.
             .with_repartition_joins(false);
-        // Moving `map['key']` down to the scan names columns anew without looking at their places, and then a branch of a
-        // union gives its values under others' names (apache/datafusion#25414, #25448).
+        // Moving `map['key']` down to the scan renames columns without minding their places, and then a branch of a
+        // union gives its values under other columns' names (apache/datafusion#25414, #25448).
         config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
         let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
         let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
@@ -239,7 +240,7 @@ impl Engine {
         let quarantine = MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
-        // Only views may name it: in a question of a user's it would leave out what its days leave out.
+        // A user query must not name it: the scan prunes it to the days of the other tables.
         catalog::add_views(&context, ViewsOnly { name: COMPANIONS, table: data.events() })?;
         Ok(Engine { context, data, options })
     }
@@ -250,7 +251,7 @@ impl Engine {
         self.answer(sql, values).await
     }
 
-    /// Answers a named query; parameters that are not given have the default of the query's card.
+    /// Answers a named query; a parameter that is not given has the default of the query's card.
     pub async fn named(&self, name: &str, params: &[(String, String)]) -> Result<Answer, SqlError> {
         let query = named::find(name).ok_or_else(|| SqlError::Plan {
             message: format!("there is no query `{name}`"),
@@ -260,7 +261,7 @@ impl Engine {
         self.answer(query.sql, values).await
     }
 
-    /// Plans these statements, and reads once what all of them need of the logs. A store is read as it is needed.
+    /// Plans these statements and reads the logs once for all of them. A store is read when rows are taken.
     pub async fn prepare(&self, statements: &[&str]) -> Result<Prepared<'_>, SqlError> {
         let mut plans = Vec::with_capacity(statements.len());
         for sql in statements {
@@ -298,7 +299,7 @@ impl Engine {
         Ok(Answer::new(self.bounded(batches, started), evidence))
     }
 
-    /// The plans with what they and their derived tables need of the logs read, once for all of them.
+    /// Reads the logs once for all the plans and their derived tables, and returns the plans over the kept rows.
     async fn over_kept_rows(
         &self,
         logs: &Arc<LogTable>,
@@ -311,7 +312,7 @@ impl Engine {
         Ok((plans, scanned.accounting(logs)))
     }
 
-    /// The optimized plan of a statement that only reads; nothing is the plan of an empty one.
+    /// The optimized plan of a statement that only reads; an empty statement has a plan without rows.
     async fn checked_plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
         match guard::check(sql)? {
             guard::Checked::Empty => Ok(LogicalPlanBuilder::empty(false).build()?),
@@ -336,7 +337,7 @@ impl Engine {
         state.optimize(&plan).map_err(|error| self.explain(sql, error))
     }
 
-    /// An error of planning, with what was probably meant.
+    /// Adds a hint to an error of planning.
     fn explain(&self, sql: &str, error: DataFusionError) -> SqlError {
         match SqlError::from(error) {
             SqlError::Plan { message, hint: None } => {
@@ -372,7 +373,7 @@ impl Engine {
         Ok(read?)
     }
 
-    /// The stream, ended with an error once the deadline has passed.
+    /// The same stream, but it ends with an error once the deadline has passed.
     fn bounded(&self, batches: SendableRecordBatchStream, started: Instant) -> SendableRecordBatchStream {
         let Some(deadline) = self.options.deadline else { return batches };
         let schema = batches.schema();

@@ -1,5 +1,5 @@
-//! The named queries: files of `queries/named`, each with a card that says what it answers and which parameters it takes.
-//! In: their cards. Out: the queries and the values of their parameters. There is no templating: a file runs as it is.
+//! The named queries: files of `queries/named`, each with a card that names its question and its parameters.
+//! In: their cards. Out: the queries and the values of their parameters. Never fills in a template: a file runs as is.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -36,7 +36,7 @@ impl ParamType {
                 ScalarValue::Int64(Some(text.parse().map_err(|_| format!("`{text}` is not a whole number"))?))
             }
             (ParamType::Timestamp, text) => {
-                // A bare date is the start of that day.
+                // A bare date means the start of that day.
                 let time = |text: &str| {
                     let read = crate::time::parse_rfc3339(text);
                     let read = read.or_else(|| crate::time::parse_rfc3339(&format!("{text}T00:00:00Z")));

@@ -1,7 +1,7 @@
 //! Reads the logs once for a question, however often its plan mentions them.
-//! In: optimized plans that scan raw tables. Out: the same plans over rows that were read once and kept, or over a scan
+//! In: optimized plans that scan raw tables. Out: the same plans over kept rows that were read once, or over a scan
 //! that reports to this question alone.
-//! Never plans a statement and never decides which rows an answer has.
+//! Never plans a statement and never decides the rows of an answer.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::table::{EventsTable, KeptTable, LogTable, Mention, Role, ScanReport};
 /// The mentions of raw tables in optimized plans.
 #[derive(Default)]
 pub(super) struct Scans {
-    /// Different ones, in the order of the plans.
+    /// The distinct mentions of `events`, in the order of the plans.
     pub mentions: Vec<Mention>,
-    /// Scans of `events`, of the same mention or not.
+    /// The number of scans of `events`, repeated mentions included.
     reads: usize,
     pub accounts: bool,
 }
@@ -48,16 +48,16 @@ impl Scans {
         Ok(())
     }
 
-    /// True where the plan can run straight on the scan.
+    /// True if the plan can run straight on the scan.
     pub fn streams(&self) -> bool {
         self.reads <= 1 && !self.accounts
     }
 }
 
-/// The table that the views look for other records of a call in.
+/// The table in which the views look for other records of a call.
 pub const COMPANIONS: &str = "event_companions";
 
-/// A table that logs give rows of. Only these have such names.
+/// A table whose rows come from logs. No other table has one of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RawTable {
     Events(Role),
@@ -85,13 +85,13 @@ fn mention(scan: &TableScan, role: Role) -> Mention {
 
 /// Rows that stand in for the raw tables in the plans of one question.
 pub(super) struct KeptTables {
-    /// Each mention of `events`, and its rows.
+    /// The rows of each mention of `events`.
     pub events: Vec<(Mention, KeptTable)>,
     pub objects: Arc<MemTable>,
     pub quarantine: Arc<MemTable>,
 }
 
-/// The plan, which mentions `events` once at most, over a scan of the logs that tells `report` what it finds.
+/// Puts a plan that mentions `events` at most once over a scan of the logs that writes to `report`.
 pub(super) fn reporting_to(
     plan: LogicalPlan,
     logs: &Arc<LogTable>,
@@ -109,7 +109,7 @@ pub(super) fn reporting_to(
 }
 
 impl KeptTables {
-    /// The plan with kept rows in the place of the raw tables.
+    /// Replaces the raw tables of the plan by kept rows.
     pub fn stand_in(&self, plan: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
         let replaced = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::TableScan(scan) => match RawTable::of(&scan) {
@@ -132,12 +132,12 @@ impl KeptTables {
         let place = place.ok_or_else(|| DataFusionError::Internal("a mention of `events` was not read".into()))?;
         let rows = &self.events[place].1;
         if rows.is_empty() {
-            // The planner takes joins with nothing out.
+            // The planner removes a join with an empty relation.
             let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
             return Ok(LogicalPlan::EmptyRelation(empty));
         }
-        // The rows are those of this mention, already filtered and projected. Without its filters it looks like another
-        // one of the same columns, and the planner would answer both from either: so each has its own name.
+        // The kept rows are already filtered and projected, so the scan has no filters. Two mentions of the same
+        // columns would then look alike, and the planner would answer both from one: so each has its own name.
         let kept = LogicalPlanBuilder::scan(format!("kept_{place}"), provider_as_source(Arc::new(rows.clone())), None)?;
         kept.alias(scan.table_name)?.build()
     }

@@ -1,6 +1,6 @@
-//! The sections of an audit: files of `queries/sections`, and the rules of `queries/findings` that one of them puts together.
+//! The sections of an audit: files of `queries/sections`, one of which collects the rules of `queries/findings`.
 //! In: their cards. Out: titles, SQL and the sentence of an empty section, in the order of the screen.
-//! Never answers one.
+//! Never runs the SQL of a section.
 
 use std::fmt::Write;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ const FINDINGS: &str = "findings";
 pub struct AuditSection {
     pub name: &'static str,
     pub title: &'static str,
-    /// The sentence in the place of rows that are not there.
+    /// The sentence that a section without rows shows.
     pub none: &'static str,
     pub sql: String,
     place: Option<u32>,
@@ -38,7 +38,7 @@ impl AuditSection {
     }
 }
 
-/// One rule: its SQL gives a row for each thing found, with `event_time`, `principal`, `key_arn`, `call_id`, `detail`.
+/// One rule: its SQL gives a row for each finding, with `event_time`, `principal`, `key_arn`, `call_id`, `detail`.
 #[derive(Debug, Clone)]
 pub struct FindingRule {
     pub name: &'static str,
@@ -59,7 +59,7 @@ pub fn rules() -> Result<Vec<FindingRule>, CardError> {
     cards::each(CardKind::Finding, FindingRule::of)
 }
 
-/// The rows of all rules under the name `findings`, for a statement that follows.
+/// A WITH clause that names the rows of all rules `findings`, for the statement that follows it.
 fn together(rules: &[FindingRule]) -> String {
     let mut sql = format!("WITH {FINDINGS} AS (");
     for (number, rule) in rules.iter().enumerate() {
@@ -81,7 +81,7 @@ fn read_all() -> Result<Vec<AuditSection>, CardError> {
     Ok(sections)
 }
 
-/// All files of sections; those without a place are first.
+/// All sections; those without a place come first.
 fn all() -> &'static [AuditSection] {
     static ALL: LazyLock<Vec<AuditSection>> =
         LazyLock::new(|| read_all().expect("a test reads the card of every section and rule that is compiled in"));
@@ -93,7 +93,7 @@ pub fn shown() -> impl Iterator<Item = &'static AuditSection> {
     all().iter().filter(|section| section.place.is_some())
 }
 
-/// The keys that aliases were seen to name: columns `alias_arn` and `key_arn`.
+/// The section that maps aliases to the keys they were seen to name: columns `alias_arn` and `key_arn`.
 ///
 /// # Panics
 /// If its file is gone.

@@ -1,5 +1,5 @@
-//! The views of the contract: files of `queries/views`, each with a card that says what a row is and what its columns are.
-//! In: their cards. Out: the views, and which of them a view reads. Never plans one; that is `catalog`.
+//! The views of the contract: files of `queries/views`, each with a card that explains its rows and columns.
+//! In: their cards. Out: the views, and the views that each reads. Never plans one; that is `catalog`.
 
 use std::sync::LazyLock;
 
@@ -15,24 +15,24 @@ use crate::schema;
 pub struct View {
     pub name: &'static str,
     pub title: &'static str,
-    /// The thing that each row tells of.
+    /// The thing that each row describes.
     pub row: &'static str,
     pub description: String,
     /// The columns that the card explains.
     pub columns: Vec<ViewColumn>,
-    /// Of its rows, or of the input that they are derived from.
+    /// The SQL of its rows, or of the input from which they are derived.
     pub sql: &'static str,
     pub rows: ViewRows,
-    /// The names that its SQL reads, in their order.
+    /// The names that its SQL reads.
     reads: Vec<String>,
 }
 
 /// The origin of a view's rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ViewRows {
-    /// They are those of its SQL.
+    /// The SQL gives the rows.
     Queried,
-    /// `derive` computes them from those of its SQL.
+    /// `derive` computes the rows from those of the SQL.
     Derived,
 }
 
@@ -62,17 +62,17 @@ impl View {
             columns: card.values("column", "`name : meaning`", ViewColumn::read)?,
             sql: card.sql,
             rows: if card.kind == CardKind::Derived { ViewRows::Derived } else { ViewRows::Queried },
-            // SQL that does not parse is the planner's to explain.
+            // The planner explains SQL that does not parse.
             reads: table_names(card.sql).unwrap_or_default(),
         })
     }
 
-    /// The views that this one reads itself.
+    /// The views that this one reads directly.
     pub fn reads(&self) -> impl Iterator<Item = &'static View> {
         self.reads.iter().filter_map(|name| find(name))
     }
 
-    /// The meaning of one of its columns: of its own card, as in `events`, or as in a view that it reads.
+    /// The meaning of one of its columns: from its own card, as in `events`, or as in a view that it reads.
     pub fn meaning(&self, column: &str) -> Option<ColumnMeaning> {
         if let Some(own) = self.columns.iter().find(|own| own.name == column) {
             return Some(ColumnMeaning::Own(own.meaning));
@@ -119,7 +119,7 @@ fn read_all() -> Result<Vec<View>, CardError> {
     Ok(all)
 }
 
-/// The view of this name, derived tables among them.
+/// The view or derived table of this name.
 pub fn find(name: &str) -> Option<&'static View> {
     all().iter().find(|view| view.name == name)
 }
@@ -128,7 +128,7 @@ pub fn find(name: &str) -> Option<&'static View> {
 mod tests {
     use super::*;
 
-    /// The views that a view reads, itself and through others, before it.
+    /// Fails if a view reads itself, directly or through others.
     fn check_order(view: &'static View, within: &mut Vec<&'static str>) {
         assert!(!within.contains(&view.name), "`{}` reads itself: {}", view.name, within.join(" reads "));
         within.push(view.name);

@@ -1,8 +1,8 @@
 //! Makes a batch part of the store.
 //! In: files of events that are written, and the rows that account for them. Out: a commit, or the news that another
 //! writer was first.
-//! The commit of the events names the file of their ledger, which is written before; the tables of the ledger take
-//! that file in afterwards, and whoever comes next does it for a writer that was killed in between.
+//! The commit of the events names the file of their ledger, which is written first; the tables of the ledger take that
+//! file in afterwards. If the writer is killed in between, the next writer does it.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,11 @@ use super::parquet_writer::encode;
 use super::table_id::TableId;
 use super::{Store, StoreError};
 
-/// Under these names the commit of events tells of the files of its ledger.
+/// The notes by which a commit of events names the files of its ledger.
 const LEDGER_NOTE: &str = "keytrail.objects";
 const QUARANTINE_NOTE: &str = "keytrail.quarantine";
 
-/// The ledger of a batch whose events are committed and that its own tables do not have yet.
+/// The ledger of a batch whose events are committed, but which the ledger's own tables lack.
 #[derive(Debug, Clone)]
 pub(super) struct Pending {
     /// Its file of the table `objects`, in no commit of it.
@@ -65,14 +65,14 @@ pub(super) struct Batch {
 }
 
 impl Batch {
-    /// True where the store would be the same with it.
+    /// True if the batch would not change the store.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.objects.num_rows() == 0 && self.quarantine.num_rows() == 0
     }
 }
 
 impl Store {
-    /// Enters the ledger of the last batch, if its writer did not come to it.
+    /// Enters the ledger of the last batch, if its writer did not get to it.
     pub(super) async fn complete(&mut self) -> Result<(), StoreError> {
         let mut backoff = Backoff::new();
         while let Some(pending) = self.pending.clone() {
@@ -106,7 +106,7 @@ impl Store {
         StoreError::Contended { path: self.location.shown.clone() }
     }
 
-    /// Commits a batch. Where another batch came first, nothing of this one is in the store.
+    /// Commits a batch. If another batch came first, nothing of this one is in the store.
     pub(super) async fn append(&mut self, batch: &Batch) -> Result<CommitOutcome, StoreError> {
         let objects = self.put_rows(TableId::Objects, &batch.objects).await?;
         let quarantine = match batch.quarantine.num_rows() {
@@ -131,7 +131,7 @@ impl Store {
                 self.remove_files(batch, &pending).await?;
                 return Ok(CommitOutcome::Lost);
             }
-            // The other commit only rewrote files, so what this batch was compared with is still what is there.
+            // The other commit only rewrote files, so the rows that this batch was compared with are still there.
         }
     }
 

@@ -1,14 +1,14 @@
 //! Makes a writer wait after another one came first, and tells it when to give up.
 //! In: commits that were lost and won. Out: waiting, or the end.
-//! Never gives up while the work gets less, whoever does it.
+//! Never gives up while the work gets less, by this writer or another.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::{Duration, Instant};
 
-/// Commits that may always be lost in a row.
+/// A writer may lose this many commits in a row at any pace.
 const LOST_MIN: u32 = 10;
-/// After that, a time in which nothing of a writer's work got done, by itself or by others, ends it.
+/// After that it gives up once nobody has done any of its work for this long.
 const STUCK_TIME_MAX: Duration = Duration::from_secs(600);
 const FIRST_WAIT: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_secs(2);
@@ -25,24 +25,24 @@ impl Backoff {
         Backoff { lost: 0, since: Instant::now() }
     }
 
-    /// A commit of its own: whoever lost before is no longer behind.
+    /// Forgets all losses after a commit of its own.
     pub fn won(&mut self) {
         *self = Backoff::new();
     }
 
-    /// Others did some of its work: no reason to give up, and none to press on.
+    /// Puts off giving up after others did some of its work, but keeps the pause between tries.
     pub fn relieved(&mut self) {
         self.since = Instant::now();
     }
 
-    /// Waits for its turn; false where it should give up.
+    /// Waits for its turn; returns false if the writer should give up.
     pub async fn lost(&mut self) -> bool {
         let Some(wait) = self.wait(self.since.elapsed()) else { return false };
         tokio::time::sleep(wait).await;
         true
     }
 
-    /// Doubled with each loss, and different for every writer, so that losers do not return together.
+    /// A random time below a bound that doubles with each loss, so that losers do not return together.
     fn wait(&mut self, stuck: Duration) -> Option<Duration> {
         self.lost += 1;
         if self.lost > LOST_MIN && stuck > STUCK_TIME_MAX {

@@ -1,4 +1,4 @@
-//! Tells what a store holds, and proves that it is whole.
+//! Describes the content of a store, and proves that it is whole.
 //! In: a snapshot. Out: [`Info`] from logs and footers alone, and the [`Faults`] that reading every file brings up.
 //! Never changes anything.
 
@@ -37,9 +37,9 @@ const FAULTS_MAX: usize = 100;
 pub struct Info {
     /// As the user named it.
     pub path: String,
-    /// The format that its tables are in.
+    /// The format of its tables.
     pub format_version: u32,
-    /// Commits of the table `events`, of whatever kind.
+    /// Commits of the table `events`, of any kind.
     pub commits: u64,
     /// Commits that brought events or accounts.
     pub batches: u64,
@@ -59,13 +59,13 @@ pub struct Info {
     pub filter: &'static str,
     /// The least number of a normalizer that made rows of it.
     pub normalizer: u32,
-    /// Rows that an earlier normalizer made than that of this version.
+    /// Rows whose normalizer is earlier than this version's.
     pub older_rows: u64,
     /// Of all rows of `events`.
     pub logical_hash: LogicalHash,
 }
 
-/// Reads the log and the footers of a store. Fails where a file does not say its logical hash.
+/// Reads the log and the footers of a store. Fails if a file has no logical hash in its footer.
 pub async fn info(store: &Store) -> Result<Info, StoreError> {
     let snapshot = store.as_snapshot()?;
     let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
@@ -101,7 +101,7 @@ pub async fn info(store: &Store) -> Result<Info, StoreError> {
     })
 }
 
-/// Reads every file, and holds what is in it to what the log, the ledger and the file itself say.
+/// Reads every file, and compares its content with the log, the ledger and the file's own footer.
 pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
     let snapshot = store.as_snapshot()?;
     let mut checked = StoreCheck::default();
@@ -132,7 +132,7 @@ pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
     Ok(checked)
 }
 
-/// The bytes of a file that is as long and has the hash that the log says.
+/// The bytes of a file with the length and the hash of the log.
 async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) -> Result<Option<Bytes>, StoreError> {
     checked.files += 1;
     let bytes = match StoredFile::new(&store.location.store, file).whole().await {
@@ -151,7 +151,7 @@ async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) 
     Ok(Some(bytes))
 }
 
-/// How the bytes of a file differ from what the log says of them. Every format's log has the SHA-256 of every file.
+/// The difference between the bytes of a file and the log. Logs of every format have the SHA-256 of every file.
 fn fault_of(file: &DataFile, bytes: &Bytes) -> Option<String> {
     if bytes.len() as u64 != file.bytes {
         return Some(format!("has {} bytes, not {}", bytes.len(), file.bytes));
@@ -163,8 +163,8 @@ fn fault_of(file: &DataFile, bytes: &Bytes) -> Option<String> {
     }
 }
 
-/// A file that is about to be replaced: damage must not go into the one that takes its place, whose SHA-256 would be
-/// right. Fails where its bytes are not those that the log names.
+/// Reads a file that is about to be replaced. Fails if its bytes are not those of the log: damage would pass into the
+/// new file, whose SHA-256 would be right.
 pub(super) async fn proved_file(store: &Store, file: &DataFile) -> Result<WholeFile, StoreError> {
     let bytes = StoredFile::new(&store.location.store, file).whole().await;
     let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
@@ -182,7 +182,7 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
         if let Err(error) = ledger::expect_words(rows) {
             checked.note(format!("the ledger cannot be read: {error}"));
         }
-        // If these columns cannot be taken, that was just noted.
+        // If these columns cannot be taken, the fault is noted already.
         let Ok(objects) = ObjectRows::of(rows) else { return Ok(()) };
         for row in is_visible.values().set_indices() {
             let counts = objects.counts.value(row);
@@ -318,7 +318,7 @@ fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<FileSums, parqu
     Ok(found)
 }
 
-/// Number of the rows that were seen before.
+/// Number of rows that were seen before.
 fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
     let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
     let contents = rows[CONTENT_HASH].as_binary::<i32>();
@@ -337,12 +337,12 @@ async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreE
     Ok(said_hash(file.metadata().await?.as_ref()))
 }
 
-/// The logical hash of its rows that a file says it has.
+/// The logical hash of its rows, by the file's own footer.
 pub(super) fn said_hash(file: &ParquetMetaData) -> Option<LogicalHash> {
     LogicalHash::parse(said(file, HASH_KEY)?)
 }
 
-/// The number of the normalizer that a file says made its rows; 0 where it says none.
+/// The number of the normalizer that made the rows, by the file's own footer; 0 if it names none.
 fn said_normalizer(file: &ParquetMetaData) -> u32 {
     said(file, NORMALIZER_KEY).and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -1,8 +1,8 @@
 //! Makes few large files of many small ones.
 //! In: a store. Out: commits that replace files of one day and one normalizer by one file with the same rows, in the
 //! order of the key.
-//! Never changes a row: the bytes of what goes must be those that the log names, and the logical hash of what goes and
-//! what comes must agree before it is committed.
+//! Never changes a row: before a commit, the bytes of the old files must be those of the log, and the logical hash of
+//! the old files and the new one must agree.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::{cast, interleave};
@@ -29,11 +29,11 @@ use crate::source::Scope;
 
 /// A file that is at least this large is left alone.
 const LARGE_BYTES: u64 = 24 << 20;
-/// Stored bytes of the files that become one; they are in memory, and so is what they become.
+/// Stored bytes of the files that become one. Both they and the new file are in memory.
 const MERGED_BYTES_MAX: u64 = 28 << 20;
-/// Files that are open at once: of each, a page of the column that a thread is at is decoded.
+/// Files that are open at once; of each, one page of a thread's column is decoded.
 const MERGED_FILES_MAX: usize = 12;
-/// About what is decoded at once of a column of one file.
+/// Rough number of bytes of a column of one file that are decoded at once.
 const DECODED_BYTES: i64 = 64 << 10;
 
 /// The choices of a compaction.
@@ -65,12 +65,12 @@ pub struct Compacted {
     pub commits: u64,
     /// Rows whose derived columns were made again.
     pub renormalized: u64,
-    /// Rows that an earlier normalizer made, and that are still there so.
+    /// Rows that an earlier normalizer made, and that stay so.
     pub older_rows: u64,
 }
 
-/// Merges small files of all tables, and brings the index of event ids up to date. Fails with
-/// [`StoreError::Contended`] where other writers are first for minutes; what it has committed till then stays.
+/// Merges small files of all tables, and brings the index of event ids up to date. Fails with [`StoreError::Contended`]
+/// if other writers are first for minutes; its commits until then stay.
 pub async fn compact(store: &mut Store, compaction: Compaction) -> Result<Compacted, StoreError> {
     store.complete().await?;
     expect_sound(store).await?;
@@ -88,7 +88,7 @@ pub async fn compact(store: &mut Store, compaction: Compaction) -> Result<Compac
     Ok(all)
 }
 
-/// Fails where the log or the ledger says what this version does not understand: files are not rewritten by guesses.
+/// Fails if this version does not understand the log or the ledger: files are not rewritten by guesses.
 async fn expect_sound(store: &Store) -> Result<(), StoreError> {
     store.as_snapshot()?;
     let schema = ledger::ledger_schema();
@@ -131,8 +131,8 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
         files.push(proved_file(store, file).await?);
     }
     let before = hash_of(&files);
-    // This thread has read the files and gives them back, since what one allocates and another frees is given back late.
-    // Only columns are encoded on more, for which it waits: nothing else of a compaction could go on meanwhile.
+    // This thread has read the files and frees them too, since memory that another thread frees goes back late. Only
+    // the encoding of columns uses more threads. This one waits for them: a compaction has no other work then.
     let normalizer = (id == TableId::Events).then_some(group_files[0].normalizer);
     let merge = Merge { order: order(&files, &schema, layout)?, files, schema, normalizer };
     let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
@@ -164,8 +164,8 @@ fn hash_of(files: &[WholeFile]) -> Option<LogicalHash> {
     })
 }
 
-/// Which file each row of the merged one comes from: sorted files keep their common order, those of a table without an
-/// order follow each other. Either way each file gives its rows in its own order.
+/// The file of each row of the merged one: sorted files keep their common order, those of a table without an order
+/// follow each other. Either way each file gives its rows in its own order.
 fn order(files: &[WholeFile], schema: &SchemaRef, layout: &FileLayout) -> Result<Vec<u8>, StoreError> {
     const { assert!(MERGED_FILES_MAX <= 1 << 8) };
     if layout.sorted_by.is_empty() {
@@ -200,7 +200,7 @@ struct Head {
 }
 
 impl Head {
-    /// Goes to the next row; `false` at the end.
+    /// Goes to the next row; returns `false` at the end.
     fn advance(&mut self, by: &Order) -> Result<bool, StoreError> {
         self.at += 1;
         while self.keys.as_ref().is_none_or(|keys| self.at >= keys.num_rows()) {
@@ -215,12 +215,12 @@ impl Head {
     }
 }
 
-/// Files that become one. Each of its columns is put together by itself, so that only pages of that are decoded.
+/// Files that become one. Each column is merged by itself, so that only its pages are decoded.
 struct Merge {
     files: Vec<WholeFile>,
     order: Vec<u8>,
     schema: SchemaRef,
-    /// The one that all of them are of, where they are of events.
+    /// The one normalizer of all the files, if they hold events.
     normalizer: Option<u32>,
 }
 
@@ -255,7 +255,7 @@ struct MergedColumn {
     ty: DataType,
 }
 
-/// One column of a file, and how far it has been taken.
+/// One column of a file, and its next row.
 struct ColumnReader {
     rows: ParquetRecordBatchReader,
     part: Option<ArrayRef>,
@@ -263,7 +263,7 @@ struct ColumnReader {
 }
 
 impl MergedColumn {
-    /// The next rows, each from the file that is named.
+    /// The next rows, each from the named file.
     fn part(&mut self, files: &[u8]) -> Result<ArrayRef, StoreError> {
         let mut arrays: Vec<ArrayRef> = Vec::new();
         let mut slots: Vec<Option<usize>> = vec![None; self.readers.len()];
@@ -289,7 +289,7 @@ impl MergedColumn {
 }
 
 impl ColumnReader {
-    /// Makes sure of a row; `true` where that took new ones.
+    /// Makes sure of a row; returns `true` if that took new ones.
     fn refill(&mut self, ty: &DataType) -> Result<bool, StoreError> {
         let mut is_new = false;
         while self.part.as_ref().is_none_or(|part| self.at >= part.len()) {

@@ -1,4 +1,4 @@
-//! One file of a table, as the log tells of it.
+//! One file of a table, as the log describes it.
 //! In: an `Add` of the log. Out: [`DataFile`], whose statistics are parsed once.
 //! Never opens the file.
 
@@ -20,7 +20,7 @@ use crate::schema::Column;
 pub struct DataFile {
     /// The full path in the snapshot's object store.
     pub path: Path,
-    /// As long as the file must be.
+    /// The length that the file must have.
     pub bytes: u64,
     /// Its rows, by the log.
     pub rows: u64,
@@ -32,7 +32,7 @@ pub struct DataFile {
     pub last_event: Option<i64>,
     /// Rows without a time.
     pub untimed: u64,
-    /// The number of the normalizer that made the derived columns of its rows: 0 where nothing says which.
+    /// The number of the normalizer that made the derived columns of its rows; 0 if it is unknown.
     pub normalizer: u32,
     /// Bounds of its columns.
     pub stats: FileStats,
@@ -41,7 +41,7 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Fails where the file's folder names no day, or its tag no normalizer.
+    /// Fails if the file's folder names no day, or its tag no normalizer.
     pub(super) fn of(location: &StoreLocation, id: TableId, add: &Add) -> Result<DataFile, StoreError> {
         let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
         let no_day = |text| StoreError::Damaged { path: location.shown.clone(), what: format!("`{text}` is no day") };
@@ -64,8 +64,8 @@ impl DataFile {
     }
 }
 
-/// The number of the normalizer that a file says it is of: 0, older than all others, where it says nothing or has rows
-/// that could not be made again. Fails where it says something that is no number.
+/// The number of a file's normalizer, by its tag in the log. It is 0, older than all others, without a tag. Fails on a
+/// tag that is no number.
 pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, StoreError> {
     let Some(text) = normalizer_tag(add) else { return Ok(0) };
     let number = text.parse::<u32>().ok().filter(|number| number.to_string() == text);
@@ -82,13 +82,13 @@ fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
     add.tags.as_ref()?.get(name)?.as_deref()
 }
 
-/// The statistics that the log has of the columns of a file.
+/// The log's statistics of the columns of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileStats {
     columns: HashMap<Box<str>, ColumnStats>,
 }
 
-/// The statistics of a column; each is None where the log does not have it.
+/// The statistics of a column; each is `None` if the log does not have it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ColumnStats {
     /// No value is less than this text; a time is in RFC 3339.

@@ -1,7 +1,7 @@
 //! Finds the rows of a run that the store has already.
-//! In: rows that are about to be written, and the store's files of their days. Out: which rows stay, and what that
-//! does to the accounts of their objects.
-//! Holds the identities of the run only: the store's are streamed past them.
+//! In: rows that are about to be written, and the store's files of their days. Out: the rows that stay, and the
+//! corrections to the accounts of their objects.
+//! Never holds the store's identities: they are streamed past those of the run.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -29,7 +29,7 @@ const STORED_ROWS: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Unknown,
-    /// Its identity is there with other content.
+    /// The store has its identity with other content.
     Conflict,
     Duplicate,
 }
@@ -107,7 +107,7 @@ impl Places {
     }
 }
 
-/// Which rows of each batch stay.
+/// The rows of each batch that stay, and the corrections to the accounts.
 pub(super) async fn new_rows(
     snapshot: &Snapshot,
     batches: &[RecordBatch],
@@ -145,7 +145,8 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
     }
 }
 
-/// Rows to keep and counts to correct, by the verdicts. A row that differs from one before it in the same run is counted as a conflict already.
+/// Rows to keep and counts to correct, by the verdicts. A row that differs from one before it in the same run is
+/// counted as a conflict already.
 fn settle(
     batches: &[RecordBatch],
     verdicts: &[Vec<Verdict>],
@@ -168,7 +169,7 @@ fn settle(
     (keep, corrections)
 }
 
-/// The days and accounts of a run. What has the same content has the same day.
+/// The days and accounts of a run. Equal contents have equal days.
 struct Reach {
     days: HashSet<Option<i32>>,
     accounts: Option<(String, String)>,
@@ -194,7 +195,7 @@ impl Reach {
         reach
     }
 
-    /// True where a file may hold an identity of the run; one without bounds may.
+    /// True if a file may hold an identity of the run. A file without bounds may.
     fn touches(&self, file: &DataFile) -> bool {
         if !self.days.contains(&file.day) {
             return false;

@@ -1,6 +1,6 @@
 //! One Delta table of the store: made, read, and committed to.
 //! In: files that are written already. Out: the files that live, and commits that land whole or not at all.
-//! Never retries a commit by itself: whoever loses must look again at what the winner did.
+//! Never retries a commit by itself: the loser must first look at the winner's changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ use super::durable_files::unique;
 use super::location::StoreLocation;
 use super::table_id::TableId;
 
-/// Whose transactions number the batches.
+/// The application in the log whose transactions number the batches.
 const APP: &str = "keytrail";
 /// The note by which a writer knows its own commit again.
 const COMMIT_ID: &str = "keytrail.commit";
 
-/// Words of the library on a log that contradicts itself; by their types such errors are like those of a disk.
+/// The library's words for a log that contradicts itself, since the types of these errors are those of a broken disk.
 const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
 
 /// A table at one version.
@@ -39,13 +39,13 @@ pub(super) struct StoreTable {
 /// The content of a commit.
 #[derive(Default)]
 pub(super) struct Change {
-    /// Files that live from here on.
+    /// Files that the commit adds.
     pub adds: Vec<Add>,
-    /// Files that live no longer.
+    /// Files that the commit removes.
     pub removes: Vec<Remove>,
     /// The batch that it carries.
     pub batch: Option<i64>,
-    /// Notes of the commit on itself.
+    /// Notes in the commit about itself.
     pub notes: HashMap<String, serde_json::Value>,
 }
 
@@ -75,7 +75,7 @@ pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CommitOutcome {
     Committed,
-    /// Somebody else committed first, and nothing of this is there.
+    /// Somebody else committed first, and nothing of this commit is there.
     Lost,
 }
 
@@ -121,11 +121,11 @@ impl StoreTable {
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
             .with_save_mode(SaveMode::ErrorIfExists)
-            // Without this a lost race would commit the making of the table once more, on top of the winner's.
+            // Without this the loser of a race would make the table once more, on top of the winner's.
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
-            // The second is what is said of a table that appeared while this one was being prepared.
+            // The second error is for a table that appeared while this one was being prepared.
             Err(error) if !is_lost_race(&error) && !matches!(error, DeltaTableError::GenericError { .. }) => {
                 Err(cannot(error))
             }
@@ -140,7 +140,7 @@ impl StoreTable {
         Ok(())
     }
 
-    /// Which table it is.
+    /// The table that it is.
     pub fn id(&self) -> TableId {
         self.id
     }
@@ -168,7 +168,7 @@ impl StoreTable {
     /// The files that live at this version.
     pub fn files(&self) -> Result<Vec<Add>, StoreError> {
         let files = self.snapshot.try_log_data().map_err(|e| self.cannot(e))?;
-        // The only way to the tags of a file.
+        // The tags of a file cannot be had in any other way.
         #[expect(deprecated)]
         let adds = files.iter().map(|file| file.add_action()).collect();
         Ok(adds)
@@ -204,7 +204,7 @@ impl StoreTable {
             }
             Err(error) if is_lost_race(&error) => {
                 self.refresh().await?;
-                // A write whose answer got lost meets itself when it is sent again.
+                // A write whose answer got lost finds itself in place when it is sent again.
                 self.has_commit(base + 1, &id)
                     .await
                     .map(|mine| if mine { CommitOutcome::Committed } else { CommitOutcome::Lost })

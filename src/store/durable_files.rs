@@ -1,6 +1,6 @@
 //! Puts files into folders of this machine: whole, under their name at once, and safe from a power cut.
 //! In: bytes and names. Out: an [`ObjectStore`] over the local file system.
-//! Never leaves half a file under its own name, and never says written before the disk has it.
+//! Never leaves half a file under its own name, and never reports a write before the disk has it.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -25,7 +25,7 @@ use object_store::{
 };
 use tokio::sync::oneshot;
 
-/// Ends the name of a file that is being written; one that stays is of a run that was killed.
+/// The end of the name of a file that is being written; a file left with it is of a run that was killed.
 pub(super) const UNFINISHED: &str = ".part";
 
 /// A name that nobody else has.
@@ -55,7 +55,7 @@ impl FileThread {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
             if done.send(work()).is_err() {
-                // Whoever asked has been stopped, and nobody waits for the answer.
+                // The asker has been stopped, and nobody waits for the answer.
             }
         });
         let gone = || io::Error::other("the thread that writes files is gone");
@@ -64,7 +64,7 @@ impl FileThread {
     }
 }
 
-/// The local file system, written so that what is named is whole and stays.
+/// The local file system, written so that a file under its name is whole and stays.
 #[derive(Debug, Clone)]
 pub(super) struct DurableFiles {
     files: Arc<LocalFileSystem>,
@@ -143,7 +143,7 @@ fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a folder and those above it; each new one is made sure of in the one above.
+/// Makes a folder and those above it, and syncs each new one's parent.
 fn make_folders(folder: &FsPath) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
@@ -189,7 +189,7 @@ impl ObjectStore for DurableFiles {
         Ok(Box::new(StagedParts { files: self.clone(), location: location.clone(), parts: PutPayloadMut::new() }))
     }
 
-    // Files are read by the thread that asks: what one thread takes of memory and another gives back is late to go.
+    // Files are read by the thread that asks, since memory that one thread takes and another frees goes back late.
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let is_read = !options.head;
         let mut got = self.files.get_opts(location, options).await?;
@@ -235,7 +235,7 @@ impl ObjectStore for DurableFiles {
     }
 }
 
-/// StagedParts of a file, held until they are all there; only checkpoints come in parts.
+/// The parts of a file, held until they are all there; only checkpoints come in parts.
 #[derive(Debug)]
 struct StagedParts {
     files: DurableFiles,

@@ -1,6 +1,6 @@
 //! Removes files that nothing names any more: of runs that were killed, of batches that lost, of compaction.
-//! In: a store, and how old a file must be. Out: what was removed.
-//! Never removes a file of the present version, nor one that left it a shorter time ago than that.
+//! In: a store, and the least age of a file. Out: the counts of removed files.
+//! Never removes a file of the present version, nor one that left it more recently than that age.
 
 use std::collections::{HashMap, HashSet};
 
@@ -19,7 +19,7 @@ use super::{Store, StoreError};
 pub struct Collection {
     /// The time of the run, since 1970.
     pub now_millis: i64,
-    /// How long a file must have been unneeded by then.
+    /// The time for which a file must have been unneeded by then.
     pub age_millis: i64,
 }
 
@@ -34,7 +34,7 @@ pub struct Collected {
     pub kept: u64,
 }
 
-/// Removes what has been unneeded for long enough.
+/// Removes files that have been unneeded for long enough.
 pub async fn collect(store: &mut Store, collection: Collection) -> Result<Collected, StoreError> {
     store.complete().await?;
     let before = collection.now_millis.saturating_sub(collection.age_millis);
@@ -42,7 +42,7 @@ pub async fn collect(store: &mut Store, collection: Collection) -> Result<Collec
     for id in TableId::ALL {
         sweep.table(&store.tables[id]).await?;
     }
-    // Compaction takes away what of the index is not needed.
+    // Compaction removes files of the index that are not needed.
     let is_needed = |file: &ObjectMeta| !is_unfinished(file);
     sweep.folder(IDS, is_needed, written).await?;
     Ok(sweep.collected)
@@ -82,7 +82,7 @@ impl Sweep<'_> {
         let cannot = |what: &Path, source| StoreError::Objects { what: what.to_string(), source };
         let mut found = location.store.list(Some(&folder));
         while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
-            // Whatever else lies there is not the store's to remove.
+            // Other files here are not the store's to remove.
             if !is_of_store(&file) || is_needed(&file) {
                 continue;
             }
@@ -98,7 +98,7 @@ impl Sweep<'_> {
     }
 }
 
-/// By the names that [`super::durable_files::unique`] makes.
+/// True for files named by [`super::durable_files::unique`], finished or not.
 fn is_of_store(file: &ObjectMeta) -> bool {
     let name = file.location.filename().unwrap_or_default();
     let is_made = |stem: &str| stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,6 +1,6 @@
-//! The logical hash: one number for the content of a store, whatever its files, batches and order.
+//! The logical hash: one number for the content of a store, independent of files, batches and order.
 //! In: identity and content of each row. Out: a 256-bit sum of their SHA-256, so that files can be summed apart.
-//! Never looks at where a row came from.
+//! Never looks at the origin of a row.
 
 use std::fmt::{self, Write};
 
@@ -52,7 +52,7 @@ impl LogicalHash {
         self.add(LogicalHash(limbs));
     }
 
-    /// Reads what `Display` wrote.
+    /// Reads the text that `Display` wrote.
     pub(super) fn parse(text: &str) -> Option<LogicalHash> {
         if text.len() != 64 || !text.is_ascii() {
             return None;

@@ -1,7 +1,7 @@
-//! Which files an event id may be in: an index beside the tables, which compaction makes.
+//! An index beside the tables, made by compaction: it finds the files that an event id may be in.
 //! In: files of events. Out: files of `ids`, each with the hashes of the ids of some of them, in order.
-//! No answer needs it: a file that it does not cover is looked into. What it says stays true, since a file of events
-//! never changes; so any file of it can go at any time.
+//! Never needed for an answer: files that it does not cover are searched, so any of its files may go at any time. Its
+//! entries stay true, since a file of events never changes.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
@@ -27,7 +27,7 @@ use super::{Store, StoreError};
 
 /// The folder of the index.
 pub(super) const IDS: &str = "ids";
-/// The key of a footer under which stand the files that a file of the index covers, by their paths in the store.
+/// The key of an index file's footer that lists the files it covers, by their paths in the store.
 const FILES_KEY: &str = "keytrail.files";
 
 const ID: &str = "event_id";
@@ -39,7 +39,7 @@ const FILE_BITS: u32 = 16;
 const FILES_MAX: usize = 1 << FILE_BITS;
 /// About the ids that a file of the index has; 8 bytes of each are in memory while it is made.
 const ENTRIES_MAX: u64 = 16 << 20;
-/// A larger file of the index is not made anew with what came later.
+/// A larger file of the index is not merged with later entries.
 const LARGE_ENTRIES: u64 = ENTRIES_MAX / 2;
 /// Files that are opened at once.
 const FILES_AT_ONCE: usize = 8;
@@ -54,12 +54,12 @@ fn schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// The hash by which an id is looked for: 48 bits of its XXH3.
+/// The hash of an id in the index: 48 bits of its XXH3.
 pub(super) fn hash_of(id: &str) -> u64 {
     xxh3_64(id.as_bytes()) >> FILE_BITS
 }
 
-/// The ids of some rows, as two numbers that hardly any others have.
+/// A checksum of the ids of some rows: their number and the sum of their hashes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IdSum {
     count: u64,
@@ -98,7 +98,7 @@ pub(super) struct IndexFile {
 pub(super) struct IdLookup(HashMap<Path, HashSet<u64>>);
 
 impl IdLookup {
-    /// True where a file may have one of the ids; None of a file that is not covered.
+    /// True if a file may have one of the ids; `None` for a file that the index does not cover.
     pub fn may_have(&self, file: &Path, mut hashes: impl Iterator<Item = u64>) -> Option<bool> {
         let found = self.0.get(file)?;
         Some(hashes.any(|hash| found.contains(&hash)))
@@ -112,7 +112,7 @@ impl Snapshot {
 }
 
 impl Index {
-    /// Looks up ids by their hashes. A part of it that cannot be read is as if it were not there.
+    /// Looks up ids by their hashes. A part that cannot be read counts as absent.
     pub async fn look_up(&self, hashes: &HashSet<u64>) -> IdLookup {
         let mut found = IdLookup::default();
         let names = self.names().await.unwrap_or_default();
@@ -159,7 +159,7 @@ impl Index {
         Ok(parts)
     }
 
-    /// True where another compaction has removed a file of the index.
+    /// True if another compaction has removed a file of the index.
     pub async fn is_gone(&self, location: &Path) -> bool {
         matches!(self.location.store.head(location).await, Err(object_store::Error::NotFound { .. }))
     }
@@ -259,7 +259,7 @@ fn span_of(statistics: Option<&Statistics>) -> Option<(u64, u64)> {
     Some((*bounds.min_opt()? as u64, *bounds.max_opt()? as u64))
 }
 
-/// Makes the index cover all files that are there, and takes away what others of its files say too.
+/// Makes the index cover all present files, and removes index files that are superseded or mostly outdated.
 pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
     let snapshot = store.as_snapshot()?;
     let index = snapshot.index();
@@ -352,7 +352,7 @@ impl Making {
         self.entries.extend(hashes.iter().map(|hash| hash << FILE_BITS | number));
     }
 
-    /// Takes what another one says of files that are needed: all of it or, where that fails, nothing.
+    /// Takes over another file's entries for the files that are needed: all of them or, if that fails, none.
     async fn take_over(
         &mut self,
         index: &Index,
@@ -391,7 +391,7 @@ impl Making {
         };
         let files: Vec<String> = self.files.iter().map(inside).collect();
         let made = Made { entries: &self.entries, files: serde_json::json!(files).to_string() };
-        // On this thread, which gives back what it takes.
+        // This thread encodes, so that it frees the memory that it takes.
         encode(&made, &schema(), &LAYOUT, 1)?.put(location, IDS, None, now_micros).await?;
         self.files.clear();
         self.entries.clear();

@@ -1,6 +1,7 @@
-//! A run of `ingest`: which listed objects are new or changed, read in batches of whole objects, each committed by itself.
-//! In: a listing, a store, and how to scan. Out: the accounts of what was read.
-//! Never reads an object that the ledger has as it is, and never holds more than two runs of rows.
+//! A run of `ingest`: the new and changed objects of a listing, read in batches of whole objects, each committed by
+//! itself.
+//! In: a listing, a store, and the choices of a scan. Out: the accounts of the objects read.
+//! Never reads an object whose present version the ledger has, and never holds more than two runs of rows.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -41,11 +42,11 @@ pub struct Plan {
     pub bytes: u64,
     /// Logs to read that lie in a bucket.
     pub get_requests: u64,
-    /// Objects that the ledger has as they are.
+    /// Objects whose present version the ledger has.
     pub old: u64,
     /// Objects that the ledger does not have.
     pub new: u64,
-    /// Objects of which the ledger has another version.
+    /// Objects with another version in the ledger.
     pub changed: u64,
     /// Objects that could not be read the last time.
     pub again: u64,
@@ -107,7 +108,7 @@ impl Plan {
     }
 }
 
-/// An object that cannot be looked at has no version; reading it says why.
+/// An object that cannot be looked at has no version; reading it gives the reason.
 fn version_of(listing: &Listing, index: usize) -> String {
     listing.object(index).version().unwrap_or_default()
 }
@@ -119,7 +120,7 @@ pub struct Ingested {
     pub accounting: Accounting,
     /// Batches that were committed.
     pub batches: u64,
-    /// Objects that the ledger had as they are.
+    /// Objects whose present version the ledger had.
     pub old: u64,
     /// The version of the events that the run ended at.
     pub version: u64,
@@ -136,7 +137,7 @@ impl Ingested {
 pub struct Pace {
     /// Stored bytes of a batch.
     pub batch_bytes_max: u64,
-    /// Days before the newest folder seen in which objects are compared with the ledger again.
+    /// Days before the newest folder seen; objects within them are compared with the ledger again.
     pub look_back_days: u32,
     /// True where objects that were damaged are read again, since now they may give something.
     pub retries_damaged: bool,
@@ -151,8 +152,9 @@ pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Resul
     Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
 
-/// Reads what is new, batch by batch. Fails with [`StoreError::Contended`] where other writers are first for minutes;
-/// the batches that it has committed till then stay.
+/// Reads the new objects, batch by batch. Fails with [`StoreError::Contended`] if other writers are first for minutes;
+/// its
+/// batches until then stay.
 pub async fn ingest(
     store: &mut Store,
     listing: Arc<Listing>,
@@ -199,7 +201,7 @@ pub async fn ingest(
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
             run.account_for(store, &all)?;
             run.batches += 1;
-            // Another batch came after this one, so what is planned next may have been read.
+            // Another batch came after this one, so the objects planned next may have been read.
             if store.batch != batch.number {
                 continue 'plan;
             }
@@ -223,7 +225,7 @@ async fn known(store: &Store, listing: &Listing, pace: Pace) -> Result<Known, St
     Ok(known)
 }
 
-/// The same choices, with progress that goes on where the last batch ended.
+/// The same choices, with progress that continues from the end of the last batch.
 fn from_here(options: &ScanOptions, bytes_done: u64) -> ScanOptions {
     let progress = Arc::clone(&options.progress);
     ScanOptions {
@@ -247,7 +249,7 @@ struct Read {
 }
 
 impl Reading {
-    /// The batch, and the accounts of all its objects, with those that failed as they did before.
+    /// The batch, and the accounts of all its objects, including those that failed exactly as last time.
     async fn read(
         self,
         store: &Store,
@@ -261,7 +263,7 @@ impl Reading {
         let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
         let work = store.clone();
         let writing = Writing { handle, store: work, snapshot, threads: self.options.threads };
-        // Before anything is read: what is written over later is another version.
+        // Versions are taken before anything is read, so that an object written over later counts as another version.
         let mut versions: Vec<String> = due.iter().map(|due| version_of(&listing, due.index)).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
@@ -293,14 +295,14 @@ impl Reading {
                     return Ok(std::ops::ControlFlow::Continue(()));
                 }
                 bytes = 0;
-                // Fails when the writer has failed, and then its failure is told.
+                // Sending fails only if the writer has failed, and then its error is reported.
                 Ok(match send.send(std::mem::take(&mut run)) {
                     Ok(()) => std::ops::ControlFlow::Continue(()),
                     Err(_) => std::ops::ControlFlow::Break(()),
                 })
             });
             if scanned.is_ok() && send.send(run).is_err() {
-                // The same: the writer says why.
+                // The writer's error is the one to report.
             }
             drop(send);
             (scanned, writer.join())

@@ -1,5 +1,5 @@
 //! Narrows a store that has all events to those that `--events key-use` keeps.
-//! In: the records that its rows are of. Out: an expression that keeps what a scan of the logs would.
+//! In: the records of its rows. Out: an expression that keeps the rows that a scan of the logs would keep.
 //! Never drops a row whose record it cannot read again.
 
 use std::sync::{Arc, LazyLock};
@@ -14,7 +14,7 @@ use crate::json::Tree;
 use crate::normalize::{EventFilter, Record, passes};
 use crate::schema::Column;
 
-/// True where [`EventFilter::KeyUse`] keeps a row.
+/// True if [`EventFilter::KeyUse`] keeps a row.
 pub(super) fn bears_on_keys() -> Expr {
     static BEARS_ON_KEYS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
         let types = (vec![DataType::Utf8], DataType::Boolean);

@@ -1,6 +1,6 @@
-//! The ledger: what became of every object that was ever read, and which records could not be.
-//! In: tallies of a batch, as rows. Out: rows of the tables `objects` and `quarantine`, and what of a listing is news.
-//! Never forgets an object, and never takes a time for an answer: only the ledger says what has been read.
+//! The ledger: the outcome of every object that was ever read, and the records that could not be read.
+//! In: tallies of a batch, as rows. Out: rows of the tables `objects` and `quarantine`, and the news in a listing.
+//! Never forgets an object, and never concludes from a time that one was read: only its own rows say so.
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
@@ -35,10 +35,10 @@ pub(super) const QUARANTINE_LAYOUT: FileLayout = FileLayout {
     ..FileLayout::PLAIN
 };
 
-/// Why rows of the ledger cannot be used.
+/// The reason that rows of the ledger cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LedgerError {
-    /// They are not what keytrail writes: the store is damaged.
+    /// keytrail does not write such rows: the store is damaged.
     #[error("{0}")]
     Column(#[from] ColumnError),
     #[error("cannot put rows of the ledger together")]
@@ -63,12 +63,12 @@ pub(super) fn stored_quarantine_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// Whether each row is of a batch up to this one.
+/// For each row, true if it is of a batch up to this one.
 pub(super) fn is_visible(rows: &RecordBatch, batch: i64) -> Result<BooleanArray, ColumnError> {
     Ok(LEDGER_COLUMNS.batch.of(rows)?.values().iter().map(|n| Some(*n <= batch)).collect())
 }
 
-/// The rows of `quarantine` up to a batch. Fails where one has a reason that this version does not know.
+/// The rows of `quarantine` up to a batch. Fails on a reason that this version does not know.
 pub(super) fn visible_quarantine(rows: &RecordBatch, batch: i64) -> Result<RecordBatch, LedgerError> {
     let reasons = QUARANTINE_COLUMNS.reason.of(rows)?;
     (0..rows.num_rows()).try_for_each(|row| reasons.value(row).map(drop))?;
@@ -83,8 +83,8 @@ fn visible_rows(rows: &RecordBatch, batch: i64, visible: &SchemaRef) -> Result<R
     Ok(RecordBatch::try_new(Arc::clone(visible), columns)?)
 }
 
-/// The ledger up to a batch, as the table `objects` of logs would be: an attempt that read nothing goes, once a later
-/// batch has more to say of the object. What gave records stays, since its rows do.
+/// The ledger up to a batch, as the table `objects` of logs would be: an attempt without records goes once a later
+/// batch has a row of the object. An attempt with records stays, since its events stay.
 pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<RecordBatch>, LedgerError> {
     let mut latest: HashMap<u128, i64> = HashMap::new();
     for rows in rows {
@@ -105,7 +105,7 @@ pub(super) fn visible_objects(rows: &[RecordBatch], batch: i64) -> Result<Vec<Re
     kept.collect()
 }
 
-/// A word that this version does not know must not pass for one that it knows.
+/// Fails on a word that this version does not know, so that it cannot pass for a known one.
 pub(super) fn expect_words(rows: &RecordBatch) -> Result<(), ColumnError> {
     let objects = ObjectRows::of(rows)?;
     (0..rows.num_rows()).try_for_each(|row| {
@@ -114,40 +114,40 @@ pub(super) fn expect_words(rows: &RecordBatch) -> Result<(), ColumnError> {
     })
 }
 
-/// What is known of an object that was read before.
+/// The last entry of an object that was read before.
 #[derive(Debug, Clone, Copy)]
 struct Entered {
     version: u64,
     batch: u32,
-    /// How it ended, if it should be tried again.
+    /// A hash of its failure, if it should be tried again.
     failed: Option<NonZeroU32>,
 }
 
-/// What was read before of the days that are listed, by hashes of the names: 32 bytes an object.
+/// The objects of the listed days that were read before, by hashes of their names: 32 bytes an object.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     objects: HashMap<u128, Entered>,
-    /// The first of the listed days: what lies before is not in the listing.
+    /// The first of the listed days; earlier objects are not in the listing.
     first_day: Option<i32>,
-    /// The newest day but those to come, which anybody who may put an object can name.
+    /// The newest day that is not in the future. Anybody who may put an object can name a future day.
     newest_day: Option<i32>,
     comparison: Comparison,
 }
 
-/// How a listing is held to the ledger.
+/// The rules of comparing a listing with the ledger.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Comparison {
-    /// The last day that is not to come, tomorrow included for clocks that differ.
+    /// The last day that is not in the future, tomorrow included for clocks that differ.
     pub last_day: i32,
-    /// True where damaged objects are tried again.
+    /// True if damaged objects are tried again.
     pub retries_damaged: bool,
 }
 
-/// What a listed object is to a store.
+/// The news that a listed object is to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     New,
-    /// It was read as it is.
+    /// This version of it was read.
     Old,
     /// Another version of it was read.
     Changed,
@@ -156,7 +156,7 @@ pub(super) enum News {
 }
 
 impl Known {
-    /// What of the ledger it needs.
+    /// The columns of the ledger that it needs.
     pub const COLUMNS: [&str; 6] = [
         URI,
         OBJECT_COLUMNS.status.name,
@@ -207,14 +207,14 @@ impl Known {
         }
     }
 
-    /// Whether this very failure is in the ledger already.
+    /// True if this very failure is in the ledger already.
     fn failed_so(&self, uri: &str, version: &str, outcome: &ObjectOutcome) -> bool {
         let entered = self.objects.get(&hash(uri)).filter(|entered| entered.version == hash(version) as u64);
         entered.and_then(|entered| entered.failed) == Some(failure(outcome))
     }
 
-    /// Whether an object that was read needs no second look, because its folder is older than the newest one that was
-    /// seen by more than so many days.
+    /// True if an object that was read needs no second look, because its folder is more than so many days older than
+    /// the newest one seen.
     pub fn is_settled(&self, uri: &str, day: Option<i32>, look_back_days: u32) -> bool {
         let (Some(day), Some(newest)) = (day, self.newest_day) else { return false };
         let is_old = i64::from(day) < i64::from(newest) - i64::from(look_back_days);
@@ -231,7 +231,7 @@ fn failure(outcome: &ObjectOutcome) -> NonZeroU32 {
     NonZeroU32::MIN | hash(&text) as u32
 }
 
-/// What the ledger says of how far lookups of event histories came, by the names under which they end.
+/// The last ends of lookups of event histories in the ledger, by the names of the ends.
 #[derive(Debug, Default)]
 pub(super) struct Ends(HashMap<String, (i64, String)>);
 
@@ -254,8 +254,7 @@ impl Ends {
     }
 }
 
-/// Event histories with a page that could not be read. The span that their end says to be covered must not be stored,
-/// or the gap would never be read.
+/// Event histories with an unreadable page. Their covered span must not be stored, or the gap would never be read.
 #[derive(Debug, Default)]
 pub(super) struct IncompleteHistories(HashSet<String>);
 
@@ -293,12 +292,12 @@ fn is_passing(outcome: &ObjectOutcome) -> bool {
     }
 }
 
-/// Damage that was found when nobody asked for what is whole. A document that holds no record is whole.
+/// True for damage whose whole records were not asked for. A document without records is not damaged.
 fn may_be_salvaged(outcome: &ObjectOutcome) -> bool {
     matches!(outcome, ObjectOutcome::Quarantined(reason) if *reason != FaultReason::EnvelopeUnknown)
 }
 
-/// Rows that fell to the store's own copies, by object.
+/// Rows that the store has already or has with other content, by object.
 #[derive(Debug, Default)]
 pub(super) struct Corrections(HashMap<String, Correction>);
 
@@ -366,8 +365,8 @@ pub(super) struct Entering<'a> {
 }
 
 impl Entering<'_> {
-    /// The rows that the ledger gains, and those of them that are worth a place in it: an object that failed again as
-    /// before is told of, not entered once more.
+    /// The rows of all objects, and those of them that the ledger gains: an object that failed exactly as last time is
+    /// reported, but not entered again.
     pub fn entries(&self, objects: &RecordBatch) -> Result<(RecordBatch, RecordBatch), LedgerError> {
         let scanned = ObjectRows::of(objects)?;
         let (mut rows, mut ledger) = (ObjectBuilder::default(), LedgerBuilder::default());
@@ -395,9 +394,9 @@ impl Entering<'_> {
         Ok((all, entered))
     }
 
-    /// Of an object that took the place of another, what was read is there beside what it had.
+    /// The outcome for the ledger. If an object took the place of another, the records of both are in the store.
     fn outcome(&self, due: &Due, scanned: ObjectOutcome) -> ObjectOutcome {
-        // An event history grows; that it is another one than before is no loss.
+        // An event history grows, so another version of it is no loss.
         let is_other = due.news == News::Changed && !self.listing.is_history(due.index);
         match scanned.status().is_read() && is_other {
             true => ObjectOutcome::Changed(ObjectChange::SinceRead),
@@ -417,7 +416,7 @@ pub(super) fn quarantined(rows: &RecordBatch, batch: i64) -> Result<RecordBatch,
     RecordBatch::try_new(stored_quarantine_schema(), columns)
 }
 
-/// Whether an object of a listing has something to read.
+/// True if an object of a listing is a log.
 pub(super) fn is_log(listing: &Listing, index: usize) -> bool {
     matches!(listing.entry(index), Entry::Log)
 }
@@ -427,7 +426,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_may_do_better_is_read_again() {
+    fn only_objects_that_may_do_better_are_read_again() {
         for (outcome, is_again, is_again_salvaging) in [
             (ObjectOutcome::Read, false, false),
             (ObjectOutcome::Missing, true, true),

@@ -34,7 +34,7 @@ impl StoreLocation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
             Err(error) => return Err(cannot(error)),
         };
-        // The library of local files decodes names once too often.
+        // The library of local files decodes names twice.
         if is_encoded(&absolute.to_string_lossy()) {
             return Err(StoreError::Name { path: shown });
         }
@@ -54,12 +54,12 @@ impl StoreLocation {
         StoreLocation::at(store, url, shown.to_owned())
     }
 
-    /// True where there is a store in this folder, or what is left of one.
+    /// True if there is a store in this folder, or the rest of one.
     pub fn holds_store(folder: &FsPath) -> bool {
         folder.join("events/_delta_log").is_dir()
     }
 
-    /// True where a store below `top` has an object of this URI for its first or its latest state.
+    /// True if a store at `top` has an object of this URI for its first or its latest state.
     pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
         let inside = uri.strip_prefix(top.trim_end_matches('/'));
         let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
@@ -85,7 +85,7 @@ impl StoreLocation {
     }
 }
 
-/// True where a name has what could stand for another character, such as `%20`.
+/// True if a name has an escape that could stand for another character, such as `%20`.
 fn is_encoded(name: &str) -> bool {
     let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
     name.split('%').skip(1).any(is_digits)

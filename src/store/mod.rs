@@ -1,7 +1,7 @@
 //! The store: a Delta table of events, and the ledger that accounts for them.
 //! In: batches of whole objects. Out: [`Snapshot`]s, in which every row and its accounting are there together.
-//! Every writer first completes the one before it, so the commit of the events alone makes a batch true. Never rolls
-//! back, and never trusts a marker: what has been read is what the ledger names.
+//! Every writer first completes the batch before its own, so the commit of the events alone makes a batch true. Never
+//! rolls back, and never trusts a marker: only the ledger says which objects have been read.
 
 mod append;
 mod backoff;
@@ -58,7 +58,7 @@ pub const FORMAT_VERSION: u32 = 1;
 const FORMAT_PROPERTY: &str = "keytrail.formatVersion";
 const FILTER_PROPERTY: &str = "keytrail.filter";
 
-/// Why a store cannot be used.
+/// The reason that a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("there is no store at `{path}`")]
@@ -98,7 +98,7 @@ impl StoreError {
         StoreError::Delta { table, source: Box::new(source) }
     }
 
-    /// True where the command line is at fault, not the world.
+    /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
         matches!(self, StoreError::OtherFilter { .. } | StoreError::Name { .. })
     }
@@ -133,7 +133,7 @@ fn filter_of(name: &str) -> Option<EventFilter> {
     [EventFilter::KeyUse, EventFilter::All].into_iter().find(|filter| filter_name(*filter) == name)
 }
 
-/// A store at the versions that its tables had when it was last looked at.
+/// A store at the versions of its tables at the last look.
 #[derive(Clone)]
 pub struct Store {
     location: StoreLocation,
@@ -141,13 +141,13 @@ pub struct Store {
     filter: EventFilter,
     /// The time of the run, in microseconds since 1970, which the log names as that of its changes.
     now_micros: i64,
-    /// The last batch whose events are committed, and what of it still waits for its ledger.
+    /// The last batch whose events are committed, and its ledger if that is not entered yet.
     batch: i64,
     pending: Option<Pending>,
 }
 
 impl Store {
-    /// Opens what is there. Fails where there is nothing, or what is there is no store that this version can read.
+    /// Opens a store. Fails if there is none, or none that this version can read.
     pub async fn open(location: StoreLocation) -> Result<Store, StoreError> {
         let tables = StoreTables::open(&location).await?;
         let filter = checked(&location, &tables[TableId::Events])?;
@@ -156,7 +156,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens what is there, or makes it. The events are made last: with them the store exists.
+    /// Opens a store, or makes it. The table of events is made last: with it the store exists.
     pub async fn open_or_create(location: StoreLocation, asked: Option<EventFilter>) -> Result<Store, StoreError> {
         let store = match Store::open(location.clone()).await {
             Err(StoreError::Absent { .. }) => {
@@ -174,7 +174,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Fails where the store keeps another choice of events.
+    /// Fails if the store keeps another choice of events.
     pub fn expect_filter(&self, filter: EventFilter) -> Result<(), StoreError> {
         if self.filter == filter {
             return Ok(());
@@ -201,13 +201,13 @@ impl Store {
         Ok(())
     }
 
-    /// Notes the last batch whose events are committed, and what of it still waits for its ledger.
+    /// Notes the last batch whose events are committed, and its ledger if that is not entered yet.
     fn settle(&mut self, batch: i64, pending: Option<Pending>) {
         (self.batch, self.pending) = (batch, pending);
     }
 
-    /// A batch is in the ledger only after its events are committed: where the ledger has one that they do not have even
-    /// when they are looked at again, events are gone.
+    /// A batch enters the ledger only after its events are committed. If the ledger has a batch that the events lack
+    /// even at a second look, events are gone.
     async fn expect_events_of_ledger(&mut self) -> Result<(), StoreError> {
         let [objects, quarantine] = [TableId::Objects, TableId::Quarantine].map(|id| &self.tables[id]);
         let entered = objects.batch().await?.max(quarantine.batch().await?);

@@ -24,7 +24,7 @@ use super::data_file::DataFile;
 /// Bytes at the end of a file that are read at once, in the hope that its footer is among them.
 const FOOTER_BYTES: usize = 64 << 10;
 
-/// A file of which parts are fetched as they are needed.
+/// A file whose parts are fetched as they are needed.
 pub(super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
@@ -84,7 +84,7 @@ impl AsyncFileReader for StoredFile {
     }
 }
 
-/// A file of which all bytes are here.
+/// A file whose bytes are all in memory.
 pub(super) struct WholeFile {
     bytes: Bytes,
     metadata: ArrowReaderMetadata,

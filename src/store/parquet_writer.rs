@@ -1,7 +1,7 @@
-//! Writes one Parquet file of a table, and what the log must know of it.
-//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file that was put in its place.
-//! Never sorts, never holds more of the rows than the part of a column that each thread is at, and never names a file
-//! before it is whole.
+//! Writes one Parquet file of a table, and its entry for the log.
+//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file put in its place.
+//! Never sorts, never holds more rows than one part of a column for each thread, and never names a file before it is
+//! whole.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ use super::location::StoreLocation;
 use crate::batch::CONTENT_HASH;
 use crate::time::MICROS_PER_DAY;
 
-/// Rows of a row group: what a reader must take at least to find one key.
+/// Rows of a row group, the least that a reader takes to find one key.
 const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
@@ -54,18 +54,18 @@ pub(super) struct FileLayout {
     pub bounds: &'static [&'static str],
     /// Columns by which the rows are sorted, NULL first.
     pub sorted_by: &'static [&'static str],
-    /// Columns with bloom filters, and how many values a row group may hold.
+    /// Columns with bloom filters, each with the most distinct values of a row group.
     pub blooms: &'static [(&'static str, u64)],
     /// Columns whose values hardly repeat.
     pub unique: &'static [&'static str],
     /// Long columns that nobody compares.
     pub opaque: &'static [&'static str],
-    /// Columns of numbers of which each is near the one before.
+    /// Columns of numbers that are near the one before.
     pub ascending: &'static [&'static str],
 }
 
 impl FileLayout {
-    /// Of rows without an order or anything that is known of their columns.
+    /// The layout of rows without an order and with unknown columns.
     pub const PLAIN: FileLayout =
         FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
 
@@ -77,7 +77,7 @@ impl FileLayout {
             .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
             .set_data_page_row_count_limit(PAGE_ROWS_MAX)
             .set_statistics_enabled(EnabledStatistics::Page)
-            // Maps and lists as the format names their parts, which is how others look for them.
+            // The parts of maps and lists have the names of the format, by which other readers look for them.
             .set_coerce_types(true);
         let sorting = self.sorted_by.iter().filter_map(|name| schema.index_of(name).ok());
         let sorting =
@@ -111,13 +111,13 @@ pub(super) trait Columns: Sync {
     fn rows(&self) -> usize;
     /// A column, by its number in the schema.
     fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
-    /// Something that grows with the work that a column makes.
+    /// A number that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
     /// Another note for the footer.
     fn note(&self) -> Option<KeyValue> {
         None
     }
-    /// The number of the normalizer that made its derived columns, of rows that have such.
+    /// The number of the normalizer that made the derived columns, for rows that have some.
     fn normalizer(&self) -> Option<u32> {
         None
     }
@@ -148,8 +148,8 @@ pub(super) struct Encoded {
     stats: String,
 }
 
-/// Writes the rows of one file into memory. A thread takes one column after the other, so that only what it is at is
-/// held in full.
+/// Writes the rows of one file into memory. A thread takes one column after the other, so that it holds only one part
+/// in full.
 pub(super) fn encode(
     rows: &dyn Columns,
     schema: &SchemaRef,
@@ -192,7 +192,7 @@ enum Task {
     Column(usize, GroupWriters),
 }
 
-/// What became of a task.
+/// The result of a task.
 enum TaskDone {
     Hash(LogicalHash),
     Column(EncodedColumn),
@@ -213,7 +213,7 @@ struct EncodedColumn {
     bounds: Option<Bounds>,
 }
 
-/// The columns of a file and how they are written.
+/// The columns of a file and the way of writing them.
 struct FileColumns<'a> {
     rows: &'a dyn Columns,
     schema: &'a SchemaRef,
@@ -224,7 +224,7 @@ impl FileColumns<'_> {
     fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<Done, StoreError> {
         let mut tasks: Vec<Task> =
             writers.into_iter().enumerate().map(|(index, writers)| Task::Column(index, writers)).collect();
-        // The longest first, in which order threads take them, so that they end together.
+        // The longest come first, as threads take them in this order, so that all threads end together.
         tasks.sort_by_key(|task| match task {
             Task::Column(index, _) => Reverse(self.rows.weight(*index)),
             Task::Hash => Reverse(0),
@@ -303,8 +303,8 @@ impl FileColumns<'_> {
     }
 }
 
-/// Does all tasks; the first error ends the rest. Each thread takes the first that is left, and what comes of them is in
-/// any order. If one thread is asked for it is this one, which else waits for the others.
+/// Does all tasks; the first error ends the rest. Each thread takes the first task that is left, so results come in any
+/// order. If one thread is asked for it is this one, which otherwise waits for the others.
 fn on_threads<T: Send, R: Send>(
     threads: usize,
     tasks: Vec<T>,
@@ -326,7 +326,7 @@ fn uneven(column: &str) -> ParquetError {
     ParquetError::General(format!("`{column}` has not as many rows as its file"))
 }
 
-/// Writes row groups of what is encoded; each column is let go once it is there.
+/// Writes the encoded columns as row groups, and frees each column once it is written.
 fn put_together(
     file: &mut SerializedFileWriter<Vec<u8>>,
     columns: Vec<EncodedColumn>,
@@ -362,7 +362,7 @@ fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
 
 impl Encoded {
     /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
-    /// value of its partition, where the folder is that of a table which has some.
+    /// value of its partition, if the table has partitions.
     pub async fn put(
         self,
         location: &StoreLocation,
@@ -392,7 +392,7 @@ impl Encoded {
     }
 }
 
-/// The least and greatest values of a column, as far as they can be told.
+/// The least and greatest values of a column, as far as they are known.
 #[derive(Default)]
 struct Bounds {
     span: Option<(Bound, Bound)>,

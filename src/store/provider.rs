@@ -1,6 +1,7 @@
-//! The events of a store as a DataFusion table: Parquet files, pruned by day and by what the log says of their columns.
+//! The events of a store as a DataFusion table: Parquet files, pruned by day and by the log's statistics of their
+//! columns.
 //! In: a [`Snapshot`] and a scope. Out: a plan of `events` as the contract has it.
-//! Reads no file to plan but the index of event ids; pages and bloom filters inside files are DataFusion's to use.
+//! Never reads a file to plan, except the index of event ids; DataFusion uses the pages and bloom filters inside files.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -38,13 +39,13 @@ use crate::normalize::EventFilter;
 use crate::schema::{COLUMNS, Column};
 use crate::source::Scope;
 
-/// Under which a session finds the files of the store.
+/// The URL under which a session finds the files of the store.
 pub const FILES_URL: &str = "keytrail-store://files";
 
-/// A question for more event ids than this does without the index.
+/// A question for more event ids than this does not use the index.
 const IDS_MAX: usize = 100;
 
-/// The files of one version, as a table of what they hold and the day of each.
+/// The files of one version, as a table of their columns and the day of each file.
 #[derive(Debug)]
 struct Files {
     files: Vec<DataFile>,
@@ -52,8 +53,8 @@ struct Files {
     table: TableSchema,
 }
 
-/// The plan of `events` over a snapshot: its rows within the scope, which has no organizations, and of the events asked
-/// for those that it keeps.
+/// The plan of `events` over a snapshot: its rows within the scope, which has no organizations, and of the choice of
+/// events asked for.
 pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
@@ -111,8 +112,8 @@ impl TableProvider for Files {
             return Ok(Arc::new(EmptyExec::new(project_schema(&self.schema(), projection)?)));
         }
         let mut statistics = Statistics::new_unknown(self.table.table_schema());
-        // Counting needs no file. Elsewhere a guess at what passes the filters would turn the joins of views around, which
-        // are written so that the side which is held in memory is the small one.
+        // Counting needs no file. Elsewhere a guess at the rows that pass would turn the joins of views around, which
+        // are written so that the small side is held in memory.
         if projection.is_some_and(Vec::is_empty) && filters.is_empty() {
             statistics.num_rows = Precision::Exact(files.iter().map(|file| file.rows as usize).sum());
         }
@@ -129,7 +130,7 @@ impl TableProvider for Files {
 }
 
 impl Files {
-    /// The files that can hold rows that pass.
+    /// The files that can hold passing rows.
     async fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };
         let filter = state.create_physical_expr(filter, &DFSchema::try_from(self.schema())?)?;
@@ -145,7 +146,7 @@ impl Files {
     }
 }
 
-/// The hashes of the event ids of which every row that passes has one.
+/// The hashes of the event ids that the filters allow; every passing row has one of these ids.
 fn ids_of(pruning: &PruningPredicate) -> HashSet<u64> {
     let of_id = |guarantee: &&LiteralGuarantee| {
         guarantee.guarantee == Guarantee::In && guarantee.column.name() == Column::EventId.name()

@@ -1,8 +1,8 @@
 //! Makes the derived columns of older files again, by the rules of this version.
-//! In: a store, of which some files are of an earlier normalizer. Out: commits that each replace one of them by files of
-//! the present one, and of its own number where rows must stay as they were.
-//! Never changes an identity or a content: the bytes of what goes must be those that the log names, a row is made only of
-//! a record that has its content, and the logical hash of what goes and what comes must agree before it is committed.
+//! In: a store, of which some files are of an earlier normalizer. Out: commits that each replace one of them by files
+//! of the present one, and by files of its own number for rows that must stay.
+//! Never changes an identity or a content. Before a commit, the bytes of the old file must be those of the log, each
+//! row must be made of the record with its content, and the logical hash of the old and the new files must agree.
 //! Holds one file and one run of rows at a time.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Int64Array, ListArray};
@@ -25,7 +25,7 @@ use crate::json::Tree;
 use crate::normalize::{NORMALIZER, Record, StoredRow, normalize_again};
 use crate::schema::{Column, events_schema_of};
 
-/// About what is decoded at once of the records of a file.
+/// Rough number of bytes of a file's records that are decoded at once.
 const DECODED_BYTES: i64 = 2 << 20;
 
 /// The counts of a renormalization.
@@ -38,7 +38,7 @@ pub(super) struct Renormalized {
 }
 
 /// Rewrites all files of an earlier normalizer, each in a commit of its own, so that a run that is killed loses one at
-/// most. Rows whose record cannot be read again, or is that of another event, stay as they were.
+/// most. Rows stay as they were if their record cannot be read again or is of another event.
 pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Renormalized, StoreError> {
     let (mut all, mut backoff) = (Renormalized::default(), Backoff::new());
     'look: loop {
@@ -104,17 +104,17 @@ struct Rewritten {
     renewed: u64,
 }
 
-/// Writes the rows of a file into new ones, of which none stays where that fails.
+/// Writes the rows of a file into new ones. If that fails, no new file stays.
 async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<Rewritten, StoreError> {
     let mut written = Rewritten::default();
     let Err(error) = written.take_all(store, file, threads).await else { return Ok(written) };
     if store.discard(TableId::Events, &written.adds).await.is_err() {
-        // What stays is for a collection; the first error says why.
+        // A collection will remove the files; the first error is the one to report.
     }
     Err(error)
 }
 
-/// Number of rows that are read at once: fewer where records are long.
+/// Number of rows that are read at once: fewer if records are long.
 fn batch_rows(file: &WholeFile) -> usize {
     let raw = file.schema().index_of(Column::Raw.name()).map_or(0, |index| file.column_bytes(index).1);
     let row_bytes = raw / (file.rows() as i64).max(1);
@@ -181,8 +181,8 @@ impl Rewritten {
         Ok(())
     }
 
-    /// Writes what waits into a file for each of its days: a day can be another than before, since that of a time far
-    /// ahead is known only when its year comes near.
+    /// Writes the waiting rows into a file for each of their days. A day may differ from before, since an event far in
+    /// the future gets its day only when its year comes near.
     async fn put(&mut self, store: &Store, pile: &mut Pile, threads: usize) -> Result<(), StoreError> {
         let batches = std::mem::take(&mut pile.batches);
         pile.bytes = 0;
@@ -212,7 +212,7 @@ impl Renewer {
         Renewer { tree: Tree::new(), builder: RowBuilder::with_content_hash(&events_schema_of(&columns), &columns) }
     }
 
-    /// Adds the rows that can be made again to a pile, and gives the others.
+    /// Adds the rows that can be made again to a pile, and returns the others.
     fn take(&mut self, rows: &RecordBatch, renewed: &mut Pile) -> Result<RecordBatch, StoreError> {
         let stored = StoredColumns::of(rows);
         let mut stays = Vec::with_capacity(rows.num_rows());
@@ -228,7 +228,7 @@ impl Renewer {
         Ok(filter_record_batch(rows, &BooleanArray::from(stays))?)
     }
 
-    /// Appends one row, made again; false where it cannot be.
+    /// Appends one row, made again; returns false if it cannot be made.
     fn renew(&mut self, stored: &StoredColumns<'_>, row: usize) -> bool {
         let Some(content_hash) = stored.content(row) else { return false };
         let issues = stored.issues(row);
@@ -280,7 +280,7 @@ impl<'a> StoredColumns<'a> {
         self.issues.is_valid(row).then(|| self.issues.value(row).as_string::<i32>().clone())
     }
 
-    /// None where there is none, or what is there is no hash.
+    /// `None` if there is no value, or one that is no hash.
     fn content(&self, row: usize) -> Option<[u64; 2]> {
         let (halves, rest) = self.contents.value(row).as_chunks::<8>();
         let [first, second] = halves else { return None };

@@ -48,7 +48,7 @@ pub(super) const LAYOUT: FileLayout = FileLayout {
     ascending: &[],
 };
 
-/// The columns that a scan is asked for. `integrity` is not of the record: readers join it.
+/// The columns that a scan is asked for, without `integrity`, which readers join.
 pub(super) fn scanned_columns() -> Vec<Column> {
     (0..COLUMNS.len()).map(Column::from_index).filter(|column| *column != Column::Integrity).collect()
 }
@@ -79,17 +79,17 @@ pub(super) const RUN_BYTES_MAX: usize = 28 << 20;
 /// Some rows of a batch, sorted by day, key, time and id.
 pub(super) struct Run {
     batches: Vec<RecordBatch>,
-    /// The number of the one that made their derived columns.
+    /// The number of the normalizer that made their derived columns.
     normalizer: u32,
     /// Batch and row, in order.
     order: Vec<(usize, usize)>,
     days: Vec<(Option<i32>, Range<usize>)>,
-    /// Something that grows with the work that a column of the table makes.
+    /// A number that grows with the work that a column of the table makes.
     weights: Vec<usize>,
 }
 
 impl Run {
-    /// Sorts rows of the table's schema; those that `keep` leaves out are gone.
+    /// Sorts rows of the table's schema, and drops those that `keep` leaves out.
     pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray], normalizer: u32) -> Result<Run, ArrowError> {
         let names = [Column::EventDate.name()].into_iter().chain(LAYOUT.sorted_by.iter().copied());
         let order = Order::new(&table_schema(), names)?;
@@ -157,7 +157,7 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// Fails where the schema lacks one of the columns.
+    /// Fails if the schema lacks one of the columns.
     pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<Order, ArrowError> {
         let names: Vec<&str> = names.collect();
         let options = SortOptions { descending: false, nulls_first: true };

@@ -28,7 +28,7 @@ const FILES_AT_ONCE: usize = 8;
 /// One version of a store.
 #[derive(Clone)]
 pub struct Snapshot {
-    /// That of the table `events` in its log, from 0.
+    /// The version of the table `events` in its log, from 0.
     pub version: u64,
     /// The last batch that it holds, from 1; 0 before the first.
     pub batch: i64,
@@ -50,7 +50,7 @@ impl Store {
         self.as_snapshot()
     }
 
-    /// The store as it was when it was last looked at.
+    /// The store as it was at the last look.
     pub(super) fn as_snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut files = self.files_of(TableId::Events, None)?;
         files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
@@ -71,7 +71,7 @@ impl Store {
         entered.iter().chain(waiting).map(|add| DataFile::of(&self.location, id, add)).collect()
     }
 
-    /// The rows of the ledger as they are stored, a file at a time, with those that wait.
+    /// The rows of the ledger as they are stored, a file at a time, with those not entered yet.
     pub(super) async fn ledger_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
         let pending = self.pending.as_ref().map(|pending| &pending.objects);
         self.table_rows(TableId::Objects, pending).await
@@ -133,8 +133,8 @@ impl Snapshot {
         self.store.each_of_ledger(columns, &mut |rows| take(rows, &is_visible(rows, self.batch)?)).await
     }
 
-    /// Rows that an earlier normalizer made, in the files that may hold some of a scope: their derived columns are those
-    /// of its time.
+    /// Rows that an earlier normalizer made, in the files that may hold rows of a scope; their derived columns follow
+    /// its rules.
     pub fn older_rows(&self, scope: &Scope) -> u64 {
         let is_older = |file: &&DataFile| file.normalizer < NORMALIZER && may_hold(file, scope);
         self.files.iter().filter(is_older).map(|file| file.rows).sum()

@@ -1,6 +1,6 @@
 //! The three tables of a store, and all that differs between them.
 //! In: a table's name as a value. Out: its folder, columns, layout and partition, each from one match.
-//! Never takes an unknown table for a known one: there is no other than these.
+//! Never takes an unknown table for a known one: these three are all.
 
 use arrow::datatypes::SchemaRef;
 
@@ -13,7 +13,7 @@ use crate::schema::Column;
 pub(super) enum TableId {
     /// The rows of `events`.
     Events,
-    /// The ledger: what became of every object.
+    /// The ledger: the outcome of every object.
     Objects,
     /// Records that could not be read.
     Quarantine,
@@ -59,7 +59,7 @@ impl TableId {
         }
     }
 
-    /// The column by whose values its files lie in folders.
+    /// The column whose values name the folders of its files.
     pub fn partition(self) -> Option<&'static str> {
         match self {
             TableId::Events => Some(Column::EventDate.name()),

@@ -1,7 +1,7 @@
-//! The tables of a store together, each at the version that it had when it was last looked at.
-//! In: where the store lies. Out: its tables by their [`TableId`], looked at in the order in which a batch is written,
-//! so that what is looked at later only knows more.
-//! Never says what a batch is, and never commits.
+//! The tables of a store together, each at its version at the last look.
+//! In: the place of the store. Out: its tables by their [`TableId`], looked at in the order in which a batch is
+//! written, so that a later one may only be ahead.
+//! Never defines a batch, and never commits.
 
 use std::ops::{Index, IndexMut};
 
@@ -19,7 +19,7 @@ pub(super) struct StoreTables {
 }
 
 impl StoreTables {
-    /// Opens what is there; a store that has lost one of its tables is damaged, not absent.
+    /// Opens the tables; a store that has lost one of them is damaged, not absent.
     pub async fn open(location: &StoreLocation) -> Result<StoreTables, StoreError> {
         let gone = |id: TableId| {
             let what = format!("its `{}` are gone", id.name());

@@ -22,13 +22,13 @@ pub struct Accounting {
     pub older_rows: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
-    /// Whether the scan read everything in scope; without it the counts claim nothing.
+    /// True if the scan read everything in scope; otherwise the counts claim nothing.
     pub complete: bool,
-    /// Whether the counts are those of a store, whose logs were read earlier.
+    /// True if the counts are those of a store, whose logs were read earlier.
     pub is_stored: bool,
     /// The first of the objects that could not be used; `by_status` counts all of them.
     pub problems: Vec<Problem>,
-    /// Objects of the event history: no digest covers what they hold.
+    /// Objects of the event history, whose records no digest covers.
     pub history_objects: u64,
 }
 
@@ -39,7 +39,7 @@ pub struct Problem {
     pub outcome: ObjectOutcome,
 }
 
-/// What it means that a run read no log.
+/// The meaning of a run that read no log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutLogs {
     /// There is none, or none in this scope.
@@ -48,14 +48,14 @@ pub enum WithoutLogs {
     IsNothingNew,
 }
 
-/// How far an answer is about all that was asked for.
+/// The share of the input that an answer is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Completeness {
-    /// All input is accounted for; so it is where a question stopped early and claims nothing.
+    /// All input is accounted for. A question that stopped early claims nothing, so it is complete too.
     Complete,
     /// Everything was looked at, and nothing of it was a log.
     NoLog,
-    /// An object could not be used, or a record not be read.
+    /// Some object could not be used, or some record could not be read.
     Incomplete,
 }
 
@@ -97,7 +97,7 @@ impl Accounting {
         Ok(())
     }
 
-    /// Counts an object, and names it where it could not be used.
+    /// Counts an object, and names it if it could not be used.
     fn note(&mut self, outcome: &ObjectOutcome, uri: impl FnOnce() -> String) {
         self.by_status.add(outcome.status());
         if outcome.status().is_problem() && self.problems.len() < PROBLEMS_MAX {

@@ -1,6 +1,6 @@
 //! Puts the parts of a scan in order and decides about each row.
-//! In: parts of runs of objects, in the objects' order. Out: batches without duplicates, and the tallies of all objects.
-//! Owns which copy of an event stays. Never decodes, and holds no row longer than it takes to decide about it.
+//! In: parts of runs of objects, in the objects' order. Out: batches without duplicates, and tallies of all objects.
+//! Owns the choice of the copy that stays. Never decodes, and holds no row longer than it takes to decide about it.
 
 use std::io;
 use std::ops::{ControlFlow, Range};
@@ -21,7 +21,7 @@ pub(super) struct Consumer {
     identities_max: usize,
     /// Set once the identities have reached their bound.
     deferred: Option<Deferred>,
-    /// Where each object that has deferred rows stands in the tallies, and the ordinal after its last row.
+    /// For each object with deferred rows, its place in the tallies and the ordinal after its last row.
     open_tallies: Vec<(usize, u64)>,
     pub tallies: Tallies,
     /// Of the object under way.
@@ -29,7 +29,7 @@ pub(super) struct Consumer {
     conflicts: u64,
 }
 
-/// What is to be done with one row.
+/// The decision about one row.
 #[derive(Clone, Copy)]
 enum Fate {
     Give,
@@ -39,7 +39,7 @@ enum Fate {
 }
 
 impl Consumer {
-    /// At most so many identities are held in memory; the rows after them wait on disk until all have been seen.
+    /// Holds at most so many identities in memory; the rows after them wait on disk until all have been seen.
     pub fn new(identities_max: usize) -> Consumer {
         Consumer {
             seen: Seen::default(),
@@ -52,8 +52,8 @@ impl Consumer {
         }
     }
 
-    /// Takes the parts of every run, run by run, until none come, and settles what waited. `Break` means that `taker` wants
-    /// no more: the accounts then end with the part under way. Fails with the first error of a part, of `taker` or of the
+    /// Takes the parts of every run, run by run, until none come, and settles the rows that waited. On a `Break` of
+    /// `taker` the accounts end with the part under way. Fails with the first error of a part, of `taker` or of the
     /// disk.
     pub fn take_all(
         &mut self,
@@ -164,7 +164,7 @@ struct Rest {
 }
 
 impl Rest {
-    /// Beyond this many runs one copy is better to go on with than many small batches.
+    /// Beyond this many runs one copied batch is cheaper than many small ones.
     const PARTS_MAX: usize = 16;
 
     fn of(row_of: &UInt32Array, fates: &[Fate]) -> Rest {
@@ -193,8 +193,8 @@ impl Rest {
         Ok(filter_record_batch(&batch, &BooleanArray::new(keep.finish(), None))?)
     }
 
-    /// In as many batches as it takes to copy nothing, if these are few and hold most of the batch: each of them keeps
-    /// all of it in memory.
+    /// Cut into batches that copy nothing, if these are few and hold most of the batch, since each keeps all of it in
+    /// memory. Otherwise one copied batch.
     fn parts(&self, batch: RecordBatch) -> Result<Vec<RecordBatch>, DataFusionError> {
         if self.runs.is_empty() {
             return Ok(Vec::new());

@@ -10,7 +10,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Identity and content of one row, hashed with a seed of this process, so that nobody can craft a collision.
-/// A row is a duplicate where all 128 bits agree; where identities alone collide, both rows stay.
+/// A row is a duplicate if all 128 bits agree; if identities alone agree, both rows stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fingerprint {
     pub identity: u64,
@@ -28,7 +28,7 @@ impl Fingerprint {
     }
 }
 
-/// A row, held against those before it.
+/// The judgement on a row, by the rows before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Copy {
     First,
@@ -57,12 +57,12 @@ impl Seen {
         }
     }
 
-    /// A row whose identity is known with other content from elsewhere.
+    /// Adds a row whose identity the caller knows with other content.
     pub fn add_conflicting(&mut self, row: Fingerprint) -> Copy {
         if self.conflicting.insert(row) { Copy::Conflict } else { Copy::Duplicate }
     }
 
-    /// What adding the row would say, without remembering it.
+    /// The judgement that `add` would give, without remembering the row.
     pub fn judge(&self, row: Fingerprint) -> Copy {
         match self.first.get(&row.identity) {
             None => Copy::First,

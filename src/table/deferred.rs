@@ -1,6 +1,6 @@
-//! Rows beyond what the set of identities may hold in memory: kept on disk until all of them have been seen.
-//! In: fingerprints and batches, in order. Out: which rows were duplicates or conflicts, then the batches without the
-//! duplicates, in the order in which they came. The answer is the one that an unbounded set would give.
+//! Rows beyond the bound of the set of identities: kept on disk until all of them have been seen.
+//! In: fingerprints and batches, in order. Out: verdicts on all rows, then the batches without the duplicates, in the
+//! order in which they came. The answer is the one that an unbounded set would give.
 //! Memory: three bits a row, the identities of one partition at a time, and 12 MiB of buffers.
 
 use std::fs::File;
@@ -49,7 +49,8 @@ impl Deferred {
         self.rows
     }
 
-    /// A row that `earlier`, which no longer grows, has not decided. Returns its ordinal.
+    /// Adds a row that the full set cannot settle; `earlier` is its verdict, first copy or conflict. Returns its
+    /// ordinal.
     pub fn add(&mut self, row: Fingerprint, earlier: Copy) -> io::Result<u64> {
         let ordinal = self.rows;
         self.rows += 1;
@@ -108,7 +109,7 @@ impl Deferred {
         Ok(verdicts)
     }
 
-    /// Gives the batches away, without the duplicates; `taker` says whether it wants more.
+    /// Gives the batches away without the duplicates, until `taker` wants no more.
     pub fn replay(self, verdicts: &Verdicts, taker: &mut dyn RowTaker) -> Result<()> {
         for (output, spool) in self.batches.into_iter().enumerate() {
             let Some(Spool { mut file, mut writer }) = spool else { continue };
@@ -132,7 +133,7 @@ fn with_ordinals(batch: &RecordBatch, ordinals: UInt64Array) -> Result<RecordBat
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
-/// What became of the rows.
+/// The verdicts on the rows.
 pub struct Verdicts {
     duplicate: Bits,
     conflict: Bits,
@@ -184,7 +185,7 @@ struct Partitions {
     file: File,
     written: u64,
     buffers: Vec<Vec<u8>>,
-    /// Where each partition's chunks stand.
+    /// Offset and length of each partition's chunks.
     chunks: Vec<Vec<(u64, usize)>>,
 }
 

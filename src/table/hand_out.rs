@@ -1,7 +1,7 @@
-//! Lets several partitions of a plan take the rows of one scan, each batch as it is by whoever is free.
+//! Lets several partitions of a plan share the rows of one scan: the next free one takes the next batch as it is.
 //! In: plans that deal the batches of a scan to partitions in turn. Out: the same plans with this instead.
-//! DataFusion's own operator copies batches together until they have 8,192 rows, which those of wide columns never do by
-//! themselves. Never gives up an order that the plan keeps.
+//! DataFusion's own operator copies batches together until they have 8,192 rows, and batches of wide columns have
+//! fewer. Never gives up an order that the plan keeps.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -50,8 +50,8 @@ impl PhysicalOptimizerRule for HandOutScans {
     }
 }
 
-/// The one partition of its input, as several that take its batches from it as they need them. Runs once, as all plans do
-/// unless they are reset.
+/// Turns the one partition of its input into several, which take its batches as they need them. Runs once, as all plans
+/// do unless they are reset.
 #[derive(Debug)]
 struct HandOutExec {
     input: Arc<dyn ExecutionPlan>,
@@ -140,7 +140,7 @@ impl ExecutionPlan for HandOutExec {
         run.batches = Some(Arc::clone(&batches));
         run.begun.push(partition);
         if run.begun.len() == self.properties.partitioning.partition_count() {
-            // Who reads them holds them; the plan does not, so that a reader who leaves stops the scan.
+            // From here on only the readers hold the batches, so that the scan stops when they leave.
             *run = HandOutRun::default();
         }
         let taken = stream::unfold(batches, |batches| async {
@@ -182,7 +182,7 @@ mod tests {
             let [mut first, mut second, third] = <[_; 3]>::try_from(run()).map_err(|_| "three").unwrap();
             let taken = [first.next().await.unwrap(), second.next().await.unwrap(), first.next().await.unwrap()];
             assert_eq!(numbers(&taken), Vec::from_iter(0..9));
-            // A partition that nobody asks does not hold up the others.
+            // The third partition takes the rest, although nobody asks the first two.
             let rest: Vec<_> = third.collect().await;
             assert_eq!(numbers(&rest), Vec::from_iter(9..60));
             assert!(first.next().await.is_none() && first.next().await.is_none() && second.next().await.is_none());

@@ -31,7 +31,7 @@ use crate::batch::weight;
 pub struct KeptRows {
     schema: SchemaRef,
     count: usize,
-    /// In memory, also of what is spilled.
+    /// The size that all rows have in memory, spilled ones included.
     bytes: usize,
     batches: Vec<RecordBatch>,
     spilled: Option<Spilled>,
@@ -86,7 +86,7 @@ struct Kept {
 
 /// Batches are put together until their rows hold about this much, or less where a budget is small.
 const TOGETHER_BYTES: usize = 256 << 10;
-/// Or until there are so many, since each takes more memory than its rows.
+/// Batches are put together at this number at the latest, since each takes more memory than its rows.
 const LOOSE_MAX: usize = 1024;
 
 impl Keeper {
@@ -104,12 +104,12 @@ impl Keeper {
         };
         let kept = |schema| Kept { rows: empty(schema), loose: Vec::new(), loose_bytes: 0, writer: None };
         let tables: Vec<Kept> = schemas.map(kept).collect();
-        // What waits takes a quarter of the budget.
+        // The batches that wait take a quarter of the budget.
         let loose_bytes_max = TOGETHER_BYTES.min(bytes_max / 4 / tables.len().max(1));
         Keeper { bytes: 0, bytes_max: bytes_max - loose_bytes_max * tables.len(), loose_bytes_max, tables }
     }
 
-    /// Keeps a batch of an output, on disk once the budget is spent. Fails only where the disk does.
+    /// Keeps a batch of an output, on disk once the budget is spent. Fails only if the disk does.
     pub fn add(&mut self, output: usize, batch: RecordBatch) -> Result<()> {
         let table = &mut self.tables[output];
         table.loose_bytes += weight(&batch);
@@ -257,7 +257,7 @@ impl ExecutionPlan for KeptExec {
         Ok(self)
     }
 
-    /// Joins are built on their smaller side, so the planner must know which that is.
+    /// Joins are built on their smaller side, so the planner must know the sizes.
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(&self.schema());
         if args.partition().is_none() {
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_beyond_the_budget_is_spilled_once() {
+    async fn rows_beyond_the_budget_are_spilled_once() {
         let whole = 8 * weight(&rows(0));
         let table = kept(8, 84, whole / 2);
         let spilled = spilled_bytes(&table) as usize;

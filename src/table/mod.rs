@@ -1,4 +1,4 @@
-//! Raw logs as a table: the scan that turns objects into batches of `events`, and the accounting of what it read.
+//! Raw logs as a table: the scan that turns objects into batches of `events`, and the accounting of its input.
 //! In: a listing. Out: `events`, `objects` and `quarantine` as DataFusion tables.
 //! Objects are decoded in parallel and taken in their lexical order, so rows, duplicates and counts depend on the
 //! logs alone, never on threads.
@@ -31,17 +31,18 @@ pub use report::{ScanOutcome, ScanReport};
 pub use scan::{Hashes, Output, Request, Scanned, scan};
 pub use tallies::{objects_batch, quarantine_batch};
 
-/// How far a scan has come.
+/// The progress of a scan.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
     /// Stored bytes of the objects done.
     pub bytes: u64,
 }
 
-/// Seven eighths of a table of 2^20 places: the most that 18 MB hold, and no growth copies a larger one.
+/// Seven eighths of a hash table of 2^20 places, the most that 18 MB hold; beyond it the table would grow and copy
+/// itself.
 pub const IDENTITIES_MAX: usize = 917_504;
 
-/// What decides which rows a scan gives.
+/// The choices of a scan.
 #[derive(Clone)]
 pub struct ScanOptions {
     pub filter: EventFilter,
@@ -53,7 +54,7 @@ pub struct ScanOptions {
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
 }
 
-/// The logs of one run and how they are scanned. Any number of questions may scan them at once.
+/// The logs of one run and the choices of their scans. Any number of questions may scan them at once.
 pub struct LogTable {
     pub listing: Arc<Listing>,
     pub options: ScanOptions,

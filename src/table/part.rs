@@ -15,7 +15,7 @@ pub trait RowTaker {
     /// Takes rows of an output; `Break` says that no more are wanted.
     ///
     /// # Errors
-    /// Where the rows cannot be kept or given on, which ends the scan.
+    /// Fails if the rows cannot be kept or given on, which ends the scan.
     fn take(&mut self, output: usize, rows: RecordBatch) -> Result<ControlFlow<()>, DataFusionError>;
 
     /// True once nobody wants rows any more. A scan asks now and then, also while it finds none to give.
@@ -30,12 +30,12 @@ impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> R
     }
 }
 
-/// Rows of one run of objects, in order, with what is needed to account for them.
+/// Rows of one run of objects, in order, with their accounts.
 #[derive(Default)]
 pub(super) struct Part {
     /// One for each row that passed the filters of the run, wanted by the predicate or not.
     pub fingerprints: Vec<Fingerprint>,
-    /// The rows of each output, and which fingerprint is whose.
+    /// The rows of each output, and for each row the place of its fingerprint.
     pub batches: Vec<(RecordBatch, UInt32Array)>,
     /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,

@@ -1,5 +1,5 @@
 //! `events` over raw logs, as a DataFusion table: a scan with projection, filters, limit and path pruning pushed down.
-//! In: what the planner wants. Out: one ordered stream of batches. Decides nothing about rows; `scan` does.
+//! In: the planner's request. Out: one ordered stream of batches. Never decides about rows; `scan` does.
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -47,14 +47,14 @@ pub struct EventsTable {
 /// One use that a plan makes of `events`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mention {
-    /// What it reads, in its own order.
+    /// The columns that it reads, in its own order.
     pub columns: Vec<Column>,
     /// Its rows pass all of these.
     pub filters: Vec<Expr>,
     pub role: Role,
 }
 
-/// What a mention of `events` is there for.
+/// The purpose of a mention of `events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Events,
@@ -80,14 +80,14 @@ impl Mention {
 }
 
 impl EventsTable {
-    /// A table whose scans tell `report` what they found.
+    /// A table whose scans put their findings into `report`.
     pub fn new(logs: Arc<LogTable>, report: Arc<ScanReport>) -> EventsTable {
         EventsTable { logs, report }
     }
 
-    /// Reads the logs once and keeps what each mention needs, within a budget of memory for all of them: their rows, in
-    /// the mentions' order, and what the scan found. Objects that no mention can need are not opened, unless `extent`
-    /// says so.
+    /// Reads the logs once and keeps the rows that each mention needs, within one budget of memory. Returns the rows in
+    /// the mentions' order and the findings of the scan. Opens only objects that a mention can need, unless `extent` is
+    /// `All`.
     pub fn keep(
         &self,
         state: &dyn Session,
@@ -106,7 +106,7 @@ impl EventsTable {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
         })?;
-        // What the workers held is of no use to the plan that reads these rows.
+        // The memory of the workers is of no use to the plan that reads these rows.
         keytrail_limits::give_back();
         let source = KeptFrom {
             objects: ObjectsRead::of(&self.logs.listing, request.objects.as_deref()),
@@ -134,7 +134,7 @@ impl EventsTable {
     }
 }
 
-/// Which objects a scan for kept rows opens.
+/// The objects that a scan for kept rows opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     Needed,
@@ -155,7 +155,7 @@ fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
     each?.into_iter().reduce(|any, next| any.iter().zip(next).map(|(&a, b)| a || b).collect())
 }
 
-/// What the filters need of single columns. Other filters need nothing here.
+/// The conditions that the filters set on single columns; other filters give none.
 fn needs(filters: &[Expr]) -> Vec<Need> {
     filters.iter().flat_map(split_conjunction).filter_map(need).collect()
 }
@@ -164,7 +164,7 @@ fn need(filter: &Expr) -> Option<Need> {
     let column = |expr: &Expr| {
         let Expr::Column(column) = expr else { return None };
         let column = Column::from_index(schema::events_schema().index_of(column.name()).ok()?);
-        // What the table adds to a row the normalizer does not know.
+        // The normalizer does not know the columns that the table adds.
         let is_known = !matches!(column, Column::ObjectUri | Column::Integrity | Column::Raw);
         (is_known && column.spec().ty == ColumnType::Text).then_some(column)
     };
@@ -340,7 +340,7 @@ impl RowTaker for ScanReader {
         let take = batch.num_rows().min(self.left);
         self.rows.add(take);
         self.left -= take;
-        // Sending fails when the reader has left; then nobody wants more.
+        // Sending fails once the reader has left, and then nobody wants more.
         let is_gone = self.sender.blocking_send(Ok(batch.slice(0, take))).is_err();
         Ok(if is_gone || self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
@@ -350,7 +350,7 @@ impl RowTaker for ScanReader {
     }
 }
 
-/// What the filters say about the folders in which their rows can be.
+/// The bounds that filters set on the folders of their rows.
 #[derive(Debug, Default)]
 struct PathBounds {
     /// Days since 1970: no event is delivered before it happens, or much later than [`REDELIVERY_DAYS`].
@@ -418,8 +418,8 @@ impl PathBounds {
         }
     }
 
-    /// Which objects can hold such rows, or `None` when that is all of them. What has no place in a trail's folders
-    /// can hold anything.
+    /// The objects that can hold such rows, or `None` if all can. An object outside a trail's folders can hold
+    /// anything.
     fn select(&self, listing: &Listing) -> Option<Vec<bool>> {
         let mut pruned_any = false;
         let objects = (0..listing.len())
@@ -463,7 +463,7 @@ mod tests {
 
     use super::*;
 
-    /// A need that is not one would lose rows; one that is overlooked only costs time.
+    /// A false need would lose rows; an overlooked one only costs time.
     #[test]
     fn needs_are_what_a_row_must_have() {
         let needed = |column, values: &[&str]| Need {

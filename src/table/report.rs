@@ -1,7 +1,7 @@
-//! The findings of the scan of one question, for whoever asked it.
-//! In: the scans that a plan runs, and the end of their rows. Out: how they ended, once none of them runs any more.
-//! Belongs to one question: two at once on the same logs have a report each, and never see the other's. Claims nothing of
-//! a scan whose reader left before its end: how far it came by then is luck.
+//! The findings of the scan of one question, for its asker.
+//! In: the scans that a plan runs, and the end of their rows. Out: their outcome, once none of them runs any more.
+//! Belongs to one question: two at once on the same logs have a report each, and never see the other's. Claims nothing
+//! of a scan whose reader left before its end: luck decides its progress by then.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -25,12 +25,12 @@ struct FoundByScan {
     end: ScanEnd,
 }
 
-/// The reason why a scan gave no more rows.
+/// The reason that a scan gave no more rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScanEnd {
     /// It came to the end of its objects, or its reader left.
     OfObjects,
-    /// It gave as many rows as it was asked for, which it does at the same row whatever the threads.
+    /// It gave as many rows as it was asked for; threads do not change which row is the last.
     OfLimit,
 }
 
@@ -56,7 +56,7 @@ impl Default for ScanReport {
 }
 
 impl ScanReport {
-    /// Counts a scan as running until what is returned is dropped.
+    /// Counts a scan as running until the returned value is dropped.
     pub(super) fn begin(self: &Arc<ScanReport>) -> RunningScan {
         self.has_begun.store(true, Ordering::Relaxed);
         self.running.send_modify(|running| *running += 1);

@@ -1,7 +1,7 @@
 //! Scans all objects of a listing in parallel and gives their rows in the objects' order.
 //! In: a [`Request`]. Out: batches, as they come, and [`Scanned`] when done.
 //! Workers take runs of objects; the one consumer takes their parts in order. Never decides about a duplicate.
-//! Memory is bounded by workers times parts, whatever the size of an object or a listing.
+//! Memory is bounded by workers times parts, independent of the size of an object or a listing.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -45,7 +45,7 @@ const PART_ROWS_MAX: usize = 65_536;
 /// Records that a part names as quarantined at most; each has up to 64 KiB of its text.
 const PART_QUARANTINED_MAX: usize = 64;
 
-/// What a scan is asked for.
+/// The request to a scan.
 pub struct Request {
     /// The columns that any output needs, in the order of the schema.
     pub columns: Vec<Column>,
@@ -55,8 +55,8 @@ pub struct Request {
     pub hashes: Hashes,
 }
 
-/// Whether rows carry the hash of their content, as one more column after those of the request, and objects that of
-/// their bytes.
+/// The choice of hashes: of each row's content, as one more column after those of the request, and of each object's
+/// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hashes {
     Absent,
@@ -68,17 +68,17 @@ pub enum Hashes {
 pub struct Output {
     /// Rows must pass this; it reads batches of all the request's columns.
     pub predicate: Option<Arc<dyn PhysicalExpr>>,
-    /// The columns that it and its predicate read, and what the predicate needs of single ones, at least.
+    /// The columns that it and its predicate read, and conditions that every row of the predicate meets.
     pub needs: TableNeeds,
-    /// Which columns of the request it gives, in its own order.
+    /// Places of its columns in the request, in its own order.
     pub places: Vec<usize>,
 }
 
-/// What a scan found.
+/// The findings of a scan.
 #[derive(Debug)]
 pub struct Scanned {
     pub tallies: Tallies,
-    /// Whether every object in scope was read to its end.
+    /// True if every object in scope was read to its end.
     pub complete: bool,
 }
 
@@ -97,7 +97,7 @@ impl Scanned {
 /// Runs a scan on this thread and `options.threads` more. `taker` may stop it.
 ///
 /// # Errors
-/// Where the logs cannot be read any further, or `taker` fails. What is wrong with one object is in its tally.
+/// Fails if the logs cannot be read any further, or `taker` fails. A fault of one object is in its tally.
 pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Result<Arc<Scanned>, DataFusionError> {
     let threads = logs.options.threads.max(1);
     let (order, runs) = sync_channel(threads * 2);
@@ -113,8 +113,8 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
     let mut consumer = Consumer::new(logs.options.identities_max);
-    // A pool of its own: workers wait for the consumer of their scan, and must not hold up those of another. Its threads
-    // have ended when the scan has.
+    // Each scan has its own pool: its workers wait for its consumer, and must not hold up another scan. The threads end
+    // with the scan.
     let pool = ThreadPoolBuilder::new().num_threads(threads);
     let outcome = pool.build_scoped(rayon::ThreadBuilder::run, |pool| {
         pool.in_place_scope(|scope| {
@@ -155,7 +155,7 @@ fn is_wanted(logs: &LogTable, request: &Request, index: usize) -> bool {
     needed && matches!(logs.listing.entry(index), Entry::Log)
 }
 
-/// Which objects come next; `order` tells the consumer whose parts to take next.
+/// The objects that come next; `order` tells the consumer which run's parts to take next.
 struct Queue {
     next: usize,
     order: Option<SyncSender<Receiver<Part>>>,
@@ -303,7 +303,7 @@ struct FoundRecord<'v> {
     index: u64,
 }
 
-/// What is known of the object under way.
+/// The facts about the object under way.
 struct ObjectSoFar<'a> {
     object: u32,
     uri: &'a str,
@@ -389,7 +389,7 @@ impl Rows<'_> {
         self.builder.append(row, &from);
     }
 
-    /// Hands the part over. That fails only when the consumer has stopped; then nobody wants it.
+    /// Hands the part over. This fails only if the consumer has stopped, and then nobody wants the part.
     fn send(&mut self, parts: &SyncSender<Part>) {
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));

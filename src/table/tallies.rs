@@ -1,5 +1,5 @@
 //! Tallies of the objects and records of a scan: the rows of the tables `objects` and `quarantine`.
-//! In: what decoding and deduplication found, in the objects' order. Out: batches of the two tables.
+//! In: the findings of decoding and deduplication, in the objects' order. Out: batches of the two tables.
 //! For each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
 
 use std::fmt::Write;
@@ -19,7 +19,7 @@ const RAW_BYTES_TOTAL_MAX: usize = 32 << 20;
 /// Most rows of `quarantine` that are held; beyond it records are counted, not listed.
 const QUARANTINE_ROWS_MAX: usize = 100_000;
 
-/// What became of one object that was opened.
+/// The outcome of one object that was opened.
 #[derive(Debug, Clone)]
 pub struct ObjectTally {
     pub object: u32,
@@ -75,8 +75,8 @@ impl Tallies {
         }
     }
 
-    /// Walks all objects of a listing with what became of them, and the tally of those that were opened. Objects that a
-    /// stopped scan did not reach are left out.
+    /// Walks all objects of a listing with their outcome, and the tally of those that were opened. Leaves out objects
+    /// that a stopped scan did not reach.
     pub fn for_each(&self, listing: &Listing, mut visit: impl FnMut(usize, &ObjectOutcome, Option<&ObjectTally>)) {
         let mut opened = self.objects.iter().peekable();
         for index in 0..listing.len() {

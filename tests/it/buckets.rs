@@ -1,4 +1,4 @@
-//! A bucket as an object store: what the trait promises, and writes on a condition whose answers get lost.
+//! A bucket as an object store: the promises of the trait, and conditional writes whose answers get lost.
 
 use std::path::Path as FilePath;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ async fn names(store: &dyn ObjectStore, prefix: Option<&str>) -> Vec<String> {
     all.into_iter().map(|meta| meta.location.to_string()).collect()
 }
 
-/// What holds for a store in a bucket and for one on disk.
+/// The promises of a store in a bucket, and equally of a store on disk.
 async fn keeps_its_promises(store: &dyn ObjectStore) {
     put(store, "a/one", "0123456789", PutMode::Overwrite).await.unwrap();
     put(store, "a/b/two", "two", PutMode::Create).await.unwrap();
@@ -139,7 +139,7 @@ fn is_put(request: &Request) -> bool {
 }
 
 #[test]
-fn a_write_whose_answer_is_lost_is_known_again() {
+fn a_write_whose_answer_is_lost_is_recognized() {
     run(async {
         for (what, fault) in [
             ("an answer lost after the write", Fault::Swallow),
@@ -163,7 +163,7 @@ fn a_write_whose_answer_is_lost_is_known_again() {
 }
 
 #[test]
-fn a_write_that_another_one_forestalled_is_not_mistaken_for_mine() {
+fn a_write_that_lost_to_another_is_not_taken_for_mine() {
     run(async {
         let top = top();
         let file = top.path().join("store/log/1");
@@ -188,7 +188,7 @@ fn write(path: &FilePath, text: &str) {
 }
 
 #[test]
-fn a_body_that_breaks_is_taken_up_again() {
+fn a_broken_body_is_resumed() {
     run(async {
         let top = top();
         let content = "0123456789".repeat(100_000);

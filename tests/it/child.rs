@@ -1,6 +1,6 @@
 //! Runs the built binary as a child process.
-//! In: arguments. Out: exit code, stdout, stderr, peak memory. A child that does not end in time is killed and said so.
-//! Never looks at what the binary prints.
+//! In: arguments. Out: exit code, stdout, stderr, peak memory. A child that does not end in time is killed, and the
+//! result says so. Never judges the output of the binary.
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -18,7 +18,7 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Inputs that the package does not carry, in the folder that `KEYTRAIL_SHARED` names or else in `../shared`.
+/// A path to inputs outside the package, in the folder that `KEYTRAIL_SHARED` names or else in `../shared`.
 pub fn beside(path: &str) -> Option<PathBuf> {
     let named = std::env::var_os("KEYTRAIL_SHARED").map(PathBuf::from);
     let folder = named.as_ref().map_or_else(|| root().join("../shared"), |folder| root().join(folder));
@@ -31,7 +31,8 @@ pub fn beside(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Runs a program that a machine with cargo and gcc may lack, with arguments at which it ends at once and well.
+/// True if the machine has a program, which is run with arguments that make it succeed at once. Only cargo and gcc are
+/// sure to be there.
 pub fn has_program(name: &str, args: &[&str]) -> bool {
     let mut asked = Command::new(name);
     asked.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -42,15 +43,15 @@ pub fn has_program(name: &str, args: &[&str]) -> bool {
     is_here
 }
 
-/// Says that the test of this thread does not test, so that nobody takes it for a pass. Straight to standard error,
-/// because the test runner keeps to itself what `eprintln!` says in a test that passes.
+/// Says that the test of this thread was skipped, so that nobody takes it for a pass. Writes straight to standard
+/// error, since the test runner hides `eprintln!` in a test that passes.
 fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let mut past_the_capture = std::io::stderr();
     writeln!(past_the_capture, "SKIPPED: {test}: {why}").unwrap();
 }
 
-/// More of what takes long: every point instead of some, more kills, minutes instead of seconds.
+/// True if slow tests should do it all: every point instead of some, more kills, minutes instead of seconds.
 pub fn is_exhaustive() -> bool {
     std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
 }
@@ -71,13 +72,13 @@ impl Default for Limits {
 
 #[derive(Debug)]
 pub struct Ended {
-    /// `None` where a signal ended the child.
+    /// `None` if a signal ended the child.
     pub code: Option<i32>,
     pub timed_out: bool,
     pub stdout: Vec<u8>,
     pub stderr: String,
     pub took: Duration,
-    /// The highest that was seen, from outside: a child of a few milliseconds may be missed.
+    /// The highest value seen from outside: a child of a few milliseconds may be missed.
     pub peak_resident_kib: u64,
     pub peak_address_space_kib: u64,
 }
@@ -92,7 +93,7 @@ impl Ended {
         serde_json::from_slice(&self.stdout).map_err(|e| format!("{e}; {}", self.story()))
     }
 
-    /// How the child ended, in one line.
+    /// The end of the child, in one line.
     pub fn story(&self) -> String {
         let last = self.stderr.lines().rev().find(|l| l.contains("error") || l.contains("panicked"));
         let last = last.or(self.stderr.lines().last()).unwrap_or_default();
@@ -104,7 +105,7 @@ impl Ended {
     }
 }
 
-/// The binary with `args`, in the package's directory, with nothing of the caller's environment that it would read.
+/// Runs the binary with `args`, in the package's directory, without the caller's variables that it would read.
 pub fn keytrail<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Ended {
     keytrail_within(args, Limits::default())
 }
@@ -115,7 +116,7 @@ pub fn keytrail_within<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, limit
     run(shell, limits.time)
 }
 
-/// A shell command line, with the binary on the path: what a reader of the README types.
+/// Runs a shell command line with the binary on the path, as a reader of the README types it.
 pub fn shell_line(line: &str) -> Ended {
     let bin = Path::new(BINARY).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
@@ -173,7 +174,7 @@ fn read_back(file: &mut File) -> Vec<u8> {
     bytes
 }
 
-/// High-water marks of resident memory and address space, in KiB; zero where the system does not tell.
+/// High-water marks of resident memory and address space, in KiB; zero if the system gives none.
 fn peaks(child: &Child) -> (u64, u64) {
     let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
     let mark = |name: &str| {

@@ -1,4 +1,4 @@
-//! The command line as a user meets it: exit codes, formats, files, and what goes to which stream.
+//! The command line as a user meets it: exit codes, formats, files, and the stream of each text.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -166,7 +166,7 @@ fn usage_is_2_and_reads_nothing() {
     }
 }
 
-/// What a session has is listed, whether or not anybody has asked for it.
+/// A session lists all that it has, even views that no statement has named yet.
 #[test]
 fn tables_and_functions_are_listed() {
     let folder = two();
@@ -193,7 +193,7 @@ fn tables_and_functions_are_listed() {
 }
 
 #[test]
-fn what_was_refused_for_want_of_a_word_is_answered_with_it() {
+fn request_that_lacked_a_flag_succeeds_with_it() {
     let folder = two();
     let (from, sheet) = (text(folder.path()), folder.path().join("x.xlsx"));
     let sql = "SELECT $who AS who";
@@ -248,7 +248,7 @@ fn the_world_is_5() {
     }
 }
 
-/// Far more rows than a pipe holds, for runs that are stopped from outside.
+/// Asks for far more rows than a pipe holds, for runs that are stopped from outside.
 fn endless(folder: &TempDir) -> std::process::Child {
     let sql = "SELECT a.event_id FROM events a CROSS JOIN events b CROSS JOIN events c";
     let mut command = keytrail(&["query", sql, "--from", text(folder.path()), "-f", "jsonl"]);
@@ -282,7 +282,7 @@ fn an_interrupt_is_130() {
         let mut child = endless(&folder);
         let mut reader = BufReader::new(child.stdout.take().unwrap());
         reader.read_line(&mut String::new()).unwrap();
-        // The shell has `kill` where no program of that name is installed.
+        // The shell has a `kill` of its own, even if no such program is installed.
         let kill = format!("kill {signal} {}", child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         assert_eq!(child.wait().unwrap().code(), Some(130), "{signal}");
@@ -333,7 +333,7 @@ fn files_are_kept_unless_forced() {
     let forced = run(&[&args[..], &["--force"]].concat());
     assert_eq!(code(&forced), 0, "{}", stderr(&forced));
     assert!(fs::read_to_string(&path).unwrap().starts_with("event_time"));
-    // A query that fails leaves neither a file nor a part of one.
+    // A failing query leaves no file and no part of one.
     let failed = run(&[
         "query",
         "SELECT nope FROM events",
@@ -393,7 +393,7 @@ fn stderr_accounts_and_quiet_is_quiet() {
     assert!(!limited.contains(" = 2 kept"), "claims nothing about what it did not read: {limited}");
 }
 
-/// A scope that leaves something is accounted for, and one that leaves nothing is no answer.
+/// A scope with logs is accounted for, and a scope without any log makes the run incomplete.
 #[test]
 fn a_scope_is_accounted_for() {
     for (scope, expected, part) in [
@@ -412,7 +412,7 @@ fn a_scope_is_accounted_for() {
     assert_eq!(report["summary"]["complete"], json!(false));
 }
 
-/// A refusal that names an alias and no key is about the key that the alias is seen to name.
+/// A refusal that names only an alias is about the key that the alias was seen to name.
 #[test]
 fn refusals_by_alias_are_answers_about_the_key() {
     let folder = tempfile::tempdir().unwrap();
@@ -436,7 +436,7 @@ fn refusals_by_alias_are_answers_about_the_key() {
         record(4, "d", "arn:aws:kms:us-east-1:444455556666:alias/orders", denied.clone()),
         record(5, "e", "alias/orders", json!({"awsRegion": "eu-west-1", "errorCode": "AccessDenied"})),
         record(6, "f", "alias/unseen", json!({})),
-        // What fails to name another key does not.
+        // A failed UpdateAlias does not give the alias another key.
         record(
             7,
             "g",
@@ -452,7 +452,7 @@ fn refusals_by_alias_are_answers_about_the_key() {
     let [b, d, e, h] = ["b", "d", "e", "h"].map(|user| format!("arn:aws:iam::111122223333:user/{user}"));
     let [b, d, e, h] = [&b, &d, &e, &h].map(String::as_str);
     for (name, users) in [
-        // Whoever the alias belongs to; with an account and a Region it is one.
+        // A bare alias may belong to anyone; with an account and a Region it is one alias.
         ("alias/orders", &[b, d, e][..]),
         ("arn:aws:kms:us-east-1:444455556666:alias/orders", &[d]),
         ("arn:aws:kms:eu-west-1:111122223333:alias/orders", &[e]),
@@ -471,7 +471,7 @@ fn refusals_by_alias_are_answers_about_the_key() {
         assert_eq!(rows.iter().map(|row| row["principal"].as_str().unwrap()).collect::<Vec<_>>(), users, "{name}");
         assert_eq!(stderr(&output).contains("note: no answer names"), users.is_empty(), "{name}");
     }
-    // That nothing is about a name is not that nothing is there.
+    // A section without rows about a name says something else than a section without rows.
     for (name, says) in
         [("5678abcd", "Nothing of it is about what was named"), ("1234abcd", "No use of a key through DynamoDB")]
     {
@@ -480,7 +480,7 @@ fn refusals_by_alias_are_answers_about_the_key() {
     }
 }
 
-/// A call may have several findings, and what is no use of a key is none of a disabled one.
+/// A call may have several findings, and a call that uses no key is no use of a disabled key.
 #[test]
 fn findings_do_not_hide_each_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -516,7 +516,7 @@ fn findings_do_not_hide_each_other() {
         "use of a key that is disabled or unavailable",
     ];
     assert_eq!(found.collect::<Vec<_>>(), expected);
-    // A key that no record tells is used all the same.
+    // A use counts even if no record names its key.
     let unnamed =
         record(5, "Encrypt", user("111122223333"), json!({"requestParameters": {"keyId": "alias/a"}, "resources": []}));
     let random = record(6, "GenerateRandom", user("111122223333"), json!({"requestParameters": null, "resources": []}));
@@ -528,7 +528,7 @@ fn findings_do_not_hide_each_other() {
     assert_eq!(uses[0]["requested_alias"], "arn:aws:kms:us-east-1:111122223333:alias/a");
 }
 
-/// The copies of a call may lie on both sides of midnight; the caller's is the one that counts.
+/// The copies of a call may lie on both sides of midnight, and the caller's copy counts.
 #[test]
 fn a_copy_of_the_day_before_is_found() {
     let folder = tempfile::tempdir().unwrap();

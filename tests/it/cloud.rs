@@ -1,6 +1,6 @@
 //! AWS on this machine: an S3 service over a folder, a proxy before it that fails as it is told, and the built binary
 //! with credentials that only they know.
-//! In: a folder whose own folders are buckets. Out: URLs, and what was asked of them.
+//! In: a folder whose own folders are buckets. Out: URLs, and the requests that came to them.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -21,12 +21,12 @@ use crate::service::Folder;
 pub const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
-/// Serves the folder as S3 until the test process ends, to whoever has the test's credentials.
+/// Serves the folder as S3 until the test process ends, to anyone with the test's credentials.
 pub fn serve(root: &Path) -> SocketAddr {
     serve_to(root, Some(SimpleAuth::from_single(KEY_ID, SECRET)))
 }
 
-/// The same to anyone.
+/// Serves the folder to anyone.
 pub fn serve_anyone(root: &Path) -> SocketAddr {
     serve_to(root, None)
 }
@@ -48,7 +48,7 @@ fn serve_to(root: &Path, known: Option<SimpleAuth>) -> SocketAddr {
                 let (socket, _) = listener.accept().await.unwrap();
                 let service = service.clone();
                 tokio::spawn(async move {
-                    // A client that goes away is no failure of the service.
+                    // A client may go away; that is not a failure of the service.
                     Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(socket), service).await.ok();
                 });
             }
@@ -76,25 +76,25 @@ impl Request {
     }
 }
 
-/// What the proxy does with one request.
+/// The action of the proxy on one request.
 #[derive(Clone, Debug)]
 pub enum Fault {
     Pass,
     /// An answer of its own: status, further headers, body.
     Answer(u16, String, String),
-    /// The connection ends without an answer.
+    /// The connection ends without an answer, and the request is not carried out.
     Hangup,
     /// The request is carried out, and the connection ends without an answer.
     Swallow,
     /// The request is carried out, and the answer is this status.
     SwallowAs(u16),
-    /// The head promises everything, and this many bytes of the body come.
+    /// The head promises the whole body, and only this many bytes of it come.
     CutAt(usize),
-    /// The body is this much shorter or longer than it should be, and the head says so.
+    /// The body is this much longer than it should be, or shorter if negative, and the head says so.
     Resize(isize),
-    /// One byte of the body is another.
+    /// One byte of the body is wrong.
     Corrupt,
-    /// A byte now and then.
+    /// The body comes a byte now and then.
     Trickle,
 }
 
@@ -110,7 +110,7 @@ impl Fault {
 
 type Judge = dyn Fn(&Request, usize) -> Fault + Send + Sync;
 
-/// A proxy; `judge` is given each request and how many with its target came before.
+/// A proxy whose `judge` gets each request and the number of earlier requests with the same target.
 pub struct Proxy {
     pub url: String,
     requests: Arc<Mutex<Vec<Request>>>,
@@ -126,7 +126,7 @@ impl Proxy {
             for client in listener.incoming() {
                 let (seen, judge) = (Arc::clone(&seen), Arc::clone(&judge));
                 thread::spawn(move || {
-                    // A client that goes away is what some faults are for.
+                    // Some faults make the client go away.
                     client.and_then(|client| serve_one(client, upstream, &seen, &*judge)).ok();
                 });
             }
@@ -208,7 +208,7 @@ fn serve_one(
     }
 }
 
-/// One request with its body; none where the client has gone.
+/// One request with its body; none if the client has gone.
 pub fn read_request(client: &mut TcpStream) -> std::io::Result<Option<Request>> {
     let mut bytes = Vec::new();
     let mut chunk = [0; 8192];
@@ -255,7 +255,7 @@ fn with_length(head: &str, length: usize) -> String {
     format!("{}\r\nContent-Length: {length}\r\n\r\n", lines.join("\r\n"))
 }
 
-/// The binary with the test's credentials and nothing else of the caller's AWS configuration.
+/// The binary with the test's credentials, without the caller's AWS configuration.
 pub fn keytrail(args: &[&str], url: &str) -> Command {
     let mut command = Command::new(crate::child::BINARY);
     command.args(args).args(["--endpoint-url", url]).current_dir(crate::child::root()).stdin(Stdio::null());
@@ -282,7 +282,7 @@ pub fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Copies a folder with all that is in it, such as into one that stands for a bucket.
+/// Copies a folder with its content, for example into a folder that stands for a bucket.
 pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

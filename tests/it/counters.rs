@@ -1,7 +1,7 @@
-//! What three fixed questions cost, counted instead of timed: a guard that a busy machine cannot upset.
+//! The cost of three fixed questions, counted instead of timed, so that a busy machine cannot upset the test.
 //! In: `tests/counters/NAME.sql`. Out: `NAME.counters`, over copies of the sample logs.
-//! Allocations are counted in a process of its own, which asks the question of a small tree and of a larger one: what both
-//! need, as for planning, drops out.
+//! A process of its own counts allocations, asking the question of a small tree and of a larger one: the common part,
+//! such as planning, drops out.
 
 use std::fmt::Write;
 use std::fs;
@@ -20,10 +20,10 @@ use crate::child::{BINARY, keytrail, root};
 use crate::golden;
 use crate::store::has_strace;
 
-/// How many copies of its records each object of a tree has, with event ids of their own.
+/// The number of copies of its records in each object of a tree, with event ids of their own.
 const COPIES: [usize; 2] = [8, 40];
 
-/// A folder and the question that a process of its own asks of it.
+/// The variable that gives a child process its folder and its question.
 const ASKED: &str = "KEYTRAIL_COUNTED";
 
 fn logs_below(folder: &Path) -> Vec<PathBuf> {
@@ -35,8 +35,8 @@ fn logs_below(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The sample logs in a folder, each object with its records so many times over. Samples that are damaged or no logs are
-/// left out.
+/// Writes the sample logs to a folder, with this many copies of each object's records. Leaves out damaged samples and
+/// files that are no logs.
 fn enlarged(folder: &Path, copies: usize) {
     for (object, log) in logs_below(&root().join("sample-logs")).iter().enumerate() {
         let mut text = String::new();
@@ -59,7 +59,7 @@ fn enlarged(folder: &Path, copies: usize) {
     }
 }
 
-/// What the operators that read the logs say of themselves, once each.
+/// The metrics of the operators that read the logs, once each.
 fn operators(sql: &str, folder: &Path) -> Vec<String> {
     let explain = format!("EXPLAIN ANALYZE {sql}");
     let from = folder.to_str().unwrap();
@@ -68,7 +68,7 @@ fn operators(sql: &str, folder: &Path) -> Vec<String> {
     let plan = rows.iter().filter_map(|row| row["plan"].as_str()).collect::<Vec<_>>().join("\n");
     let mut found: Vec<String> = Vec::new();
     for line in plan.lines().map(str::trim).filter(|line| line.contains("KeptRowsExec") || line.contains("ScanExec")) {
-        // Times differ from run to run.
+        // Times differ from run to run, so only counts stay.
         let (what, metrics) = line.split_once(", metrics=[").unwrap_or((line, ""));
         let counted = |metric: &&str| ["objects_read", "records"].iter().any(|name| metric.starts_with(name));
         let metrics: Vec<&str> = metrics.trim_end_matches(']').split(", ").filter(counted).collect();
@@ -96,8 +96,8 @@ fn reads_per_object(sql: &str, folder: &Path) -> Option<f64> {
     Some(reads as f64 / logs_below(folder).len() as f64)
 }
 
-/// Allocations for ten records that were kept, beyond those that a tree of any size needs. Threads start and meet in one
-/// order or another, which makes a few more or less.
+/// Allocations per ten kept records, beyond those that a tree of any size needs. The order in which threads meet makes
+/// a few more or less.
 fn allocations_per_ten_records(sql: &str, folders: &[PathBuf]) -> u64 {
     let counted = folders.iter().map(|folder| {
         let mut again = Command::new(std::env::current_exe().unwrap());
@@ -114,7 +114,8 @@ fn allocations_per_ten_records(sql: &str, folders: &[PathBuf]) -> u64 {
     (allocations * 10 + kept / 2) / kept
 }
 
-/// Asks what [`ASKED`] says, and says how many allocations that took. Alone in its process, so that nothing else counts.
+/// Asks the question of [`ASKED`] and prints its number of allocations. Runs alone in its process, so that no other
+/// test counts.
 #[test]
 #[ignore = "asked by `questions_cost_what_they_did`"]
 fn ask_alone() {
@@ -126,7 +127,7 @@ fn ask_alone() {
     println!("COUNTED {} {kept}", keytrail_limits::allocations() - before);
 }
 
-/// The number of records that were kept for the answer.
+/// Returns the number of records that were kept for the answer.
 async fn ask(folder: &str, sql: &str) -> u64 {
     let listing = source::list_local(&[Location::Path(folder.into())], &Scope::default()).unwrap();
     let options = ScanOptions {

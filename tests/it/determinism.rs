@@ -1,4 +1,4 @@
-//! Holds answers to be the same bytes whatever the threads, and whatever the files are called.
+//! Checks that answers are the same bytes for any number of threads and any names of files.
 //! In: `sample-logs`. Out: every query whose bytes differ.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use crate::child::{Ended, keytrail, on_every_core, root};
 
 const THREADS: [&str; 3] = ["1", "2", "8"];
 
-/// Orders that leave no tie to luck.
+/// Queries whose order leaves no tie to luck.
 const ORDERED: [&str; 4] = [
     "select * from events order by object_uri, record_index",
     "select event_time, event_id, principal, outcome from events order by event_time, event_id, recipient_account_id",
@@ -26,7 +26,7 @@ fn words(text: &[&str]) -> Words {
     text.iter().map(|w| (*w).to_owned()).collect()
 }
 
-/// The query with a value for every parameter that has no default, taken from what the sample logs hold.
+/// The query with a value from the sample logs for every parameter that has no default.
 fn asked(query: &NamedQuery, samples: &BTreeMap<&str, String>) -> Words {
     let mut words = words(&["query", query.name]);
     for param in query.params.iter().filter(|p| p.default.is_none()) {
@@ -39,7 +39,7 @@ fn asked(query: &NamedQuery, samples: &BTreeMap<&str, String>) -> Words {
     words
 }
 
-/// Values that occur in the logs, by the parameter names that ask for them.
+/// Values that occur in the logs, by the names of parameters.
 fn samples(logs: &str) -> BTreeMap<&'static str, String> {
     let first = |column: &str| {
         let sql = format!("select min({column}) as value from events");
@@ -90,7 +90,7 @@ fn threads_change_no_byte() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Copies a tree; in each folder the names of the compressed logs are dealt out anew, in reverse.
+/// Copies a tree, but in each folder the compressed logs get each other's names in reverse.
 fn copy_renamed(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     let entries = fs::read_dir(from).unwrap().map(|e| e.unwrap().path());
@@ -106,7 +106,7 @@ fn copy_renamed(from: &Path, to: &Path) {
     }
 }
 
-/// Which of two equal copies stays depends on the names; nothing else does.
+/// Only the choice between two equal copies depends on the names.
 #[test]
 fn file_names_change_no_answer_that_does_not_show_them() {
     let logs = root().join("sample-logs").to_str().unwrap().to_owned();

@@ -1,4 +1,4 @@
-//! Keeps the pages that are made from the code up to date, and the outputs that README.md shows true.
+//! Keeps the generated pages up to date, and the outputs in README.md true.
 //! In: the code and the binary. Out: a failure that names the page; `KEYTRAIL_BLESS=1` rewrites it instead.
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ fn card(query: &NamedQuery) -> String {
     card
 }
 
-/// The columns of every table and view as a session has them: their names and types, in order.
+/// The names and types of every table's and view's columns, in the order of a session.
 type TypedColumns = BTreeMap<String, Vec<(String, &'static str)>>;
 
 fn typed_columns() -> TypedColumns {
@@ -183,7 +183,7 @@ fn sql_page() {
     check("docs/sql.md", &page);
 }
 
-/// A function with its example and what that gives.
+/// Adds a function with its example and the example's answer.
 fn push_function(page: &mut String, function: &SqlFunction) {
     let SqlFunction { syntax, description, example, .. } = function;
     let sql = format!("SELECT {example} AS answer");
@@ -202,7 +202,7 @@ const TABLES: [(&str, &str); 2] = [
     ("quarantine", "Records that could not be read"),
 ];
 
-/// The verbs as the help of the whole lists them.
+/// The verbs in the order of the main help.
 fn verbs(help: &str) -> Vec<&str> {
     let list = help.lines().skip_while(|l| *l != "Commands:").skip(1).take_while(|l| !l.is_empty());
     list.filter_map(|l| {
@@ -228,7 +228,7 @@ fn cli_page() {
     check("docs/cli.md", &page);
 }
 
-/// After a line `<!-- output -->` stands a fenced block: what the `sh` block above it prints.
+/// The fenced block after a line `<!-- output -->` is the output of the `sh` block above it.
 #[test]
 fn readme_outputs() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();

@@ -1,17 +1,17 @@
-//! Compares what is said now with what people have read before.
-//! In: a folder of questions and what each says. Out: a failure that shows what has changed; `KEYTRAIL_BLESS=1` writes it
-//! instead.
+//! Compares present answers with answers that people have read before.
+//! In: a folder of questions, and a function that answers one. Out: a failure that shows the changes;
+//! `KEYTRAIL_BLESS=1` writes them instead.
 
 use std::fs;
 
 use crate::child::root;
 
-/// Whether expectations are to be written anew, for people to review.
+/// True if the test should rewrite its expectations, for people to review.
 pub fn is_blessing() -> bool {
     std::env::var_os("KEYTRAIL_BLESS").is_some_and(|value| value == "1")
 }
 
-/// Holds what each `NAME.sql` of a folder says against `NAME.EXTENSION` beside it.
+/// Compares the answer to each `NAME.sql` of a folder with `NAME.EXTENSION` beside it.
 pub fn check_each(folder: &str, extension: &str, said_of: impl Fn(&str) -> String) {
     let folder = root().join(folder);
     let files = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());

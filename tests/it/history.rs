@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::child::is_exhaustive;
 use crate::cloud::{Fault, Proxy, Request, code, header, run, stderr, stdout};
 
-/// Times are seconds before this one, which lies within any test's 90 days.
+/// The present, in seconds. Tests give times as seconds before it, within the 90 days of a history.
 fn now() -> i64 {
     chrono::Utc::now().timestamp()
 }
@@ -27,7 +27,7 @@ pub fn event(number: usize, seconds_ago: i64) -> Value {
     json!({"EventId": id, "EventTime": time, "CloudTrailEvent": record.to_string()})
 }
 
-/// Nothing listens here: the scripts answer every request.
+/// An address on which nothing listens, since the scripts answer every request.
 pub fn nowhere() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
@@ -130,7 +130,7 @@ fn throttling_is_normal() {
 fn a_lost_place_is_found_again_by_time() {
     let all: Vec<Value> = (0..6).map(|n| event(n, 60 + 10 * n as i64)).collect();
     let kept = all.clone();
-    // Its tokens never lead to a third page; asked anew from where it stopped, it goes on.
+    // The service refuses the token of the third page; a lookup that restarts at the oldest event goes on.
     let invalid = service(move |asked, _| {
         let end = asked["EndTime"].as_f64().unwrap() as i64;
         let left: Vec<Value> = kept.iter().filter(|e| e["EventTime"].as_i64().unwrap() <= end).cloned().collect();
@@ -154,7 +154,7 @@ fn a_lost_place_is_found_again_by_time() {
 }
 
 #[test]
-fn a_region_that_does_not_get_on_is_named() {
+fn a_region_without_progress_is_named() {
     let events = [event(1, 60), event(2, 60)];
     let proxy = service(move |_, _| page(&events, Some("same")));
     let (code, line, says) = counted(&proxy);
@@ -197,7 +197,7 @@ fn refusals_stop_a_run_or_skip_a_region() {
     assert_eq!(stdout(&output), "status,n\nread,4\nskipped,36\n", "{}", stderr(&output));
 }
 
-/// The history grows from run to run, and what was forbidden may be allowed later.
+/// The history grows from run to run, and a denied lookup may be allowed later.
 #[test]
 fn a_store_takes_what_a_history_has_gained() {
     let folder = tempfile::tempdir().unwrap();
@@ -222,15 +222,15 @@ fn a_store_takes_what_a_history_has_gained() {
     assert_eq!((stored.code, stored.text()), (Some(0), "events,ids\n4,4\n"), "{}", stored.stderr);
 }
 
-/// A lookup that was broken off is gone on with where it stopped, and what a store has is passed over; another account's
-/// history is not.
+/// An interrupted lookup resumes where it stopped, and skips the spans that the store has, but only those of the same
+/// account.
 #[test]
-fn a_store_passes_over_what_it_has() {
+fn a_lookup_skips_the_spans_of_the_store() {
     const DAY: i64 = 86_400;
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store");
     let store = store.to_str().unwrap();
-    // Two events a page, two pages a day, newest first.
+    // A page has two events and a day two pages, newest first.
     let of_account = |account: &str, first: usize| -> Vec<Value> {
         let all = (0..20).map(|n| event(first + n, 3_600 + n as i64 * DAY / 4));
         let own = |event: Value| serde_json::from_str(&event.to_string().replace("111122223333", account)).unwrap();
@@ -269,10 +269,10 @@ fn a_store_passes_over_what_it_has() {
     }
 }
 
-/// What a store did not get is asked for again: of a page with a record that cannot be read, and where events come in no
-/// order.
+/// A lookup asks again for events that the store may lack: after a page with an unreadable record, and after events
+/// that came out of order.
 #[test]
-fn what_a_store_did_not_get_is_asked_for_again() {
+fn events_that_a_store_may_lack_are_asked_for_again() {
     const DAY: i64 = 86_400;
     let all: Vec<Value> = (0..6).map(|n| event(n, 3_600 + n as i64 * DAY)).collect();
     let mut cut = all.clone();
@@ -298,7 +298,7 @@ fn what_a_store_did_not_get_is_asked_for_again() {
         };
         let counted = |n: usize| Some(format!("{n},{n}"));
         assert_eq!(ingest(first), (ended, counted(known), first.len()), "{what}");
-        // Of what it has, all but the last day is passed over.
+        // The lookup skips all that the store has, except the last day.
         let asked = if what == "whole" { 2 } else { 6 };
         let found = ingest(&all);
         let gained = if what == "a part" { 2 } else { 6 };
@@ -307,10 +307,10 @@ fn what_a_store_did_not_get_is_asked_for_again() {
     }
 }
 
-/// However a lookup ends, what came before is kept and its end is named: where a key is refused that was accepted, and
-/// where nothing else may be looked up.
+/// A lookup keeps the events that came before a refusal and names its end, even if the credentials were accepted before
+/// or no other lookup is allowed.
 #[test]
-fn what_came_before_a_refusal_is_kept() {
+fn events_before_a_refusal_are_kept() {
     for (from, refused) in [
         ("cloudtrail://eu-west-1", "AccessDeniedException"),
         ("cloudtrail://eu-west-1", "UnrecognizedClientException"),

@@ -1,6 +1,6 @@
-//! Holds the binary against a corpus of damaged and hostile logs, each in a child with little memory and little time.
-//! In: `tools/badinputs.py` of the shared folder, which makes the corpus and says what each case must come to. Out: one table of
-//! every disagreement. Never counts a case as passed that it did not run.
+//! Runs the binary over a corpus of damaged and hostile logs, each in a child with little memory and little time.
+//! In: `tools/badinputs.py` of the shared folder, which makes the corpus and the expected result of each case. Out: one
+//! table of every disagreement. Never counts a case as passed unless it ran.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -14,15 +14,15 @@ use serde_json::Value;
 
 use crate::child::{Ended, Limits, beside, has_program, keytrail_within, on_every_core};
 
-/// Cases where the manifest is held to be wrong: id, what keytrail says instead, and why.
+/// Cases in which we think the manifest is wrong: id, keytrail's result, and the reason.
 const DOUBTED: &[(&str, &str, &str)] = &[(
     "GZ-018",
     "gzip_crc",
     "the flipped bit changes the text but not its length, so that only the CRC tells: the same evidence as a wrong CRC",
 )];
 
-/// What a case may take above the address space that a control case needs: thread stacks and the allocator's
-/// reservation are no property of the input.
+/// The address space that a case may take beyond a control case, which already covers thread stacks and the
+/// allocator's reservation.
 const ADDRESS_SPACE_ABOVE_KIB: u64 = 512 << 10;
 const RESIDENT_KIB_MAX: u64 = 256 << 10;
 const TIME_MAX: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ impl Corpus {
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let manifest = serde_json::from_slice(&fs::read(dir.path().join("manifest.json")).unwrap()).unwrap();
         let control = dir.path().join("cases/GZ-001_control.json.gz");
-        // The highest of several, because a child that is over in a moment can be missed between two looks.
+        // The highest of several runs counts, since a short-lived child may end between two looks.
         let needs = (0..5).map(|_| ask(OBJECTS, &[&control], Limits::default()).peak_address_space_kib).max().unwrap();
         assert!(needs > 0, "the address space of a control case could not be seen");
         Some(Corpus { dir, manifest, address_space_kib: needs + ADDRESS_SPACE_ABOVE_KIB })
@@ -76,7 +76,7 @@ impl Case<'_> {
     }
 
     fn disposition(&self) -> &str {
-        // A mode of 000 does not stop root, and then the file is an ordinary log.
+        // Root can open a file of mode 000, which then is an ordinary log.
         if self.id() == "FS-062" && File::open(self.path()).is_ok() { "ingest" } else { self.text("disposition") }
     }
 
@@ -95,7 +95,7 @@ impl Case<'_> {
         self.dir.join(bytes_as_path(&unhex(hex)))
     }
 
-    /// As `objects.uri` shows it: percent-escaped where the name is not UTF-8.
+    /// The path as `objects.uri` shows it, percent-escaped where the name is not UTF-8.
     fn uri(&self) -> String {
         let Some(hex) = self.json["path_hex"].as_str() else { return self.path().to_str().unwrap().to_owned() };
         let shown = unhex(hex).utf8_chunks().fold(String::new(), |mut shown, chunk| {
@@ -125,7 +125,7 @@ fn ask(sql: &str, locations: &[&Path], limits: Limits) -> Ended {
     keytrail_within(args, limits)
 }
 
-/// What must hold of one object, as complaints.
+/// Complaints about one object that did not come out as its case says.
 fn judge(case: Case, object: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     let status = match case.disposition() {
@@ -171,7 +171,7 @@ fn judge(case: Case, object: &Value) -> Vec<String> {
     wrong
 }
 
-/// A number of the manifest, or its `[lowest, highest]`.
+/// True if a count matches a number of the manifest, or lies in its `[lowest, highest]`.
 fn is_within(got: u64, expected: &Value) -> bool {
     match expected.as_array() {
         Some(bounds) => (bounds[0].as_u64().unwrap()..=bounds[1].as_u64().unwrap()).contains(&got),
@@ -179,7 +179,7 @@ fn is_within(got: u64, expected: &Value) -> bool {
     }
 }
 
-/// How a run over one location must have ended, whatever it found there.
+/// Complaints about the end of a run over one location, whatever it found there.
 fn judge_run(ended: &Ended, objects: &[Value]) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_read = |o: &Value| o["status"] == "read" || o["status"] == "flagged";
@@ -197,7 +197,7 @@ fn judge_run(ended: &Ended, objects: &[Value]) -> Vec<String> {
     wrong
 }
 
-/// A case that is one file.
+/// Runs a case that is one file.
 fn run_alone(case: Case, limits: Limits) -> Vec<String> {
     let path = case.path();
     let ended = ask(OBJECTS, &[&path], limits);
@@ -227,7 +227,7 @@ fn judge_reasons(case: Case, ended: &Ended) -> Option<String> {
     (!reasons.iter().any(|r| r.starts_with(class))).then(|| format!("record reasons {reasons:?}, not `{class}`"))
 }
 
-/// These cases are odd in the second of three records.
+/// Judges cases whose second of three records is odd.
 fn judge_issues(ended: &Ended) -> Option<String> {
     let rows = match ended.rows() {
         Ok(rows) => rows,
@@ -237,7 +237,7 @@ fn judge_issues(ended: &Ended) -> Option<String> {
     (odd != [false, true, false]).then(|| format!("records with issues: {odd:?}"))
 }
 
-/// Cases that mean something only together: one run, then each object against its case.
+/// Runs cases that only make sense together, and judges each object by its case.
 fn run_together(cases: &[Case], locations: &[&Path], limits: Limits) -> Vec<(String, String)> {
     let ended = ask(OBJECTS, locations, limits);
     let all = |what: String| cases.iter().map(|c| (c.id().to_owned(), what.clone())).collect();
@@ -258,7 +258,7 @@ fn run_together(cases: &[Case], locations: &[&Path], limits: Limits) -> Vec<(Str
     wrong
 }
 
-/// Many files, one row of the manifest.
+/// Runs a case of many files that has one row in the manifest.
 fn run_tiny(case: Case, limits: Limits) -> Vec<String> {
     let sql =
         "select count(*) as objects, sum(records) as records, sum(kept) as kept from objects where status = 'read'";
@@ -334,7 +334,7 @@ fn table(corpus: &Corpus, wrong: &[(String, String)]) -> String {
     })
 }
 
-/// `--salvage` takes from a damaged object at most the records that are whole in it, and says that it is damaged.
+/// `--salvage` takes at most the whole records of a damaged object, and says that it is damaged.
 #[test]
 fn salvage_takes_only_whole_records() {
     let Some(corpus) = Corpus::make() else { return };
@@ -360,12 +360,12 @@ fn salvaged(case: Case, limits: Limits) -> Option<String> {
     (!is_right).then(|| format!("more than {most}: {object}"))
 }
 
-/// Short texts that a parser with backtracking would read for hours: opened again and again.
+/// Short openings that, repeated, keep a parser with backtracking busy for hours.
 const DOUBLING: [&str; 6] =
     ["CASE WHEN true THEN ", "CAST(", "ARRAY[", "substring(", "position(", "count(*) FILTER (WHERE "];
 
-/// What the SQL of a stranger may do: be refused, be answered, or run on in bounded memory until it is interrupted;
-/// never crash and never write a file.
+/// The SQL of a stranger is refused or answered, or runs on in bounded memory until it is interrupted; it never crashes
+/// the program and never writes a file.
 #[test]
 fn hostile_sql_is_refused_or_bounded() {
     let Some(corpus) = Corpus::make() else { return };
@@ -381,13 +381,13 @@ fn hostile_sql_is_refused_or_bounded() {
     assert!(written.is_empty(), "files of attacks: {written:?}");
 }
 
-/// Long enough for an honest answer over one small log; what runs on is bounded in memory, not in time.
+/// Long enough for an honest answer over one small log; a query that runs on is bounded in memory, not in time.
 const ATTACK_TIME_MAX: Duration = Duration::from_secs(4);
-/// The memory that operators of a query may hold comes on top of what a scan may.
+/// Allows for the memory of a query's operators on top of the memory of a scan.
 const ATTACK_RESIDENT_KIB_MAX: u64 = 512 << 10;
 
 fn attacked(corpus: &Corpus, expect: &str, sql: &str) -> Option<String> {
-    // The longest of these are too long for one argument of a command.
+    // Some of these are too long to be one argument of a command.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("attack.sql");
     fs::write(&file, sql).unwrap();
@@ -408,7 +408,7 @@ fn attacked(corpus: &Corpus, expect: &str, sql: &str) -> Option<String> {
     (!is_right).then(|| format!("{expect} | {} | {} MiB | {shown}", ended.story(), resident >> 10))
 }
 
-/// Values that a client chose come out of JSON as they went in, and of the other formats without anything that acts.
+/// A client's values come out of JSON as they went in, and out of the other formats without characters that act.
 #[test]
 fn hostile_values_come_out_whole_in_json_and_harmless_elsewhere() {
     let Some(corpus) = Corpus::make() else { return };
@@ -449,7 +449,7 @@ fn hostile_values_come_out_whole_in_json_and_harmless_elsewhere() {
 }
 
 /// Characters and cells of one output that a terminal or a spreadsheet would act on. CSV to a program keeps the
-/// characters of its cells, as RFC 4180 allows; there a formula is what acts.
+/// characters of its cells, as RFC 4180 allows, so there only a formula counts.
 fn acting(case: &Case, sql: &str, format: &str) -> Vec<String> {
     let path = case.path();
     let args = ["query", "--events", "all", "-f", format, sql, "--from"].map(OsStr::new);

@@ -1,13 +1,13 @@
 //! Holds the layers apart: no module names one above it or beside it, no files name each other in a circle, and each
 //! outside crate stays behind its fence.
 //! In: the text of `src` and `rows/src`. Out: a list of arrows that point the wrong way.
-//! Reads text, not syntax: it knows `use` lines and paths, and takes a macro for what it looks like.
+//! Never parses Rust: it reads `use` lines and paths as text, and takes a macro at face value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::tree::{SourceFile, source_files};
 
-/// Lowest first. Modules of one layer are ignorant of each other, but for the lowest, which is vocabulary.
+/// The layers, lowest first. Modules of one layer do not know each other, except in the lowest, which is vocabulary.
 const LAYERS: [&[&str]; 9] = [
     &["arn", "json", "objects", "schema", "time"],
     &["source", "decode", "normalize", "output"],
@@ -20,7 +20,7 @@ const LAYERS: [&[&str]; 9] = [
     &["cli"],
 ];
 
-/// What only some modules may name: there is one door to AWS, and the stages of the pipeline read no clock.
+/// Names that only some modules may use: there is one door to AWS, and the stages of the pipeline read no clock.
 const FENCES: [(&str, &[&str]); 14] = [
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -89,12 +89,12 @@ fn names_of(file: &SourceFile) -> Names {
     [file.folder].into_iter().chain(place.split('/')).map(str::to_owned).collect()
 }
 
-/// What a file names.
+/// The paths that a file names.
 #[derive(Default)]
 struct Paths {
-    /// Of `use` lines, each with the name under which it is known from there on.
+    /// Paths of `use` lines, each with the name that it has in the file.
     used: Vec<(Names, String)>,
-    /// Of everything else.
+    /// Paths in all other code.
     inline: Vec<Names>,
 }
 
@@ -140,7 +140,7 @@ impl Paths {
         paths
     }
 
-    /// The path under which the file took in a name that others may find there.
+    /// The path behind a name that the file re-exports, so that other files may name it there.
     fn given_on(&self, name: &str) -> Option<&Names> {
         self.used.iter().find(|(path, known_as)| known_as == name && path[0] != name).map(|(path, _)| path)
     }
@@ -154,10 +154,10 @@ impl Files {
         Files(files.iter().map(|file| (names_of(file), Paths::of(&file.code()))).collect())
     }
 
-    /// The file that has what a path names from `here`, even if another file gives it on; none outside our crates.
+    /// The file that defines the target of a path in `here`, even if another re-exports it; none outside our crates.
     fn target(&self, here: &Names, path: &[String]) -> Option<Names> {
         let (mut at, mut path) = (here.clone(), path.to_vec());
-        // No path of ours takes so many steps, but files that give on each other's names would take ever more.
+        // Our paths take fewer steps, but files that re-export each other's names would take ever more.
         for _ in 0..16 {
             match path.first()?.as_str() {
                 "crate" => at.truncate(1),
@@ -232,7 +232,7 @@ fn a_circle_is_seen() {
     let file =
         |(place, text): (&str, &str)| SourceFile { folder: "src", place: place.to_owned(), text: text.to_owned() };
     let circles = |files: &[(&str, &str)]| Files::of(&files.iter().copied().map(file).collect::<Vec<_>>()).circles();
-    // A head gives on what a file below it has, and names it; that is no circle.
+    // A head names and re-exports the items of a file below it; that is no circle.
     let head = ("a/mod.rs", "mod low;\nmod high;\npub use low::{Low, self};\npub struct Word;");
     let low = ("a/low.rs", "use super::Word;\npub struct Low;");
     assert_eq!(circles(&[head, low, ("a/high.rs", "use crate::a::Low;")]), Vec::<Vec<String>>::new());

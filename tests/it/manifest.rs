@@ -1,14 +1,14 @@
-//! Holds the manifests to what they say of themselves: crates that stand twice agree, and no entry outlives its reason.
-//! In: the text of `Cargo.toml`, `pins/Cargo.toml` and `Cargo.lock`. Out: a list of what does not agree.
-//! Never asks cargo.
+//! Holds the manifests to their own comments: crates that stand twice agree, and no entry outlives its reason.
+//! In: the text of `Cargo.toml`, `pins/Cargo.toml` and `Cargo.lock`. Out: a list of the entries that do not agree.
+//! Never runs cargo.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use crate::child::root;
 
-/// At 3 in `release` alone: slow to compile for speed, and only an installed binary waits for them. `keytrail-rows` is at
-/// 3 in both, but its line in `dev` says more.
+/// Crates at level 3 in `release` alone: they compile slowly at it, and only an installed binary is worth the wait.
+/// `keytrail-rows` is at 3 in both profiles, but its line in `dev` says more.
 const RELEASE_ONLY: [&str; 4] = ["arrow-ord", "arrow-select", "datafusion-physical-plan", "keytrail-rows"];
 
 fn read(path: &str) -> String {
@@ -21,7 +21,7 @@ fn table<'t>(manifest: &'t str, head: &str) -> Vec<&'t str> {
     lines.filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
 
-/// The crates of a profile that have a line of their own with nothing but a level, in their order.
+/// The crates of a profile that have a line of their own with only a level, in their order.
 fn levels<'t>(manifest: &'t str, profile: &str) -> Vec<(&'t str, &'t str)> {
     let lines = table(manifest, &format!("[profile.{profile}.package]"));
     lines.into_iter().filter_map(|line| line.split_once(".opt-level = ")).collect()
@@ -65,7 +65,7 @@ fn profiles_are_sorted_and_name_what_is_there() {
     }
 }
 
-/// A crate is pinned because others need it. One that nobody else needs would be compiled for nothing.
+/// A crate is pinned because other crates need it; otherwise it would be compiled for nothing.
 #[test]
 fn pins_are_of_crates_that_others_need() {
     let (pins, lock) = (read("pins/Cargo.toml"), read("Cargo.lock"));

@@ -1,4 +1,4 @@
-//! Plans of questions against those that people have read: which objects and columns a question reads, and no more.
+//! Compares plans with plans that people have read: a question reads the objects and columns it needs, and no more.
 //! In: `tests/plans/NAME.sql`. Out: `NAME.plan`, over the sample logs.
 
 use crate::child::keytrail;
@@ -18,7 +18,7 @@ fn questions_read_what_they_need() {
     golden::check_each("tests/plans", "plan", |sql| plans(sql, "1"));
 }
 
-/// Batches of wide rows are copied by an operator that deals them out, and not by one that hands them out.
+/// Our operator hands out batches of wide rows, since DataFusion's would copy them.
 #[test]
 fn a_scan_is_handed_out_where_its_order_is_given_up() {
     for (sql, is_handed_out) in [

@@ -1,5 +1,5 @@
-//! The printed IAM policy against the requests of real runs: what is asked for is granted, and what is granted is asked
-//! for. A proxy enforces the policy as S3 does; the `kms` actions are out of its sight, since S3 makes those calls.
+//! The printed IAM policy against the requests of real runs: every request is granted, and every grant is used. A proxy
+//! enforces the policy as S3 does; it cannot see the `kms` actions, since S3 makes those calls.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,7 +87,7 @@ impl Policy {
         Policy(document["Statement"].as_array().unwrap().clone())
     }
 
-    /// Everything that it grants to those who make the calls themselves.
+    /// The grants for calls that the program itself makes.
     fn grants(&self) -> BTreeSet<Grant> {
         let of = |statement: &Value| {
             let sid = statement["Sid"].as_str().unwrap().to_owned();
@@ -110,7 +110,7 @@ impl Policy {
         Some((statement["Sid"].as_str().unwrap().to_owned(), call.action.to_owned()))
     }
 
-    /// Whether it grants a listing that names no prefix, as S3 asks before it says that there is no such object.
+    /// True if the policy grants a listing without a prefix: only then does S3 admit that an object is absent.
     fn lists_all(&self, bucket: &str) -> bool {
         let call = Call { action: "s3:ListBucket", bucket: bucket.to_owned(), key: String::new(), prefix: None };
         self.grant(&call).is_some()
@@ -136,14 +136,14 @@ fn buckets() -> tempfile::TempDir {
     top
 }
 
-/// What a run was granted, and what it was refused.
+/// The grants that a run used, and the calls that it was refused.
 #[derive(Default)]
 struct Seen {
     used: BTreeSet<Grant>,
     refused: Vec<String>,
 }
 
-/// A proxy that enforces a policy; `before` may do something of its own first.
+/// A proxy that enforces a policy; `before` sees each request first and may answer it.
 fn guarded(
     top: PathBuf,
     upstream: std::net::SocketAddr,
@@ -190,7 +190,7 @@ fn a_local_store_of_a_bucket_takes_what_the_policy_grants() {
     }
 }
 
-/// Whatever else a run asked of AWS would come to the same endpoint.
+/// Any other request of the run to AWS would reach the same endpoint, so this sees them all.
 #[test]
 fn an_event_history_takes_what_the_policy_grants() {
     for (location, lookups) in [("cloudtrail://eu-west-1", 4), ("cloudtrail://eu-west-1,us-east-1", 8)] {
@@ -210,8 +210,8 @@ fn an_event_history_takes_what_the_policy_grants() {
     }
 }
 
-/// A run that makes the store, one that loses a commit and removes its files, and a checkpoint so large that it goes in
-/// parts, and is given up.
+/// One run makes the store, one loses a commit and removes its files, and one writes a checkpoint so large that it goes
+/// in parts, and gives it up.
 #[test]
 fn a_store_in_a_bucket_takes_what_the_policy_grants() {
     for (location, store) in [("s3://logs/AWSLogs", "s3://stores/deep/one"), ("s3://logs/AWSLogs/", "s3://stores")] {

@@ -1,5 +1,5 @@
-//! Every named query against the rows that people have read and found right: over the sample logs, over logs of
-//! near-misses, and with parameters. A row too many fails like one too few.
+//! Every named query against rows that people have read and found right: over the sample logs, over logs of
+//! near-misses, and with parameters. An extra row fails the test like a missing one.
 //! In: `tests/queries/NAME.csv` and `tests/queries/near-misses/NAME.csv`; `tests/queries/parameters` with the answers
 //! in `parameters.out`; `tests/queries/findings` with the rows of each rule of a finding; `tests/logs/expect`, which no
 //! blessing writes. `KEYTRAIL_BLESS=1` writes the answers.
@@ -23,7 +23,7 @@ fn rows(words: &[&str], logs: &str) -> String {
     ended.text().to_owned()
 }
 
-/// What differs from a golden, if anything does. Blessing writes it instead.
+/// The difference from a golden, if there is one. Blessing writes the golden instead.
 fn difference(golden: &Path, found: &str) -> Option<String> {
     if is_blessing() {
         fs::write(golden, found).unwrap();
@@ -33,7 +33,7 @@ fn difference(golden: &Path, found: &str) -> Option<String> {
     differs.then(|| format!("{} is now:\n{found}", golden.display()))
 }
 
-/// Holds every named query to its rows over `logs`, and to have some.
+/// Checks that every named query has its golden rows over `logs`, and at least one.
 fn check_every_query(logs: &str, goldens: &str) {
     let wrong = on_every_core(named::all(), |query| {
         let found = rows(&[query.name], logs);
@@ -56,7 +56,7 @@ fn every_named_query_gives_its_rows_among_near_misses() {
     check_every_query(NEAR_MISSES, "tests/queries/near-misses");
 }
 
-/// A rule that finds nothing anywhere would never be missed.
+/// Nobody would notice a rule that finds nothing, so each must find its rows here.
 #[test]
 fn every_rule_finds_its_rows_among_near_misses() {
     let wrong = on_every_core(&sections::rules().unwrap(), |rule| {
@@ -71,7 +71,7 @@ fn every_rule_finds_its_rows_among_near_misses() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Every line of `parameters` is asked of both logs; where nothing answers to a value, the header alone is the answer.
+/// Asks every line of `parameters` of both logs; a value that matches no row gives the header alone.
 #[test]
 fn parameters_choose_their_rows() {
     let folder = root().join("tests/queries");
@@ -111,7 +111,7 @@ impl<'t> Expected<'t> {
     }
 }
 
-/// A mistake that somebody blessed is still seen here.
+/// No blessing writes these expectations, so they catch a mistake that somebody blessed.
 #[test]
 fn matches_are_there_and_near_misses_are_not() {
     let read = |name: &str| fs::read_to_string(root().join(NEAR_MISSES).join(name)).unwrap();
@@ -120,7 +120,7 @@ fn matches_are_there_and_near_misses_are_not() {
     let all: Vec<Expected> = lines.map(Expected::read).collect();
     let mut wrong: Vec<String> = Vec::new();
     for Expected { query, text, .. } in &all {
-        // A name that nothing has would be absent for the wrong reason.
+        // An unknown query, or a text that no record has, would be absent for the wrong reason.
         let first_cell = text.split(',').next().unwrap_or_default();
         if named::find(query).is_none() || !records.contains(first_cell) {
             wrong.push(format!("`{query}` is no query, or no record has `{first_cell}`"));

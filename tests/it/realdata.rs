@@ -1,6 +1,7 @@
-//! Holds the binary against real logs by other people, counted independently of it.
-//! In: `data/INDEX.md` of the shared folder, whose numbers are the truth, and the folders it lists. Out: every difference.
-//! A difference may stand only if `realdata.differences` has it, with its value and a reason, and only while it lasts.
+//! Checks the binary against real logs of other people, counted independently of it.
+//! In: `data/INDEX.md` of the shared folder, whose numbers are the truth, and the folders it lists. Out: every
+//! difference. Never lets a difference pass unless `realdata.differences` has it, with its value and a reason, and only
+//! while it lasts.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,6 +1,6 @@
 //! One record, one row: every `tests/records/NAME.json` normalizes to exactly the columns of `NAME.row`.
-//! `KEYTRAIL_BLESS=1` writes the rows anew; people review them. Columns that only copy JSON are left out of them.
-//! `tests/records/NORMALIZER` holds which rows the present number of the normalizer stands for.
+//! `KEYTRAIL_BLESS=1` rewrites the rows, and people review them. The rows leave out columns that only copy JSON.
+//! `tests/records/NORMALIZER` records the rows that belong to the present number of the normalizer.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use crate::golden::is_blessing;
 
-/// The JSON as AWS wrote it, which the `.json` beside the row shows already.
+/// Columns with the JSON as AWS wrote it, which the `.json` beside the row already shows.
 const COPIED: &[Column] = &[
     Column::RequestParameters,
     Column::ResponseElements,
@@ -34,7 +34,7 @@ fn records() -> Vec<PathBuf> {
     paths
 }
 
-/// Days since 1970 and microseconds print as numbers: the tests of `time` show that they are right.
+/// Days since 1970 and microseconds print as numbers, since the tests of `time` check their meaning.
 fn value(row: &Row<'_>, column: Column) -> Option<String> {
     match column.spec().ty {
         ColumnType::Text => row.text(column).map(str::to_owned),
@@ -84,8 +84,8 @@ fn every_record_has_its_row() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// The number of a normalizer, and what rows it made: of each record, by its name and the hash of its text, the hash of
-/// the row. A record that came later, or is another one now, tells nothing of the rules.
+/// The number of a normalizer, and the hash of each row it made, by the name and the hash of the record. A record that
+/// is new or changed has no row to compare, so it says nothing about the rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ruled {
     number: u32,
@@ -102,7 +102,7 @@ impl Ruled {
         Ruled { number: NORMALIZER, rows: rows.collect() }
     }
 
-    /// Reads what `Display` wrote.
+    /// Reads the text that `Display` wrote.
     fn parse(text: &str) -> Ruled {
         let (number, rows) = text.split_once('\n').unwrap_or((text, ""));
         let rows = rows.lines().filter_map(|line| line.rsplit_once(' '));
@@ -110,7 +110,7 @@ impl Ruled {
         Ruled { number: number.parse().expect("the first line is the number"), rows: rows.collect() }
     }
 
-    /// Why this cannot follow what was committed, if so.
+    /// The objection to these rows after the committed ones, if there is one.
     fn objection(&self, committed: &Ruled) -> Option<String> {
         if self.number != committed.number {
             let is_lower = self.number < committed.number;
@@ -131,7 +131,7 @@ impl std::fmt::Display for Ruled {
     }
 }
 
-/// A change of what a derived column says raises `NORMALIZER`: no blessing gets around it.
+/// A change in a derived column must raise `NORMALIZER`, and no blessing gets around that.
 #[test]
 fn rows_change_only_with_the_number_of_the_normalizer() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/records/NORMALIZER");
@@ -147,7 +147,7 @@ fn rows_change_only_with_the_number_of_the_normalizer() {
 }
 
 #[test]
-fn another_row_of_the_same_number_is_objected_to() {
+fn a_changed_row_needs_another_number() {
     let ruled = |text: &str| Ruled::parse(text);
     let committed = ruled("2\na 00 11\nb 00 11\n");
     assert_eq!(ruled(&committed.to_string()), committed);
@@ -163,7 +163,7 @@ fn another_row_of_the_same_number_is_objected_to() {
     }
 }
 
-/// What a column holds does not depend on which others were asked for.
+/// The value of a column does not depend on the other columns that were asked for.
 #[test]
 fn a_column_alone_equals_the_column_among_all() {
     for path in records() {
@@ -178,7 +178,7 @@ fn a_column_alone_equals_the_column_among_all() {
     }
 }
 
-/// What a table gets of a row does not depend on which other tables there are, and it gets each row that it wants.
+/// A table gets every row that it wants, with values that do not depend on the other tables.
 #[test]
 fn a_table_gets_its_rows_whatever_the_others_want() {
     let table = |column: Column, values: &[&str], columns: &[Column]| {
@@ -227,7 +227,7 @@ fn a_table_gets_its_rows_whatever_the_others_want() {
     assert!(wanted_by.iter().all(|rows| *rows > 0), "a table wants nothing: {wanted_by:?}");
 }
 
-/// The path and the envelope speak only where the record does not.
+/// The account comes from the path or the envelope only if the record has none.
 #[test]
 fn an_account_from_outside_is_named() {
     let origin = Origin { account: Some("111122223333"), envelope_account: None };

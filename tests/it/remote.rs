@@ -1,5 +1,5 @@
-//! Stores in a bucket: runs that are killed at a request, and writers at once.
-//! In: `sample-logs` on disk, a bucket for every store. Out: the store of an undisturbed run, whatever happened.
+//! Stores in a bucket: runs that are killed at a request, and several writers at once.
+//! In: `sample-logs` on disk, a bucket for every store. Out: the store of an undisturbed run, in every case.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::child::{is_exhaustive, on_every_core};
 use crate::cloud::{Fault, Proxy, Request, code, header, keytrail, run, serve_anyone, stderr, stdout};
 use crate::store::{COUNTS, Tally, counts, logs, undisturbed};
 
-/// An S3 service whose buckets are there for a store each.
+/// An S3 service with a bucket for each store.
 struct Service {
     top: TempDir,
     upstream: SocketAddr,
@@ -52,7 +52,7 @@ impl Store<'_> {
         command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
-    /// Another run has nothing to repair: it goes on, and the store is that of an undisturbed run.
+    /// Another run goes on without any repair, and the store is that of an undisturbed run.
     #[track_caller]
     fn assert_completed(&self, (expected, accounts): &(String, Value), what: &str) {
         let ended = self.run(&["ingest", logs().to_str().unwrap(), "--store", &self.url]);
@@ -74,10 +74,10 @@ fn is_change(request: &Request) -> bool {
     ["PUT", "POST", "DELETE"].contains(&request.method.as_str())
 }
 
-/// Where a run is killed: at which of its requests that change something, and whether that one is still carried out.
+/// The point at which a run is killed: the number of a changing request, and a fault that carries it out or not.
 type Point = (usize, Fault);
 
-/// Kills a run before it has the answer; false where it ended before it came to that request.
+/// Kills a run before it has the answer; false if it ended before that request.
 fn is_killed(store: &Store, batch_bytes: &str, (nth, fault): Point) -> bool {
     let (running, changes): (Arc<Mutex<Option<Child>>>, _) = (Arc::default(), AtomicUsize::new(0));
     let victim = Arc::clone(&running);
@@ -106,7 +106,7 @@ fn is_killed(store: &Store, batch_bytes: &str, (nth, fault): Point) -> bool {
 
 #[test]
 fn a_run_killed_at_any_request_is_completed_by_the_next() {
-    // Of more batches where there is time, so that there are more moments.
+    // If there is time, smaller batches give more moments to kill at.
     let (batch_bytes, step) = if is_exhaustive() { ("6000", 1) } else { ("12000", 5) };
     let (service, expected) = (Service::new(), undisturbed());
     let whole = service.store("whole");
@@ -129,8 +129,8 @@ fn a_run_killed_at_any_request_is_completed_by_the_next() {
     assert!(count * 10 >= killed.len() * 9, "only {count} of {} runs were killed", killed.len());
 }
 
-/// The service refuses a commit that is there, so whoever comes second reads what the first one did. None may make the
-/// store before all of them are about to.
+/// The service refuses a commit that exists, so the second writer reads the first one's. No writer may make the store
+/// before all of them are about to.
 #[test]
 fn writers_at_once_in_a_bucket_harm_nothing() {
     let (service, expected) = (Service::new(), undisturbed());

@@ -1,6 +1,6 @@
-//! Rows of an earlier normalizer: they are told of, and `store compact --renormalize` makes their columns again.
-//! In: the store of an earlier version, and stores of this one whose files are made to look old and wrong. Out: the rows
-//! of a fresh ingest, whatever happens on the way.
+//! Rows of an earlier normalizer: they are reported, and `store compact --renormalize` makes their columns again.
+//! In: the store of an earlier version, and stores of this one whose files are made to look old and wrong. Out: the
+//! rows of a fresh ingest, whatever happens on the way.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::store::{Store, end_all, files, has_strace, log_of_day, logs, scattere
 
 const NUMBER: &str = "keytrail.normalizer";
 
-/// All that a row says but where it came from, since the logs of a fixture lay elsewhere.
+/// Rows without their origin, since the logs of a fixture lay elsewhere.
 const ROWS: &str = "SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw";
 
 fn rows(from: &str) -> Vec<Value> {
@@ -41,7 +41,7 @@ fn older(store: &Store) -> (Option<u64>, Option<u64>) {
     (info["normalizer"].as_u64(), info["older_rows"].as_u64())
 }
 
-/// Gives what it says on the way.
+/// Returns its messages.
 #[track_caller]
 fn renormalize(store: &Store) -> String {
     let ended = keytrail(["store", "compact", "--renormalize", store.text()]);
@@ -50,7 +50,7 @@ fn renormalize(store: &Store) -> String {
 }
 
 #[test]
-fn rows_of_an_earlier_version_are_told_of_and_made_again() {
+fn rows_of_an_earlier_version_are_reported_and_made_again() {
     let (store, fresh) = (Store::of_format("v1"), Store::new());
     let hash = store.hash();
     assert_eq!(older(&store), (Some(0), Some(142)));
@@ -61,7 +61,7 @@ fn rows_of_an_earlier_version_are_told_of_and_made_again() {
     assert_eq!(told(logs().to_str().unwrap(), &[]), (json!(0), None), "logs are read anew");
     let asked = keytrail(["query", "SELECT count(*) FROM events", "--from", store.text()]);
     assert!(asked.stderr.contains(line), "{}", asked.stderr);
-    // Files that are merged stay as old as they are.
+    // Merging files does not change the age of their rows.
     assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
     assert_eq!((older(&store), store.info()["files"].as_u64()), ((Some(0), Some(142)), Some(4)));
     store.check();
@@ -101,8 +101,8 @@ fn only_older_files_are_rewritten_and_ids_are_found_after_it() {
     assert_eq!(store.info()["commits"], commits, "there was nothing to do");
 }
 
-/// Writes a file of events as an earlier normalizer would have: its footer says no number, and columns are other ones.
-/// The log says so too.
+/// Rewrites a file of events as an earlier normalizer would have written it: its footer has no number, and columns are
+/// changed. The log agrees with it.
 fn age(store: &Store, file: &Path, change: impl Fn(&str, &ArrayRef) -> Option<ArrayRef>) {
     let builder = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(file).unwrap()).unwrap();
     let notes = builder.metadata().file_metadata().key_value_metadata().cloned().unwrap();
@@ -135,7 +135,7 @@ fn age(store: &Store, file: &Path, change: impl Fn(&str, &ArrayRef) -> Option<Ar
     fs::write(file, bytes).unwrap();
 }
 
-/// Another value in a column, and none where the record had a time.
+/// Puts a wrong text into some columns, and NULL into two others.
 fn wrongly(name: &str, column: &ArrayRef) -> Option<ArrayRef> {
     let wrong = || Arc::new(StringArray::from(vec!["wrong"; column.len()])) as ArrayRef;
     match name {
@@ -147,8 +147,8 @@ fn wrongly(name: &str, column: &ArrayRef) -> Option<ArrayRef> {
     }
 }
 
-/// Records of which the row says more than the text that was kept: an account from the envelope or from nowhere, bytes
-/// that were no UTF-8, an id that was made of them, a day that is none.
+/// Records whose row says more than the kept text: an account from the envelope or from nowhere, bytes that are not
+/// UTF-8, an id made from such bytes, a day that does not exist.
 fn odd_log(folder: &Path) {
     let kms = r#""eventSource":"kms.amazonaws.com","eventName":"Decrypt""#;
     let mut bytes = Vec::new();
@@ -171,7 +171,7 @@ fn odd_log(folder: &Path) {
 }
 
 #[test]
-fn wrong_columns_are_made_right_and_what_only_bytes_could_tell_stays() {
+fn wrong_columns_are_corrected_and_facts_of_lost_bytes_stay() {
     let (store, odd) = (Store::new(), tempfile::tempdir().unwrap());
     odd_log(odd.path());
     store.accounts(&logs(), &[]);
@@ -192,8 +192,8 @@ fn wrong_columns_are_made_right_and_what_only_bytes_could_tell_stays() {
     store.check();
 }
 
-/// A record that cannot be read again, one that would be another event, and one that says something else stay as they are
-/// and are told of.
+/// A record that cannot be read again, one that would become another event, and one with other content stay as they
+/// are, and are reported.
 #[test]
 fn rows_that_cannot_be_made_again_stay_as_they_were() {
     let (store, more) = (Store::new(), tempfile::tempdir().unwrap());
@@ -225,9 +225,9 @@ fn rows_that_cannot_be_made_again_stay_as_they_were() {
     store.check();
 }
 
-/// Whatever rewrites a file first holds its bytes to the log: else damage would get a SHA-256 that is right.
+/// A rewrite first checks a file's bytes against the log: else damage would get a correct SHA-256.
 #[test]
-fn a_file_that_is_not_what_the_log_names_is_not_rewritten() {
+fn a_file_that_differs_from_the_log_is_not_rewritten() {
     type Damage = fn(&Store, &Path);
     let damages: [(&str, Damage); 2] = [
         ("has another SHA-256", |_, file| {
@@ -254,7 +254,7 @@ fn a_file_that_is_not_what_the_log_names_is_not_rewritten() {
     }
 }
 
-/// Rows of a file whose hash is not that of its rows come into new files before that is known.
+/// A file whose rows do not match its hash is noticed only after they are in new files, which must go.
 #[test]
 fn a_rewrite_that_fails_leaves_no_file() {
     let (store, more) = (Store::new(), tempfile::tempdir().unwrap());
@@ -277,7 +277,7 @@ fn renormalizing(store: &Store) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Kills one at the nth call of a kind that changes files; gives how many rows were still of the earlier version.
+/// Kills a run at its nth call of a kind; returns the number of rows that are still of the earlier version.
 fn kill_at(call: &str, nth: usize, store: &Store) -> u64 {
     let mut command = Command::new("timeout");
     command.args(["-s", "KILL", "60", "strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={call}")]);
@@ -295,7 +295,7 @@ fn a_renormalization_that_is_killed_is_completed_by_the_next() {
     let fresh = Store::new();
     fresh.accounts(&logs(), &[]);
     let expected = (rows(fresh.text()), fresh.hash());
-    // Of seven files: each is written, named, and committed by a link.
+    // Each of seven files is written and named, and then committed by a link.
     let step = if is_exhaustive() { 1 } else { 5 };
     let calls = [("pwrite64", 24), ("fsync", 48), ("linkat", 12), ("rename", 12), ("unlink", 12)];
     let points = calls.iter().flat_map(|&(call, count)| (1..=count).step_by(step).map(move |nth| (call, nth)));
@@ -310,7 +310,7 @@ fn a_renormalization_that_is_killed_is_completed_by_the_next() {
         store.check();
         left
     });
-    // Some were killed with a part of the files done.
+    // Some runs were killed with a part of the files done.
     assert!(left.contains(&142) && left.iter().any(|rows| (1..142).contains(rows)), "{left:?}");
 }
 
@@ -334,7 +334,7 @@ fn renormalizations_and_an_ingest_at_once_harm_nothing() {
     }
 }
 
-/// The log becomes a checkpoint now and then, and the numbers stay in it.
+/// The log becomes a checkpoint now and then, which must keep the numbers.
 #[test]
 fn numbers_outlive_a_checkpoint() {
     let store = Store::new();

@@ -1,5 +1,5 @@
 //! Logs in S3: the same answers as from disk, listing that prunes, and a service that fails in every way.
-//! A fault either leaves the answer as it was, or the exit code is not 0 and what is missing is named.
+//! A fault either leaves the answer as it was, or the exit code is not 0 and the missing part is named.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -123,8 +123,8 @@ fn rate_of_small_objects() {
     println!("{objects} objects listed in {listed:.1?}, listed and read in {read:.1?}");
 }
 
-/// Ingests a bucket of so many objects twice; gives the requests of the second run and of a dry run before it, and how
-/// long they took.
+/// Ingests a bucket of so many objects twice; returns the requests and the time of the second run and of a dry run
+/// before it.
 fn again(objects: usize) -> [(Vec<Request>, Duration); 2] {
     let top = tempfile::tempdir().unwrap();
     let name =
@@ -168,7 +168,7 @@ fn rate_of_a_run_with_nothing_new() {
 }
 
 #[test]
-fn what_is_out_of_scope_is_neither_listed_nor_read() {
+fn objects_out_of_scope_are_neither_listed_nor_read() {
     let top = tempfile::tempdir().unwrap();
     let mut names = Vec::new();
     for organization in ["", "o-exampleorgid/"] {
@@ -220,8 +220,8 @@ fn a_dry_run_reads_nothing() {
     assert_eq!(proxy.count(|request| !request.is_list()), 0);
 }
 
-/// One folder after the other that nobody may read stops no run, neither first nor alone; where nothing can be read, one
-/// stops early.
+/// A denied folder does not stop a run, even if it comes first or alone is new. A run that can read nothing stops
+/// early.
 #[test]
 fn a_folder_that_is_denied_does_not_stop_the_others() {
     let top = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ struct Faulty {
     top: TempDir,
     upstream: std::net::SocketAddr,
     right: String,
-    /// Of the store that an undisturbed ingest makes.
+    /// The hash of the store that an undisturbed ingest makes.
     hash: String,
     content: Vec<u8>,
 }
@@ -293,7 +293,7 @@ impl Faulty {
         (code(&output), stdout(&output), stderr(&output))
     }
 
-    /// In batches, so that some of them may be in the store before a fault ends the run.
+    /// Ingests in batches, so that some may be in the store before a fault ends the run.
     fn ingest(&self, store: &Store, judge: Judge) -> (i32, String, String) {
         let args = ["ingest", "s3://logs", "--store", store.text(), "--summary-json", "-", "--batch-bytes", "60000"];
         let output = run(&args, &self.proxy(judge).url);
@@ -301,15 +301,15 @@ impl Faulty {
         (code(&output), stdout(&output), stderr(&output))
     }
 
-    /// Some faults replace or delete the object that they are about.
+    /// Undoes faults that replace or delete their object.
     fn restore(&self) {
         if fs::read(self.target()).ok().as_ref() != Some(&self.content) {
             fs::write(self.target(), &self.content).unwrap();
         }
     }
 
-    /// An ingest either makes the store of an undisturbed one or tells of what it misses; once the fault is gone,
-    /// another one makes that store.
+    /// An ingest either makes the store of an undisturbed one or reports the missing objects; once the fault is gone,
+    /// another ingest makes that store.
     fn ingests(&self, what: &str, judge: Judge, (expected, told): (i32, &str)) {
         let store = Store::new();
         let (code, summary, says) = self.ingest(&store, judge);
@@ -331,7 +331,7 @@ impl Faulty {
         store.check();
     }
 
-    /// A fault that is overcome.
+    /// Expects that the run overcomes a fault.
     fn heals(&self, what: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
         let judge: Judge = Arc::new(judge);
         let (code, answer, says) = self.run(Arc::clone(&judge));
@@ -340,7 +340,7 @@ impl Faulty {
         self.ingests(what, judge, (0, ""));
     }
 
-    /// A fault of one object, which is named with this status and reason; the others are read.
+    /// Expects that a fault of one object is named with this status and reason, and that the others are read.
     fn names(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
         let judge: Judge = Arc::new(judge);
         let (code, answer, says) = self.run(Arc::clone(&judge));
@@ -358,7 +358,7 @@ impl Faulty {
         self.ingests(what, judge, (3, told));
     }
 
-    /// A fault of everything: the run stops.
+    /// Expects that a fault of every request stops the run.
     fn stops(&self, what: &str, told: &str, judge: impl Fn(&Request, usize) -> Fault + Send + Sync + 'static) {
         let judge: Judge = Arc::new(judge);
         let (code, _, says) = self.run(Arc::clone(&judge));
@@ -406,14 +406,14 @@ fn faults_that_pass_change_nothing() {
 }
 
 #[test]
-fn a_body_that_crawls_is_taken_up_again() {
+fn a_crawling_body_is_resumed() {
     Faulty::new().heals("a trickle", |request, before| {
         if request.is_get_of(TARGET) && before == 0 { Fault::Trickle } else { Fault::Pass }
     });
 }
 
 #[test]
-fn what_cannot_be_read_is_named() {
+fn unreadable_objects_are_named() {
     let faulty = Faulty::new();
     let always = |fault: Fault| {
         move |request: &Request, _: usize| if request.is_get_of(TARGET) { fault.clone() } else { Fault::Pass }
@@ -447,9 +447,9 @@ fn what_cannot_be_read_is_named() {
     });
 }
 
-/// What a run could not read, the next one reads; until then every run tells of it.
+/// A later run reads an object that failed; until then every run reports it.
 #[test]
-fn what_was_refused_is_read_by_a_later_run() {
+fn a_refused_object_is_read_by_a_later_run() {
     let faulty = Faulty::new();
     let store = tempfile::tempdir().unwrap();
     let ingest = |fault: Fault| {
@@ -481,7 +481,7 @@ fn what_was_refused_is_read_by_a_later_run() {
     assert_eq!((stored.code, count), (Some(0), Some(faulty.right.lines().count())), "{}", stored.stderr);
 }
 
-/// A profile that is named is meant, whatever keys the environment has.
+/// A named profile wins over the keys of the environment.
 #[test]
 fn a_named_profile_signs() {
     let top = bucket();

@@ -1,5 +1,5 @@
-//! An S3 service over a folder that does what S3 does and `s3s-fs` leaves out: ETags in listings, names written as in
-//! URLs, reads on a condition, and writes on a condition that nobody comes between.
+//! An S3 service over a folder that adds what `s3s-fs` leaves out: ETags in listings, names escaped as in URLs,
+//! conditional reads, and atomic conditional writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};

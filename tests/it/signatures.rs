@@ -1,12 +1,12 @@
-//! Holds every function to at most four arguments, its receiver apart, and none of them a `bool`.
-//! In: the text of `src` and `rows/src` without their tests. Out: the functions that do not keep to it.
-//! Clippy's own lint counts the receiver and has no exact bound for both, so this is read from the text.
+//! Holds every function to at most four arguments besides its receiver, and none of them a `bool`.
+//! In: the text of `src` and `rows/src` without their tests. Out: the functions that break the rule.
+//! Clippy's own lint counts the receiver and has no exact bound for both, so this test reads the text.
 
 use crate::tree::source_files;
 
 const ARGUMENTS_MAX: usize = 4;
 
-/// The name of each function of a code, and its arguments without the receiver.
+/// The name of each function in the code, and its arguments without the receiver.
 fn signatures(code: &str) -> Vec<(&str, Vec<&str>)> {
     let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let starts = code.match_indices("fn ").filter(|(at, _)| !code[..*at].ends_with(is_word));
@@ -20,7 +20,7 @@ fn signatures(code: &str) -> Vec<(&str, Vec<&str>)> {
     starts.filter_map(signature).collect()
 }
 
-/// Where a bracket of any kind closes that is open at the beginning, and the commas at its level before that.
+/// The position at which the bracket around the text closes, and the positions of the commas directly inside it.
 fn level_of(text: &str) -> (usize, Vec<usize>) {
     let (mut depth, mut before, mut commas) = (0, ' ', Vec::new());
     for (at, c) in text.char_indices() {

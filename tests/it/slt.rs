@@ -1,5 +1,5 @@
 //! Runs `tests/slt/*.slt` (sqllogictest) through the binary over `sample-logs`.
-//! In: statements and the rows they must give. Out: the first statement of a file that gives others.
+//! In: statements and the rows they must give. Out: the first statement of a file that gives other rows.
 
 use std::fs;
 

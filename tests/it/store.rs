@@ -1,6 +1,6 @@
-//! Stores: what is counted, what is read again, and that nothing breaks them.
+//! Stores: their counts, the objects that are read again, and their survival of every disturbance.
 //! In: `sample-logs` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
-//! Whatever happens on the way, the store that comes out must be the one of an undisturbed run.
+//! Out: always the store of an undisturbed run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -52,7 +52,7 @@ impl Store {
         keytrail([&["ingest", logs.to_str().unwrap(), "--store", self.text()], more].concat())
     }
 
-    /// Ingests with the accounts of the run.
+    /// Ingests and returns the accounts of the run.
     pub fn accounts(&self, logs: &Path, more: &[&str]) -> Value {
         let file = self._folder.path().join("summary.json");
         let ended = self.ingest(logs, &[&["--summary-json", file.to_str().unwrap()], more].concat());
@@ -68,7 +68,7 @@ impl Store {
         serde_json::from_slice(&ended.stdout).unwrap()
     }
 
-    /// How many rows `objects` has, for how many objects, and the sums of its counts.
+    /// The number of rows and of distinct objects in `objects`, and the sums of its counts.
     fn ledger(&self) -> Value {
         let sums = COUNTS.map(|name| format!("sum({name}) AS {name}")).join(", ");
         let sql = format!("SELECT count(*) AS n, count(DISTINCT uri) AS objects, {sums} FROM objects");
@@ -95,7 +95,7 @@ impl Store {
         words.filter(|word| word.ends_with(".parquet")).map(str::to_owned).collect()
     }
 
-    /// All parts of its files that a question met, and those that a metric says were left.
+    /// The number of parts of its files that a question met, and the number that a metric counts as left.
     fn left(&self, filter: &str, metric: &str) -> (u64, u64) {
         let sql = format!("EXPLAIN ANALYZE SELECT event_id, raw FROM events WHERE {filter}");
         let ended = keytrail(["query", "-q", "-f", "csv", &sql, "--from", self.text(), "--threads", "1"]);
@@ -105,7 +105,7 @@ impl Store {
         (total.parse().unwrap(), rest.split(' ').next().unwrap().parse().unwrap())
     }
 
-    /// How many events pass.
+    /// The number of events that pass the filter.
     pub fn count(&self, filter: &str) -> u64 {
         let sql = format!("SELECT count(*) AS n FROM events WHERE {filter}");
         keytrail(["query", "-q", "-f", "json", &sql, "--from", self.text()]).rows().unwrap()[0]["n"].as_u64().unwrap()
@@ -151,7 +151,7 @@ pub fn counts(accounts: &Value) -> BTreeMap<&'static str, u64> {
     COUNTS.map(|name| (name, accounts[name].as_u64().unwrap())).into()
 }
 
-/// Numbers that look random and are the same every time.
+/// Numbers that look random but are the same in every run.
 struct Dice(u64);
 
 impl Dice {
@@ -186,7 +186,7 @@ fn a_run_accounts_for_what_an_audit_does_and_the_next_reads_nothing() {
     store.check();
 }
 
-/// The views over a store are those over its logs: what is asked, how it is narrowed, and with rows that few logs have.
+/// A store answers as its logs do: every question, every scope, and over logs with unusual rows.
 #[test]
 fn a_store_answers_as_its_logs_do() {
     for logs in [logs(), root().join("tests/logs/near-misses.json")] {
@@ -218,7 +218,7 @@ fn a_store_answers_as_its_logs_do() {
             let ask =
                 |from: &str| keytrail([&["query", "-q", "-f", "json", question, "--from", from], *scope].concat());
             let (expected, found) = (ask(from_logs), ask(store.text()));
-            // Where the scope leaves no log, that is incomplete; a store has its logs.
+            // Logs without any in scope are incomplete; a store has read its logs.
             let leaves_no_log = scope.contains(&"2030-01-01") && from_logs.ends_with("AWSLogs");
             let codes = if leaves_no_log { (Some(3), Some(0)) } else { (expected.code, expected.code) };
             let same = (expected.code, found.code) == codes && expected.stdout == found.stdout;
@@ -229,7 +229,7 @@ fn a_store_answers_as_its_logs_do() {
     }
 }
 
-/// A store with all events answers for those that concern keys as its logs do.
+/// A store with all events, narrowed to those that concern keys, answers as its logs do.
 #[test]
 fn a_store_with_all_events_can_be_narrowed() {
     let question = "SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw";
@@ -265,7 +265,7 @@ fn files_are_pruned_before_they_are_opened() {
     }
 }
 
-/// Ids have no order: each day's least and greatest span those of the others.
+/// An id that gives no order: the ids of each day span those of the others.
 pub fn scattered(day: usize, nth: usize) -> String {
     let place = (day * 7 + nth * 5) % 24;
     format!("{:08x}-0000-4000-8000-{day:06}{nth:06}", place * 0x0a00_0000)
@@ -310,20 +310,20 @@ fn the_index_of_ids_leaves_out_files_and_no_event() {
     ] {
         assert_eq!((store.opened(&filter).len(), store.count(&filter)), (files, events), "{filter}");
     }
-    // What came later is not covered, and found all the same.
+    // The index does not cover later events, but a query still finds them.
     log_of_day(logs.path(), 3, 3..5);
     store.accounts(logs.path(), &[]);
     let late = is(&scattered(3, 4));
     assert_eq!((store.opened(&late).len(), store.count(&late)), (1, 1));
     assert!(store.opened(&is(one)).len() <= 2);
-    // Another compaction has one file of it again.
+    // Another compaction makes the index one file again.
     assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
     let index = files(&store.path.join("ids"));
     assert_eq!((index.len(), store.opened(&late).len(), store.count(&late)), (1, 1, 1));
     assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(0));
     assert_eq!(files(&store.path.join("ids")), index, "nothing was new");
     store.check();
-    // Whatever becomes of it, answers stay; only a lie is worse than nothing, and a check finds it.
+    // A damaged or missing index changes no answer; a wrong entry would, so a check finds it.
     let whole = fs::read(&index[0]).unwrap();
     fs::write(&index[0], &whole[..whole.len() / 2]).unwrap();
     assert_eq!((store.count(&late), store.count(&is(one)), store.count(&is(absent))), (1, 1, 0));
@@ -338,7 +338,7 @@ fn the_index_of_ids_leaves_out_files_and_no_event() {
     store.check();
 }
 
-/// Writes a Parquet file again, but for its last row.
+/// Rewrites a Parquet file without its last row.
 fn without_a_row(bytes: &[u8], to: &Path) {
     let bytes = bytes::Bytes::copy_from_slice(bytes);
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
@@ -351,7 +351,7 @@ fn without_a_row(bytes: &[u8], to: &Path) {
     writer.close().unwrap();
 }
 
-/// Two logs of one day, which have together as many rows of each of three keys as a page has.
+/// Writes two logs of one day, which together have a page of rows for each of three keys.
 fn logs_of_pages(folder: &Path) {
     let record = |nth: usize| {
         // Ids have no order, so that each page spans those of the others.
@@ -370,7 +370,7 @@ fn logs_of_pages(folder: &Path) {
     }
 }
 
-/// What the bounds of a file cannot tell, its bloom filters and page indexes do, whether a run or a compaction made it.
+/// Bloom filters and page indexes prune inside a file that its bounds cannot exclude, after a run or a compaction.
 #[test]
 fn row_groups_and_pages_are_pruned_inside_a_file() {
     let logs = tempfile::tempdir().unwrap();
@@ -416,9 +416,9 @@ fn a_dry_run_reads_and_makes_nothing() {
     assert!((planned.code, planned.stderr.contains("this is a store")) == (Some(2), true), "{}", planned.stderr);
 }
 
-/// Whoever may put an object can name any day; what is to come is not what the look-back counts from.
+/// Anyone who may put an object can name any day, so the look-back does not count from a day in the future.
 #[test]
-fn a_day_to_come_settles_nothing() {
+fn a_future_day_does_not_move_the_look_back() {
     let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
     let all: Vec<_> = files(&logs()).into_iter().filter(|f| f.to_str().unwrap().contains("/CloudTrail/")).collect();
     copy(&all, folder.path());
@@ -429,7 +429,7 @@ fn a_day_to_come_settles_nothing() {
     assert_eq!(store.accounts(folder.path(), &[])["objects"]["changed"], 1);
 }
 
-/// What lost a part is damaged: it is neither absent nor made anew.
+/// A store that lost a part counts as damaged, not as absent, and is not made anew.
 #[test]
 fn a_store_that_lost_a_part_is_damaged() {
     for gone in [
@@ -454,9 +454,9 @@ fn a_store_that_lost_a_part_is_damaged() {
     }
 }
 
-/// It removes what a store writes and nothing else that somebody laid into its folders.
+/// `gc` removes files of the kinds that a store writes, and no other file in its folders.
 #[test]
-fn what_is_not_of_the_store_is_not_collected() {
+fn gc_leaves_files_of_others() {
     let store = Store::new();
     store.ingest(&logs(), &[]);
     let others = ["events/AWSLogs/a.json.gz", "events/mine.parquet", "objects/notes.txt", "ids/more/b.json"]
@@ -477,12 +477,12 @@ fn late_changed_and_passing_objects_are_read_and_nothing_else() {
     let all: Vec<_> = files(&logs()).into_iter().filter(|f| f.to_str().unwrap().contains("/CloudTrail/")).collect();
     copy(&all[1..], folder.path());
     store.accounts(folder.path(), &[]);
-    // Late: of the oldest day.
+    // A late object is of the oldest day.
     copy(&all[..1], folder.path());
     let late = store.accounts(folder.path(), &["--look-back", "0"]);
     assert_eq!(late["objects"]["read"], 1);
     assert_eq!(store.hash(), undisturbed().0);
-    // Changed: the content of another object under its name.
+    // A changed object has other content under the same name.
     let name = folder.path().join(all[0].strip_prefix(logs()).unwrap());
     fs::copy(&all[1], &name).unwrap();
     let old = store.accounts(folder.path(), &["--look-back", "0"]);
@@ -501,7 +501,7 @@ fn late_changed_and_passing_objects_are_read_and_nothing_else() {
     store.check();
 }
 
-/// The ledger counts an object as read, so whatever the scope was, all of its records must be there.
+/// The ledger counts an object as read, so the store must have all its records, whatever the scope was.
 #[test]
 fn a_scope_leaves_no_record_of_an_object_behind() {
     let (expected, _) = undisturbed();
@@ -523,7 +523,7 @@ fn a_scope_leaves_no_record_of_an_object_behind() {
         }
         assert_eq!(store.hash(), expected, "{scopes:?}");
     }
-    // A file that no folder says anything of.
+    // The folders of this file say nothing about its scope.
     let (whole, narrowed) = (Store::new(), Store::new());
     let mixed = root().join("tests/logs/near-misses.json");
     whole.ingest(&mixed, &[]);
@@ -532,7 +532,7 @@ fn a_scope_leaves_no_record_of_an_object_behind() {
     assert!(whole.info()["events"].as_u64() > Some(0));
 }
 
-/// Of the ledger it takes only the days that are listed, the first of them too.
+/// A run reads only the listed days of the ledger, including the first.
 #[test]
 fn a_run_over_some_days_knows_what_a_whole_one_read() {
     let store = Store::new();
@@ -546,7 +546,7 @@ fn a_run_over_some_days_knows_what_a_whole_one_read() {
     assert!(known.is_sorted_by(|earlier, later| earlier > later), "{known:?}");
 }
 
-/// They pass every interval and are counted, over logs and over a store; a copy of one does not count.
+/// Events without a time pass every interval and are counted, over logs and over a store; a copy does not count.
 #[test]
 fn events_without_a_time_are_counted_apart() {
     let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
@@ -575,7 +575,7 @@ fn events_without_a_time_are_counted_apart() {
     }
 }
 
-/// What was damaged gives its whole records to a later run that asks for them, once.
+/// A later run with `--salvage` gets the whole records of a damaged object, once.
 #[test]
 fn salvage_reads_damaged_objects_again() {
     let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
@@ -592,9 +592,9 @@ fn salvage_reads_damaged_objects_again() {
     store.check();
 }
 
-/// What could not be read and then was is one object, as it is in logs.
+/// An object that failed first and was read later counts as one object, as it does over logs.
 #[test]
-fn an_attempt_that_gave_nothing_is_not_told_of_once_another_did() {
+fn a_failed_attempt_is_forgotten_once_another_succeeds() {
     let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
     let log = files(&logs()).remove(4);
     let name = folder.path().join(log.file_name().unwrap());
@@ -627,7 +627,7 @@ fn batches_threads_order_and_compaction_do_not_matter() {
     }
 }
 
-/// Files of `sample-logs` and the names under which they arrive, the first of them last: some come again, with a new
+/// Files of `sample-logs` and the names under which they arrive, the last entry first: some come again, with a new
 /// suffix or from a second trail, and sometimes the oldest day is late.
 fn arrivals(dice: &mut Dice) -> Vec<(PathBuf, String)> {
     let mut all = Vec::new();
@@ -673,7 +673,7 @@ fn any_order_of_arrival_gives_the_same_events() {
         }
         assert_eq!(store.hash(), expected, "seed {seed}");
         store.check();
-        // What came again is counted again, and kept once.
+        // A repeated object is counted again, but its events are kept once.
         let at_once = Store::new().accounts(folder.path(), &[]);
         assert_eq!((&total, &counts(&store.ledger())), (&counts(&at_once), &total), "seed {seed}");
         assert_eq!(accounts["kept"], total["kept"], "seed {seed}");
@@ -709,12 +709,12 @@ fn a_killed_run_is_completed_by_the_next() {
     }
 }
 
-/// System calls can be interfered with here, which some containers do not allow. `timeout` ends a run that hangs.
+/// True if `strace` and `timeout` work here. Some containers forbid `strace`; `timeout` ends a run that hangs.
 pub fn has_strace() -> bool {
     has_program("strace", &["-qq", "-o", "/dev/null", "true"]) && has_program("timeout", &["1", "true"])
 }
 
-/// An ingest of 50 objects that is disturbed, and how many calls that change files it makes at least, by kind.
+/// An ingest of 50 objects to be disturbed, and the least number of calls by which it changes files, by kind.
 struct Disturbed {
     logs: TempDir,
     /// The hash of an undisturbed run.
@@ -724,19 +724,19 @@ struct Disturbed {
 }
 
 impl Disturbed {
-    /// To be killed: of many batches, so that there are hundreds of moments.
+    /// An ingest to be killed, with many batches, so that there are hundreds of moments.
     fn killed() -> Disturbed {
         let calls = [("mkdir", 9), ("pwrite64", 100), ("fsync", 220), ("linkat", 54), ("rename", 55), ("unlink", 54)];
         Disturbed::new("3000", calls)
     }
 
-    /// To fail: of fewer, since each moment has eight ways to.
+    /// An ingest to fail, with fewer batches, since each moment can fail in eight ways.
     fn failing() -> Disturbed {
         let calls = [("mkdir", 9), ("pwrite64", 45), ("fsync", 110), ("linkat", 23), ("rename", 23), ("unlink", 23)];
         Disturbed::new("6000", calls)
     }
 
-    /// The objects are those of `sample-logs` and some small ones.
+    /// Makes an ingest over the objects of `sample-logs` and some small ones.
     fn new(batch_bytes: &'static str, calls: [(&'static str, usize); 6]) -> Disturbed {
         let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
         copy(&files(&logs()), folder.path());
@@ -746,7 +746,7 @@ impl Disturbed {
         Disturbed { logs: folder, expected: store.hash(), batch_bytes, calls }
     }
 
-    /// Another run completes what a disturbed one left.
+    /// Another run completes the store that a disturbed one left.
     #[track_caller]
     fn assert_completed(&self, store: &Store, what: &str) {
         assert_eq!(store.ingest(self.logs.path(), &[]).code, Some(0), "{what}");
@@ -761,7 +761,7 @@ impl Disturbed {
         all.enumerate().filter(|(place, _)| place % step == 0).map(|(_, point)| point).collect()
     }
 
-    /// How many of its calls change files, by kind.
+    /// The number of calls that change files, by kind.
     fn counted(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::from(self.calls);
         counts.iter_mut().for_each(|(call, count)| *count = (*count).max(self.count_of(call)));
@@ -769,8 +769,8 @@ impl Disturbed {
         counts
     }
 
-    /// How many calls of a kind the busiest thread of an undisturbed run makes: `strace` counts for each thread anew.
-    /// Files are changed by one thread only.
+    /// The calls of a kind by the busiest thread of an undisturbed run: `strace` counts each thread apart, and only one
+    /// thread changes files.
     fn count_of(&self, call: &str) -> usize {
         let store = Store::new();
         self.traced(call, "delay_enter=1", "1+", &store);
@@ -782,8 +782,8 @@ impl Disturbed {
         of_thread.into_values().max().unwrap_or_default()
     }
 
-    /// A run of `strace` that does something to the nth call of a kind. Gives the exit code, if there is one, and
-    /// whether anything was done.
+    /// Runs `strace`, which tampers with the nth call of a kind. Returns the exit code, if there is one, and true if a
+    /// call was tampered with.
     fn traced(&self, call: &str, what: &str, when: &str, store: &Store) -> (Option<i32>, bool) {
         let trace = store._folder.path().join("trace");
         let inject = format!("inject={call}:{what}:when={when}");
@@ -791,7 +791,7 @@ impl Disturbed {
         command.args(["-s", "KILL", "60", "strace", "-f", "-qq", "-o", trace.to_str().unwrap()]);
         command.args(["-e", &format!("trace={call}"), "-e", &inject]);
         if !what.starts_with("signal") {
-            // Stops at no other calls, which is faster; signals are not sent then.
+            // With this, other calls do not stop, which is faster; but then no signal is sent.
             command.arg("--seccomp-bpf");
         }
         command.args([BINARY, "ingest", self.logs.path().to_str().unwrap(), "--store", store.text(), "-q"]);
@@ -803,7 +803,7 @@ impl Disturbed {
     }
 }
 
-/// Says how far a long test has come.
+/// Prints the progress of a long test.
 pub struct Tally {
     done: AtomicUsize,
     all: usize,
@@ -842,14 +842,14 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
 }
 
 #[test]
-fn a_call_that_fails_is_told_and_harms_nothing() {
+fn a_failed_call_is_reported_and_harms_nothing() {
     if !has_strace() {
         return;
     }
     let run = Disturbed::failing();
     let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
     let kinds: Vec<(&str, bool)> = errors.iter().flat_map(|error| [(*error, false), (*error, true)]).collect();
-    // Every kind at some point, or every kind at every point.
+    // Each point gets one kind of error, or every kind if there is time.
     let points = run.points(13);
     let faults: Vec<_> = match is_exhaustive() {
         true => kinds.iter().flat_map(|kind| points.iter().map(|point| (*point, *kind))).collect(),
@@ -873,9 +873,9 @@ fn a_call_that_fails_is_told_and_harms_nothing() {
     assert!(injections.into_inner() * 2 > faults.len(), "hardly a call failed");
 }
 
-/// Files are also opened to read, and some of those that do not open are not missed: then the store must be right.
+/// Some files are opened only to read, and a run may do without one that does not open: then the store must be right.
 #[test]
-fn a_file_that_does_not_open_is_told_or_not_missed() {
+fn unreadable_file_is_reported_or_was_not_needed() {
     if !has_strace() {
         return;
     }
@@ -891,7 +891,7 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         let (code, injected) = run.traced("openat", &format!("error={error}"), &when, &store);
         let what = format!("openat {when} {error}: {code:?}");
         injections.fetch_add(usize::from(injected), Ordering::Relaxed);
-        // A binary whose libraries do not open ends with 127.
+        // A binary that cannot open its libraries ends with 127.
         assert!(matches!(code, Some(0 | 3 | 5 | 127)), "{what}");
         if code == Some(0) {
             assert_eq!(store.hash(), run.expected, "{what}");
@@ -902,9 +902,9 @@ fn a_file_that_does_not_open_is_told_or_not_missed() {
         tally.one_more();
     });
     eprintln!("{told:?} of {} runs told of a file that did not open", points.len());
-    // Which thread opens what differs from run to run, so the last points may lie beyond all of them.
+    // Each run spreads its files over the threads differently, so the last points may lie beyond all calls.
     assert!(injections.into_inner() * 4 > points.len() * 3, "some calls did not fail");
-    // Much of what is opened, such as the limits of the system, can be done without.
+    // A run can do without many files that it opens, such as the limits of the system.
     assert!(told.into_inner() * 4 > points.len(), "hardly a run told of it");
 }
 
@@ -912,7 +912,7 @@ pub fn end_all(children: Vec<Child>) -> Vec<Option<i32>> {
     children.into_iter().map(|mut child| child.wait().unwrap().code()).collect()
 }
 
-/// All of them end well, however small their batches are, and each object is accounted for once.
+/// All writers end well even with small batches, and each object is accounted for once.
 #[test]
 fn writers_at_once_harm_nothing() {
     let (expected, accounts) = undisturbed();
@@ -928,7 +928,7 @@ fn writers_at_once_harm_nothing() {
     }
 }
 
-/// Writers that have nothing in common but the store get their turns too.
+/// Writers that share only the store get their turns too.
 #[test]
 fn writers_of_other_logs_at_once_all_end_well() {
     let (expected, accounts) = undisturbed();
@@ -973,8 +973,8 @@ fn a_check_during_a_run_finds_nothing_wrong() {
     assert_eq!(store.hash(), undisturbed().0);
 }
 
-/// Each commit brings one object of three events, so what a reader sees must be as many objects as batches, and three
-/// times as many events. Writers wait for readers, so that there are readings before, in and after each commit.
+/// Each commit brings one object of three events, so a reader must see as many objects as batches, and three times as
+/// many events. Writers wait for readers, so that some read before, during and after each commit.
 #[test]
 fn readers_see_whole_commits_only() {
     let (commits, readings) = if is_exhaustive() { (500, 10_000) } else { (30, 300) };
@@ -992,7 +992,7 @@ fn readers_see_whole_commits_only() {
                 }
             });
         }
-        // A reader that fails ends the test when the scope does, so the writers must not wait for it for ever.
+        // A failing reader ends the test only at the end of the scope, so the writers must not wait for it for ever.
         let wait_for = |wanted: usize| {
             let (began, before) = (std::time::Instant::now(), done.load(Ordering::Relaxed));
             while done.load(Ordering::Relaxed) < wanted {
@@ -1020,7 +1020,7 @@ fn readers_see_whole_commits_only() {
     eprintln!("{} readings during {commits} commits", done.load(Ordering::Relaxed));
 }
 
-/// A log of three events that no other has.
+/// Writes a log of three events that no other log has.
 fn small_log(folder: &Path, number: usize) {
     let record = |nth: usize| {
         serde_json::json!({
@@ -1033,7 +1033,7 @@ fn small_log(folder: &Path, number: usize) {
     fs::write(folder.join(format!("{number:05}.json")), serde_json::json!({"Records": records}).to_string()).unwrap();
 }
 
-/// One reading: what its parts say of each other, and sometimes the proof of every file.
+/// Reads the store once: its parts must agree with each other, and sometimes every file is proved.
 async fn look(store: &Path, is_thorough: bool) {
     let place = keytrail::store::StoreLocation::local(store).unwrap();
     let mut store = keytrail::store::Store::open(place).await.unwrap();
@@ -1052,7 +1052,7 @@ async fn look(store: &Path, is_thorough: bool) {
 }
 
 #[test]
-fn what_is_no_store_of_ours_is_refused() {
+fn foreign_and_broken_stores_are_refused() {
     let store = Store::new();
     let absent = keytrail(["store", "info", store.text()]);
     assert_eq!(absent.code, Some(5));
@@ -1084,9 +1084,9 @@ fn what_is_no_store_of_ours_is_refused() {
     }
 }
 
-/// What the ledger counts as read and the events do not have would be missed for good.
+/// Events that are lost while the ledger counts them as read would be missed for good, so a run must notice.
 #[test]
-fn events_that_are_gone_are_not_nothing_new() {
+fn lost_events_are_an_error() {
     let store = Store::new();
     store.accounts(&logs(), &["--batch-bytes", "20000"]);
     let log = files(&store.path.join("events/_delta_log"));
@@ -1099,7 +1099,7 @@ fn events_that_are_gone_are_not_nothing_new() {
 }
 
 #[test]
-fn a_check_misses_quarantined_records() {
+fn a_check_notices_lost_quarantined_records() {
     let (store, logs) = (Store::new(), tempfile::tempdir().unwrap());
     fs::write(logs.path().join("a.json"), r#"{"Records":[{"eventID":"1"},{"eventID":"2" "eventName":"x"}]}"#).unwrap();
     assert_eq!(store.ingest(logs.path(), &["--events", "all"]).code, Some(3));
@@ -1113,7 +1113,7 @@ fn a_check_misses_quarantined_records() {
     assert!(checked.text().contains("quarantined records, and 0 are there"), "{}", checked.text());
 }
 
-/// Whichever object comes first, a record that differs from another is in conflict once.
+/// A record that differs from another is in conflict once, in any order of the objects.
 #[test]
 fn conflicts_do_not_depend_on_the_order_of_arrival() {
     let record = |region: &str| {
@@ -1186,7 +1186,7 @@ fn stores_of_every_format_open() {
     let store = Store::of_format("v1");
     assert_eq!(store.hash(), expected.trim());
     store.check();
-    // Its objects were elsewhere, so all of them come again; their events do not.
+    // The objects of the fixture lay elsewhere, so all are read again, but their events are duplicates.
     let again = store.accounts(&logs(), &[]);
     assert_eq!(again["objects"]["read"], 38);
     store.check();

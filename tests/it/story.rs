@@ -1,6 +1,7 @@
-//! Asks the built binary about the story of `sample-logs` and compares what it says with what STORY.md tells.
-//! In: `tests/story.sql-checks`, blocks of a title, SQL up to a `;` and the CSV expected, apart by empty lines.
-//! Out: every block that differs, with both answers. The expected numbers come from `sample-logs/make.py --numbers`.
+//! Asks the built binary about the story of `sample-logs` and compares its answers with STORY.md.
+//! In: `tests/story.sql-checks`: blocks of a title, SQL up to a `;` and the expected CSV, with empty lines between
+//! them. Out: every block that differs, with both answers. The expected numbers come from
+//! `sample-logs/make.py --numbers`.
 
 use std::fs;
 
@@ -23,7 +24,7 @@ impl<'t> Check<'t> {
         Check { title, sql, expected: expected.trim_end() }
     }
 
-    /// What differs, if anything does.
+    /// The difference between the answers, if there is one.
     fn difference(&self) -> Option<String> {
         let ended = keytrail(["query", "--from", "sample-logs", "-f", "csv", "--quiet", self.sql]);
         let (title, expected) = (self.title, self.expected);
@@ -46,14 +47,14 @@ fn sample_logs_tell_the_story() {
     assert!(differences.is_empty(), "{found} of {all} differ:\n\n{}", differences.join("\n\n"));
 }
 
-/// The audit as JSON, narrowed, and what it said beside it.
+/// The narrowed audit as JSON, and its messages on stderr.
 fn audit(narrowed: &[&str]) -> (Value, String) {
     let ended = keytrail([&["audit", "sample-logs", "-f", "json"], narrowed].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.story());
     (serde_json::from_slice(&ended.stdout).unwrap(), ended.stderr)
 }
 
-/// A key by any of its names gives the same answers, another name none, and that is said.
+/// Any name of a key gives the same answers; any other name gives none, and the audit says so.
 #[test]
 fn an_audit_is_narrowed_by_any_name_of_a_key() {
     let arn = "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";

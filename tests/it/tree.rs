@@ -1,6 +1,6 @@
 //! The source files of both crates, as text, for the tests that hold the tree to its rules.
-//! In: `src` and `rows/src`. Out: every file but `main.rs` and `lib.rs`, which only give on.
-//! Never judges: a file is its place and its lines.
+//! In: `src` and `rows/src`. Out: every file but `main.rs` and `lib.rs`, which only name others.
+//! Never judges a file: it only gives its place and its text.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ fn sources(dir: &Path) -> Vec<PathBuf> {
     nested.filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
 }
 
-/// A file of ours, by its crate's folder and its path in it.
+/// One of our files, by the folder of its crate and its path in that.
 pub struct SourceFile {
     pub folder: &'static str,
     pub place: String,
@@ -39,7 +39,7 @@ impl SourceFile {
         self.place.split('/').next().unwrap().trim_end_matches(".rs")
     }
 
-    /// The text without comments and without tests, which may name what is above them.
+    /// The text without comments and tests, which may name modules above them.
     pub fn code(&self) -> String {
         let product = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap();
         let lines = product.lines().filter(|line| !line.trim_start().starts_with("//"));

@@ -1,6 +1,6 @@
-//! Finds where a JSON value ends, sixty-four bytes at a time, and notes where the members of an object stand.
+//! Finds the end of a JSON value, sixty-four bytes at a time, and notes the places of an object's members.
 //! In: bytes from a value's start, in one piece or in several. Out: its length, and its outline if it was one piece.
-//! Goes by brackets and quotes alone: whether what is between them is JSON is for the parser to say.
+//! Never checks that the value is JSON: it goes by brackets and quotes alone, and the parser does the rest.
 
 use wide::u8x16;
 
@@ -15,7 +15,7 @@ pub enum Follows {
     Nothing,
 }
 
-/// Where a value ends, by its brackets outside strings; resumable at any byte.
+/// A search for the end of a value, by its brackets outside strings; resumable at any byte.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     depth: u32,
@@ -25,7 +25,7 @@ pub(super) struct Scan {
     started: bool,
     in_scalar: bool,
     backslashes: Backslashes,
-    /// Where the colons of its own members stand, for a value that was seen in one piece.
+    /// Places of the colons of the value's own members; complete only if it was seen in one piece.
     colons: Vec<u32>,
     in_pieces: bool,
 }
@@ -73,7 +73,7 @@ impl Scan {
         end
     }
 
-    /// Sixty-four bytes at once, as bit masks; what is within no bracket and begins with none goes byte by byte.
+    /// Sixty-four bytes at once, as bit masks; a block outside all brackets that begins with none goes byte by byte.
     fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
         let masks = Masks::of(block);
         if self.depth == 0 && (self.in_string || !matches!(block[0], b'{' | b'[')) {
@@ -109,8 +109,8 @@ impl Scan {
         None
     }
 
-    /// The bytes that a backslash stands before, itself not escaped, within strings or not: outside of one the parser
-    /// refuses it. Remembers whether the next block's first byte is one.
+    /// The bytes after a backslash that is not escaped itself. Backslashes outside strings count too; the parser
+    /// refuses those. Remembers if the next block begins with an escaped byte.
     fn escaped_bytes(&mut self, backslashes: u64) -> u64 {
         let mut escaped = u64::from(self.escaped);
         let mut unpaired = backslashes & !escaped;
@@ -172,7 +172,7 @@ impl Scan {
     }
 }
 
-/// Whether a bracket opens: `[` and `{` have a bit that `]` and `}` lack.
+/// True if a bracket opens: `[` and `{` have a bit that `]` and `}` lack.
 fn opens(bracket: u8) -> bool {
     bracket & 2 != 0
 }

@@ -1,6 +1,6 @@
-//! Takes records out of whatever they were wrapped in on their way here.
+//! Takes records out of the wrappings that they travelled in.
 //! In: one item of a document. Out: the records in it, or the fault that quarantines it alone.
-//! Knows every wrapping that CloudTrail records travel in; knows nothing of what a record says.
+//! Knows every wrapping of CloudTrail records; never reads a record beyond the names of its fields.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use super::split::{Around, Item, Shape};
 use crate::json::{Kind, Tree, Value};
 use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
-/// How the text begins that CloudWatch Logs sends to a subscription to see whether it works.
+/// The beginning of the text that CloudWatch Logs sends to test a subscription.
 const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE:";
 
 /// One piece of an object, in document order.
@@ -45,14 +45,14 @@ pub struct Opener {
     no_log: Option<ObjectOutcome>,
 }
 
-/// What an item turned out to be.
+/// The content of an item.
 enum Content<'a> {
     Record(Value<'a>),
     /// JSON text of a record, within a string.
     Text(Cow<'a, str>),
     /// `logEvents` of a CloudWatch Logs payload, as base64 of gzip.
     LogsPayload(Cow<'a, str>),
-    /// What a service sends to see whether anybody listens.
+    /// A message that a service sends to test the delivery.
     Control,
     None,
 }
@@ -65,7 +65,7 @@ impl Opener {
         self.no_log = None;
     }
 
-    /// Set when the one document of the object turned out to be no log at all.
+    /// The outcome of an object whose one document is no log.
     pub fn no_log(&self) -> Option<&ObjectOutcome> {
         self.no_log.as_ref()
     }
@@ -139,7 +139,7 @@ fn is_container(value: Value) -> bool {
     matches!(value.kind(), Kind::Array | Kind::Object)
 }
 
-/// What a document that holds no record is.
+/// The outcome of an object whose document holds no record.
 fn no_log(value: Value) -> ObjectOutcome {
     if value.get("digestS3Object").is_some() && value.get("logFiles").is_some() {
         ObjectOutcome::Skipped(SkipReason::Digest)
@@ -150,12 +150,12 @@ fn no_log(value: Value) -> ObjectOutcome {
     }
 }
 
-/// Whether an object names one of the fields that only a record has.
+/// True if an object names one of the fields that only a record has.
 fn is_record(value: Value) -> bool {
     ["eventSource", "eventName", "eventTime"].iter().any(|key| value.get(key).is_some())
 }
 
-/// Finds the record in an item, what wrapped it, and the account that the wrapping names.
+/// Finds the record in an item, its wrapping, and the account that the wrapping names.
 fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
     let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);

@@ -1,7 +1,8 @@
 //! Inflates one object: gzip with all its members, gzip in gzip, or plain bytes.
-//! In: compressed bytes. Out: inflated bytes, [`Flags`] for what was odd, or the [`Fault`] that damaged them.
-//! Two paths that agree: one shot for the usual object, and a stream for everything large or odd. Where a block declares
-//! more codes than DEFLATE has, which no encoder does, the first reads it and the second calls it corrupt.
+//! In: compressed bytes. Out: inflated bytes, [`Flags`] for oddities, or the [`Fault`] that damaged them.
+//! Two paths agree: one shot for the usual object, and a stream for everything large or odd. They differ only on a
+//! block that declares more codes than DEFLATE has: one shot reads it, the stream calls it corrupt, and no encoder
+//! writes it.
 //! Never trusts a declared size, never writes a file name from a header anywhere.
 
 use std::io::Read;
@@ -16,7 +17,7 @@ pub const NESTED_BYTES_MAX: u64 = 64 << 20;
 pub const OBJECT_BYTES_MAX: u64 = 4 << 30;
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// Why an object gives nothing; the reasons stand in `objects.error`.
+/// The reason that an object gives nothing, as `objects.error` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     EmptyObject,
@@ -48,7 +49,7 @@ impl Fault {
     }
 }
 
-/// What was odd about an object that was read whole.
+/// Oddities of an object that was read whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flags {
     pub multi_member: bool,
@@ -58,7 +59,7 @@ pub struct Flags {
     pub extension_mismatch: bool,
 }
 
-/// What an object's name says of its content.
+/// The format that an object's name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
     Gzip,
@@ -77,8 +78,8 @@ impl Named {
     }
 }
 
-/// Inflates a plain single-member gzip in one go, when that is provably the whole of `bytes`.
-/// `None`: the object is larger, odd or damaged; ask [`Inflate`], which says which.
+/// Inflates a plain single-member gzip in one go, if that is provably the whole of `bytes`. Returns `None` if the
+/// object is larger, odd or damaged; [`Inflate`] tells these apart.
 pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     const FIXED_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
     if bytes.len() < 18 || bytes[..4] != FIXED_HEADER {
@@ -94,8 +95,8 @@ pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> 
         out.resize(size, 0);
     }
     let length = libdeflater::Decompressor::new().gzip_decompress(bytes, &mut out[..size]).ok()?;
-    // The decompressor stops at the end of the first member without saying where that was, having proved that its last
-    // four bytes are this size; if those stand only at the end of the file, the member is the whole file.
+    // The decompressor stops at the end of the first member and does not say at which byte. It has proved that the
+    // member's last four bytes are this size; if they occur only at the end of the file, the member is the whole file.
     let whole = length == size && memchr::memmem::find(&bytes[..bytes.len() - 1], trailer).is_none();
     (whole && !out[..size].starts_with(&[0x1f, 0x8b])).then(|| &out[..size])
 }
@@ -162,7 +163,7 @@ impl<R: Read> Inflate<R> {
             if more.is_ok() {
                 return self.enter_nested(out);
             }
-            // Of an inner gzip that is not there as a whole nothing can be given.
+            // A part of an inner gzip is of no use.
             out.clear();
         }
         more
@@ -291,12 +292,12 @@ impl<R: Read> Inflate<R> {
         if is_member {
             return self.header();
         }
-        // What was appended without being compressed is read as well: it may hold records.
+        // Text appended without compression is read as well, since it may hold records.
         self.state = if is_empty { State::Done } else { State::Plain };
         Ok(())
     }
 
-    /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with what they hold.
+    /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with their content.
     fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
         let mut inner = std::mem::take(out);
         while self.step(&mut inner)? {

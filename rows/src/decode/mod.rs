@@ -1,7 +1,7 @@
 //! Turns the bytes of one object into records, each checked, or into named faults.
 //! In: a reader of the object and its name. Out: [`Decoded`] pieces in document order and one [`Summary`].
-//! A damaged object is found out before its first record is given away, so it gives nothing; a broken record is
-//! quarantined alone. Never reads a clock, never knows what a record means.
+//! Damage is found before the first record is given away, so a damaged object gives nothing; a broken record is
+//! quarantined alone. Never reads a clock, and never interprets a record.
 
 mod ends;
 pub mod envelope;
@@ -19,7 +19,7 @@ use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome};
 
 pub use envelope::{Decoded, Fault};
 
-/// What became of one object as a whole.
+/// The outcome of one object as a whole.
 #[derive(Debug, Clone)]
 pub struct Summary {
     pub outcome: ObjectOutcome,
@@ -44,14 +44,14 @@ impl Summary {
     }
 }
 
-/// Whether damaged objects give their whole records anyway.
+/// The treatment of damaged objects: they give nothing, or the records that are whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Damaged {
     GivesNothing,
     Salvage,
 }
 
-/// Whether the inflated bytes of whole objects are hashed.
+/// The hash that is made of the inflated bytes of whole objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digest {
     None,
@@ -71,7 +71,7 @@ const ODD_BYTES_MAX: usize = 8 << 20;
 /// Most items whose places are remembered between the proof of a document and its reading.
 const PLACES_MAX: usize = 1 << 20;
 
-/// Where an item stands in the document at hand.
+/// The place of an item in the document at hand.
 struct Place {
     offset: u32,
     length: u32,
@@ -95,8 +95,8 @@ pub struct Decoder {
 struct StoredBytes(Vec<u8>);
 
 impl StoredBytes {
-    /// Reads an object to its end, or just beyond `bytes_max`: so many bytes. One whose size is `expected` takes two calls
-    /// of `read`, of which the second finds the end.
+    /// Reads an object to its end, or one byte beyond `bytes_max`, and returns the number of bytes. An object of the
+    /// size `expected` takes two calls of `read`; the second finds the end.
     fn fill(&mut self, mut reader: impl Read, expected: usize, bytes_max: usize) -> io::Result<usize> {
         let StoredBytes(buffer) = self;
         buffer.resize(buffer.len().max(expected.min(bytes_max) + 1), 0);
@@ -116,7 +116,7 @@ impl StoredBytes {
     }
 }
 
-/// What inflating found when all of it fits in memory, or that it does not.
+/// The inflated object, whole or broken, or the news that it does not fit in memory.
 enum Inflated {
     Whole(usize, inflate::Flags),
     Broken(usize, inflate::Fault),
@@ -291,7 +291,7 @@ impl Decoder {
     }
 }
 
-/// Of two faults, the one that tells more: what is damaged in the store or on its way is broken because of it.
+/// Of two faults, the one that tells more: damage in storage or on the way explains a broken document.
 fn telling(damage: Option<inflate::Fault>, broken: Option<split::Fault>) -> Option<FaultReason> {
     match (damage, broken) {
         (None | Some(inflate::Fault::TooLarge), Some(broken)) => Some(broken.reason()),
@@ -349,7 +349,7 @@ fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMu
         }
     }
     if damage.is_some() && broken.is_none() {
-        // What came before the damage is there to be salvaged, and ends with it.
+        // The records before the damage can be salvaged, so the document ends here.
         let _damage_again = splitter.advance(&Piece::new(buffer, base, Follows::Nothing), &mut |item| sink(item));
     }
     let fault = telling(damage, broken);

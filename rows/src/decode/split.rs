@@ -1,8 +1,8 @@
 //! Finds the records of a document without parsing them, in one pass and in constant memory.
 //! In: inflated bytes, in one piece or in growing pieces. Out: [`Item`]s, each the bytes of one record or wrapper with
 //! its offset, and the shape of the document around them; or the [`Fault`] that makes the document unusable.
-//! An item is bounded by its brackets alone, so what is broken inside one cannot take its neighbours along.
-//! Of what is inside an item it only notes where its own members stand, for the screen that it was given.
+//! An item is bounded by its brackets alone, so a fault inside one cannot take its neighbours along.
+//! Never looks inside an item, except to note the places of its own members for the screen.
 
 pub use super::ends::Follows;
 use super::ends::Scan;
@@ -12,7 +12,7 @@ use crate::objects::FaultReason;
 /// Largest record, in bytes.
 pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
-/// Why a document gives nothing; the reasons stand in `objects.error`.
+/// The reason that a document gives nothing, as `objects.error` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Json(json::Fault),
@@ -45,7 +45,7 @@ const TRUNCATED: Fault = Fault::Json(json::Fault::Truncated);
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// What an export task of CloudWatch Logs writes before each message, any digit for a zero.
+/// The time stamp that an export task of CloudWatch Logs writes before each message; a zero stands for any digit.
 const STAMP: &[u8; 25] = b"0000-00-00T00:00:00.000Z ";
 
 fn is_stamped(bytes: &[u8]) -> bool {
@@ -53,10 +53,10 @@ fn is_stamped(bytes: &[u8]) -> bool {
     bytes.get(STAMP.len()) == Some(&b'{') && STAMP.iter().zip(bytes).all(is_like)
 }
 
-/// What an item stands in.
+/// The surroundings of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Around {
-    /// `{"Records":[…]}`: what CloudTrail writes.
+    /// `{"Records":[…]}`, as CloudTrail writes it.
     Records,
     /// `{"Events":[…]}`: an answer of LookupEvents.
     Events,
@@ -81,7 +81,7 @@ pub struct Item<'b> {
     pub is_screened_out: bool,
 }
 
-/// Why one item is quarantined alone.
+/// The reason that one item is quarantined alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ItemFault {
     TooLarge,
@@ -98,7 +98,7 @@ impl ItemFault {
     }
 }
 
-/// What was odd about a document that was read whole.
+/// Oddities of a document that was read whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Shape {
     pub bom: bool,
@@ -142,8 +142,8 @@ pub struct Piece<'b> {
     follows: Follows,
 }
 
-/// The resumable splitter, with a screen for the items of `Records`: call [`Splitter::advance`] with the unconsumed bytes
-/// and more, until nothing follows.
+/// The resumable splitter, with a screen for the items of `Records`. Call [`Splitter::advance`] with the unconsumed
+/// bytes and more, until nothing follows.
 pub struct Splitter {
     state: State,
     /// Absolute offset of the next byte to look at.
@@ -181,7 +181,7 @@ impl Default for Splitter {
     }
 }
 
-/// Whether [`Splitter::advance`] can go on with the bytes it has.
+/// Says if [`Splitter::advance`] can go on with the bytes it has.
 enum Step {
     On,
     More,
@@ -287,7 +287,7 @@ impl Splitter {
         self.begin(piece, byte)
     }
 
-    /// Begins what `byte` begins: a document, text before one, or what is none.
+    /// Begins the thing that `byte` begins: a document, text before one, or something that is no document.
     fn begin(&mut self, piece: &Piece, byte: u8) -> Result<Step, Fault> {
         let rest = piece.rest(self.at);
         let is_later = self.shape.documents > 0;
@@ -314,7 +314,7 @@ impl Splitter {
                 self.document_known = true;
                 self.state = State::BeforeFirstItem;
             }
-            // What RFC 7464 puts before each document.
+            // RFC 7464 puts this byte before each document.
             0x1e if is_later => self.at += 1,
             0 if is_later => {
                 self.shape.trailing_data = true;
@@ -332,7 +332,7 @@ impl Splitter {
         self.state = State::Between(Stray::Plain);
     }
 
-    /// Goes on after the line. Where it may hold a record, the line is quarantined; else the flag says enough.
+    /// Goes on after the line. A line that may hold a record is quarantined; for any other the flag says enough.
     fn between<'b>(&mut self, piece: &Piece<'b>, stray: Stray, sink: &mut impl FnMut(Item<'b>)) -> Step {
         let rest = piece.rest(self.at);
         let line = memchr::memchr(b'\n', rest);
@@ -352,7 +352,7 @@ impl Splitter {
         Step::On
     }
 
-    /// Names what the bytes are instead of a document.
+    /// Names the thing that stands in place of a document.
     fn not_a_document(&self, piece: &Piece) -> Result<Step, Fault> {
         const HEAD_BYTES: usize = 512;
         let rest = piece.rest(self.at);
@@ -369,7 +369,7 @@ impl Splitter {
             b'<' if memchr::memmem::find(head, b"<Error>").is_some() => Fault::S3Error,
             b'<' => Fault::Html,
             b'/' | b'#' | 0x0b | 0x0c | b'\'' | b'}' | b']' | b',' | b':' => SYNTAX,
-            // What is longer may not be here as a whole.
+            // A longer text may not be here as a whole.
             _ if rest.len() < HEAD_BYTES && json::Tree::new().parse(rest).is_ok() => Fault::EnvelopeUnknown,
             _ => Fault::NotJson,
         })
@@ -420,7 +420,7 @@ impl Splitter {
         if rest.len() > RECORD_BYTES_MAX { Err(SYNTAX) } else { Ok(Step::More) }
     }
 
-    /// Decides by its key what a top-level member is.
+    /// Classifies a top-level member by its key.
     fn member(&mut self, key: &[u8], value: u8) -> Result<Step, Fault> {
         let around = match key {
             b"Records" => Some(Around::Records),
@@ -654,7 +654,7 @@ mod tests {
         assert_eq!(shape.documents, 3);
     }
 
-    /// What stands between documents must not hide those behind it, nor go unseen where it may be a record itself.
+    /// Text between documents must not hide the documents after it, and must not go unseen if it may be a record.
     #[test]
     fn text_between_documents_ends_with_its_line() {
         const LINE: Option<ItemFault> = Some(ItemFault::Line);

@@ -23,7 +23,7 @@ use parser::{Parser, tag};
 /// Deepest nesting that is read; AWS's own records stay under ten.
 pub const DEPTH_MAX: usize = 128;
 
-/// Why bytes are not one JSON value.
+/// The reason that bytes are not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     Syntax,
@@ -132,7 +132,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// Where the value's bytes stand, a string's with its quotes.
+    /// The range of the value's bytes, a string's with its quotes.
     fn span(self) -> Range<usize> {
         let node = self.node();
         let quote = usize::from(node.kind == Kind::String);
@@ -171,7 +171,7 @@ impl<'a> Value<'a> {
         (self.kind() == Kind::String).then(|| self.decoded().0)
     }
 
-    /// Whether [`Value::text`] had to replace something.
+    /// True if [`Value::text`] had to replace something.
     pub fn is_lossy(self) -> bool {
         self.kind() == Kind::String && self.decoded().1
     }
@@ -264,7 +264,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// What stands for a scalar in a hash: its text where that is exact, else its bytes.
+    /// The bytes that a scalar is hashed by: its text if that is exact, else its bytes as written.
     fn hashed_bytes(self) -> Cow<'a, [u8]> {
         if !self.node().escaped {
             return Cow::Borrowed(self.inner());

@@ -1,6 +1,6 @@
 //! Finds the members of an object by names that are known beforehand.
-//! In: a parsed object, and a constant of names. Out: where the named members stand, as nodes of its tree.
-//! Never copies a member: it is looked at when it is asked for.
+//! In: a parsed object, and a constant of names. Out: the places of the named members, as nodes of its tree.
+//! Never copies a member.
 
 use super::slots::Slots;
 use super::{Value, tag};

@@ -1,13 +1,13 @@
-//! What can be told of an object without parsing it: where its own members stand.
+//! Finds an object's own members without parsing it.
 //! In: the bytes of one object and the places of the colons of its members. Out: a member's value, as bytes.
-//! Checks nothing: who acts on an outline acts on bytes that may turn out not to be JSON.
+//! Never checks that the bytes are JSON; the parser does.
 
 use super::slots::Slots;
 
-/// Decides by its outline whether an object is certainly not wanted.
+/// Returns true if the outline alone rules the object out.
 pub type Screen = fn(&Outline<'_>) -> bool;
 
-/// An object's bytes and where the colons of its members are.
+/// An object's bytes and the places of its members' colons.
 #[derive(Debug, Clone, Copy)]
 pub struct Outline<'a> {
     bytes: &'a [u8],
@@ -23,8 +23,8 @@ pub enum Backslashes {
 }
 
 impl<'a> Outline<'a> {
-    /// `colons` are the places, in order, of all colons outside strings and nested containers. `None` where an escape
-    /// could spell a letter, since then bytes differ from what they say.
+    /// `colons` are the places, in order, of all colons outside strings and nested containers. Returns `None` if an
+    /// escape could spell a letter, since the bytes then differ from their text.
     pub fn new(bytes: &'a [u8], colons: &'a [u32], backslashes: Backslashes) -> Option<Outline<'a>> {
         let may_spell = |rest: &[u8]| matches!(rest.get(1), Some(b'u' | b'/'));
         let plain = match backslashes {
@@ -34,8 +34,8 @@ impl<'a> Outline<'a> {
         (plain && bytes.first() == Some(&b'{')).then_some(Outline { bytes, colons })
     }
 
-    /// The bytes of each named member's value, with what follows it up to the next member's value; `None` where the
-    /// object names a member twice or leaves room between a key and its colon.
+    /// The bytes of each named member's value and all bytes up to the next value. Returns `None` if the object names a
+    /// member twice or leaves room between a key and its colon.
     pub fn values<const N: usize>(&self, keys: &Keys<N>) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
         for (index, &colon) in self.colons.iter().enumerate() {
@@ -74,7 +74,7 @@ impl<const N: usize> Keys<N> {
         Keys { names, slots: Slots::new(&tails) }
     }
 
-    /// Which name these bytes end with as a whole key, its closing quote cut off.
+    /// The place of the name that these bytes end with as a whole key, its closing quote cut off.
     fn find(&self, before: &[u8]) -> Option<usize> {
         let place = self.slots.place_of(u64::from_le_bytes(*before.last_chunk::<TAIL>()?));
         let rest = before.strip_suffix(self.names.get(place)?.as_bytes())?.strip_suffix(b"\"")?;

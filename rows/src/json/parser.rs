@@ -180,7 +180,7 @@ impl<'a, 't> Parser<'a, 't> {
         Ok(())
     }
 
-    /// Refuses an object that names one key twice: two readers would disagree on what it says.
+    /// Refuses an object that names one key twice, since two readers would disagree on its value.
     fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
         const PAIRWISE_MAX: usize = 32;
         let (source, nodes) = (Source::Bytes(self.source), &*self.nodes);

@@ -1,6 +1,6 @@
 //! Tells by one look-up which of a few known names a key can be.
 //! In: hashes of the names, as a constant. Out: the place of the name that a hash may be of.
-//! Never compares names: who looks one up does.
+//! Never compares names: the caller does.
 
 /// Places of names by their hashes, in a number of slots that is a power of two.
 #[derive(Debug)]
@@ -10,8 +10,7 @@ pub(super) struct Slots<const S: usize> {
 }
 
 impl<const S: usize> Slots<S> {
-    /// Finds a multiplier under which no two hashes fall into one slot; meant for constants, since it goes on until it has
-    /// one.
+    /// Tries multipliers until no two hashes fall into one slot; meant for constants, since it may take long.
     pub const fn new(hashes: &[u64]) -> Slots<S> {
         let mut slots = Slots { places: [u8::MAX; S], multiplier: 0x9e37_79b9_7f4a_7c15 };
         'search: loop {
@@ -34,7 +33,7 @@ impl<const S: usize> Slots<S> {
         (hash.wrapping_mul(self.multiplier) >> (u64::BITS - S.trailing_zeros())) as usize
     }
 
-    /// The place of the one name that may have this hash; beyond all places where none has.
+    /// The place of the one name that may have this hash; a place beyond the list if no name has it.
     pub fn place_of(&self, hash: u64) -> usize {
         usize::from(self.places[self.slot_of(hash)])
     }

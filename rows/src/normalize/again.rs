@@ -1,5 +1,5 @@
-//! Normalizes a record that was normalized before, from the text that was kept of it.
-//! In: the record, and what its row says that its text does not. Out: a row with the same identity.
+//! Normalizes a record again, from the text that was kept of it.
+//! In: the record, and the parts of its row that the text lacks. Out: a row with the same identity.
 //! Never gives a row another identity or content, and never loses an issue that only the first reading could see.
 
 use std::borrow::Cow;
@@ -8,21 +8,21 @@ use super::members::Record;
 use super::row::{Row, Wanted};
 use super::{Origin, normalize};
 
-/// How the issue ends that says where an account was taken from.
+/// End of the issue about an account that was taken from the path.
 const FROM_PATH: &str = ", taken from the path";
-/// How issues end that say which text was not UTF-8: what was kept of it is.
+/// End of the issues about text that was not UTF-8; the kept copy is UTF-8, so reading it again cannot find them.
 const NOT_UTF8: &str = ": not UTF-8";
 /// The issue of a record that was not UTF-8 somewhere.
 const RAW_NOT_UTF8: &str = "$: not UTF-8";
-/// How ids begin that were made from the content of a record without one.
+/// Prefix of the ids that were made from the content of a record without one.
 const SYNTHETIC: &str = "synthetic-";
 
-/// What the row of a record says that its text does not.
+/// The parts of a record's row that its text lacks.
 #[derive(Debug, Clone, Copy)]
 pub struct StoredRow<'a> {
-    /// Its identity, which stays whatever becomes of the other columns.
+    /// The row's identity, which stays even if other columns change.
     pub event_id: &'a str,
-    /// See `event_id`: of the record, or of what was around it when it was read.
+    /// See `event_id`: the account of the record, or the one around it when it was read.
     pub recipient_account_id: Option<&'a str>,
     /// The canonical hashes of its record with the seeds 0 and 1, before any byte was lost.
     pub content_hash: [u64; 2],
@@ -30,8 +30,8 @@ pub struct StoredRow<'a> {
     pub issues: &'a [&'a str],
 }
 
-/// A record as a row again, with all columns. None where the row would get another identity, or has another content. The
-/// content of a record that was not UTF-8 somewhere cannot be told from the text that was kept of it.
+/// A record as a row again, with all columns. `None` if the row would get another identity or has another content. The
+/// content of a record that was not UTF-8 somewhere cannot be checked by its kept text.
 pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Option<Row<'a>> {
     let is_of_lost_bytes = stored.issues.contains(&RAW_NOT_UTF8);
     if !is_of_lost_bytes && record.value().canonical_hashes([0, 1]) != stored.content_hash {
@@ -61,8 +61,8 @@ pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Optio
     Some(row)
 }
 
-/// Issues that were found again, and those about bytes that the kept text no longer has. Where these are all that there
-/// were, they stay in their order.
+/// Issues that were found again, and those about bytes that the kept text no longer has. If these are all the old
+/// issues, they stay in their order.
 fn with_issues_of_bytes(mut found: Vec<String>, stored: &[&str]) -> Vec<String> {
     let is_lost = |issue: &&&str| issue.ends_with(NOT_UTF8) && !found.iter().any(|again| again == **issue);
     let lost: Vec<String> = stored.iter().filter(is_lost).map(|issue| (*issue).to_owned()).collect();
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::json::Tree;
 
-    /// A row of these bytes, and the same made again from what is kept of it.
+    /// A row of these bytes, and the same made again from its kept text.
     fn twice(bytes: &[u8], origin: &Origin<'_>) -> (String, String) {
         let (mut first, mut second) = (Tree::new(), Tree::new());
         let record = Record::of(first.parse(bytes).unwrap());

@@ -1,7 +1,7 @@
 //! Decides what a key protects: reads encryption contexts, those that grants are bound to, and DynamoDB's own records
 //! of one table. In: request parameters, resources, and the message of a refusal. Out: `encryption_context`, the
 //! columns of the resource and of the table.
-//! A client chooses its context, so what it names is only `claimed` unless the service it belongs to made the call.
+//! A client chooses its context, so a resource is only `claimed` unless the service it belongs to made the call.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
 use crate::json::{Kind, Value};
 
-/// How the value of a context key names its resource.
+/// The way in which the value of a context key names its resource.
 #[derive(Clone, Copy)]
 enum Names {
     /// An ARN whose resource begins with this kind, or has none.
@@ -27,7 +27,7 @@ enum Names {
     Object,
     /// A parameter, whose name begins with `/` exactly where it holds another.
     Parameter,
-    /// Nothing: clients use the key too, so it speaks only of the service, and only where that made the call.
+    /// No resource: clients use the key too, so it names only the service, and only if that service made the call.
     Service,
 }
 
@@ -96,7 +96,7 @@ const MADE_FOR: &[(&str, &str)] = &[
     ("autoscaling", "ec2"),
 ];
 
-/// What an encryption context says the key protects.
+/// The resource that the key protects, by an encryption context.
 struct Protected<'a> {
     service: &'static str,
     kind: &'static str,
@@ -129,7 +129,7 @@ pub(super) fn fill<'a>(
     None
 }
 
-/// Says whether the service that the resource belongs to made the call.
+/// Fills `resource_trust`: it says if the service that the resource belongs to made the call.
 pub(super) fn judge_trust(row: &mut Row<'_>) {
     let Some(resource) = row.resource_service.as_deref() else {
         return;
@@ -148,7 +148,7 @@ pub(super) fn judge_trust(row: &mut Row<'_>) {
 struct Entry<'a> {
     key: Text<'a>,
     value: Text<'a>,
-    /// Whether the record wrote the value as text; only such a value names a resource.
+    /// True if the record wrote the value as text; only such a value names a resource.
     is_text: bool,
 }
 
@@ -157,8 +157,8 @@ fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut 
     let source = read(members, "requestParameters.sourceEncryptionContext", issues).unwrap_or_default();
     let destination = read(members, "requestParameters.destinationEncryptionContext", issues);
     let (old, new) = (source.as_slice(), destination.as_deref().unwrap_or_default());
-    // Whoever holds the wrapped key of a table may move it under a key of his own, and chooses the new context; the
-    // old one KMS has checked against the ciphertext.
+    // A holder of a table's wrapped key may move it under another key and choose the new context. The old context is
+    // proved: KMS has checked it against the ciphertext.
     let (first, second) = if names_table(old) { (old, new) } else { (new, old) };
     let service = protected_resource(row, members, first).or_else(|| protected_resource(row, members, second));
     if let Some(destination) = destination {
@@ -167,7 +167,7 @@ fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut 
     service
 }
 
-/// What a grant is for stands in the context that it is bound to. That is no context of this call.
+/// A grant's purpose is in the context that it is bound to, which is not a context of this call.
 fn fill_of_grant<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<&'static str> {
     let context = read(members, "requestParameters.constraints.encryptionContextSubset", issues)
         .or_else(|| read(members, "requestParameters.constraints.encryptionContextEquals", issues))?;
@@ -222,7 +222,7 @@ fn find<'c, 'a>(context: &'c [Entry<'a>], key: &str) -> Option<&'c Text<'a>> {
     context.iter().find(matches).filter(|entry| entry.is_text && !entry.value.is_empty()).map(|entry| &entry.value)
 }
 
-/// Whether the context is one that DynamoDB makes for a table.
+/// True if the context is one that DynamoDB makes for a table.
 fn names_table(context: &[Entry<'_>]) -> bool {
     find(context, TABLE_NAME).is_some() && find(context, OBJECT_ARN).is_none()
 }
@@ -324,7 +324,7 @@ fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mu
     }
 }
 
-/// What the request or the answer calls the table: its name, or the ARN of it or of a part of it.
+/// The table by the request or the answer: its name, or the ARN of it or of a part of it.
 fn asked_table<'a>(row: &Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<Text<'a>> {
     const PARTS: [&[&str]; 6] = [
         &["backupArn"],
@@ -347,12 +347,12 @@ fn asked_table<'a>(row: &Row<'a>, members: &Members<'a>, issues: &mut Issues) ->
     asked.or_else(|| PARTS.into_iter().find_map(|path| text(request, path)))
 }
 
-/// Whether a table is made from the backup of another. Then what the record names may be either.
+/// True if a table is made from the backup of another. The record may then name either of them.
 fn restores(row: &Row<'_>) -> bool {
     row.event_name.as_deref().is_some_and(|name| name.starts_with("RestoreTable"))
 }
 
-/// The table of a refused call. AWS leaves out its parameters, but the message says what it was refused on.
+/// The table of a refused call. AWS leaves out its parameters, but the message names the resource.
 fn refused_table<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, Text<'a>)> {
     let has_parameters = members.request_parameters().is_some_and(|parameters| parameters.kind() == Kind::Object);
     let message = members.error_message().filter(|_| !has_parameters && !restores(row))?.text()?;
@@ -361,7 +361,7 @@ fn refused_table<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, 
         return None;
     }
     let resource = part(&message, |message| Denial::of(None, Some(Message::of(message))).resource)?;
-    // What a call on all tables is refused on has a `*` for its name.
+    // A call on all tables is refused on a resource named `*`, which is no table.
     let is_name = |name: &Text| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     table_of_arn(&resource).filter(|(name, _)| is_name(name))
 }

@@ -1,5 +1,5 @@
 //! Renders `docs/schema.md` from the tables that the normalizer decides by.
-//! In: nothing. Out: Markdown. Never says what the code does not do.
+//! In: nothing. Out: Markdown. Never states a rule of its own: each comes from the table that decides by it.
 
 use super::operation::OPERATIONS;
 use super::outcome::OUTCOMES;

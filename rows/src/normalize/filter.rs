@@ -16,7 +16,7 @@ pub enum EventFilter {
     All,
 }
 
-/// Services whose changes bear on who may use a key: kept where they write.
+/// Services whose changes bear on who may use a key; their writing calls are kept.
 const ACCESS_SOURCES: &[&str] = &[
     "iam.amazonaws.com",
     "organizations.amazonaws.com",
@@ -26,7 +26,7 @@ const ACCESS_SOURCES: &[&str] = &[
     "cloudtrail.amazonaws.com",
 ];
 
-/// How the names of operations begin that only read, where the record does not say.
+/// Prefixes of operations that only read, for records that do not say so themselves.
 const READING: &[&str] = &["Get", "List", "Describe", "Simulate", "Generate", "Lookup", "BatchGet", "Search"];
 
 /// An object with at least one of `eventSource`, `eventName` and `eventTime`, and not a notification by S3, SNS or
@@ -39,7 +39,7 @@ pub fn is_cloudtrail(record: &Record<'_>) -> bool {
     !is_notification && names.into_iter().flatten().any(|value| !value.is_null())
 }
 
-/// Whether the filter keeps the record.
+/// True if the filter keeps the record.
 pub fn passes(filter: EventFilter, record: &Record<'_>) -> bool {
     filter == EventFilter::All || {
         let telling = Telling::of(&record.members);
@@ -47,7 +47,7 @@ pub fn passes(filter: EventFilter, record: &Record<'_>) -> bool {
     }
 }
 
-/// Whether [`EventFilter::KeyUse`] certainly drops the record that an outline shows, which is one of CloudTrail's.
+/// True if [`EventFilter::KeyUse`] certainly drops the record of this outline, and the record is CloudTrail's.
 pub fn screens_out(record: &Outline<'_>) -> bool {
     Telling::of_outline(record).is_some_and(|telling| !telling.is_kept())
 }
@@ -100,8 +100,8 @@ impl<'a> Telling<'a> {
             || self.names_kms()
     }
 
-    /// Whether a call may change something. Old versions of the format have no `readOnly`, and a change of access that
-    /// the filter drops cannot be found again; so what is not known to read counts as a write.
+    /// True if a call may change something. Old versions of the format have no `readOnly`, and a dropped change of
+    /// access cannot be found again, so an unknown call counts as a write.
     fn writes(&self) -> bool {
         match self.read_only {
             Some(b"true" | b"\"true\"") => false,
@@ -115,14 +115,14 @@ impl<'a> Telling<'a> {
             || matches!(&*self.name, "AssumeRoot" | "GetFederationToken" | "GetSessionToken")
     }
 
-    /// Whether resources, parameters or the error name a KMS key, alias or action, or the error is one of KMS.
+    /// True if resources, parameters or the error name a KMS key, alias or action, or the error is one of KMS.
     fn names_kms(&self) -> bool {
         let is_of_kms = |error: &[u8]| kms_places(error).next().is_some() || memmem::find(error, OLD_NAME).is_some();
         self.errors.into_iter().flatten().any(is_of_kms) || self.naming.into_iter().flatten().any(names_key_or_action)
     }
 }
 
-/// What the messages of KMS called a key until 2021.
+/// The name for a key in the messages of KMS until 2021.
 const OLD_NAME: &[u8] = b"customer master key";
 
 /// The text of a JSON string at the start of `json`, where it needs no unescaping.
@@ -137,13 +137,13 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'"'
 }
 
-/// Where `kms` stands, in any case of letters.
+/// The places of `kms`, in any case of letters.
 fn kms_places(bytes: &[u8]) -> impl Iterator<Item = usize> {
     let follows = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|next| next.eq_ignore_ascii_case(b"ms"));
     memchr::memchr2_iter(b'k', b'K', bytes).filter(move |&at| follows(at))
 }
 
-/// Whether letters of a value may be written as escapes.
+/// True if letters of a value may be written as escapes.
 fn hides_letters(raw: &[u8]) -> bool {
     memmem::find(raw, b"\\u").is_some() || memmem::find(raw, b"\\/").is_some()
 }
@@ -185,7 +185,7 @@ mod tests {
     use crate::json::{Backslashes, Tree};
 
     #[test]
-    fn what_key_use_keeps() {
+    fn key_use_keeps_what_bears_on_keys() {
         for (record, kept) in [
             (r#"{"eventSource":"kms.amazonaws.com","eventName":"ListKeys"}"#, true),
             (r#"{"eventSource":"dynamodb.amazonaws.com","eventName":"ListTables"}"#, true),
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_no_record_is_not_screened_out() {
+    fn a_record_in_doubt_is_not_screened_out() {
         for record in [
             r#"{"eventName":"ObjectCreated:Put","eventSource":"aws:s3"}"#,
             r#"{"eventName":"x"}"#,
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cloudtrail() {
+    fn records_of_cloudtrail_are_told_from_notifications() {
         for (record, is_record) in [
             (r#"{"eventTime":"2026-01-01T00:00:00Z"}"#, true),
             (r#"{"eventName":7}"#, true),

@@ -1,4 +1,4 @@
-//! Decides who called: the stable identity, its session, and whether a service stood between.
+//! Decides who called: the stable identity, its session, and the service that stood between.
 //! In: `userIdentity`, and the source address that a service call shows. Out: the columns from `principal_type` to
 //! `via_source`. Never NULL: `principal`. Never guesses a person behind a service.
 
@@ -123,7 +123,7 @@ impl<'a> Identity<'a> {
         })
     }
 
-    /// Whether the record names an identity of its own beside the service that acts.
+    /// True if the record names an identity of its own beside the service that acts.
     fn names_someone(&self) -> bool {
         self.arn.is_some() || self.principal_id.is_some() || self.issuer_arn.is_some()
     }
@@ -246,7 +246,7 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
     row.session_name = name.filter(|name| !name.is_empty());
 }
 
-/// Whether `via_service` is this service, by what the record says outside of a context.
+/// True if `via_service` is this service, judged without the encryption context.
 pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> bool {
     let Some(identity) = members.user_identity().filter(|identity| identity.kind() == Kind::Object) else {
         return false;
@@ -257,7 +257,7 @@ pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> boo
     via.is_some_and(|via| via.eq_ignore_ascii_case(service))
 }
 
-/// Whether a service made the call that does not say which it is.
+/// True if the call was made by a service that does not name itself.
 pub(super) fn is_by_unnamed_service(members: &Members<'_>) -> bool {
     let invoked_by = members.user_identity().and_then(|identity| identity.get("invokedBy")?.text());
     invoked_by.as_deref().is_some_and(is_internal)
@@ -277,7 +277,7 @@ fn source_service<'r, 'a>(row: &'r Row<'a>) -> Option<&'r Text<'a>> {
     row.source_ip_address.as_ref().filter(|source| service_of(source).is_some())
 }
 
-/// Who made the call, and which service stood between.
+/// Fills the caller and the service that stood between.
 fn set_caller<'a>(
     row: &mut Row<'a>,
     identity: &Identity<'a>,

@@ -1,4 +1,4 @@
-//! Decides which KMS key a record concerns, and what the record says about it.
+//! Decides which KMS key a record concerns, and fills the columns about that key.
 //! In: resources, answer, request, service details and the message of a refusal, in this order of trust.
 //! Out: the columns from `key_arn` to `key_material_id`, and those of algorithms, specs and grants.
 //! Never resolves an alias: that takes history, and a record has none.
@@ -11,7 +11,7 @@ use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
 use crate::json::{Kind, Value};
 
-/// Fills the columns that say which key it is.
+/// Fills the columns that name the key.
 pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService) {
     let found = if service.is_kms() && row.event_name.as_deref() == Some("ReEncrypt") {
         find_reencrypt_keys(row, members)
@@ -24,7 +24,7 @@ pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventS
     }
 }
 
-/// Fills the columns of what a KMS record says about the key: its alias, its material, its algorithm, its spec, its grants.
+/// Fills the columns about the key of a KMS record: its alias, its material, its algorithm, its spec, its grants.
 pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     if !service.is_kms() {
         return;
@@ -35,7 +35,7 @@ pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service
     copy_details(row, members, &event_name, issues);
 }
 
-/// The accounts that own what the record is about: of its keys, else of its resources.
+/// The accounts that own the record's keys, or if it has none, its resources.
 pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Option<Text<'r>>; 2] {
     let source = row.source_key_arn.as_deref().and_then(Arn::parse).map(|arn| Cow::Borrowed(arn.account));
     match row.key_account_id.as_deref() {
@@ -48,7 +48,7 @@ pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Op
     }
 }
 
-/// The key and which step gave it.
+/// The key and the step that found it.
 fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> Option<(Text<'a>, &'static str)> {
     let named = || named_key(row).map(|arn| (arn, "error_message"));
     if let Some(arn) = key_arns(members.resources()).next() {
@@ -71,8 +71,8 @@ fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> 
         .or_else(named)
 }
 
-/// The key that data was moved under by `ReEncrypt`, and which step gave it. The key it was under before goes to its
-/// own column; of two resources it is the first.
+/// The key that `ReEncrypt` moved data to, and the step that found it. The key it moved data from goes to its own
+/// column; of two resources it is the first.
 fn find_reencrypt_keys<'a>(row: &mut Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, &'static str)> {
     let mut keys = key_arns(members.resources());
     let first = keys.next();
@@ -80,8 +80,8 @@ fn find_reencrypt_keys<'a>(row: &mut Row<'a>, members: &Members<'a>) -> Option<(
         row.source_key_arn = first;
         return Some((second, "resources"));
     }
-    // KMS asks for `kms:ReEncryptFrom` on the source and `kms:ReEncryptTo` on the destination, and names the one that
-    // it refused.
+    // KMS asks for `kms:ReEncryptFrom` on the source and `kms:ReEncryptTo` on the destination, and names the refused
+    // one.
     let denied_action = row.denied_action.as_deref().unwrap_or_default();
     let names_source = denied_action.eq_ignore_ascii_case("kms:ReEncryptFrom");
     let named = named_key(row);
@@ -179,8 +179,8 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
     keys.into_iter().filter_map(|key| parameters.get(key)?.text()).find(is_alias)
 }
 
-/// The first ARN of an alias in an error message: a refusal names what was asked for, and has no parameters that would.
-/// Half a name, where the message was cut, is no alias.
+/// The first ARN of an alias in an error message, since a refusal has no parameters. Half a name, where the message was
+/// cut, is no alias.
 fn named_alias(message: &str) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '-');
     let may_be_cut = Message::of(message).may_be_cut();

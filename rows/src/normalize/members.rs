@@ -1,6 +1,6 @@
 //! A record as the deciders borrow it: its members by name, the service that wrote it, and the list of its issues.
-//! In: a record. Out: members, each at its type or as an issue that says why not.
-//! Never fills a column, and never decides what a member means.
+//! In: a record. Out: members, each at its type or as an issue that gives the reason.
+//! Never fills a column, and never interprets a member.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::json::{Kind, Value};
 use crate::schema::Column;
 use crate::time;
 
-/// Oddities of a record: JSON paths, and how each is odd. Collected only where the column is asked for.
+/// Oddities of a record: JSON paths with the oddity of each. Collected only if the column is asked for.
 #[derive(Debug)]
 pub(super) struct Issues {
     found: Vec<String>,
@@ -21,7 +21,7 @@ impl Issues {
         Issues { found: Vec::new(), is_wanted: wanted.has(Column::Issues) }
     }
 
-    /// True where finding one is worth any work.
+    /// True if the column `issues` is asked for, so that finding one is worth the work.
     pub(super) fn are_wanted(&self) -> bool {
         self.is_wanted
     }
@@ -86,7 +86,7 @@ impl Issues {
     }
 }
 
-/// A type whose methods give members of an object by the names that AWS gives them, found in one walk; and one that numbers
+/// Makes two types: one whose methods give members of an object by AWS's names, found in one walk, and one that numbers
 /// them.
 macro_rules! named_members {
     ($(#[$about:meta])* $list:ident, $one:ident { $($field:ident $name:literal,)* }) => {
@@ -121,7 +121,7 @@ macro_rules! named_members {
 pub(super) use named_members;
 
 named_members! {
-    /// The members of a record that columns are made of.
+    /// The members of a record that become columns.
     Members, Member {
         event_id "eventID",
         event_time "eventTime",
@@ -170,7 +170,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// The service that a record is of, as far as the deciders tell them apart.
+/// The service that wrote a record, as far as the deciders tell services apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventService {
     Kms,

@@ -1,10 +1,10 @@
 //! Turns one CloudTrail record into one row.
-//! In: a [`Record`] over a [`json::Value`](crate::json::Value), and where it came from. Out: a [`Row`] that borrows from it.
+//! In: a [`Record`] over a [`json::Value`](crate::json::Value), and its origin. Out: a [`Row`] that borrows from it.
 //! Never fails and never drops a record: an unreadable field becomes NULL, or text as it stands, and an issue that
 //! names its JSON path. No IO, no AWS calls; of the clock it asks only which year it is.
 //!
 //! `members` walks a record's top level once; `identity`, `outcome`, `key` and `context` each decide one group of
-//! columns from it; `row` is what they fill. This file owns the order in which groups are decided, and the columns that
+//! columns from it; they fill `row`. This file owns the order in which groups are decided, and the columns that
 //! are only copied.
 
 mod again;
@@ -34,11 +34,11 @@ use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
 
-/// The number of the rules in this folder. Any change that gives some record another value of a derived column raises it
-/// by one: files of a store carry it, so that rows of earlier rules are known and can be made again.
+/// The version of the rules in this folder. Raise it by one with any change that gives some record another value of a
+/// derived column: files of a store carry it, so that rows of earlier rules are known and can be made again.
 pub const NORMALIZER: u32 = 1;
 
-/// What is known of a record from around it. Used only where the record itself does not say.
+/// The accounts named around a record. Used only if the record itself names none.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Origin<'a> {
     /// The account in the object's path.
@@ -54,7 +54,7 @@ pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: Wanted) -
     row
 }
 
-/// Who called.
+/// The columns of the caller.
 const IDENTITY: Wanted = Wanted::of(&[
     Column::PrincipalType,
     Column::PrincipalId,
@@ -74,7 +74,7 @@ const IDENTITY: Wanted = Wanted::of(&[
     Column::ViaSource,
     Column::ResourceTrust,
 ]);
-/// What became of the call.
+/// The columns of the call's outcome.
 const OUTCOME: Wanted = Wanted::of(&[
     Column::ErrorCode,
     Column::ErrorMessage,
@@ -85,7 +85,7 @@ const OUTCOME: Wanted = Wanted::of(&[
     Column::DeniedResource,
     Column::DenialPolicyArn,
 ]);
-/// Which key it was about.
+/// The columns that name the key.
 const KEY: Wanted = Wanted::of(&[
     Column::KeyArn,
     Column::KeyId,
@@ -95,7 +95,7 @@ const KEY: Wanted = Wanted::of(&[
     Column::KeySource,
     Column::SourceKeyArn,
 ]);
-/// What else is said of that key.
+/// The other columns about that key.
 const KEY_DETAILS: Wanted = Wanted::of(&[
     Column::RequestedAlias,
     Column::KeyMaterialId,
@@ -105,7 +105,7 @@ const KEY_DETAILS: Wanted = Wanted::of(&[
     Column::GrantId,
     Column::GranteePrincipal,
 ]);
-/// What the key protects.
+/// The columns of the resource that the key protects.
 const CONTEXT: Wanted = Wanted::of(&[
     Column::EncryptionContext,
     Column::ResourceService,
@@ -116,18 +116,18 @@ const CONTEXT: Wanted = Wanted::of(&[
     Column::TableName,
     Column::TableArn,
 ]);
-/// Which service stood between, which a context can tell where the caller does not.
+/// The columns of the service between, which a context can name if the caller does not.
 const VIA: Wanted = Wanted::of(&[Column::ViaService, Column::ViaSource]);
-/// Whose copy of the call it is: decided by the caller, the key and what kind of record it is.
+/// The account that this copy of the call belongs to, decided by the caller, the key and the kind of record.
 const SIDE: Wanted = Wanted::of(&[Column::AccountSide]);
 
-/// Who else reads the columns of a group.
+/// Each group with the columns that are decided from it.
 const OUTCOME_READERS: Wanted = OUTCOME.and(KEY_READERS).and(KEY_DETAILS);
 const IDENTITY_READERS: Wanted = IDENTITY.and(SIDE);
 const KEY_READERS: Wanted = KEY.and(SIDE);
 const KIND_READERS: Wanted = Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]).and(SIDE);
 
-/// Columns that stand before anyone has decided a thing.
+/// Columns that are copied before anything is decided.
 const COPIED: Wanted = Wanted::of(&[
     Column::EventId,
     Column::CallId,
@@ -144,19 +144,20 @@ const COPIED: Wanted = Wanted::of(&[
     Column::SourceIpAddress,
     Column::OperationClass,
 ]);
-/// Columns that stand once the outcome and the caller are decided.
+/// Columns that are known once the outcome and the caller are decided.
 const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY);
 
-/// Whether any table wants a row.
+/// Says if any table wants a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
     Wanted,
-    /// Such a row has only what was decided until that was known: at least its identity, its time and its place.
+    /// The row has only the columns decided so far: at least its identity, its time and its place.
     Unwanted,
 }
 
-/// As [`normalize`], for the tables that still want the row when what their conditions ask for is known. The row goes to
-/// `taker`, since making one and dropping it are as much work as filling it where they are not compiled for speed.
+/// As [`normalize`], but fills only the columns of tables that still want the row once their conditions are known. The
+/// row goes to `taker`, because a caller that is not compiled for speed would spend as much on making and dropping it
+/// as on filling it.
 pub fn normalize_needed(
     record: &Record<'_>,
     origin: &Origin<'_>,
@@ -246,7 +247,7 @@ fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issue
     }
 }
 
-/// When and where.
+/// Fills the time and the place of the event.
 fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>, issues: &mut Issues) {
     match members.event_time().filter(|time| !time.is_null() && time.raw() != b"\"\"") {
         Some(_) => row.event_time = issues.time(members.event_time(), "eventTime"),
@@ -276,7 +277,7 @@ fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, iss
     row.management_event = flag(Column::ManagementEvent, members.management_event(), "managementEvent");
 }
 
-/// How the call came in.
+/// Fills the columns of the request.
 fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
     let mut text = |column, value, path| wanted.has(column).then(|| issues.text(value, path)).flatten();
     row.request_id = text(Column::RequestId, members.request_id(), "requestID");
@@ -311,7 +312,7 @@ fn classify_kms_event(row: &mut Row<'_>) {
     }
 }
 
-/// Whether this is the record of a VPC endpoint.
+/// True if this is the record of a VPC endpoint.
 fn is_network_activity(row: &Row<'_>) -> bool {
     row.event_type.as_deref() == Some("AwsVpceEvent") || row.event_category.as_deref() == Some("NetworkActivity")
 }
@@ -341,7 +342,7 @@ fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Iss
     row.denial_policy_arn = policy;
 }
 
-/// Whose copy of a call this is: the caller's, the owner's, or, where all is in one account, the same.
+/// The account that got this copy of a call: `caller`, `owner`, or `same` if all is in one account.
 fn account_side(row: &Row<'_>, members: &Members<'_>) -> Option<&'static str> {
     let owners = key::owner_accounts(row, members);
     let Some(caller) = row.principal_account_id.as_deref().filter(|account| is_account_id(account)) else {

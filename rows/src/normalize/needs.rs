@@ -1,24 +1,24 @@
-//! Which rows are asked for, as far as the text of single columns tells, and what of them.
-//! In: conditions and columns of the tables that rows go to, and a row under way. Out: the columns of those that can still
-//! want it.
-//! Only saves work: whoever asked judges the rows that it gets.
+//! The rows and columns that are asked for, as far as the text of single columns tells.
+//! In: conditions and columns of the tables that rows go to, and a row under way. Out: the columns that tables still
+//! read of it, or none if no table can want it.
+//! Never decides alone: it saves work, and each table judges the rows that it gets.
 
 use super::row::{Row, Wanted};
 use crate::schema::Column;
 
-/// What all the tables that rows go to need.
+/// The needs of all the tables that rows go to.
 #[derive(Debug, Clone)]
 pub struct Needs {
     tables: Vec<TableNeeds>,
     columns: Wanted,
 }
 
-/// What one table needs of its rows.
+/// The needs of one table.
 #[derive(Debug, Clone)]
 pub struct TableNeeds {
     /// A row must meet all of these.
     pub conditions: Vec<Need>,
-    /// What it reads, those of the conditions among it.
+    /// The columns that it reads, those of the conditions included.
     pub columns: Wanted,
 }
 
@@ -26,7 +26,7 @@ pub struct TableNeeds {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
     pub column: Column,
-    /// Any of these; none asks for no more than a value.
+    /// The values that pass; `None` lets any value pass.
     pub values: Option<Vec<String>>,
 }
 
@@ -55,12 +55,12 @@ impl Needs {
         Needs { tables, columns }
     }
 
-    /// What any table reads.
+    /// The columns that any table reads.
     pub(super) fn columns(&self) -> Wanted {
         self.columns
     }
 
-    /// What those tables read that can still want the row, of which these columns are known; `None` if no table can.
+    /// The columns read by the tables that can still want the row, judged by its known columns; `None` if no table can.
     pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<Wanted> {
         let meets = |need: &Need| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));

@@ -1,4 +1,4 @@
-//! What each KMS event name does to a key: THE table behind `operation_class`.
+//! THE table behind `operation_class`: the effect of each KMS event name on a key.
 //! In: the event name of a KMS record. Out: its class.
 //! `readOnly` plays no part: AWS calls `Decrypt` read-only.
 

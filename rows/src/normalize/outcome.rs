@@ -1,7 +1,7 @@
-//! Decides how a call ended and, where AWS refused it, what the message says about why.
+//! Decides how a call ended and, if AWS refused it, reads the reason from the message.
 //! In: error code and message, and whether DynamoDB speaks for KMS. Out: [`Outcome`] and [`Denial`].
-//! Never calls an unknown code denied, and never fills in what a message does not say: a message that was cut at
-//! AWS's limit of 1 KB is read as far as it can decide.
+//! Never calls an unknown code denied, and never guesses beyond the message: one that was cut at AWS's limit of 1 KB is
+//! read as far as it can decide.
 
 /// Error codes by outcome, in the order in which they are tried. A `*` stands for any text, at either end.
 pub const OUTCOMES: &[(&str, &[&str])] = &[
@@ -88,7 +88,7 @@ const TRAILERS: &[&str] = &["encoded authorization failure message:"];
 /// A message at least this long may have been cut at AWS's cap of 1 KB.
 const MAYBE_CUT_BYTES: usize = 1000;
 
-/// How the call ended: `success`, `denied` …
+/// The end of the call: `success`, `denied` …
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outcome(&'static str);
 
@@ -132,7 +132,7 @@ fn matches(pattern: &str, code: &str) -> bool {
     }
 }
 
-/// The text of an error, and how it ends.
+/// The text of an error, which may have been cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Message<'m> {
     text: &'m str,
@@ -158,7 +158,7 @@ impl<'m> Message<'m> {
     }
 }
 
-/// What KMS said, inside an error of DynamoDB's.
+/// The answer of KMS inside an error of DynamoDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wrapped<'m> {
     pub outcome: Outcome,
@@ -193,7 +193,7 @@ impl<'m> Wrapped<'m> {
     }
 }
 
-/// What a refusal says. NULL where it does not say.
+/// The details of a refusal. NULL if the message does not give one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Denial<'m> {
     pub reason: &'static str,
@@ -250,7 +250,7 @@ impl<'m> Denial<'m> {
         Some(denial)
     }
 
-    /// What follows the action and the resource.
+    /// Reads the part of the message after the action and the resource.
     fn of_tail(tail: Words<'m>, end: MessageEnd) -> Denial<'m> {
         if tail.is_empty() {
             let reason = match end {
@@ -301,13 +301,13 @@ impl<'m> Words<'m> {
         self.0.trim_matches(['.', ' ']).is_empty()
     }
 
-    /// The next word without the punctuation that ends a sentence, and what follows it.
+    /// The next word without the punctuation that ends a sentence, and the rest.
     fn word(self) -> (&'m str, Words<'m>) {
         let end = self.0.find(char::is_whitespace).unwrap_or(self.0.len());
         (self.0[..end].trim_end_matches(['.', ',', ';', ':']), Words::new(&self.0[end..]))
     }
 
-    /// What follows `phrase`, if the message goes on with it.
+    /// The rest after `phrase`, if the message goes on with it.
     fn phrase(self, phrase: &str) -> Option<Words<'m>> {
         let mut rest = self;
         for word in phrase.split(' ') {
@@ -317,14 +317,14 @@ impl<'m> Words<'m> {
         ends_a_word.then_some(rest)
     }
 
-    /// Whether `phrase`, just read, was not only the beginning of a longer word.
+    /// True if `phrase`, just read, ended with its word and is not the beginning of a longer one.
     fn ends_word_before(self, rest: Words<'m>, phrase: &str) -> bool {
         let read = &self.0[..self.0.len() - rest.0.len()];
         let goes_on = rest.0.chars().next().is_some_and(char::is_alphanumeric);
         phrase.ends_with(':') || read.ends_with(char::is_whitespace) || !goes_on
     }
 
-    /// The first place at the start of a word where `phrase` stands: what is before it and what follows.
+    /// Splits at the first `phrase` that starts a word: the text before it and the text after it.
     fn find(self, phrase: &str) -> Option<(&'m str, Words<'m>)> {
         let mut at = self;
         loop {
@@ -352,8 +352,8 @@ impl<'m> Words<'m> {
         }
     }
 
-    /// The kind of policy that comes next, and what follows it. Where the text ends within its name,
-    /// the one kind that the name can still become.
+    /// The kind of policy that comes next, and the rest. If the text ends within its name, the one kind that the name
+    /// can still become.
     fn policy_type(self) -> Option<(&'static str, Words<'m>)> {
         if let Some(found) = POLICY_TYPES.iter().find_map(|(reason, words)| Some((*reason, self.phrase(words)?))) {
             return Some(found);
@@ -368,7 +368,7 @@ impl<'m> Words<'m> {
         Words::new(self.0.strip_prefix(':').unwrap_or(self.0))
     }
 
-    /// Whether this is the pointer to more about the refusal that newer messages end in.
+    /// True if this is the pointer to more about the refusal that newer messages end in.
     fn is_access_advice(self) -> bool {
         ["troubleshoot", "getauthorizationdetails", "authorization id"]
             .iter()
@@ -376,7 +376,7 @@ impl<'m> Words<'m> {
     }
 }
 
-/// What follows `prefix` in `text`, in any case of letters.
+/// The rest of `text` after `prefix`, in any case of letters.
 fn start_ignoring_case<'m>(text: &'m str, prefix: &str) -> Option<&'m str> {
     let start = text.get(..prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then(|| &text[prefix.len()..])

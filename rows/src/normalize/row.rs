@@ -1,4 +1,4 @@
-//! One row of `events` before it becomes Arrow: a field per column, and which columns are asked for.
+//! One row of `events` before it becomes Arrow: a field per column, and the set of columns asked for.
 //! In: values from the normalizer. Out: the same, by [`Column`].
 //! Never computes a value, and holds nothing of `integrity`, `object_uri` and `record_index`, which the table adds.
 
@@ -48,7 +48,7 @@ impl Wanted {
         self.0 & (1 << column as usize) != 0
     }
 
-    /// Whether any column of `group` is asked for.
+    /// True if any column of `group` is asked for.
     pub fn has_any(&self, group: Wanted) -> bool {
         self.0 & group.0 != 0
     }

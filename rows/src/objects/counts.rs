@@ -46,7 +46,7 @@ impl Counts {
         Counts::NAMES.into_iter().zip(self.values())
     }
 
-    /// Every record became exactly one thing.
+    /// True if every record is counted exactly once.
     pub fn adds_up(&self) -> bool {
         let parts = [self.duplicate, self.filtered, self.quarantined];
         parts.into_iter().try_fold(self.kept, u64::checked_add) == Some(self.records)
@@ -54,7 +54,7 @@ impl Counts {
 }
 
 impl AddAssign for Counts {
-    /// What a damaged ledger says may be beyond all bounds, and must not end the run.
+    /// Saturates: the numbers of a damaged ledger may overflow, and must not end the run.
     fn add_assign(&mut self, other: Counts) {
         let (mut sums, others) = (self.values(), other.values());
         sums.iter_mut().zip(others).for_each(|(sum, more)| *sum = sum.saturating_add(more));
@@ -62,7 +62,7 @@ impl AddAssign for Counts {
     }
 }
 
-/// How many objects ended in each status.
+/// The number of objects of each status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StatusCounts([u64; ObjectStatus::ALL.len()]);
 
@@ -87,7 +87,7 @@ impl StatusCounts {
         self.0.iter().sum()
     }
 
-    /// Objects of which something is not in the answer that should be.
+    /// Objects that the answer lacks, as a whole or in part.
     pub fn problems(&self) -> u64 {
         self.sum_of(ObjectStatus::is_problem)
     }

@@ -1,5 +1,5 @@
-//! Renders what `objects` and `quarantine` hold for the documentation.
-//! In: nothing. Out: Markdown. Never says what the code does not do.
+//! Renders the documentation of the tables `objects` and `quarantine`.
+//! In: nothing. Out: Markdown. Never states a rule of its own: each comes from the declared columns and words.
 
 use std::fmt::Write;
 

@@ -33,7 +33,7 @@ impl TableColumn {
     }
 }
 
-/// Why a column cannot be taken from a batch.
+/// The reason that a column cannot be taken from a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnError {
     Absent { column: &'static str },
@@ -50,7 +50,7 @@ impl fmt::Display for ColumnError {
             ColumnError::OtherType { column, found } => write!(f, "the column `{column}` is of the type {found}"),
             ColumnError::WithoutValue { column } => write!(f, "a row has no value in the column `{column}`"),
             ColumnError::Negative { column } => write!(f, "a number in the column `{column}` is below 0"),
-            // It has its cause in itself, since it is a line of a report.
+            // The message includes its cause, since it is printed as one line of a report.
             ColumnError::Word { column, source } => write!(f, "in the column `{column}`, {source}"),
         }
     }
@@ -120,7 +120,7 @@ const fn optional(name: &'static str, ty: ColumnType, meaning: &'static str) -> 
     TableColumn { name, ty, is_nullable: true, meaning }
 }
 
-/// Declares the type of one column: whether it may be NULL, and by what it is read and written.
+/// Declares the type of one column: its nullability, its Arrow array and its builder.
 macro_rules! field {
     ($(#[$doc:meta])* $field:ident $requires:ident $ty:ident $array:ident $value:ty, $builder:ident $append:ident $new:expr) => {
         $(#[$doc])*
@@ -166,16 +166,16 @@ field! {
     TimestampMicrosecondBuilder append_option TimestampMicrosecondBuilder::new().with_timezone("UTC")
 }
 
-/// Sizes and offsets: no number is below 0.
+/// Sizes and offsets, all of them 0 or more.
 #[derive(Debug)]
 pub struct CountField;
 
-/// Numbers of which none is below 0.
+/// Numbers that are all 0 or more.
 #[derive(Debug, Clone, Copy)]
 pub struct CountColumn<'b>(&'b [i64]);
 
 impl CountColumn<'_> {
-    /// The count of a row; it is not negative, which `of` made sure.
+    /// The count of a row; `of` has checked that none is negative.
     pub fn value(&self, row: usize) -> u64 {
         self.0[row].unsigned_abs()
     }

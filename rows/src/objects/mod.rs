@@ -1,7 +1,7 @@
-//! The vocabulary of objects: what became of each, why, and the columns of the tables that say so.
+//! The vocabulary of objects: the outcome of each, its reason, and the columns of the tables that hold both.
 //! In: nothing. Out: words with one spelling and one meaning each, counts, and the declared columns of `objects`,
 //! `quarantine` and a store's ledger.
-//! Never decides what becomes of an object; every floor that does so takes its words from here.
+//! Never decides an outcome; every layer that does so takes its words from here.
 
 mod counts;
 mod docs;

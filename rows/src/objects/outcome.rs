@@ -1,4 +1,4 @@
-//! What became of one object, with the reason: the columns `status` and `error` of `objects` in one value.
+//! The outcome of one object, with its reason: the columns `status` and `error` of `objects` in one value.
 //! In: words. Out: the status, and the text of the error, which is composed and read back here alone.
 
 use std::borrow::Cow;
@@ -8,7 +8,7 @@ use super::words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStat
 /// Stands after the fault of a damaged object whose whole records were taken.
 const SALVAGED: &str = " (salvaged)";
 
-/// What became of an object: its status with what the status is due to.
+/// The outcome of an object: its status and the reason for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObjectOutcome {
     Read,
@@ -24,7 +24,7 @@ pub enum ObjectOutcome {
 }
 
 impl ObjectOutcome {
-    /// Its status, which is the first half of what is stored.
+    /// Its status, the first of the two stored columns.
     pub fn status(&self) -> ObjectStatus {
         match self {
             ObjectOutcome::Read => ObjectStatus::Read,
@@ -37,7 +37,7 @@ impl ObjectOutcome {
         }
     }
 
-    /// The text of `objects.error`; none of an object that was read and is not odd.
+    /// The text of `objects.error`; `None` for an object that was read and is not odd.
     pub fn error(&self) -> Option<Cow<'static, str>> {
         Some(match self {
             ObjectOutcome::Read => return None,
@@ -75,7 +75,7 @@ impl ObjectOutcome {
         })
     }
 
-    /// The kind that an object of a trail has by what became of it.
+    /// The kind of a trail's object, which follows from its outcome.
     pub fn kind(&self) -> ObjectKind {
         match self {
             ObjectOutcome::Skipped(SkipReason::Digest) => ObjectKind::Digest,
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_error_is_no_known_one() {
+    fn an_unknown_error_does_not_parse() {
         for (status, error) in [
             (ObjectStatus::Read, Some("bom")),
             (ObjectStatus::Flagged, None),

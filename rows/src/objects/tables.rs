@@ -1,6 +1,6 @@
-//! THE list of columns of the tables `objects` and `quarantine`, and of what a store's ledger has beside them.
-//! In: nothing. Out: for each table its declared columns, a reader that borrows them from a batch, a row, and a builder.
-//! Bound by the format of stores: names, types, nullability and order of what is here are on disk.
+//! THE list of columns of the tables `objects` and `quarantine`, and of a store's ledger beside them.
+//! In: nothing. Out: for each table its columns, a reader that borrows them from a batch, a row, and a builder.
+//! Bound by the format of stores: the names, types, nullability and order of these columns are on disk.
 
 use std::sync::Arc;
 
@@ -50,7 +50,8 @@ macro_rules! table {
         }
 
         impl<'b> $rows<'b> {
-            /// Borrows the columns of a batch. Fails where one is missing, of another type, or NULL where it may not be.
+            /// Borrows the columns of a batch. Fails if one is missing, of another type, or NULL against its
+            /// declaration.
             pub fn of(rows: &'b RecordBatch) -> Result<$rows<'b>, ColumnError> {
                 Ok($rows { $($column: $all.$column.of(rows)?,)* })
             }
@@ -120,7 +121,7 @@ table! {
     object_day: OptionalDayField, "the day that its name has: that of its delivery";
 }
 
-/// The two columns that say what became of an object.
+/// The two columns of an object's outcome.
 #[derive(Debug, Clone, Copy)]
 pub struct OutcomeColumns<'b> {
     status: WordColumn<'b, ObjectStatus>,

@@ -23,7 +23,7 @@ pub struct UnknownWord {
     text: String,
 }
 
-/// An unknown word is quoted up to here: it may be anything.
+/// Longest quotation of an unknown word, since that may be text of any length.
 const QUOTED_CHARS_MAX: usize = 60;
 
 impl UnknownWord {
@@ -59,7 +59,7 @@ macro_rules! words {
                 }
             }
 
-            /// What it says, in one sentence.
+            /// The meaning, in one sentence.
             pub const fn meaning(self) -> &'static str {
                 match self {
                     $($list::$word => $meaning,)*
@@ -94,7 +94,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What became of an object: the column `objects.status`.
+    /// The outcome of an object: the column `objects.status`.
     ObjectStatus "status of an object"
     Read "read" "read whole";
     Flagged "flagged" "read whole, but odd; it can never be `verified`";
@@ -106,7 +106,7 @@ words! {
 }
 
 impl ObjectStatus {
-    /// Something of it is not in the answer that should be.
+    /// True if the answer lacks something of the object.
     pub const fn is_problem(self) -> bool {
         match self {
             ObjectStatus::Read | ObjectStatus::Flagged | ObjectStatus::Skipped => false,
@@ -114,7 +114,7 @@ impl ObjectStatus {
         }
     }
 
-    /// It was a log, and all of it was read.
+    /// True if it is a log that was read whole.
     pub const fn is_read(self) -> bool {
         matches!(self, ObjectStatus::Read | ObjectStatus::Flagged)
     }
@@ -132,7 +132,7 @@ words! {
 }
 
 words! {
-    /// Why an object is skipped.
+    /// The reason that an object is skipped.
     SkipReason "reason to skip an object"
     NotLogName "not_a_log_name" "its name is not that of a log: hidden, or neither JSON nor gzip";
     Digest "is_digest" "it is a digest";
@@ -144,7 +144,7 @@ words! {
 }
 
 words! {
-    /// What is odd about an object that was read whole; those of one object are joined by commas.
+    /// An oddity of an object that was read whole; those of one object are joined by commas.
     ObjectFlag "flag of an object"
     LookupEvents "lookup_events" "records came as an answer of LookupEvents";
     CloudwatchLogs "cloudwatch_logs" "records came by way of CloudWatch Logs";
@@ -163,14 +163,14 @@ words! {
 }
 
 words! {
-    /// How an object came to be another one.
+    /// The way in which an object was replaced under its name.
     ObjectChange "change of an object"
     WhileRead "changed" "it was written over between its listing and the end of its reading";
     SinceRead "replaced" "it was written over since it was last read into the store; the records of both are there";
 }
 
 words! {
-    /// Why an object or a record gave nothing: in `objects.error` and `quarantine.reason`.
+    /// The reason that an object or a record gave nothing: in `objects.error` and `quarantine.reason`.
     FaultReason "reason of a fault"
     JsonSyntax "json_syntax" "it is not JSON";
     JsonControlChar "json_control_char" "a string of the JSON holds a control character that is not escaped";

@@ -1,16 +1,16 @@
-//! The Regions that are looked into, the time that is asked for, and the most that it takes.
+//! The Regions and the time to look up, and the most that a lookup takes.
 //! In: locations, a scope and the time. Out: Regions, each once, and a window of seconds.
-//! Asks nobody: a Region of the list may turn out not to be enabled.
+//! Never sends a request: a Region of the list may turn out not to be enabled.
 
 use super::super::{Location, Regions, Scope};
 use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
 const HISTORY_DAYS: i64 = 90;
 pub(super) const DAY_SECONDS: i64 = MICROS_PER_DAY / MICROS_PER_SECOND;
-/// Every account has it, so a refusal there is about the credentials.
+/// Every account has this Region, so a refusal there is about the credentials.
 const HOME_REGION: &str = "us-east-1";
 
-/// Regions of AWS's commercial partition; those that an account has not enabled refuse it.
+/// Regions of AWS's commercial partition; a Region that the account has not enabled refuses requests.
 const ALL_REGIONS: [&str; 34] = [
     "af-south-1",
     "ap-east-1",
@@ -57,18 +57,18 @@ pub fn begin(now_micros: i64) -> i64 {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in super::super) struct AskedRegion {
     pub(super) region: String,
-    /// Named by the user, not only one of all.
+    /// Named by the user, not only part of "all".
     is_named: bool,
 }
 
 impl AskedRegion {
-    /// True where credentials that are refused may mean no more than that the account has not enabled the Region.
+    /// True if refused credentials may only mean that the account has not enabled the Region.
     pub(super) fn may_be_disabled(&self) -> bool {
         !self.is_named && self.region != HOME_REGION
     }
 }
 
-/// The Regions of all locations that the scope does not exclude, each once.
+/// The Regions of all locations that are in scope, each once.
 pub(in super::super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec<AskedRegion> {
     let mut all: Vec<AskedRegion> = Vec::new();
     for location in locations {
@@ -83,7 +83,7 @@ pub(in super::super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec
         }
     }
     all.retain(|asked| scope.regions.is_empty() || scope.regions.contains(&asked.region));
-    // Where a Region is both named and one of all, it is a named one.
+    // A Region that is named and also part of "all" counts as named.
     all.sort_by(|a, b| (&a.region, !a.is_named).cmp(&(&b.region, !b.is_named)));
     all.dedup_by(|next, kept| next.region == kept.region);
     all

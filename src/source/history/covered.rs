@@ -1,24 +1,24 @@
-//! Which seconds of an event history a store has, so that a later lookup passes over them.
-//! In: what the ledger says under a lookup's end, and the seconds that a lookup came through. Out: the same text, with
-//! those. Never covers the last day: its events may still be delivered.
+//! The seconds of an event history that a store has, so that a later lookup passes over them.
+//! In: the ledger's text under a lookup's end, and the seconds that a lookup walked. Out: the same text with those
+//! added. Never covers the last day: its events may still be delivered.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::asked::DAY_SECONDS;
 
-/// Events may be delivered later than others for this many seconds.
+/// An event may be delivered out of order for this many seconds.
 const LATE: i64 = DAY_SECONDS;
 
 /// Seconds since 1970, first and last.
 pub(super) type Span = (i64, i64);
 
-/// By account, since credentials change: spans that ascend and do not touch.
+/// Spans by account, since credentials change; they ascend and do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Covered(BTreeMap<String, Vec<Span>>);
 
 impl Covered {
-    /// What is not written so covers nothing: it is only asked for again.
+    /// Reads the text of the ledger. Broken text covers nothing, at the price of asking again.
     pub(super) fn parse(text: &str) -> Covered {
         let span = |text: &str| {
             let (first, last) = text.split_once('-')?;
@@ -31,13 +31,13 @@ impl Covered {
         Covered(text.split(' ').map(account).collect::<Option<_>>().unwrap_or_default())
     }
 
-    /// The first second of the span that holds these.
+    /// The first second of the stored span that holds these seconds.
     pub(super) fn first_with(&self, account: &str, (from, to): Span) -> Option<i64> {
         let spans = self.0.get(account)?;
         spans.iter().find(|(first, last)| *first <= from && to <= *last).map(|(first, _)| *first)
     }
 
-    /// Takes in what a lookup at `now` came through.
+    /// Adds the spans that a lookup at `now` walked.
     pub(super) fn add(&mut self, account: &str, more: &[Span], now: i64) {
         let spans = self.0.entry(account.to_owned()).or_default();
         spans.extend(more.iter().map(|(first, last)| (*first, *last.min(&(now - LATE)))));

@@ -1,6 +1,7 @@
 //! One lookup: the events of one source in one Region, page after page, back in time.
-//! In: a window and what a store has of it. Out: saved pages, how the lookup ended, and what it came through.
-//! Owns the position and the pace of requests. Never asks for ever: what does not get on ends as stuck, and says why.
+//! In: a window and the spans that a store has of it. Out: saved pages, the lookup's end, and the spans it walked.
+//! Owns the position and the pace of requests. Never asks for ever: a lookup without progress ends as stuck, with its
+//! reason.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -24,18 +25,18 @@ use super::covered::{Covered, Span};
 use super::pages::Pages;
 
 const PAGE_EVENTS: i32 = 50;
-/// Two requests a second are allowed in each Region of an account.
+/// AWS allows two requests a second in each Region of an account.
 const PACE: Duration = Duration::from_millis(500);
 const WAIT_FIRST: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(30);
 /// Throttling that lasts longer than this is an outage.
 const THROTTLED_TIME_MAX: Duration = Duration::from_secs(15 * 60);
 const NETWORK_ATTEMPTS_MAX: u32 = 6;
-/// Events come from the newest to the oldest; so many seconds are allowed for.
+/// Events come from the newest to the oldest, but may be out of order by this many seconds.
 const JITTER: i64 = 900;
-/// Times that a lookup may begin anew at one second of the history.
+/// Times that a lookup may restart at one second of the history.
 const RESTARTS_MAX: u32 = 3;
-/// Pages in a row that bring nothing new.
+/// Pages in a row that may bring nothing new.
 const BARREN_PAGES_MAX: u32 = 100;
 
 /// Shared by all lookups of a run.
@@ -44,7 +45,7 @@ pub(super) struct Context<'a> {
     pub(super) window: Window,
     pub(super) folder: &'a Path,
     pub(super) remote: &'a Remote,
-    /// Set once any of them got anything.
+    /// Set once any lookup got an event.
     pub(super) has_events: &'a AtomicBool,
 }
 
@@ -58,7 +59,7 @@ pub(super) enum Ended {
     Stuck(Trouble),
 }
 
-/// The lookups of one Region, one after the other: they share its pace.
+/// The lookups of one Region run one after the other, since they share its pace.
 pub(super) struct RegionLookups<'a> {
     asked: &'a AskedRegion,
     client: Client,
@@ -72,14 +73,14 @@ impl<'a> RegionLookups<'a> {
     pub(super) fn new(asked: &'a AskedRegion, context: &'a Context<'a>) -> RegionLookups<'a> {
         let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
             .region(Region::new(asked.region.clone()))
-            // Every request is paced here, another attempt too.
+            // `pace` covers every request, so retries must pass through it too.
             .retry_config(RetryConfig::disabled());
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         RegionLookups { asked, client: Client::from_conf(config.build()), pace, has_answer: false, context }
     }
 
-    /// Begins the lookup of one event source, of which a store has what is covered.
+    /// Begins the lookup of one event source. A store already has the spans in `covered`.
     pub(super) fn lookup(&mut self, event_source: &'static str, pages: Pages, covered: Covered) -> Lookup<'_, 'a> {
         Lookup {
             region: self,
@@ -102,27 +103,27 @@ pub(super) struct Lookup<'r, 'a> {
     pages: Pages,
     requests: u64,
     events: u64,
-    /// Whose events they are.
+    /// The owner of the events.
     account: Option<String>,
     /// Spans that need not be asked for.
     covered: Covered,
-    /// Spans that were asked for and came.
+    /// Spans that were asked for and whose events came.
     walked: Vec<Span>,
-    /// False once an event was younger than one before it by more than [`JITTER`]: then it is not known what came.
+    /// False once an event was younger than an earlier one by more than [`JITTER`]: then no span is sure to be whole.
     in_order: bool,
 }
 
-/// How far a lookup has come. It goes back in time, so it can begin anew at the oldest event.
+/// The progress of a lookup. It goes back in time, so it can restart at the oldest event.
 struct Position {
     /// The second at which this stretch of the way back began.
     from: i64,
-    /// The end of what is asked for, in seconds.
+    /// The end of the requested time, in seconds.
     until: i64,
     token: Option<String>,
-    /// Tokens since it began anew, hashed: one that comes back leads round in a circle.
+    /// Hashes of the tokens since the last restart: a token that comes back means a circle.
     tokens: HashSet<u64>,
     oldest: i64,
-    /// Events of the oldest second, which come again when it begins anew there.
+    /// Events of the oldest second, which come again after a restart there.
     at_oldest: HashSet<String>,
     barren_pages: u32,
     restarts: u32,
@@ -142,7 +143,7 @@ impl Position {
         }
     }
 
-    /// True of an event that has not come before.
+    /// True of an event that comes for the first time.
     fn is_new(&mut self, id: &str, time: i64) -> bool {
         if time < self.oldest {
             self.oldest = time;
@@ -151,7 +152,7 @@ impl Position {
         time != self.oldest || id.is_empty() || self.at_oldest.insert(id.to_owned())
     }
 
-    /// Goes on from a page with so many new events to the next one. False where it leads nowhere.
+    /// Goes on to the next page. False if the token came before or too many pages in a row brought nothing new.
     fn follow(&mut self, token: String, new_events: u64) -> bool {
         self.barren_pages = if new_events == 0 { self.barren_pages + 1 } else { 0 };
         let mut hasher = DefaultHasher::new();
@@ -160,7 +161,7 @@ impl Position {
         self.tokens.insert(hasher.finish()) && self.barren_pages <= BARREN_PAGES_MAX
     }
 
-    /// Begins anew at the oldest event so far. False where that has been tried too often.
+    /// Restarts at the oldest event so far. False if that was tried too often.
     fn restart(&mut self) -> bool {
         self.restarts = if self.oldest < self.until { 0 } else { self.restarts + 1 };
         self.until = self.oldest;
@@ -179,17 +180,17 @@ enum Next {
 }
 
 impl Lookup<'_, '_> {
-    /// Looks up what the window holds and `covered` does not, saving page after page.
+    /// Looks up the part of the window that `covered` lacks, and saves page after page.
     pub(super) async fn run(&mut self, window: Window) -> Result<Ended, SourceError> {
         let mut position = Position::new(window.until);
         let ended = self.walk(window, &mut position).await?;
-        // About its oldest second there may be more where it did not come to the end.
+        // A lookup that broke off may have more events near its oldest second, so those seconds do not count as walked.
         let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + JITTER + 1 };
         self.walked.push((oldest, position.from));
         Ok(ended)
     }
 
-    /// Ends the last file. Gives the sizes of all, and the number of requests that they took.
+    /// Ends the last file. Returns the sizes of all files and the number of requests.
     pub(super) fn finish(self) -> io::Result<(Vec<u64>, u64)> {
         Ok((self.pages.finish()?, self.requests))
     }
@@ -222,7 +223,7 @@ impl Lookup<'_, '_> {
                 Class::BadCredentials if !self.region.has_answer && self.region.asked.may_be_disabled() => {
                     return Ok(Ended::NotEnabled);
                 }
-                // What came before the credentials expired is kept.
+                // Events that came before the credentials expired are kept.
                 class if class.is_fatal() && !self.region.context.has_events.load(Ordering::Relaxed) => {
                     let doing = format!("cannot look up the event history of `{}`", self.region.asked.region);
                     return Err(SourceError::aws(doing, trouble));
@@ -247,7 +248,7 @@ impl Lookup<'_, '_> {
         sent.map_err(|error| Trouble::of::<LookupEventsError>(&error))
     }
 
-    /// The spans that a store will have, once it has what came.
+    /// The spans that a store will have once it holds these events.
     pub(super) fn covered_now(&self) -> String {
         let mut covered = self.covered.clone();
         if let Some(account) = self.account.as_ref().filter(|_| self.in_order) {
@@ -256,7 +257,7 @@ impl Lookup<'_, '_> {
         covered.to_string()
     }
 
-    /// Passes over what is covered, if anything is from here on.
+    /// Skips the covered span that begins here, if there is one.
     fn pass_over(&mut self, position: &mut Position, since: i64) -> Option<Next> {
         let account = self.account.as_deref().filter(|_| self.in_order)?;
         let first = self.covered.first_with(account, (position.oldest, position.oldest + JITTER))?;

@@ -1,11 +1,11 @@
 //! CloudTrail's event history: the last 90 days of each Region, looked up by page and saved as objects of a listing.
 //! In: Regions and a scope. Out: files of `{"Events":[{"CloudTrailEvent":"…"}]}`, which the decoder knows.
 //! The service allows two requests a second and throttles freely, so slowness is no failure here. Never asks for ever:
-//! a Region that does not get on is named as incomplete. What a store has is passed over, so that a lookup that was broken
-//! off is gone on with.
+//! a Region without progress is named as incomplete. A lookup skips the spans that a store has, so an interrupted
+//! lookup resumes.
 //!
-//! `asked` says which Regions and what time, `lookup` asks, `pages` saves, `covered` knows what a store has. This file
-//! runs the Regions side by side and enters what they gave.
+//! `asked` chooses the Regions and the time, `lookup` asks, `pages` saves, `covered` knows the spans that a store has.
+//! This file runs the Regions side by side and enters their results.
 
 mod asked;
 mod covered;
@@ -30,13 +30,13 @@ use pages::Pages;
 pub use asked::begin;
 pub(super) use asked::{AskedRegion, Window, estimate, regions_of};
 
-/// Event sources that are looked up: folder, and the name that AWS gives it.
+/// Event sources that are looked up: our folder, and AWS's name.
 const SOURCES: [(&str, &str); 2] = [("dynamodb", "dynamodb.amazonaws.com"), ("kms", "kms.amazonaws.com")];
 const REGIONS_AT_ONCE: usize = 16;
-/// The name of the object that says how a lookup ended.
+/// The name of the object that records the end of a lookup.
 const END: &str = "end";
 
-/// True of an object whose name says that it is how a lookup ended.
+/// True of an object whose name marks it as the end of a lookup.
 pub fn is_end(uri: &str) -> bool {
     uri.strip_prefix(HISTORY_SCHEME).is_some_and(|rest| rest.ends_with(&format!("/{END}")))
 }
@@ -50,7 +50,7 @@ struct Looked {
     ended: Ended,
 }
 
-/// Looks into the Regions side by side and adds what they gave.
+/// Looks into the Regions side by side and adds their results.
 pub(super) async fn list(
     regions: &[AskedRegion],
     scope: &Scope,
@@ -83,7 +83,7 @@ pub(super) async fn list(
     Ok(builder)
 }
 
-/// No lookup came to its end, and one was forbidden: without any event, the run cannot work at all.
+/// The denial, if one lookup was denied and none came to its end: without any event, the run cannot work at all.
 fn all_denied(looked: &[Looked]) -> Option<Trouble> {
     let any_whole = looked.iter().any(|one| matches!(one.ended, Ended::Whole));
     looked.iter().filter(|_| !any_whole).find_map(|one| match &one.ended {
@@ -105,7 +105,7 @@ fn add(builder: &mut Builder, origin: OriginId, one: &Looked) -> Result<(), Sour
     for (number, bytes) in one.files.iter().enumerate() {
         builder.push(&mut part, id, pages::file_name(number).as_bytes(), (Code::Log, *bytes))?;
     }
-    // It has one name however the lookup ends, so that a later success takes the place of a failure.
+    // The name is the same for every end, so that a later success replaces a failure.
     let code = match &one.ended {
         Ended::Stuck(trouble) if trouble.class == Class::AccessDenied => Code::HistoryDenied,
         Ended::Stuck(_) => Code::HistoryFailed,

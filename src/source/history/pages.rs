@@ -11,7 +11,7 @@ const PAGES_MAX: u32 = 200;
 pub(super) struct Pages {
     folder: PathBuf,
     file: BufWriter<File>,
-    /// Of the file that is being written.
+    /// The size of the file that is being written.
     bytes: u64,
     pages: u32,
     done: Vec<u64>,
@@ -25,7 +25,7 @@ const HEAD: &[u8] = b"{\"Events\":[";
 const TAIL: &[u8] = b"\n]}\n";
 
 impl Pages {
-    /// There is a first file even if no event comes: that a Region is quiet is an answer.
+    /// Begins the first file even if no event comes: a quiet Region is an answer too.
     pub(super) fn new(folder: &Path) -> io::Result<Pages> {
         fs::create_dir_all(folder)?;
         let file = begin(folder, 0)?;

@@ -1,6 +1,6 @@
 //! S3 as an `object_store::ObjectStore`, over the same client as the logs: one set of profiles, endpoints and retries.
 //! In: a URL and the user's AWS flags. Out: a store rooted at that URL; a local directory is one too.
-//! Never repeats a conditional write blindly: `put` reads back whose write it was.
+//! Never repeats a conditional write blindly: `put` reads the object back to see if the write was its own.
 
 mod multipart;
 mod put;
@@ -35,7 +35,7 @@ use super::{BucketPath, SourceError};
 const NAME: &str = "S3";
 /// Deletions that may be under way.
 const DELETES_MAX: usize = 16;
-/// Times that a body is taken up again where it broke off.
+/// Times that a broken body is resumed.
 const RESUMES_MAX: u32 = 4;
 const FIRST_WAIT: std::time::Duration = std::time::Duration::from_millis(100);
 const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(5);
@@ -62,7 +62,7 @@ pub async fn connect_store(url: &str, aws: &AwsOptions) -> Result<Arc<dyn Object
 #[derive(Clone)]
 struct S3Store {
     bucket: Arc<Bucket>,
-    /// Sends each request once: a conditional write that was repeated would meet itself.
+    /// Sends each request once: a repeated conditional write would find its own first write and fail.
     once: Client,
 }
 
@@ -111,7 +111,7 @@ impl S3Store {
         }
     }
 
-    /// Who may list a folder of the bucket only is refused an object that is not there. A listing tells.
+    /// S3 denies access to an absent object if the caller may list only a folder. A listing shows that it is absent.
     async fn absent_or(&self, path: &Path, error: Error) -> Error {
         let Error::PermissionDenied { path: named, source } = error else { return error };
         let ask = Ask { prefix: path.to_string(), by_level: false, start_after: None, token: None };
@@ -123,7 +123,7 @@ impl S3Store {
         }
     }
 
-    /// The rest of a body, taken up again where it breaks, as long as the object is the same one.
+    /// The rest of a body, resumed where it breaks, as long as the object is still the same.
     fn body(
         self,
         meta: &ObjectMeta,
@@ -135,7 +135,7 @@ impl S3Store {
             store: self,
             path: meta.location.clone(),
             etag: meta.e_tag.clone(),
-            // To name a version takes another permission, and the ETag is enough.
+            // A request for a version needs another permission, and the ETag is enough.
             version: asked.version,
             rest: range,
             body: Some(first),
@@ -315,7 +315,7 @@ impl ObjectStore for S3Store {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        // Not every service can copy on a condition; all can write on one.
+        // Some services cannot copy on a condition, but all can write on one.
         let content = ObjectStoreExt::get(self, from).await?.bytes().await?;
         match options.mode {
             CopyMode::Overwrite => self.put_over(to, content).await?,
@@ -325,7 +325,7 @@ impl ObjectStore for S3Store {
     }
 }
 
-/// The prefix of what lies in a folder.
+/// The prefix of all keys in a folder.
 fn folder(prefix: Option<&Path>) -> String {
     match prefix.map(AsRef::<str>::as_ref) {
         None | Some("") => String::new(),

@@ -1,5 +1,5 @@
 //! Writes a large object part by part.
-//! In: parts, in their order. Out: one object, once all parts are there; nothing before.
+//! In: parts, in their order. Out: one object, once all parts are there. Never leaves part of an object to be read.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,6 @@
-//! Writes objects: over what is there, or on the condition that nothing, or one known version, is there.
-//! In: a path, its content, a condition. Out: the new version, or whose write came first.
-//! An answer that is lost leaves open whether the write happened; then the object is read back and compared.
+//! Writes objects: over any content, or on the condition that the path is free or holds one known version.
+//! In: a path, its content, a condition. Out: the new version, or an error if another write came first.
+//! Never takes a lost answer for a failure: the write may have happened, so the object is read back and compared.
 
 use ::object_store::path::Path;
 use ::object_store::{Error, PutResult, Result};
@@ -14,25 +14,25 @@ use super::{FIRST_WAIT, GetOptions, S3Store, WAIT_MAX, error_of, failed};
 
 const ATTEMPTS_MAX: u32 = 6;
 
-/// What must hold for a write to happen.
+/// The condition for a write to happen.
 pub(super) enum Condition {
     Absent,
     Etag(String),
 }
 
-/// What one attempt came to.
+/// The result of one attempt.
 enum Tried {
     Done(PutResult),
-    /// Something else is there.
+    /// Other content is there.
     Unmet(Trouble),
     /// Nothing was written, for now.
     Refused(Trouble),
-    /// It may have been written.
+    /// The content may have been written.
     Lost(Trouble),
 }
 
 impl S3Store {
-    /// Replaces what is there; repeating that does no harm.
+    /// Replaces any content, so the SDK may repeat the request without harm.
     pub(super) async fn put_over(&self, path: &Path, content: Bytes) -> Result<PutResult> {
         let request = self.client().put_object().bucket(&self.bucket.name).key(path.as_ref());
         let request = request.set_request_payer(self.bucket.request_payer.clone()).body(ByteStream::from(content));
@@ -87,9 +87,9 @@ impl S3Store {
         let trouble = Trouble::of(&error);
         match (status, code.as_str()) {
             (Some(412), _) => Tried::Unmet(trouble),
-            // The version that was to be replaced is gone.
+            // The version to replace is gone.
             (Some(404), "NoSuchKey") if matches!(condition, Condition::Etag(_)) => Tried::Unmet(trouble),
-            // Another write was under way at this moment; it may fail, so the condition is asked again.
+            // Another write is under way; it may fail, so the condition is tried again.
             (Some(409), _) => Tried::Refused(trouble),
             (Some(500..=599) | None, _) => Tried::Lost(trouble),
             (Some(200..=299), _) => Tried::Lost(trouble),
@@ -97,7 +97,7 @@ impl S3Store {
         }
     }
 
-    /// The version that is there, if it has exactly this content.
+    /// The current version, if it has exactly this content.
     async fn written(&self, path: &Path, content: &Bytes) -> Result<Option<PutResult>> {
         let answer = match self.get(path, &GetOptions::default()).await {
             Ok(answer) => answer,

@@ -1,4 +1,4 @@
-//! Fetches objects ahead of those who decode them, in order and within bounds of memory and requests.
+//! Fetches objects ahead of the threads that decode them, in order and within bounds of memory and requests.
 //! In: a listing and the objects wanted of it. Out: readers, one object at a time, as often as needed.
 //! Decoding threads wait here only where the network is slower than they are; nothing here inflates or decodes.
 
@@ -15,12 +15,12 @@ use super::super::{SourceError, Unread};
 use super::Bucket;
 use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
 
-/// Stored bytes that are fetched or under way, and not yet given back.
+/// Stored bytes that are here or under way, and not yet given back.
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
 const REQUESTS_MAX: usize = 64;
 /// Objects that are being brought to disk, and not yet given back.
 const ON_DISK_MAX: usize = 4;
-/// Objects that are tried before a bucket is given up.
+/// Objects to try before giving up a bucket.
 const SAMPLES_MAX: usize = 64;
 /// Memory is counted in these.
 const UNIT_BYTES: u64 = 1 << 10;
@@ -41,18 +41,18 @@ struct Shared {
 #[derive(Default)]
 struct Slots {
     bodies: HashMap<u32, Result<Arc<Held>, Unread>>,
-    /// Nothing more will come.
+    /// Set once no more objects will come, with the reason.
     closed: Option<Unread>,
 }
 
-/// A body, and the share of the bounds that it takes while it is here.
+/// A body, and the share of the bounds that it takes up while it is here.
 struct Held {
     body: Body,
     _share: OwnedSemaphorePermit,
 }
 
 impl Ahead {
-    /// Begins to fetch. `wanted` is asked for only if anything has to be fetched; its order is the order of fetching.
+    /// Begins to fetch, in the order of `wanted`, which is called only if the listing has a bucket.
     pub fn start(listing: &Arc<Listing>, wanted: impl FnOnce() -> Vec<u32>) -> Ahead {
         let shared = Arc::new(Shared::default());
         let driver = listing.handle().map(|handle| {
@@ -68,7 +68,7 @@ impl Ahead {
         Ahead { listing: Arc::clone(listing), shared, driver }
     }
 
-    /// Opens an object, waiting until it is here. An error holds an [`Unread`] where the object was to be fetched.
+    /// Opens an object, waiting until it is here. An error for an object in a bucket holds an [`Unread`].
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.listing.is_in_bucket(index) {
             return Ok(Box::new(self.listing.object(index).open()?));
@@ -131,7 +131,7 @@ struct Driver {
 
 impl Driver {
     async fn run(self, wanted: Vec<u32>) {
-        // Dropping the set, as an abort of this task does, ends what is under way.
+        // Dropping the set, as an abort of this task does, ends the requests under way.
         let mut fetches: JoinSet<Option<Unread>> = JoinSet::new();
         for index in wanted {
             let ObjectOrigin::Bucket(bucket) = self.listing.origin(index as usize) else { continue };
@@ -185,7 +185,7 @@ fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
     all.into_iter().step_by(step).chain(last).map(|index| listing.key(index)).collect()
 }
 
-/// Why fetching has to end, if it has to.
+/// The reason to end all fetching, if there is one.
 fn fatal_of(ended: Result<Option<Unread>, tokio::task::JoinError>) -> Option<Unread> {
     ended.unwrap_or_else(|error| Some(Unread::fatal(SourceError::Disk { source: io::Error::other(error) })))
 }

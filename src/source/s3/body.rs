@@ -1,4 +1,4 @@
-//! Brings the body of one object here, whole and proved, or says why not.
+//! Brings the body of one object here, whole and checked, or gives the reason why not.
 //! In: a key with the size and ETag of its listing. Out: [`Body`], in memory or, if large, in a temporary file.
 //! A body that breaks or crawls is resumed where it stopped, as long as the object is still the same one.
 
@@ -26,31 +26,31 @@ pub(super) const MEMORY_BYTES_MAX: u64 = 16 << 20;
 /// A body must bring this many bytes within each window.
 const FLOOR_BYTES: u64 = 10 << 10;
 const FLOOR_WINDOW: Duration = Duration::from_secs(10);
-/// Attempts for a body that does not get on; the requests of each are retried by the SDK as well.
+/// Attempts for a body that makes no progress; the SDK retries the requests of each as well.
 const ATTEMPTS_MAX: u32 = 5;
-/// What an attempt must bring to count as getting on.
+/// Bytes that an attempt must bring to count as progress.
 const PROGRESS_BYTES: u64 = 1 << 20;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Retries that a run may spend: a failure costs, a success earns, so that a service that fails all the time is not
-/// asked five times for each object.
+/// Retries that a run may spend: a failure costs, a success earns, so a service that always fails is not asked five
+/// times for each object.
 #[derive(Debug)]
 pub(super) struct Budget {
     tokens: AtomicI64,
-    /// Objects in a row that could not be read, but for what is wrong with them alone.
+    /// Objects in a row that could not be read, leaving out faults of single objects.
     failures: AtomicU64,
-    /// The same, of those that somebody may not read.
+    /// Objects in a row that the caller may not read.
     denials: AtomicU64,
-    /// Whether any object could be read.
+    /// Set once any object could be read.
     has_success: AtomicBool,
-    /// Whether any of some others can be, where none could.
+    /// The answer of `opens_any`, asked for at most once.
     is_open: OnceCell<bool>,
 }
 
 const TOKENS_MAX: i64 = 500;
 const RETRY_COST: i64 = 5;
-/// After so many objects in a row that could not be read, no other one is tried.
+/// After so many unreadable objects in a row, no other one is tried.
 const FAILURES_MAX: u64 = 64;
 const OTHERS_AT_ONCE: usize = 16;
 
@@ -76,12 +76,12 @@ impl Budget {
         self.has_success.store(true, Ordering::Relaxed);
         self.failures.store(0, Ordering::Relaxed);
         self.denials.store(0, Ordering::Relaxed);
-        // Fails where nothing has been spent.
+        // Fails if nothing has been spent.
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |t| (t < TOKENS_MAX).then_some(t + 1)).ok();
     }
 
-    /// Whether there may be no hope for any other object: the service does not answer, or nothing at all could be read.
-    /// What is wrong with single objects says nothing of the others.
+    /// True if every other object may fail too: the service does not answer, or nothing at all could be read. A fault
+    /// of a single object says nothing about the others.
     fn fail(&self, class: Class) -> bool {
         let counted = match class {
             Class::Archived => return false,
@@ -138,7 +138,7 @@ impl Read for SharedBytes {
     }
 }
 
-/// What is asked for, as the listing has it.
+/// The object to fetch, as the listing has it.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     pub(super) key: String,
@@ -151,7 +151,7 @@ struct Pull {
     hold: Hold,
     received: u64,
     digest: Md5,
-    /// As the listing has it; where that has none, as the first answer does.
+    /// The ETag of the listing; if that has none, the ETag of the first answer.
     etag: String,
 }
 
@@ -160,7 +160,7 @@ enum Hold {
     Disk(File),
 }
 
-/// How an attempt ended that did not bring the rest.
+/// The end of an attempt that did not bring the whole rest.
 enum Stop {
     Again(Class),
     For(Unread),
@@ -207,13 +207,13 @@ impl Pull {
     }
 }
 
-/// The disk here failed, which no other attempt mends.
+/// The disk of this machine failed, and another attempt cannot cure that.
 fn disk(error: io::Error) -> Stop {
     Stop::For(Unread::fatal(SourceError::Disk { source: error }))
 }
 
 impl Bucket {
-    /// Brings the body of an object here. `others` names some from all over the bucket.
+    /// Brings the body of an object here. `others` names some objects from all over the bucket.
     pub(super) async fn fetch(&self, wanted: &Wanted, others: impl FnOnce() -> Vec<String>) -> Result<Body, Unread> {
         let fetched = self.fetch_counted(wanted).await;
         match &fetched {
@@ -232,7 +232,7 @@ impl Bucket {
         fetched
     }
 
-    /// Whether any of some objects can be read: who may not read a folder may still read the others.
+    /// True if any of some objects can be read: a caller who may not read one folder may still read others.
     async fn opens_any(&self, others: impl FnOnce() -> Vec<String>) -> bool {
         let any = self.budget.is_open.get_or_init(|| async {
             let opened = futures::stream::iter(others()).map(|key| async move {
@@ -279,8 +279,8 @@ impl Bucket {
             pull.restart().map_err(disk)?;
             return Err(Stop::Again(Class::Inconsistent));
         }
-        // Of what was put whole and is not encrypted under a key of KMS, the ETag is the MD5. Nobody needs it where S3 keeps
-        // a checksum, which the SDK compares.
+        // The ETag is the MD5 if the object was put in one piece and no KMS key encrypts it. Where S3 keeps a checksum,
+        // the SDK compares that instead.
         let is_md5 = !has_checksum(&answer)
             && !matches!(
                 answer.server_side_encryption(),
@@ -311,7 +311,7 @@ impl Bucket {
                     let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
                     Stop::For(Unread::fatal(SourceError::aws(doing, trouble)))
                 }
-                // The SDK has asked again already, except where the answer itself broke off.
+                // The SDK has already retried, except where the answer itself broke off.
                 Class::Inconsistent => Stop::Again(Class::Inconsistent),
                 class => Stop::For(Unread::Refused(class)),
             }
@@ -323,7 +323,7 @@ impl Bucket {
         let mut window = (Instant::now() + FLOOR_WINDOW, pull.received + FLOOR_BYTES);
         loop {
             match tokio::time::timeout_at(window.0, body.next()).await {
-                // Whole windows without a byte, or with too few of them.
+                // The window brought no byte, or too few of them.
                 Err(_) if pull.received < window.1 => return Err(Stop::Again(Class::Network)),
                 Err(_) => {}
                 Ok(Some(Ok(chunk))) => {
@@ -334,7 +334,7 @@ impl Bucket {
                     pull.take(&chunk).map_err(disk)?;
                 }
                 Ok(Some(Err(_))) if pull.received >= wanted.bytes => {
-                    // All is here and the SDK does not believe it: a checksum is wrong.
+                    // All bytes are here and the SDK rejects them: a checksum is wrong.
                     pull.restart().map_err(disk)?;
                     return Err(Stop::Again(Class::Inconsistent));
                 }
@@ -352,7 +352,7 @@ impl Bucket {
     }
 }
 
-/// Whether an answer has a checksum of all that the object holds.
+/// True if an answer has a checksum of the whole object.
 fn has_checksum(answer: &GetObjectOutput) -> bool {
     let all = [
         answer.checksum_crc64_nvme(),
@@ -361,11 +361,11 @@ fn has_checksum(answer: &GetObjectOutput) -> bool {
         answer.checksum_sha256(),
         answer.checksum_sha1(),
     ];
-    // One of the parts of an upload ends in their number.
+    // A checksum over the parts of an upload ends in `-` and their number.
     all.into_iter().flatten().any(|checksum| !checksum.contains('-'))
 }
 
-/// Whether an answer goes on where the body broke off.
+/// True if an answer starts at the byte where the body broke off.
 fn resumes(answer: &GetObjectOutput, from: u64) -> bool {
     answer.content_range().is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
 }

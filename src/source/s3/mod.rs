@@ -1,6 +1,6 @@
 //! Buckets: the client of each, connected in the bucket's own Region.
 //! In: a bucket's name and the user's AWS flags. Out: pages of keys, and bodies of objects.
-//! Never lists or reads by itself: `walk` decides what is listed, `ahead` what is fetched.
+//! Never lists or reads by itself: `walk` chooses the pages to list, `ahead` the objects to fetch.
 
 pub(super) mod ahead;
 mod body;
@@ -19,7 +19,7 @@ use super::SourceError;
 use super::aws::{self, AwsOptions, Class, Trouble};
 use body::Budget;
 
-/// The service-specific endpoint of the environment: like the flag, it is not AWS's own.
+/// The environment variable that, like the flag, names a service other than AWS's own.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_S3";
 
 /// A bucket, ready to be asked.
@@ -37,7 +37,7 @@ impl std::fmt::Debug for Bucket {
     }
 }
 
-/// What a bucket said of one stored object.
+/// One stored object, as the bucket describes it.
 #[derive(Clone, Debug)]
 pub(super) struct Stored {
     pub(super) key: String,
@@ -46,11 +46,11 @@ pub(super) struct Stored {
     pub(super) modified: Option<DateTime>,
 }
 
-/// What a LIST request asks for.
+/// The parameters of a LIST request.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
     pub(super) prefix: String,
-    /// Folders stand for what they hold.
+    /// Each folder is listed as one name in place of its content.
     pub(super) by_level: bool,
     pub(super) start_after: Option<String>,
     pub(super) token: Option<String>,
@@ -118,7 +118,7 @@ impl Bucket {
     }
 }
 
-/// A first request that failed, and the Region in which the bucket is said to be.
+/// A first request that failed, and the Region that the answer gives for the bucket.
 struct Refused {
     home: Option<Region>,
     trouble: Trouble,

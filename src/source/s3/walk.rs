@@ -1,7 +1,7 @@
 //! Finds the objects of buckets: level by level along the grammar of AWSLogs, many LIST requests at a time.
-//! In: what the user named in buckets, and a scope. Out: entries in a listing's builder.
-//! Never lists below a folder that the scope excludes, and never believes a page: one that repeats, goes back or
-//! leaves its prefix is an error, not a loop.
+//! In: the paths that the user named in buckets, and a scope. Out: entries in a listing's builder.
+//! Never lists below a folder that the scope excludes, and never trusts a page: a page that repeats, goes back or
+//! leaves its prefix is an error, so that it cannot make a loop.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,15 +22,15 @@ const REQUESTS_MAX: usize = 32;
 /// Pages without a key that may follow each other.
 const EMPTY_PAGES_MAX: u32 = 16;
 
-/// What the user named: a bucket, and a folder or an object in it.
+/// A bucket, and the folder or object in it that the user named.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BucketPath {
     pub bucket: String,
-    /// Without the slash that a folder ends in; empty for the whole bucket.
+    /// Has no slash at its end, even for a folder; empty for the whole bucket.
     pub prefix: String,
 }
 
-/// Adds what the named places hold.
+/// Adds the objects of the named places.
 pub(in super::super) async fn list(
     mut named: Vec<BucketPath>,
     scope: &Scope,
@@ -67,13 +67,13 @@ struct Walk<'a> {
     jobs: Vec<Job>,
 }
 
-/// Where a folder of a bucket stands.
+/// The position of a folder of a bucket.
 #[derive(Clone, Copy, Default)]
 struct Standing {
     place: Place,
-    /// Below a folder whose name begins with a dot, or such a folder itself.
+    /// True of a folder whose name begins with a dot, and of all below it.
     is_hidden: bool,
-    /// Folders between it and what the user named.
+    /// Levels below the folder that the user named.
     depth: usize,
 }
 
@@ -86,14 +86,14 @@ struct Job {
     /// The last key and the last folder seen.
     last: [String; 2],
     empty_pages: u32,
-    /// The folder whose objects are coming in, and what has come.
+    /// The folder whose objects are coming in, with those that came so far.
     folder: Folder,
     part: Part,
-    /// A folder out of scope, whose objects are passed over.
+    /// A folder out of scope: its objects are passed over.
     passed: Option<String>,
 }
 
-/// Objects of one folder, before it is known what their names share.
+/// Objects of one folder, before the common part of their names is known.
 #[derive(Default)]
 struct Folder {
     path: String,
@@ -104,7 +104,7 @@ struct Folder {
 }
 
 impl Walk<'_> {
-    /// An object that bears exactly the name that the user gave is read, whatever its name.
+    /// An object whose key is exactly the one that the user gave is read, even if it is no log name.
     async fn named_object(&mut self, key: &str, first: Option<Page>) -> Result<(), SourceError> {
         if key.is_empty() {
             return Ok(());
@@ -212,14 +212,14 @@ impl Walk<'_> {
                 let name = current.names.push(name.as_bytes())?;
                 current.objects.push((Item::new(name, code, object.bytes), object.etag));
             }
-            // What a folder out of scope holds is counted as that folder.
+            // A folder out of scope counts once; its objects do not count.
             None if current.place.is_none() => {}
             None => self.builder.pruned.objects += 1,
         }
         Ok(())
     }
 
-    /// Judges a folder that a listing of everything below its prefix has come to.
+    /// Judges a folder that a whole listing has come to.
     fn enter(&mut self, job: &mut Job, folder: &str) {
         let mut place = Some(job.at.place);
         let mut is_hidden = job.at.is_hidden;
@@ -282,7 +282,7 @@ impl Job {
         }
     }
 
-    /// Whether a page can follow those before it.
+    /// Fails if a page cannot follow those before it.
     fn check(&mut self, page: &Page) -> Result<(), Trouble> {
         let wrong = |what: &str| Err(Trouble::new(Class::Inconsistent, what));
         let mut names = [String::new(), String::new()];
