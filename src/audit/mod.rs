@@ -12,13 +12,14 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use crate::dataset::Dataset;
+use crate::output::sentence::SentenceTemplate;
 use crate::source::Scope;
 use crate::sql::SqlError;
 use crate::sql::sections::{self, AuditSection};
 use crate::table::Accounting;
 
 pub use limits::LIMITS;
-pub use subjects::{AskedSubjects, Subject, Subjects, key_head};
+pub use subjects::{AskedSubjects, Subject, Subjects};
 
 /// The sentence of a section that has rows, but none about the named subjects.
 const NONE_NARROWED: &str = "Nothing of it is about what was named; without that there are rows here.";
@@ -39,6 +40,8 @@ pub struct Section {
     pub title: &'static str,
     /// The sentence that a section without rows shows.
     pub none: &'static str,
+    /// A row in words, for a screen that is too narrow for a table.
+    pub sentence: Option<&'static SentenceTemplate>,
     pub rows: RecordBatch,
     /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
@@ -49,6 +52,8 @@ pub struct Audit {
     pub scope: Scope,
     pub accounting: Accounting,
     pub subjects: Subjects,
+    /// The ARN of an alias and of a key that it was seen to name, by which people know the key.
+    pub aliases: RecordBatch,
     pub sections: Vec<Section>,
 }
 
@@ -58,21 +63,18 @@ impl Audit {
     /// # Errors
     /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
     pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
-        let aliases = (!asked.keys.is_empty()).then(sections::aliases);
-        let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());
+        let statements = sections::shown().chain([sections::aliases()]).map(|section| section.sql.as_str());
         let prepared = data.engine.prepare(&statements.collect::<Vec<_>>()).await?;
-        let aliases = match aliases {
-            Some(_) => Some(prepared.rows(sections::shown().count()).await?),
-            None => None,
-        };
-        let mut subjects = asked.resolved(aliases.as_ref());
+        let aliases = prepared.rows(sections::shown().count()).await?;
+        let mut subjects = asked.resolved(Some(&aliases));
         let mut answered = Vec::new();
-        for (place, AuditSection { name, title, none, .. }) in sections::shown().enumerate() {
+        for (place, AuditSection { name, title, none, sentence, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
             let (rows, not_narrowed) = subjects.narrow(&all)?;
             let none = if all.num_rows() > 0 { NONE_NARROWED } else { none };
-            answered.push(Section { name, title, none, rows, not_narrowed });
+            answered.push(Section { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
         }
-        Ok(Audit { scope: data.scope.clone(), accounting: prepared.accounting, subjects, sections: answered })
+        let scope = data.scope.clone();
+        Ok(Audit { scope, accounting: prepared.accounting, subjects, aliases, sections: answered })
     }
 }

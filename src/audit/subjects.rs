@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 
 use super::Section;
 use crate::output::cell;
-
-/// Characters of a key id that a screen shows; they are enough to name the key.
-const KEY_HEAD: usize = 8;
+use crate::output::short_names::key_head;
 
 /// The names to which answers are narrowed, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
@@ -163,11 +161,6 @@ fn begins(column: &dyn Array, row: usize, wanted: &[String]) -> bool {
     cell::plain(&mut text, column, row);
     let id = text.rsplit_once(":key/").map(|(_, id)| id);
     id.is_some_and(|id| wanted.iter().any(|w| w.len() >= key_head(id) && id.starts_with(w.trim_end_matches('…'))))
-}
-
-/// Characters that tell the ids of keys apart; a multi-Region key needs more, since its id begins with `mrk-`.
-pub fn key_head(id: &str) -> usize {
-    if id.starts_with("mrk-") { KEY_HEAD + 4 } else { KEY_HEAD }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod args;
 mod audit;
+mod audit_screen;
 mod completions;
 mod dry_run;
 mod exit;

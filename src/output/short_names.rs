@@ -243,6 +243,11 @@ impl ShortNames {
         (!parts.is_empty()).then(|| format!("{opening}: {}", parts.join(", ")))
     }
 
+    /// True where a name was shown from which its ARN does not follow.
+    pub fn has_legend(&self) -> bool {
+        !self.shown.is_empty()
+    }
+
     /// The names shown so far from which the ARN does not follow, each with its ARN, in the order of the names.
     /// They are forgotten.
     pub fn take_legend(&mut self) -> Vec<(String, String)> {
@@ -316,7 +321,8 @@ fn key_forms(arn: &Arn<'_>, place: &str, forms: &mut Vec<ShortForm>) {
     if let Some(id) = arn.kms_key_id() {
         let prefix = key_head(id) - KEY_HEAD;
         // A head that is nearly the whole id saves nothing.
-        let heads = KEY_HEADS.iter().filter_map(|head| id.get(..head + prefix).filter(|head| head.len() + 1 < id.len()));
+        let heads =
+            KEY_HEADS.iter().filter_map(|head| id.get(..head + prefix).filter(|head| head.len() + 1 < id.len()));
         forms.extend(heads.map(|head| ShortForm::in_legend(format!("{place}{head}…"))));
     }
     forms.push(ShortForm::plain(format!("{place}{}", arn.resource)));

@@ -1,0 +1,241 @@
+//! Fits rows into the width of a screen: gives up what says least, step by step, until every row is one line.
+//! In: rows in short and a width. Out: a table that fits, or none; what was given up is in words beside it.
+//! Never cuts a text at its end, and never so that two values of a column look the same.
+
+use std::io::{self, Write};
+
+use super::screen_rows::{ColumnPart, ScreenColumn, ScreenRows};
+use super::short_times::to_the_minute;
+use super::visible::{cut_middle, width};
+
+/// Characters of an id that are enough, as git takes them.
+const ID_HEAD: usize = 8;
+/// Prose is not cut below this, a name or word not below that.
+const PROSE_WIDTH_MIN: usize = 24;
+const WORD_WIDTH_MIN: usize = 16;
+/// Blanks between two columns.
+const GAP: usize = 2;
+
+/// A table in which every row is one line of the screen.
+pub struct FittedTable {
+    columns: Vec<FittedColumn>,
+    count: usize,
+    /// Names of columns whose content another column has.
+    folded: Vec<String>,
+    /// Columns that are the same in all rows, with their value.
+    shared: Vec<(String, String)>,
+    /// Names of columns that say nothing.
+    empty: Vec<String>,
+}
+
+struct FittedColumn {
+    head: Vec<String>,
+    width: usize,
+    part: ColumnPart,
+    cells: Vec<String>,
+}
+
+/// The head of a column on one line, or on as many as its name has words.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum HeadForm {
+    OneLine,
+    Wrapped,
+}
+
+/// Rows on their way into a width.
+struct Fitting {
+    rows: ScreenRows,
+    width: usize,
+    heads: HeadForm,
+    folded: Vec<String>,
+    shared: Vec<(String, String)>,
+}
+
+impl FittedTable {
+    /// The rows in a table of at most `width` columns; none where they do not fit one.
+    pub fn of(rows: &ScreenRows, width: usize) -> Option<FittedTable> {
+        let (folded, shared) = (Vec::new(), Vec::new());
+        let mut fitting = Fitting { rows: rows.clone(), width, heads: HeadForm::OneLine, folded, shared };
+        let steps: [fn(&mut Fitting); 8] = [
+            |fitting| fitting.folded = fitting.rows.fold(),
+            |fitting| fitting.heads = HeadForm::Wrapped,
+            |fitting| fitting.share(|column| column.part != ColumnPart::Name),
+            |fitting| fitting.change(ColumnPart::Id, |id| id.get(..ID_HEAD).map(|head| format!("{head}…"))),
+            |fitting| fitting.change(ColumnPart::Time, |time| Some(to_the_minute(time).to_owned())),
+            |fitting| fitting.cut(ColumnPart::Text),
+            |fitting| fitting.cut(ColumnPart::Name),
+            |fitting| fitting.share(|_| true),
+        ];
+        let mut steps = steps.into_iter();
+        while !fitting.fits() {
+            steps.next()?(&mut fitting);
+        }
+        Some(fitting.table())
+    }
+
+    /// The rows with every value whole; none where they do not fit.
+    pub fn of_whole(rows: &ScreenRows, width: usize) -> Option<FittedTable> {
+        let (folded, shared) = (Vec::new(), Vec::new());
+        let fitting = Fitting { rows: rows.clone(), width, heads: HeadForm::OneLine, folded, shared };
+        fitting.fits().then(|| fitting.table())
+    }
+
+    /// What stands above: the values that all rows have.
+    pub fn above(&self) -> Option<String> {
+        let shared: Vec<String> = self.shared.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        (!shared.is_empty()).then(|| format!("In every row: {}", shared.join(", ")))
+    }
+
+    /// What stands below: the columns that were left out.
+    pub fn below(&self) -> Option<String> {
+        let list = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
+        let parts = [list("Empty in every row", &self.empty), list("In another column", &self.folded)];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(". "))
+    }
+
+    /// Head and rows; `bold` and `plain` are put around the head.
+    pub fn write(&self, to: &mut dyn Write, (bold, plain): (&str, &str)) -> io::Result<()> {
+        let lines = self.columns.iter().map(|column| column.head.len()).max().unwrap_or(0);
+        for line in 0..lines {
+            // A short head stands at the rule, as the last line of a long one does.
+            let cell = |column: &FittedColumn| {
+                let above = lines - column.head.len();
+                line.checked_sub(above).map(|line| column.head[line].clone()).unwrap_or_default()
+            };
+            writeln!(to, "{bold}{}{plain}", self.line(cell))?;
+        }
+        writeln!(to, "{}", self.columns.iter().map(|c| "─".repeat(c.width)).collect::<Vec<_>>().join("  "))?;
+        (0..self.count).try_for_each(|row| writeln!(to, "{}", self.line(|column| column.cells[row].clone())))
+    }
+
+    fn line(&self, text: impl Fn(&FittedColumn) -> String) -> String {
+        let mut line = String::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            if at > 0 {
+                line.push_str("  ");
+            }
+            let text = text(column);
+            let pad = " ".repeat(column.width.saturating_sub(width(&text)));
+            let parts = if column.part == ColumnPart::Number { [&pad, &text] } else { [&text, &pad] };
+            line.extend(parts.map(String::as_str));
+        }
+        line.truncate(line.trim_end_matches(' ').len());
+        line
+    }
+}
+
+impl Fitting {
+    fn fits(&self) -> bool {
+        self.excess() == 0
+    }
+
+    /// Columns by which a line is too wide.
+    fn excess(&self) -> usize {
+        let columns = &self.rows.columns;
+        let line = columns.iter().map(|column| self.column_width(column)).sum::<usize>();
+        (line + GAP * columns.len().saturating_sub(1)).saturating_sub(self.width)
+    }
+
+    fn column_width(&self, column: &ScreenColumn) -> usize {
+        cells_width(column).max(self.head_width(column))
+    }
+
+    fn head_width(&self, column: &ScreenColumn) -> usize {
+        match self.heads {
+            HeadForm::OneLine => width(&column.name),
+            HeadForm::Wrapped => column.name.split_inclusive('_').map(width).max().unwrap_or(0),
+        }
+    }
+
+    /// Takes the columns that are the same in all rows out of them, the widest first, until the rest fits.
+    fn share(&mut self, may: fn(&ScreenColumn) -> bool) {
+        if self.rows.count < 2 {
+            return;
+        }
+        while !self.fits() && self.rows.columns.len() > 1 {
+            let is_shared =
+                |column: &ScreenColumn| may(column) && column.whole.iter().all(|cell| *cell == column.whole[0]);
+            let widest = (0..self.rows.columns.len())
+                .filter(|at| is_shared(&self.rows.columns[*at]))
+                .max_by_key(|at| self.column_width(&self.rows.columns[*at]));
+            let Some(widest) = widest else { return };
+            let column = self.rows.columns.remove(widest);
+            self.shared.push((column.name, column.cells[0].clone()));
+        }
+    }
+
+    /// Changes the cells of all columns of a part, where these still tell their values apart.
+    fn change(&mut self, part: ColumnPart, change: fn(&str) -> Option<String>) {
+        for column in self.rows.columns.iter_mut().filter(|column| column.part == part) {
+            let changed = column.changed(|cell| change(cell).unwrap_or_else(|| cell.to_owned()));
+            if let Some(changed) = changed {
+                *column = changed;
+            }
+        }
+    }
+
+    /// Cuts columns of a part in the middle, always the widest, until the rest fits or nothing more can be cut.
+    fn cut(&mut self, part: ColumnPart) {
+        let whole = self.rows.columns.clone();
+        let mut widths: Vec<usize> = whole.iter().map(cells_width).collect();
+        let mut floors: Vec<usize> = whole.iter().map(|column| floor(column).max(self.head_width(column))).collect();
+        while !self.fits() {
+            let may = |at: &usize| whole[*at].part == part && widths[*at] > floors[*at];
+            let Some(at) = (0..whole.len()).filter(may).max_by_key(|at| widths[*at]) else { return };
+            // In one go where one column is to give all of it, else in small steps, so that several share it.
+            let others = (0..whole.len()).filter(|other| *other != at).filter(may).map(|other| widths[other]).max();
+            let lowest = widths[at].saturating_sub(self.excess()).max(floors[at]).max(others.unwrap_or(0));
+            let narrower = lowest.min(widths[at] - 1);
+            match whole[at].changed(|cell| cut_middle(cell, narrower).into_owned()) {
+                Some(column) => {
+                    self.rows.columns[at] = column;
+                    widths[at] = narrower;
+                }
+                None => floors[at] = widths[at],
+            }
+        }
+    }
+
+    fn table(self) -> FittedTable {
+        let heads = self.heads;
+        let widths: Vec<usize> = self.rows.columns.iter().map(|column| self.column_width(column)).collect();
+        let columns = self.rows.columns.into_iter().zip(widths).map(|(column, width)| {
+            let head = match heads {
+                HeadForm::OneLine => vec![column.name],
+                HeadForm::Wrapped => wrapped_head(&column.name, width),
+            };
+            FittedColumn { head, width, part: column.part, cells: column.cells }
+        });
+        FittedTable {
+            columns: columns.collect(),
+            count: self.rows.count,
+            folded: self.folded,
+            shared: self.shared,
+            empty: self.rows.empty,
+        }
+    }
+}
+
+fn cells_width(column: &ScreenColumn) -> usize {
+    column.cells.iter().map(|cell| width(cell)).max().unwrap_or(0)
+}
+
+fn floor(column: &ScreenColumn) -> usize {
+    let is_prose = column.cells.iter().any(|cell| cell.contains(' '));
+    if is_prose { PROSE_WIDTH_MIN } else { WORD_WIDTH_MIN }
+}
+
+/// `first_seen` in six columns is `first_` above `seen`.
+fn wrapped_head(name: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in name.split_inclusive('_') {
+        let line = lines.last_mut().expect("there is a line from the start");
+        if !line.is_empty() && width(line) + width(word) > columns {
+            lines.push(word.to_owned());
+        } else {
+            line.push_str(word);
+        }
+    }
+    lines
+}

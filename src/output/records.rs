@@ -1,0 +1,67 @@
+//! Rows as records, one column a line: for rows that no table of the screen's width can hold.
+//! In: rows of a screen and its width. Out: lines; a column that says nothing in a row has none there.
+//! Never cuts two values of a column so that they look the same.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use super::screen_rows::{ScreenColumn, ScreenRows};
+use super::visible::{cut_middle, width};
+use super::words::count;
+
+/// Between a name and its value.
+const BAR: &str = " │ ";
+/// A value has this much room on however narrow a screen.
+const ROOM_MIN: usize = 8;
+
+/// How long a value may be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RecordValues {
+    /// One line, as far as that tells values apart.
+    Cut,
+    /// However many lines it takes: the terminal breaks them.
+    Whole,
+}
+
+/// Where records stand among those of one answer, and how wide they are.
+#[derive(Clone, Copy)]
+pub struct RecordsLook {
+    pub rows_before: u64,
+    pub width: usize,
+    pub values: RecordValues,
+}
+
+/// Writes the rows; `bold` and `plain` are put around the head of each.
+pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, plain): (&str, &str)) -> io::Result<()> {
+    let names_width = rows.columns.iter().map(|column| width(&column.name)).max().unwrap_or(0);
+    let room = look.width.saturating_sub(names_width + width(BAR)).max(ROOM_MIN);
+    let shown: Vec<Vec<Cow<'_, str>>> = rows.columns.iter().map(|column| values(column, look.values, room)).collect();
+    for row in 0..rows.count {
+        writeln!(to, "{bold}── row {} ──{plain}", count(look.rows_before + row as u64 + 1))?;
+        for (column, shown) in rows.columns.iter().zip(&shown) {
+            if !shown[row].is_empty() {
+                let pad = " ".repeat(names_width - width(&column.name));
+                writeln!(to, "{}{pad}{BAR}{}", column.name, shown[row])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The values of a column, each in as many lines as it needs to be told from the others.
+fn values(column: &ScreenColumn, values: RecordValues, room: usize) -> Vec<Cow<'_, str>> {
+    let mut shown: Vec<Cow<'_, str>> = column.cells.iter().map(|cell| Cow::Borrowed(cell.as_str())).collect();
+    let mut lines = 1;
+    while values == RecordValues::Cut {
+        let cut = |cell: &'_ String| cut_middle(cell, room * lines).into_owned();
+        let pairs: HashSet<(String, &String)> = column.cells.iter().map(|cell| (cut(cell), cell)).collect();
+        let texts: HashSet<&String> = pairs.iter().map(|(text, _)| text).collect();
+        if texts.len() == pairs.len() {
+            shown = column.cells.iter().map(|cell| cut_middle(cell, room * lines)).collect();
+            break;
+        }
+        lines *= 2;
+    }
+    shown
+}
