@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use super::exit::Failure;
 use super::summary::Summary;
 use crate::audit::{Audit, LIMITS, Section};
-use crate::output::fit::FittedTable;
+use crate::output::fit::{Cuts, FittedTable};
 use crate::output::screen::{self, ScreenLook, ScreenValues};
 use crate::output::screen_rows::ScreenRows;
 use crate::output::short_names::ShortNames;
@@ -121,7 +121,7 @@ impl AuditScreen<'_> {
 
     fn limits(&self, to: &mut Target, limits: &[&str], width: usize) -> io::Result<()> {
         self.title(to, "Limits of these logs")?;
-        let lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, " "));
+        let lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
         lines.into_iter().try_for_each(|line| writeln!(to, "{line}"))
     }
 }
@@ -149,10 +149,10 @@ fn shown_rows(section: &Section) -> RecordBatch {
 fn short(to: &mut Target, section: &Section, shorts: &mut SharedShorts, look: ScreenLook) -> io::Result<()> {
     let mut rows = ScreenRows::short(&shown_rows(section), &mut shorts.names, &shorts.times);
     rows.fold();
-    match (FittedTable::of(&rows, look.width), section.sentence) {
+    match (FittedTable::of(&rows, look.width, Cuts::None), section.sentence) {
         (None, Some(sentence)) => {
             for row in 0..rows.count {
-                let lines = wrapped(&format!("- {}", sentence.filled(&rows, row)), look.width, " ");
+                let lines = wrapped(&format!("- {}", sentence.filled(&rows, row)), look.width, "  ");
                 lines.iter().try_for_each(|line| writeln!(to, "{line}"))?;
             }
         }

@@ -2,17 +2,22 @@
 //! In: rows in short and a width. Out: a table that fits, or none; what was given up is in words beside it.
 //! Never cuts a text at its end, and never so that two values of a column look the same.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use super::screen_rows::{ColumnPart, ScreenColumn, ScreenRows};
 use super::short_times::to_the_minute;
 use super::visible::{cut_middle, width};
+use crate::arn::is_account_id;
 
 /// Characters of an id that are enough, as git takes them.
 const ID_HEAD: usize = 8;
-/// Prose is not cut below this, a name or word not below that.
+/// Prose, words and names are not cut below these.
 const PROSE_WIDTH_MIN: usize = 24;
-const WORD_WIDTH_MIN: usize = 16;
+const WORD_WIDTH_MIN: usize = 12;
+const NAME_WIDTH_MIN: usize = 20;
+/// Digits of an account that are enough beside a line that has them all.
+const ACCOUNT_TAIL: usize = 4;
 /// Blanks between two columns.
 const GAP: usize = 2;
 
@@ -26,6 +31,24 @@ pub struct FittedTable {
     shared: Vec<(String, String)>,
     /// Names of columns that say nothing.
     empty: Vec<String>,
+    /// Accounts that names show by their last digits.
+    accounts: BTreeSet<String>,
+    precision: TimePrecision,
+}
+
+/// How much of its text a cell may give up.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Cuts {
+    InTheMiddle,
+    /// Rows that would need a cut are better told otherwise.
+    None,
+}
+
+/// How exact the times of a table are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TimePrecision {
+    AsTheyAre,
+    Minutes,
 }
 
 struct FittedColumn {
@@ -48,25 +71,29 @@ struct Fitting {
     width: usize,
     heads: HeadForm,
     folded: Vec<String>,
-    shared: Vec<(String, String)>,
+    /// Columns that are the same in all rows, by their place in the rows.
+    shared: BTreeMap<usize, (String, String)>,
+    accounts: BTreeSet<String>,
+    precision: TimePrecision,
 }
 
 impl FittedTable {
     /// The rows in a table of at most `width` columns; none where they do not fit one.
-    pub fn of(rows: &ScreenRows, width: usize) -> Option<FittedTable> {
-        let (folded, shared) = (Vec::new(), Vec::new());
-        let mut fitting = Fitting { rows: rows.clone(), width, heads: HeadForm::OneLine, folded, shared };
-        let steps: [fn(&mut Fitting); 8] = [
+    pub fn of(rows: &ScreenRows, width: usize, cuts: Cuts) -> Option<FittedTable> {
+        let steps: [fn(&mut Fitting); 6] = [
             |fitting| fitting.folded = fitting.rows.fold(),
             |fitting| fitting.heads = HeadForm::Wrapped,
-            |fitting| fitting.share(|column| column.part != ColumnPart::Name),
             |fitting| fitting.change(ColumnPart::Id, |id| id.get(..ID_HEAD).map(|head| format!("{head}…"))),
-            |fitting| fitting.change(ColumnPart::Time, |time| Some(to_the_minute(time).to_owned())),
-            |fitting| fitting.cut(ColumnPart::Text),
-            |fitting| fitting.cut(ColumnPart::Name),
-            |fitting| fitting.share(|_| true),
+            Fitting::round_to_minutes,
+            |fitting| fitting.share(|column| column.part != ColumnPart::Name),
+            Fitting::shorten_accounts,
         ];
-        let mut steps = steps.into_iter();
+        let cutting: [fn(&mut Fitting); 2] =
+            [|fitting| fitting.cut(ColumnPart::Text), |fitting| fitting.cut(ColumnPart::Name)];
+        let last: [fn(&mut Fitting); 1] = [|fitting| fitting.share(|_| true)];
+        let cutting = if cuts == Cuts::InTheMiddle { &cutting[..] } else { &[] };
+        let mut fitting = Fitting::new(rows, width);
+        let mut steps = steps.iter().chain(cutting).chain(&last);
         while !fitting.fits() {
             steps.next()?(&mut fitting);
         }
@@ -75,23 +102,24 @@ impl FittedTable {
 
     /// The rows with every value whole; none where they do not fit.
     pub fn of_whole(rows: &ScreenRows, width: usize) -> Option<FittedTable> {
-        let (folded, shared) = (Vec::new(), Vec::new());
-        let fitting = Fitting { rows: rows.clone(), width, heads: HeadForm::OneLine, folded, shared };
+        let fitting = Fitting::new(rows, width);
         fitting.fits().then(|| fitting.table())
     }
 
-    /// What stands above: the values that all rows have.
+    /// What stands above: the values that all rows have, and how exact times are.
     pub fn above(&self) -> Option<String> {
         let shared: Vec<String> = self.shared.iter().map(|(name, value)| format!("{name} {value}")).collect();
-        (!shared.is_empty()).then(|| format!("In every row: {}", shared.join(", ")))
+        let shared = (!shared.is_empty()).then(|| format!("In every row: {}.", shared.join(", ")));
+        let minutes = (self.precision == TimePrecision::Minutes).then(|| "Times are to the minute.".to_owned());
+        let parts: Vec<String> = [shared, minutes].into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// What stands below: the columns that were left out.
+    /// What stands below: whole accounts, and the columns that were left out.
     pub fn below(&self) -> Option<String> {
-        let list = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}", names.join(", ")));
-        let parts = [list("Empty in every row", &self.empty), list("In another column", &self.folded)];
-        let parts: Vec<String> = parts.into_iter().flatten().collect();
-        (!parts.is_empty()).then(|| parts.join(". "))
+        let accounts = self.accounts.iter().map(|account| format!("{} is account {account}.", account_tail(account)));
+        let parts: Vec<String> = accounts.chain(left_out_words(&self.empty, &self.folded)).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
     }
 
     /// Head and rows; `bold` and `plain` are put around the head.
@@ -126,6 +154,18 @@ impl FittedTable {
 }
 
 impl Fitting {
+    fn new(rows: &ScreenRows, width: usize) -> Fitting {
+        Fitting {
+            rows: rows.clone(),
+            width,
+            heads: HeadForm::OneLine,
+            folded: Vec::new(),
+            shared: BTreeMap::new(),
+            accounts: BTreeSet::new(),
+            precision: TimePrecision::AsTheyAre,
+        }
+    }
+
     fn fits(&self) -> bool {
         self.excess() == 0
     }
@@ -161,8 +201,39 @@ impl Fitting {
                 .max_by_key(|at| self.column_width(&self.rows.columns[*at]));
             let Some(widest) = widest else { return };
             let column = self.rows.columns.remove(widest);
-            self.shared.push((column.name, column.cells[0].clone()));
+            // Its place among all columns, those that are gone before it included.
+            let place = self.shared.keys().fold(widest, |place, gone| place + usize::from(*gone <= place));
+            self.shared.insert(place, (column.name, column.cells[0].clone()));
         }
+    }
+
+    /// Leaves the seconds out. Times are no names: that two of them look the same is said above.
+    fn round_to_minutes(&mut self) {
+        for column in self.rows.columns.iter_mut().filter(|column| column.part == ColumnPart::Time) {
+            for cell in &mut column.cells {
+                let minute = to_the_minute(cell);
+                if minute != cell {
+                    *cell = minute.to_owned();
+                    self.precision = TimePrecision::Minutes;
+                }
+            }
+        }
+    }
+
+    /// `444455556666:App` by the last digits of its account, where these tell all accounts apart.
+    fn shorten_accounts(&mut self) {
+        let names = || self.rows.columns.iter().filter(|column| column.part == ColumnPart::Name);
+        let accounts: BTreeSet<String> =
+            names().flat_map(|column| &column.cells).filter_map(|cell| account_of(cell)).map(str::to_owned).collect();
+        let tails: BTreeSet<String> = accounts.iter().map(|account| account_tail(account)).collect();
+        if tails.len() < accounts.len() {
+            return;
+        }
+        self.change(ColumnPart::Name, |name| {
+            let account = account_of(name)?;
+            Some(name.replacen(account, &account_tail(account), 1))
+        });
+        self.accounts = accounts;
     }
 
     /// Changes the cells of all columns of a part, where these still tell their values apart.
@@ -211,8 +282,10 @@ impl Fitting {
             columns: columns.collect(),
             count: self.rows.count,
             folded: self.folded,
-            shared: self.shared,
+            shared: self.shared.into_values().collect(),
             empty: self.rows.empty,
+            accounts: self.accounts,
+            precision: self.precision,
         }
     }
 }
@@ -222,8 +295,27 @@ fn cells_width(column: &ScreenColumn) -> usize {
 }
 
 fn floor(column: &ScreenColumn) -> usize {
-    let is_prose = column.cells.iter().any(|cell| cell.contains(' '));
-    if is_prose { PROSE_WIDTH_MIN } else { WORD_WIDTH_MIN }
+    match column.part {
+        ColumnPart::Name => NAME_WIDTH_MIN,
+        _ if column.cells.iter().any(|cell| cell.contains(' ')) => PROSE_WIDTH_MIN,
+        _ => WORD_WIDTH_MIN,
+    }
+}
+
+/// The account before a short name.
+fn account_of(name: &str) -> Option<&str> {
+    let (place, _) = name.rsplit_once(':')?;
+    place.split(':').find(|part| is_account_id(part))
+}
+
+fn account_tail(account: &str) -> String {
+    format!("…{}", &account[account.len() - ACCOUNT_TAIL..])
+}
+
+/// One sentence for each kind of column that is left out.
+pub fn left_out_words(empty: &[String], folded: &[String]) -> Vec<String> {
+    let list = |what: &str, names: &[String]| (!names.is_empty()).then(|| format!("{what}: {}.", names.join(", ")));
+    [list("Empty in every row", empty), list("In another column", folded)].into_iter().flatten().collect()
 }
 
 /// `first_seen` in six columns is `first_` above `seen`.

@@ -1,17 +1,21 @@
-//! Rows as records, one column a line: for rows that no table of the screen's width can hold.
-//! In: rows of a screen and its width. Out: lines; a column that says nothing in a row has none there.
+//! Rows as records, one field for each column: for rows that no table of the screen's width can hold.
+//! In: rows of a screen and its width. Out: lines of fields; a column that says nothing in a row has none there.
 //! Never cuts two values of a column so that they look the same.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::screen_rows::{ScreenColumn, ScreenRows};
+use super::screen_rows::{ColumnPart, ScreenColumn, ScreenRows};
 use super::visible::{cut_middle, width};
 use super::words::count;
 
 /// Between a name and its value.
 const BAR: &str = " │ ";
+/// Between two fields that stand beside each other.
+const FIELD_GAP: usize = 3;
+/// A wider value has a line of its own.
+const FIELD_VALUE_MAX: usize = 40;
 /// A value has this much room on however narrow a screen.
 const ROOM_MIN: usize = 8;
 
@@ -37,16 +41,60 @@ pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, pl
     let names_width = rows.columns.iter().map(|column| width(&column.name)).max().unwrap_or(0);
     let room = look.width.saturating_sub(names_width + width(BAR)).max(ROOM_MIN);
     let shown: Vec<Vec<Cow<'_, str>>> = rows.columns.iter().map(|column| values(column, look.values, room)).collect();
+    // Short fields stand beside each other, at the same places in every record.
+    let values_width = shown.iter().flatten().map(|value| width(value)).filter(|value| *value <= FIELD_VALUE_MAX).max();
+    let field_width = names_width + width(BAR) + values_width.unwrap_or(0);
+    let fields = match look.values {
+        RecordValues::Cut => ((look.width + FIELD_GAP) / (field_width + FIELD_GAP)).max(1),
+        RecordValues::Whole => 1,
+    };
     for row in 0..rows.count {
         writeln!(to, "{bold}── row {} ──{plain}", count(look.rows_before + row as u64 + 1))?;
+        let mut line = RecordLine { text: String::new(), fields: 0 };
         for (column, shown) in rows.columns.iter().zip(&shown) {
-            if !shown[row].is_empty() {
-                let pad = " ".repeat(names_width - width(&column.name));
-                writeln!(to, "{}{pad}{BAR}{}", column.name, shown[row])?;
+            // A record that names nobody, no key or no table says that much.
+            if shown[row].is_empty() && column.part != ColumnPart::Name {
+                continue;
+            }
+            let pad = " ".repeat(names_width - width(&column.name));
+            let field = format!("{}{pad}{BAR}{}", column.name, shown[row]);
+            let is_wide = width(&field) > field_width;
+            if line.fields == fields || is_wide && line.fields > 0 {
+                line.end(to)?;
+            }
+            line.push(&field, field_width);
+            if is_wide {
+                line.end(to)?;
             }
         }
+        line.end(to)?;
     }
     Ok(())
+}
+
+/// The fields of a record that stand beside each other.
+struct RecordLine {
+    text: String,
+    fields: usize,
+}
+
+impl RecordLine {
+    fn push(&mut self, field: &str, field_width: usize) {
+        if self.fields > 0 {
+            let blanks = (self.fields * (field_width + FIELD_GAP)).saturating_sub(width(&self.text));
+            self.text.extend(std::iter::repeat_n(' ', blanks));
+        }
+        self.text.push_str(field);
+        self.fields += 1;
+    }
+
+    fn end(&mut self, to: &mut dyn Write) -> io::Result<()> {
+        if self.fields > 0 {
+            writeln!(to, "{}", self.text.trim_end_matches(' '))?;
+        }
+        (self.text, self.fields) = (String::new(), 0);
+        Ok(())
+    }
 }
 
 /// The values of a column, each in as many lines as it needs to be told from the others.

@@ -8,7 +8,7 @@ use std::mem;
 
 use arrow::array::RecordBatch;
 
-use super::fit::FittedTable;
+use super::fit::{Cuts, FittedTable, left_out_words};
 use super::records::{self, RecordValues, RecordsLook};
 use super::screen_rows::{ScreenRows, UNTOLD_KEY_NOTE};
 use super::short_names::ShortNames;
@@ -81,22 +81,25 @@ impl<W: Write> ScreenSink<W> {
         let both = std::slice::from_ref(rows);
         self.names.meet(both);
         let times = ShortTimes::of(both);
-        let screen_rows = ScreenRows::short(rows, &mut self.names, &times);
+        let mut screen_rows = ScreenRows::short(rows, &mut self.names, &times);
         let above = common_words(&self.names, &times);
         if above.is_some() && above != self.said_above {
             note(&mut self.to, above.as_deref().unwrap_or_default(), self.look)?;
             self.said_above = above;
         }
-        match FittedTable::of(&screen_rows, self.look.width) {
+        match FittedTable::of(&screen_rows, self.look.width, Cuts::InTheMiddle) {
             Some(table) => {
                 table.above().iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
                 table.write(&mut self.to, self.look.bold())?;
                 table.below().iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
             }
             None => {
+                let folded = screen_rows.fold();
                 let values = RecordValues::Cut;
                 let look = RecordsLook { rows_before: self.rows_before, width: self.look.width, values };
                 records::write(&mut self.to, &screen_rows, look, self.look.bold())?;
+                let words = left_out_words(&screen_rows.empty, &folded);
+                words.iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
             }
         }
         untold_keys_note(&screen_rows).iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
@@ -148,14 +151,16 @@ pub fn note(to: &mut dyn Write, text: &str, look: ScreenLook) -> io::Result<()> 
 pub fn write_legend(to: &mut dyn Write, names: &mut ShortNames, look: ScreenLook) -> io::Result<()> {
     let legend = names.take_legend();
     let names_width = legend.iter().map(|(name, _)| width(name)).max().unwrap_or(0);
-    let fits = legend.iter().all(|(_, arn)| names_width + 2 + width(arn) <= look.width);
     let (dim, plain) = look.dim();
     for (name, arn) in legend.iter().take(LEGEND_MAX) {
-        let pad = " ".repeat(names_width - width(name));
-        if fits {
+        if names_width + 2 + width(arn) <= look.width {
+            let pad = " ".repeat(names_width - width(name));
             writeln!(to, "{dim}{name}{pad}  {arn}{plain}")?;
+        } else if name.ends_with('…') {
+            // The head of an id is seen in the ARN.
+            writeln!(to, "{dim}{arn}{plain}")?;
         } else {
-            writeln!(to, "{dim}{name}\n  {arn}{plain}")?;
+            writeln!(to, "{dim}{name} is\n{arn}{plain}")?;
         }
     }
     match legend.len().checked_sub(LEGEND_MAX + 1) {

@@ -113,9 +113,16 @@ impl ScreenRows {
         // An answer without a single value has its columns all the same.
         let says_nothing = columns.iter().all(ScreenColumn::is_empty);
         let mut short = ScreenRows { columns: Vec::new(), count, empty: Vec::new() };
+        let names_of_columns = unique_names(&rows.schema());
+        let is_beside = |second: &str| {
+            OF_ONE_THING
+                .iter()
+                .any(|(first, of_it)| *of_it == second && names_of_columns.iter().any(|name| name == first))
+        };
         for (column, source) in columns.into_iter().zip(rows.columns()) {
             if column.is_empty() && !says_nothing {
-                short.empty.push(column.name);
+                // What would only stand in for another column is not missed.
+                short.empty.extend((!is_beside(&column.name)).then_some(column.name));
             } else {
                 short.columns.push(shortened(column, source, (&mut *names, times)));
             }

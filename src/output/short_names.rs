@@ -239,7 +239,7 @@ impl ShortNames {
             .filter(|(_, value)| !value.is_empty())
             .map(|(what, value)| format!("{what} {}", visible(value)))
             .collect();
-        let opening = if *has_others { "Unless named" } else { "In all rows" };
+        let opening = if *has_others { "unless a name says otherwise" } else { "in all rows" };
         (!parts.is_empty()).then(|| format!("{opening}: {}", parts.join(", ")))
     }
 
@@ -248,14 +248,12 @@ impl ShortNames {
         !self.shown.is_empty()
     }
 
-    /// The names shown so far from which the ARN does not follow, each with its ARN, in the order of the names.
+    /// The names shown so far from which the ARN does not follow, each with its ARN, in the order of the ARNs.
     /// They are forgotten.
     pub fn take_legend(&mut self) -> Vec<(String, String)> {
         let shown = std::mem::take(&mut self.shown);
         let pair = |arn: &String| (visible(&self.given[arn].text).into_owned(), visible(arn).into_owned());
-        let mut legend: Vec<(String, String)> = shown.iter().map(pair).collect();
-        legend.sort();
-        legend
+        shown.iter().map(pair).collect()
     }
 }
 
