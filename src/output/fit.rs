@@ -331,3 +331,75 @@ fn wrapped_head(name: &str, columns: usize) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(name: &str, part: ColumnPart, cells: &[&str]) -> ScreenColumn {
+        let cells: Vec<String> = cells.iter().map(|cell| (*cell).to_owned()).collect();
+        ScreenColumn { name: name.to_owned(), part, whole: cells.clone(), cells }
+    }
+
+    fn rows(columns: Vec<ScreenColumn>) -> ScreenRows {
+        ScreenRows { count: columns[0].cells.len(), columns, empty: Vec::new() }
+    }
+
+    fn text(rows: &ScreenRows, width: usize) -> Option<String> {
+        let table = FittedTable::of(rows, width, Cuts::InTheMiddle)?;
+        let mut bytes = Vec::new();
+        table.write(&mut bytes, ("", "")).unwrap();
+        let notes = [table.above(), table.below()].into_iter().flatten().collect::<Vec<_>>().join("\n");
+        Some(format!("{}{notes}", String::from_utf8(bytes).unwrap()))
+    }
+
+    #[test]
+    fn what_says_least_goes_first() {
+        let (app, ada) = ("444455556666:App", "user/Ada");
+        let ids = ["00000001-0000-4000-8000-000000000001", "00000002-0000-4000-8000-000000000002"];
+        let rows = rows(vec![
+            column("principal", ColumnPart::Name, &[app, ada]),
+            column("event_time", ColumnPart::Time, &["03-10 14:30:30", "03-10 14:30:40"]),
+            column("outcome", ColumnPart::Text, &["success", "success"]),
+            column("calls", ColumnPart::Number, &["1", "22"]),
+            column("event_id", ColumnPart::Id, &ids),
+        ]);
+        for (width, expected) in [
+            (88, "principal         event_time      outcome  calls  event_id\n"),
+            (80, "principal         event_time      outcome  calls  event_id\n"),
+            (60, "444455556666:App  03-10 14:30:30  success      1  00000001…\n"),
+            (56, "444455556666:App  03-10 14:30  success      1  00000001…\n"),
+            (50, "444455556666:App  03-10 14:30      1  00000001…\n"),
+            (42, "…6666:App  03-10 14:30      1  00000001…\n"),
+            (42, "In every row: outcome success. Times are to the minute.\n…6666 is account 444455556666."),
+        ] {
+            let text = text(&rows, width).unwrap();
+            assert!(text.contains(expected), "{width}: {text}");
+            assert!(text.lines().take(4).all(|line| super::width(line) <= width), "{width}: {text}");
+        }
+        assert_eq!(text(&rows, 30), None);
+    }
+
+    #[test]
+    fn a_cut_tells_apart() {
+        let long = |middle: &str| format!("{}{middle}{}", "a".repeat(40), "z".repeat(40));
+        let told = ["x", "y"].map(|end| format!("{}{end}", "a".repeat(80)));
+        let alike = [long("1"), long("2")];
+        for (cells, fits) in [(told, true), (alike, false)] {
+            let rows = rows(vec![column("text", ColumnPart::Text, &cells.each_ref().map(String::as_str))]);
+            assert_eq!(text(&rows, 40).is_some(), fits);
+        }
+    }
+
+    #[test]
+    fn columns_of_one_thing_are_one() {
+        let tables = |arns: &[&str], names: &[&str]| {
+            rows(vec![column("table_arn", ColumnPart::Name, arns), column("table_name", ColumnPart::Name, names)])
+        };
+        for (arns, names, is_one) in
+            [(["orders", ""], ["orders", "half"], true), (["eu:orders", "b"], ["orders", "b"], false)]
+        {
+            assert_eq!(!tables(&arns, &names).fold().is_empty(), is_one, "{arns:?} {names:?}");
+        }
+    }
+}

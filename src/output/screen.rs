@@ -87,22 +87,26 @@ impl<W: Write> ScreenSink<W> {
             note(&mut self.to, above.as_deref().unwrap_or_default(), self.look)?;
             self.said_above = above;
         }
+        let mut below = Vec::new();
         match FittedTable::of(&screen_rows, self.look.width, Cuts::InTheMiddle) {
             Some(table) => {
                 table.above().iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
                 table.write(&mut self.to, self.look.bold())?;
-                table.below().iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
+                below.extend(table.below());
             }
             None => {
                 let folded = screen_rows.fold();
                 let values = RecordValues::Cut;
                 let look = RecordsLook { rows_before: self.rows_before, width: self.look.width, values };
                 records::write(&mut self.to, &screen_rows, look, self.look.bold())?;
-                let words = left_out_words(&screen_rows.empty, &folded);
-                words.iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
+                below.extend(left_out_words(&screen_rows.empty, &folded));
             }
         }
-        untold_keys_note(&screen_rows).iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
+        below.extend(untold_keys_note(&screen_rows).map(str::to_owned));
+        if !below.is_empty() || self.names.has_legend() {
+            writeln!(self.to)?;
+        }
+        below.iter().try_for_each(|text| note(&mut self.to, text, self.look))?;
         write_legend(&mut self.to, &mut self.names, self.look)
     }
 }

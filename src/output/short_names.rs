@@ -233,11 +233,11 @@ impl ShortNames {
     /// The account, Region and partition that short names leave out, in words; none where nothing was named.
     pub fn common_words(&self) -> Option<String> {
         let CommonPlace { partition, region, account, has_others } = &self.common;
-        let parts = [("account", account), ("Region", region), ("partition", partition)];
+        let parts = [("account ", account), ("", region), ("partition ", partition)];
         let parts: Vec<String> = parts
             .iter()
             .filter(|(_, value)| !value.is_empty())
-            .map(|(what, value)| format!("{what} {}", visible(value)))
+            .map(|(what, value)| format!("{what}{}", visible(value)))
             .collect();
         let opening = if *has_others { "unless a name says otherwise" } else { "in all rows" };
         (!parts.is_empty()).then(|| format!("{opening}: {}", parts.join(", ")))
@@ -329,4 +329,117 @@ fn key_forms(arn: &Arn<'_>, place: &str, forms: &mut Vec<ShortForm>) {
 /// True for the characters of the names that AWS lets people choose.
 fn is_simple(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-/".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
+    use super::*;
+
+    const HOME: &str = "arn:aws:iam::111122223333:role/";
+    const KEYS: &str = "arn:aws:kms:us-east-1:111122223333:key/";
+
+    fn rows(texts: &[&str]) -> RecordBatch {
+        RecordBatch::try_from_iter([("x", Arc::new(StringArray::from(texts.to_vec())) as ArrayRef)]).unwrap()
+    }
+
+    /// The short names of texts that stand on one screen, beside others that make the first account the common one.
+    fn shown(texts: &[&str]) -> Vec<String> {
+        let common: Vec<String> =
+            (0..9).flat_map(|n| [format!("{HOME}x{n}"), format!("{KEYS}0000000{n}-12ab")]).collect();
+        let mut names = ShortNames::default();
+        names.meet(&[rows(&common.iter().map(String::as_str).collect::<Vec<_>>()), rows(texts)]);
+        texts.iter().map(|text| names.shown(text).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_name_says_what_tells_it_apart() {
+        for (whole, short) in [
+            ("arn:aws:iam::111122223333:role/App", "App"),
+            ("arn:aws:iam::111122223333:role/a/b/App", "App"),
+            ("arn:aws:iam::111122223333:user/Ada", "user/Ada"),
+            ("arn:aws:iam::111122223333:root", "root"),
+            ("arn:aws:iam::111122223333:role/root", "role/root"),
+            ("arn:aws:iam::111122223333:role/service:dynamodb", "role/service:dynamodb"),
+            ("arn:aws:iam::444455556666:role/App", "444455556666:App"),
+            ("arn:aws-cn:iam::444455556666:role/App", "aws-cn:444455556666:App"),
+            ("arn:aws:sts::111122223333:assumed-role/App/session", "assumed-role/App/session"),
+            ("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "1234abcd…"),
+            ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "eu-west-1:1234abcd…"),
+            ("arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab", "mrk-1234abcd…"),
+            ("arn:aws:kms:us-east-1:111122223333:key/1", "key/1"),
+            ("arn:aws:kms:us-east-1:111122223333:alias/a/b", "alias/a/b"),
+            ("arn:aws:dynamodb:us-east-1:111122223333:table/orders", "orders"),
+            ("arn:aws:dynamodb:us-east-1:111122223333:table/orders/index/by-day", "orders/index/by-day"),
+            ("arn:aws:s3:::bucket/key", "s3:bucket/key"),
+            ("service:dynamodb.amazonaws.com", "service:dynamodb.amazonaws.com"),
+            ("arn:aws", "arn:aws"),
+        ] {
+            assert_eq!(shown(&[whole]), [short]);
+        }
+    }
+
+    #[test]
+    fn names_that_would_be_the_same_are_longer() {
+        let (one, other) = ("1234abcd-12ab-34cd-56ef-1234567890ab", "1234abcd-12ab-34cd-56ef-1234567890ac");
+        for (wholes, shorts) in [
+            (
+                ["role/a/App", "role/b/App"].map(|r| format!("arn:aws:iam::111122223333:{r}")),
+                ["role/a/App", "role/b/App"],
+            ),
+            ([one, other].map(|id| format!("{KEYS}{id}")), [&*format!("key/{one}"), &*format!("key/{other}")]),
+            (
+                ["1234abcd-12ab-1", "1234abcd-34cd-1"].map(|id| format!("{KEYS}{id}")),
+                ["1234abcd-12ab…", "1234abcd-34cd…"],
+            ),
+            // A table and a role may have one name: they are no names of one kind.
+            (["arn:aws:dynamodb:us-east-1:111122223333:table/App".to_owned(), format!("{HOME}App")], ["App", "App"]),
+            // What stands beside ARNs as it is keeps its text.
+            (["App".to_owned(), format!("{HOME}App")], ["App", "role/App"]),
+        ] {
+            assert_eq!(shown(&wholes.each_ref().map(String::as_str)), shorts);
+        }
+    }
+
+    #[test]
+    fn a_later_name_makes_way() {
+        let mut names = ShortNames::default();
+        let (one, other) = (format!("{HOME}a/App"), format!("{HOME}b/App"));
+        names.meet(&[rows(&[&one])]);
+        names.meet(&[rows(&[&other])]);
+        assert_eq!((&*names.shown(&one), &*names.shown(&other)), ("App", "role/…/App"));
+        assert_eq!(names.take_legend(), [("App".to_owned(), one), ("role/…/App".to_owned(), other)]);
+        assert!(!names.has_legend());
+    }
+
+    #[test]
+    fn a_key_is_known_by_the_alias_that_names_it_alone() {
+        let alias = |name: &str| format!("arn:aws:kms:us-east-1:111122223333:alias/{name}");
+        let keys = ["1234abcd-12ab", "2345bcde-12ab", "3456cdef-12ab"].map(|id| format!("{KEYS}{id}"));
+        let pairs = [("one", 0), ("uno", 0), ("moved", 1), ("moved", 2), ("bad\u{1b}name", 2)];
+        let (aliases, named): (Vec<String>, Vec<String>) =
+            pairs.iter().map(|(name, key)| (alias(name), keys[*key].clone())).unzip();
+        let columns = [("alias_arn", aliases), ("key_arn", named)];
+        let columns = columns.map(|(name, texts)| (name, Arc::new(StringArray::from(texts)) as ArrayRef));
+        let mut names = ShortNames::with_aliases(&RecordBatch::try_from_iter(columns).unwrap());
+        names.meet(&[rows(&keys.each_ref().map(String::as_str))]);
+        assert_eq!(keys.each_ref().map(|key| names.shown(key)), ["alias/one", "2345bcde…", "3456cdef…"]);
+    }
+
+    #[test]
+    fn arns_in_prose_have_their_names() {
+        let key = format!("{KEYS}1234abcd-12ab");
+        let mut names = ShortNames::default();
+        names.meet(&[rows(&[&key])]);
+        for (text, short) in [
+            (format!("{key} is disabled."), "1234abcd… is disabled."),
+            (format!("no use of ({key})."), "no use of (1234abcd…)."),
+            (format!("{KEYS}0 is disabled"), &*format!("{KEYS}0 is disabled")),
+        ] {
+            assert_eq!(names.shown(&text), short);
+        }
+    }
 }
