@@ -246,25 +246,33 @@ impl Fitting {
         }
     }
 
-    /// Cuts columns of a part in the middle, always the widest, until the rest fits or nothing more can be cut.
+    /// Cuts columns of a part in the middle, the widest first, until the rest fits or nothing more can be cut. A column
+    /// whose values would come to look the same is left wider.
     fn cut(&mut self, part: ColumnPart) {
         let whole = self.rows.columns.clone();
-        let mut widths: Vec<usize> = whole.iter().map(cells_width).collect();
-        let mut floors: Vec<usize> = whole.iter().map(|column| floor(column).max(self.head_width(column))).collect();
-        while !self.fits() {
-            let may = |at: &usize| whole[*at].part == part && widths[*at] > floors[*at];
-            let Some(at) = (0..whole.len()).filter(may).max_by_key(|at| widths[*at]) else { return };
-            // In one go where one column is to give all of it, else in small steps, so that several share it.
-            let others = (0..whole.len()).filter(|other| *other != at).filter(may).map(|other| widths[other]).max();
-            let lowest = widths[at].saturating_sub(self.excess()).max(floors[at]).max(others.unwrap_or(0));
-            let narrower = lowest.min(widths[at] - 1);
-            match whole[at].changed(|cell| cut_middle(cell, narrower).into_owned()) {
-                Some(column) => {
-                    self.rows.columns[at] = column;
-                    widths[at] = narrower;
-                }
-                None => floors[at] = widths[at],
+        let widths: Vec<usize> = whole.iter().map(cells_width).collect();
+        let least = |column: &ScreenColumn| floor(column).max(self.head_width(column));
+        let mut floors: Vec<usize> = whole.iter().map(least).collect();
+        for (at, column) in whole.iter().enumerate() {
+            if column.part != part {
+                floors[at] = widths[at];
             }
+        }
+        let room = widths.iter().sum::<usize>().saturating_sub(self.excess());
+        loop {
+            let narrow = narrowed(&widths, &floors, room);
+            let cut = |at: usize| match narrow[at] < widths[at] {
+                true => whole[at].changed(|cell| cut_middle(cell, narrow[at]).into_owned()),
+                false => Some(whole[at].clone()),
+            };
+            let columns: Vec<Option<ScreenColumn>> = (0..whole.len()).map(cut).collect();
+            let Some(alike) = columns.iter().position(Option::is_none) else {
+                self.rows.columns = columns.into_iter().flatten().collect();
+                return;
+            };
+            // Far wider than the screen is as wide as whole: then no table fits.
+            let wider = narrow[alike] + narrow[alike] / 2 + 1;
+            floors[alike] = if wider < self.width { wider.min(widths[alike]) } else { widths[alike] };
         }
     }
 
@@ -288,6 +296,20 @@ impl Fitting {
             precision: self.precision,
         }
     }
+}
+
+/// The widths under one cap, no lower than their floors, that together take no more than `room`; the floors where that
+/// cannot be.
+fn narrowed(widths: &[usize], floors: &[usize], room: usize) -> Vec<usize> {
+    let under = |cap: usize| -> Vec<usize> {
+        widths.iter().zip(floors).map(|(width, floor)| (*width).min(cap.max(*floor))).collect()
+    };
+    let (mut low, mut high) = (0, widths.iter().copied().max().unwrap_or(0));
+    while low < high {
+        let cap = (low + high).div_ceil(2);
+        if under(cap).iter().sum::<usize>() <= room { low = cap } else { high = cap - 1 }
+    }
+    under(low)
 }
 
 fn cells_width(column: &ScreenColumn) -> usize {

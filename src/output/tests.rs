@@ -139,7 +139,7 @@ fn hostile_values_are_harmless_on_a_screen() {
 fn a_narrow_screen_gets_one_column_a_line() {
     let columns: Vec<(String, ArrayRef)> =
         (0..30).map(|i| (format!("column_{i}"), Arc::new(StringArray::from(vec!["some text"])) as ArrayRef)).collect();
-    let shown = on_screen(&RecordBatch::try_from_iter(columns).unwrap(), 60, ScreenValues::Short);
+    let shown = on_screen(&RecordBatch::try_from_iter(columns).unwrap(), 30, ScreenValues::Short);
     assert_eq!(shown.lines().count(), 31, "{shown}");
     assert!(shown.lines().nth(1).unwrap().ends_with("│ some text"));
 }
