@@ -1,21 +1,22 @@
 //! Rows as records, one field for each column: for rows that no table of the screen's width can hold.
-//! In: rows of a screen and its width. Out: lines of fields; a column that says nothing in a row has none there.
+//! In: rows of a screen and its width. Out: for each row a head with who, which key and which table, and lines of the other
+//! fields; a column that says nothing in a row has none there.
 //! Never cuts two values of a column so that they look the same.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::screen_rows::{ColumnPart, ScreenColumn, ScreenRows};
+use super::screen_rows::{ScreenColumn, ScreenRows};
 use super::visible::{cut_middle, width};
-use super::words::count;
+use super::words::{count, wrapped};
 
 /// Between a name and its value.
 const BAR: &str = " │ ";
 /// Between two fields that stand beside each other.
 const FIELD_GAP: usize = 3;
 /// A wider value has a line of its own.
-const FIELD_VALUE_MAX: usize = 40;
+const FIELD_VALUE_MAX: usize = 20;
 /// A value has this much room on however narrow a screen.
 const ROOM_MIN: usize = 8;
 
@@ -38,24 +39,21 @@ pub struct RecordsLook {
 
 /// Writes the rows; `bold` and `plain` are put around the head of each.
 pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, plain): (&str, &str)) -> io::Result<()> {
-    let names_width = rows.columns.iter().map(|column| width(&column.name)).max().unwrap_or(0);
+    let is_heading = |column: &&ScreenColumn| look.values == RecordValues::Cut && is_heading(column);
+    let (headings, columns): (Vec<_>, Vec<_>) = rows.columns.iter().partition(is_heading);
+    let names_width = columns.iter().map(|column| width(&column.name)).max().unwrap_or(0);
     let room = look.width.saturating_sub(names_width + width(BAR)).max(ROOM_MIN);
-    let shown: Vec<Vec<Cow<'_, str>>> = rows.columns.iter().map(|column| values(column, look.values, room)).collect();
-    // Short fields stand beside each other, at the same places in every record.
-    let values_width = shown.iter().flatten().map(|value| width(value)).filter(|value| *value <= FIELD_VALUE_MAX).max();
-    let field_width = names_width + width(BAR) + values_width.unwrap_or(0);
+    let shown: Vec<Vec<Cow<'_, str>>> = columns.iter().map(|column| values(column, look.values, room)).collect();
+    let field_width = names_width + width(BAR) + beside_width(&shown);
     let fields = match look.values {
         RecordValues::Cut => ((look.width + FIELD_GAP) / (field_width + FIELD_GAP)).max(1),
         RecordValues::Whole => 1,
     };
     for row in 0..rows.count {
-        writeln!(to, "{bold}── row {} ──{plain}", count(look.rows_before + row as u64 + 1))?;
+        let head = format!("── row {} ──{}", count(look.rows_before + row as u64 + 1), heading(&headings, row));
+        wrapped(&head, look.width, "   ").iter().try_for_each(|line| writeln!(to, "{bold}{line}{plain}"))?;
         let mut line = RecordLine { text: String::new(), fields: 0 };
-        for (column, shown) in rows.columns.iter().zip(&shown) {
-            // A record that names nobody, no key or no table says that much.
-            if shown[row].is_empty() && column.part != ColumnPart::Name {
-                continue;
-            }
+        for (column, shown) in columns.iter().zip(&shown).filter(|(_, shown)| !shown[row].is_empty()) {
             let pad = " ".repeat(names_width - width(&column.name));
             let field = format!("{}{pad}{BAR}{}", column.name, shown[row]);
             let is_wide = width(&field) > field_width;
@@ -70,6 +68,26 @@ pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, pl
         line.end(to)?;
     }
     Ok(())
+}
+
+/// True for what a reader looks for first: who, which key, which table. It stands in the head of each record.
+fn is_heading(column: &ScreenColumn) -> bool {
+    matches!(column.name.as_str(), "principal" | "changed_by" | "key_arn" | "table_arn" | "table_name")
+}
+
+/// Those columns of a row; a row that names nobody, no key or no table says that much.
+fn heading(columns: &[&ScreenColumn], row: usize) -> String {
+    let of = |column: &&ScreenColumn| match column.cells[row].as_str() {
+        "" => format!(" {}: not told", column.name),
+        cell => format!(" {}: {cell}", column.name),
+    };
+    columns.iter().map(of).collect::<Vec<_>>().join(",")
+}
+
+/// The widest value that stands beside others; wider ones have lines of their own.
+fn beside_width(shown: &[Vec<Cow<'_, str>>]) -> usize {
+    let widths = shown.iter().flatten().map(|value| width(value));
+    widths.filter(|width| *width <= FIELD_VALUE_MAX).max().unwrap_or(0)
 }
 
 /// The fields of a record that stand beside each other.
