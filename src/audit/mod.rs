@@ -52,8 +52,8 @@ pub struct Audit {
     pub scope: Scope,
     pub accounting: Accounting,
     pub subjects: Subjects,
-    /// The ARN of an alias and of a key that it was seen to name, by which people know the key.
-    pub aliases: RecordBatch,
+    /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
+    pub aliases: Option<RecordBatch>,
     pub sections: Vec<Section>,
 }
 
@@ -62,11 +62,16 @@ impl Audit {
     ///
     /// # Errors
     /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
-    pub async fn of(data: &Dataset, asked: &AskedSubjects) -> Result<Audit, AuditError> {
-        let statements = sections::shown().chain([sections::aliases()]).map(|section| section.sql.as_str());
+    pub async fn of(data: &Dataset, asked: &AskedSubjects, naming: KeyNaming) -> Result<Audit, AuditError> {
+        let has_aliases = naming == KeyNaming::ByAlias || !asked.keys.is_empty();
+        let aliases = has_aliases.then(sections::aliases);
+        let statements = sections::shown().chain(aliases).map(|section| section.sql.as_str());
         let prepared = data.engine.prepare(&statements.collect::<Vec<_>>()).await?;
-        let aliases = prepared.rows(sections::shown().count()).await?;
-        let mut subjects = asked.resolved(Some(&aliases));
+        let aliases = match aliases {
+            Some(_) => Some(prepared.rows(sections::shown().count()).await?),
+            None => None,
+        };
+        let mut subjects = asked.resolved(aliases.as_ref());
         let mut answered = Vec::new();
         for (place, AuditSection { name, title, none, sentence, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;

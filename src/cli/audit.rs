@@ -11,7 +11,7 @@ use super::audit_screen::AuditScreen;
 use super::exit::{Code, Failure, say};
 use super::open::{Opened, dry_run};
 use super::summary::{self, Block};
-use crate::audit::{AskedSubjects, Audit};
+use crate::audit::{AskedSubjects, Audit, KeyNaming};
 use crate::output::Format;
 use crate::output::visible::visible;
 
@@ -70,11 +70,14 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let format = args.chosen()?;
     let mut target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
-    let audit = Audit::of(&opened.data, &args.about.subjects()).await;
+    let style = global.style(&target);
+    let is_short = format == AuditFormat::Table && style.screen().is_some();
+    let naming = if is_short { KeyNaming::ByAlias } else { KeyNaming::ByArn };
+    let audit = Audit::of(&opened.data, &args.about.subjects(), naming).await;
     opened.progress.clear();
     let audit = audit?;
     let summary = opened.summary(Some(audit.accounting.clone()));
-    let screen = AuditScreen { style: global.style(&target), summary: &summary, audit: &audit };
+    let screen = AuditScreen { style, summary: &summary, audit: &audit };
     match format {
         AuditFormat::Json => target.write_all(audit.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
         AuditFormat::Table => screen.table(&mut target)?,

@@ -130,7 +130,7 @@ impl SharedShorts {
     /// Of all rows that a screen shows, so that a name means the same in every section.
     fn of(audit: &Audit) -> SharedShorts {
         let rows: Vec<RecordBatch> = audit.sections.iter().map(shown_rows).collect();
-        let mut names = ShortNames::with_aliases(&audit.aliases);
+        let mut names = audit.aliases.as_ref().map(ShortNames::with_aliases).unwrap_or_default();
         names.meet(&rows);
         SharedShorts { names, times: ShortTimes::of(&rows) }
     }

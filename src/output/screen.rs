@@ -1,5 +1,5 @@
 //! Rows for a screen of a known width: short names and times, a table where one fits, else a record per row.
-//! In: record batches as they come. Out: blocks of about a thousand rows, each laid out by itself, with what its rows
+//! In: record batches as they come. Out: blocks of a thousand rows, each laid out by itself, with what its rows
 //! have in common above and the ARNs of short names below.
 //! Never shortens where the whole is asked for.
 
@@ -113,9 +113,17 @@ impl<W: Write> ScreenSink<W> {
 
 impl<W: Write> Sink for ScreenSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        self.waiting_rows += batch.num_rows();
-        self.waiting.push(batch.clone());
-        if self.waiting_rows >= BLOCK_ROWS { self.write_block() } else { Ok(()) }
+        let mut from = 0;
+        while from < batch.num_rows() {
+            let rows = (BLOCK_ROWS - self.waiting_rows).min(batch.num_rows() - from);
+            self.waiting.push(batch.slice(from, rows));
+            self.waiting_rows += rows;
+            from += rows;
+            if self.waiting_rows == BLOCK_ROWS {
+                self.write_block()?;
+            }
+        }
+        Ok(())
     }
 
     fn finish(&mut self) -> io::Result<()> {
