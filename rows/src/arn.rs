@@ -113,7 +113,8 @@ pub fn service_of(principal: &str) -> Option<&str> {
     if labels.split('.').any(|label| label.is_empty() || !plain(&label)) {
         return None;
     }
-    labels.rsplit('.').find(|label| !is_region(label))
+    // `resource-explorer-2` is a service whose name has the shape of a Region's.
+    labels.rsplit('.').find(|label| !is_region(label)).or(Some(labels).filter(|labels| !labels.contains('.')))
 }
 
 #[cfg(test)]
@@ -143,6 +144,7 @@ mod tests {
             ("us-east-1.signin.amazonaws.com", Some("signin")),
             ("replication.dynamodb.amazonaws.com", Some("dynamodb")),
             ("kms.amazonaws.com.cn", Some("kms")),
+            ("resource-explorer-2.amazonaws.com", Some("resource-explorer-2")),
             ("AWS Internal", None),
             (".amazonaws.com", None),
             ("<b>.amazonaws.com", None),

@@ -124,7 +124,7 @@ columns! {
     InvokedBy "invoked_by" Text "userIdentity.invokedBy" "the service that called, as logged";
     CallerClass "caller_class" Text "derived" "`direct` (the principal called), `forwarded` (a service called with the principal's identity), `service` (the service itself), `unknown`";
     ViaService "via_service" Text "derived" "the service of a forwarded or service call, short: `dynamodb`, `s3`, `ssm`";
-    ViaSource "via_source" Text "derived" "what says so: `invoked_by`, `source_ip`, or `context` (only where `invoked_by` is `AWS Internal`)";
+    ViaSource "via_source" Text "derived" "what says so: `invoked_by`, `source_ip`, or `context` (only where `invoked_by`, or without it the source address, is `AWS Internal`)";
     ErrorCode "error_code" Text "errorCode" "as AWS";
     ErrorMessage "error_message" Text "errorMessage" "as AWS, who cuts it at 1 KB";
     Outcome "outcome" Text "derived" "the class of the error, see Outcomes";
@@ -138,8 +138,8 @@ columns! {
     KeyAccountId "key_account_id" Text "derived" "the account in `key_arn`: the key's owner";
     KeyRegion "key_region" Text "derived" "the Region in `key_arn`";
     KeyFamily "key_family" Text "derived" "`ACCOUNT/mrk-…` for a multi-Region key, else the key ARN";
-    KeySource "key_source" Text "derived" "what gave the key: `resources`, `response`, `request`, `service_event`, `error_message`, `alias` (only where the history of aliases is known)";
-    RequestedAlias "requested_alias" Text "requestParameters.keyId" "the alias that the caller sent, else the one that the error message names";
+    KeySource "key_source" Text "derived" "what gave the key: `resources`, `response`, `request` (of another service's record: a parameter that names a key), `service_event`, `error_message`, `alias` (only where the history of aliases is known)";
+    RequestedAlias "requested_alias" Text "requestParameters" "the alias that the caller sent, else the one that the error message names";
     SourceKeyArn "source_key_arn" Text "resources[0].ARN" "of `ReEncrypt`: the key it was under, or that a refusal of `kms:ReEncryptFrom` names";
     KeyMaterialId "key_material_id" Text "additionalEventData.keyMaterialId" "the rotation generation that was used";
     EncryptionContext "encryption_context" Map "requestParameters.encryptionContext" "sorted; of `ReEncrypt` the destination's";

@@ -56,6 +56,21 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         .then_some(minute_of_time * 60 * MICROS_PER_SECOND + micros)
 }
 
+/// A time as exports write those of CloudTrail: with a space in place of RFC 3339's `T`, or without a zone. CloudTrail
+/// knows no zone but UTC.
+pub fn parse_exported(text: &str) -> Option<i64> {
+    let mut bytes = [0; TIME_BYTES_MAX + 1];
+    bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+    let day_end = bytes.get_mut(10)?;
+    if *day_end == b' ' {
+        *day_end = b'T';
+    }
+    let has_zone = text.bytes().skip(19).any(|byte| matches!(byte, b'Z' | b'z' | b'+' | b'-'));
+    bytes[text.len()] = b'Z';
+    let length = if has_zone { text.len() } else { text.len() + 1 };
+    parse_rfc3339(std::str::from_utf8(&bytes[..length]).ok()?)
+}
+
 /// The UTC day of a time, as days since 1970.
 pub fn day_of(micros: i64) -> i64 {
     micros.div_euclid(MICROS_PER_DAY)
@@ -173,6 +188,27 @@ mod tests {
             assert_eq!(parse_rfc3339(text), micros, "{text}");
         }
         assert_eq!(parse_rfc3339(&format!("2026-01-02T03:04:05.{}Z", "0".repeat(100))), None);
+    }
+
+    #[test]
+    fn exports_write_utc_without_saying_so() {
+        let micros = Some(1_767_323_045_000_000);
+        for (text, micros) in [
+            ("2026-01-02 03:04:05", micros),
+            ("2026-01-02 03:04:05.000000000", micros),
+            ("2026-01-02T03:04:05", micros),
+            ("2026-01-02 12:04:05+09:00", micros),
+            ("2026-01-02 03:04:05Z", micros),
+            ("2026-01-02", None),
+            ("2026-01-02 03:04", None),
+            ("2026-01-02 03:04:05 UTC", None),
+            ("2026-01-02_03:04:05", None),
+            ("Jan 2, 2026, 3:04:05 AM", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_exported(text), micros, "{text}");
+        }
+        assert_eq!(parse_exported(&"2".repeat(70)), None);
     }
 
     #[test]

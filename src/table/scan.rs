@@ -346,7 +346,7 @@ impl Rows<'_> {
 
     fn record(&mut self, record: &Record<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {
         let options = &self.shared.logs.options;
-        if !normalize::passes(options.filter, record) {
+        if normalize::is_aggregated(record) || !normalize::passes(options.filter, record) {
             seen.counts.filtered += 1;
             return;
         }

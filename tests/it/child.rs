@@ -118,10 +118,15 @@ pub fn keytrail_within<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>, limit
 
 /// Runs a shell command line with the binary on the path, as a reader of the README types it.
 pub fn shell_line(line: &str) -> Ended {
+    shell_line_in(line, root())
+}
+
+/// As [`shell_line`], in a folder of its own.
+pub fn shell_line_in(line: &str, folder: &Path) -> Ended {
     let bin = Path::new(BINARY).parent().unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
     let mut shell = Command::new("sh");
-    shell.arg("-c").arg(line).env("PATH", path);
+    shell.arg("-c").arg(line).env("PATH", path).current_dir(folder);
     run(shell, Limits::default().time)
 }
 
@@ -137,7 +142,10 @@ fn limited(limits: &Limits) -> String {
 
 fn run(mut command: Command, time: Duration) -> Ended {
     let (mut out, mut err) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
-    command.current_dir(root()).stdin(Stdio::null());
+    if command.get_current_dir().is_none() {
+        command.current_dir(root());
+    }
+    command.stdin(Stdio::null());
     command.stdout(out.try_clone().unwrap()).stderr(err.try_clone().unwrap());
     command.env_remove("KEYTRAIL_FROM").env("NO_COLOR", "1").env("COLUMNS", "100").env("RUST_BACKTRACE", "0");
     let started = Instant::now();

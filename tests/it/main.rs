@@ -7,6 +7,7 @@ static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
 mod child;
 
 mod buckets;
+mod cases;
 mod cli;
 mod cloud;
 mod counters;

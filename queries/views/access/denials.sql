@@ -1,19 +1,25 @@
 -- title: Refused calls that concern KMS
 -- row: refused call
--- description: Of a refusal that KMS logged, DynamoDB's own record is left out; other services' stay.
-SELECT e.*
-FROM calls e
-WHERE e.outcome = 'denied'
-  AND (e.operation_class IS NOT NULL OR starts_with(e.denied_action, 'kms:')
-       OR (e.event_source = 'dynamodb.amazonaws.com' AND starts_with(ltrim(e.error_message), 'KMS ')))
-  AND NOT EXISTS (
-    -- The same refusal: its request is named, or at about the same time DynamoDB was refused the same action on what may
-    -- be the same key.
-    SELECT 1 FROM event_companions k
-    WHERE e.event_source = 'dynamodb.amazonaws.com' AND k.operation_class IS NOT NULL AND k.outcome = 'denied'
-      AND k.caller_class <> 'direct' AND coalesce(k.via_service, 'dynamodb') = 'dynamodb'
-      AND k.principal = e.principal AND k.aws_region = e.aws_region
-      AND (strpos(e.error_message, k.request_id) > 0
-           OR (k.event_time BETWEEN e.event_time - INTERVAL '5 seconds' AND e.event_time + INTERVAL '5 seconds'
-               AND coalesce(e.denied_action = coalesce(k.denied_action, concat('kms:', k.event_name)), true)
-               AND coalesce(e.key_arn = coalesce(k.key_arn, k.source_key_arn), true))))
+-- description: Refusals that KMS logged, and those that other services logged alone. A service's record of a refusal that KMS logged too is left out; where only it names the key, the key columns are from there.
+SELECT e.* REPLACE (
+    coalesce(e.key_arn, s.key_arn) AS key_arn,
+    coalesce(e.key_id, split_part(s.key_arn, '/', 2)) AS key_id,
+    coalesce(e.key_account_id, split_part(s.key_arn, ':', 5)) AS key_account_id,
+    coalesce(e.key_region, split_part(s.key_arn, ':', 4)) AS key_region,
+    coalesce(e.key_family, CASE WHEN s.key_arn LIKE '%:key/mrk-%'
+        THEN concat(split_part(s.key_arn, ':', 5), '/', split_part(s.key_arn, '/', 2)) ELSE s.key_arn END) AS key_family,
+    coalesce(e.key_source, CASE WHEN s.key_arn IS NOT NULL THEN 'request' END) AS key_source)
+FROM (
+    SELECT kms_event_id, min(key_arn) AS key_arn
+    FROM error_echoes
+    WHERE outcome = 'denied' AND key_arn IS NOT NULL
+    GROUP BY kms_event_id
+    -- Two services that name two keys for one refusal would be a guess.
+    HAVING min(key_arn) = max(key_arn)) s
+RIGHT JOIN (
+    SELECT * FROM calls WHERE outcome = 'denied' AND operation_class IS NOT NULL
+    UNION ALL
+    SELECT h.*
+    FROM (SELECT event_id FROM denial_echoes) d
+    RIGHT ANTI JOIN (SELECT * FROM handed_on_errors WHERE outcome = 'denied') h ON d.event_id = h.event_id) e
+ON s.kms_event_id = e.event_id AND e.key_arn IS NULL AND e.source_key_arn IS NULL

@@ -8,6 +8,7 @@ use base64::Engine as _;
 
 use super::inflate;
 use super::split::{Around, Item, Shape};
+use super::unwrap::{self, is_whole};
 use crate::json::{Kind, Tree, Value};
 use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
@@ -54,7 +55,8 @@ enum Content<'a> {
     LogsPayload(Cow<'a, str>),
     /// A message that a service sends to test the delivery.
     Control,
-    None,
+    /// No record at the first look: one may be further inside.
+    Nested,
 }
 
 impl Opener {
@@ -99,26 +101,51 @@ impl Opener {
             Err(fault) => return sink(item_fault(&item, fault.reason())),
         };
         let (content, wrapping, account) = contents(item.around, value);
-        if let Some(wrapping) = wrapping
-            && !self.wrapped.contains(&wrapping)
-        {
-            self.wrapped.push(wrapping);
+        if let Some(wrapping) = wrapping {
+            note(&mut self.wrapped, wrapping);
         }
         let account = account.as_deref();
         match content {
+            Content::Record(value) if is_alone(&item, self.shape) && is_aggregated(value) => {
+                self.no_log = Some(ObjectOutcome::Skipped(SkipReason::Aggregated));
+            }
             Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
-            Content::Text(text) => sink(record_text(&mut self.inner, &item, text.as_bytes(), account)),
+            Content::Nested => match unwrap::records_in(value) {
+                Err(unwrap::Ambiguous) => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
+                Ok(pieces) if !pieces.is_empty() => {
+                    note(&mut self.wrapped, ObjectFlag::Wrapped);
+                    give_pieces(&mut self.inner, &item, &pieces, sink);
+                }
+                Ok(_) if unwrap::is_record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
+                Ok(_) if is_alone(&item, self.shape) && value.kind() == Kind::Object => {
+                    self.no_log = Some(no_log(value));
+                }
+                Ok(_) => sink(item_fault(&item, no_record(item.around, value))),
+            },
+            Content::Text(text) => text_records(&mut self.inner, &item, &Carried { text: &text, account }, sink),
             Content::LogsPayload(payload) => match logs_payload(&payload) {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                 None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
             },
             Content::Control => {}
-            Content::None if item.around == Around::Document && self.shape.documents == 1 => {
-                self.no_log = Some(no_log(value));
-            }
-            Content::None => sink(item_fault(&item, no_record(item.around, value))),
         }
     }
+}
+
+fn note(wrapped: &mut Vec<ObjectFlag>, wrapping: ObjectFlag) {
+    if !wrapped.contains(&wrapping) {
+        wrapped.push(wrapping);
+    }
+}
+
+/// True for the one document of an object.
+fn is_alone(item: &Item<'_>, shape: Shape) -> bool {
+    item.around == Around::Document && shape.documents == 1
+}
+
+/// True for a count of calls, which CloudTrail makes of data events.
+fn is_aggregated(value: Value<'_>) -> bool {
+    value.get("eventType").and_then(Value::text).as_deref() == Some("AwsAggregatedEvent")
 }
 
 fn item_fault<'a>(item: &Item<'a>, reason: FaultReason) -> Decoded<'a> {
@@ -150,59 +177,90 @@ fn no_log(value: Value) -> ObjectOutcome {
     }
 }
 
-/// True if an object names one of the fields that only a record has.
-fn is_record(value: Value) -> bool {
-    ["eventSource", "eventName", "eventTime"].iter().any(|key| value.get(key).is_some())
-}
-
 /// Finds the record in an item, its wrapping, and the account that the wrapping names.
 fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
-    let text_of = |path: &[&str]| string(path).map_or(Content::None, Content::Text);
+    let text_of = |path: &[&str]| string(path).map_or(Content::Nested, Content::Text);
+    if around != Around::Events && around != Around::LogEvents && is_whole(value) {
+        return (Content::Record(value), None, None);
+    }
     match around {
-        Around::Records if value.kind() == Kind::Object => {
-            return (Content::Record(value), None, None);
-        }
-        Around::Records => return (Content::None, None, None),
         Around::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
         Around::LogEvents => {
             let text = text_of(&["message"]);
             let is_control = matches!(&text, Content::Text(text) if text.starts_with(CONTROL_MESSAGE));
             return (if is_control { Content::Control } else { text }, Some(ObjectFlag::CloudwatchLogs), None);
         }
-        Around::Array | Around::Document => {}
+        // Names without a time or a caller may be copies that a wrapper has of those of the record in it.
+        Around::Records | Around::Array | Around::Document if unwrap::is_record(value) => {
+            return (Content::Nested, None, None);
+        }
+        Around::Records | Around::Array | Around::Document => {}
     }
-    if is_record(value) {
-        return (Content::Record(value), None, None);
-    }
-    if let Some(detail) = value.get("detail").filter(|detail| is_record(*detail)) {
+    if let Some(detail) = value.get("detail").filter(|detail| is_whole(*detail)) {
         return (Content::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
     }
-    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_record(*record)) {
+    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_whole(*record)) {
         return (Content::Record(record), Some(ObjectFlag::Wrapped), None);
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
         return (Content::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
+    if let Some(text) = value.text().filter(|text| unwrap::is_json(text)) {
+        return (Content::Text(text), Some(ObjectFlag::Wrapped), None);
+    }
     for (path, wrapping) in [
         (&["CloudTrailEvent"][..], ObjectFlag::LookupEvents),
         (&["_raw"], ObjectFlag::Wrapped),
+        (&["event", "original"], ObjectFlag::Wrapped),
         (&["message"], ObjectFlag::Wrapped),
         (&["input", "message"], ObjectFlag::Wrapped),
     ] {
-        if let Some(text) = string(path) {
+        if let Some(text) = string(path).filter(|text| unwrap::is_json(text)) {
             return (Content::Text(text), Some(wrapping), None);
         }
     }
-    (Content::None, None, None)
+    (Content::Nested, None, None)
 }
 
-/// A record that came as the text of a string.
-fn record_text<'t>(tree: &'t mut Tree, item: &Item<'t>, text: &'t [u8], account: Option<&'t str>) -> Decoded<'t> {
-    match tree.parse(text) {
-        Ok(value) if value.kind() == Kind::Object => Decoded::Record { value, offset: item.offset, account },
-        Ok(_) => item_fault(item, FaultReason::RecordNotObject),
-        Err(fault) => item_fault(item, fault.reason()),
+/// A text that stands for records, and the account that its wrapping names.
+struct Carried<'t> {
+    text: &'t str,
+    account: Option<&'t str>,
+}
+
+/// Gives the record that a text is, or the records that are further inside.
+fn text_records(tree: &mut Tree, item: &Item<'_>, carried: &Carried<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
+    let value = match tree.parse(carried.text.as_bytes()) {
+        Ok(value) => value,
+        Err(fault) => return sink(item_fault(item, fault.reason())),
+    };
+    if is_whole(value) {
+        return sink(Decoded::Record { value, offset: item.offset, account: carried.account });
+    }
+    match unwrap::records_in(value) {
+        Err(unwrap::Ambiguous) => sink(item_fault(item, FaultReason::EnvelopeUnknown)),
+        Ok(pieces) if !pieces.is_empty() => give_pieces(&mut Tree::new(), item, &pieces, sink),
+        Ok(_) if value.kind() == Kind::Object => {
+            sink(Decoded::Record { value, offset: item.offset, account: carried.account });
+        }
+        Ok(_) => sink(item_fault(item, FaultReason::RecordNotObject)),
+    }
+}
+
+fn give_pieces(tree: &mut Tree, item: &Item<'_>, pieces: &[unwrap::Piece], sink: &mut dyn FnMut(Decoded<'_>)) {
+    for piece in pieces {
+        match piece {
+            unwrap::Piece::Record(bytes) => {
+                // The bytes are those of a value that was parsed already.
+                if let Ok(value) = tree.parse(bytes) {
+                    sink(Decoded::Record { value, offset: item.offset, account: None });
+                }
+            }
+            unwrap::Piece::Fault(bytes, reason) => {
+                sink(Decoded::Fault(Fault { reason: *reason, offset: item.offset, length: item.length, bytes }));
+            }
+        }
     }
 }
 
@@ -231,7 +289,7 @@ fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnM
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
         match event.get("message").and_then(Value::text) {
             Some(text) if text.starts_with(CONTROL_MESSAGE) => {}
-            Some(text) => sink(record_text(tree, item, text.as_bytes(), owner.as_deref())),
+            Some(text) => text_records(tree, item, &Carried { text: &text, account: owner.as_deref() }, sink),
             None => sink(item_fault(item, FaultReason::RecordNotCloudtrail)),
         }
     }

@@ -6,11 +6,14 @@
 mod ends;
 pub mod envelope;
 pub mod inflate;
+mod salvage;
 pub mod split;
+mod unwrap;
 
 use std::io::{self, Read};
 
 use inflate::{Inflate, Named};
+use salvage::{Salvaged, Salvager};
 use sha2::{Digest as _, Sha256};
 use split::{Follows, Item, Piece, Shape, Splitter};
 
@@ -229,6 +232,9 @@ impl Decoder {
         if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
             return Summary::of(ObjectOutcome::Quarantined(fault), length as u64);
         }
+        if let Some(fault) = fault {
+            return self.salvage_whole(length, fault, sink);
+        }
         self.opener.begin(splitter.shape);
         if items == places.len() {
             for place in places.iter() {
@@ -241,15 +247,21 @@ impl Decoder {
             let _same_as_proof =
                 Splitter::new(self.screen).advance(&Piece::whole(document), &mut |item| self.opener.open(item, sink));
         }
-        Summary::of(self.outcome(splitter.shape, flags, fault), length as u64)
+        Summary::of(self.outcome(splitter.shape, flags), length as u64)
     }
 
-    fn outcome(&self, shape: Shape, flags: inflate::Flags, salvaged: Option<FaultReason>) -> ObjectOutcome {
+    /// Gives away the whole records of a damaged document that is held in memory.
+    fn salvage_whole(&mut self, length: usize, fault: FaultReason, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+        let mut salvager = Salvager::default();
+        self.opener.begin(Shape::default());
+        let opener = &mut self.opener;
+        salvager.advance(&self.inflated[..length], 0, Follows::Nothing, &mut |piece| give(opener, piece, fault, sink));
+        Summary::of(salvaged(&salvager, fault), length as u64)
+    }
+
+    fn outcome(&self, shape: Shape, flags: inflate::Flags) -> ObjectOutcome {
         if let Some(no_log) = self.opener.no_log() {
             return no_log.clone();
-        }
-        if let Some(fault) = salvaged {
-            return ObjectOutcome::Salvaged(fault);
         }
         let mut all = self.opener.flags(shape);
         for (is_set, flag) in [
@@ -277,17 +289,75 @@ impl Decoder {
         if let (Some(fault), Damaged::GivesNothing) = (proof.fault, self.damaged) {
             return Summary::of(ObjectOutcome::Quarantined(fault), proof.bytes);
         }
+        if let Some(fault) = proof.fault {
+            return self.salvage_large(object, &proof, fault, sink);
+        }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
         let to_give = Pass { screen: self.screen, digest: Digest::None };
         match stream(object, to_give, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
-                let outcome = self.outcome(proof.shape, proof.flags, proof.fault);
+                let outcome = self.outcome(proof.shape, proof.flags);
                 Summary { outcome, inflated_bytes: proof.bytes, sha256: proof.sha256 }
             }
             Ok(_) => Summary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes),
             Err(error) => Summary::unreadable(&error),
         }
+    }
+
+    /// The same of an object too large to hold.
+    fn salvage_large(
+        &mut self,
+        object: &Object,
+        proof: &Streamed,
+        fault: FaultReason,
+        sink: &mut dyn FnMut(Decoded<'_>),
+    ) -> Summary {
+        let mut salvager = Salvager::default();
+        self.opener.begin(Shape::default());
+        let (opener, buffer) = (&mut self.opener, &mut self.inflated);
+        let reader = match (object.open)() {
+            Ok(reader) => reader,
+            Err(error) => return Summary::unreadable(&error),
+        };
+        let mut inflate = Inflate::new(reader, Named::from_path(object.name));
+        let (mut base, mut bytes, mut chunk) = (0, 0, Vec::new());
+        buffer.clear();
+        loop {
+            let more = inflate.read_chunk(&mut chunk).unwrap_or(false);
+            bytes += chunk.len() as u64;
+            buffer.append(&mut chunk);
+            let follows = if more { Follows::More } else { Follows::Nothing };
+            let needed_from = salvager.advance(buffer, base, follows, &mut |piece| give(opener, piece, fault, sink));
+            let done = ((needed_from - base) as usize).min(buffer.len());
+            buffer.drain(..done);
+            base += done as u64;
+            if !more {
+                break;
+            }
+        }
+        if bytes != proof.bytes {
+            return Summary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes);
+        }
+        Summary::of(salvaged(&salvager, fault), proof.bytes)
+    }
+}
+
+/// The outcome of a damaged object whose records were looked for.
+fn salvaged(salvager: &Salvager, fault: FaultReason) -> ObjectOutcome {
+    if salvager.records() > 0 { ObjectOutcome::Salvaged(fault) } else { ObjectOutcome::Quarantined(fault) }
+}
+
+/// Hands on one piece of a damaged document. What is left of it counts as a record that could not be read.
+fn give(opener: &mut envelope::Opener, piece: Salvaged<'_>, fault: FaultReason, sink: &mut dyn FnMut(Decoded<'_>)) {
+    match piece {
+        Salvaged::Record(item) => opener.open(item, sink),
+        Salvaged::Stretch(stretch) => sink(Decoded::Fault(Fault {
+            reason: fault,
+            offset: stretch.offset,
+            length: stretch.length,
+            bytes: &stretch.head,
+        })),
     }
 }
 
@@ -450,11 +520,20 @@ mod tests {
     #[test]
     fn a_damaged_object_is_the_same_whole_and_streamed() {
         for (text, fault, salvaged) in [
-            (r#"{"Records":[{"eventName":"a"},{"eventName":"b"}]}"#, FaultReason::GzipCrc, 2),
-            (r#"{"Records":[{"eventName":"a"},{"eventName":"#, FaultReason::GzipCrc, 1),
-            (r#"{"Records":[{"eventName":"a"}},"#, FaultReason::GzipCrc, 1),
+            (
+                r#"{"Records":[{"eventName":"a","eventID":"1"},{"eventName":"b","eventID":"2"}]}"#,
+                FaultReason::GzipCrc,
+                2,
+            ),
+            (r#"{"Records":[{"eventName":"a","eventID":"1"},{"eventName":"#, FaultReason::GzipCrc, 2),
+            (r#"{"Records":[{"eventName":"a","eventID":"1"}},"#, FaultReason::GzipCrc, 1),
             ("<html>", FaultReason::GzipCrc, 0),
-            ("[5", FaultReason::GzipCrc, 1),
+            ("[5", FaultReason::GzipCrc, 0),
+            (
+                r#"ntName":"x"}, {"eventName":"a","eventID":"1"} {"eventName":"b","eventID":"2"}, {"eventN"#,
+                FaultReason::GzipCrc,
+                4,
+            ),
         ] {
             let mut bytes = Vec::new();
             flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();

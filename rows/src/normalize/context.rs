@@ -21,6 +21,8 @@ enum Names {
     Id,
     /// A DynamoDB table's name, its account beside it.
     Table,
+    /// A Keyspaces table's name, its keyspace and account beside it.
+    KeyspacesTable,
     /// An EBS volume or snapshot.
     Volume,
     /// An S3 object or bucket, sometimes without `arn:aws:s3:::`.
@@ -71,14 +73,38 @@ const DECODERS: &[Decoder] = &[
     decoder("aws:workmail:arn", "workmail", "organization", Names::Arn("organization")),
     decoder("aws:aoss:arn", "aoss", "collection", Names::Arn("collection")),
     decoder("glue_catalog_id", "glue", "catalog", Names::Id),
+    decoder("aws:cassandra:tableName", "keyspaces", "table", Names::KeyspacesTable),
+    decoder("aws:grafana:workspace-id", "grafana", "workspace", Names::Id),
+    decoder("aws:bedrock:guardrail-id", "bedrock", "guardrail", Names::Id),
+    decoder("aws:codecommit:id", "codecommit", "repository", Names::Id),
+    decoder("aws:connect:instanceId", "connect-campaigns", "instance", Names::Id),
+    decoder("aws:deadline:farmId", "deadline", "farm", Names::Id),
+    decoder("aws:emrwal:walname", "emrwal", "wal", Names::Id),
+    decoder("aws:groundstation:ground-station-id", "groundstation", "ground-station", Names::Id),
+    decoder("aws:guardduty:id", "guardduty", "snapshot", Names::Id),
+    decoder("aws:m2:app", "m2", "application", Names::Id),
+    decoder("aws:medical-imaging:datastoreId", "medical-imaging", "datastore", Names::Id),
+    decoder("aws:network-firewall:resource-id", "network-firewall", "firewall", Names::Id),
+    decoder("aws:neptune-graph:graphId", "neptune-graph", "graph", Names::Id),
+    decoder("aws:timestream:database-name", "timestream", "database", Names::Id),
+    decoder("aws:wickr:network:id", "wickr", "network", Names::Id),
+    decoder("aws:ecs:clusterName", "ecs", "cluster", Names::Id),
+    decoder("aws:ses:arn", "ses", "resource", Names::Arn("")),
     // The id of a KMS key; the S3 Encryption Client writes it for everybody.
     decoder("kms_cmk_id", "elasticmapreduce", "cluster", Names::Service),
     decoder("appBundleArn", "appfabric", "appbundle", Names::Arn("appbundle")),
+];
+
+/// Context keys that decide only where no key of another service stands beside them.
+const LAST_DECODERS: &[Decoder] = &[
     decoder("aws:ses:*", "ses", "email", Names::Id),
     decoder("aws:workspaces:*", "workspaces", "workspace", Names::Id),
     decoder(OBJECT_ARN, "s3", "object", Names::Object),
     decoder("aws:ebs:id", "ec2", "volume", Names::Volume),
 ];
+
+/// Before the keys of services that encrypt with AWS's own encryption client.
+const CLIENT_PREFIX: &str = "aws-crypto-ec:";
 
 /// Elastic Transcoder names only itself.
 const TRANSCODER: (&str, &str) = ("service", "elastictranscoder.amazonaws.com");
@@ -91,15 +117,22 @@ const MADE_FOR: &[(&str, &str)] = &[
     ("s3", "cloudtrail"),
     ("cloudtrail", "s3"),
     ("logs", "kinesis"),
+    ("apigateway", "acm"),
+    ("cloudfront", "acm"),
     ("elasticloadbalancing", "acm"),
+    ("vpc-lattice", "acm"),
+    ("cassandra", "keyspaces"),
+    ("ec2", "ecs"),
+    ("ecs", "ec2"),
+    ("ecr", "s3"),
     ("acm", "elasticloadbalancing"),
     ("autoscaling", "ec2"),
 ];
 
 /// The resource that the key protects, by an encryption context.
 struct Protected<'a> {
-    service: &'static str,
-    kind: &'static str,
+    service: Text<'a>,
+    kind: Text<'a>,
     arn: Option<Text<'a>>,
     name: Option<Text<'a>>,
 }
@@ -110,7 +143,7 @@ pub(super) fn fill<'a>(
     members: &Members<'a>,
     service: EventService,
     issues: &mut Issues,
-) -> Option<&'static str> {
+) -> Option<Text<'a>> {
     if service.is_kms() {
         return match row.event_name.as_deref() {
             Some("ReEncrypt") => fill_of_reencrypt(row, members, issues),
@@ -153,7 +186,7 @@ struct Entry<'a> {
 }
 
 /// `ReEncrypt` has two contexts. The data is afterwards under the destination's.
-fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<&'static str> {
+fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<Text<'a>> {
     let source = read(members, "requestParameters.sourceEncryptionContext", issues).unwrap_or_default();
     let destination = read(members, "requestParameters.destinationEncryptionContext", issues);
     let (old, new) = (source.as_slice(), destination.as_deref().unwrap_or_default());
@@ -168,7 +201,7 @@ fn fill_of_reencrypt<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut 
 }
 
 /// A grant's purpose is in the context that it is bound to, which is not a context of this call.
-fn fill_of_grant<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<&'static str> {
+fn fill_of_grant<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) -> Option<Text<'a>> {
     let context = read(members, "requestParameters.constraints.encryptionContextSubset", issues)
         .or_else(|| read(members, "requestParameters.constraints.encryptionContextEquals", issues))?;
     protected_resource(row, members, &context)
@@ -228,8 +261,9 @@ fn names_table(context: &[Entry<'_>]) -> bool {
 }
 
 /// Fills the columns of the resource that a context names. Says which service calls KMS with such a context.
-fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[Entry<'a>]) -> Option<&'static str> {
-    // Clients add pairs of their own to the context that S3 makes, so beside an object only its trail counts.
+fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[Entry<'a>]) -> Option<Text<'a>> {
+    // Clients add pairs of their own to the context that S3 makes, so beside an object only its trail counts, or a service
+    // that made the call itself.
     let by_s3 = find(context, OBJECT_ARN).is_some();
     let may_speak = |decoder: &Decoder| match (decoder.service, decoder.names) {
         ("s3" | "cloudtrail", _) => true,
@@ -242,25 +276,83 @@ fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[E
         may_speak(decoder).then_some((decoder, value))
     };
     let region = row.aws_region.as_deref().unwrap_or_default();
-    let protected = match DECODERS.iter().find_map(spoken) {
-        Some((Decoder { names: Names::Table, .. }, table)) => {
-            table_of_context(table, find(context, SUBSCRIBER_ID), region)
-        }
-        Some((decoder, value)) => decode(decoder, value),
-        None if find(context, TRANSCODER.0).is_some_and(|service| service == TRANSCODER.1) => {
-            Protected { service: "elastictranscoder", kind: "job", arn: None, name: None }
-        }
-        None => return None,
+    let by_decoder = |(decoder, value): (&Decoder, &Text<'a>)| match decoder.names {
+        Names::Table => table_of_context(value, find(context, SUBSCRIBER_ID), region),
+        Names::KeyspacesTable => keyspaces_table(value, context, region),
+        _ => decode(decoder, value),
     };
-    if protected.kind == "table" {
+    let by_own_arn = || own_arn(context).filter(|(service, _)| !by_s3 || identity::is_via(row, members, service));
+    let protected = if let Some(found) = DECODERS.iter().find_map(spoken) {
+        by_decoder(found)
+    } else if let Some((_, arn)) = by_own_arn() {
+        decode_own_arn(arn)
+    } else if let Some(found) = LAST_DECODERS.iter().find_map(spoken) {
+        by_decoder(found)
+    } else if find(context, TRANSCODER.0).is_some_and(|service| service == TRANSCODER.1) {
+        protected("elastictranscoder", "job", None, None)
+    } else {
+        return None;
+    };
+    if protected.kind == "table" && protected.service == "dynamodb" {
         row.table_name = protected.name.clone();
         row.table_arn = protected.arn.clone();
     }
-    row.resource_service = Some(Cow::Borrowed(protected.service));
-    row.resource_type = Some(Cow::Borrowed(protected.kind));
+    row.resource_service = Some(protected.service.clone());
+    row.resource_type = Some(protected.kind);
     row.resource_arn = protected.arn;
     row.resource_name = protected.name;
-    Some(if by_s3 { "s3" } else { protected.service })
+    Some(if by_s3 { Cow::Borrowed("s3") } else { protected.service })
+}
+
+fn protected<'a>(
+    service: &'static str,
+    kind: &'static str,
+    arn: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+) -> Protected<'a> {
+    Protected { service: Cow::Borrowed(service), kind: Cow::Borrowed(kind), arn, name }
+}
+
+/// The service and the ARN of a pair `aws:SERVICE:…arn`. The value says which service it is.
+fn own_arn<'c, 'a>(context: &'c [Entry<'a>]) -> Option<(&'c str, &'c Text<'a>)> {
+    context.iter().filter(|entry| entry.is_text && entry.key != OBJECT_ARN).find_map(|entry| {
+        let key = entry.key.strip_prefix(CLIENT_PREFIX).unwrap_or(&entry.key);
+        let ends_in_arn =
+            key.len() > 3 && key.is_char_boundary(key.len() - 3) && key[key.len() - 3..].eq_ignore_ascii_case("arn");
+        let arn = Arn::parse(&entry.value).filter(|_| key.starts_with("aws:") && ends_in_arn)?;
+        Some((arn.service, &entry.value))
+    })
+}
+
+/// The resource of an ARN, whose kind stands before its name.
+fn decode_own_arn<'a>(arn: &Text<'a>) -> Protected<'a> {
+    let kind = |resource: &str| resource.find(['/', ':']).filter(|end| *end > 0);
+    let service = part(arn, |arn| Some(Arn::parse(arn)?.service)).unwrap_or_default();
+    let resource_kind = part(arn, |arn| {
+        let resource = Arn::parse(arn)?.resource;
+        Some(&resource[..kind(resource)?])
+    });
+    let name = part(arn, |arn| {
+        let resource = Arn::parse(arn)?.resource;
+        Some(kind(resource).map_or(resource, |end| &resource[end + 1..])).filter(|name| !name.is_empty())
+    });
+    let kind = resource_kind.unwrap_or(Cow::Borrowed("resource"));
+    Protected { service, kind, arn: Some(arn.clone()), name }
+}
+
+/// A table of Keyspaces, which is none of DynamoDB's.
+fn keyspaces_table<'a>(table: &Text<'a>, context: &[Entry<'a>], region: &str) -> Protected<'a> {
+    let keyspace = find(context, "aws:cassandra:keyspaceName");
+    let account = find(context, "aws:cassandra:subscriberId").filter(|account| is_account_id(account));
+    let is_placed = is_region(region);
+    let arn = keyspace.zip(account).filter(|_| is_placed).map(|(keyspace, account)| {
+        Cow::Owned(format!(
+            "arn:{}:cassandra:{region}:{account}:/keyspace/{keyspace}/table/{table}",
+            partition_of(region)
+        ))
+    });
+    let name = keyspace.map_or_else(|| table.clone(), |keyspace| Cow::Owned(format!("{keyspace}.{table}")));
+    protected("keyspaces", "table", arn, Some(name))
 }
 
 fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region: &str) -> Protected<'a> {
@@ -268,7 +360,7 @@ fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region:
         Some((name, arn)) => (name, Some(arn)),
         None => (table.clone(), subscriber.and_then(|account| compose_table_arn(table, account, region))),
     };
-    Protected { service: "dynamodb", kind: "table", arn, name: Some(name) }
+    protected("dynamodb", "table", arn, Some(name))
 }
 
 fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
@@ -282,23 +374,23 @@ fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
                 let name = resource.strip_prefix(prefix).and_then(|name| name.strip_prefix(['/', ':']));
                 Some(name.filter(|name| !name.is_empty()).unwrap_or(resource).trim_end_matches(":*"))
             });
-            Protected { service, kind, arn: given_arn(), name }
+            protected(service, kind, given_arn(), name)
         }
         Names::Parameter => {
             let flat = part(&resource, |resource| Some(resource.strip_prefix("parameter/").unwrap_or(resource)));
             let name = flat.map(|name| if name.contains('/') { Cow::Owned(format!("/{name}")) } else { name });
-            Protected { service, kind, arn: given_arn(), name }
+            protected(service, kind, given_arn(), name)
         }
         Names::Object => {
             let kind = if resource.contains('/') { "object" } else { "bucket" };
-            Protected { service, kind, arn: given_arn(), name: Some(resource) }
+            protected(service, kind, given_arn(), Some(resource))
         }
         Names::Volume => {
             let kind = if value.starts_with("snap-") { "snapshot" } else { kind };
-            Protected { service, kind, arn: given_arn(), name: Some(value.clone()) }
+            protected(service, kind, given_arn(), Some(value.clone()))
         }
-        Names::Service => Protected { service, kind, arn: None, name: None },
-        Names::Id | Names::Table => Protected { service, kind, arn: given_arn(), name: Some(value.clone()) },
+        Names::Service => protected(service, kind, None, None),
+        Names::Id | Names::Table | Names::KeyspacesTable => protected(service, kind, given_arn(), Some(value.clone())),
     }
 }
 

@@ -2,7 +2,7 @@
 //! In: nothing. Out: Markdown. Never states a rule of its own: each comes from the table that decides by it.
 
 use super::operation::OPERATIONS;
-use super::outcome::OUTCOMES;
+use super::outcome::{HANDED_ON, OUTCOMES};
 use crate::schema::columns_markdown;
 
 const HEAD: &str = "# The table `events`
@@ -19,10 +19,17 @@ const OUTCOME_HEAD: &str = "
 ## Outcomes
 
 `success` is a record without error code and message, or with the code `200`. A code may carry a prefix, as in
-`KMS.AccessDeniedException`. `*` stands for any text. Where a DynamoDB error wraps an error of KMS, KMS's code decides.
-A message without a code, and every code that is not listed, is `other_error`.
+`KMS.AccessDeniedException`. `*` stands for any text. Another service's code that begins with `KMS`, `Kms` or
+`EncryptionKey`, and goes on with a name of the second table, is KMS's error handed on: `KMSAccessDeniedException`,
+`KmsKeyDisabledException`, `KMSNotFoundFault`. Where a service's message wraps KMS's answer, or says in its own words that KMS
+refused, that decides. A message without a code, and every code that is not listed, is `other_error`.
 
 | `outcome` | error codes |
+|---|---|
+";
+
+const HANDED_ON_HEAD: &str = "
+| `outcome` | names of KMS's errors that other services hand on |
 |---|---|
 ";
 
@@ -48,6 +55,8 @@ pub fn docs_markdown() -> String {
     page.push_str(&columns_markdown());
     page.push_str(OUTCOME_HEAD);
     push_rows(&mut page, OUTCOMES);
+    page.push_str(HANDED_ON_HEAD);
+    HANDED_ON.iter().for_each(|(names, outcome)| push_rows(&mut page, &[(*outcome, *names)]));
     page.push_str(DENIALS);
     push_rows(&mut page, OPERATIONS);
     page.push_str("| `other` | any other |\n");

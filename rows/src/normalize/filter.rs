@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use memchr::memmem;
 
 use super::members::{EventService, Members, Record};
+use crate::arn::{is_multi_region_id, is_uuid};
 use crate::json::{Keys, Kind, Outline, Value};
 
 /// `--events key-use|all`.
@@ -36,7 +37,14 @@ pub fn is_cloudtrail(record: &Record<'_>) -> bool {
     let source = members.event_source();
     let is_notification = source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
     let names = [source, members.event_name(), members.event_time()];
-    !is_notification && names.into_iter().flatten().any(|value| !value.is_null())
+    // A list of values is a pattern that matches events.
+    let is_value = |value: Value<'_>| !matches!(value.kind(), Kind::Null | Kind::Array | Kind::Object);
+    !is_notification && names.into_iter().flatten().any(is_value)
+}
+
+/// True for a count of calls, which CloudTrail makes of data events: no call itself.
+pub fn is_aggregated(record: &Record<'_>) -> bool {
+    record.members.event_type().and_then(Value::text).as_deref() == Some("AwsAggregatedEvent")
 }
 
 /// True if the filter keeps the record.
@@ -61,8 +69,16 @@ struct Telling<'a> {
     naming: [Option<&'a [u8]>; 2],
 }
 
-const TELLING: Keys<7> =
-    Keys::new(["eventSource", "eventName", "readOnly", "errorCode", "errorMessage", "resources", "requestParameters"]);
+const TELLING: Keys<8> = Keys::new([
+    "eventVersion",
+    "eventSource",
+    "eventName",
+    "readOnly",
+    "errorCode",
+    "errorMessage",
+    "resources",
+    "requestParameters",
+]);
 
 impl<'a> Telling<'a> {
     fn of(record: &Members<'a>) -> Telling<'a> {
@@ -79,7 +95,10 @@ impl<'a> Telling<'a> {
 
     /// `None` where the outline leaves a doubt, or the object may be another service's notification.
     fn of_outline(record: &Outline<'a>) -> Option<Telling<'a>> {
-        let [source, name, read_only, code, message, resources, parameters] = record.values(&TELLING)?;
+        // Without its version it may be the wrapper of another record.
+        let [Some(_), source, name, read_only, code, message, resources, parameters] = record.values(&TELLING)? else {
+            return None;
+        };
         let source = string(source?)?;
         let name = name.map_or(Some(""), string)?;
         let read_only = read_only.map(|value| &value[..value.iter().take_while(|byte| is_plain(**byte)).count()]);
@@ -161,12 +180,13 @@ fn any_text(value: Value<'_>) -> bool {
     }
 }
 
-/// `arn:…:kms:REGION:ACCOUNT:key/…` or `:alias/…`, or an action such as `kms:Decrypt` or `kms:*`.
+/// `arn:…:kms:REGION:ACCOUNT:key/…` or `:alias/…`, an action such as `kms:Decrypt` or `kms:*`, or a member such as
+/// `"kmsKeyId":"alias/…"`.
 fn names_key_or_action(bytes: &[u8]) -> bool {
     kms_places(bytes).any(|at| {
         let before = at.checked_sub(1).map(|at| bytes[at]);
         let Some(after) = bytes[at + 3..].strip_prefix(b":") else {
-            return false;
+            return names_key_by_member(&bytes[at + 3..]);
         };
         if before == Some(b':') {
             let end = after.iter().position(|byte| matches!(byte, b'"' | b'\\' | b' ' | b',')).unwrap_or(after.len());
@@ -177,6 +197,25 @@ fn names_key_or_action(bytes: &[u8]) -> bool {
             starts_word && after.first().is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'*' | b'?'))
         }
     })
+}
+
+/// True if this is the rest of a member's name that speaks of a key, and the member's value an id or an alias.
+fn names_key_by_member(rest: &[u8]) -> bool {
+    /// `MasterKeyIdentifier` and the hyphens of a header.
+    const NAME_BYTES_MAX: usize = 24;
+    let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let length = rest.iter().take(NAME_BYTES_MAX).take_while(is_part).count();
+    let name = &rest[..length];
+    let is_of_key = name.windows(3).any(|letters| letters.eq_ignore_ascii_case(b"key"));
+    let value = || {
+        let value = rest[length..].strip_prefix(b"\"")?.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
+        value.strip_prefix(b"\"")
+    };
+    let is_id = |value: &[u8]| {
+        let id = value.split(|byte| *byte == b'"').next().and_then(|id| std::str::from_utf8(id).ok());
+        id.is_some_and(|id| id.starts_with("alias/") || is_uuid(id) || is_multi_region_id(id))
+    };
+    is_of_key && value().is_some_and(is_id)
 }
 
 #[cfg(test)]
@@ -221,6 +260,22 @@ mod tests {
                 false,
             ),
             (
+                r#"{"eventSource":"rds.amazonaws.com","eventName":"CreateDBInstance","requestParameters":{"kmsKeyId": "alias/orders"}}"#,
+                true,
+            ),
+            (
+                r#"{"eventSource":"s3.amazonaws.com","eventName":"PutObject","requestParameters":{"x-amz-server-side-encryption-aws-kms-key-id":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}"#,
+                true,
+            ),
+            (
+                r#"{"eventSource":"rds.amazonaws.com","eventName":"CreateDBInstance","requestParameters":{"kmsKeyId":"","engine":"alias/orders"}}"#,
+                false,
+            ),
+            (
+                r#"{"eventSource":"sqs.amazonaws.com","eventName":"CreateQueue","requestParameters":{"attributes":{"KmsDataKeyReusePeriodSeconds":"300"}}}"#,
+                false,
+            ),
+            (
                 r#"{"eventSource":"s3.amazonaws.com","eventName":"PutBucketPolicy","requestParameters":{"p":"{\"Action\":\"KMS:Decrypt\"}"}}"#,
                 true,
             ),
@@ -237,7 +292,10 @@ mod tests {
             let value = Record::of(tree.parse(record.as_bytes()).unwrap());
             assert_eq!(passes(EventFilter::KeyUse, &value), kept, "{record}");
             assert!(!kept || !screened_out(record), "{record}");
-            assert!(kept || record.contains('\\') || screened_out(record), "{record}");
+            let versioned = record.replacen('{', r#"{"eventVersion":"1.08","#, 1);
+            let is_screened =
+                if record.contains("eventVersion") { screened_out(record) } else { screened_out(&versioned) };
+            assert!(kept || record.contains('\\') || is_screened, "{record}");
             assert!(passes(EventFilter::All, &value));
         }
     }

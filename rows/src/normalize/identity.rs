@@ -9,21 +9,51 @@ use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, partition_of, service_of};
 use crate::json::{Kind, Value};
 
-/// `invokedBy` of services that do not name themselves: `AWS Internal`, `AWS Internal/3`, and its form as a host.
-fn is_internal(invoked_by: &str) -> bool {
-    invoked_by.starts_with("AWS Internal") || invoked_by == "internal.amazonaws.com"
+/// `invokedBy` and source address of services that do not name themselves: `AWS Internal`, `AWS Internal/3`, and its form
+/// as a host. AWS writes both, so no principal calls from there.
+fn is_internal(caller: &str) -> bool {
+    caller.starts_with("AWS Internal") || caller == "internal.amazonaws.com"
 }
 
-/// The short name of a service that names itself.
+/// The short name of a service that names itself, whichever of its hosts calls.
 fn named_service(principal: &str) -> Option<&str> {
-    service_of(principal).filter(|_| !is_internal(principal))
+    let name = service_of(principal).filter(|_| !is_internal(principal))?;
+    Some(HOSTS.iter().find(|(host, _)| *host == name).map_or(name, |(_, service)| *service))
+}
+
+/// Hosts that call for a service and are none of their own, by the service. Seen in records and in the principals of AWS's
+/// managed policies.
+const HOSTS: &[(&str, &str)] = &[
+    ("config-conforms", "config"),
+    ("datax", "dataexchange"),
+    ("ebs", "ec2"),
+    ("ec2-frontend-api", "ec2"),
+    ("ec2fastlaunch", "ec2"),
+    ("ec2fleet", "ec2"),
+    ("ec2scheduled", "ec2"),
+    ("ecs-tasks", "ecs"),
+    ("edgelambda", "lambda"),
+    ("eks-connector", "eks"),
+    ("eks-nodegroup", "eks"),
+    ("fargate", "ecs"),
+    ("opensearchservice", "es"),
+    ("spot", "ec2"),
+    ("spotfleet", "ec2"),
+    ("tlsconnectionmanager", "vpc-lattice"),
+    ("transitgateway", "ec2"),
+    ("vmie", "ec2"),
+];
+
+/// The console's old mark of a person's own call: no service stood between.
+fn is_console(invoked_by: &str) -> bool {
+    service_of(invoked_by) == Some("signin")
 }
 
 /// `context_service` is the service that calls KMS with an encryption context such as this record's.
 pub(super) fn fill<'a>(
     row: &mut Row<'a>,
     members: &Members<'a>,
-    context_service: Option<&'static str>,
+    context_service: Option<Text<'a>>,
     issues: &mut Issues,
 ) {
     let Some(identity) = Identity::read(members.user_identity(), issues) else {
@@ -169,6 +199,12 @@ fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Is
         }
         (Some("SAMLUser"), _, Some(id)) => format!("saml:{id}"),
         (Some("WebIdentityUser"), _, Some(id)) => format!("web:{id}"),
+        (Some("SAMLUser"), _, None) if identity.user_name.is_some() => {
+            format!("saml:{}", identity.user_name.as_deref().unwrap_or_default())
+        }
+        (Some("WebIdentityUser"), _, None) if identity.user_name.is_some() => {
+            format!("web:{}", identity.user_name.as_deref().unwrap_or_default())
+        }
         (Some("AWSAccount" | "IAMUser" | "AssumedRole" | "Role"), Some(account), Some(id)) => {
             format!("account:{account}/{}", id.split(':').next().unwrap_or(id))
         }
@@ -192,12 +228,15 @@ fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) ->
                 Some(Cow::Owned(format!("arn:{}:iam::{account}:root", partition_of(region))))
             }
         },
-        Some("IAMUser" | "AssumedRole" | "Role") | None => {
+        // Their ARN, if any, is of a session that the issuer made, or of the service.
+        Some("FederatedUser" | "AWSService") => None,
+        // An ARN says what it is of, whatever the type is.
+        kind => {
             let issuer = identity.issuer_arn.as_ref().filter(|issuer| is_role(issuer));
-            if let Some(issuer) = issuer.filter(|_| identity.kind.as_deref() != Some("IAMUser")) {
+            if let Some(issuer) = issuer.filter(|_| kind != Some("IAMUser")) {
                 return Some(issuer.clone());
             }
-            let arn = arn?;
+            let Some(arn) = arn else { return user_by_name(identity, region, issues) };
             match (arn.service, arn.resource) {
                 (_, "root") => None,
                 ("sts", resource) if resource.starts_with("assumed-role/") => {
@@ -209,8 +248,20 @@ fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) ->
                 _ => None,
             }
         }
-        _ => None,
     }
+}
+
+/// The ARN of a user whose record has only a name, as sign-ins have.
+fn user_by_name<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
+    let name = identity.user_name.as_deref().filter(|_| identity.kind.as_deref() == Some("IAMUser"))?;
+    let account = identity.account_id.as_deref().filter(|account| is_account_id(account))?;
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
+    // AWS hides what was typed where no user has that name.
+    let is_user = name.bytes().all(is_part) && name != "HIDDEN_DUE_TO_SECURITY_REASONS";
+    is_user.then(|| {
+        issues.add("userIdentity.arn", "missing, path of the user unknown");
+        Cow::Owned(format!("arn:{}:iam::{account}:user/{name}", partition_of(region)))
+    })
 }
 
 fn is_role(arn: &str) -> bool {
@@ -236,7 +287,7 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
             .as_ref()
             .and_then(|arn| part(arn, |arn| Arn::parse(arn)?.resource_of("federated-user")))
             .or_else(by_id),
-        Some("AssumedRole" | "AWSAccount") | None => identity
+        Some("AssumedRole" | "AWSAccount" | "Unknown") | None => identity
             .arn
             .as_ref()
             .and_then(|arn| part(arn, |arn| Some(Arn::parse(arn)?.resource_of("assumed-role")?.split_once('/')?.1)))
@@ -251,16 +302,23 @@ pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> boo
     let Some(identity) = members.user_identity().filter(|identity| identity.kind() == Kind::Object) else {
         return false;
     };
-    let invoked_by = identity.get("invokedBy").and_then(Value::text);
+    let invoked_by = identity.get("invokedBy").and_then(Value::text).filter(|service| !is_console(service));
     let by_invoked = invoked_by.as_deref().and_then(named_service);
     let via = by_invoked.or_else(|| source_service(row).and_then(|source| named_service(source)));
     via.is_some_and(|via| via.eq_ignore_ascii_case(service))
 }
 
 /// True if the call was made by a service that does not name itself.
-pub(super) fn is_by_unnamed_service(members: &Members<'_>) -> bool {
+pub(super) fn is_by_unnamed_service(row: &Row<'_>, members: &Members<'_>) -> bool {
     let invoked_by = members.user_identity().and_then(|identity| identity.get("invokedBy")?.text());
-    invoked_by.as_deref().is_some_and(is_internal)
+    is_unnamed(row, invoked_by.as_deref())
+}
+
+fn is_unnamed(row: &Row<'_>, invoked_by: Option<&str>) -> bool {
+    match invoked_by {
+        Some(invoked_by) => is_internal(invoked_by),
+        None => row.source_ip_address.as_deref().is_some_and(is_internal),
+    }
 }
 
 /// In lower case, as nearly all are already.
@@ -278,27 +336,24 @@ fn source_service<'r, 'a>(row: &'r Row<'a>) -> Option<&'r Text<'a>> {
 }
 
 /// Fills the caller and the service that stood between.
-fn set_caller<'a>(
-    row: &mut Row<'a>,
-    identity: &Identity<'a>,
-    context_service: Option<&'static str>,
-    issues: &mut Issues,
-) {
-    let invoked_by = identity.invoked_by.as_deref();
-    let by_invoked = identity.invoked_by.as_ref().and_then(|service| part(service, named_service));
+fn set_caller<'a>(row: &mut Row<'a>, identity: &Identity<'a>, context_service: Option<Text<'a>>, issues: &mut Issues) {
+    let said = identity.invoked_by.as_ref().filter(|service| !is_console(service));
+    let invoked_by = said.map(Cow::as_ref);
+    let by_invoked = said.and_then(|service| part(service, named_service));
     let by_source = source_service(row).and_then(|service| part(service, named_service));
+    let is_unnamed = is_unnamed(row, invoked_by);
+    let by_context = context_service.filter(|_| is_unnamed);
     let is_service = identity.kind.as_deref() == Some("AWSService")
         || (identity.kind.is_none() && invoked_by.is_some() && !identity.names_someone());
     let class = if is_service {
         "service"
-    } else if invoked_by.is_some() || by_source.is_some() {
+    } else if invoked_by.is_some() || by_source.is_some() || by_context.is_some() {
         "forwarded"
-    } else if identity.names_someone() || identity.account_id.is_some() {
+    } else if !is_unnamed && (identity.names_someone() || identity.account_id.is_some()) {
         "direct"
     } else {
         "unknown"
     };
-    let by_context = context_service.filter(|_| invoked_by.is_some_and(is_internal)).map(Cow::Borrowed);
     let places = [(by_invoked, "invoked_by"), (by_source, "source_ip"), (by_context, "context")];
     let said = places.into_iter().find_map(|(service, place)| Some((service?, place)));
     let (via, source) = said.unzip();

@@ -5,10 +5,12 @@
 
 use std::borrow::Cow;
 
+use super::key_arn::{canonical, key_arns_in, resolve};
+use super::key_parameters::NamedKey;
 use super::members::{EventService, Issues, Members};
 use super::outcome::Message;
 use super::row::{Row, Text, part};
-use crate::arn::{Arn, is_account_id, is_multi_region_id, is_region, is_uuid, partition_of};
+use crate::arn::{Arn, is_account_id, is_region};
 use crate::json::{Kind, Value};
 
 /// Fills the columns that name the key.
@@ -27,6 +29,7 @@ pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventS
 /// Fills the columns about the key of a KMS record: its alias, its material, its algorithm, its spec, its grants.
 pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     if !service.is_kms() {
+        row.requested_alias = NamedKey::of(members, row).and_then(NamedKey::into_alias);
         return;
     }
     let event_name = row.event_name.clone().unwrap_or_default();
@@ -38,7 +41,9 @@ pub(super) fn fill_details<'a>(row: &mut Row<'a>, members: &Members<'a>, service
 /// The accounts that own the record's keys, or if it has none, its resources.
 pub(super) fn owner_accounts<'r>(row: &'r Row<'_>, members: &Members<'r>) -> [Option<Text<'r>>; 2] {
     let source = row.source_key_arn.as_deref().and_then(Arn::parse).map(|arn| Cow::Borrowed(arn.account));
-    match row.key_account_id.as_deref() {
+    // A key that another service is asked to use is no resource of its call, so its owner gets no copy.
+    let is_parameter = row.operation_class.is_none() && row.key_source.as_deref() == Some("request");
+    match row.key_account_id.as_deref().filter(|_| !is_parameter) {
         Some(account) => [Some(Cow::Borrowed(account)), source],
         None => {
             let accounts = members.resources().into_iter().flat_map(Value::items);
@@ -55,7 +60,8 @@ fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> 
         return Some((arn, "resources"));
     }
     if !service.is_kms() {
-        return named();
+        // What KMS refused is in its message; the request may name another key than that.
+        return named().or_else(|| Some((NamedKey::of(members, row)?.into_key(row)?, "request")));
     }
     answered_key(row, members)
         .map(|arn| (arn, "response"))
@@ -120,40 +126,9 @@ fn requested_key<'a>(row: &Row<'a>, members: &Members<'a>, key: &str) -> Option<
     resolve(members.request_parameters()?.get(key)?.text()?, row)
 }
 
-/// A key ARN as it is; an id as the key of that id in the account and Region of the record.
-fn resolve<'a>(id: Text<'a>, row: &Row<'_>) -> Option<Text<'a>> {
-    if !is_uuid(&id) && !is_multi_region_id(&id) {
-        return canonical(id);
-    }
-    let region = row.aws_region.as_deref().filter(|region| is_region(region))?;
-    let account = row.recipient_account_id.as_deref().filter(|account| is_account_id(account))?;
-    let partition = partition_of(region);
-    Some(Cow::Owned(format!("arn:{partition}:kms:{region}:{account}:key/{}", id.to_ascii_lowercase())))
-}
-
-/// A key ARN with its id in lower case; nothing for other text.
-fn canonical(arn: Text<'_>) -> Option<Text<'_>> {
-    let id = Arn::parse(&arn)?.kms_key_id()?;
-    let is_shouted = id.bytes().any(|byte| byte.is_ascii_uppercase()) && is_uuid(id);
-    if !is_shouted {
-        return Some(arn);
-    }
-    let (start, id) = arn.split_at(arn.len() - id.len());
-    Some(Cow::Owned(format!("{start}{}", id.to_ascii_lowercase())))
-}
-
-/// The first whole key ARN in the error message. Half an id, where the message was cut, is no key.
+/// The first whole key ARN in the error message.
 fn named_key<'a>(row: &Row<'a>) -> Option<Text<'a>> {
-    let message = row.error_message.as_deref()?;
-    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, ':' | '/' | '-');
-    message.match_indices("arn:aws").find_map(|(at, _)| {
-        let rest = &message[at..];
-        let arn = &rest[..rest.find(|character| !is_part(character)).unwrap_or(rest.len())];
-        let arn = arn.trim_end_matches(':');
-        let id = Arn::parse(arn)?.kms_key_id()?;
-        let is_whole = is_uuid(id) || is_multi_region_id(id);
-        is_whole.then(|| canonical(Cow::Owned(arn.to_owned()))).flatten()
-    })
+    key_arns_in(row.error_message.as_deref()?).find_map(|arn| canonical(Cow::Owned(arn.to_owned())))
 }
 
 fn set_key<'a>(row: &mut Row<'a>, arn: Text<'a>) {

@@ -65,11 +65,14 @@ impl Issues {
 
     pub(super) fn time(&mut self, value: Option<Value<'_>>, path: &str) -> Option<i64> {
         let value = value.filter(|value| !value.is_null())?;
-        let time = value.text().and_then(|text| time::parse_rfc3339(&text));
-        if time.is_none() {
-            self.add(path, "not a time");
+        let text = value.text();
+        let time = text.as_deref().and_then(time::parse_rfc3339);
+        if time.is_some() {
+            return time;
         }
-        time
+        let exported = text.as_deref().and_then(time::parse_exported);
+        self.add(path, if exported.is_some() { "not in the form of RFC 3339, read as UTC" } else { "not a time" });
+        exported
     }
 
     /// The JSON of a container, as it was written. The text `"null"`, which some shippers write, is nothing.

@@ -13,6 +13,8 @@ mod docs;
 mod filter;
 mod identity;
 mod key;
+mod key_arn;
+mod key_parameters;
 mod members;
 mod needs;
 mod operation;
@@ -21,7 +23,7 @@ mod row;
 
 pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
-pub use filter::{EventFilter, is_cloudtrail, passes, screens_out};
+pub use filter::{EventFilter, is_aggregated, is_cloudtrail, passes, screens_out};
 pub use members::Record;
 pub use needs::{Need, Needs, TableNeeds};
 pub use row::{Row, Wanted};
@@ -36,7 +38,7 @@ use members::{EventService, Issues, Members};
 
 /// The version of the rules in this folder. Raise it by one with any change that gives some record another value of a
 /// derived column: files of a store carry it, so that rows of earlier rules are known and can be made again.
-pub const NORMALIZER: u32 = 1;
+pub const NORMALIZER: u32 = 2;
 
 /// The accounts named around a record. Used only if the record itself names none.
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,7 +119,7 @@ const CONTEXT: Wanted = Wanted::of(&[
     Column::TableArn,
 ]);
 /// The columns of the service between, which a context can name if the caller does not.
-const VIA: Wanted = Wanted::of(&[Column::ViaService, Column::ViaSource]);
+const VIA: Wanted = Wanted::of(&[Column::ViaService, Column::ViaSource, Column::CallerClass]);
 /// The account that this copy of the call belongs to, decided by the caller, the key and the kind of record.
 const SIDE: Wanted = Wanted::of(&[Column::AccountSide]);
 
@@ -185,9 +187,9 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
     }
     let Some(wanted) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
     if wanted.has_any(OUTCOME_READERS) {
-        decide_outcome(row, members, all);
+        decide_outcome(row, members, service, all);
     }
-    let wants_context = wanted.has_any(CONTEXT) || wanted.has_any(VIA) && identity::is_by_unnamed_service(members);
+    let wants_context = wanted.has_any(CONTEXT) || wanted.has_any(VIA) && identity::is_by_unnamed_service(row, members);
     let context_service = wants_context.then(|| context::fill(row, members, service, all)).flatten();
     if wanted.has_any(IDENTITY_READERS) {
         identity::fill(row, members, context_service, all);
@@ -317,12 +319,12 @@ fn is_network_activity(row: &Row<'_>) -> bool {
     row.event_type.as_deref() == Some("AwsVpceEvent") || row.event_category.as_deref() == Some("NetworkActivity")
 }
 
-fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
+fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService, issues: &mut Issues) {
     row.error_code = issues.text(members.error_code(), "errorCode");
     row.error_message = issues.text(members.error_message(), "errorMessage");
     let (code, message) = (row.error_code.as_deref(), row.error_message.as_deref());
-    let speaks_for_kms = code.is_some() && row.event_source.as_deref() == Some("dynamodb.amazonaws.com");
-    let wrapped = message.filter(|_| speaks_for_kms).and_then(outcome::Wrapped::of);
+    let may_speak_for_kms = code.is_some() && !service.is_kms();
+    let wrapped = message.filter(|_| may_speak_for_kms).and_then(outcome::Wrapped::of);
     let outcome = match wrapped {
         Some(wrapped) if wrapped.outcome != outcome::Outcome::OTHER_ERROR => wrapped.outcome,
         _ => outcome::Outcome::of(code, message),

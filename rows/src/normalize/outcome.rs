@@ -26,6 +26,12 @@ pub const OUTCOMES: &[(&str, &[&str])] = &[
             "KeyUnavailableException",
             "CloudHsm*",
             "CustomKeyStore*",
+            "CustomerKeyHasBeenRevoked",
+            "CustomerManagedKeyUnavailableException",
+            "DecryptionFailure",
+            "EncryptionFailure",
+            "InvalidKMSKey.InvalidState",
+            "InvalidKMSResourceException",
             "Xks*",
         ],
     ),
@@ -80,6 +86,7 @@ const BARE_MESSAGES: &[&str] = &[
     "you are not authorized to perform this operation",
     "you do not have sufficient access to perform this action",
     "user is not authorized",
+    "access to kms is not allowed",
 ];
 
 /// Trailers that AWS puts after, or instead of, a reason.
@@ -109,13 +116,28 @@ impl Outcome {
         }
     }
 
-    /// The outcome of a code, with or without a prefix such as `KMS.` or `Client.`.
+    /// The outcome of a code, with or without prefixes such as `KMS.` or `Client.`, as KMS writes it or as another
+    /// service hands it on.
     fn of_code(code: &str) -> Outcome {
-        let unprefixed = code.rsplit('.').next().unwrap_or(code);
-        OUTCOMES
-            .iter()
-            .find(|(_, patterns)| patterns.iter().any(|pattern| matches(pattern, unprefixed)))
-            .map_or(Outcome::OTHER_ERROR, |(outcome, _)| Outcome(outcome))
+        let unprefixed = code.match_indices('.').map(|(dot, _)| &code[dot + 1..]);
+        let mut forms = std::iter::once(code).chain(unprefixed);
+        forms
+            .find_map(|form| Outcome::listed(form).or_else(|| Outcome::handed_on(form)))
+            .unwrap_or(Outcome::OTHER_ERROR)
+    }
+
+    fn listed(code: &str) -> Option<Outcome> {
+        let (outcome, _) = OUTCOMES.iter().find(|(_, codes)| codes.iter().any(|listed| matches(listed, code)))?;
+        Some(Outcome(outcome))
+    }
+
+    /// The outcome of `KMSAccessDeniedException`, `KmsDisabled`, `KMSKeyNotAccessibleFault` and the like: other services
+    /// begin their names of KMS's errors with a word for KMS or for its key.
+    fn handed_on(code: &str) -> Option<Outcome> {
+        let name = KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?;
+        let name = name.strip_prefix("Key").unwrap_or(name);
+        let stem = ["Exception", "Fault", "Error"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+        HANDED_ON.iter().find(|(stems, _)| stems.contains(&stem)).map(|(_, outcome)| Outcome(outcome))
     }
 
     /// As it stands in the column `outcome`.
@@ -123,6 +145,20 @@ impl Outcome {
         self.0
     }
 }
+
+/// The words with which other services begin their names of KMS's errors. CodeCommit has the last.
+const KMS_PREFIXES: [&str; 3] = ["KMS", "Kms", "EncryptionKey"];
+
+/// Outcomes of KMS's errors by the names that other services give them behind such a word. From the exceptions of AWS's API
+/// models (botocore 1.44.8).
+pub const HANDED_ON: &[(&[&str], &str)] = &[
+    (&["AccessDenied", "RequestFailed"], "denied"),
+    (&["Disabled", "InvalidState", "NotAccessible", "Unavailable"], "key_unavailable"),
+    (&["NotFound"], "not_found"),
+    (&["Throttled", "Throttling"], "throttled"),
+    (&["InvalidKeyUsage", "InvalidUsage"], "invalid"),
+    (&["Internal"], "service_error"),
+];
 
 fn matches(pattern: &str, code: &str) -> bool {
     match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
@@ -156,9 +192,15 @@ impl<'m> Message<'m> {
     pub fn may_be_cut(&self) -> bool {
         self.end == MessageEnd::MaybeCut
     }
+
+    /// True for a refusal whose action is one of KMS, whoever hands it on.
+    fn refuses_an_action_of_kms(&self) -> bool {
+        let action = Denial::of_grammar(*self).and_then(|denial| denial.action);
+        action.is_some_and(|action| start_ignoring_case(action, "kms:").is_some())
+    }
 }
 
-/// The answer of KMS inside an error of DynamoDB.
+/// The answer of KMS inside an error of another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wrapped<'m> {
     pub outcome: Outcome,
@@ -166,17 +208,31 @@ pub struct Wrapped<'m> {
 }
 
 impl<'m> Wrapped<'m> {
-    /// Unwraps `KMS key access denied error: …AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`.
-    /// `None` where the message is DynamoDB's own.
+    /// `None` where the message is the service's own.
     pub fn of(message: &'m str) -> Option<Wrapped<'m>> {
+        Wrapped::of_client(message).or_else(|| Wrapped::of_lambda(message)).or_else(|| Wrapped::of_prose(message))
+    }
+
+    /// Unwraps Lambda's `… KMS Exception: CODEKMS Message: TEXT`, with or without a space before `KMS Message`.
+    fn of_lambda(message: &'m str) -> Option<Wrapped<'m>> {
+        let (_, answer) = message.split_once("KMS Exception: ")?;
+        let (code, text) = answer.split_once("KMS Message:")?;
+        let message = Message { text: text.trim(), end: Message::of(message).end };
+        let outcome = if message.refuses_an_action_of_kms() { Outcome::DENIED } else { Outcome::of_code(code.trim()) };
+        Some(Wrapped { outcome, message })
+    }
+
+    /// Unwraps what a client of KMS reports: `…AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`, before
+    /// which DynamoDB writes `KMS key access denied error: ` and the like.
+    fn of_client(message: &'m str) -> Option<Wrapped<'m>> {
         let start = message.trim_start();
-        let says_kms = ["KMS key ", "KMS validation error", "KMS internal error"];
-        if !says_kms.iter().any(|words| start_ignoring_case(start, words).is_some()) {
-            return None;
-        }
-        let (_, text) = start.split_once(':')?;
+        let is_dynamodbs = DYNAMODB_STARTS.iter().any(|words| start_ignoring_case(start, words).is_some());
+        let text = if is_dynamodbs { start.split_once(':')?.1 } else { start };
         let ended = text.split_once("(Service:");
         let (text, service) = ended.unwrap_or((text, ""));
+        if !is_dynamodbs && !KMS_CLIENTS.iter().any(|name| start_ignoring_case(service.trim_start(), name).is_some()) {
+            return None;
+        }
         let exception = text.find("Exception: ");
         let inner = exception.map_or(text, |at| &text[at + "Exception: ".len()..]);
         let code = match service.split_once("Error Code:") {
@@ -185,13 +241,39 @@ impl<'m> Wrapped<'m> {
                 exception.map_or("", |at| text[..at + "Exception".len()].rsplit(['.', ' ']).next().unwrap_or_default())
             }
         };
-        let refused = start_ignoring_case(start, "KMS key access denied").is_some();
-        let outcome = if refused { Outcome::DENIED } else { Outcome::of_code(code) };
-        // The cap counts DynamoDB's words too. KMS's are whole where something stands behind them.
+        // The cap counts the service's words too. KMS's are whole where something stands behind them.
         let end = if ended.is_some() { MessageEnd::Whole } else { Message::of(message).end };
-        Some(Wrapped { outcome, message: Message { text: inner.trim(), end } })
+        let message = Message { text: inner.trim(), end };
+        let is_refused =
+            start_ignoring_case(start, "KMS key access denied").is_some() || message.refuses_an_action_of_kms();
+        let outcome = if is_refused { Outcome::DENIED } else { Outcome::of_code(code) };
+        Some(Wrapped { outcome, message })
+    }
+
+    /// Reads a message that says in the service's own words what KMS answered.
+    fn of_prose(text: &'m str) -> Option<Wrapped<'m>> {
+        let message = Message::of(text);
+        let words = Words::new(text);
+        let said = SENTENCES.iter().find(|(sentence, _)| words.find(sentence).is_some()).map(|(_, outcome)| *outcome);
+        let outcome = said.or_else(|| message.refuses_an_action_of_kms().then_some(Outcome::DENIED))?;
+        Some(Wrapped { outcome, message })
     }
 }
+
+/// DynamoDB's own words before what KMS said.
+const DYNAMODB_STARTS: [&str; 3] = ["KMS key ", "KMS validation error", "KMS internal error"];
+
+/// The names of KMS in the reports of AWS's clients.
+const KMS_CLIENTS: [&str; 2] = ["AWSKMS", "Kms"];
+
+/// Sentences by which services say that KMS refused them. The second is of CloudWatch Logs, the third of KMS before 2021.
+const SENTENCES: &[(&str, Outcome)] = &[
+    ("access to kms is not allowed", Outcome::DENIED),
+    (KEY_MISSING_OR_NOT_ALLOWED, Outcome::DENIED),
+    (CIPHERTEXT_OF_NO_KEY, Outcome::DENIED),
+];
+const KEY_MISSING_OR_NOT_ALLOWED: &str = "kms key does not exist or is not allowed to be used";
+const CIPHERTEXT_OF_NO_KEY: &str = "ciphertext refers to a customer master key that does not exist";
 
 /// The details of a refusal. NULL if the message does not give one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -220,7 +302,8 @@ impl<'m> Denial<'m> {
     /// Messages that do not name an action.
     fn of_prose(message: &str) -> Denial<'m> {
         let words = Words::new(message);
-        if words.find("ciphertext refers to a customer master key that does not exist").is_some()
+        if words.find(CIPHERTEXT_OF_NO_KEY).is_some()
+            || words.find(KEY_MISSING_OR_NOT_ALLOWED).is_some()
             || words.find("because the resource does not exist").is_some()
         {
             return Denial::because("resource_policy_or_missing", None);
@@ -407,6 +490,27 @@ mod tests {
             (Some("XksProxyUriUnreachableException"), None, "key_unavailable"),
             (Some("InternalFailure"), None, "service_error"),
             (Some("403"), None, "other_error"),
+            (Some("KMSAccessDeniedException"), None, "denied"),
+            (Some("KMSAccessDenied"), None, "denied"),
+            (Some("KMSAccessDeniedFault"), None, "denied"),
+            (Some("EncryptionKeyAccessDeniedException"), None, "denied"),
+            (Some("KmsDisabled"), None, "key_unavailable"),
+            (Some("KmsKeyDisabledException"), None, "key_unavailable"),
+            (Some("KMS.KMSInvalidStateException"), None, "key_unavailable"),
+            (Some("KmsInvalidStateException"), None, "key_unavailable"),
+            (Some("KMSKeyNotAccessibleFault"), None, "key_unavailable"),
+            (Some("Client.CustomerKeyHasBeenRevoked"), None, "key_unavailable"),
+            (Some("Client.InvalidKMSKey.InvalidState"), None, "key_unavailable"),
+            (Some("InvalidState"), None, "other_error"),
+            (Some("KMS.NotFoundException"), None, "not_found"),
+            (Some("KmsNotFound"), None, "not_found"),
+            (Some("KMSThrottlingException"), None, "throttled"),
+            (Some("KmsInvalidKeyUsageException"), None, "invalid"),
+            (Some("KmsException"), None, "other_error"),
+            (Some("KMS"), None, "other_error"),
+            (Some("KMSOptInRequired"), None, "other_error"),
+            (Some("KMS.UnrecognizedClientException"), None, "other_error"),
+            (Some("EncryptionIntegrityChecksFailedException"), None, "other_error"),
             (Some("."), None, "other_error"),
         ] {
             assert_eq!(Outcome::of(code, message).name(), outcome, "{code:?}");

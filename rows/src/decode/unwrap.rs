@@ -1,0 +1,149 @@
+//! Looks for records in JSON that shippers and exports put around them: objects in objects, lists, and JSON as text, in any
+//! order.
+//! In: a value that is no record itself. Out: [`Piece`]s in document order, or that it is not told which record it holds.
+//! Never takes a part of a record for a record: where several members of one object hold different records, none is taken.
+
+use crate::json::{Kind, Tree, Value};
+use crate::objects::FaultReason;
+
+/// Texts within texts are read up to here.
+const TEXTS_MAX: usize = 8;
+
+/// Members by which shippers name the record that they carry, the surest first.
+const CARRIERS: [&[&str]; 16] = [
+    &["detail"],
+    &["CloudTrailEvent"],
+    &["_source"],
+    &["event", "original"],
+    &["data", "aws"],
+    &["aws", "cloudtrail"],
+    &["_raw"],
+    &["message"],
+    &["input", "message"],
+    &["Message"],
+    &["body"],
+    &["Body"],
+    &["hits", "hits"],
+    &["Records"],
+    &["Events"],
+    &["logEvents"],
+];
+
+/// One part of a wrapping that counts as a record.
+pub(super) enum Piece {
+    /// JSON of a record.
+    Record(Vec<u8>),
+    /// An item, beside others that are records, in which none was found.
+    Fault(Vec<u8>, FaultReason),
+}
+
+/// Several members of one object hold different records.
+pub(super) struct Ambiguous;
+
+/// An object with a value for at least one of the fields that only a record has. A list of values is a pattern that
+/// matches events, and no event.
+pub(super) fn is_record(value: Value<'_>) -> bool {
+    let has = |key: &str| {
+        value.get(key).is_some_and(|value| !matches!(value.kind(), Kind::Null | Kind::Array | Kind::Object))
+    };
+    ["eventSource", "eventName", "eventTime"].into_iter().any(has)
+}
+
+/// A record that has what a wrapper does not copy. Names without any of it may be those of a record further inside.
+pub(super) fn is_whole(value: Value<'_>) -> bool {
+    let has = |key: &str| value.get(key).is_some_and(|value| !value.is_null());
+    ["eventVersion", "eventTime", "eventID", "userIdentity"].into_iter().any(has) && is_record(value)
+}
+
+/// A record among other things: one that names its event as well.
+fn is_complete(value: Value<'_>) -> bool {
+    let is_named = |key: &str| value.get(key).is_some_and(|name| name.kind() == Kind::String);
+    is_named("eventSource") && is_named("eventName") && is_whole(value)
+}
+
+/// The records that a value holds; none where there are none.
+pub(super) fn records_in(value: Value<'_>) -> Result<Vec<Piece>, Ambiguous> {
+    inside(value, TEXTS_MAX)
+}
+
+/// As [`records_in`], of a value that may be a record itself.
+fn records_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    if is_complete(value) {
+        return Ok(vec![Piece::Record(value.raw().to_vec())]);
+    }
+    inside(value, texts_left)
+}
+
+fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    match value.kind() {
+        Kind::Object => {
+            for path in CARRIERS {
+                let Some(carried) = value.path(path) else { continue };
+                let is_record = is_whole(carried);
+                let found =
+                    if is_record { vec![Piece::Record(carried.raw().to_vec())] } else { inside(carried, texts_left)? };
+                if !found.is_empty() {
+                    return Ok(found);
+                }
+            }
+            members_of(value)
+        }
+        Kind::Array => items_of(value, texts_left),
+        Kind::String => text_of(value, texts_left),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// The record that the members of an object hold, if it is one: what lies deeper below names that no shipper is known by
+/// is no wrapping.
+fn members_of(value: Value<'_>) -> Result<Vec<Piece>, Ambiguous> {
+    let mut records = value.members().map(|(_, member)| member).filter(|member| is_complete(*member));
+    let Some(first) = records.next() else { return Ok(Vec::new()) };
+    let hash = first.canonical_hash(0);
+    if records.any(|other| other.canonical_hash(0) != hash) {
+        return Err(Ambiguous);
+    }
+    Ok(vec![Piece::Record(first.raw().to_vec())])
+}
+
+/// The records of all items. Beside records, an item without one is a fault; alone, a list is just a list.
+fn items_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    let mut pieces = Vec::new();
+    let mut records = 0;
+    for item in value.items() {
+        let found = records_of(item, texts_left)?;
+        records += found.len();
+        if found.is_empty() {
+            pieces.push(Piece::Fault(item.raw().to_vec(), reason_of(item)));
+        }
+        pieces.extend(found);
+    }
+    Ok(if records == 0 { Vec::new() } else { pieces })
+}
+
+fn text_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    let text = value.text().filter(|text| texts_left > 0 && is_json(text));
+    let Some(text) = text else { return Ok(Vec::new()) };
+    let mut tree = Tree::new();
+    match tree.parse(text.as_bytes()) {
+        Ok(value) => records_of(value, texts_left - 1),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+/// True for a text that begins as a list, an object or a text does.
+pub(super) fn is_json(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '[', '"'])
+}
+
+/// The reason why an item among records is none.
+fn reason_of(item: Value<'_>) -> FaultReason {
+    match item.kind() {
+        Kind::Object => FaultReason::RecordNotCloudtrail,
+        Kind::String => match item.text().map(|text| Tree::new().parse(text.as_bytes()).err()) {
+            Some(Some(fault)) => fault.reason(),
+            _ => FaultReason::RecordNotCloudtrail,
+        },
+        _ => FaultReason::RecordNotObject,
+    }
+}
