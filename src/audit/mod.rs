@@ -47,6 +47,14 @@ pub struct Section {
     pub not_narrowed: Vec<&'static str>,
 }
 
+/// How the reader of an audit knows a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyNaming {
+    ByArn,
+    /// Also by the aliases that were seen to name it, which takes a look at all records that name one.
+    ByAlias,
+}
+
 /// Every section of an audit, with their scope and accounts.
 pub struct Audit {
     pub scope: Scope,

@@ -13,6 +13,7 @@ use super::open::{Opened, dry_run};
 use super::summary::{self, Block};
 use crate::audit::{AskedSubjects, Audit, KeyNaming};
 use crate::output::Format;
+use crate::output::screen::ScreenValues;
 use crate::output::visible::visible;
 
 #[derive(Args, Debug, Clone)]
@@ -71,7 +72,7 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
     let mut target = args.to.target()?;
     let opened = Opened::new(options, &global).await?;
     let style = global.style(&target);
-    let is_short = format == AuditFormat::Table && style.screen().is_some();
+    let is_short = format == AuditFormat::Table && style.screen().is_some_and(|s| s.values == ScreenValues::Short);
     let naming = if is_short { KeyNaming::ByAlias } else { KeyNaming::ByArn };
     let audit = Audit::of(&opened.data, &args.about.subjects(), naming).await;
     opened.progress.clear();
