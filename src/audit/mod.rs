@@ -47,7 +47,7 @@ pub struct Section {
     pub not_narrowed: Vec<&'static str>,
 }
 
-/// How the reader of an audit knows a key.
+/// The names by which the reader of an audit knows a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyNaming {
     ByArn,

@@ -34,7 +34,7 @@ pub struct AuditScreen<'a> {
     pub audit: &'a Audit,
 }
 
-/// What the sections of a screen share: short names and times.
+/// Short names and times that all sections of a screen share.
 struct SharedShorts {
     names: ShortNames,
     times: ShortTimes,
@@ -121,8 +121,8 @@ impl AuditScreen<'_> {
 
     fn limits(&self, to: &mut Target, limits: &[&str], width: usize) -> io::Result<()> {
         self.title(to, "Limits of these logs")?;
-        let lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
-        lines.into_iter().try_for_each(|line| writeln!(to, "{line}"))
+        let mut lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
+        lines.try_for_each(|line| writeln!(to, "{line}"))
     }
 }
 

@@ -36,7 +36,7 @@ pub struct FittedTable {
     precision: TimePrecision,
 }
 
-/// How much of its text a cell may give up.
+/// The part of its text that a cell may give up.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Cuts {
     InTheMiddle,
@@ -44,7 +44,7 @@ pub enum Cuts {
     None,
 }
 
-/// How exact the times of a table are.
+/// The precision of the times of a table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TimePrecision {
     AsTheyAre,
@@ -106,7 +106,7 @@ impl FittedTable {
         fitting.fits().then(|| fitting.table())
     }
 
-    /// What stands above: the values that all rows have, and how exact times are.
+    /// The line above: the values that all rows have, and the precision of times.
     pub fn above(&self) -> Option<String> {
         let shared: Vec<String> = self.shared.iter().map(|(name, value)| format!("{name} {value}")).collect();
         let shared = (!shared.is_empty()).then(|| format!("In every row: {}.", shared.join(", ")));
@@ -115,7 +115,7 @@ impl FittedTable {
         (!parts.is_empty()).then(|| parts.join(" "))
     }
 
-    /// What stands below: whole accounts, and the columns that were left out.
+    /// The line below: whole accounts, and the columns that were left out.
     pub fn below(&self) -> Option<String> {
         let accounts = self.accounts.iter().map(|account| format!("{} is account {account}.", account_tail(account)));
         let parts: Vec<String> = accounts.chain(left_out_words(&self.empty, &self.folded)).collect();

@@ -1,6 +1,6 @@
 //! Rows as records, one field for each column: for rows that no table of the screen's width can hold.
-//! In: rows of a screen and its width. Out: for each row a head with who, which key and which table, and lines of the other
-//! fields; a column that says nothing in a row has none there.
+//! In: rows of a screen and its width. Out: for each row a head with who, which key and which table, and lines of the
+//! other fields; a column that says nothing in a row has none there.
 //! Never cuts two values of a column so that they look the same.
 
 use std::borrow::Cow;
@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::screen_rows::{ScreenColumn, ScreenRows};
 use super::visible::{cut_middle, width};
-use super::words::{count, wrapped};
+use super::words::count;
 
 /// Between a name and its value.
 const BAR: &str = " │ ";
@@ -20,7 +20,7 @@ const FIELD_VALUE_MAX: usize = 20;
 /// A value has this much room on however narrow a screen.
 const ROOM_MIN: usize = 8;
 
-/// How long a value may be.
+/// The length that a value may have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum RecordValues {
     /// One line, as far as that tells values apart.
@@ -29,7 +29,7 @@ pub enum RecordValues {
     Whole,
 }
 
-/// Where records stand among those of one answer, and how wide they are.
+/// The place of records among those of one answer, and their width.
 #[derive(Clone, Copy)]
 pub struct RecordsLook {
     pub rows_before: u64,
@@ -50,8 +50,9 @@ pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, pl
         RecordValues::Whole => 1,
     };
     for row in 0..rows.count {
-        let head = format!("── row {} ──{}", count(look.rows_before + row as u64 + 1), heading(&headings, row));
-        wrapped(&head, look.width, "   ").iter().try_for_each(|line| writeln!(to, "{bold}{line}{plain}"))?;
+        let head = format!("── row {} ──", count(look.rows_before + row as u64 + 1));
+        let head = with_headings(head, &headings, row, look.width);
+        head.iter().try_for_each(|line| writeln!(to, "{bold}{line}{plain}"))?;
         let mut line = RecordLine { text: String::new(), fields: 0 };
         for (column, shown) in columns.iter().zip(&shown).filter(|(_, shown)| !shown[row].is_empty()) {
             let pad = " ".repeat(names_width - width(&column.name));
@@ -75,13 +76,20 @@ fn is_heading(column: &ScreenColumn) -> bool {
     matches!(column.name.as_str(), "principal" | "changed_by" | "key_arn" | "table_arn" | "table_name")
 }
 
-/// Those columns of a row; a row that names nobody, no key or no table says that much.
-fn heading(columns: &[&ScreenColumn], row: usize) -> String {
-    let of = |column: &&ScreenColumn| match column.cells[row].as_str() {
-        "" => format!(" {}: not told", column.name),
-        cell => format!(" {}: {cell}", column.name),
-    };
-    columns.iter().map(of).collect::<Vec<_>>().join(",")
+/// The head with those columns of a row, in as many lines as they take. A row that names nobody, no key or no table
+/// says that much.
+fn with_headings(head: String, columns: &[&ScreenColumn], row: usize, columns_max: usize) -> Vec<String> {
+    let mut lines = vec![head];
+    for (place, column) in columns.iter().enumerate() {
+        let value = if column.cells[row].is_empty() { "not told" } else { &column.cells[row] };
+        let comma = if place + 1 < columns.len() { "," } else { "" };
+        let field = format!(" {}: {value}{comma}", column.name);
+        match lines.last_mut() {
+            Some(line) if width(line) + width(&field) <= columns_max => line.push_str(&field),
+            _ => lines.push(format!("  {field}")),
+        }
+    }
+    lines
 }
 
 /// The widest value that stands beside others; wider ones have lines of their own.

@@ -21,7 +21,7 @@ const BLOCK_ROWS: usize = 1_000;
 /// ARNs that a legend lists.
 const LEGEND_MAX: usize = 40;
 
-/// How much of a value a screen shows.
+/// The part of a value that a screen shows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ScreenValues {
     Short,
@@ -37,7 +37,7 @@ pub struct ScreenLook {
 }
 
 impl ScreenLook {
-    /// What is put before and after a head.
+    /// The signs before and after a head.
     pub fn bold(&self) -> (&'static str, &'static str) {
         if self.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") }
     }
@@ -147,7 +147,7 @@ pub fn write_whole(to: &mut dyn Write, rows: &RecordBatch, look: ScreenLook, row
     }
 }
 
-/// What names and times of a screen have in common, as one sentence.
+/// One sentence on the place and time that names and times of a screen have in common.
 pub fn common_words(names: &ShortNames, times: &ShortTimes) -> Option<String> {
     let parts: Vec<String> = [names.common_words(), times.common_words()].into_iter().flatten().collect();
     (!parts.is_empty()).then(|| words::sentence(&parts.join("; ")))

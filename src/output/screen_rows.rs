@@ -58,8 +58,7 @@ impl ScreenColumn {
     /// True where different values look different.
     pub fn tells_apart(&self) -> bool {
         let mut wholes: HashMap<&str, &str> = HashMap::new();
-        let pairs = self.cells.iter().zip(&self.whole);
-        pairs.into_iter().all(|(cell, whole)| *wholes.entry(cell).or_insert(whole) == whole)
+        self.cells.iter().zip(&self.whole).all(|(cell, whole)| *wholes.entry(cell).or_insert(whole) == whole)
     }
 
     /// The same with other cells, where these still tell values apart.
@@ -121,7 +120,7 @@ impl ScreenRows {
         };
         for (column, source) in columns.into_iter().zip(rows.columns()) {
             if column.is_empty() && !says_nothing {
-                // What would only stand in for another column is not missed.
+                // Nobody misses a column that would only stand in for another.
                 short.empty.extend((!is_beside(&column.name)).then_some(column.name));
             } else {
                 short.columns.push(shortened(column, source, (&mut *names, times)));

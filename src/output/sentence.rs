@@ -3,7 +3,7 @@
 //! Out: its words. Never says a value that the row does not have.
 //!
 //! `{a}` is the value of a column, `{a|b|some words}` the first that says something, where what has a blank is words;
-//! `{a:call}` a number with its noun, `{a..b}` two times. What stands in brackets is left out where a value in it says
+//! `{a:call}` a number with its noun, `{a..b}` two times. Text in brackets is left out where a value in it says
 //! nothing or is 0.
 
 use super::screen_rows::ScreenRows;

@@ -101,7 +101,7 @@ impl ShortNames {
         names
     }
 
-    /// Gives a name to every ARN of these rows. What was named before keeps its name.
+    /// Gives a name to every ARN of these rows. An ARN that has a name keeps it.
     pub fn meet(&mut self, rows: &[RecordBatch]) {
         let mut times_of: BTreeMap<String, usize> = BTreeMap::new();
         for column in rows.iter().flat_map(RecordBatch::columns) {
@@ -397,7 +397,7 @@ mod tests {
             ),
             // A table and a role may have one name: they are no names of one kind.
             (["arn:aws:dynamodb:us-east-1:111122223333:table/App".to_owned(), format!("{HOME}App")], ["App", "App"]),
-            // What stands beside ARNs as it is keeps its text.
+            // Text beside ARNs keeps its form.
             (["App".to_owned(), format!("{HOME}App")], ["App", "role/App"]),
         ] {
             assert_eq!(shown(&wholes.each_ref().map(String::as_str)), shorts);

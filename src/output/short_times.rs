@@ -14,7 +14,7 @@ const DAY: usize = 11;
 /// `2026-`
 const YEAR: usize = 5;
 
-/// What the times of a screen have in common.
+/// The part that all times of a screen have in common.
 #[derive(Default, Debug, PartialEq, Eq)]
 pub struct ShortTimes {
     /// `2026-` or `2026-03-10T`; empty where they have neither in common.

@@ -1,5 +1,5 @@
-//! Rows as an aligned table for a reader without a screen: a file, a pipe. The first rows decide the widths, so that any
-//! number of rows streams.
+//! Rows as an aligned table for a reader without a screen: a file, a pipe. The first rows decide the widths, so that
+//! any number of rows streams.
 //! Never cuts a value, and never lets a record leave its row: every cell is one line of visible text.
 
 use std::io::{self, Write};

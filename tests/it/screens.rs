@@ -1,6 +1,6 @@
-//! What a person sees: the audit and every named query on screens of 80, 100 and 120 columns, over both logs.
-//! In: `tests/screens/LOGS/NAME.screen` and `NAME.color.screen`, an escape written as `␛`. Out: every screen that differs;
-//! `KEYTRAIL_BLESS=1` writes them, for people to look at.
+//! Holds the audit and every named query to what a person has looked at, on screens of 80, 100 and 120 columns, over
+//! both logs. In: `tests/screens/LOGS/NAME.screen` and `NAME.color.screen`, an escape written as `␛`. Out: every screen
+//! that differs; `KEYTRAIL_BLESS=1` writes them, for people to look at.
 
 use std::fs;
 use std::path::Path;
@@ -177,7 +177,7 @@ while True:
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 ";
 
-/// What a real terminal of 80 columns is sent.
+/// The text that a real terminal of 80 columns is sent.
 fn in_terminal(environment: &str, command: &str) -> String {
     let script = tempfile::NamedTempFile::new().unwrap();
     fs::write(script.path(), TERMINAL).unwrap();
@@ -203,7 +203,7 @@ fn a_terminal_is_a_screen() {
     assert!(golden.starts_with(&format!("════ 80 columns ════\n{shown}")), "{shown}");
 }
 
-/// What is no screen loses nothing: every row, every column, every value.
+/// A pipe loses nothing: it has every row, every column, every value.
 #[test]
 fn a_pipe_is_no_screen() {
     let whole = |args: &[&str]| keytrail(args).text().to_owned();
