@@ -5,6 +5,7 @@
 mod accept;
 mod args;
 mod audit;
+mod audit_screen;
 mod completions;
 mod dry_run;
 mod exit;

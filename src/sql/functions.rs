@@ -107,14 +107,14 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_get_list(json, key, …)",
         description: "The items at the end of the keys as a list of texts. The key `*` leads to every item and member.",
         example: r#"json_get_list('[{"ARN": "arn:1"}, {"ARN": "arn:2"}]', '*', 'ARN')"#,
-        output: Output::List,
+        work: FunctionWork::Json(Output::List),
     },
     SqlFunction {
         name: "json_get_map",
         syntax: "json_get_map(json, key, …)",
         description: "The object at the end of the keys as a map of texts, as `encryption_context` is one.",
         example: r#"json_get_map('{"encryptionContext": {"stage": "test"}}', 'encryptionContext')"#,
-        output: Output::Map,
+        work: FunctionWork::Json(Output::Map),
     },
     SqlFunction {
         name: "json_get_str",
@@ -149,7 +149,7 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_keys(json, key, …)",
         description: "The names of the members of the object at the end of the keys, sorted.",
         example: r#"json_keys('{"requestItems": {"orders": [], "invoices": []}}', 'requestItems')"#,
-        output: Output::Keys,
+        work: FunctionWork::Json(Output::Keys),
     },
 ];
 
