@@ -59,6 +59,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
 /// A time as exports write those of CloudTrail: with a space in place of RFC 3339's `T`, or without a zone. CloudTrail
 /// knows no zone but UTC.
 pub fn parse_exported(text: &str) -> Option<i64> {
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
     let mut bytes = [0; TIME_BYTES_MAX + 1];
     bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
     let day_end = bytes.get_mut(10)?;
@@ -201,7 +202,8 @@ mod tests {
             ("2026-01-02 03:04:05Z", micros),
             ("2026-01-02", None),
             ("2026-01-02 03:04", None),
-            ("2026-01-02 03:04:05 UTC", None),
+            ("2026-01-02 03:04:05 UTC", micros),
+            ("2026-01-02 03:04:05 CET", None),
             ("2026-01-02_03:04:05", None),
             ("Jan 2, 2026, 3:04:05 AM", None),
             ("", None),

@@ -8,7 +8,7 @@ use base64::Engine as _;
 
 use super::inflate;
 use super::split::{Around, Item, Shape};
-use super::unwrap::{self, is_whole};
+use super::unwrap::{self, is_dated, is_whole};
 use crate::json::{Kind, Tree, Value};
 use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
@@ -197,10 +197,10 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<Object
         }
         Around::Records | Around::Array | Around::Document => {}
     }
-    if let Some(detail) = value.get("detail").filter(|detail| is_whole(*detail)) {
+    if let Some(detail) = value.get("detail").filter(|detail| is_dated(*detail)) {
         return (Content::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
     }
-    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_whole(*record)) {
+    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_dated(*record)) {
         return (Content::Record(record), Some(ObjectFlag::Wrapped), None);
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
@@ -233,7 +233,12 @@ struct Carried<'t> {
 fn text_records(tree: &mut Tree, item: &Item<'_>, carried: &Carried<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
     let value = match tree.parse(carried.text.as_bytes()) {
         Ok(value) => value,
-        Err(fault) => return sink(item_fault(item, fault.reason())),
+        Err(fault) => {
+            return match unwrap::records_in_lines(carried.text) {
+                Ok(pieces) if !pieces.is_empty() => give_pieces(&mut Tree::new(), item, &pieces, sink),
+                _ => sink(item_fault(item, fault.reason())),
+            };
+        }
     };
     if is_whole(value) {
         return sink(Decoded::Record { value, offset: item.offset, account: carried.account });

@@ -314,6 +314,8 @@ impl Splitter {
                 self.document_known = true;
                 self.state = State::BeforeFirstItem;
             }
+            // A text of JSON, as tools print one that was chosen out of an answer.
+            b'"' if matches!(rest.get(1), Some(b'{' | b'[')) => self.begin_item(Around::Document),
             // RFC 7464 puts this byte before each document.
             0x1e if is_later => self.at += 1,
             0 if is_later => {

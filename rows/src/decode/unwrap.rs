@@ -10,7 +10,7 @@ use crate::objects::FaultReason;
 const TEXTS_MAX: usize = 8;
 
 /// Members by which shippers name the record that they carry, the surest first.
-const CARRIERS: [&[&str]; 16] = [
+const CARRIERS: [&[&str]; 20] = [
     &["detail"],
     &["CloudTrailEvent"],
     &["_source"],
@@ -24,6 +24,10 @@ const CARRIERS: [&[&str]; 16] = [
     &["body"],
     &["Body"],
     &["hits", "hits"],
+    &["result", "_raw"],
+    &["map", "_raw"],
+    &["result"],
+    &["events"],
     &["Records"],
     &["Events"],
     &["logEvents"],
@@ -49,16 +53,24 @@ pub(super) fn is_record(value: Value<'_>) -> bool {
     ["eventSource", "eventName", "eventTime"].into_iter().any(has)
 }
 
-/// A record that has what a wrapper does not copy. Names without any of it may be those of a record further inside.
+/// A record that has what no wrapper copies from the record in it.
 pub(super) fn is_whole(value: Value<'_>) -> bool {
-    let has = |key: &str| value.get(key).is_some_and(|value| !value.is_null());
-    ["eventVersion", "eventTime", "eventID", "userIdentity"].into_iter().any(has) && is_record(value)
+    has_any(value, &["eventVersion", "userIdentity"]) && is_record(value)
+}
+
+/// A record with more than names.
+pub(super) fn is_dated(value: Value<'_>) -> bool {
+    has_any(value, &["eventVersion", "userIdentity", "eventTime", "eventID"]) && is_record(value)
+}
+
+fn has_any(value: Value<'_>, keys: &[&str]) -> bool {
+    keys.iter().any(|key| value.get(key).is_some_and(|value| !value.is_null()))
 }
 
 /// A record among other things: one that names its event as well.
 fn is_complete(value: Value<'_>) -> bool {
     let is_named = |key: &str| value.get(key).is_some_and(|name| name.kind() == Kind::String);
-    is_named("eventSource") && is_named("eventName") && is_whole(value)
+    is_named("eventSource") && is_named("eventName") && is_dated(value)
 }
 
 /// The records that a value holds; none where there are none.
@@ -79,9 +91,7 @@ fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> 
         Kind::Object => {
             for path in CARRIERS {
                 let Some(carried) = value.path(path) else { continue };
-                let is_record = is_whole(carried);
-                let found =
-                    if is_record { vec![Piece::Record(carried.raw().to_vec())] } else { inside(carried, texts_left)? };
+                let found = carried_records(carried, texts_left)?;
                 if !found.is_empty() {
                     return Ok(found);
                 }
@@ -92,6 +102,16 @@ fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> 
         Kind::String => text_of(value, texts_left),
         _ => Ok(Vec::new()),
     }
+}
+
+/// The records of a member by which shippers name what they carry: a few names there are a record.
+fn carried_records(carried: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    if is_whole(carried) {
+        return Ok(vec![Piece::Record(carried.raw().to_vec())]);
+    }
+    let found = inside(carried, texts_left)?;
+    let is_itself = found.is_empty() && is_dated(carried);
+    Ok(if is_itself { vec![Piece::Record(carried.raw().to_vec())] } else { found })
 }
 
 /// The record that the members of an object hold, if it is one: what lies deeper below names that no shipper is known by
@@ -127,8 +147,31 @@ fn text_of(value: Value<'_>, texts_left: usize) -> Result<Vec<Piece>, Ambiguous>
     let mut tree = Tree::new();
     match tree.parse(text.as_bytes()) {
         Ok(value) => records_of(value, texts_left - 1),
-        Err(_) => Ok(Vec::new()),
+        Err(_) => lines_of(&text, texts_left - 1),
     }
+}
+
+/// The records of a text that is no JSON, but whose lines are.
+pub(super) fn records_in_lines(text: &str) -> Result<Vec<Piece>, Ambiguous> {
+    lines_of(text, TEXTS_MAX)
+}
+
+fn lines_of(text: &str, texts_left: usize) -> Result<Vec<Piece>, Ambiguous> {
+    let (mut pieces, mut tree) = (Vec::new(), Tree::new());
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    if lines.len() < 2 {
+        return Ok(pieces);
+    }
+    for line in lines {
+        let Ok(value) = tree.parse(line.as_bytes()) else { return Ok(Vec::new()) };
+        let found = records_of(value, texts_left)?;
+        if found.is_empty() {
+            pieces.push(Piece::Fault(line.as_bytes().to_vec(), reason_of(value)));
+        }
+        pieces.extend(found);
+    }
+    let has_record = pieces.iter().any(|piece| matches!(piece, Piece::Record(_)));
+    Ok(if has_record { pieces } else { Vec::new() })
 }
 
 /// True for a text that begins as a list, an object or a text does.

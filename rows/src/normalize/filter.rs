@@ -136,13 +136,23 @@ impl<'a> Telling<'a> {
 
     /// True if resources, parameters or the error name a KMS key, alias or action, or the error is one of KMS.
     fn names_kms(&self) -> bool {
-        let is_of_kms = |error: &[u8]| kms_places(error).next().is_some() || memmem::find(error, OLD_NAME).is_some();
+        let is_of_kms = |error: &[u8]| {
+            kms_places(error).next().is_some() || OTHER_WORDS.iter().any(|words| memmem::find(error, words).is_some())
+        };
         self.errors.into_iter().flatten().any(is_of_kms) || self.naming.into_iter().flatten().any(names_key_or_action)
     }
 }
 
-/// The name for a key in the messages of KMS until 2021.
-const OLD_NAME: &[u8] = b"customer master key";
+/// Words of errors of KMS that do not name it: KMS's name for a key in its messages until 2021, and codes of CodeCommit, EC2,
+/// QuickSight and Secrets Manager.
+const OTHER_WORDS: [&[u8]; 6] = [
+    b"customer master key",
+    b"CustomerKeyHasBeenRevoked",
+    b"CustomerManagedKey",
+    b"DecryptionFailure",
+    b"EncryptionFailure",
+    b"EncryptionKey",
+];
 
 /// The text of a JSON string at the start of `json`, where it needs no unescaping.
 fn string(json: &[u8]) -> Option<&str> {
@@ -281,6 +291,10 @@ mod tests {
             ),
             (
                 r#"{"eventSource":"lambda.amazonaws.com","eventName":"Invoke","errorCode":"KMSAccessDeniedException"}"#,
+                true,
+            ),
+            (
+                r#"{"eventSource":"ec2.amazonaws.com","eventName":"AttachVolume","errorCode":"Client.CustomerKeyHasBeenRevoked"}"#,
                 true,
             ),
             (

@@ -153,6 +153,21 @@ impl<'a> Identity<'a> {
         })
     }
 
+    /// Its type; where AWS calls that unknown, the type that the ARN tells.
+    fn acts_as(&self) -> Option<&str> {
+        let kind = self.kind.as_deref();
+        let Some(arn) = self.arn.as_deref().and_then(Arn::parse).filter(|_| kind == Some("Unknown")) else {
+            return kind;
+        };
+        match (arn.service, arn.resource) {
+            ("iam", "root") => Some("Root"),
+            ("iam", resource) if resource.starts_with("user/") => Some("IAMUser"),
+            ("sts", resource) if resource.starts_with("assumed-role/") => Some("AssumedRole"),
+            ("sts", resource) if resource.starts_with("federated-user/") => Some("FederatedUser"),
+            _ => kind,
+        }
+    }
+
     /// True if the record names an identity of its own beside the service that acts.
     fn names_someone(&self) -> bool {
         self.arn.is_some() || self.principal_id.is_some() || self.issuer_arn.is_some()
@@ -172,7 +187,7 @@ fn identity_center_user(store_arn: Option<&str>, user: &str) -> String {
 }
 
 fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Issues) {
-    let kind = identity.kind.as_deref();
+    let kind = identity.acts_as();
     let region = row.aws_region.as_deref().unwrap_or_default();
     if let Some(arn) = stable_arn(identity, region, issues) {
         row.principal_arn = Some(arn.clone());
@@ -220,7 +235,7 @@ fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Is
 fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
     let text = identity.arn.as_ref();
     let arn = text.and_then(|text| Arn::parse(text));
-    match identity.kind.as_deref() {
+    match identity.acts_as() {
         Some("Root") => match arn {
             Some(arn) if arn.service == "iam" && arn.resource == "root" => text.cloned(),
             _ => {
@@ -281,13 +296,13 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
     }
     let after_colon = |id: &Text<'a>| part(id, |id| id.split_once(':').map(|(_, name)| name));
     let by_id = || identity.principal_id.as_ref().and_then(after_colon);
-    let name = match identity.kind.as_deref() {
+    let name = match identity.acts_as() {
         Some("FederatedUser") => identity
             .arn
             .as_ref()
             .and_then(|arn| part(arn, |arn| Arn::parse(arn)?.resource_of("federated-user")))
             .or_else(by_id),
-        Some("AssumedRole" | "AWSAccount" | "Unknown") | None => identity
+        Some("AssumedRole" | "AWSAccount") | None => identity
             .arn
             .as_ref()
             .and_then(|arn| part(arn, |arn| Some(Arn::parse(arn)?.resource_of("assumed-role")?.split_once('/')?.1)))
@@ -340,7 +355,8 @@ fn set_caller<'a>(row: &mut Row<'a>, identity: &Identity<'a>, context_service: O
     let said = identity.invoked_by.as_ref().filter(|service| !is_console(service));
     let invoked_by = said.map(Cow::as_ref);
     let by_invoked = said.and_then(|service| part(service, named_service));
-    let by_source = source_service(row).and_then(|service| part(service, named_service));
+    let by_source = source_service(row).filter(|source| !is_console(source));
+    let by_source = by_source.and_then(|service| part(service, named_service));
     let is_unnamed = is_unnamed(row, invoked_by);
     let by_context = context_service.filter(|_| is_unnamed);
     let is_service = identity.kind.as_deref() == Some("AWSService")

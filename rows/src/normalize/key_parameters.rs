@@ -1,13 +1,13 @@
 //! Finds the KMS key that another service's record names in its parameters.
 //! In: `requestParameters` of a record that is not KMS's. Out: the one key or alias that it names, as the caller wrote it.
-//! Never chooses among several keys, and never takes a key that a policy's text, a tag or a finding mentions for one that
+//! Never chooses among keys of one rank, or among any where the call failed, and never takes a key that a policy's text, a tag or a finding mentions for one that
 //! the call uses. The names are those of AWS's API models (botocore 1.44.8).
 
 use std::borrow::Cow;
 
 use super::key_arn::{key_arns_in, resolve};
 use super::members::Members;
-use super::row::{Row, Text};
+use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_multi_region_id, is_uuid};
 use crate::json::{Kind, Value};
 
@@ -46,6 +46,35 @@ const NAMES_INSIDE: [&str; 3] = ["arn", "id", "key"];
 /// Services whose bare `keyId` is a key of KMS.
 const PLAIN_KEY_ID: [&str; 3] = ["kinesis.amazonaws.com", "ssm.amazonaws.com", "xray.amazonaws.com"];
 
+/// Members that hold what clients write, or tell of resources that the call does not touch.
+const OF_OTHERS: [&str; 12] = [
+    "environment",
+    "expressionattributevalues",
+    "findings",
+    "item",
+    "key",
+    "labels",
+    "metadata",
+    "requestitems",
+    "tags",
+    "tagset",
+    "tagspecificationset",
+    "variables",
+];
+
+/// The names of the one key that a call is about, where others stand beside it.
+const PLAIN_NAMES: [&str; 9] = [
+    "awskmskey",
+    "keyid",
+    "kmskey",
+    "kmskeyarn",
+    "kmskeyid",
+    "kmskeyidentifier",
+    "kmsmasterkeyid",
+    "ssekmskeyid",
+    "xamzserversideencryptionawskmskeyid",
+];
+
 /// Attributes that are sent as a name and a value.
 const ATTRIBUTES: [(&str, &str); 1] = [("attributeName", "attributeValue")];
 
@@ -59,7 +88,7 @@ const DEPTH_MAX: usize = 10;
 pub(super) struct NamedKey<'a>(Text<'a>);
 
 impl<'a> NamedKey<'a> {
-    /// The one key that the parameters name; none where they name several.
+    /// The key that the parameters name; none where it is not told which of several it is.
     pub(super) fn of(members: &Members<'a>, row: &Row<'_>) -> Option<NamedKey<'a>> {
         let parameters = members.request_parameters()?;
         // The data that is copied or moved was under another key than the one that the request names.
@@ -72,12 +101,14 @@ impl<'a> NamedKey<'a> {
         if !has_plain_id && !may_name_kms(parameters.raw()) {
             return None;
         }
-        let mut search = Search { has_plain_id, found: Found::None };
+        let mut search = Search { has_plain_id, row, found: Vec::new() };
         search.look_into(parameters, &Around { depth: 0, speaks_of_encryption: false, is_elsewhere: false });
-        match search.found {
-            Found::One(key) => Some(NamedKey(key)),
-            Found::None | Found::Several => None,
-        }
+        // Which of several keys was refused is not told. Of a call that succeeded, it is the one in the plainest place.
+        let has_failed = row.outcome.as_deref().is_some_and(|outcome| outcome != "success");
+        let plainest = search.found.iter().map(|found| found.rank).min()?;
+        search.found.retain(|found| has_failed || found.rank == plainest);
+        let first = search.found.pop()?;
+        search.found.iter().all(|other| other.key == first.key).then_some(NamedKey(first.text))
     }
 
     /// Its ARN; none for an alias, whose key takes history to know.
@@ -98,18 +129,22 @@ struct Around {
     is_elsewhere: bool,
 }
 
-enum Found<'a> {
-    None,
-    One(Text<'a>),
-    Several,
+/// A key among the parameters.
+struct FoundKey<'a> {
+    text: Text<'a>,
+    /// The same as an ARN, so that a key named twice is one.
+    key: Text<'a>,
+    /// Small for plain names near the top.
+    rank: usize,
 }
 
-struct Search<'a> {
+struct Search<'a, 'r> {
     has_plain_id: bool,
-    found: Found<'a>,
+    row: &'r Row<'r>,
+    found: Vec<FoundKey<'a>>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> Search<'a, '_> {
     fn look_into(&mut self, value: Value<'a>, around: &Around) {
         if around.depth == DEPTH_MAX {
             return;
@@ -123,7 +158,7 @@ impl<'a> Search<'a> {
                     }
                 }
                 for (name, member) in value.members() {
-                    self.look_at(PlainName::of(&name).text(), member, around);
+                    self.look_at_each(PlainName::of(&name).text(), member, around);
                 }
             }
             Kind::Array => value.items().for_each(|item| self.look_into(item, around)),
@@ -131,10 +166,17 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Looks at a member, or at each item of one that is a list of texts.
+    fn look_at_each(&mut self, name: &str, value: Value<'a>, around: &Around) {
+        if value.kind() == Kind::Array {
+            value.items().filter(|item| item.kind() == Kind::String).for_each(|item| self.look_at(name, item, around));
+        }
+        self.look_at(name, value, around);
+    }
+
     fn look_at(&mut self, name: &str, value: Value<'a>, around: &Around) {
         if matches!(value.kind(), Kind::Object | Kind::Array) {
-            // Findings tell of resources that the call does not touch.
-            if name != "findings" {
+            if !OF_OTHERS.contains(&name) {
                 let words = ["encrypt", "kms", "sse", "provider", "keyregistration"];
                 let below = Around {
                     depth: around.depth + 1,
@@ -146,8 +188,9 @@ impl<'a> Search<'a> {
             return;
         }
         let Some(text) = value.text() else { return };
+        let text = part(&text, |text| Some(text.trim())).unwrap_or_default();
         if JSON_TEXTS.contains(&name) && text.starts_with('{') {
-            return key_arns_in(&text).for_each(|arn| self.add(Cow::Owned(arn.to_owned())));
+            return key_arns_in(&text).for_each(|arn| self.add(Cow::Owned(arn.to_owned()), around.depth * 2));
         }
         let is_arn = Arn::parse(&text).is_some_and(|arn| arn.kms_key_id().is_some() || arn.is_kms_alias());
         let is_proved = is_arn || text.starts_with("alias/") && !around.is_elsewhere;
@@ -158,16 +201,14 @@ impl<'a> Search<'a> {
             || NAMES_INSIDE.contains(&name) && around.speaks_of_encryption && is_proved
             || name == "keyid" && self.has_plain_id && (is_proved || is_id);
         if is_key {
-            self.add(text);
+            let is_plain = PLAIN_NAMES.contains(&name);
+            self.add(text, around.depth * 2 + usize::from(!is_plain));
         }
     }
 
-    fn add(&mut self, key: Text<'a>) {
-        match &self.found {
-            Found::None => self.found = Found::One(key),
-            Found::One(first) if *first != key => self.found = Found::Several,
-            Found::One(_) | Found::Several => {}
-        }
+    fn add(&mut self, text: Text<'a>, rank: usize) {
+        let key = resolve(text.clone(), self.row).unwrap_or_else(|| text.clone());
+        self.found.push(FoundKey { text, key, rank });
     }
 }
 
@@ -314,6 +355,19 @@ mod tests {
             ("kafka", format!(r#"{{"kmsEncryptionContext":"{ARN}"}}"#)),
         ] {
             assert_eq!(named(service, &parameters), [None, None], "{service} {parameters}");
+        }
+        for (parameters, key) in [
+            (format!(r#"{{"kmsKeyId":"{ARN}","performanceInsightsKMSKeyId":"{other}"}}"#), Some(ARN)),
+            (format!(r#"{{"kmsKeyId":"{ARN}","nested":{{"kmsKeyId":"{other}"}}}}"#), Some(ARN)),
+            (
+                format!(r#"{{"a":{{"kmsKeyId":"{ARN}"}},"b":{{"kmsKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}}}"#),
+                Some(ARN),
+            ),
+            (format!(r#"{{"x-amz-server-side-encryption-aws-kms-key-id":["{ARN}"]}}"#), Some(ARN)),
+            (format!(r#"{{"tags":{{"kmsKeyId":"{ARN}"}}}}"#), None),
+            (format!(r#"{{"key":{{"kmsKeyId":"{ARN}"}}}}"#), None),
+        ] {
+            assert_eq!(named("rds", &parameters)[0].as_deref(), key, "{parameters}");
         }
         let twice = format!(r#"{{"items":[{{"kmsKeyId":"{ARN}"}},{{"kmsKeyId":"{ARN}"}}]}}"#);
         assert_eq!(named("ec2", &twice)[0].as_deref(), Some(ARN));

@@ -14,6 +14,7 @@ pub const OUTCOMES: &[(&str, &[&str])] = &[
             "*UnauthorizedOperation",
             "UnauthorizedException",
             "AuthorizationError",
+            "CloudHsmAccessDeniedException",
         ],
     ),
     ("dry_run", &["DryRunOperationException", "DryRunOperation"]),
@@ -119,7 +120,7 @@ impl Outcome {
     /// The outcome of a code, with or without prefixes such as `KMS.` or `Client.`, as KMS writes it or as another
     /// service hands it on.
     fn of_code(code: &str) -> Outcome {
-        let unprefixed = code.match_indices('.').map(|(dot, _)| &code[dot + 1..]);
+        let unprefixed = code.match_indices(['.', '#']).map(|(dot, _)| &code[dot + 1..]);
         let mut forms = std::iter::once(code).chain(unprefixed);
         forms
             .find_map(|form| Outcome::listed(form).or_else(|| Outcome::handed_on(form)))
@@ -134,10 +135,11 @@ impl Outcome {
     /// The outcome of `KMSAccessDeniedException`, `KmsDisabled`, `KMSKeyNotAccessibleFault` and the like: other services
     /// begin their names of KMS's errors with a word for KMS or for its key.
     fn handed_on(code: &str) -> Option<Outcome> {
-        let name = KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?;
-        let name = name.strip_prefix("Key").unwrap_or(name);
+        let error = KMS_PREFIXES.iter().find_map(|prefix| code.strip_prefix(prefix))?;
+        let name = error.strip_prefix("Key").unwrap_or(error);
         let stem = ["Exception", "Fault", "Error"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-        HANDED_ON.iter().find(|(stems, _)| stems.contains(&stem)).map(|(_, outcome)| Outcome(outcome))
+        let by_stem = HANDED_ON.iter().find(|(stems, _)| stems.contains(&stem)).map(|(_, outcome)| Outcome(outcome));
+        by_stem.or_else(|| Outcome::listed(error))
     }
 
     /// As it stands in the column `outcome`.
@@ -147,7 +149,7 @@ impl Outcome {
 }
 
 /// The words with which other services begin their names of KMS's errors. CodeCommit has the last.
-const KMS_PREFIXES: [&str; 3] = ["KMS", "Kms", "EncryptionKey"];
+const KMS_PREFIXES: [&str; 4] = ["KMS", "Kms", "kms", "EncryptionKey"];
 
 /// Outcomes of KMS's errors by the names that other services give them behind such a word. From the exceptions of AWS's API
 /// models (botocore 1.44.8).
@@ -506,6 +508,11 @@ mod tests {
             (Some("KmsNotFound"), None, "not_found"),
             (Some("KMSThrottlingException"), None, "throttled"),
             (Some("KmsInvalidKeyUsageException"), None, "invalid"),
+            (Some("KMSLimitExceededException"), None, "throttled"),
+            (Some("KMSInvalidGrantTokenException"), None, "invalid"),
+            (Some("kmsAccessDeniedException"), None, "denied"),
+            (Some("com.amazonaws.sqs#KmsDisabled"), None, "key_unavailable"),
+            (Some("CloudHsmAccessDeniedException"), None, "denied"),
             (Some("KmsException"), None, "other_error"),
             (Some("KMS"), None, "other_error"),
             (Some("KMSOptInRequired"), None, "other_error"),
