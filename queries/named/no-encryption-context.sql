@@ -4,8 +4,7 @@ SELECT key_arn, principal, event_name, key_role, count(DISTINCT call_id) AS call
        min(event_time) AS first_seen, max(event_time) AS last_seen
 FROM key_use
 WHERE caller_class = 'direct'
-  AND CASE key_role WHEN 'source' THEN coalesce(json_get_json(request_parameters, 'sourceEncryptionContext'), '{}') IN ('null', '{}')
-      ELSE coalesce(cardinality(encryption_context), 0) = 0 END
+  AND coalesce(cardinality(encryption_context), 0) = 0
   AND coalesce(encryption_algorithm, 'SYMMETRIC_DEFAULT') = 'SYMMETRIC_DEFAULT'
   AND event_name IN ('Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext',
       'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext')

@@ -1,6 +1,7 @@
 -- title: Who was denied, and what changed
 -- none: No refusal was seen in what was read.
 -- place: 3
+-- sentence: {principal} was refused {event_name} on {key_arn|requested_alias|a key that is not told}: {denied:time}, last {last_denied}, by {denial_reason|a reason that is not told}[ ({denial_effect})][; {changed_by} called {key_change_between} {changed_at}][; allowed since {first_success_after}].
 -- description: Refusals by principal, action and key; the principal's first success at the same after the last of them; and the last change of the key's policy or grants between the two that may have let it in.
 WITH refused AS (
     SELECT principal, event_name, key_arn, requested_alias, denied_resource, denial_reason, denial_effect, operation,

@@ -1,6 +1,7 @@
 -- title: Who used which key
 -- none: No use of a key was seen in what was read.
 -- place: 1
+-- sentence: {principal} used {key_arn|requested_alias|a key that is not told} ({via}): {calls:call}, {first_seen..last_seen}.
 SELECT key_arn, principal, via, count(*) AS calls, min(event_time) AS first_seen, max(event_time) AS last_seen, requested_alias
 FROM (
     SELECT key_arn, principal, coalesce(via_service, caller_class) AS via, event_time,

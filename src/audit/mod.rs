@@ -14,6 +14,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use crate::dataset::{Dataset, ExpectedInput};
+use crate::output::sentence::SentenceTemplate;
 use crate::output::words::count;
 use crate::source::Scope;
 use crate::sql::SqlError;
@@ -22,7 +23,6 @@ use crate::sql::sections::{self, AuditSection};
 use crate::sql::told_names::KnownNames;
 use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
-pub use crate::sql::asked_names::key_head;
 pub use json::seen as seen_json;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects};
@@ -46,9 +46,19 @@ pub struct Section {
     pub title: &'static str,
     /// The sentence that a section without rows shows.
     pub none: Cow<'static, str>,
+    /// A row in words, for a screen that is too narrow for a table.
+    pub sentence: Option<&'static SentenceTemplate>,
     pub rows: RecordBatch,
     /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
+}
+
+/// The names by which the reader of an audit knows a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyNaming {
+    ByArn,
+    /// Also by the aliases that were seen to name it, which takes a look at all records that name one.
+    ByAlias,
 }
 
 /// Every section of an audit, with their scope and accounts.
@@ -62,6 +72,8 @@ pub struct Audit {
     pub missing: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
+    /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
+    pub aliases: Option<RecordBatch>,
     pub sections: Vec<Section>,
 }
 
@@ -70,8 +82,14 @@ impl Audit {
     ///
     /// # Errors
     /// Fails if the data cannot be read any further, or a section needs more memory or disk than it may have.
-    pub async fn of(data: &Dataset, asked: &AskedSubjects, expected: &ExpectedInput) -> Result<Audit, AuditError> {
-        let aliases = (!asked.keys.is_empty()).then(sections::aliases);
+    pub async fn of(
+        data: &Dataset,
+        asked: &AskedSubjects,
+        expected: &ExpectedInput,
+        naming: KeyNaming,
+    ) -> Result<Audit, AuditError> {
+        let has_aliases = naming == KeyNaming::ByAlias || !asked.keys.is_empty();
+        let aliases = has_aliases.then(sections::aliases);
         let kinds: Vec<NameKind> = asked.kinds().collect();
         let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
         let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
@@ -89,7 +107,7 @@ impl Audit {
         }
         let (subjects, mut answered) = (Subjects::new(subjects), Vec::new());
         let is_empty = prepared.accounting.verdict(WithoutLogs::IsIncomplete) == Completeness::NoLog;
-        for (place, AuditSection { name, title, none, .. }) in sections::shown().enumerate() {
+        for (place, AuditSection { name, title, none, sentence, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
             let (rows, not_narrowed) = subjects.narrow(&all)?;
             let none = match all.num_rows() {
@@ -97,12 +115,12 @@ impl Audit {
                 0 => Cow::Borrowed(*none),
                 without => Cow::Owned(no_rows(&subjects.asked(&not_narrowed), without)),
             };
-            answered.push(Section { name, title, none, rows, not_narrowed });
+            answered.push(Section { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
         }
         let (names, accounting) = (subjects.sentences(), prepared.accounting);
         let seen = data.engine.seen(Some(&accounting)).await?;
         let (missing, scope) = (expected.missing(&seen), data.scope.clone());
-        Ok(Audit { scope, accounting, subjects, seen, missing, names, sections: answered })
+        Ok(Audit { scope, accounting, subjects, seen, missing, names, aliases, sections: answered })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::output::cell;
 use crate::sql::asked_names::{AskedName, NameKind, alias_of};
 use crate::sql::told_names::{self, KnownNames};
 
-/// The names that the answers are to be narrowed to, as the user wrote them; an empty list narrows nothing.
+/// The names that answers are narrowed to, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
 pub struct AskedSubjects {
     /// ARNs, ids or aliases.

@@ -27,12 +27,15 @@ pub struct Global {
     /// Print nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "General")]
     pub quiet: bool,
-    /// Say more: every problem object, whole cells in tables
+    /// Say more: every problem object; whole values in tables on a terminal
     #[arg(short, long, global = true, help_heading = "General")]
     pub verbose: bool,
     /// Colors in the output; `auto` is on a terminal unless NO_COLOR is set
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = "General")]
     pub color: ColorChoice,
+    /// Lay tables out for so many columns, also in a pipe or file [default: the terminal's, or COLUMNS]
+    #[arg(long, global = true, value_name = "COLUMNS", value_parser = clap::value_parser!(u16).range(20..), help_heading = "General")]
+    pub width: Option<u16>,
     /// Threads that read and compute [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "General")]
     pub threads: Option<u16>,
@@ -45,12 +48,15 @@ impl Global {
     }
 
     pub fn style(&self, target: &Target) -> Style {
-        Style { color: self.colors(target.reader()), verbose: self.verbose }
+        let columns = env::var("COLUMNS").ok();
+        let given = self.width.map(usize::from);
+        let width = given.or_else(|| target.terminal_width().map(|width| screen_width(columns.as_deref(), width)));
+        Style { color: self.colors(target.reader()), verbose: self.verbose, width }
     }
 
     /// The look of text on stderr.
     pub fn stderr_style(&self) -> Style {
-        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose }
+        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose, width: None }
     }
 
     /// True if text for this reader has colors.
@@ -314,6 +320,11 @@ fn colors(choice: ColorChoice, reader: TextReader, no_color: Option<OsString>) -
     }
 }
 
+/// `COLUMNS` is nearer than what a terminal says of itself, as psql has it; a pipe has no width by either.
+fn screen_width(columns: Option<&str>, terminal: usize) -> usize {
+    columns.and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0).unwrap_or(terminal)
+}
+
 /// `name=value` of `-p`.
 pub fn parameter(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -377,6 +388,14 @@ mod tests {
             (ColorChoice::Never, terminal, None, false),
         ] {
             assert_eq!(colors(choice, reader, no_color.clone()), on, "{choice} {reader:?} {no_color:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_is_nearer_than_the_terminal() {
+        for (columns, width) in [(None, 120), (Some("80"), 80), (Some("0"), 120), (Some("wide"), 120), (Some(""), 120)]
+        {
+            assert_eq!(screen_width(columns, 120), width, "{columns:?}");
         }
     }
 

@@ -30,6 +30,22 @@ pub enum Code {
     Interrupted = 130,
 }
 
+/// Every code that this version ends with, and its meaning; the help of all verbs and docs/cli.md print this list.
+const MEANINGS: [(Code, &str); 6] = [
+    (Code::Done, "all input is accounted for"),
+    (Code::Usage, "the command line, the SQL or a parameter is wrong"),
+    (Code::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
+    (Code::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),
+    (Code::World, "network, disk, permission or a limit; a store stays at its last commit"),
+    (Code::Interrupted, "interrupted, by Ctrl-C or SIGTERM"),
+];
+
+/// The list of exit codes for a help text, behind the text that comes before it.
+pub fn with_exit_codes(before: &str) -> String {
+    let lines = MEANINGS.iter().map(|(code, meaning)| format!("\n  {:<4} {meaning}", *code as u8));
+    format!("{before}\n\nExit codes:{}", lines.collect::<String>())
+}
+
 impl From<Code> for ExitCode {
     fn from(code: Code) -> ExitCode {
         ExitCode::from(code as u8)
@@ -167,7 +183,11 @@ impl From<StoreError> for Failure {
             },
             other => other,
         };
-        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let code = match &error {
+            StoreError::Damaged { .. } => Code::Unproved,
+            error if error.is_usage() => Code::Usage,
+            _ => Code::World,
+        };
         // The lines after the first are for developers of the library.
         let message = chain(&error).lines().next().unwrap_or_default().to_owned();
         Failure { code, message, hints: Vec::new() }.hints(error.hint())

@@ -11,27 +11,30 @@ use serde_json::json;
 
 use super::args::{Global, ScopeArgs};
 use super::dry_run;
-use super::exit::{Code, Failure, say};
+use super::exit::{Code, Failure, say, with_exit_codes};
 use super::open::observer;
 use super::policy::policy;
 use super::progress::Line;
 use super::summary::{self, Block, ScopeLists, Summary};
+use crate::arn::partition_of;
 use crate::audit::seen_json;
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{Existing, Target, times};
+use crate::source::{Location, told_region};
 use crate::store::{Ingested, Pace};
 use crate::table::{Completeness, Problem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
-#[command(after_help = "Examples:
+#[command(after_help = with_exit_codes("Examples:
   keytrail ingest logs/ --store events.store
   keytrail ingest logs/ --store events.store --dry-run
   keytrail ingest logs/ --store events.store --summary-json last-run.json
 
 Run it as often as you like, also twice at once: an object is counted once.
 A run that was killed needs no repair: the next one goes on.
-The scope chooses objects by their folders; of an object that is read, all records go in.")]
+A lookup of event history is committed when it has ended: a run that is stopped before has kept nothing of it.
+The scope chooses objects by their folders; of an object that is read, all records go in."))]
 pub struct IngestArgs {
     /// Where the logs are: files, directories, s3://BUCKET/PREFIX, cloudtrail://REGION [default: KEYTRAIL_FROM]
     #[arg(value_name = "LOCATION")]
@@ -65,7 +68,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let started = Instant::now();
     let options = args.scope.dataset(&args.locations, &global)?;
     if args.print_policy {
-        return print_policy(options, &args.store);
+        return print_policy(options, &args.store).await;
     }
     let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, Existing::Replace)).transpose()?;
     let progress = Line::new(&global);
@@ -99,10 +102,20 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     Ok(summary.code())
 }
 
-fn print_policy(options: DatasetOptions, store: &str) -> Result<Code, Failure> {
+async fn print_policy(options: DatasetOptions, store: &str) -> Result<Code, Failure> {
     let (locations, store) = apart(options.locations, store)?;
+    let region = match locations.iter().find_map(Location::region) {
+        Some(region) => Some(region.to_owned()),
+        None => told_region(&options.aws).await.or_else(|| options.scope.regions.first().cloned()),
+    };
+    if region.is_none() {
+        say(
+            "note: no Region is named, so this is the policy for the partition `aws`; AWS_REGION or a profile names one",
+        );
+    }
+    let partition = partition_of(region.as_deref().unwrap_or_default());
     let mut to = Target::stdout();
-    writeln!(to, "{:#}", policy(&locations, &store)).map_err(|e| Failure::write(&e))?;
+    writeln!(to, "{:#}", policy(&locations, &store, partition)).map_err(|e| Failure::write(&e))?;
     to.commit()?;
     Ok(Code::Done)
 }

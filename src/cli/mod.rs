@@ -5,6 +5,7 @@
 mod accept;
 mod args;
 mod audit;
+mod audit_screen;
 mod completions;
 mod dry_run;
 mod exit;
@@ -30,7 +31,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use args::Global;
-use exit::{Code, Failure, say};
+use exit::{Code, Failure, say, with_exit_codes};
 
 /// The time that a stopped run has to remove its unfinished files.
 const CLEANUP: Duration = Duration::from_millis(500);
@@ -41,13 +42,11 @@ const CLEANUP: Duration = Duration::from_millis(500);
     name = "keytrail",
     version,
     max_term_width = 110,
-    after_help = "Examples:
+    after_help = with_exit_codes("Examples:
   keytrail audit logs/
   keytrail audit logs/ --since 7d --account 111122223333 -f markdown -o audit.md
   keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
-  keytrail queries
-
-Exit codes: 0 done, 2 usage, 3 input incomplete (results are printed), 4 proof failed, 5 the world failed, 130 interrupted."
+  keytrail queries")
 )]
 pub struct Cli {
     #[command(subcommand)]

@@ -1,6 +1,9 @@
 //! The progress line: bytes read, rate and time left, on stderr.
 //! In: the scan's progress. Out: one line that is gone when the run is over.
-//! Never drawn unless stderr is a terminal, and never with `-q`.
+//! Never drawn unless stderr is a terminal and the work lasts longer than half a second, and never with `-q`.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -11,23 +14,39 @@ use crate::dataset::Observer;
 const WITH_END: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
 
+/// Work that takes no longer than this shows no line: it would only flicker.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The one line on the screen; clones are cheap and share it.
 #[derive(Clone)]
 pub struct Line {
     bar: ProgressBar,
     is_quiet: bool,
+    /// The start of the work under way; none once the line is drawn.
+    patient_since: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Line {
     pub fn new(global: &Global) -> Line {
-        // `ProgressDrawTarget::stderr` draws nothing unless stderr is a terminal.
-        let target = if global.quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        Line { bar: ProgressBar::with_draw_target(None, target), is_quiet: global.quiet }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        Line { bar, is_quiet: global.quiet, patient_since: Arc::new(Mutex::new(Some(Instant::now()))) }
     }
 
     /// Restarts the line for the next question of a shell.
     pub fn restart(&self) {
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
         self.bar.reset();
+        *self.patient_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Draws the line from now on, where the work has taken long enough.
+    fn draw_if_long(&self) {
+        let mut patient_since = self.patient_since.lock().unwrap_or_else(PoisonError::into_inner);
+        if patient_since.is_some_and(|since| since.elapsed() >= PATIENCE) && !self.is_quiet {
+            *patient_since = None;
+            // `ProgressDrawTarget::stderr` draws nothing unless stderr is a terminal.
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
     }
 
     /// Removes the line before anything else is written to the same terminal.
@@ -46,6 +65,7 @@ impl Observer for Line {
     }
 
     fn read(&self, bytes: u64) {
+        self.draw_if_long();
         self.bar.set_position(bytes);
     }
 

@@ -2,7 +2,7 @@
 //! Never opens a log.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use super::args::Global;
 use super::exit::{Code, Failure};
 use super::query::{Asker, unknown_query};
+use crate::output::screen::ScreenLook;
+use crate::output::words::wrapped;
 use crate::output::{self, Format, Style, Target};
 use crate::sql::named::{self, NamedQuery};
 
@@ -55,6 +57,9 @@ pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
 
 /// The table of all named queries.
 pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
+    if let Some(look) = style.screen() {
+        return list_on_screen(target, look).map_err(|e| Failure::write(&e));
+    }
     let columns = [
         ("name", text(|q| q.name.to_string())),
         ("title", text(|q| q.title.to_string())),
@@ -64,6 +69,22 @@ pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
         RecordBatch::try_from_iter(columns).map_err(|e| Failure::world(format!("cannot list the queries: {e}")))?;
     let mut sink = output::sink(Format::Table, target, &batch.schema(), style)?;
     sink.write(&batch).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+}
+
+/// Names and titles, each title in as many lines as the screen needs for it.
+fn list_on_screen(target: &mut Target, look: ScreenLook) -> io::Result<()> {
+    let names_width = named::all().iter().map(|query| query.name.len()).max().unwrap_or(0);
+    let indent = " ".repeat(names_width + 2);
+    for query in named::all() {
+        let params: Vec<&str> = query.params.iter().map(|param| param.name).collect();
+        let params = if params.is_empty() { String::new() } else { format!(" ({})", params.join(", ")) };
+        let lines = wrapped(&format!("{}{params}", query.title), look.width.saturating_sub(indent.len()).max(20), "");
+        for (number, line) in lines.iter().enumerate() {
+            let name = if number == 0 { query.name } else { "" };
+            writeln!(target, "{name:names_width$}  {line}")?;
+        }
+    }
+    Ok(())
 }
 
 fn text(of: impl Fn(&NamedQuery) -> String) -> ArrayRef {

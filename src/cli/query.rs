@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs, parameter};
-use super::exit::{Code, Failure, say};
+use super::exit::{Code, Failure, say, with_exit_codes};
 use super::open::{Opened, dry_run};
 use super::summary::{self, Block, Summary};
 use crate::output::visible::visible;
@@ -23,7 +23,7 @@ use crate::table::Accounting;
 const SQL_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Args, Debug, Clone)]
-#[command(after_help = "Examples:
+#[command(after_help = with_exit_codes("Examples:
   keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
   keytrail query denied-attempts --from logs/ --since 7d
   keytrail query \"SELECT * FROM events\" --from logs/ -o events.parquet
@@ -31,7 +31,7 @@ const SQL_BYTES_MAX: u64 = 1 << 20;
   keytrail query --file report.sql --from logs/ -f csv
   keytrail query                    the interactive shell, on a terminal
 
-`keytrail queries` lists the named queries, `SHOW TABLES` the tables.")]
+`keytrail queries` lists the named queries, `SHOW TABLES` the tables."))]
 pub struct QueryArgs {
     /// SQL, the name of a query, or `-` for SQL on stdin
     #[arg(value_name = "SQL|NAME", conflicts_with = "file", allow_hyphen_values = true)]

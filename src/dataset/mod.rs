@@ -122,9 +122,13 @@ impl DatasetError {
             DatasetError::StoreAmongDeliveries { .. } => {
                 Some("name a prefix without AWSLogs: whatever is below it is read as logs")
             }
-            DatasetError::StoreAmongLogs { .. } => {
-                Some("name a directory beside the logs: whatever is among them is read as logs")
-            }
+            DatasetError::StoreAmongLogs { store } if store.starts_with("s3://") => Some(
+                "give each a prefix of its own, such as s3://BUCKET/AWSLogs and s3://BUCKET/keytrail, or a bucket: a name \
+                 stands for logs or for a store, with all that is below it",
+            ),
+            DatasetError::StoreAmongLogs { .. } => Some(
+                "name a directory beside the logs: a name stands for logs or for a store, with all that is below it",
+            ),
             DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }

@@ -6,18 +6,17 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-use super::visible::{shorten, visible};
+use super::visible::visible;
 use super::{Sink, cell, table};
 
 pub struct Markdown<W> {
     to: W,
-    cell_columns_max: usize,
     line: String,
     cell: String,
 }
 
 impl<W: Write> Markdown<W> {
-    pub fn new(mut to: W, names: &[String], schema: &Schema, cell_columns_max: usize) -> io::Result<Markdown<W>> {
+    pub fn new(mut to: W, names: &[String], schema: &Schema) -> io::Result<Markdown<W>> {
         let mut head = String::from("|");
         let mut rule = String::from("|");
         for (name, field) in names.iter().zip(schema.fields()) {
@@ -25,7 +24,7 @@ impl<W: Write> Markdown<W> {
             rule.push_str(if table::is_number(field.data_type()) { " ---: |" } else { " --- |" });
         }
         writeln!(to, "{head}\n{rule}")?;
-        Ok(Markdown { to, cell_columns_max, line: String::new(), cell: String::new() })
+        Ok(Markdown { to, line: String::new(), cell: String::new() })
     }
 }
 
@@ -37,9 +36,7 @@ impl<W: Write> Sink for Markdown<W> {
             for column in batch.columns() {
                 self.cell.clear();
                 cell::plain(&mut self.cell, column, row);
-                let shown = visible(&self.cell);
-                write!(self.line, " {} |", escaped(&shorten(&shown, self.cell_columns_max)))
-                    .expect("writing to a String cannot fail");
+                write!(self.line, " {} |", escaped(&visible(&self.cell))).expect("writing to a String cannot fail");
             }
             self.line.push('\n');
             self.to.write_all(self.line.as_bytes())?;

@@ -5,9 +5,16 @@
 mod binary;
 pub mod cell;
 mod csv;
+pub mod fit;
 mod json;
 pub mod markdown;
-pub mod table;
+mod records;
+pub mod screen;
+pub mod screen_rows;
+pub mod sentence;
+pub mod short_names;
+pub mod short_times;
+mod table;
 mod target;
 pub mod times;
 pub mod visible;
@@ -21,6 +28,7 @@ use arrow::datatypes::Schema;
 
 pub use target::{Existing, Target};
 
+use screen::{ScreenLook, ScreenValues};
 use visible::visible;
 
 /// The reason that rows cannot be written.
@@ -57,9 +65,6 @@ impl OutputError {
         }
     }
 }
-
-/// Widest cell of a table that no terminal bounds.
-const CELL_COLUMNS_MAX: usize = 200;
 
 /// The formats of rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +134,21 @@ impl Format {
 pub struct Style {
     pub color: bool,
     pub verbose: bool,
+    /// Columns that a table may have; `None` where no screen bounds it, and nothing is left out.
+    pub width: Option<usize>,
+}
+
+impl Style {
+    /// The screen that rows are for, where there is one.
+    pub fn screen(&self) -> Option<ScreenLook> {
+        let values = if self.verbose { ScreenValues::Whole } else { ScreenValues::Short };
+        self.width.map(|width| ScreenLook { width, values, color: self.color })
+    }
+
+    /// The signs before and after a head.
+    fn bold(&self) -> (&'static str, &'static str) {
+        if self.color { ("\x1b[1m", "\x1b[0m") } else { ("", "") }
+    }
 }
 
 /// The reader of a text. Only a program gets characters that act as they are, and only a terminal may get colors.
@@ -152,7 +172,7 @@ pub trait Sink {
     fn finish(&mut self) -> io::Result<()>;
 }
 
-/// Opens `format` over a target for rows of this schema.
+/// Opens `format` over a target for rows of this schema. A table has the width of the style; other formats have none.
 pub fn sink<'a>(
     format: Format,
     to: &'a mut Target,
@@ -160,21 +180,19 @@ pub fn sink<'a>(
     style: Style,
 ) -> Result<Box<dyn Sink + Send + 'a>, OutputError> {
     let names = unique_names(schema);
-    let terminal_width = to.terminal_width();
     if format.is_binary() && to.is_terminal() {
         return Err(OutputError::BinaryOnTerminal);
     }
-    let cell_columns_max = if style.verbose { usize::MAX } else { CELL_COLUMNS_MAX };
     let reader = to.reader();
-    let look = table::Look { terminal_width, cell_columns_max, color: style.color };
-    let opened: io::Result<Box<dyn Sink + Send + 'a>> = match format {
-        Format::Table => Ok(Box::new(table::Table::new(to, &names, schema, look))),
-        Format::Csv => csv::Csv::new(to, &names, reader).map(|s| Box::new(s) as _),
-        Format::Json => Ok(Box::new(json::Json::new(to, &names, json::Layout::Array))),
-        Format::Jsonl => Ok(Box::new(json::Json::new(to, &names, json::Layout::Lines))),
-        Format::Markdown => markdown::Markdown::new(to, &names, schema, cell_columns_max).map(|s| Box::new(s) as _),
-        Format::Parquet => binary::Parquet::new(to, &names, schema).map(|s| Box::new(s) as _),
-        Format::Arrow => binary::ArrowFile::new(to, &names, schema).map(|s| Box::new(s) as _),
+    let opened: io::Result<Box<dyn Sink + Send + 'a>> = match (format, style.screen()) {
+        (Format::Table, Some(look)) => Ok(Box::new(screen::ScreenSink::new(to, look))),
+        (Format::Table, None) => Ok(Box::new(table::Table::new(to, schema, &names, style.bold()))),
+        (Format::Csv, _) => csv::Csv::new(to, &names, reader).map(|s| Box::new(s) as _),
+        (Format::Json, _) => Ok(Box::new(json::Json::new(to, &names, json::Layout::Array))),
+        (Format::Jsonl, _) => Ok(Box::new(json::Json::new(to, &names, json::Layout::Lines))),
+        (Format::Markdown, _) => markdown::Markdown::new(to, &names, schema).map(|s| Box::new(s) as _),
+        (Format::Parquet, _) => binary::Parquet::new(to, &names, schema).map(|s| Box::new(s) as _),
+        (Format::Arrow, _) => binary::ArrowFile::new(to, &names, schema).map(|s| Box::new(s) as _),
     };
     Ok(opened?)
 }

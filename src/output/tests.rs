@@ -106,34 +106,41 @@ fn csv_on_a_terminal_is_visible() {
 #[test]
 fn tables_keep_one_line_a_record() {
     let (payloads, batch) = hostile();
-    for (width, lines_of_head) in [(None, 2), (Some(120), 2)] {
-        let mut bytes = Vec::new();
-        let look = table::Look { terminal_width: width, cell_columns_max: CELL_COLUMNS_MAX, color: false };
-        let mut sink = table::Table::new(&mut bytes, &unique_names(&batch.schema()), &batch.schema(), look);
-        sink.write(&batch).unwrap();
-        sink.finish().unwrap();
-        drop(sink);
-        let shown = String::from_utf8(bytes).unwrap();
-        assert!(harmless(&shown.replace('\n', "")));
-        assert_eq!(shown.lines().count(), payloads.len() + lines_of_head);
-        let longest = shown.lines().map(super::visible::width).max().unwrap();
-        assert!(longest <= width.unwrap_or(4 * CELL_COLUMNS_MAX), "{longest}");
+    let shown = text(Format::Table, std::slice::from_ref(&batch));
+    assert!(harmless(&shown.replace('\n', "")));
+    assert_eq!(shown.lines().count(), payloads.len() + 2);
+    // No value is cut.
+    let payload = |(_, value): &(String, String)| visible(value).trim_end().len();
+    assert!(shown.len() > 3 * payloads.iter().map(payload).sum::<usize>());
+}
+
+/// The rows as a screen shows them.
+fn on_screen(batch: &RecordBatch, width: usize, values: ScreenValues) -> String {
+    let mut bytes = Vec::new();
+    let mut sink = screen::ScreenSink::new(&mut bytes, ScreenLook { width, values, color: false });
+    sink.write(batch).unwrap();
+    sink.finish().unwrap();
+    drop(sink);
+    String::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn hostile_values_are_harmless_on_a_screen() {
+    let (_, batch) = hostile();
+    for width in [20, 80, 120, 400] {
+        for values in [ScreenValues::Short, ScreenValues::Whole] {
+            let shown = on_screen(&batch, width, values);
+            assert!(harmless(&shown.replace('\n', "")), "{width} {values:?}");
+        }
     }
 }
 
 #[test]
-fn a_narrow_terminal_gets_one_column_a_line() {
+fn a_narrow_screen_gets_one_column_a_line() {
     let columns: Vec<(String, ArrayRef)> =
         (0..30).map(|i| (format!("column_{i}"), Arc::new(StringArray::from(vec!["some text"])) as ArrayRef)).collect();
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let mut bytes = Vec::new();
-    let look = table::Look { terminal_width: Some(60), cell_columns_max: CELL_COLUMNS_MAX, color: false };
-    let mut sink = table::Table::new(&mut bytes, &unique_names(&batch.schema()), &batch.schema(), look);
-    sink.write(&batch).unwrap();
-    sink.finish().unwrap();
-    drop(sink);
-    let shown = String::from_utf8(bytes).unwrap();
-    assert_eq!(shown.lines().count(), 31);
+    let shown = on_screen(&RecordBatch::try_from_iter(columns).unwrap(), 30, ScreenValues::Short);
+    assert_eq!(shown.lines().count(), 31, "{shown}");
     assert!(shown.lines().nth(1).unwrap().ends_with("│ some text"));
 }
 

@@ -54,24 +54,24 @@ pub fn acts(c: char) -> bool {
     )
 }
 
-/// Cuts text to `columns` of a terminal and marks the cut by a `…`. The text must be visible already.
-pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
-    // A character takes at most as many columns as it has bytes, so short text need not be measured.
+/// Cuts visible text to `columns` of a terminal in its middle, since names and messages differ at their ends.
+pub fn cut_middle(text: &str, columns: usize) -> Cow<'_, str> {
     if text.len() <= columns || width(text) <= columns {
         return Cow::Borrowed(text);
     }
-    let mut room = columns.saturating_sub(1);
-    let mut out = String::with_capacity(columns + 4);
-    for c in text.chars() {
-        let w = c.width().unwrap_or(0);
-        if w > room {
-            break;
-        }
-        room -= w;
-        out.push(c);
+    let room = columns.saturating_sub(1);
+    let (mut head, mut tail) = (0, text.len());
+    let mut left = room.div_ceil(2);
+    for (at, c) in text.char_indices() {
+        let Some(rest) = left.checked_sub(c.width().unwrap_or(0)) else { break };
+        (left, head) = (rest, at + c.len_utf8());
     }
-    out.push('…');
-    Cow::Owned(out)
+    let mut left = room / 2;
+    for (at, c) in text.char_indices().rev() {
+        let Some(rest) = left.checked_sub(c.width().unwrap_or(0)).filter(|_| at >= head) else { break };
+        (left, tail) = (rest, at);
+    }
+    Cow::Owned(format!("{}…{}", &text[..head], &text[tail..]))
 }
 
 /// Columns that visible text takes on a terminal.
@@ -153,16 +153,23 @@ pub mod tests {
         for (name, value) in payloads {
             let shown = visible(&value);
             assert!(harmless(&shown), "{name}");
-            assert!(width(&shorten(&shown, 40)) <= 40, "{name}");
+            assert!(width(&cut_middle(&shown, 40)) <= 40, "{name}");
             let storm = shown.chars().filter(|c| c.width() == Some(0)).count();
             assert!(storm <= 3 * shown.chars().filter(|c| c.width() > Some(0)).count().max(1), "{name}");
         }
     }
 
     #[test]
-    fn shortens_by_columns() {
-        assert_eq!(shorten("abcdef", 6), "abcdef");
-        assert_eq!(shorten("abcdefg", 6), "abcde…");
-        assert_eq!(shorten("漢字漢字", 6), "漢字…");
+    fn cuts_in_the_middle() {
+        for (text, columns, cut) in [
+            ("abcdef", 6, "abcdef"),
+            ("abcdefg", 6, "abc…fg"),
+            ("漢字漢字漢字", 7, "漢…字"),
+            ("a漢字漢字b", 7, "a漢…字b"),
+            ("abc", 1, "…"),
+        ] {
+            assert_eq!(cut_middle(text, columns), cut);
+            assert!(width(&cut_middle(text, columns)) <= columns);
+        }
     }
 }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::visible::width;
+
 /// `1,234,567`
 pub fn count(n: u64) -> String {
     let digits = n.to_string();
@@ -26,9 +28,47 @@ pub fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
 }
 
+/// The text with a capital letter and a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{first}{}{stop}", letters.as_str())
+}
+
+/// The words of a text in lines of at most `columns`, where no word is longer; later lines begin with `indent`.
+pub fn wrapped(text: &str, columns: usize, indent: &str) -> Vec<String> {
+    let (mut lines, mut line, mut is_fresh) = (Vec::new(), String::new(), true);
+    for word in text.split(' ') {
+        if !is_fresh && width(&line) + 1 + width(word) > columns {
+            lines.push(std::mem::replace(&mut line, indent.to_owned()));
+            is_fresh = true;
+        }
+        if !is_fresh {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_fresh = false;
+    }
+    lines.push(line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wraps_words() {
+        assert_eq!(wrapped("- one two three", 9, "  "), ["- one two", "  three"]);
+        assert_eq!(wrapped("overlong words", 4, ""), ["overlong", "words"]);
+        assert_eq!(wrapped("", 4, ""), [""]);
+    }
+
+    #[test]
+    fn a_sentence_has_a_capital_and_a_stop() {
+        assert_eq!((sentence("of é. b"), sentence("a."), sentence("")), ("Of é. b.".into(), "A.".into(), ".".into()));
+    }
 
     #[test]
     fn groups_digits() {

@@ -6,7 +6,9 @@
 use std::error::Error;
 use std::time::Duration;
 
-use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -23,7 +25,7 @@ use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use crate::objects::{FaultReason, ObjectChange, ObjectOutcome};
 
 /// The Region to use when neither the environment nor a profile names one.
-const DEFAULT_REGION: &str = "us-east-1";
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 /// From a request to the first byte of its answer.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(30);
@@ -82,6 +84,16 @@ pub(super) async fn sdk_config(options: &AwsOptions) -> SdkConfig {
         config = config.credentials_provider(SharedCredentialsProvider::new(credentials));
     }
     config.build()
+}
+
+/// The Region that the environment or the profile names. Asks no network, so the Region of an instance is not told.
+pub async fn told_region(options: &AwsOptions) -> Option<String> {
+    let mut profile = ProfileFileRegionProvider::builder();
+    if let Some(name) = &options.profile {
+        profile = profile.profile_name(name);
+    }
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+    chain.region().await.map(|region| region.to_string())
 }
 
 /// The kind of a failure: each has its own cure.

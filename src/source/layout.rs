@@ -91,6 +91,10 @@ impl Place {
         if name == b"AWSLogs" {
             return Some(Place { step: Step::Logs, organization: self.organization, ..Place::default() });
         }
+        // The log of a table, such as a store that lies beside the logs, is JSON and no record of CloudTrail.
+        if name == b"_delta_log" {
+            return Some(Place { kind: Kind::OtherService, ..self }.off_grammar());
+        }
         match self.step {
             Step::Outside => Some(self.enter_outside(name, wanted)),
             Step::Logs | Step::Organization => self.enter_logs(name, wanted),
@@ -400,6 +404,9 @@ mod tests {
             assert_eq!(place(&format!("AWSLogs/111122223333/{folder}"), &scope).unwrap().kind, kind, "{folder}");
         }
         assert_eq!(place("copy/111122223333/Config", &scope).unwrap().kind, Kind::Log, "no AWSLogs above");
+        for path in ["store/events/_delta_log", "_delta_log/_sidecars"] {
+            assert_eq!(place(path, &scope).unwrap().kind, Kind::OtherService, "{path}");
+        }
         for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
             assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");
         }

@@ -30,7 +30,7 @@ use tokio::runtime::Handle;
 use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
-pub use aws::{AwsOptions, Class, Trouble, hint_of};
+pub use aws::{AwsOptions, Class, Trouble, hint_of, told_region};
 pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Entry, Listing, ObjectPlace, Pruned};
@@ -267,6 +267,15 @@ pub fn list_local(locations: &[Location], scope: &Scope) -> Result<Listing, Sour
 }
 
 impl Location {
+    /// The Region that the location names, if it names one; the event history of all Regions is of the commercial ones.
+    pub fn region(&self) -> Option<&str> {
+        match self {
+            Location::History(Regions::Named(names)) => names.first().map(String::as_str),
+            Location::History(Regions::All) => Some(aws::DEFAULT_REGION),
+            _ => None,
+        }
+    }
+
     fn bucket_path(&self) -> Option<BucketPath> {
         match self {
             Location::S3(path) => Some(path.clone()),

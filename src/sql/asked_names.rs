@@ -5,8 +5,7 @@
 
 use std::fmt;
 
-/// Characters of a key id that a screen shows, and that are enough to name the key.
-const KEY_HEAD: usize = 8;
+use crate::output::short_names::key_head;
 
 /// The kind of thing that a name is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -129,11 +128,6 @@ impl AskedName {
 pub fn alias_of(key: &str) -> Option<&str> {
     let at = key.find("alias/").filter(|at| *at == 0 || key[..*at].ends_with(':'))?;
     Some(&key[at..])
-}
-
-/// Characters of a key id that tell keys apart; those of a multi-Region key all begin with `mrk-`.
-pub fn key_head(id: &str) -> usize {
-    if id.starts_with("mrk-") { KEY_HEAD + "mrk-".len() } else { KEY_HEAD }
 }
 
 fn is(text: &str) -> TextTest {

@@ -49,9 +49,13 @@ impl CardKind {
             CardKind::View | CardKind::Derived => {
                 &[("title", Once), ("row", Once), ("description", AnyNumber), ("column", AnyNumber)]
             }
-            CardKind::Section => {
-                &[("title", Once), ("none", AtMostOnce), ("place", AtMostOnce), ("description", AnyNumber)]
-            }
+            CardKind::Section => &[
+                ("title", Once),
+                ("none", AtMostOnce),
+                ("place", AtMostOnce),
+                ("sentence", AtMostOnce),
+                ("description", AnyNumber),
+            ],
             CardKind::Finding => &[
                 ("title", Once),
                 ("severity", Once),

@@ -13,8 +13,10 @@ use datafusion::catalog::{
 };
 use datafusion::common::{DataFusionError, exec_err};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableType, col, lit};
 use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as DfStatement;
+use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::DerivedView;
@@ -53,8 +55,18 @@ fn with_catalogs(state: SessionState, catalogs: MemoryCatalogProviderList) -> Se
 /// Plans one statement.
 pub async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, DataFusionError> {
     let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    let lists_tables =
+        matches!(&statement, DfStatement::Statement(inner) if matches!(**inner, Statement::ShowTables { .. }));
     mend::mend(&mut statement);
-    state.statement_to_plan(statement).await
+    let plan = state.statement_to_plan(statement).await?;
+    if lists_tables { in_order(plan) } else { Ok(plan) }
+}
+
+/// Sorts a list of tables by name, those that describe the others last.
+fn in_order(list: LogicalPlan) -> Result<LogicalPlan, DataFusionError> {
+    let is_description = col("table_schema").eq(lit("information_schema"));
+    let order = [is_description, col("table_schema"), col("table_name")].map(|by| by.sort(true, false));
+    LogicalPlanBuilder::from(list).sort(order)?.build()
 }
 
 /// The given tables with the names of all columns and of our own functions, sorted.
@@ -188,8 +200,9 @@ impl SchemaProvider for NamedTables {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
     use datafusion::datasource::MemTable;
-    use datafusion::prelude::SessionConfig;
+    use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
     use crate::sql::sections;
@@ -219,13 +232,30 @@ mod tests {
         for (sql, expected) in [
             ("SELECT * FROM events", &[][..]),
             ("SHOW TABLES", &[]),
-            ("SELECT 1 FROM calls", &["calls", "key_calls"]),
-            ("SELECT 1 FROM key_use", &["calls", "key_attempts", "key_calls", "key_use"]),
+            ("SELECT 1 FROM calls", &["calls", "corrections", "key_calls"]),
+            ("SELECT 1 FROM key_use", &["calls", "corrections", "key_attempts", "key_calls", "key_use"]),
         ] {
             planned(&context.state(), sql).await.unwrap();
             assert_eq!(planned_names(&plans), expected, "{sql}");
         }
         assert_eq!(plans.tables.table_names(), ["events"]);
+    }
+
+    #[tokio::test]
+    async fn tables_are_listed_by_name() {
+        let (context, _) = session();
+        let plan = planned(&context.state(), "SHOW TABLES").await.unwrap();
+        let batches = DataFrame::new(context.state(), plan).collect().await.unwrap();
+        let cells = |column: &str| -> Vec<String> {
+            let texts = batches.iter().flat_map(|batch| batch[column].as_string::<i32>().iter().flatten());
+            texts.map(str::to_owned).collect()
+        };
+        let listed: Vec<(bool, String)> = cells("table_schema")
+            .iter()
+            .map(|schema| schema == "information_schema")
+            .zip(cells("table_name"))
+            .collect();
+        assert!(listed.len() > views::all().len() && listed.is_sorted(), "{listed:?}");
     }
 
     #[tokio::test]

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanBuilder, Int64Builder, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, MapBuilder, StringArray, StringBuilder,
+};
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::common::{Result, ScalarValue, exec_err};
@@ -18,6 +20,7 @@ use serde_json::Value;
 
 use super::asked_names::NameKind;
 use super::names_function::NamesFunction;
+use crate::schema::ColumnType;
 
 /// A function of SQL that we add to DataFusion's own.
 #[derive(Debug)]
@@ -100,6 +103,20 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         work: FunctionWork::Json(Output::Json),
     },
     SqlFunction {
+        name: "json_get_list",
+        syntax: "json_get_list(json, key, …)",
+        description: "The items at the end of the keys as a list of texts. The key `*` leads to every item and member.",
+        example: r#"json_get_list('[{"ARN": "arn:1"}, {"ARN": "arn:2"}]', '*', 'ARN')"#,
+        work: FunctionWork::Json(Output::List),
+    },
+    SqlFunction {
+        name: "json_get_map",
+        syntax: "json_get_map(json, key, …)",
+        description: "The object at the end of the keys as a map of texts, as `encryption_context` is one.",
+        example: r#"json_get_map('{"encryptionContext": {"stage": "test"}}', 'encryptionContext')"#,
+        work: FunctionWork::Json(Output::Map),
+    },
+    SqlFunction {
         name: "json_get_str",
         syntax: "json_get_str(json, key, …)",
         description: "The string at the end of the keys, as its text.",
@@ -126,6 +143,13 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         description: "True where a table is the one asked for: by ARN or by name.",
         example: "names_table('orders', 'orders', 'arn:aws:dynamodb:eu-west-1:111122223333:table/orders')",
         work: FunctionWork::Names(NameKind::Table),
+    },
+    SqlFunction {
+        name: "json_keys",
+        syntax: "json_keys(json, key, …)",
+        description: "The names of the members of the object at the end of the keys, sorted.",
+        example: r#"json_keys('{"requestItems": {"orders": [], "invoices": []}}', 'requestItems')"#,
+        work: FunctionWork::Json(Output::Keys),
     },
 ];
 
@@ -196,6 +220,12 @@ enum Output {
     Bool,
     /// True if there is a value.
     Contains,
+    /// Each item as text.
+    List,
+    /// The names of members.
+    Keys,
+    /// The members as text, by name.
+    Map,
 }
 
 /// `json_get_…(json, key_or_index, …)`.
@@ -221,6 +251,8 @@ impl ScalarUDFImpl for JsonGet {
             Output::Text | Output::Json => DataType::Utf8,
             Output::Int => DataType::Int64,
             Output::Bool | Output::Contains => DataType::Boolean,
+            Output::List | Output::Keys => ColumnType::TextList.data_type(),
+            Output::Map => ColumnType::Map.data_type(),
         })
     }
 
@@ -234,7 +266,7 @@ impl ScalarUDFImpl for JsonGet {
         };
         let path = path.iter().map(|step| self.step(step)).collect::<Result<Vec<_>>>()?;
         let json = json.cast_to(&DataType::Utf8, None)?.into_array(args.number_rows)?;
-        Ok(ColumnarValue::Array(self.output.collect(as_string_array(&json)?, &path)))
+        Ok(ColumnarValue::Array(self.output.collect(as_string_array(&json)?, &path)?))
     }
 }
 
@@ -257,9 +289,9 @@ impl JsonGet {
 }
 
 impl Output {
-    fn collect(self, json: &StringArray, path: &[Step]) -> ArrayRef {
+    fn collect(self, json: &StringArray, path: &[Step]) -> Result<ArrayRef> {
         let values = json.iter().map(|text| text.and_then(|text| lookup(text, path)));
-        match self {
+        Ok(match self {
             Output::Text => {
                 let mut builder = StringBuilder::with_capacity(json.len(), 0);
                 values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_str)));
@@ -285,18 +317,130 @@ impl Output {
                 values.for_each(|value| builder.append_value(value.is_some()));
                 Arc::new(builder.finish())
             }
+            Output::Keys => {
+                let names = |value| Some(members(value)?.into_iter().map(|(name, _)| name).collect());
+                lists(json.len(), values.map(|value| value.and_then(names)))
+            }
+            Output::Map => maps(json.len(), values.map(|value| value.and_then(members)))?,
+            Output::List => lists(json.len(), json.iter().map(|text| every(text?, path))),
+        })
+    }
+}
+
+fn lists(rows: usize, values: impl Iterator<Item = Option<Vec<String>>>) -> ArrayRef {
+    let mut builder = ListBuilder::with_capacity(StringBuilder::new(), rows);
+    for value in values {
+        let is_there = value.is_some();
+        value.into_iter().flatten().for_each(|item| builder.values().append_value(item));
+        builder.append(is_there);
+    }
+    Arc::new(builder.finish())
+}
+
+fn maps(rows: usize, values: impl Iterator<Item = Option<Vec<(String, Value)>>>) -> Result<ArrayRef> {
+    let mut builder = MapBuilder::with_capacity(None, StringBuilder::new(), StringBuilder::new(), rows);
+    for value in values {
+        let is_there = value.is_some();
+        for (name, member) in value.into_iter().flatten() {
+            builder.keys().append_value(name);
+            builder.values().append_value(text_of(member));
+        }
+        builder.append(is_there)?;
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+/// The members of an object, sorted by name.
+fn members(value: Value) -> Option<Vec<(String, Value)>> {
+    let Value::Object(members) = value else { return None };
+    let mut members: Vec<(String, Value)> = members.into_iter().collect();
+    members.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+    Some(members)
+}
+
+/// The text of a string, and the JSON of anything else.
+fn text_of(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// Every item that the path leads to, by any way; `None` if there is none.
+fn every(text: &str, path: &[Step]) -> Option<Vec<String>> {
+    let mut ends: Vec<Value> = vec![serde_json::from_str(text).ok()?];
+    for step in path {
+        ends = ends.into_iter().flat_map(|value| step.follow_all(value)).collect();
+    }
+    let items = ends.into_iter().flat_map(|end| match end {
+        Value::Array(items) => items,
+        other => vec![other],
+    });
+    let items: Vec<String> = items.filter(|item| !item.is_null()).map(text_of).collect();
+    (!items.is_empty()).then_some(items)
+}
+
+fn lookup(text: &str, path: &[Step]) -> Option<Value> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    path.iter().try_fold(value, |value, step| step.follow(value))
+}
+
+impl Step {
+    fn follow(&self, value: Value) -> Option<Value> {
+        match (value, self) {
+            (Value::Object(mut members), Step::Key(key)) => members.remove(key),
+            (Value::Array(mut items), Step::Index(index)) if *index < items.len() => Some(items.swap_remove(*index)),
+            _ => None,
+        }
+    }
+
+    fn follow_all(&self, value: Value) -> Vec<Value> {
+        match (value, self) {
+            (Value::Array(items), Step::Key(key)) if key == "*" => items,
+            (Value::Object(members), Step::Key(key)) if key == "*" => {
+                members.into_iter().map(|(_, value)| value).collect()
+            }
+            (value, step) => step.follow(value).into_iter().collect(),
         }
     }
 }
 
-fn lookup(text: &str, path: &[Step]) -> Option<Value> {
-    let mut value: Value = serde_json::from_str(text).ok()?;
-    for step in path {
-        value = match (value, step) {
-            (Value::Object(mut members), Step::Key(key)) => members.remove(key)?,
-            (Value::Array(mut items), Step::Index(index)) if *index < items.len() => items.swap_remove(*index),
-            _ => return None,
-        };
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(keys: &[&str]) -> Vec<Step> {
+        keys.iter().map(|key| Step::Key((*key).to_owned())).collect()
     }
-    Some(value)
+
+    #[test]
+    fn a_list_has_every_item_that_the_keys_lead_to() {
+        for (json, keys, expected) in [
+            (r#"{"a":["x",1,null,{"b":2}]}"#, &["a"][..], Some(&["x", "1", r#"{"b":2}"#][..])),
+            (r#"[{"ARN":"x"},{"arn":"y"},7,{"ARN":"z"}]"#, &["*", "ARN"], Some(&["x", "z"])),
+            (r#"{"t":[{"Put":{"n":"x"}},{"get":{"n":"y"}}]}"#, &["t", "*", "*", "n"], Some(&["x", "y"])),
+            (r#""x""#, &[], Some(&["x"])),
+            (r#"{"a":[]}"#, &["a"], None),
+            (r#"{"a":1}"#, &["b"], None),
+            ("{", &["a"], None),
+        ] {
+            let found = every(json, &path(keys));
+            let found = found.as_ref().map(|items| items.iter().map(String::as_str).collect::<Vec<_>>());
+            assert_eq!(found.as_deref(), expected, "{json} {keys:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_object_has_members() {
+        let texts = [Some(r#"{"m":{"b":"x","a":1}}"#), Some(r#"{"m":[1]}"#), Some("{}"), Some("{"), None];
+        let json = StringArray::from_iter(texts);
+        for output in [Output::Map, Output::Keys] {
+            let found = output.collect(&json, &path(&["m"])).unwrap();
+            assert_eq!((found.len(), found.null_count()), (5, 4), "{output:?}");
+        }
+        let maps = Output::Map.collect(&json, &path(&["m"])).unwrap();
+        assert_eq!(maps.data_type(), &ColumnType::Map.data_type());
+        let written = arrow::util::display::array_value_to_string(&maps, 0).unwrap();
+        assert_eq!(written, "{a: 1, b: x}");
+    }
 }

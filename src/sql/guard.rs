@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, Value, visit_expressions, visit_statements,
+    BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Statement, UnaryOperator, Value,
+    visit_expressions, visit_statements,
 };
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -20,8 +21,8 @@ const OPERATORS_MAX: usize = 1000;
 const NESTING_MAX: usize = 10;
 /// Largest size that a statement may ask a string or list function for.
 const SIZE_MAX: u64 = 10_000;
-/// Largest number that a series may reach.
-const SERIES_MAX: u64 = 10_000_000;
+/// Largest number that a series may reach, and the most rows that it may have as a table.
+pub(super) const SERIES_MAX: u64 = 10_000_000;
 
 /// The reason that a statement is not run.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -165,7 +166,7 @@ fn refused_size(expr: &Expr) -> Option<Refusal> {
             if asked.is_none_or(|size| size > SIZE_MAX) { too_much(SIZE_MAX) } else { None }
         }
         "range" | "generate_series" | "gen_series" => {
-            let beyond = (0..list.args.len()).any(|index| number(index).flatten().is_some_and(|end| end > SERIES_MAX));
+            let beyond = list.args.iter().any(|argument| magnitude_of(argument).is_some_and(|end| end > SERIES_MAX));
             if beyond { too_much(SERIES_MAX) } else { None }
         }
         _ => None,
@@ -175,8 +176,36 @@ fn refused_size(expr: &Expr) -> Option<Refusal> {
 /// The number, if an argument is written as one.
 fn literal(argument: &FunctionArg) -> Option<u64> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value))) = argument else { return None };
-    match &value.value {
+    number(&value.value)
+}
+
+fn number(value: &Value) -> Option<u64> {
+    match value {
         Value::Number(digits, _) => digits.to_string().parse().ok(),
+        _ => None,
+    }
+}
+
+/// The most that an argument can be, whatever its sign, if it is computed from numbers alone.
+fn magnitude_of(argument: &FunctionArg) -> Option<u64> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return None };
+    magnitude(expr)
+}
+
+fn magnitude(expr: &Expr) -> Option<u64> {
+    match expr {
+        Expr::Value(value) => number(&value.value),
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus | UnaryOperator::Plus, expr: inner } => {
+            magnitude(inner)
+        }
+        Expr::BinaryOp { left, op, right } => {
+            let (left, right) = (magnitude(left)?, magnitude(right)?);
+            match op {
+                BinaryOperator::Plus | BinaryOperator::Minus => Some(left.saturating_add(right)),
+                BinaryOperator::Multiply => Some(left.saturating_mul(right)),
+                _ => None,
+            }
+        }
         _ => None,
     }
 }
@@ -216,6 +245,8 @@ mod tests {
             "WITH a AS (SELECT 1) INSERT INTO events SELECT * FROM a",
             "EXPLAIN WITH a AS (SELECT 1) DELETE FROM events",
             "SELECT range(0, 1000000000000)",
+            "SELECT range(0, 100000 * (100000 + 1))",
+            "SELECT generate_series(-1000000000000, 0)",
         ] {
             assert!(check(sql).is_err(), "{sql}");
         }

@@ -18,6 +18,7 @@ pub mod named;
 mod names_function;
 mod read_once;
 pub mod sections;
+mod series;
 mod stored_seen;
 pub mod told_names;
 pub mod views;
@@ -264,6 +265,7 @@ impl Engine {
         let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
+        series::bound(&context)?;
         context.register_table("events", data.events())?;
         let objects = MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?;
         let quarantine = MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?;

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use super::asked_names::NameKind;
 use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
+use crate::output::sentence::SentenceTemplate;
 
 /// The section that reads the rows of all rules, under its own name.
 const FINDINGS: &str = "findings";
@@ -18,6 +19,8 @@ pub struct AuditSection {
     pub title: &'static str,
     /// The sentence that a section without rows shows.
     pub none: &'static str,
+    /// A row in words; none where the section is no part of the screen.
+    pub sentence: Option<SentenceTemplate>,
     pub sql: String,
     place: Option<u32>,
 }
@@ -25,6 +28,7 @@ pub struct AuditSection {
 impl AuditSection {
     fn of(card: &Card) -> Result<AuditSection, CardError> {
         let place = card.values("place", "a number", |value| value.parse().ok())?;
+        let sentence = card.values("sentence", "words with {columns} and [options]", SentenceTemplate::parse)?;
         let sql = match card.name {
             FINDINGS => format!("{}{}\n", together(&rules()?), card.statement()),
             _ => card.sql.to_owned(),
@@ -33,6 +37,7 @@ impl AuditSection {
             name: card.name,
             title: card.title(),
             none: card.text("none").unwrap_or_default(),
+            sentence: sentence.into_iter().next(),
             sql,
             place: place.first().copied(),
         })
@@ -132,7 +137,7 @@ mod tests {
         for pair in shown.windows(2) {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
-        assert!(shown.iter().all(|section| !section.none.is_empty()));
+        assert!(shown.iter().all(|section| !section.none.is_empty() && section.sentence.is_some()));
         assert!(aliases().place.is_none() && seen().place.is_none());
         assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }

@@ -1,7 +1,7 @@
 //! Finds the rows of a run that the store has already.
 //! In: rows that are about to be written, and the store's files of their days. Out: the rows that stay, and the
 //! corrections to the accounts of their objects.
-//! Never holds the store's identities: they are streamed past those of the run.
+//! Never holds the store's identities: they are streamed past those of the run, and of those that both have a hash stays.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -107,10 +107,16 @@ impl Places {
     }
 }
 
-/// The rows of each batch that stay, and the corrections to the accounts.
+/// Identities of a scan that the store has too, by their hashes.
+#[derive(Debug, Default)]
+pub(super) struct MetIdentities(HashSet<u64, BuildHasherDefault<AlreadyHashed>>);
+
+/// The rows of each batch that stay, and the corrections to the accounts. `met` is from the earlier runs of the same
+/// scan.
 pub(super) async fn new_rows(
     snapshot: &Snapshot,
     batches: &[RecordBatch],
+    met: &mut MetIdentities,
 ) -> Result<(Vec<BooleanArray>, Corrections), StoreError> {
     let reach = Reach::of(batches);
     let run: Vec<Identities> = batches.iter().map(Identities::of).collect();
@@ -124,8 +130,14 @@ pub(super) async fn new_rows(
             judge(&run, &places, &Identities::of(&stored), &mut verdicts);
         }
     }
-    let is_counted = |batch, row| places.has_other_before(&run, batch, row);
-    Ok(settle(batches, &verdicts, &is_counted))
+    let is_counted =
+        |batch: usize, row| places.has_other_before(&run, batch, row) || met.0.contains(&run[batch].hash(row));
+    let settled = settle(batches, &verdicts, &is_counted);
+    for (identities, verdicts) in run.iter().zip(&verdicts) {
+        let known = (0..verdicts.len()).filter(|row| verdicts[*row] != Verdict::Unknown);
+        met.0.extend(known.map(|row| identities.hash(row)));
+    }
+    Ok(settled)
 }
 
 fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mut [Vec<Verdict>]) {
@@ -145,8 +157,8 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
     }
 }
 
-/// Rows to keep and counts to correct, by the verdicts. A row that differs from one before it in the same run is
-/// counted as a conflict already.
+/// Rows to keep and counts to correct, by the verdicts. The scan has counted each row that differs from one before it
+/// as a conflict; it is none if the store has the same row.
 fn settle(
     batches: &[RecordBatch],
     verdicts: &[Vec<Verdict>],
@@ -161,7 +173,12 @@ fn settle(
                 Verdict::Unknown => {}
                 Verdict::Conflict if is_counted(at, row) => {}
                 Verdict::Conflict => corrections.conflict(uris.value(row)),
-                Verdict::Duplicate => corrections.duplicate(uris.value(row)),
+                Verdict::Duplicate => {
+                    corrections.duplicate(uris.value(row));
+                    if is_counted(at, row) {
+                        corrections.no_conflict(uris.value(row));
+                    }
+                }
             }
         }
         keep.push(verdicts.iter().map(|verdict| Some(*verdict != Verdict::Duplicate)).collect());

@@ -9,9 +9,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path as FsPath, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -64,10 +64,12 @@ impl FileThread {
     }
 }
 
-/// The local file system, written so that a file under its name is whole and stays.
+/// A folder of the local file system, written so that a file under its name is whole and stays.
 #[derive(Debug, Clone)]
 pub(super) struct DurableFiles {
-    files: Arc<LocalFileSystem>,
+    folder: PathBuf,
+    /// Reads below the folder, once it is there.
+    files: Arc<OnceLock<LocalFileSystem>>,
     thread: FileThread,
 }
 
@@ -84,13 +86,42 @@ enum IfThere {
 }
 
 impl DurableFiles {
-    /// Starts the thread that changes files.
-    pub fn start() -> io::Result<DurableFiles> {
-        Ok(DurableFiles { files: Arc::default(), thread: FileThread::start()? })
+    /// Starts the thread that changes files. The folder need not exist yet; the first file that is written makes it.
+    pub fn start(folder: PathBuf) -> io::Result<DurableFiles> {
+        Ok(DurableFiles { folder, files: Arc::default(), thread: FileThread::start()? })
+    }
+
+    /// The files of the folder. Fails as for a file that is not there while the folder is not.
+    fn files(&self) -> Result<&LocalFileSystem> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        if !self.folder.is_dir() {
+            let source = Box::new(io::Error::from(io::ErrorKind::NotFound));
+            return Err(Error::NotFound { path: self.folder.display().to_string(), source });
+        }
+        let files = LocalFileSystem::new_with_prefix(&self.folder)?;
+        Ok(self.files.get_or_init(|| files))
+    }
+
+    /// The files that a listing finds; none while the folder is not there.
+    fn listed(
+        &self,
+        list: impl FnOnce(&LocalFileSystem) -> BoxStream<'static, Result<ObjectMeta>>,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.files() {
+            Ok(files) => list(files),
+            Err(Error::NotFound { .. }) => futures::stream::empty().boxed(),
+            Err(error) => futures::stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn target(&self, location: &Path) -> PathBuf {
+        location.parts().fold(self.folder.clone(), |path, part| path.join(part.as_ref()))
     }
 
     async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
-        let target = self.files.path_to_filesystem(location)?;
+        let target = self.target(location);
         let shown = location.to_string();
         match self.thread.run(move || write_whole(&target, &payload, existing)).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
@@ -104,7 +135,7 @@ impl DurableFiles {
 
 impl DurableFiles {
     async fn remove(&self, location: Path) -> Result<Path> {
-        let path = self.files.path_to_filesystem(&location)?;
+        let path = self.target(&location);
         match self.thread.run(move || fs::remove_file(path)).await {
             Ok(()) => Ok(location),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -181,7 +212,7 @@ impl ObjectStore for DurableFiles {
         match options.mode {
             PutMode::Overwrite => self.write(location, payload, IfThere::Replace).await,
             PutMode::Create => self.write(location, payload, IfThere::Refuse).await,
-            PutMode::Update(_) => self.files.put_opts(location, payload, options).await,
+            PutMode::Update(_) => self.files()?.put_opts(location, payload, options).await,
         }
     }
 
@@ -192,7 +223,7 @@ impl ObjectStore for DurableFiles {
     // Files are read by the thread that asks, since memory that one thread takes and another frees goes back late.
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let is_read = !options.head;
-        let mut got = self.files.get_opts(location, options).await?;
+        let mut got = self.files()?.get_opts(location, options).await?;
         if let (GetResultPayload::File(file, _), true) = (&got.payload, is_read) {
             let bytes = read_part(file, &got.range).map_err(|source| unreadable(location, source));
             got.payload = GetResultPayload::Stream(futures::stream::once(async move { bytes }).boxed());
@@ -201,9 +232,9 @@ impl ObjectStore for DurableFiles {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let got = self.files.get_opts(location, GetOptions::default()).await?;
+        let got = self.files()?.get_opts(location, GetOptions::default()).await?;
         let GetResultPayload::File(file, _) = &got.payload else {
-            return self.files.get_ranges(location, ranges).await;
+            return self.files()?.get_ranges(location, ranges).await;
         };
         let parts = ranges.iter().map(|range| read_part(file, range));
         parts.collect::<io::Result<_>>().map_err(|source| unreadable(location, source))
@@ -219,19 +250,26 @@ impl ObjectStore for DurableFiles {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list(prefix)
+        self.listed(|files| files.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.files.list_with_offset(prefix, offset)
+        let found = self.listed(|files| files.list_with_offset(prefix, offset));
+        // Readers of a log take what follows an offset to come in the order of names, as a bucket lists it.
+        let sorted = async move {
+            let mut found: Vec<ObjectMeta> = found.try_collect().await?;
+            found.sort_unstable_by(|one, other| one.location.as_ref().cmp(other.location.as_ref()));
+            Ok::<_, Error>(futures::stream::iter(found.into_iter().map(Ok)))
+        };
+        futures::stream::once(sorted).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.files.list_with_delimiter(prefix).await
+        self.files()?.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.files.copy_opts(from, to, options).await
+        self.files()?.copy_opts(from, to, options).await
     }
 }
 

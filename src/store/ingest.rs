@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::append::Batch;
 use super::backoff::Backoff;
+use super::dedup::MetIdentities;
 use super::delta::CommitOutcome;
 use super::ledger::{
     self, Comparison, Corrections, Due, Ends, Entering, IncompleteHistories, Known, LedgerError, News,
@@ -353,11 +354,12 @@ struct WrittenBatch {
 impl Writing {
     fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<WrittenBatch, StoreError> {
         let mut written = WrittenBatch::default();
+        let mut met = MetIdentities::default();
         // One file waits for the disk while the next is encoded.
         let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
         let landed = |put: JoinHandle<_>| self.handle.block_on(put).map_err(|_| StoreError::Thread)?;
         for run in runs {
-            let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run))?;
+            let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run, &mut met))?;
             written.corrections.merge(found);
             let run = Run::sort(run, &keep, NORMALIZER)?;
             written.lacking += run.lacking();

@@ -323,7 +323,7 @@ pub(super) struct Corrections(HashMap<String, Correction>);
 #[derive(Debug, Default, Clone, Copy)]
 struct Correction {
     duplicates: u64,
-    conflicts: u64,
+    conflicts: i64,
 }
 
 impl Correction {
@@ -331,7 +331,7 @@ impl Correction {
         Counts {
             kept: counts.kept - self.duplicates,
             duplicate: counts.duplicate + self.duplicates,
-            conflicts: counts.conflicts + self.conflicts,
+            conflicts: counts.conflicts.saturating_add_signed(self.conflicts),
             ..counts
         }
     }
@@ -344,6 +344,11 @@ impl Corrections {
 
     pub fn conflict(&mut self, uri: &str) {
         self.of(uri).conflicts += 1;
+    }
+
+    /// Takes back a conflict that the scan has counted.
+    pub fn no_conflict(&mut self, uri: &str) {
+        self.of(uri).conflicts -= 1;
     }
 
     fn of(&mut self, uri: &str) -> &mut Correction {

@@ -1,5 +1,5 @@
 //! The place of a store.
-//! In: a folder, or any object store with a URL. Out: [`StoreLocation`], which names paths inside it.
+//! In: a folder, or an object store that is rooted at the store. Out: [`StoreLocation`], which names paths inside it.
 //! Never reads or writes a file itself.
 
 use std::fs;
@@ -14,12 +14,15 @@ use url::Url;
 use super::StoreError;
 use super::durable_files::DurableFiles;
 
-/// The folder or prefix of a store, on an object store that names paths from its own root.
+/// The root of every store, for libraries that ask for a URL. It is none that a user wrote: the names in a URL are
+/// decoded, some of them twice, and those of files are looked for on the disk.
+const ROOT: &str = "keytrail-store://root/";
+
+/// The folder or prefix of a store, as an object store that names paths from there.
 #[derive(Clone, Debug)]
 pub struct StoreLocation {
     pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) url: Url,
-    pub(super) base: Path,
+    root: Url,
     /// As the user wrote it.
     pub(super) shown: String,
 }
@@ -34,24 +37,19 @@ impl StoreLocation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
             Err(error) => return Err(cannot(error)),
         };
-        // The library of local files decodes names twice.
-        if is_encoded(&absolute.to_string_lossy()) {
-            return Err(StoreError::Name { path: shown });
-        }
-        let url = Url::from_directory_path(&absolute).map_err(|()| cannot(io::ErrorKind::InvalidFilename.into()))?;
-        let files = DurableFiles::start().map_err(cannot)?;
-        StoreLocation::at(Arc::new(files), url, shown.clone())
+        let files = DurableFiles::start(absolute).map_err(cannot)?;
+        StoreLocation::at_root(Arc::new(files), &shown)
     }
 
-    /// An object store that is rooted at the store, which the user named by a URL.
+    /// An object store that is rooted at the store, and lists what follows an offset in the order of names. `shown` is
+    /// the name that the user gave.
     pub fn at_root(store: Arc<dyn ObjectStore>, shown: &str) -> Result<StoreLocation, StoreError> {
         let cannot = |e: url::ParseError| StoreError::Objects {
             what: shown.to_owned(),
-            source: Error::Generic { store: "S3", source: Box::new(e) },
+            source: Error::Generic { store: "URL", source: Box::new(e) },
         };
-        let mut url = Url::parse(shown).map_err(cannot)?;
-        url.set_path("/");
-        StoreLocation::at(store, url, shown.to_owned())
+        let root = Url::parse(ROOT).map_err(cannot)?;
+        Ok(StoreLocation { store, root, shown: shown.to_owned() })
     }
 
     /// True if there is a store in this folder, or the rest of one.
@@ -66,37 +64,45 @@ impl StoreLocation {
         matches!(inside, Some("00000000000000000000.json" | "_last_checkpoint"))
     }
 
-    /// A prefix of an object store whose own root is the root of the URL.
-    pub fn at(store: Arc<dyn ObjectStore>, url: Url, shown: String) -> Result<StoreLocation, StoreError> {
-        let base = Path::from_url_path(url.path())
-            .map_err(|e| StoreError::Objects { what: shown.clone(), source: Error::from(e) })?;
-        Ok(StoreLocation { store, url, base, shown })
-    }
-
     /// The path of something inside the store, such as `events/x.parquet`.
     pub(super) fn path(&self, inside: &str) -> Path {
-        inside.split('/').filter(|part| !part.is_empty()).fold(self.base.clone(), |path, part| path.join(part))
+        inside.split('/').filter(|part| !part.is_empty()).fold(Path::ROOT, |path, part| path.join(part))
     }
 
     pub(super) fn table_url(&self, table: &str) -> Url {
-        let mut url = self.url.clone();
-        url.set_path(&format!("{}/{table}/", self.url.path().trim_end_matches('/')));
+        let mut url = self.root.clone();
+        url.set_path(&format!("/{table}/"));
         url
     }
 }
 
-/// True if a name has an escape that could stand for another character, such as `%20`.
-fn is_encoded(name: &str) -> bool {
-    let is_digits = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
-    name.split('%').skip(1).any(is_digits)
-}
-
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
     use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
     use super::*;
     use crate::store::durable_files::unique;
+
+    /// Libraries take some of these for escapes, ends of a path or parts of a URL.
+    #[tokio::test]
+    async fn a_folder_may_have_any_name() {
+        for name in ["a%20b", "a%2Fb", "%25", "100%", "a b", "a#b", "a?b", "a\\b", "a\nb", "\u{e4}", "a[1]*", "#1"] {
+            let top = tempfile::tempdir().unwrap();
+            let folder = top.path().join(name);
+            let location = StoreLocation::local(&folder).unwrap();
+            let path = location.path("events/x");
+            assert!(matches!(location.store.get(&path).await.unwrap_err(), Error::NotFound { .. }), "{name}");
+            assert_eq!(location.store.list(None).count().await, 0, "{name}");
+            assert!(!folder.exists(), "{name}: reading makes no folder");
+            location.store.put(&path, "one".into()).await.unwrap();
+            assert_eq!(fs::read(folder.join("events/x")).unwrap(), b"one", "{name}");
+            let listed: Vec<_> = location.store.list(None).map(|found| found.unwrap().location).collect().await;
+            assert_eq!(listed, [path.clone()], "{name}");
+            location.store.delete(&path).await.unwrap();
+            assert_eq!(fs::read_dir(top.path()).unwrap().count(), 1, "{name}: nothing lies beside it");
+        }
+    }
 
     #[tokio::test]
     async fn files_appear_whole_and_create_refuses_what_is_there() {
@@ -113,6 +119,5 @@ mod tests {
         let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
         assert_ne!(unique(), unique());
-        assert!(is_encoded("a%20b") && is_encoded("%%2F") && !is_encoded("100%") && !is_encoded("a%zz%2"));
     }
 }

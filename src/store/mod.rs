@@ -73,8 +73,6 @@ pub enum StoreError {
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
     Damaged { path: String, what: String },
-    #[error("the path of a store cannot have a `%` before two hex digits: `{path}`")]
-    Name { path: String },
     #[error("cannot use the table `{table}` of the store")]
     Delta { table: &'static str, source: Box<DeltaTableError> },
     #[error("cannot use `{what}` of the store")]
@@ -100,7 +98,7 @@ impl StoreError {
 
     /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, StoreError::OtherFilter { .. } | StoreError::Name { .. })
+        matches!(self, StoreError::OtherFilter { .. })
     }
 
     /// The cure, where one is known.

@@ -16,28 +16,32 @@ use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
 
-use crate::service::Folder;
+use crate::service::{Folder, KeysOfBucket};
 
 pub const KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
 /// Serves the folder as S3 until the test process ends, to anyone with the test's credentials.
 pub fn serve(root: &Path) -> SocketAddr {
-    serve_to(root, Some(SimpleAuth::from_single(KEY_ID, SECRET)))
+    serve_under(root, KeysOfBucket::OfS3)
+}
+
+/// Serves the folder as one whose objects are encrypted under these keys.
+pub fn serve_under(root: &Path, keys: KeysOfBucket) -> SocketAddr {
+    serve_to(Folder::new(root, keys), Some(SimpleAuth::from_single(KEY_ID, SECRET)))
 }
 
 /// Serves the folder to anyone.
 pub fn serve_anyone(root: &Path) -> SocketAddr {
-    serve_to(root, None)
+    serve_to(Folder::new(root, KeysOfBucket::OfS3), None)
 }
 
-fn serve_to(root: &Path, known: Option<SimpleAuth>) -> SocketAddr {
+fn serve_to(folder: Folder, known: Option<SimpleAuth>) -> SocketAddr {
     let (send, receive) = mpsc::channel();
-    let root = root.to_owned();
     thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
-            let mut service = S3ServiceBuilder::new(Folder::new(&root));
+            let mut service = S3ServiceBuilder::new(folder);
             if let Some(known) = known {
                 service.set_auth(known);
             }

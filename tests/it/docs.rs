@@ -89,9 +89,9 @@ fn type_name(data_type: &str) -> &'static str {
 const VIEWS_HEAD: &str = "# Tables and views
 
 Raw logs and a store have the same tables and views. [`events`](schema.md) has a page of its own. All views but
-`call_copies` count a call once: of the copies that several accounts logged the caller's, if it is there; without the
-records that VPC endpoints wrote of calls that the service logged as well, and without those that a later record
-corrects.
+`call_copies` and `corrections` count a call once: of the copies that several accounts logged the caller's, if it is
+there; without the records that VPC endpoints wrote of calls that the service logged as well, and without those that a
+later record corrects.
 
 ";
 
@@ -162,6 +162,9 @@ fn sql_page() {
     for refusal in of_any.into_iter().chain(of_sizes.map(|sql| guard::check(sql).unwrap_err())) {
         writeln!(page, "- {refusal}").unwrap();
     }
+    let refused = keytrail(["query", "SELECT * FROM generate_series(0, 1000000000)", "--from", "sample-logs"]).stderr;
+    let refused = refused.lines().find_map(|line| line.split_once("planning: ")).expect("a long series is refused").1;
+    writeln!(page, "- {refused}").unwrap();
     page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
     page.push_str("| [`events`](schema.md) | Every event once, as its record says |\n");
     for (name, title) in TABLES {

@@ -28,6 +28,7 @@ mod records;
 mod remote;
 mod renormalize;
 mod s3;
+mod screens;
 mod service;
 mod signatures;
 mod slt;

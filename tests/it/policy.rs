@@ -239,6 +239,35 @@ fn a_store_in_a_bucket_takes_what_the_policy_grants() {
     }
 }
 
+/// The Region is the one that the location, the environment, the profile or the scope names, in this order.
+#[test]
+fn the_policy_is_of_the_partition_of_the_region() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config");
+    fs::write(&config, "[profile audit]\nregion = us-gov-west-1\n").unwrap();
+    let config = config.to_str().unwrap();
+    let s3 = ["ingest", "s3://logs/AWSLogs", "--store", "s3://stores/one", "--print-policy"];
+    let history = ["ingest", "cloudtrail://us-gov-east-1", "--store", "s3://stores/one", "--print-policy"];
+    for (args, environment, partition) in [
+        (&s3[..], &[("AWS_REGION", "eu-west-1")][..], "aws"),
+        (&s3, &[("AWS_REGION", "cn-north-1")], "aws-cn"),
+        (&history, &[("AWS_REGION", "cn-north-1")], "aws-us-gov"),
+        (&[&s3[..], &["--profile", "audit"]].concat(), &[("AWS_CONFIG_FILE", config)], "aws-us-gov"),
+        (&[&s3[..], &["--region", "cn-northwest-1"]].concat(), &[], "aws-cn"),
+        (&s3, &[], "aws"),
+    ] {
+        let mut command = keytrail(args, "http://127.0.0.1:9");
+        command.env_remove("AWS_REGION").envs(environment.iter().copied());
+        let printed = command.output().unwrap();
+        assert_eq!(code(&printed), 0, "{}", stderr(&printed));
+        let (text, arn) = (stdout(&printed), format!("arn:{partition}:s3:::"));
+        assert!(text.contains(&arn) && text.matches("arn:").count() == text.matches(&arn).count(), "{args:?} {text}");
+        assert_eq!(text.contains(".amazonaws.com.cn"), partition == "aws-cn", "{text}");
+        let is_guess = environment.is_empty() && !args.contains(&"--region");
+        assert_eq!(stderr(&printed).contains("note: no Region is named"), is_guess, "{args:?} {}", stderr(&printed));
+    }
+}
+
 fn give_up_an_upload(store: &str, endpoint: &str) {
     let aws = AwsOptions { endpoint_url: Some(endpoint.to_owned()), no_sign_request: true, ..AwsOptions::default() };
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap().block_on(async {

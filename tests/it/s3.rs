@@ -11,7 +11,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::child::{on_every_core, root};
-use crate::cloud::{Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, stderr, stdout};
+use crate::cloud::{
+    Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, serve_under, stderr, stdout,
+};
+use crate::service::KeysOfBucket;
 use crate::store::Store;
 
 /// A folder with the bucket `logs`, a copy of `sample-logs`.
@@ -404,6 +407,18 @@ fn faults_that_pass_change_nothing() {
         Fault::Answer(status, "x-amz-bucket-region: eu-west-1\r\n".into(), body)
     };
     faulty.heals("a bucket in another Region", moved);
+}
+
+/// Such an ETag has 32 hex digits and is compared with no content.
+#[test]
+fn an_etag_that_is_no_md5_refuses_nothing() {
+    let top = bucket();
+    let right = run(&query(EVENTS, "s3://logs"), &format!("http://{}", serve(top.path())));
+    for keys in [KeysOfBucket::OfKms, KeysOfBucket::Untold] {
+        let found = run(&query(EVENTS, "s3://logs"), &format!("http://{}", serve_under(top.path(), keys)));
+        assert_eq!(code(&found), 0, "{keys:?}: {}", stderr(&found));
+        assert_eq!(stdout(&found), stdout(&right), "{keys:?}");
+    }
 }
 
 #[test]

@@ -10,19 +10,35 @@ use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 
+/// The keys under which the objects of a bucket are encrypted, which decide what an ETag is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeysOfBucket {
+    /// S3's own; ETags are MD5s.
+    OfS3,
+    /// A key of KMS; ETags look like MD5s and are none.
+    OfKms,
+    /// The service does not say, and its ETags only look like MD5s.
+    Untold,
+}
+
 pub struct Folder {
     inner: FileSystem,
     root: PathBuf,
+    keys: KeysOfBucket,
     writing: tokio::sync::Mutex<()>,
 }
 
 impl Folder {
-    pub fn new(root: &Path) -> Folder {
-        Folder { inner: FileSystem::new(root).unwrap(), root: root.to_owned(), writing: tokio::sync::Mutex::default() }
+    pub fn new(root: &Path, keys: KeysOfBucket) -> Folder {
+        let (inner, root) = (FileSystem::new(root).unwrap(), root.to_owned());
+        Folder { inner, root, keys, writing: tokio::sync::Mutex::default() }
     }
 
     fn etag(&self, bucket: &str, key: &str) -> Option<ETag> {
-        let content = fs::read(self.root.join(bucket).join(key)).ok()?;
+        let mut content = fs::read(self.root.join(bucket).join(key)).ok()?;
+        if self.keys != KeysOfBucket::OfS3 {
+            content.push(0);
+        }
         let hex: String = Md5::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
         Some(ETag::Strong(hex))
     }
@@ -54,7 +70,14 @@ macro_rules! as_it_is {
                 {
                     return Err(s3_error!(PreconditionFailed));
                 }
-                self.inner.get_object(request).await
+                let mut answer = self.inner.get_object(request).await?;
+                answer.output.e_tag = etag;
+                answer.output.server_side_encryption = match self.keys {
+                    KeysOfBucket::OfS3 => Some(ServerSideEncryption::from_static(ServerSideEncryption::AES256)),
+                    KeysOfBucket::OfKms => Some(ServerSideEncryption::from_static(ServerSideEncryption::AWS_KMS)),
+                    KeysOfBucket::Untold => None,
+                };
+                Ok(answer)
             }
 
             async fn put_object(&self, request: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {

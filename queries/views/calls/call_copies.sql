@@ -3,9 +3,7 @@
 -- description: Copies are listed also where only one of them is here; records that a later one corrects are left out.
 SELECT e.call_id, e.event_id, e.account_side, e.recipient_account_id, e.event_time, e.event_name, e.principal, e.key_arn,
        e.outcome
-FROM (
-    -- Records that correct an earlier one.
-    SELECT event_id, revises_event_id FROM event_companions WHERE revises_event_id IS NOT NULL) r
+FROM corrections r
 RIGHT ANTI JOIN (
     SELECT * FROM events WHERE shared_event_id IS NOT NULL AND account_side IN ('caller', 'owner')
     UNION ALL
@@ -20,4 +18,5 @@ RIGHT ANTI JOIN (
     RIGHT SEMI JOIN (
         SELECT * FROM events WHERE shared_event_id IS NOT NULL AND coalesce(account_side, 'same') = 'same') e
     ON c.shared_event_id = e.shared_event_id AND c.event_name = e.event_name) e
-ON r.revises_event_id = e.event_id AND (r.event_id <> e.event_id OR e.revises_event_id IS DISTINCT FROM e.event_id)
+-- A correction may have the id of what it corrects, and stays.
+ON r.event_id = e.event_id AND (r.corrected_by <> e.event_id OR e.revises_event_id IS DISTINCT FROM e.event_id)

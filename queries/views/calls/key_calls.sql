@@ -1,6 +1,6 @@
 -- title: Every call once, for each key that it concerns
 -- row: call × key that it concerns
--- description: ReEncrypt has a `source` and a `destination` row, each with the key, alias, material and algorithm of its own side; the encryption context is the destination's. Other accounts' copies of a call, VPC endpoints' records of calls that the service logged as well, and records that a later one corrects are left out.
+-- description: ReEncrypt has a `source` and a `destination` row, each with the key, alias, material, algorithm and encryption context of its own side; of the resource and the table the source's row has those that its context names. Other accounts' copies of a call, VPC endpoints' records of calls that the service logged as well, and records that a later one corrects are left out.
 -- column: key_role : the part of the key in the call: `only`, or of ReEncrypt `source` or `destination`
 -- column: alias_arn : the ARN of `requested_alias`; a bare alias is of the caller's account and Region, NULL where these are not told
 SELECT e.*,
@@ -9,9 +9,8 @@ SELECT e.*,
            THEN 'arn:' || split_part(coalesce(e.key_arn, e.principal_arn), ':', 2) || ':kms:' || e.aws_region || ':'
                 || e.recipient_account_id || ':' || e.requested_alias
            ELSE e.requested_alias END AS alias_arn
-FROM (
-    -- Records that correct an earlier one. What is small stands first in these joins: it is what they hold in memory.
-    SELECT event_id, revises_event_id FROM event_companions WHERE revises_event_id IS NOT NULL) r
+-- What is small stands first in these joins: it is what they hold in memory.
+FROM corrections r
 RIGHT ANTI JOIN (
     SELECT e.*
     FROM (
@@ -47,7 +46,7 @@ RIGHT ANTI JOIN (
             WHERE m.event_category IN ('Management', 'Data') AND m.vpc_endpoint_id IS NOT NULL
               AND m.request_id = n.request_id)
         UNION ALL
-        SELECT * REPLACE (
+        SELECT * EXCLUDE (source_context, has_resource) REPLACE (
             source_key_arn AS key_arn,
             split_part(source_key_arn, '/', 2) AS key_id,
             split_part(source_key_arn, ':', 5) AS key_account_id,
@@ -59,11 +58,23 @@ RIGHT ANTI JOIN (
                 THEN json_get_str(request_parameters, 'sourceKeyId') END AS requested_alias,
             json_get_str(additional_event_data, 'sourceKeyMaterialId') AS key_material_id,
             json_get_str(request_parameters, 'sourceEncryptionAlgorithm') AS encryption_algorithm,
-            CASE WHEN false THEN encryption_context END AS encryption_context
+            source_context AS encryption_context,
+            -- The record's resource is the destination's, the source's or both's.
+            CASE WHEN has_resource THEN resource_service END AS resource_service,
+            CASE WHEN has_resource THEN resource_type END AS resource_type,
+            CASE WHEN has_resource THEN resource_arn END AS resource_arn,
+            CASE WHEN has_resource THEN resource_name END AS resource_name,
+            CASE WHEN has_resource THEN resource_trust END AS resource_trust,
+            CASE WHEN has_resource THEN table_name END AS table_name,
+            CASE WHEN has_resource THEN table_arn END AS table_arn
           ), 'source' AS key_role
-        FROM events
+        FROM (
+            SELECT *, array_has(map_values(source_context), resource_arn)
+                      OR array_has(map_values(source_context), resource_name) AS has_resource
+            FROM (SELECT *, json_get_map(request_parameters, 'sourceEncryptionContext') AS source_context FROM events))
         WHERE operation_class = 'crypto' AND event_name = 'ReEncrypt' AND source_key_arn IS NOT NULL
           AND event_category IS DISTINCT FROM 'NetworkActivity') e
     ON c.shared_event_id = e.shared_event_id AND c.event_name = e.event_name
        AND substr(c.best, 3) <> e.recipient_account_id) e
-ON r.revises_event_id = e.event_id AND (r.event_id <> e.event_id OR (e.revises_event_id IS DISTINCT FROM e.event_id))
+-- A correction may have the id of what it corrects, and stays.
+ON r.event_id = e.event_id AND (r.corrected_by <> e.event_id OR (e.revises_event_id IS DISTINCT FROM e.event_id))

@@ -308,13 +308,8 @@ impl Bucket {
             pull.restart().map_err(disk)?;
             return Err(Stop::Again(Class::Inconsistent));
         }
-        // The ETag is the MD5 if the object was put in one piece and no KMS key encrypts it. Where S3 keeps a checksum,
-        // the SDK compares that instead.
-        let is_md5 = !has_checksum(&answer)
-            && !matches!(
-                answer.server_side_encryption(),
-                Some(ServerSideEncryption::AwsKms | ServerSideEncryption::AwsKmsDsse)
-            );
+        // Where S3 keeps a checksum, the SDK compares that instead.
+        let is_md5 = !has_checksum(&answer) && has_md5_as_etag(&answer);
         self.receive(answer, wanted, pull).await?;
         let expected = etags::digest(&pull.etag).filter(|_| is_md5);
         let Some(expected) = expected else { return Ok(()) };
@@ -394,6 +389,15 @@ fn has_checksum(answer: &GetObjectOutput) -> bool {
     all.into_iter().flatten().any(|checksum| !checksum.contains('-'))
 }
 
+/// True if S3 promises that the ETag of an object put in one piece is its MD5: the object is encrypted under S3's own
+/// keys. Under a key of KMS or of the client the ETag has as many digits and is none, and a server that names no
+/// encryption promises nothing.
+fn has_md5_as_etag(answer: &GetObjectOutput) -> bool {
+    answer.server_side_encryption() == Some(&ServerSideEncryption::Aes256)
+        && answer.sse_customer_algorithm().is_none()
+        && answer.ssekms_key_id().is_none()
+}
+
 /// True if an answer starts at the byte where the body broke off.
 fn resumes(answer: &GetObjectOutput, from: u64) -> bool {
     answer.content_range().is_some_and(|range| range.starts_with(&format!("bytes {from}-")))
@@ -422,6 +426,24 @@ mod tests {
                 (after_success, at_once),
                 "{class:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_etag_is_an_md5_only_where_s3_says_so() {
+        use ServerSideEncryption::{Aes256, AwsFsx, AwsKms, AwsKmsDsse};
+        for (encryption, is_md5) in [
+            (Some(Aes256), true),
+            (Some(AwsKms), false),
+            (Some(AwsKmsDsse), false),
+            (Some(AwsFsx), false),
+            (Some(ServerSideEncryption::from("aws:new")), false),
+            (None, false),
+        ] {
+            let answer = || GetObjectOutput::builder().set_server_side_encryption(encryption.clone());
+            assert_eq!(has_md5_as_etag(&answer().build()), is_md5, "{encryption:?}");
+            assert!(!has_md5_as_etag(&answer().sse_customer_algorithm("AES256").build()), "{encryption:?}");
+            assert!(!has_md5_as_etag(&answer().ssekms_key_id("key").build()), "{encryption:?}");
         }
     }
 

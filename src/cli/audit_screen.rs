@@ -1,0 +1,183 @@
+//! An audit for people: in short on a screen, whole where no screen bounds it, and as Markdown.
+//! In: an audit and its summary. Out: the sections in one order, each a table, or sentences where no table fits.
+//! Never shows more of a section than its share of a screen, and leaves nothing out of a pipe or a file.
+
+use std::io::{self, Write};
+
+use arrow::array::RecordBatch;
+
+use super::exit::Failure;
+use super::summary::Summary;
+use crate::audit::{Audit, LIMITS, Section};
+use crate::output::fit::{Cuts, FittedTable};
+use crate::output::screen::{self, ScreenLook, ScreenValues};
+use crate::output::screen_rows::ScreenRows;
+use crate::output::short_names::ShortNames;
+use crate::output::short_times::ShortTimes;
+use crate::output::visible::visible;
+use crate::output::words::{count, wrapped};
+use crate::output::{self, Format, Style, Target, markdown};
+
+/// Rows of a section on a screen.
+const ROWS_SHOWN: usize = 12;
+
+/// The width of sentences where no screen bounds them.
+const TEXT_WIDTH: usize = 110;
+
+/// The note on the parts that a screen leaves out.
+const SHORT_NOTE: &str =
+    "Shown in short: a name alone is a role; -v shows whole values and every row, -f json has everything.";
+
+/// The audit for people.
+pub struct AuditScreen<'a> {
+    pub style: Style,
+    pub summary: &'a Summary,
+    pub audit: &'a Audit,
+}
+
+/// Short names and times that all sections of a screen share.
+struct SharedShorts {
+    names: ShortNames,
+    times: ShortTimes,
+}
+
+impl AuditScreen<'_> {
+    /// Sections under titles: in short on a screen, whole elsewhere.
+    pub fn table(&self, to: &mut Target) -> Result<(), Failure> {
+        match self.style.screen() {
+            Some(look) => self.on_screen(to, look).map_err(|e| Failure::write(&e)),
+            None => self.whole(to),
+        }
+    }
+
+    fn on_screen(&self, to: &mut Target, look: ScreenLook) -> io::Result<()> {
+        for line in self.head() {
+            wrapped(&line, look.width, "          ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
+        }
+        let mut shorts = SharedShorts::of(self.audit);
+        if let (ScreenValues::Short, Some(words)) = (look.values, shorts.words()) {
+            screen::note(to, &words, look)?;
+        }
+        for section in &self.audit.sections {
+            self.title(to, section.title)?;
+            match look.values {
+                _ if section.rows.num_rows() == 0 => writeln!(to, "{}", visible(&section.none))?,
+                ScreenValues::Short => short(to, section, &mut shorts, look)?,
+                ScreenValues::Whole => screen::write_whole(to, &section.rows, look, 0)?,
+            }
+            not_narrowed(section).iter().try_for_each(|line| writeln!(to, "{line}"))?;
+        }
+        let mut limits = LIMITS.to_vec();
+        if look.values == ScreenValues::Short {
+            if shorts.names.has_legend() {
+                self.title(to, "Names in full")?;
+                screen::write_legend(to, &mut shorts.names, look)?;
+            }
+            limits.push(SHORT_NOTE);
+        }
+        self.limits(to, &limits, look.width)
+    }
+
+    /// Every row, column and value, for a pipe or a file.
+    fn whole(&self, to: &mut Target) -> Result<(), Failure> {
+        let write = |e: io::Error| Failure::write(&e);
+        self.head().iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
+        for section in &self.audit.sections {
+            self.title(to, section.title).map_err(write)?;
+            self.rows(to, section, Format::Table)?;
+            not_narrowed(section).iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
+        }
+        self.limits(to, &LIMITS, TEXT_WIDTH).map_err(write)
+    }
+
+    /// Every row, column and value as Markdown.
+    pub fn markdown(&self, to: &mut Target) -> Result<(), Failure> {
+        let write = |e: io::Error| Failure::write(&e);
+        writeln!(to, "# Key audit\n").map_err(write)?;
+        self.head().iter().try_for_each(|line| writeln!(to, "- {line}")).map_err(write)?;
+        for section in &self.audit.sections {
+            writeln!(to, "\n## {}\n", section.title).map_err(write)?;
+            self.rows(to, section, Format::Markdown)?;
+            let notes: Vec<String> = not_narrowed(section).iter().map(|line| markdown::escaped(line)).collect();
+            if !notes.is_empty() {
+                writeln!(to, "\n{}", notes.join("  \n")).map_err(write)?;
+            }
+        }
+        writeln!(to, "\n## Limits of these logs\n").map_err(write)?;
+        LIMITS.iter().try_for_each(|limit| writeln!(to, "- {limit}")).map_err(write)
+    }
+
+    fn rows(&self, to: &mut Target, section: &Section, format: Format) -> Result<(), Failure> {
+        if section.rows.num_rows() == 0 {
+            return writeln!(to, "{}", visible(&section.none)).map_err(|e| Failure::write(&e));
+        }
+        let mut sink = output::sink(format, to, &section.rows.schema(), self.style)?;
+        sink.write(&section.rows).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+    }
+
+    /// The interval, objects and records on which the sections rest, and the names that were asked for in vain.
+    fn head(&self) -> Vec<String> {
+        let names = self.audit.names.iter().map(|sentence| format!("names     {}", visible(sentence)));
+        self.summary.lines().into_iter().chain(names).collect()
+    }
+
+    fn title(&self, to: &mut Target, title: &str) -> io::Result<()> {
+        let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
+        writeln!(to, "\n{bold}{title}{plain}")
+    }
+
+    fn limits(&self, to: &mut Target, limits: &[&str], width: usize) -> io::Result<()> {
+        self.title(to, "Limits of these logs")?;
+        let mut lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
+        lines.try_for_each(|line| writeln!(to, "{line}"))
+    }
+}
+
+impl SharedShorts {
+    /// Of all rows that a screen shows, so that a name means the same in every section.
+    fn of(audit: &Audit) -> SharedShorts {
+        let rows: Vec<RecordBatch> = audit.sections.iter().map(shown_rows).collect();
+        let mut names = audit.aliases.as_ref().map(ShortNames::with_aliases).unwrap_or_default();
+        names.meet(&rows);
+        SharedShorts { names, times: ShortTimes::of(&rows) }
+    }
+
+    fn words(&self) -> Option<String> {
+        screen::common_words(&self.names, &self.times)
+    }
+}
+
+/// The rows of a section that are its share of a screen.
+fn shown_rows(section: &Section) -> RecordBatch {
+    section.rows.slice(0, section.rows.num_rows().min(ROWS_SHOWN))
+}
+
+/// A table where one fits, else sentences.
+fn short(to: &mut Target, section: &Section, shorts: &mut SharedShorts, look: ScreenLook) -> io::Result<()> {
+    let mut rows = ScreenRows::short(&shown_rows(section), &mut shorts.names, &shorts.times);
+    rows.fold();
+    match (FittedTable::of(&rows, look.width, Cuts::None), section.sentence) {
+        (None, Some(sentence)) => {
+            for row in 0..rows.count {
+                let lines = wrapped(&format!("- {}", sentence.filled(&rows, row)), look.width, "  ");
+                lines.iter().try_for_each(|line| writeln!(to, "{line}"))?;
+            }
+        }
+        (None, None) => screen::write_whole(to, &section.rows, look, 0)?,
+        (Some(table), _) => {
+            table.above().iter().try_for_each(|text| screen::note(to, text, look))?;
+            table.write(to, look.bold())?;
+            table.below().iter().try_for_each(|text| screen::note(to, text, look))?;
+        }
+    }
+    screen::untold_keys_note(&rows).iter().try_for_each(|text| screen::note(to, text, look))?;
+    match section.rows.num_rows() - rows.count {
+        0 => Ok(()),
+        more => writeln!(to, "and {} more: -v shows them", count(more as u64)),
+    }
+}
+
+/// One line for each flag that could not narrow a section.
+fn not_narrowed(section: &Section) -> Vec<String> {
+    section.not_narrowed.iter().map(|flag| format!("not narrowed by {flag}: these rows do not name it")).collect()
+}
