@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock};
 
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
-use keytrail::decode::{Damaged, Decoded, Decoder, Object, TakenBy, inflate, split};
-use keytrail::json::{Screen, Tree};
-use keytrail::normalize::{EventFilter, Origin, Record, Wanted, normalize, screens_out};
+use keytrail::decode::{DamagePolicy, DecodedPiece, Decoder, ObjectSource, TakenBy, inflate, split};
+use keytrail::json::{JsonTree, RecordScreen};
+use keytrail::normalize::{AccountHints, ColumnSet, EventFilter, Record, normalize, screens_out};
 use keytrail::source::{self, Location, Scope};
 use keytrail::sql::{Engine, EngineOptions};
 use keytrail::table::{IDENTITIES_MAX, LogTable, ScanOptions};
@@ -110,7 +110,7 @@ fn inflate_one_shot(bencher: Bencher) {
 fn inflate_streamed(bencher: Bencher) {
     let input = &*INPUT;
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
-        let mut inflate = inflate::Inflate::new(input.gzip.as_slice(), inflate::Named::Gzip);
+        let mut inflate = inflate::InflateStream::new(input.gzip.as_slice(), inflate::NamedEncoding::Gzip);
         let (mut chunk, mut length) = (Vec::new(), 0);
         while inflate.read_chunk(&mut chunk).expect("the input is sound") {
             length += chunk.len();
@@ -125,7 +125,8 @@ fn split_records(bencher: Bencher) {
     let input = &*INPUT;
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
         let mut records = 0;
-        let split = split::Splitter::default().advance(&split::Piece::whole(&input.document), &mut |_| records += 1);
+        let split =
+            split::Splitter::default().advance(&split::DocumentPiece::whole(&input.document), &mut |_| records += 1);
         split.expect("the input is sound");
         records
     });
@@ -135,13 +136,14 @@ fn split_records(bencher: Bencher) {
 #[divan::bench(args = ["key-use", "all"])]
 fn decode_object(bencher: Bencher, events: &str) {
     let input = &*INPUT;
-    let screen = (events != "all").then_some(screens_out as Screen);
-    let mut decoder = Decoder::new(64 << 20, Damaged::GivesNothing, screen);
+    let screen = (events != "all").then_some(screens_out as RecordScreen);
+    let mut decoder = Decoder::new(64 << 20, DamagePolicy::GivesNothing, screen);
     let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(INPUT.gzip.as_slice())) };
-    let object = Object { name: "x.json.gz", bytes: input.gzip.len() as u64, taken_by: TakenBy::Name, open: &open };
+    let object =
+        ObjectSource { name: "x.json.gz", bytes: input.gzip.len() as u64, taken_by: TakenBy::Name, open: &open };
     bencher.counter(BytesCount::new(input.document.len())).bench_local(|| {
         let mut records = 0;
-        decoder.decode(&object, &mut |piece| records += u64::from(matches!(piece, Decoded::Record { .. })));
+        decoder.decode(&object, &mut |piece| records += u64::from(matches!(piece, DecodedPiece::Record { .. })));
         records
     });
 }
@@ -149,11 +151,11 @@ fn decode_object(bencher: Bencher, events: &str) {
 #[divan::bench]
 fn normalize_records(bencher: Bencher) {
     let records = &INPUT.records;
-    let mut tree = Tree::new();
+    let mut tree = JsonTree::new();
     bencher.counter(ItemsCount::new(records.len())).bench_local(|| {
         for record in records {
             let record = tree.parse(record).expect("the input is sound");
-            black_box(normalize(&Record::of(record), &Origin::default(), Wanted::all()));
+            black_box(normalize(&Record::of(record), &AccountHints::default(), ColumnSet::all()));
         }
     });
 }

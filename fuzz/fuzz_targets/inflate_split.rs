@@ -5,8 +5,8 @@
 use std::io::{self, Read, Write};
 
 use flate2::{Compression, write::GzEncoder};
-use keytrail::decode::inflate::{Inflate, Named};
-use keytrail::decode::{Damaged, Decoded, Decoder, Digest, Object, TakenBy};
+use keytrail::decode::inflate::{InflateStream, NamedEncoding};
+use keytrail::decode::{DamagePolicy, DecodedPiece, Decoder, ObjectDigest, ObjectSource, TakenBy};
 use keytrail::objects::ObjectOutcome;
 use libfuzzer_sys::{Corpus, fuzz_target};
 
@@ -53,7 +53,7 @@ struct Input<'a> {
 }
 
 impl Input<'_> {
-    fn decoded(&self, one_shot_bytes_max: usize, damaged: Damaged) -> Outcome {
+    fn decoded(&self, one_shot_bytes_max: usize, damaged: DamagePolicy) -> Outcome {
         let open = || -> io::Result<Box<dyn Read>> {
             let bytes = io::Cursor::new(self.bytes.to_vec());
             if one_shot_bytes_max == WHOLE_BYTES_MAX {
@@ -61,12 +61,13 @@ impl Input<'_> {
             }
             Ok(Box::new(Pieces { bytes, length: self.piece_bytes }))
         };
-        let object = Object { name: self.name, bytes: self.bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
+        let object =
+            ObjectSource { name: self.name, bytes: self.bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
         let mut pieces = Vec::new();
-        let mut decoder = Decoder::new(one_shot_bytes_max, damaged, None).with_digest(Digest::Sha256);
+        let mut decoder = Decoder::new(one_shot_bytes_max, damaged, None).with_digest(ObjectDigest::Sha256);
         let summary = decoder.decode(&object, &mut |piece| match piece {
-            Decoded::Record { value, offset, .. } => pieces.push((offset, value.raw().to_vec())),
-            Decoded::Fault(fault) => pieces.push((fault.offset, fault.reason.name().as_bytes().to_vec())),
+            DecodedPiece::Record { value, offset, .. } => pieces.push((offset, value.raw().to_vec())),
+            DecodedPiece::Fault(fault) => pieces.push((fault.offset, fault.reason.name().as_bytes().to_vec())),
             _ => unreachable!("there is no screen"),
         });
         let mut outcome = Outcome { outcome: summary.outcome, pieces, text: None };
@@ -75,7 +76,7 @@ impl Input<'_> {
     }
 
     fn is_bomb(&self) -> bool {
-        let mut inflate = Inflate::new(self.bytes, Named::from_path(self.name));
+        let mut inflate = InflateStream::new(self.bytes, NamedEncoding::from_path(self.name));
         let mut text = Vec::new();
         while let Ok(true) = inflate.read_chunk(&mut text) {
             if text.len() > INFLATED_BYTES_MAX {
@@ -110,11 +111,11 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     if input.is_bomb() {
         return Corpus::Reject;
     }
-    let whole = input.decoded(WHOLE_BYTES_MAX, Damaged::GivesNothing);
-    assert_eq!(whole, input.decoded(STREAMED_BYTES_MAX, Damaged::GivesNothing));
+    let whole = input.decoded(WHOLE_BYTES_MAX, DamagePolicy::GivesNothing);
+    assert_eq!(whole, input.decoded(STREAMED_BYTES_MAX, DamagePolicy::GivesNothing));
     assert!(whole.gives() || whole.pieces.is_empty(), "a damaged object gave {} pieces", whole.pieces.len());
-    let salvaged = input.decoded(WHOLE_BYTES_MAX, Damaged::Salvage);
-    assert_eq!(salvaged, input.decoded(STREAMED_BYTES_MAX, Damaged::Salvage));
+    let salvaged = input.decoded(WHOLE_BYTES_MAX, DamagePolicy::Salvage);
+    assert_eq!(salvaged, input.decoded(STREAMED_BYTES_MAX, DamagePolicy::Salvage));
     assert!(salvaged.pieces.len() >= whole.pieces.len());
     Corpus::Keep
 });

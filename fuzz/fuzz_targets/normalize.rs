@@ -2,9 +2,11 @@
 //! schema promises, and the screen to what the parsed record says.
 #![no_main]
 
-use keytrail::decode::split::{Piece, Splitter};
-use keytrail::json::{Fault, Tree};
-use keytrail::normalize::{EventFilter, Origin, Record, Wanted, is_cloudtrail, normalize, passes, screens_out};
+use keytrail::decode::split::{DocumentPiece, Splitter};
+use keytrail::json::{JsonFault, JsonTree};
+use keytrail::normalize::{
+    AccountHints, ColumnSet, EventFilter, Record, is_cloudtrail, normalize, passes, screens_out,
+};
 use keytrail::schema::{COLUMNS, Column};
 use libfuzzer_sys::fuzz_target;
 use serde::de::IgnoredAny;
@@ -13,12 +15,12 @@ const ACCOUNT: &str = "111122223333";
 
 fuzz_target!(|data: &[u8]| {
     let is_json = serde_json::from_slice::<IgnoredAny>(data).is_ok();
-    let mut tree = Tree::new();
+    let mut tree = JsonTree::new();
     let parsed = tree.parse(data);
     match parsed {
         Ok(_) => assert!(is_json, "taken for JSON"),
         // Stricter than others in these two alone.
-        Err(Fault::DuplicateKey | Fault::Depth) => {}
+        Err(JsonFault::DuplicateKey | JsonFault::Depth) => {}
         Err(fault) => assert!(!is_json, "{fault:?}"),
     }
     let Ok(value) = parsed else { return };
@@ -26,13 +28,13 @@ fuzz_target!(|data: &[u8]| {
     if !is_cloudtrail(&record) {
         return;
     }
-    for origin in [Origin::default(), Origin { account: Some(ACCOUNT), envelope_account: None }] {
-        let row = normalize(&record, &origin, Wanted::all());
+    for origin in [AccountHints::default(), AccountHints { account: Some(ACCOUNT), envelope_account: None }] {
+        let row = normalize(&record, &origin, ColumnSet::all());
         assert!(!row.event_id.is_empty() && !row.principal.is_empty());
         for column in columns() {
             assert_ne!(row.text(column), Some(""), "{column:?} is an empty text");
             // A column computed alone is the column computed with all others.
-            let alone = normalize(&record, &origin, Wanted::of(&[column]));
+            let alone = normalize(&record, &origin, ColumnSet::of(&[column]));
             assert_eq!(alone.text(column), row.text(column), "{column:?}");
             assert_eq!(alone.timestamp(column), row.timestamp(column), "{column:?}");
             assert_eq!(alone.boolean(column), row.boolean(column), "{column:?}");
@@ -44,7 +46,7 @@ fuzz_target!(|data: &[u8]| {
     let mut screened = 0;
     // A record in an array is the same record, so the document splits.
     Splitter::new(Some(screens_out))
-        .advance(&Piece::whole(&document), &mut |item| screened += u32::from(item.is_screened_out))
+        .advance(&DocumentPiece::whole(&document), &mut |item| screened += u32::from(item.is_screened_out))
         .expect("one record in an array is a document");
     assert!(screened == 0 || !passes(EventFilter::KeyUse, &record), "the screen lost it");
 });

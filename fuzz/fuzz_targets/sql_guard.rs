@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{Statement, visit_statements};
-use keytrail::sql::guard::{Checked, check};
+use keytrail::sql::guard::{CheckedStatement, check};
 use keytrail::sql::mend::mend;
 use libfuzzer_sys::fuzz_target;
 
@@ -40,7 +40,7 @@ fn only_reads(statement: &DfStatement) -> bool {
 
 fuzz_target!(|data: &[u8]| {
     let Ok(sql) = std::str::from_utf8(data) else { return };
-    if check(sql) == Ok(Checked::Query) {
+    if check(sql) == Ok(CheckedStatement::Query) {
         let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().expect("it had tokens");
         let statements = parser.parse_statements().expect("it was parsed");
         assert!(statements.len() == 1 && statements.iter().all(only_reads), "let through: {sql}");

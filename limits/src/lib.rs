@@ -13,11 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mimalloc::MiMalloc;
 
 /// mimalloc, with its allocations counted.
-pub struct Counting;
+pub struct CountingAllocator;
 
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// Blocks that were allocated or moved to another size since the process began; 0 where [`Counting`] does not allocate.
+/// Blocks that were allocated or moved to another size since the process began; 0 where [`CountingAllocator`] does not
+/// allocate.
 pub fn allocations() -> u64 {
     ALLOCATIONS.load(Ordering::Relaxed)
 }
@@ -35,7 +36,7 @@ fn count() {
 
 #[expect(unsafe_code, reason = "an allocator is an unsafe trait; each call is passed on as it came")]
 // SAFETY: mimalloc keeps the contract of `GlobalAlloc`, and is given every call unchanged. Counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
+unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count();
         unsafe { MiMalloc.alloc(layout) }

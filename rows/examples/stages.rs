@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 
 use keytrail_rows::batch::{Provenance, RowBuilder};
 use keytrail_rows::decode::inflate;
-use keytrail_rows::decode::split::{Item, Piece, Splitter};
-use keytrail_rows::json::Tree;
+use keytrail_rows::decode::split::{DocumentItem, DocumentPiece, Splitter};
+use keytrail_rows::json::JsonTree;
 use keytrail_rows::normalize::{
-    Demand, EventFilter, Need, Needs, Origin, Record, TableNeeds, Wanted, is_cloudtrail, normalize_needed, passes,
-    screens_out,
+    AccountHints, ColumnCondition, ColumnSet, EventFilter, Record, RowDemand, RowNeeds, TableNeeds, is_cloudtrail,
+    normalize_needed, passes, screens_out,
 };
 use keytrail_rows::schema::{COLUMNS, Column, events_schema_of};
 
 #[global_allocator]
-static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
+static ALLOCATOR: keytrail_limits::CountingAllocator = keytrail_limits::CountingAllocator;
 
 const OBJECT_BYTES_MAX: usize = 64 << 20;
 
@@ -121,20 +121,21 @@ impl Watch {
 struct Stages {
     spent: [Lap; STAGES.len()],
     inflated: Vec<u8>,
-    tree: Tree,
+    tree: JsonTree,
     narrow: Rows,
     wide: Rows,
 }
 
 impl Stages {
     fn new() -> Stages {
-        let crypto = Need { column: Column::OperationClass, values: Some(vec!["crypto".to_owned()]) };
-        let through_dynamodb = Need { column: Column::ViaService, values: Some(vec!["dynamodb".to_owned()]) };
+        let crypto = ColumnCondition { column: Column::OperationClass, values: Some(vec!["crypto".to_owned()]) };
+        let through_dynamodb =
+            ColumnCondition { column: Column::ViaService, values: Some(vec!["dynamodb".to_owned()]) };
         let all: Vec<Column> = (0..COLUMNS.len()).map(Column::from_index).collect();
         Stages {
             spent: [Lap::default(); STAGES.len()],
             inflated: Vec::new(),
-            tree: Tree::new(),
+            tree: JsonTree::new(),
             narrow: Rows::new(&QUESTION, vec![crypto, through_dynamodb]),
             wide: Rows::new(&all, Vec::new()),
         }
@@ -146,11 +147,13 @@ impl Stages {
         watch.lap(&mut self.spent[0]);
         let document = inflate::one_shot(&stored, OBJECT_BYTES_MAX, &mut self.inflated).ok_or("not one gzip member")?;
         watch.lap(&mut self.spent[1]);
-        Splitter::default().advance(&Piece::whole(document), &mut |_| found.records += 1).map_err(|_| "not a log")?;
+        Splitter::default()
+            .advance(&DocumentPiece::whole(document), &mut |_| found.records += 1)
+            .map_err(|_| "not a log")?;
         watch.lap(&mut self.spent[2]);
-        let mut items: Vec<Item> = Vec::new();
+        let mut items: Vec<DocumentItem> = Vec::new();
         let mut screened = Splitter::new(Some(screens_out));
-        screened.advance(&Piece::whole(document), &mut |item| items.push(item)).map_err(|_| "not a log")?;
+        screened.advance(&DocumentPiece::whole(document), &mut |item| items.push(item)).map_err(|_| "not a log")?;
         watch.lap(&mut self.spent[3]);
         found.bytes += document.len();
         for item in items.iter().filter(|item| !item.is_screened_out) {
@@ -175,20 +178,20 @@ impl Stages {
 
 /// The rows that some columns of the records make.
 struct Rows {
-    needs: Needs,
+    needs: RowNeeds,
     builder: RowBuilder,
 }
 
 impl Rows {
-    fn new(columns: &[Column], conditions: Vec<Need>) -> Rows {
-        let needs = Needs::new([TableNeeds { conditions, columns: Wanted::of(columns) }]);
+    fn new(columns: &[Column], conditions: Vec<ColumnCondition>) -> Rows {
+        let needs = RowNeeds::new([TableNeeds { conditions, columns: ColumnSet::of(columns) }]);
         Rows { needs, builder: RowBuilder::new(events_schema_of(columns), columns) }
     }
 
     fn add(&mut self, record: &Record<'_>, hash: u64) -> usize {
         let from = Provenance { object_uri: "", record_index: 0, content_hash: Some([hash, hash]) };
-        normalize_needed(record, &Origin::default(), &self.needs, &mut |row, demand| {
-            if demand == Demand::Wanted {
+        normalize_needed(record, &AccountHints::default(), &self.needs, &mut |row, demand| {
+            if demand == RowDemand::Wanted {
                 self.builder.append(row, &from);
             }
         });

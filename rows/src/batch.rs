@@ -46,7 +46,7 @@ pub fn column_weight(column: &dyn Array) -> usize {
     size_of_val(offsets) + column_weight(&items.slice(first, last - first))
 }
 
-enum Builder {
+enum ColumnBuilder {
     Text(StringBuilder),
     Timestamp(TimestampMicrosecondBuilder),
     Date(Date32Builder),
@@ -56,33 +56,33 @@ enum Builder {
     List(ListBuilder<StringBuilder>),
 }
 
-impl Builder {
-    fn new(ty: ColumnType) -> Builder {
+impl ColumnBuilder {
+    fn new(ty: ColumnType) -> ColumnBuilder {
         match ty {
-            ColumnType::Text => Builder::Text(StringBuilder::new()),
-            ColumnType::Timestamp => Builder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
-            ColumnType::Date => Builder::Date(Date32Builder::new()),
-            ColumnType::Bool => Builder::Bool(BooleanBuilder::new()),
-            ColumnType::Int => Builder::Int(Int64Builder::new()),
-            ColumnType::Map => Builder::Map(MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())),
-            ColumnType::TextList => Builder::List(ListBuilder::new(StringBuilder::new())),
+            ColumnType::Text => ColumnBuilder::Text(StringBuilder::new()),
+            ColumnType::Timestamp => ColumnBuilder::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            ColumnType::Date => ColumnBuilder::Date(Date32Builder::new()),
+            ColumnType::Bool => ColumnBuilder::Bool(BooleanBuilder::new()),
+            ColumnType::Int => ColumnBuilder::Int(Int64Builder::new()),
+            ColumnType::Map => ColumnBuilder::Map(MapBuilder::new(None, StringBuilder::new(), StringBuilder::new())),
+            ColumnType::TextList => ColumnBuilder::List(ListBuilder::new(StringBuilder::new())),
         }
     }
 
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Builder::Text(builder) => {
+            ColumnBuilder::Text(builder) => {
                 // The next batch will be about as large.
                 let (rows, bytes) = (builder.len(), builder.values_slice().len());
                 let next = StringBuilder::with_capacity(rows, bytes + bytes / 8);
                 Arc::new(std::mem::replace(builder, next).finish())
             }
-            Builder::Timestamp(builder) => Arc::new(builder.finish()),
-            Builder::Date(builder) => Arc::new(builder.finish()),
-            Builder::Bool(builder) => Arc::new(builder.finish()),
-            Builder::Int(builder) => Arc::new(builder.finish()),
-            Builder::Map(builder) => Arc::new(builder.finish()),
-            Builder::List(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Timestamp(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Date(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Bool(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Int(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::Map(builder) => Arc::new(builder.finish()),
+            ColumnBuilder::List(builder) => Arc::new(builder.finish()),
         }
     }
 }
@@ -90,7 +90,7 @@ impl Builder {
 /// Builders of the wanted columns.
 pub struct RowBuilder {
     schema: SchemaRef,
-    columns: Vec<(Column, Builder)>,
+    columns: Vec<(Column, ColumnBuilder)>,
     content_hash: Option<BinaryBuilder>,
     rows: usize,
     bytes: usize,
@@ -99,7 +99,7 @@ pub struct RowBuilder {
 impl RowBuilder {
     /// `schema` holds the columns of `columns`, in that order.
     pub fn new(schema: SchemaRef, columns: &[Column]) -> RowBuilder {
-        let columns = columns.iter().map(|&column| (column, Builder::new(column.spec().ty))).collect();
+        let columns = columns.iter().map(|&column| (column, ColumnBuilder::new(column.spec().ty))).collect();
         RowBuilder { schema, columns, content_hash: None, rows: 0, bytes: 0 }
     }
 
@@ -130,7 +130,7 @@ impl RowBuilder {
         }
         for (column, builder) in &mut self.columns {
             match builder {
-                Builder::Text(builder) => {
+                ColumnBuilder::Text(builder) => {
                     let text = match column {
                         Column::ObjectUri => Some(from.object_uri),
                         Column::Integrity => Some("unverified"),
@@ -139,11 +139,11 @@ impl RowBuilder {
                     self.bytes += text.map_or(0, str::len) + 4;
                     builder.append_option(text);
                 }
-                Builder::Timestamp(builder) => builder.append_option(row.timestamp(*column)),
-                Builder::Date(builder) => builder.append_option(row.date()),
-                Builder::Bool(builder) => builder.append_option(row.boolean(*column)),
-                Builder::Int(builder) => builder.append_value(from.record_index),
-                Builder::Map(builder) => {
+                ColumnBuilder::Timestamp(builder) => builder.append_option(row.timestamp(*column)),
+                ColumnBuilder::Date(builder) => builder.append_option(row.date()),
+                ColumnBuilder::Bool(builder) => builder.append_option(row.boolean(*column)),
+                ColumnBuilder::Int(builder) => builder.append_value(from.record_index),
+                ColumnBuilder::Map(builder) => {
                     let map = row.map(*column);
                     for (key, value) in map.unwrap_or_default() {
                         self.bytes += key.len() + value.len() + 8;
@@ -152,7 +152,7 @@ impl RowBuilder {
                     }
                     builder.append(map.is_some()).expect("keys and values are appended in pairs");
                 }
-                Builder::List(builder) => {
+                ColumnBuilder::List(builder) => {
                     let list = row.list(*column);
                     for item in list {
                         self.bytes += item.len() + 4;

@@ -20,7 +20,7 @@ use crate::source::Scope;
 use crate::sql::SqlError;
 use crate::sql::asked_names::NameKind;
 use crate::sql::sections::{self, AuditSection};
-use crate::sql::told_names::KnownNames;
+use crate::sql::told_names::BorneNames;
 use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
 pub use json::seen as seen_json;
@@ -40,7 +40,7 @@ pub enum AuditError {
 }
 
 /// One question of an audit, answered.
-pub struct Section {
+pub struct AnsweredSection {
     /// The member of the JSON that has its rows.
     pub name: &'static str,
     pub title: &'static str,
@@ -74,7 +74,7 @@ pub struct Audit {
     pub names: Vec<String>,
     /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
     pub aliases: Option<RecordBatch>,
-    pub sections: Vec<Section>,
+    pub sections: Vec<AnsweredSection>,
 }
 
 impl Audit {
@@ -102,7 +102,7 @@ impl Audit {
         place += usize::from(aliases.is_some());
         let mut subjects = Vec::new();
         for (number, &kind) in kinds.iter().enumerate() {
-            let known = KnownNames::of(kind, &prepared.rows(place + number).await?);
+            let known = BorneNames::of(kind, &prepared.rows(place + number).await?);
             subjects.extend(asked.resolved(&known, aliases.as_ref().filter(|_| kind == NameKind::Key)));
         }
         let (subjects, mut answered) = (Subjects::new(subjects), Vec::new());
@@ -115,7 +115,7 @@ impl Audit {
                 0 => Cow::Borrowed(*none),
                 without => Cow::Owned(no_rows(&subjects.asked(&not_narrowed), without)),
             };
-            answered.push(Section { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
+            answered.push(AnsweredSection { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
         }
         let (names, accounting) = (subjects.sentences(), prepared.accounting);
         let seen = data.engine.seen(Some(&accounting)).await?;

@@ -10,10 +10,10 @@ use arrow::compute::filter_record_batch;
 use arrow::error::ArrowError;
 use serde_json::{Value, json};
 
-use super::Section;
+use super::AnsweredSection;
 use crate::output::cell;
 use crate::sql::asked_names::{AskedName, NameKind, alias_of};
-use crate::sql::told_names::{self, KnownNames};
+use crate::sql::told_names::{self, BorneNames};
 
 /// The names that answers are narrowed to, as the user wrote them; an empty list narrows nothing.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +47,7 @@ impl AskedSubjects {
     }
 
     /// Everything that was named of one kind, as the records bear it.
-    pub(super) fn resolved(&self, known: &KnownNames, aliases: Option<&RecordBatch>) -> Vec<Subject> {
+    pub(super) fn resolved(&self, known: &BorneNames, aliases: Option<&RecordBatch>) -> Vec<Subject> {
         let subject = |given: &String| {
             let asked = AskedName::new(known.kind(), given);
             Subject {
@@ -169,7 +169,7 @@ impl Subjects {
     }
 
     /// The subjects as members of the audit's JSON.
-    pub(super) fn json(&self, sections: &[Section]) -> Value {
+    pub(super) fn json(&self, sections: &[AnsweredSection]) -> Value {
         let list = |kind| self.of(kind).map(Subject::json).collect::<Vec<_>>();
         let open = sections.iter().filter(|section| !section.not_narrowed.is_empty());
         let open: serde_json::Map<_, _> =
@@ -206,7 +206,7 @@ mod tests {
         let rows =
             [("key_arn", column(&[key, other, None, None])), ("requested_alias", column(&[None, alias, alias, None]))];
         let rows = RecordBatch::try_from_iter(rows).unwrap();
-        let known = KnownNames::of(NameKind::Key, &rows);
+        let known = BorneNames::of(NameKind::Key, &rows);
         for (given, kept) in [("alias/x", 3), ("a", 2), ("b", 1), ("alias/y", 0)] {
             let asked = AskedSubjects { keys: vec![given.to_owned()], ..AskedSubjects::default() };
             let subjects = Subjects::new(asked.resolved(&known, Some(&aliases)));

@@ -6,15 +6,41 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use serde::Deserialize;
+use toml::Spanned;
+use toml::value::Datetime;
+
 use super::exit::Failure;
-use super::toml_tables::{self, TomlTable};
 use crate::output::times;
 use crate::table::AcceptedObjects;
 
 /// Largest file of exceptions; a person wrote it.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-const KEYS: [&str; 4] = ["uri", "reason", "owner", "expires"];
+/// The file as it is written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptFile {
+    #[serde(default)]
+    accept: Vec<Spanned<AcceptEntry>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AcceptEntry {
+    uri: String,
+    reason: String,
+    owner: String,
+    expires: EntryEnd,
+}
+
+/// A date of TOML, or one as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum EntryEnd {
+    Date(Datetime),
+    Text(String),
+}
 
 /// The entries of a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,32 +70,34 @@ impl Accepts {
     }
 
     fn of(text: &str, now_micros: i64) -> Result<Accepts, String> {
+        let line_of = |offset: usize| 1 + text[..offset.min(text.len())].matches('\n').count();
+        let file: AcceptFile = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| format!("line {}: ", line_of(span.start))).unwrap_or_default();
+            format!("{line}{}", error.message())
+        })?;
         let mut accepts = Accepts::default();
-        for table in toml_tables::read(text, "accept")? {
-            let [uri, _, owner, expires] = values(&table)?;
-            let expires = times::moment(expires, i64::MAX).map_err(|fault| format!("line {}: {fault}", table.line))?;
+        for entry in &file.accept {
+            let line = line_of(entry.span().start);
+            let AcceptEntry { uri, reason, owner, expires } = entry.as_ref();
+            let empty = [("uri", uri), ("reason", reason), ("owner", owner)]
+                .into_iter()
+                .find(|(_, text)| text.trim().is_empty());
+            if let Some((key, _)) = empty {
+                return Err(format!("line {line}: the entry lacks {key}"));
+            }
+            let expires = match expires {
+                EntryEnd::Date(date) => date.to_string(),
+                EntryEnd::Text(text) => text.clone(),
+            };
+            let expires = times::moment(&expires, i64::MAX).map_err(|fault| format!("line {line}: {fault}"))?;
             if expires.micros > now_micros {
-                accepts.objects.patterns.push(uri.to_owned());
+                accepts.objects.patterns.push(uri.clone());
             } else {
                 let end = times::rfc3339(expires.micros);
                 accepts.ended.push(format!("`{uri}` of {owner} ended at {end}: what it names counts again"));
             }
         }
         Ok(accepts)
-    }
-}
-
-/// The values of all keys, none of which may be missing or empty.
-fn values(table: &TomlTable) -> Result<[&str; 4], String> {
-    let line = table.line;
-    if let Some(other) = table.values.keys().find(|key| !KEYS.contains(&key.as_str())) {
-        return Err(format!("line {line}: the entry has an unknown key `{other}`"));
-    }
-    let value = |key: &str| table.values.get(key).map(|value| value.trim()).filter(|value| !value.is_empty());
-    let missing: Vec<&str> = KEYS.into_iter().filter(|key| value(key).is_none()).collect();
-    match KEYS.map(value) {
-        [Some(uri), Some(reason), Some(owner), Some(expires)] => Ok([uri, reason, owner, expires]),
-        _ => Err(format!("line {line}: the entry lacks {}", missing.join(", "))),
     }
 }
 
@@ -91,9 +119,9 @@ mod tests {
         }
         for (text, fault) in [
             (entry("soon"), "line 1: `soon` is not a time"),
-            (entry("2026-07-01").replace("owner = \"audit\"\n", ""), "line 1: the entry lacks owner"),
+            (entry("2026-07-01").replace("owner = \"audit\"\n", ""), "line 1: missing field `owner`"),
             (entry("2026-07-01").replace("\"audit\"", "\" \""), "line 1: the entry lacks owner"),
-            (entry("2026-07-01").replace("uri", "url"), "line 1: the entry has an unknown key `url`"),
+            (entry("2026-07-01").replace("uri", "url"), "line 2: unknown field `url`"),
         ] {
             assert!(Accepts::of(&text, now).unwrap_err().starts_with(fault), "{text}");
         }

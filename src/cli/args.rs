@@ -15,15 +15,15 @@ use super::exit::{Failure, say};
 use crate::arn::is_account_id;
 use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
 use crate::normalize::EventFilter;
-use crate::output::times::{self, Moment};
+use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
-use crate::output::{self, Format, Style, Target, TextReader};
+use crate::output::{self, Format, OutputTarget, Style, TextReader};
 use crate::source::{AwsOptions, Location, Scope, regions};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
-pub struct Global {
+pub struct GlobalArgs {
     /// Print nothing on stderr but errors
     #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "General")]
     pub quiet: bool,
@@ -41,13 +41,13 @@ pub struct Global {
     pub threads: Option<u16>,
 }
 
-impl Global {
+impl GlobalArgs {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(cores, usize::from)
     }
 
-    pub fn style(&self, target: &Target) -> Style {
+    pub fn style(&self, target: &OutputTarget) -> Style {
         let columns = env::var("COLUMNS").ok();
         let given = self.width.map(usize::from);
         let width = given.or_else(|| target.terminal_width().map(|width| screen_width(columns.as_deref(), width)));
@@ -90,7 +90,7 @@ pub struct ScopeArgs {
     pub late_days: u32,
     /// Which records to keep [default: key-use; of a store, what it has]
     #[arg(long, value_name = "WHICH", help_heading = "Scope")]
-    pub events: Option<Events>,
+    pub events: Option<EventChoice>,
     /// Also take the whole records of a damaged object; its rows are flagged
     #[arg(long, help_heading = "Scope")]
     pub salvage: bool,
@@ -138,7 +138,7 @@ impl AwsArgs {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
-pub enum Events {
+pub enum EventChoice {
     /// What concerns keys: KMS, DynamoDB, access changes, and every record that names a key
     KeyUse,
     /// Every record
@@ -147,7 +147,7 @@ pub enum Events {
 
 impl ScopeArgs {
     /// The data that these arguments and locations mean, with every part checked.
-    pub fn dataset(&self, locations: &[String], global: &Global) -> Result<DatasetOptions, Failure> {
+    pub fn dataset(&self, locations: &[String], global: &GlobalArgs) -> Result<DatasetOptions, Failure> {
         let now_micros = now_micros();
         let accepts = Accepts::read(self.accept.as_deref(), now_micros)?;
         if !global.quiet {
@@ -168,13 +168,13 @@ impl ScopeArgs {
     /// The filter, if the user named one.
     fn asked_filter(&self) -> Option<EventFilter> {
         self.events.map(|events| match events {
-            Events::KeyUse => EventFilter::KeyUse,
-            Events::All => EventFilter::All,
+            EventChoice::KeyUse => EventFilter::KeyUse,
+            EventChoice::All => EventFilter::All,
         })
     }
 
     /// Checks every part and resolves times against `now_micros`.
-    fn resolve(&self, now_micros: i64, global: &Global) -> Result<Scope, Failure> {
+    fn resolve(&self, now_micros: i64, global: &GlobalArgs) -> Result<Scope, Failure> {
         let (since, until) = self.interval(now_micros, global)?;
         check(&self.account, is_account_id, "an account", "an account is 12 digits, such as 111122223333")?;
         self.check_regions()?;
@@ -197,13 +197,13 @@ impl ScopeArgs {
         Err(failure.hint(hint.unwrap_or_else(|| "a Region is written like eu-west-1".to_owned())))
     }
 
-    fn interval(&self, now_micros: i64, global: &Global) -> Result<(Option<i64>, Option<i64>), Failure> {
+    fn interval(&self, now_micros: i64, global: &GlobalArgs) -> Result<(Option<i64>, Option<i64>), Failure> {
         if let Some(text) = &self.during {
             let (since, until) =
                 times::during(text).map_err(|e| Failure::usage(format!("cannot read --during: {e}")))?;
             return Ok((Some(since), Some(until)));
         }
-        let read = |flag: &str, text: &Option<String>| -> Result<Option<Moment>, Failure> {
+        let read = |flag: &str, text: &Option<String>| -> Result<Option<GivenTime>, Failure> {
             let moment = text.as_deref().map(|t| times::moment(t, now_micros)).transpose();
             moment.map_err(|e| Failure::usage(format!("cannot read {flag}: {e}")))
         };
@@ -263,11 +263,11 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    pub fn target(&self) -> Result<Target, Failure> {
-        let existing = if self.force { output::Existing::Replace } else { output::Existing::Keep };
+    pub fn target(&self) -> Result<OutputTarget, Failure> {
+        let existing = if self.force { output::ExistingFile::Replace } else { output::ExistingFile::Keep };
         match &self.output {
-            Some(path) => Ok(Target::file(path, existing)?),
-            None => Ok(Target::stdout()),
+            Some(path) => Ok(OutputTarget::file(path, existing)?),
+            None => Ok(OutputTarget::stdout()),
         }
     }
 

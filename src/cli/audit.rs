@@ -6,11 +6,11 @@ use std::io::Write;
 
 use clap::{Args, ValueEnum};
 
-use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
 use super::audit_screen::AuditScreen;
-use super::exit::{Code, Failure, say, with_exit_codes};
-use super::open::{Opened, dry_run};
-use super::summary::{self, Block, Summary};
+use super::exit::{Failure, RunExitCode, say, with_exit_codes};
+use super::open::{CliSession, dry_run};
+use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{AskedSubjects, Audit, KeyNaming};
 use crate::output::Format;
 use crate::output::screen::ScreenValues;
@@ -38,7 +38,7 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub expect: ExpectArgs,
     #[command(flatten)]
-    pub about: About,
+    pub about: SubjectArgs,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -53,7 +53,7 @@ pub enum AuditFormat {
 
 /// What the answers are narrowed to. It never narrows what is read.
 #[derive(Args, Debug, Clone)]
-pub struct About {
+pub struct SubjectArgs {
     /// Only answers about this key: ARN, id or alias (repeatable)
     #[arg(long, value_name = "KEY", help_heading = "Scope")]
     pub key: Vec<String>,
@@ -65,21 +65,21 @@ pub struct About {
     pub table: Vec<String>,
 }
 
-pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
+pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
     let options = args.scope.dataset(&args.locations, &global)?;
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
     let (format, expected) = (args.chosen()?, args.expect.expected()?);
     let mut target = args.to.target()?;
-    let opened = Opened::new(options, &global).await?;
+    let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
     let is_short = format == AuditFormat::Table && style.screen().is_some_and(|s| s.values == ScreenValues::Short);
     let naming = if is_short { KeyNaming::ByAlias } else { KeyNaming::ByArn };
     let audit = Audit::of(&opened.data, &args.about.subjects(), &expected, naming).await;
     opened.progress.clear();
     let audit = audit?;
-    let summary = Summary { missing: audit.missing.clone(), ..opened.summary(Some(audit.accounting.clone())) };
+    let summary = RunSummary { missing: audit.missing.clone(), ..opened.summary(Some(audit.accounting.clone())) };
     let screen = AuditScreen { style, summary: &summary, audit: &audit };
     match format {
         AuditFormat::Json => target.write_all(audit.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
@@ -93,13 +93,13 @@ pub async fn run(args: AuditArgs, global: Global) -> Result<Code, Failure> {
         if format == AuditFormat::Json {
             audit.names.iter().for_each(|sentence| say(format_args!("note: {}", visible(sentence))));
         }
-        let block = if is_said { Block::Problems } else { Block::Whole };
+        let block = if is_said { SummaryBlock::Problems } else { SummaryBlock::Whole };
         summary::print(&summary, block, &global);
     }
     Ok(summary.code())
 }
 
-impl About {
+impl SubjectArgs {
     fn subjects(&self) -> AskedSubjects {
         AskedSubjects { keys: self.key.clone(), principals: self.principal.clone(), tables: self.table.clone() }
     }

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 
 use super::exit::Failure;
-use super::summary::Summary;
-use crate::audit::{Audit, LIMITS, Section};
+use super::summary::RunSummary;
+use crate::audit::{AnsweredSection, Audit, LIMITS};
 use crate::output::fit::{Cuts, FittedTable};
 use crate::output::screen::{self, ScreenLook, ScreenValues};
 use crate::output::screen_rows::ScreenRows;
@@ -16,7 +16,7 @@ use crate::output::short_names::ShortNames;
 use crate::output::short_times::ShortTimes;
 use crate::output::visible::visible;
 use crate::output::words::{count, wrapped};
-use crate::output::{self, Format, Style, Target, markdown};
+use crate::output::{self, Format, OutputTarget, Style, markdown};
 
 /// Rows of a section on a screen.
 const ROWS_SHOWN: usize = 12;
@@ -31,7 +31,7 @@ const SHORT_NOTE: &str =
 /// The audit for people.
 pub struct AuditScreen<'a> {
     pub style: Style,
-    pub summary: &'a Summary,
+    pub summary: &'a RunSummary,
     pub audit: &'a Audit,
 }
 
@@ -43,14 +43,14 @@ struct SharedShorts {
 
 impl AuditScreen<'_> {
     /// Sections under titles: in short on a screen, whole elsewhere.
-    pub fn table(&self, to: &mut Target) -> Result<(), Failure> {
+    pub fn table(&self, to: &mut OutputTarget) -> Result<(), Failure> {
         match self.style.screen() {
             Some(look) => self.on_screen(to, look).map_err(|e| Failure::write(&e)),
             None => self.whole(to),
         }
     }
 
-    fn on_screen(&self, to: &mut Target, look: ScreenLook) -> io::Result<()> {
+    fn on_screen(&self, to: &mut OutputTarget, look: ScreenLook) -> io::Result<()> {
         for line in self.head() {
             wrapped(&line, look.width, "          ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
         }
@@ -79,7 +79,7 @@ impl AuditScreen<'_> {
     }
 
     /// Every row, column and value, for a pipe or a file.
-    fn whole(&self, to: &mut Target) -> Result<(), Failure> {
+    fn whole(&self, to: &mut OutputTarget) -> Result<(), Failure> {
         let write = |e: io::Error| Failure::write(&e);
         self.head().iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
         for section in &self.audit.sections {
@@ -91,7 +91,7 @@ impl AuditScreen<'_> {
     }
 
     /// Every row, column and value as Markdown.
-    pub fn markdown(&self, to: &mut Target) -> Result<(), Failure> {
+    pub fn markdown(&self, to: &mut OutputTarget) -> Result<(), Failure> {
         let write = |e: io::Error| Failure::write(&e);
         writeln!(to, "# Key audit\n").map_err(write)?;
         self.head().iter().try_for_each(|line| writeln!(to, "- {line}")).map_err(write)?;
@@ -107,7 +107,7 @@ impl AuditScreen<'_> {
         LIMITS.iter().try_for_each(|limit| writeln!(to, "- {limit}")).map_err(write)
     }
 
-    fn rows(&self, to: &mut Target, section: &Section, format: Format) -> Result<(), Failure> {
+    fn rows(&self, to: &mut OutputTarget, section: &AnsweredSection, format: Format) -> Result<(), Failure> {
         if section.rows.num_rows() == 0 {
             return writeln!(to, "{}", visible(&section.none)).map_err(|e| Failure::write(&e));
         }
@@ -121,12 +121,12 @@ impl AuditScreen<'_> {
         self.summary.lines().into_iter().chain(names).collect()
     }
 
-    fn title(&self, to: &mut Target, title: &str) -> io::Result<()> {
+    fn title(&self, to: &mut OutputTarget, title: &str) -> io::Result<()> {
         let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
         writeln!(to, "\n{bold}{title}{plain}")
     }
 
-    fn limits(&self, to: &mut Target, limits: &[&str], width: usize) -> io::Result<()> {
+    fn limits(&self, to: &mut OutputTarget, limits: &[&str], width: usize) -> io::Result<()> {
         self.title(to, "Limits of these logs")?;
         let mut lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
         lines.try_for_each(|line| writeln!(to, "{line}"))
@@ -148,12 +148,17 @@ impl SharedShorts {
 }
 
 /// The rows of a section that are its share of a screen.
-fn shown_rows(section: &Section) -> RecordBatch {
+fn shown_rows(section: &AnsweredSection) -> RecordBatch {
     section.rows.slice(0, section.rows.num_rows().min(ROWS_SHOWN))
 }
 
 /// A table where one fits, else sentences.
-fn short(to: &mut Target, section: &Section, shorts: &mut SharedShorts, look: ScreenLook) -> io::Result<()> {
+fn short(
+    to: &mut OutputTarget,
+    section: &AnsweredSection,
+    shorts: &mut SharedShorts,
+    look: ScreenLook,
+) -> io::Result<()> {
     let mut rows = ScreenRows::short(&shown_rows(section), &mut shorts.names, &shorts.times);
     rows.fold();
     match (FittedTable::of(&rows, look.width, Cuts::None), section.sentence) {
@@ -178,6 +183,6 @@ fn short(to: &mut Target, section: &Section, shorts: &mut SharedShorts, look: Sc
 }
 
 /// One line for each flag that could not narrow a section.
-fn not_narrowed(section: &Section) -> Vec<String> {
+fn not_narrowed(section: &AnsweredSection) -> Vec<String> {
     section.not_narrowed.iter().map(|flag| format!("not narrowed by {flag}: these rows do not name it")).collect()
 }

@@ -6,8 +6,8 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 
 use super::Cli;
-use super::exit::{Code, Failure};
-use crate::output::Target;
+use super::exit::{Failure, RunExitCode};
+use crate::output::OutputTarget;
 
 #[derive(Args, Debug, Clone)]
 #[command(
@@ -18,11 +18,11 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
-pub fn run(args: &CompletionsArgs) -> Result<Code, Failure> {
+pub fn run(args: &CompletionsArgs) -> Result<RunExitCode, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "keytrail", &mut script);
-    let mut target = Target::stdout();
+    let mut target = OutputTarget::stdout();
     target.write_all(&script).map_err(|e| Failure::write(&e))?;
     target.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }

@@ -6,12 +6,12 @@ use std::io::Write;
 use super::exit::Failure;
 use super::summary;
 use crate::dataset::ReadPlan;
-use crate::output::Target;
+use crate::output::OutputTarget;
 use crate::output::words::{bytes, count};
-use crate::source::{Cost, Pruned};
+use crate::source::{PrunedCounts, ReadCost};
 
 pub fn print(plan: &ReadPlan) -> Result<(), Failure> {
-    let mut target = Target::stdout();
+    let mut target = OutputTarget::stdout();
     lines(plan).iter().try_for_each(|line| writeln!(target, "{line}")).map_err(|e| Failure::write(&e))?;
     Ok(target.commit()?)
 }
@@ -36,13 +36,13 @@ fn lines(plan: &ReadPlan) -> Vec<String> {
 }
 
 /// What a scope of organizations cannot place.
-pub fn without_organization(pruned: &Pruned) -> Option<String> {
+pub fn without_organization(pruned: &PrunedCounts) -> Option<String> {
     let objects = pruned.without_organization as u64;
     (objects > 0).then(|| format!("left out  {}", summary::without_organization(objects)))
 }
 
 /// The lines on the requests and the time that a run takes.
-pub fn cost_lines(cost: &Cost) -> Vec<String> {
+pub fn cost_lines(cost: &ReadCost) -> Vec<String> {
     let mut lines = Vec::new();
     if cost.list_requests > 0 {
         lines.push(format!(
@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn says_what_a_run_takes() {
-        let cost = Cost { list_requests: 7, get_requests: 1_234, bytes: 1 << 20, history: None };
+        let cost = ReadCost { list_requests: 7, get_requests: 1_234, bytes: 1 << 20, history: None };
         let plan = ReadPlan { objects: 1_234, cost, ..ReadPlan::default() };
         let text = lines(&plan).join("\n");
         for part in ["1,234, 1.00 MiB", "0 prefixes", "7 LIST", "1,234 GET", "2 s or more"] {
@@ -71,7 +71,7 @@ mod tests {
         for part in ["history", "not read", "look at", "left out"] {
             assert!(!text.contains(part), "{part}: {text}");
         }
-        let pruned = Pruned { without_organization: 2, ..Pruned::default() };
+        let pruned = PrunedCounts { without_organization: 2, ..PrunedCounts::default() };
         let text = lines(&ReadPlan { looked_at: 3, pruned, ..plan }).join("\n");
         for part in ["look at   3,", "left out  2 objects whose path names no organization"] {
             assert!(text.contains(part), "{part}: {text}");

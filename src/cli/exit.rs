@@ -17,7 +17,7 @@ use crate::store::StoreError;
 /// The end of a run, by the contract. Code 1, for findings, belongs to verbs that judge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Code {
+pub enum RunExitCode {
     /// All input is accounted for.
     Done = 0,
     Usage = 2,
@@ -31,13 +31,13 @@ pub enum Code {
 }
 
 /// Every code that this version ends with, and its meaning; the help of all verbs and docs/cli.md print this list.
-const MEANINGS: [(Code, &str); 6] = [
-    (Code::Done, "all input is accounted for"),
-    (Code::Usage, "the command line, the SQL or a parameter is wrong"),
-    (Code::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
-    (Code::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),
-    (Code::World, "network, disk, permission or a limit; a store stays at its last commit"),
-    (Code::Interrupted, "interrupted, by Ctrl-C or SIGTERM"),
+const MEANINGS: [(RunExitCode, &str); 6] = [
+    (RunExitCode::Done, "all input is accounted for"),
+    (RunExitCode::Usage, "the command line, the SQL or a parameter is wrong"),
+    (RunExitCode::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
+    (RunExitCode::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),
+    (RunExitCode::World, "network, disk, permission or a limit; a store stays at its last commit"),
+    (RunExitCode::Interrupted, "interrupted, by Ctrl-C or SIGTERM"),
 ];
 
 /// The list of exit codes for a help text, behind the text that comes before it.
@@ -46,8 +46,8 @@ pub fn with_exit_codes(before: &str) -> String {
     format!("{before}\n\nExit codes:{}", lines.collect::<String>())
 }
 
-impl From<Code> for ExitCode {
-    fn from(code: Code) -> ExitCode {
+impl From<RunExitCode> for ExitCode {
+    fn from(code: RunExitCode) -> ExitCode {
         ExitCode::from(code as u8)
     }
 }
@@ -55,35 +55,35 @@ impl From<Code> for ExitCode {
 /// The reason that a run stopped before its end.
 #[derive(Debug)]
 pub struct Failure {
-    code: Code,
+    code: RunExitCode,
     message: String,
     hints: Vec<String>,
 }
 
 impl Failure {
     pub fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: Code::Usage, message: message.into(), hints: Vec::new() }
+        Failure { code: RunExitCode::Usage, message: message.into(), hints: Vec::new() }
     }
 
     pub fn world(message: impl Into<String>) -> Failure {
-        Failure { code: Code::World, message: message.into(), hints: Vec::new() }
+        Failure { code: RunExitCode::World, message: message.into(), hints: Vec::new() }
     }
 
     pub fn interrupted() -> Failure {
-        Failure { code: Code::Interrupted, message: String::new(), hints: Vec::new() }
+        Failure { code: RunExitCode::Interrupted, message: String::new(), hints: Vec::new() }
     }
 
     /// The output could not be written. A reader that went away has got enough, so a closed pipe is no failure.
     pub fn write(error: &io::Error) -> Failure {
         if error.kind() == io::ErrorKind::BrokenPipe {
-            return Failure { code: Code::Done, message: String::new(), hints: Vec::new() };
+            return Failure { code: RunExitCode::Done, message: String::new(), hints: Vec::new() };
         }
         Failure::world(format!("cannot write the output: {}", chain(error)))
     }
 
     /// The logs cannot be read at all, or no further.
     fn of_logs(error: &SourceError) -> Failure {
-        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let code = if error.is_usage() { RunExitCode::Usage } else { RunExitCode::World };
         Failure { code, message: format!("cannot read the logs: {}", chain(error)), hints: Vec::new() }
             .hints(error.hint())
     }
@@ -98,7 +98,7 @@ impl Failure {
         self
     }
 
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> RunExitCode {
         self.code
     }
 
@@ -146,7 +146,7 @@ impl From<SourceError> for Failure {
 
 impl From<DatasetError> for Failure {
     fn from(error: DatasetError) -> Failure {
-        let code = if error.is_usage() { Code::Usage } else { Code::World };
+        let code = if error.is_usage() { RunExitCode::Usage } else { RunExitCode::World };
         match error {
             DatasetError::Store(error) => error.into(),
             DatasetError::Sql(error) => error.into(),
@@ -184,9 +184,9 @@ impl From<StoreError> for Failure {
             other => other,
         };
         let code = match &error {
-            StoreError::Damaged { .. } => Code::Unproved,
-            error if error.is_usage() => Code::Usage,
-            _ => Code::World,
+            StoreError::Damaged { .. } => RunExitCode::Unproved,
+            error if error.is_usage() => RunExitCode::Usage,
+            _ => RunExitCode::World,
         };
         // The lines after the first are for developers of the library.
         let message = chain(&error).lines().next().unwrap_or_default().to_owned();

@@ -9,21 +9,21 @@ use std::time::Instant;
 use clap::Args;
 use serde_json::json;
 
-use super::args::{Global, ScopeArgs};
+use super::args::{GlobalArgs, ScopeArgs};
 use super::dry_run;
-use super::exit::{Code, Failure, say, with_exit_codes};
+use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::observer;
 use super::policy::policy;
-use super::progress::Line;
-use super::summary::{self, Block, ScopeLists, Summary};
+use super::progress::ProgressLine;
+use super::summary::{self, RunSummary, ScopeLists, SummaryBlock};
 use crate::arn::partition_of;
 use crate::audit::seen_json;
 use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
-use crate::output::{Existing, Target, times};
+use crate::output::{ExistingFile, OutputTarget, times};
 use crate::source::{Location, told_region};
-use crate::store::{Ingested, Pace};
-use crate::table::{Completeness, Problem, WithoutLogs};
+use crate::store::{IngestOptions, IngestOutcome};
+use crate::table::{Completeness, ObjectProblem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = with_exit_codes("Examples:
@@ -59,19 +59,24 @@ pub struct IngestArgs {
 }
 
 impl IngestArgs {
-    fn pace(&self) -> Pace {
-        Pace { batch_bytes_max: self.batch_bytes, look_back_days: self.look_back, retries_damaged: self.scope.salvage }
+    fn pace(&self) -> IngestOptions {
+        IngestOptions {
+            batch_bytes_max: self.batch_bytes,
+            look_back_days: self.look_back,
+            retries_damaged: self.scope.salvage,
+        }
     }
 }
 
-pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
+pub async fn run(args: IngestArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
     let started = Instant::now();
     let options = args.scope.dataset(&args.locations, &global)?;
     if args.print_policy {
         return print_policy(options, &args.store).await;
     }
-    let summary_file = args.summary_json.as_deref().map(|path| Target::file(path, Existing::Replace)).transpose()?;
-    let progress = Line::new(&global);
+    let summary_file =
+        args.summary_json.as_deref().map(|path| OutputTarget::file(path, ExistingFile::Replace)).transpose()?;
+    let progress = ProgressLine::new(&global);
     let observer = observer(&progress);
     if args.scope.dry_run {
         return print_plan(&Intake::plan(options, &args.store, args.pace(), &observer).await?);
@@ -81,7 +86,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     let done = intake.run(&observer).await;
     progress.clear();
     let done = done?;
-    let summary = Summary {
+    let summary = RunSummary {
         accounting: Some(done.accounting.clone()),
         interval,
         // A store takes all records of an object, so no list leaves any out.
@@ -92,7 +97,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
         missing: Vec::new(),
     };
     if !global.quiet {
-        summary::print(&summary, Block::Whole, &global);
+        summary::print(&summary, SummaryBlock::Whole, &global);
         say(format_args!("store     {}", in_words(&done)));
     }
     if let Some(mut file) = summary_file {
@@ -102,7 +107,7 @@ pub async fn run(args: IngestArgs, global: Global) -> Result<Code, Failure> {
     Ok(summary.code())
 }
 
-async fn print_policy(options: DatasetOptions, store: &str) -> Result<Code, Failure> {
+async fn print_policy(options: DatasetOptions, store: &str) -> Result<RunExitCode, Failure> {
     let (locations, store) = apart(options.locations, store)?;
     let region = match locations.iter().find_map(Location::region) {
         Some(region) => Some(region.to_owned()),
@@ -114,13 +119,13 @@ async fn print_policy(options: DatasetOptions, store: &str) -> Result<Code, Fail
         );
     }
     let partition = partition_of(region.as_deref().unwrap_or_default());
-    let mut to = Target::stdout();
+    let mut to = OutputTarget::stdout();
     writeln!(to, "{:#}", policy(&locations, &store, partition)).map_err(|e| Failure::write(&e))?;
     to.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
-fn in_words(done: &Ingested) -> String {
+fn in_words(done: &IngestOutcome) -> String {
     let batches = match done.batches {
         0 => "nothing new".to_owned(),
         1 => "1 batch".to_owned(),
@@ -129,11 +134,11 @@ fn in_words(done: &Ingested) -> String {
     format!("{batches}; {} objects were there already; version {}", count(done.old), done.version)
 }
 
-fn print_plan(plan: &IntakePlan) -> Result<Code, Failure> {
-    let mut to = Target::stdout();
+fn print_plan(plan: &IntakePlan) -> Result<RunExitCode, Failure> {
+    let mut to = OutputTarget::stdout();
     plan_lines(plan).iter().try_for_each(|line| writeln!(to, "{line}")).map_err(|e| Failure::write(&e))?;
     to.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
 fn plan_lines(plan: &IntakePlan) -> Vec<String> {
@@ -159,11 +164,11 @@ fn plan_lines(plan: &IntakePlan) -> Vec<String> {
     lines
 }
 
-fn write_summary(to: &mut Target, done: &Ingested, summary: &Summary) -> Result<(), Failure> {
+fn write_summary(to: &mut OutputTarget, done: &IngestOutcome, summary: &RunSummary) -> Result<(), Failure> {
     let a = &done.accounting;
     let objects: serde_json::Map<_, _> =
         a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
-    let problem = |Problem { uri, outcome }: &Problem| {
+    let problem = |ObjectProblem { uri, outcome }: &ObjectProblem| {
         let (status, error) = (outcome.status().name(), outcome.error().unwrap_or_default());
         json!({"uri": uri, "status": status, "error": error})
     };

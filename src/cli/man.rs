@@ -5,18 +5,18 @@ use std::io::{self, Write};
 use clap::{Args, CommandFactory};
 
 use super::Cli;
-use super::exit::{Code, Failure};
-use crate::output::Target;
+use super::exit::{Failure, RunExitCode};
+use crate::output::OutputTarget;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:\n  keytrail man | man -l -\n  keytrail man > ~/.local/share/man/man1/keytrail.1")]
 pub struct ManArgs {}
 
-pub fn run() -> Result<Code, Failure> {
-    let mut target = Target::stdout();
+pub fn run() -> Result<RunExitCode, Failure> {
+    let mut target = OutputTarget::stdout();
     pages(&mut target).map_err(|e| Failure::write(&e))?;
     target.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
 fn pages(to: &mut impl Write) -> io::Result<()> {

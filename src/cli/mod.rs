@@ -19,7 +19,6 @@ mod query;
 mod shell;
 mod store;
 mod summary;
-mod toml_tables;
 
 use std::future::Future;
 use std::pin::pin;
@@ -30,8 +29,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
-use args::Global;
-use exit::{Code, Failure, say, with_exit_codes};
+use args::GlobalArgs;
+use exit::{Failure, RunExitCode, say, with_exit_codes};
 
 /// The time that a stopped run has to remove its unfinished files.
 const CLEANUP: Duration = Duration::from_millis(500);
@@ -52,7 +51,7 @@ pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
     #[command(flatten)]
-    global: Global,
+    global: GlobalArgs,
 }
 
 #[derive(Subcommand, Debug)]
@@ -87,15 +86,15 @@ pub fn run() -> ExitCode {
     code.into()
 }
 
-fn dispatch(cli: Cli) -> Result<Code, Failure> {
+fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
     let global = cli.global;
     match cli.verb {
         Verb::Audit(args) => with_runtime(&global, |runtime| interruptible(runtime, audit::run(args, global.clone()))),
         Verb::Query(args) => match args.asked()? {
-            query::Asked::Now(source) => {
+            query::QueryMode::Now(source) => {
                 with_runtime(&global, |runtime| interruptible(runtime, query::run(args, source, global.clone())))
             }
-            query::Asked::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
+            query::QueryMode::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
         },
         Verb::Ingest(args) => {
             with_runtime(&global, |runtime| interruptible(runtime, ingest::run(args, global.clone())))
@@ -113,12 +112,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
     match error.print() {
         Err(cause) if is_answer => Failure::write(&cause).code().into(),
         // If stderr is closed, the exit code must say it all.
-        _ if is_answer => Code::Done.into(),
-        _ => Code::Usage.into(),
+        _ if is_answer => RunExitCode::Done.into(),
+        _ => RunExitCode::Usage.into(),
     }
 }
 
-fn with_runtime<T>(global: &Global, work: impl FnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
+fn with_runtime<T>(global: &GlobalArgs, work: impl FnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
     let built = Builder::new_multi_thread().worker_threads(global.threads()).enable_all().build();
     let runtime = built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))?;
     let result = work(&runtime);

@@ -1,39 +1,39 @@
 //! Opens data for questions, with a progress line beside it.
-//! In: checked options. Out: [`Opened`], or the plan of a run on stdout.
+//! In: checked options. Out: [`CliSession`], or the plan of a run on stdout.
 //! Never lists and never interprets a location; that is `dataset`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::args::Global;
+use super::args::GlobalArgs;
 use super::dry_run;
-use super::exit::{Code, Failure};
-use super::progress::Line;
-use super::summary::{ScopeLists, Summary};
-use crate::dataset::{Dataset, DatasetOptions, Observer};
+use super::exit::{Failure, RunExitCode};
+use super::progress::ProgressLine;
+use super::summary::{RunSummary, ScopeLists};
+use crate::dataset::{Dataset, DatasetOptions, RunObserver};
 use crate::output::times;
 use crate::table::{Accounting, WithoutLogs};
 
 /// Data that is open for questions.
-pub struct Opened {
+pub struct CliSession {
     pub data: Dataset,
-    pub progress: Line,
+    pub progress: ProgressLine,
     started: Instant,
 }
 
-impl Opened {
+impl CliSession {
     /// Lists the locations, which can take a while on a large tree.
-    pub async fn new(options: DatasetOptions, global: &Global) -> Result<Opened, Failure> {
-        let (started, progress) = (Instant::now(), Line::new(global));
+    pub async fn new(options: DatasetOptions, global: &GlobalArgs) -> Result<CliSession, Failure> {
+        let (started, progress) = (Instant::now(), ProgressLine::new(global));
         let data = Dataset::open(options, observer(&progress)).await?;
-        Ok(Opened { data, progress, started })
+        Ok(CliSession { data, progress, started })
     }
 
     /// The summary of one answer.
-    pub fn summary(&self, accounting: Option<Accounting>) -> Summary {
+    pub fn summary(&self, accounting: Option<Accounting>) -> RunSummary {
         let scope = &self.data.scope;
         let has_lists = !scope.accounts.is_empty() || !scope.regions.is_empty();
-        Summary {
+        RunSummary {
             accounting,
             interval: times::interval(scope.since, scope.until),
             lists: if has_lists { ScopeLists::Given } else { ScopeLists::Absent },
@@ -45,12 +45,12 @@ impl Opened {
 }
 
 /// The progress line as an observer of a run.
-pub fn observer(progress: &Line) -> Arc<dyn Observer> {
+pub fn observer(progress: &ProgressLine) -> Arc<dyn RunObserver> {
     Arc::new(progress.clone())
 }
 
 /// Prints the objects that a run would read.
-pub async fn dry_run(options: DatasetOptions, global: &Global) -> Result<Code, Failure> {
-    dry_run::print(&Dataset::plan(options, observer(&Line::new(global))).await?)?;
-    Ok(Code::Done)
+pub async fn dry_run(options: DatasetOptions, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
+    dry_run::print(&Dataset::plan(options, observer(&ProgressLine::new(global))).await?)?;
+    Ok(RunExitCode::Done)
 }

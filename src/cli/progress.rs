@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::args::Global;
+use super::args::GlobalArgs;
 use super::exit::say;
-use crate::dataset::Observer;
+use crate::dataset::RunObserver;
 
 const WITH_END: &str = "{bar:30} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}, {eta} left";
 const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
@@ -19,17 +19,17 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The one line on the screen; clones are cheap and share it.
 #[derive(Clone)]
-pub struct Line {
+pub struct ProgressLine {
     bar: ProgressBar,
     is_quiet: bool,
     /// The start of the work under way; none once the line is drawn.
     patient_since: Arc<Mutex<Option<Instant>>>,
 }
 
-impl Line {
-    pub fn new(global: &Global) -> Line {
+impl ProgressLine {
+    pub fn new(global: &GlobalArgs) -> ProgressLine {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-        Line { bar, is_quiet: global.quiet, patient_since: Arc::new(Mutex::new(Some(Instant::now()))) }
+        ProgressLine { bar, is_quiet: global.quiet, patient_since: Arc::new(Mutex::new(Some(Instant::now()))) }
     }
 
     /// Restarts the line for the next question of a shell.
@@ -55,7 +55,7 @@ impl Line {
     }
 }
 
-impl Observer for Line {
+impl RunObserver for ProgressLine {
     fn listed(&self, bytes: u64) {
         // Stdin has no known size.
         let template = if bytes == 0 { WITHOUT_END } else { WITH_END };

@@ -9,12 +9,12 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
-use super::args::Global;
-use super::exit::{Code, Failure};
+use super::args::GlobalArgs;
+use super::exit::{Failure, RunExitCode};
 use super::query::{Asker, unknown_query};
 use crate::output::screen::ScreenLook;
 use crate::output::words::wrapped;
-use crate::output::{self, Format, Style, Target};
+use crate::output::{self, Format, OutputTarget, Style};
 use crate::sql::named::{self, NamedQuery};
 
 #[derive(Args, Debug, Clone)]
@@ -36,8 +36,8 @@ pub enum ListFormat {
     Json,
 }
 
-pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
-    let mut target = Target::stdout();
+pub fn run(args: &QueriesArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
+    let mut target = OutputTarget::stdout();
     let text = match (&args.name, args.format) {
         (Some(name), format) => {
             let query = named::find(name).ok_or_else(|| unknown_query(name, Asker::CommandLine))?;
@@ -52,11 +52,11 @@ pub fn run(args: &QueriesArgs, global: &Global) -> Result<Code, Failure> {
     };
     target.write_all(text.as_bytes()).map_err(|e| Failure::write(&e))?;
     target.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
 /// The table of all named queries.
-pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
+pub fn list(target: &mut OutputTarget, style: Style) -> Result<(), Failure> {
     if let Some(look) = style.screen() {
         return list_on_screen(target, look).map_err(|e| Failure::write(&e));
     }
@@ -72,7 +72,7 @@ pub fn list(target: &mut Target, style: Style) -> Result<(), Failure> {
 }
 
 /// Names and titles, each title in as many lines as the screen needs for it.
-fn list_on_screen(target: &mut Target, look: ScreenLook) -> io::Result<()> {
+fn list_on_screen(target: &mut OutputTarget, look: ScreenLook) -> io::Result<()> {
     let names_width = named::all().iter().map(|query| query.name.len()).max().unwrap_or(0);
     let indent = " ".repeat(names_width + 2);
     for query in named::all() {

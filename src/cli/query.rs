@@ -7,12 +7,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{ExpectArgs, FileArgs, Global, ScopeArgs, parameter};
-use super::exit::{Code, Failure, say, with_exit_codes};
-use super::open::{Opened, dry_run};
-use super::summary::{self, Block, Summary};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, parameter};
+use super::exit::{Failure, RunExitCode, say, with_exit_codes};
+use super::open::{CliSession, dry_run};
+use super::summary::{self, RunSummary, SummaryBlock};
 use crate::output::visible::visible;
-use crate::output::{self, Format, Style, Target, markdown};
+use crate::output::{self, Format, OutputTarget, Style, markdown};
 use crate::source::Location;
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
@@ -65,7 +65,7 @@ pub enum Question {
 }
 
 /// The source of the question, before anything is read.
-pub enum Asked {
+pub enum QueryMode {
     Now(QuestionSource),
     /// Neither SQL nor a name was given and there is a terminal, so the shell asks.
     InShell,
@@ -78,13 +78,13 @@ pub enum QuestionSource {
 }
 
 impl QueryArgs {
-    pub fn asked(&self) -> Result<Asked, Failure> {
+    pub fn asked(&self) -> Result<QueryMode, Failure> {
         Ok(match (&self.question, &self.file) {
-            (Some(dash), _) if dash == "-" => Asked::Now(QuestionSource::Stdin),
-            (Some(text), _) => Asked::Now(QuestionSource::Text(text.clone())),
-            (None, Some(path)) if path.as_os_str() == "-" => Asked::Now(QuestionSource::Stdin),
-            (None, Some(path)) => Asked::Now(QuestionSource::File(path.clone())),
-            (None, None) if io::stdin().is_terminal() && io::stdout().is_terminal() => Asked::InShell,
+            (Some(dash), _) if dash == "-" => QueryMode::Now(QuestionSource::Stdin),
+            (Some(text), _) => QueryMode::Now(QuestionSource::Text(text.clone())),
+            (None, Some(path)) if path.as_os_str() == "-" => QueryMode::Now(QuestionSource::Stdin),
+            (None, Some(path)) => QueryMode::Now(QuestionSource::File(path.clone())),
+            (None, None) if io::stdin().is_terminal() && io::stdout().is_terminal() => QueryMode::InShell,
             (None, None) => {
                 let failure = Failure::usage("no query given, and no terminal to ask at");
                 return Err(failure
@@ -94,7 +94,7 @@ impl QueryArgs {
     }
 }
 
-pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Result<Code, Failure> {
+pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) -> Result<RunExitCode, Failure> {
     let options = args.scope.dataset(&args.from, &global)?;
     if args.scope.dry_run {
         return dry_run(options, &global).await;
@@ -105,32 +105,32 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: Global) -> Res
     let (question, expected) = (read_question(source)?, args.expect.expected()?);
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
-    let opened = Opened::new(options, &global).await?;
+    let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
-    let delivered = answer(&opened, &question, &args.param, Delivery { format, target, style }).await;
+    let delivered = answer(&opened, &question, &args.param, OutputOptions { format, target, style }).await;
     opened.progress.clear();
     let delivered = delivered?;
     let missing = match expected.is_any() {
         true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
         false => Vec::new(),
     };
-    let summary = Summary { missing, ..opened.summary(delivered.accounting) };
+    let summary = RunSummary { missing, ..opened.summary(delivered.accounting) };
     if !global.quiet {
         delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
-        summary::print(&summary, Block::WithRows(delivered.rows), &global);
+        summary::print(&summary, SummaryBlock::WithRows(delivered.rows), &global);
     }
     Ok(summary.code())
 }
 
 /// The place and the look of the rows.
-pub struct Delivery {
+pub struct OutputOptions {
     pub format: Format,
-    pub target: Target,
+    pub target: OutputTarget,
     pub style: Style,
 }
 
 /// The result of one question.
-pub struct Delivered {
+pub struct QueryOutcome {
     pub rows: u64,
     /// Sentences on the names that were asked for, where the rows are for programs.
     pub notes: Vec<String>,
@@ -140,11 +140,11 @@ pub struct Delivered {
 
 /// Runs one question and writes its rows.
 pub async fn answer(
-    opened: &Opened,
+    opened: &CliSession,
     question: &Question,
     params: &[(String, String)],
-    to: Delivery,
-) -> Result<Delivered, Failure> {
+    to: OutputOptions,
+) -> Result<QueryOutcome, Failure> {
     let engine = &opened.data.engine;
     let mut answer = match question {
         Question::Sql(sql) => engine.query(sql, params).await?,
@@ -155,7 +155,7 @@ pub async fn answer(
         Question::Sql(_) => None,
     };
     let mut names = NamesOfAnswer::new(asked.unwrap_or_default());
-    let Delivery { format, mut target, style } = to;
+    let OutputOptions { format, mut target, style } = to;
     let shares_terminal = target.is_terminal();
     let mut rows = 0;
     {
@@ -185,7 +185,7 @@ pub async fn answer(
         target.write_all(text.as_bytes()).map_err(|e| Failure::write(&e))?;
     }
     target.commit()?;
-    Ok(Delivered { rows, notes, accounting })
+    Ok(QueryOutcome { rows, notes, accounting })
 }
 
 /// A sentence as the format has it.

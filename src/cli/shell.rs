@@ -18,15 +18,15 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::args::{Global, parameter};
-use super::exit::{Code, Failure, say};
+use super::args::{GlobalArgs, parameter};
+use super::exit::{Failure, RunExitCode, say};
 use super::interruptible;
-use super::open::{Opened, dry_run};
+use super::open::{CliSession, dry_run};
 use super::queries;
-use super::query::{self, Asker, Delivery, QueryArgs, Question};
+use super::query::{self, Asker, OutputOptions, QueryArgs, Question};
 use crate::output::visible::visible;
 use crate::output::words::{count, seconds};
-use crate::output::{Format, Target};
+use crate::output::{Format, OutputTarget};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 
@@ -48,21 +48,21 @@ const CONTINUATION_PROMPT: &str = "     ...> ";
 /// Words that open a statement of SQL: a line with only such a word waits for the rest.
 const OPENING_WORDS: &[&str] = &["select", "with", "show", "describe", "explain", "values", "table"];
 
-struct Shell {
-    opened: Arc<Opened>,
-    global: Global,
+struct SqlShell {
+    opened: Arc<CliSession>,
+    global: GlobalArgs,
     format: Format,
     has_timing: bool,
 }
 
-pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global) -> Result<Code, Failure> {
+pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
     let options = args.scope.dataset(&args.from, global)?;
     let asks = global.clone();
     if args.scope.dry_run {
         return interruptible(runtime, async move { dry_run(options, &asks).await });
     }
-    let opened = Arc::new(interruptible(runtime, async move { Opened::new(options, &asks).await })?);
-    let mut shell = Shell {
+    let opened = Arc::new(interruptible(runtime, async move { CliSession::new(options, &asks).await })?);
+    let mut shell = SqlShell {
         opened,
         global: global.clone(),
         format: args.format.unwrap_or(Format::Table),
@@ -70,8 +70,8 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
     };
     let names = shell.names();
     let config = Config::builder().completion_type(CompletionType::List).build();
-    let mut editor: Editor<Words, FileHistory> = Editor::with_config(config).map_err(terminal)?;
-    editor.set_helper(Some(Words { names }));
+    let mut editor: Editor<CompletionWords, FileHistory> = Editor::with_config(config).map_err(terminal)?;
+    editor.set_helper(Some(CompletionWords { names }));
     let history = history_file();
     if let Some(path) = &history {
         // The first run has no history yet.
@@ -98,11 +98,11 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &Global)
         say("note: the shell's history could not be saved");
     }
     shell.opened.progress.clear();
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
 /// Reads lines until they are a whole statement; `None` ends the shell. Ctrl-C gives up what was begun.
-fn read_statement(editor: &mut Editor<Words, FileHistory>) -> Result<Option<String>, Failure> {
+fn read_statement(editor: &mut Editor<CompletionWords, FileHistory>) -> Result<Option<String>, Failure> {
     let mut statement = String::new();
     loop {
         match editor.readline(if statement.is_empty() { PROMPT } else { CONTINUATION_PROMPT }) {
@@ -159,7 +159,7 @@ impl Typed<'_> {
     }
 }
 
-impl Shell {
+impl SqlShell {
     fn run_typed(&mut self, runtime: &tokio::runtime::Runtime, typed: Typed<'_>) -> Result<(), Failure> {
         match typed {
             Typed::Nothing | Typed::Quit => {}
@@ -172,7 +172,7 @@ impl Shell {
                 self.ask(runtime, Question::Sql(SCHEMA_OF_SQL.to_owned()), params)?;
             }
             Typed::Queries => {
-                let mut target = Target::stdout();
+                let mut target = OutputTarget::stdout();
                 let style = self.global.style(&target);
                 queries::list(&mut target, style)?;
                 target.commit()?;
@@ -213,8 +213,8 @@ impl Shell {
         question: Question,
         params: Vec<(String, String)>,
     ) -> Result<(), Failure> {
-        let target = Target::stdout();
-        let to = Delivery { format: self.format, style: self.global.style(&target), target };
+        let target = OutputTarget::stdout();
+        let to = OutputOptions { format: self.format, style: self.global.style(&target), target };
         let opened = self.opened.clone();
         let started = Instant::now();
         opened.progress.restart();
@@ -226,7 +226,7 @@ impl Shell {
             let unit = if delivered.rows == 1 { "row" } else { "rows" };
             say(format_args!("{} {unit} in {}", count(delivered.rows), seconds(started.elapsed())));
         }
-        if self.opened.summary(delivered.accounting).code() == Code::Incomplete {
+        if self.opened.summary(delivered.accounting).code() == RunExitCode::Incomplete {
             say(
                 "note: the logs are incomplete; SELECT uri, status, error FROM objects WHERE status NOT IN ('read', 'flagged', 'skipped')",
             );
@@ -292,11 +292,11 @@ fn terminal(error: ReadlineError) -> Failure {
     Failure::world(format!("cannot use the terminal: {error}"))
 }
 
-struct Words {
+struct CompletionWords {
     names: Vec<String>,
 }
 
-impl Completer for Words {
+impl Completer for CompletionWords {
     type Candidate = String;
 
     fn complete(&self, line: &str, at: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
@@ -314,19 +314,19 @@ impl Completer for Words {
     }
 }
 
-impl Validator for Words {}
+impl Validator for CompletionWords {}
 
-impl Hinter for Words {
+impl Hinter for CompletionWords {
     type Hint = String;
 }
 
-impl Highlighter for Words {
+impl Highlighter for CompletionWords {
     fn highlight_candidate<'c>(&self, candidate: &'c str, _: CompletionType) -> Cow<'c, str> {
         Cow::Borrowed(candidate)
     }
 }
 
-impl Helper for Words {}
+impl Helper for CompletionWords {}
 
 #[cfg(test)]
 mod tests {
@@ -372,7 +372,8 @@ mod tests {
 
     #[test]
     fn completes_the_word_at_the_cursor() {
-        let words = Words { names: ["event_id", "event_name", "events", ".tables"].map(str::to_owned).to_vec() };
+        let words =
+            CompletionWords { names: ["event_id", "event_name", "events", ".tables"].map(str::to_owned).to_vec() };
         let history = rustyline::history::DefaultHistory::new();
         for (line, start, count) in
             [("SELECT event_", 7, 2), ("SELECT e.event_i", 9, 1), (".ta", 0, 1), ("SELECT ", 7, 0), ("é EVENTS", 3, 1)]

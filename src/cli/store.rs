@@ -7,14 +7,14 @@ use std::io::Write;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::args::{AwsArgs, Global};
-use super::exit::{Code, Failure, say, with_exit_codes};
+use super::args::{AwsArgs, GlobalArgs};
+use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::summary;
 use crate::dataset::store_place;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count};
-use crate::output::{Target, times};
-use crate::store::{self, Collection, Compaction, Info, OlderRows, Store};
+use crate::output::{OutputTarget, times};
+use crate::store::{self, CompactionOptions, GcOptions, OlderRows, Store, StoreOverview};
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -92,7 +92,7 @@ struct GcArgs {
     older_than: String,
 }
 
-pub async fn run(args: StoreArgs, global: Global) -> Result<Code, Failure> {
+pub async fn run(args: StoreArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
     match args.verb {
         StoreVerb::Info(args) => info(&store::info(&open(&args.store).await?).await?, args.format),
         StoreVerb::Check(args) => check(&args).await,
@@ -105,7 +105,7 @@ async fn open(args: &StoreArg) -> Result<Store, Failure> {
     Ok(Store::open(store_place(&args.store, &args.aws.options()?).await?).await?)
 }
 
-fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
+fn info(info: &StoreOverview, format: InfoFormat) -> Result<RunExitCode, Failure> {
     let time = |micros: Option<i64>| micros.map(times::rfc3339);
     let all: [(&str, Value); 14] = [
         ("path", json!(info.path)),
@@ -123,7 +123,7 @@ fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
         ("older_rows", json!(info.older_rows)),
         ("logical_hash", json!(info.logical_hash.to_string())),
     ];
-    let mut to = Target::stdout();
+    let mut to = OutputTarget::stdout();
     let written = match format {
         InfoFormat::Json => {
             let members: serde_json::Map<_, _> =
@@ -134,7 +134,7 @@ fn info(info: &Info, format: InfoFormat) -> Result<Code, Failure> {
     };
     written.map_err(|e| Failure::write(&e))?;
     to.commit()?;
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
 fn cell(value: &Value) -> String {
@@ -146,12 +146,12 @@ fn cell(value: &Value) -> String {
     }
 }
 
-async fn compact(args: &CompactArgs, global: &Global) -> Result<Code, Failure> {
+async fn compact(args: &CompactArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
     let older_rows = if args.renormalize { OlderRows::Renormalize } else { OlderRows::Stay };
     let mut store = open(&args.store).await?;
-    let done = store::compact(&mut store, Compaction { threads: global.threads(), older_rows }).await?;
+    let done = store::compact(&mut store, CompactionOptions { threads: global.threads(), older_rows }).await?;
     if global.quiet {
-        return Ok(Code::Done);
+        return Ok(RunExitCode::Done);
     }
     if args.renormalize {
         say(format_args!("rows      {} brought up to date", count(done.renormalized)));
@@ -163,13 +163,13 @@ async fn compact(args: &CompactArgs, global: &Global) -> Result<Code, Failure> {
         say(format_args!("older     {}", summary::older(done.older_rows)));
     }
     say(format_args!("files     {} before, {} now", count(done.files_before), count(done.files_after)));
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }
 
-async fn check(args: &StoreArg) -> Result<Code, Failure> {
+async fn check(args: &StoreArg) -> Result<RunExitCode, Failure> {
     let place = store_place(&args.store, &args.aws.options()?).await?;
     let checked = store::check(&Store::open(place).await?).await?;
-    let mut to = Target::stdout();
+    let mut to = OutputTarget::stdout();
     for fault in &checked.faults {
         writeln!(to, "fault     {}", visible(fault)).map_err(|e| Failure::write(&e))?;
     }
@@ -181,16 +181,16 @@ async fn check(args: &StoreArg) -> Result<Code, Failure> {
     let read = format!("{} files, {}, {} events", count(checked.files), bytes(checked.bytes), count(checked.events));
     writeln!(to, "{verdict:<9} {read}").map_err(|e| Failure::write(&e))?;
     to.commit()?;
-    Ok(if checked.fault_count == 0 { Code::Done } else { Code::Unproved })
+    Ok(if checked.fault_count == 0 { RunExitCode::Done } else { RunExitCode::Unproved })
 }
 
-async fn gc(args: &GcArgs, global: &Global) -> Result<Code, Failure> {
+async fn gc(args: &GcArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
     let refuse = || Failure::usage(format!("cannot read --older-than: `{}` is no age", args.older_than));
     let age = times::span(&args.older_than).flatten().ok_or_else(|| refuse().hint("write 7d or 24h"))?;
     if age == 0 && !global.quiet {
         say("note: --older-than 0d also removes what runs under way have written; make sure that there is none");
     }
-    let collection = Collection { now_millis: now_micros() / 1000, age_millis: age / 1000 };
+    let collection = GcOptions { now_millis: now_micros() / 1000, age_millis: age / 1000 };
     let done = store::collect(&mut open(&args.store).await?, collection).await?;
     if !global.quiet {
         say(format_args!("removed   {} files, {}", count(done.files), bytes(done.bytes)));
@@ -202,5 +202,5 @@ async fn gc(args: &GcArgs, global: &Global) -> Result<Code, Failure> {
             ));
         }
     }
-    Ok(Code::Done)
+    Ok(RunExitCode::Done)
 }

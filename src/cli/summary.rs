@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::args::Global;
-use super::exit::{Code, say};
+use super::args::GlobalArgs;
+use super::exit::{RunExitCode, say};
 use crate::objects::ObjectStatus;
 use crate::output::times;
 use crate::output::visible::visible;
@@ -15,7 +15,7 @@ use crate::table::{Accounting, Completeness, WithoutLogs};
 /// Problem objects to name unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
 
-pub struct Summary {
+pub struct RunSummary {
     /// None if the question needed no logs, such as `SELECT 1`.
     pub accounting: Option<Accounting>,
     pub interval: String,
@@ -34,16 +34,16 @@ pub enum ScopeLists {
     Given,
 }
 
-impl Summary {
+impl RunSummary {
     /// An answer that needed no logs is complete.
-    pub fn code(&self) -> Code {
+    pub fn code(&self) -> RunExitCode {
         if !self.missing.is_empty() {
-            return Code::Incomplete;
+            return RunExitCode::Incomplete;
         }
         let verdict = self.accounting.as_ref().map(|a| a.verdict(self.without_logs));
         match verdict {
-            None | Some(Completeness::Complete) => Code::Done,
-            Some(Completeness::NoLog | Completeness::Incomplete) => Code::Incomplete,
+            None | Some(Completeness::Complete) => RunExitCode::Done,
+            Some(Completeness::NoLog | Completeness::Incomplete) => RunExitCode::Incomplete,
         }
     }
 
@@ -96,7 +96,7 @@ impl Summary {
 
 /// The part of the block that the reader does not know yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Block {
+pub enum SummaryBlock {
     Whole,
     /// The whole block, below the rows of an answer.
     WithRows(u64),
@@ -105,14 +105,14 @@ pub enum Block {
 }
 
 /// Prints the block on stderr.
-pub fn print(summary: &Summary, block: Block, global: &Global) {
+pub fn print(summary: &RunSummary, block: SummaryBlock, global: &GlobalArgs) {
     let Some(a) = &summary.accounting else {
         return summary.lines().iter().for_each(say);
     };
-    if let Block::WithRows(rows) = block {
+    if let SummaryBlock::WithRows(rows) = block {
         say(format_args!("rows      {}", count(rows)));
     }
-    if block != Block::Problems {
+    if block != SummaryBlock::Problems {
         summary.lines().iter().for_each(say);
     }
     if a.is_stored {

@@ -8,11 +8,11 @@ use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use super::{
-    DatasetError, DatasetOptions, Observer, any_place_contains, blocking, remote, scan_options, store_place,
+    DatasetError, DatasetOptions, RunObserver, any_place_contains, blocking, remote, scan_options, store_place,
     within_reach,
 };
-use crate::source::{self, Cost, Listing, Location, Pruned, Scope};
-use crate::store::{self, Ingested, Pace, Plan, Store, StoreError, StoreLocation};
+use crate::source::{self, Listing, Location, PrunedCounts, ReadCost, Scope};
+use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreError, StoreLocation};
 
 /// Logs that are listed, and the store that they go to.
 pub struct Intake {
@@ -21,15 +21,15 @@ pub struct Intake {
     history: Option<String>,
     options: DatasetOptions,
     place: StoreLocation,
-    pace: Pace,
+    pace: IngestOptions,
 }
 
 /// The objects and bytes that a run into a store would read.
 pub struct IntakePlan {
-    pub store: Plan,
+    pub store: IngestPlan,
     pub batches: u64,
-    pub pruned: Pruned,
-    pub cost: Cost,
+    pub pruned: PrunedCounts,
+    pub cost: ReadCost,
 }
 
 impl Intake {
@@ -40,8 +40,8 @@ impl Intake {
     pub async fn list(
         options: DatasetOptions,
         store: &str,
-        pace: Pace,
-        observer: &Arc<dyn Observer>,
+        pace: IngestOptions,
+        observer: &Arc<dyn RunObserver>,
     ) -> Result<Intake, DatasetError> {
         let (options, place) = prepared(options, store).await?;
         let mut remote = remote(&options, observer);
@@ -64,8 +64,8 @@ impl Intake {
     pub async fn plan(
         options: DatasetOptions,
         store: &str,
-        pace: Pace,
-        observer: &Arc<dyn Observer>,
+        pace: IngestOptions,
+        observer: &Arc<dyn RunObserver>,
     ) -> Result<IntakePlan, DatasetError> {
         let (options, place) = prepared(options, store).await?;
         let remote = remote(&options, observer);
@@ -88,7 +88,7 @@ impl Intake {
             store.expect_filter(filter)?;
         }
         let plan = store::plan(store.as_ref(), &self.listing, self.pace).await?;
-        let cost = Cost {
+        let cost = ReadCost {
             list_requests: self.listing.requests(),
             get_requests: plan.get_requests,
             bytes: plan.bytes,
@@ -107,7 +107,7 @@ impl Intake {
     ///
     /// # Errors
     /// Fails if the store cannot be used or written; it stays at its last commit.
-    pub async fn run(self, observer: &Arc<dyn Observer>) -> Result<Ingested, DatasetError> {
+    pub async fn run(self, observer: &Arc<dyn RunObserver>) -> Result<IngestOutcome, DatasetError> {
         let mut store = Store::open_or_create(self.place, self.options.events).await?;
         observer.listed(self.listing.total_bytes());
         // The ledger counts an object as read, so none of its records may be left out.

@@ -13,11 +13,11 @@ use tokio::runtime::Handle;
 use tokio::task::JoinError;
 
 use crate::normalize::EventFilter;
-use crate::source::{self, AwsOptions, Listing, Location, Regions, Remote, Scope, SourceError, regions};
+use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, Scope, SourceError, regions};
 use crate::sql::did_you_mean::did_you_mean;
-use crate::sql::{Engine, EngineOptions, SqlError, Stored};
+use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
 use crate::store::{self, Store, StoreError, StoreLocation};
-use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, Progress, ScanOptions};
+use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanProgress};
 
 pub use expected::{ExpectedInput, ExpectedPlace};
 pub use intake::{Intake, IntakePlan, apart};
@@ -43,7 +43,7 @@ pub struct DatasetOptions {
 }
 
 /// Hears the progress of a run, and notes for its user before something slow begins.
-pub trait Observer: Send + Sync {
+pub trait RunObserver: Send + Sync {
     /// Listing is done; this many stored bytes of logs may be read.
     fn listed(&self, bytes: u64);
     /// This many stored bytes have been read.
@@ -143,7 +143,7 @@ pub struct Dataset {
 }
 
 /// The objects, bytes and requests of a run, known without reading.
-pub type ReadPlan = source::Plan;
+pub use source::ReadPlan;
 
 impl Dataset {
     /// Lists the locations, which can take a while on a large tree.
@@ -151,7 +151,7 @@ impl Dataset {
     /// # Errors
     /// Fails if a location cannot be listed at all, or if a store is not one or not alone. A fault inside a location is
     /// no error: the accounts of each answer count and name it.
-    pub async fn open(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<Dataset, DatasetError> {
+    pub async fn open(options: DatasetOptions, observer: Arc<dyn RunObserver>) -> Result<Dataset, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
         if options.names_store_on_disk() {
             return options.over_store().await;
@@ -167,7 +167,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::open`], and if a location is a store.
-    pub async fn plan(options: DatasetOptions, observer: Arc<dyn Observer>) -> Result<ReadPlan, DatasetError> {
+    pub async fn plan(options: DatasetOptions, observer: Arc<dyn RunObserver>) -> Result<ReadPlan, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
         let remote = remote(&options, &observer);
         let (is_store, plan) = blocking(move || {
@@ -184,7 +184,7 @@ impl Dataset {
 }
 
 impl DatasetOptions {
-    async fn list(self, observer: &Arc<dyn Observer>) -> Result<(DatasetOptions, Arc<Listing>), DatasetError> {
+    async fn list(self, observer: &Arc<dyn RunObserver>) -> Result<(DatasetOptions, Arc<Listing>), DatasetError> {
         let remote = remote(&self, observer);
         blocking(move || {
             let listing = source::list(&self.locations, &self.scope, &remote)?;
@@ -253,7 +253,7 @@ impl DatasetOptions {
         let snapshot = store.snapshot().await?;
         let objects = snapshot.objects().await?;
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
-        let stored = Stored {
+        let stored = StoreContents {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects,
             quarantine: snapshot.quarantine().await?,
@@ -268,7 +268,7 @@ impl DatasetOptions {
         Ok(Dataset { engine, scope: self.scope })
     }
 
-    fn over_logs(self, listing: Arc<Listing>, observer: &Arc<dyn Observer>) -> Result<Dataset, DatasetError> {
+    fn over_logs(self, listing: Arc<Listing>, observer: &Arc<dyn RunObserver>) -> Result<Dataset, DatasetError> {
         observer.listed(listing.total_bytes());
         let filter = self.events.unwrap_or(EventFilter::KeyUse);
         let options = scan_options(&self, filter, self.scope.clone(), observer);
@@ -293,7 +293,7 @@ fn scan_options(
     options: &DatasetOptions,
     filter: EventFilter,
     scope: Scope,
-    observer: &Arc<dyn Observer>,
+    observer: &Arc<dyn RunObserver>,
 ) -> ScanOptions {
     let observer = Arc::clone(observer);
     ScanOptions {
@@ -303,7 +303,7 @@ fn scan_options(
         salvage: options.salvage,
         identities_max: IDENTITIES_MAX,
         accepted: Arc::clone(&options.accepted),
-        progress: Arc::new(move |p: Progress| observer.read(p.bytes)),
+        progress: Arc::new(move |p: ScanProgress| observer.read(p.bytes)),
     }
 }
 
@@ -322,9 +322,9 @@ fn within_reach(options: &DatasetOptions) -> Scope {
 }
 
 /// The access of the sources to other machines.
-fn remote(options: &DatasetOptions, observer: &Arc<dyn Observer>) -> Remote {
+fn remote(options: &DatasetOptions, observer: &Arc<dyn RunObserver>) -> RemoteAccess {
     let observer = Arc::clone(observer);
-    Remote {
+    RemoteAccess {
         aws: options.aws.clone(),
         handle: Handle::current(),
         now_micros: options.now_micros,

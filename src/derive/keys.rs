@@ -51,14 +51,14 @@ fn schema() -> SchemaRef {
 /// All keys so far.
 #[derive(Default)]
 struct AllKeys {
-    keys: BTreeMap<String, Key>,
+    keys: BTreeMap<String, KeyFacts>,
     /// Of denied and failed calls.
     calls: usize,
 }
 
 /// One key, as far as the calls so far tell of it.
 #[derive(Default)]
-struct Key {
+struct KeyFacts {
     id: Option<String>,
     account_id: Option<String>,
     region: Option<String>,
@@ -74,13 +74,13 @@ struct Key {
     denied: HashSet<u128>,
     failed: HashSet<u128>,
     /// The last of creation, scheduled, cancelled and completed deletion.
-    removal: Latest<KeyState>,
+    removal: LatestValue<KeyState>,
     /// The last change of state. The import of material is left out, since it does not enable a disabled key.
-    settled: Latest<KeyState>,
+    settled: LatestValue<KeyState>,
     /// True if the last change of state imported material.
-    imported_last: Latest<bool>,
+    imported_last: LatestValue<bool>,
     /// Of the last of creation, scheduled and cancelled deletion: NULL unless it scheduled one.
-    deletion_date: Latest<Option<String>>,
+    deletion_date: LatestValue<Option<String>>,
 }
 
 /// The first and the last of some times.
@@ -109,15 +109,15 @@ impl TimeSpan {
 type EventMoment<'a> = (Option<i64>, &'a str);
 
 /// The latest of some values, which may come in any order: its time, the id of its event, and the value.
-struct Latest<T>(Option<(Option<i64>, String, T)>);
+struct LatestValue<T>(Option<(Option<i64>, String, T)>);
 
-impl<T> Default for Latest<T> {
-    fn default() -> Latest<T> {
-        Latest(None)
+impl<T> Default for LatestValue<T> {
+    fn default() -> LatestValue<T> {
+        LatestValue(None)
     }
 }
 
-impl<T: Ord> Latest<T> {
+impl<T: Ord> LatestValue<T> {
     fn add(&mut self, (time, id): EventMoment<'_>, value: T) {
         let is_later = |(at, of, known): &(Option<i64>, String, T)| (*at, of.as_str(), known) < (time, id, &value);
         if self.0.as_ref().is_none_or(is_later) {
@@ -146,7 +146,7 @@ impl KeyState {
 }
 
 /// One call, as the input has it.
-struct Call<'a> {
+struct KmsCall<'a> {
     at: EventMoment<'a>,
     call_id: &'a str,
     event_name: &'a str,
@@ -161,7 +161,7 @@ struct Call<'a> {
     deletion_date: Option<&'a str>,
 }
 
-impl Call<'_> {
+impl KmsCall<'_> {
     /// The state of the key after this call, if it succeeds; `None` for calls that change no state.
     fn new_state(&self) -> Option<KeyState> {
         let or = |usual| KeyState::named(self.answered_state.unwrap_or(usual));
@@ -178,8 +178,8 @@ impl Call<'_> {
     }
 }
 
-impl Key {
-    fn take(&mut self, call: &Call<'_>) {
+impl KeyFacts {
+    fn take(&mut self, call: &KmsCall<'_>) {
         let time = call.at.0;
         self.is_found |= call.outcome.is_some_and(|outcome| outcome != "not_found");
         self.is_aws_managed |= call.is_aws_managed;
@@ -195,7 +195,7 @@ impl Key {
         }
     }
 
-    fn take_success(&mut self, call: &Call<'_>, time: Option<i64>) {
+    fn take_success(&mut self, call: &KmsCall<'_>, time: Option<i64>) {
         match call.event_name {
             "CreateKey" => {
                 self.is_created = true;
@@ -246,7 +246,7 @@ impl Key {
 }
 
 /// The columns of one batch of the input.
-struct Calls<'a> {
+struct CallColumns<'a> {
     key_arn: &'a StringArray,
     key_id: &'a StringArray,
     key_account_id: &'a StringArray,
@@ -263,8 +263,8 @@ struct Calls<'a> {
     deletion_date: &'a StringArray,
 }
 
-impl<'a> Calls<'a> {
-    fn of(rows: &'a RecordBatch) -> Result<Calls<'a>, ArrowError> {
+impl<'a> CallColumns<'a> {
+    fn of(rows: &'a RecordBatch) -> Result<CallColumns<'a>, ArrowError> {
         let column = |name: &str| {
             let missing = || ArrowError::SchemaError(format!("the input of `keys` has no `{name}` of its type"));
             rows.column_by_name(name).ok_or_else(missing).map(|column| (column, missing()))
@@ -275,7 +275,7 @@ impl<'a> Calls<'a> {
         };
         let (times, wrong_times) = column("event_time")?;
         let (flags, wrong_flags) = column("is_aws_managed")?;
-        Ok(Calls {
+        Ok(CallColumns {
             key_arn: text("key_arn")?,
             key_id: text("key_id")?,
             key_account_id: text("key_account_id")?,
@@ -293,9 +293,9 @@ impl<'a> Calls<'a> {
         })
     }
 
-    fn call(&self, row: usize) -> Call<'a> {
+    fn call(&self, row: usize) -> KmsCall<'a> {
         let time = self.event_time.is_valid(row).then(|| self.event_time.value(row));
-        Call {
+        KmsCall {
             at: (time, cell(self.event_id, row).unwrap_or_default()),
             call_id: cell(self.call_id, row).unwrap_or_default(),
             event_name: cell(self.event_name, row).unwrap_or_default(),
@@ -322,11 +322,11 @@ fn least(known: &mut Option<String>, said: Option<&str>) {
 
 impl Derivation for AllKeys {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let calls = Calls::of(rows)?;
+        let calls = CallColumns::of(rows)?;
         for row in 0..rows.num_rows() {
             let Some(arn) = cell(calls.key_arn, row) else { continue };
             if !self.keys.contains_key(arn) {
-                self.keys.insert(arn.to_owned(), Key::default());
+                self.keys.insert(arn.to_owned(), KeyFacts::default());
             }
             let key = self.keys.get_mut(arn).expect("it was just put there");
             least(&mut key.id, cell(calls.key_id, row));
@@ -344,18 +344,18 @@ impl Derivation for AllKeys {
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
-        let keys: Vec<(&String, &Key)> = self.keys.iter().filter(|(_, key)| key.is_found).collect();
-        let text = |of: fn(&Key) -> Option<&str>| -> ArrayRef {
+        let keys: Vec<(&String, &KeyFacts)> = self.keys.iter().filter(|(_, key)| key.is_found).collect();
+        let text = |of: fn(&KeyFacts) -> Option<&str>| -> ArrayRef {
             Arc::new(keys.iter().map(|(_, key)| of(key)).collect::<StringArray>())
         };
-        let time = |of: fn(&Key) -> Option<i64>| -> ArrayRef {
+        let time = |of: fn(&KeyFacts) -> Option<i64>| -> ArrayRef {
             let times: TimestampMicrosecondArray = keys.iter().map(|(_, key)| of(key)).collect();
             Arc::new(times.with_timezone("UTC"))
         };
-        let count = |of: fn(&Key) -> i64| -> ArrayRef {
+        let count = |of: fn(&KeyFacts) -> i64| -> ArrayRef {
             Arc::new(Int64Array::from_iter_values(keys.iter().map(|(_, key)| of(key))))
         };
-        let is_multi_region = |key: &Key| key.id.as_deref().map(|id| id.starts_with("mrk-"));
+        let is_multi_region = |key: &KeyFacts| key.id.as_deref().map(|id| id.starts_with("mrk-"));
         let columns: Vec<ArrayRef> = vec![
             Arc::new(keys.iter().map(|(arn, _)| Some(arn.as_str())).collect::<StringArray>()),
             text(|key| key.id.as_deref()),
@@ -386,11 +386,11 @@ mod tests {
 
     /// Calls of one key, `TIME NAME OUTCOME ANSWERED` each; `-` is NULL.
     fn state_after(calls: &[&str]) -> (Option<String>, Option<&'static str>) {
-        let mut key = Key::default();
+        let mut key = KeyFacts::default();
         for (number, call) in calls.iter().enumerate() {
             let words: Vec<&str> = call.split(' ').collect();
             let id = format!("id-{number}");
-            key.take(&Call {
+            key.take(&KmsCall {
                 at: (words[0].parse().ok(), &id),
                 call_id: &id,
                 event_name: words[1],

@@ -14,21 +14,21 @@ use parquet::file::properties::WriterProperties;
 
 use super::Sink;
 
-pub struct Parquet<W: Write + Send> {
+pub struct ParquetSink<W: Write + Send> {
     to: Option<ArrowWriter<W>>,
     schema: SchemaRef,
 }
 
-impl<W: Write + Send> Parquet<W> {
-    pub fn new(to: W, names: &[String], schema: &Schema) -> io::Result<Parquet<W>> {
+impl<W: Write + Send> ParquetSink<W> {
+    pub fn new(to: W, names: &[String], schema: &Schema) -> io::Result<ParquetSink<W>> {
         let schema = renamed(names, schema);
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(Default::default())).build();
         let writer = ArrowWriter::try_new(to, schema.clone(), Some(properties)).map_err(from_parquet)?;
-        Ok(Parquet { to: Some(writer), schema })
+        Ok(ParquetSink { to: Some(writer), schema })
     }
 }
 
-impl<W: Write + Send> Sink for Parquet<W> {
+impl<W: Write + Send> Sink for ParquetSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         let batch = under(&self.schema, batch).map_err(from_arrow)?;
         let writer = self.to.as_mut().ok_or_else(|| io::Error::other("the Parquet file is closed"))?;
@@ -43,19 +43,19 @@ impl<W: Write + Send> Sink for Parquet<W> {
     }
 }
 
-pub struct ArrowFile<W: Write> {
+pub struct ArrowSink<W: Write> {
     to: FileWriter<W>,
     schema: SchemaRef,
 }
 
-impl<W: Write> ArrowFile<W> {
-    pub fn new(to: W, names: &[String], schema: &Schema) -> io::Result<ArrowFile<W>> {
+impl<W: Write> ArrowSink<W> {
+    pub fn new(to: W, names: &[String], schema: &Schema) -> io::Result<ArrowSink<W>> {
         let schema = renamed(names, schema);
-        Ok(ArrowFile { to: FileWriter::try_new(to, &schema).map_err(from_arrow)?, schema })
+        Ok(ArrowSink { to: FileWriter::try_new(to, &schema).map_err(from_arrow)?, schema })
     }
 }
 
-impl<W: Write> Sink for ArrowFile<W> {
+impl<W: Write> Sink for ArrowSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         let batch = under(&self.schema, batch).map_err(from_arrow)?;
         self.to.write(&batch).map_err(from_arrow)

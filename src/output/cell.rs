@@ -13,7 +13,7 @@ use super::visible::acts;
 
 /// The way to write values of a type.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum CellKind {
     /// Text that somebody chose: only this kind can be hostile.
     Text,
     /// Numbers and booleans, without quotes in JSON.
@@ -24,17 +24,19 @@ pub enum Kind {
     Nested,
 }
 
-pub fn kind(ty: &DataType) -> Kind {
+pub fn kind(ty: &DataType) -> CellKind {
     match ty {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Text,
-        DataType::Null | DataType::Boolean => Kind::Bare,
-        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => Kind::Nested,
-        DataType::ListView(_) | DataType::LargeListView(_) | DataType::Map(..) | DataType::Struct(_) => Kind::Nested,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => CellKind::Text,
+        DataType::Null | DataType::Boolean => CellKind::Bare,
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..) => CellKind::Nested,
+        DataType::ListView(_) | DataType::LargeListView(_) | DataType::Map(..) | DataType::Struct(_) => {
+            CellKind::Nested
+        }
         DataType::Dictionary(_, values) => kind(values),
-        ty if ty.is_numeric() => Kind::Bare,
+        ty if ty.is_numeric() => CellKind::Bare,
         // Arrow writes the rest (unions, intervals, run-end arrays), which may carry text.
-        ty if ty.is_temporal() || ty.is_binary() => Kind::Quoted,
-        _ => Kind::Text,
+        ty if ty.is_temporal() || ty.is_binary() => CellKind::Quoted,
+        _ => CellKind::Text,
     }
 }
 
@@ -62,7 +64,7 @@ pub fn plain(out: &mut String, array: &dyn Array, row: usize) -> bool {
         DataType::UInt64 => show(out, array.as_primitive::<UInt64Type>().value(row)),
         DataType::Date32 => date(out, array.as_primitive::<Date32Type>().value(row)),
         DataType::Timestamp(unit, _) => timestamp(out, timestamp_value(array, row, *unit), *unit),
-        ty if kind(ty) == Kind::Nested => nested(out, array, row),
+        ty if kind(ty) == CellKind::Nested => nested(out, array, row),
         _ => formatted(out, array, row),
     }
     true
@@ -71,8 +73,8 @@ pub fn plain(out: &mut String, array: &dyn Array, row: usize) -> bool {
 /// Appends the cell as a JSON value.
 pub fn json(out: &mut String, array: &dyn Array, row: usize) {
     match kind(array.data_type()) {
-        Kind::Nested if !array.is_null(row) => nested(out, array, row),
-        Kind::Bare => {
+        CellKind::Nested if !array.is_null(row) => nested(out, array, row),
+        CellKind::Bare => {
             let start = out.len();
             // JSON has no NaN and no infinity, so they become null.
             if !plain(out, array, row) || matches!(&out[start..], "NaN" | "inf" | "-inf") {

@@ -9,32 +9,33 @@ use arrow::array::RecordBatch;
 use super::visible::visible;
 use super::{Sink, TextReader, cell};
 
-pub struct Csv<W: Write> {
+pub struct CsvSink<W: Write> {
     to: csv::Writer<W>,
     reader: TextReader,
     cell: String,
 }
 
-impl<W: Write> Csv<W> {
-    pub fn new(to: W, names: &[String], reader: TextReader) -> io::Result<Csv<W>> {
-        let mut csv = Csv { to: csv::Writer::from_writer(to), reader, cell: String::new() };
+impl<W: Write> CsvSink<W> {
+    pub fn new(to: W, names: &[String], reader: TextReader) -> io::Result<CsvSink<W>> {
+        let mut csv = CsvSink { to: csv::Writer::from_writer(to), reader, cell: String::new() };
         for name in names {
             csv.cell.clear();
             csv.cell.push_str(name);
-            csv.field(cell::Kind::Text)?;
+            csv.field(cell::CellKind::Text)?;
         }
         csv.to.write_record(None::<&[u8]>).map_err(broken)?;
         Ok(csv)
     }
 
-    fn field(&mut self, kind: cell::Kind) -> io::Result<()> {
-        let guarded = if kind == cell::Kind::Text { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
+    fn field(&mut self, kind: cell::CellKind) -> io::Result<()> {
+        let guarded =
+            if kind == cell::CellKind::Text { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
         let shown = if self.reader == TextReader::Terminal { visible(&guarded) } else { guarded };
         self.to.write_field(shown.as_bytes()).map_err(broken)
     }
 }
 
-impl<W: Write> Sink for Csv<W> {
+impl<W: Write> Sink for CsvSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in 0..batch.num_rows() {
             for column in batch.columns() {

@@ -7,40 +7,40 @@ use arrow::array::RecordBatch;
 use super::{Sink, cell};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Layout {
+pub enum JsonLayout {
     Array,
     Lines,
 }
 
-pub struct Json<W> {
+pub struct JsonSink<W> {
     to: W,
-    layout: Layout,
+    layout: JsonLayout,
     /// `"name":` of every column, escaped once.
     names: Vec<String>,
     rows: u64,
     line: String,
 }
 
-impl<W: Write> Json<W> {
-    pub fn new(to: W, names: &[String], layout: Layout) -> Json<W> {
+impl<W: Write> JsonSink<W> {
+    pub fn new(to: W, names: &[String], layout: JsonLayout) -> JsonSink<W> {
         let quoted = |name: &String| {
             let mut out = String::new();
             cell::json_string(&mut out, name);
             out + ":"
         };
-        Json { to, layout, names: names.iter().map(quoted).collect(), rows: 0, line: String::new() }
+        JsonSink { to, layout, names: names.iter().map(quoted).collect(), rows: 0, line: String::new() }
     }
 }
 
-impl<W: Write> Sink for Json<W> {
+impl<W: Write> Sink for JsonSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in 0..batch.num_rows() {
             self.line.clear();
-            if self.layout == Layout::Array {
+            if self.layout == JsonLayout::Array {
                 self.line.push_str(if self.rows == 0 { "[\n" } else { ",\n" });
             }
             row_object(&mut self.line, &self.names, batch, row);
-            if self.layout == Layout::Lines {
+            if self.layout == JsonLayout::Lines {
                 self.line.push('\n');
             }
             self.to.write_all(self.line.as_bytes())?;
@@ -51,9 +51,9 @@ impl<W: Write> Sink for Json<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         match (self.layout, self.rows) {
-            (Layout::Lines, _) => {}
-            (Layout::Array, 0) => self.to.write_all(b"[]\n")?,
-            (Layout::Array, _) => self.to.write_all(b"\n]\n")?,
+            (JsonLayout::Lines, _) => {}
+            (JsonLayout::Array, 0) => self.to.write_all(b"[]\n")?,
+            (JsonLayout::Array, _) => self.to.write_all(b"\n]\n")?,
         }
         self.to.flush()
     }

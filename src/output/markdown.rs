@@ -9,14 +9,14 @@ use arrow::datatypes::Schema;
 use super::visible::visible;
 use super::{Sink, cell, table};
 
-pub struct Markdown<W> {
+pub struct MarkdownSink<W> {
     to: W,
     line: String,
     cell: String,
 }
 
-impl<W: Write> Markdown<W> {
-    pub fn new(mut to: W, names: &[String], schema: &Schema) -> io::Result<Markdown<W>> {
+impl<W: Write> MarkdownSink<W> {
+    pub fn new(mut to: W, names: &[String], schema: &Schema) -> io::Result<MarkdownSink<W>> {
         let mut head = String::from("|");
         let mut rule = String::from("|");
         for (name, field) in names.iter().zip(schema.fields()) {
@@ -24,11 +24,11 @@ impl<W: Write> Markdown<W> {
             rule.push_str(if table::is_number(field.data_type()) { " ---: |" } else { " --- |" });
         }
         writeln!(to, "{head}\n{rule}")?;
-        Ok(Markdown { to, line: String::new(), cell: String::new() })
+        Ok(MarkdownSink { to, line: String::new(), cell: String::new() })
     }
 }
 
-impl<W: Write> Sink for Markdown<W> {
+impl<W: Write> Sink for MarkdownSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in 0..batch.num_rows() {
             self.line.clear();

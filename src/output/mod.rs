@@ -26,7 +26,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-pub use target::{Existing, Target};
+pub use target::{ExistingFile, OutputTarget};
 
 use screen::{ScreenLook, ScreenValues};
 use visible::visible;
@@ -175,7 +175,7 @@ pub trait Sink {
 /// Opens `format` over a target for rows of this schema. A table has the width of the style; other formats have none.
 pub fn sink<'a>(
     format: Format,
-    to: &'a mut Target,
+    to: &'a mut OutputTarget,
     schema: &Schema,
     style: Style,
 ) -> Result<Box<dyn Sink + Send + 'a>, OutputError> {
@@ -186,13 +186,13 @@ pub fn sink<'a>(
     let reader = to.reader();
     let opened: io::Result<Box<dyn Sink + Send + 'a>> = match (format, style.screen()) {
         (Format::Table, Some(look)) => Ok(Box::new(screen::ScreenSink::new(to, look))),
-        (Format::Table, None) => Ok(Box::new(table::Table::new(to, schema, &names, style.bold()))),
-        (Format::Csv, _) => csv::Csv::new(to, &names, reader).map(|s| Box::new(s) as _),
-        (Format::Json, _) => Ok(Box::new(json::Json::new(to, &names, json::Layout::Array))),
-        (Format::Jsonl, _) => Ok(Box::new(json::Json::new(to, &names, json::Layout::Lines))),
-        (Format::Markdown, _) => markdown::Markdown::new(to, &names, schema).map(|s| Box::new(s) as _),
-        (Format::Parquet, _) => binary::Parquet::new(to, &names, schema).map(|s| Box::new(s) as _),
-        (Format::Arrow, _) => binary::ArrowFile::new(to, &names, schema).map(|s| Box::new(s) as _),
+        (Format::Table, None) => Ok(Box::new(table::TableSink::new(to, schema, &names, style.bold()))),
+        (Format::Csv, _) => csv::CsvSink::new(to, &names, reader).map(|s| Box::new(s) as _),
+        (Format::Json, _) => Ok(Box::new(json::JsonSink::new(to, &names, json::JsonLayout::Array))),
+        (Format::Jsonl, _) => Ok(Box::new(json::JsonSink::new(to, &names, json::JsonLayout::Lines))),
+        (Format::Markdown, _) => markdown::MarkdownSink::new(to, &names, schema).map(|s| Box::new(s) as _),
+        (Format::Parquet, _) => binary::ParquetSink::new(to, &names, schema).map(|s| Box::new(s) as _),
+        (Format::Arrow, _) => binary::ArrowSink::new(to, &names, schema).map(|s| Box::new(s) as _),
     };
     Ok(opened?)
 }

@@ -205,7 +205,7 @@ fn shortened(
     source: &dyn Array,
     (names, times): (&mut ShortNames, &ShortTimes),
 ) -> ScreenColumn {
-    let is_text = cell::kind(source.data_type()) == cell::Kind::Text;
+    let is_text = cell::kind(source.data_type()) == cell::CellKind::Text;
     let mut text = String::new();
     for (row, cell) in column.cells.iter_mut().enumerate() {
         if column.part == ColumnPart::Time {

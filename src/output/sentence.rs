@@ -15,14 +15,14 @@ pub struct SentenceTemplate(Vec<Piece>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
     Words(String),
-    Value(Place),
+    Value(SentencePart),
     /// Left out where a value in it says nothing.
     Optional(Vec<Piece>),
 }
 
 /// A place for a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Place {
+enum SentencePart {
     FirstOf(Vec<String>),
     Counted { column: String, noun: String },
     Interval { from: String, to: String },
@@ -40,11 +40,11 @@ impl SentenceTemplate {
             let each = |piece| match piece {
                 &Piece::Words(_) => Vec::new(),
                 Piece::Optional(pieces) => of(pieces),
-                Piece::Value(Place::FirstOf(names)) => {
+                Piece::Value(SentencePart::FirstOf(names)) => {
                     names.iter().filter(|name| !name.contains(' ')).map(String::as_str).collect()
                 }
-                Piece::Value(Place::Counted { column, .. }) => vec![column.as_str()],
-                Piece::Value(Place::Interval { from, to }) => vec![from.as_str(), to.as_str()],
+                Piece::Value(SentencePart::Counted { column, .. }) => vec![column.as_str()],
+                Piece::Value(SentencePart::Interval { from, to }) => vec![from.as_str(), to.as_str()],
             };
             pieces.iter().flat_map(each).collect()
         }
@@ -78,29 +78,29 @@ fn optional(pieces: &[Piece], rows: &ScreenRows, row: usize) -> Option<String> {
     Some(out)
 }
 
-impl Place {
-    fn read(text: &str) -> Place {
+impl SentencePart {
+    fn read(text: &str) -> SentencePart {
         if let Some((from, to)) = text.split_once("..") {
-            return Place::Interval { from: from.to_owned(), to: to.to_owned() };
+            return SentencePart::Interval { from: from.to_owned(), to: to.to_owned() };
         }
         match text.split_once(':') {
-            Some((column, noun)) => Place::Counted { column: column.to_owned(), noun: noun.to_owned() },
-            None => Place::FirstOf(text.split('|').map(str::to_owned).collect()),
+            Some((column, noun)) => SentencePart::Counted { column: column.to_owned(), noun: noun.to_owned() },
+            None => SentencePart::FirstOf(text.split('|').map(str::to_owned).collect()),
         }
     }
 
     fn value(&self, rows: &ScreenRows, row: usize) -> Option<String> {
         match self {
-            Place::FirstOf(names) => names.iter().find_map(|name| match name.contains(' ') {
+            SentencePart::FirstOf(names) => names.iter().find_map(|name| match name.contains(' ') {
                 true => Some(name.clone()),
                 false => cell(rows, name, row).map(str::to_owned),
             }),
-            Place::Counted { column, noun } => {
+            SentencePart::Counted { column, noun } => {
                 let count = cell(rows, column, row)?;
                 let plural = if count == "1" { "" } else { "s" };
                 Some(format!("{count} {noun}{plural}"))
             }
-            Place::Interval { from, to } => match (cell(rows, from, row)?, cell(rows, to, row)?) {
+            SentencePart::Interval { from, to } => match (cell(rows, from, row)?, cell(rows, to, row)?) {
                 (from, to) if from == to => Some(from.to_owned()),
                 (from, to) => Some(format!("{from} to {}", after_common_day(from, to))),
             },
@@ -108,7 +108,7 @@ impl Place {
     }
 
     fn is_zero(&self, rows: &ScreenRows, row: usize) -> bool {
-        matches!(self, Place::Counted { column, .. } if cell(rows, column, row) == Some("0"))
+        matches!(self, SentencePart::Counted { column, .. } if cell(rows, column, row) == Some("0"))
     }
 }
 
@@ -135,7 +135,7 @@ fn pieces(text: &str) -> Option<Vec<Piece>> {
         let (piece, end) = match &rest[at..=at] {
             "{" => {
                 let end = inner.find('}')?;
-                (Piece::Value(Place::read(&inner[..end])), end)
+                (Piece::Value(SentencePart::read(&inner[..end])), end)
             }
             "[" => {
                 let end = closing(inner)?;

@@ -31,7 +31,7 @@ pub fn arn(text: &str) -> Option<Arn<'_>> {
 
 /// Names are told apart within a kind: a role and a table may have one name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum NameKind {
+enum ShortNameKind {
     Principal,
     Key,
     Alias,
@@ -69,7 +69,7 @@ pub struct ShortNames {
     /// `alias/NAME` by the ARN of the key that it alone names.
     aliases: HashMap<String, String>,
     given: HashMap<String, GivenName>,
-    taken: HashSet<(NameKind, String)>,
+    taken: HashSet<(ShortNameKind, String)>,
     /// Texts that stand among ARNs as they are.
     plain: HashSet<String>,
     /// ARNs that were shown by a name from which they do not follow.
@@ -118,7 +118,7 @@ impl ShortNames {
 
     /// Counts the ARNs of a column, and keeps what stands beside them.
     fn read(&mut self, column: &dyn Array, times_of: &mut BTreeMap<String, usize>) {
-        if cell::kind(column.data_type()) != cell::Kind::Text {
+        if cell::kind(column.data_type()) != cell::CellKind::Text {
             return;
         }
         let (mut others, mut has_arns) = (HashSet::new(), false);
@@ -142,13 +142,13 @@ impl ShortNames {
 
     /// Every ARN takes its first form; those that share one, or one that is taken, all go on to their next.
     fn name(&mut self, arns: &[&String]) {
-        let mut forms: Vec<(NameKind, Vec<ShortForm>)> = arns.iter().map(|arn| self.forms(arn)).collect();
+        let mut forms: Vec<(ShortNameKind, Vec<ShortForm>)> = arns.iter().map(|arn| self.forms(arn)).collect();
         loop {
-            let mut wanted: HashMap<(NameKind, &str), usize> = HashMap::new();
+            let mut wanted: HashMap<(ShortNameKind, &str), usize> = HashMap::new();
             for (kind, forms) in &forms {
                 *wanted.entry((*kind, &forms[0].text)).or_default() += 1;
             }
-            let is_free = |kind: NameKind, text: &str| {
+            let is_free = |kind: ShortNameKind, text: &str| {
                 wanted[&(kind, text)] == 1 && !self.plain.contains(text) && !self.taken.contains(&(kind, text.into()))
             };
             // The last form is the ARN itself, which nothing else is.
@@ -170,33 +170,33 @@ impl ShortNames {
     }
 
     /// All ways to write an ARN, the shortest first and the ARN itself last.
-    fn forms(&self, whole: &str) -> (NameKind, Vec<ShortForm>) {
+    fn forms(&self, whole: &str) -> (ShortNameKind, Vec<ShortForm>) {
         let mut forms = Vec::new();
-        let Some(arn) = arn(whole) else { return (NameKind::Other, vec![ShortForm::plain(whole)]) };
+        let Some(arn) = arn(whole) else { return (ShortNameKind::Other, vec![ShortForm::plain(whole)]) };
         let place = self.common.beside(&arn);
         let kind = match arn.service {
             "iam" | "sts" => {
                 principal_forms(&arn, &place, &mut forms);
-                NameKind::Principal
+                ShortNameKind::Principal
             }
             "kms" if arn.is_kms_alias() => {
                 forms.push(ShortForm::plain(format!("{place}{}", arn.resource)));
-                NameKind::Alias
+                ShortNameKind::Alias
             }
             "kms" => {
                 let alias = self.aliases.get(whole).map(|alias| format!("{place}{alias}"));
                 forms.extend(alias.map(ShortForm::in_legend));
                 key_forms(&arn, &place, &mut forms);
-                NameKind::Key
+                ShortNameKind::Key
             }
             "dynamodb" => {
                 let name = arn.resource.strip_prefix("table/").unwrap_or(arn.resource);
                 forms.push(ShortForm::plain(format!("{place}{name}")));
-                NameKind::Table
+                ShortNameKind::Table
             }
             _ => {
                 forms.push(ShortForm::plain(format!("{}:{place}{}", arn.service, arn.resource)));
-                NameKind::Other
+                ShortNameKind::Other
             }
         };
         forms.push(ShortForm::plain(format!("{}:{}:{}", arn.region, arn.account, arn.resource)));

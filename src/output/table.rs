@@ -15,7 +15,7 @@ const MEASURED_ROWS: usize = 1_000;
 /// The widest column; a wider cell moves what follows it in its row.
 const COLUMN_WIDTH_MAX: usize = 200;
 
-pub struct Table<W> {
+pub struct TableSink<W> {
     to: W,
     names: Vec<String>,
     numeric: Vec<bool>,
@@ -26,10 +26,10 @@ pub struct Table<W> {
     widths: Vec<usize>,
 }
 
-impl<W: Write> Table<W> {
+impl<W: Write> TableSink<W> {
     /// `bold` and `plain` are put around the head.
-    pub fn new(to: W, schema: &Schema, names: &[String], (bold, plain): (&'static str, &'static str)) -> Table<W> {
-        Table {
+    pub fn new(to: W, schema: &Schema, names: &[String], (bold, plain): (&'static str, &'static str)) -> TableSink<W> {
+        TableSink {
             to,
             names: names.iter().map(|n| visible(n).into_owned()).collect(),
             numeric: schema.fields().iter().map(|f| is_number(f.data_type())).collect(),
@@ -75,7 +75,7 @@ impl<W: Write> Table<W> {
     }
 }
 
-impl<W: Write> Sink for Table<W> {
+impl<W: Write> Sink for TableSink<W> {
     fn write(&mut self, batch: &RecordBatch) -> io::Result<()> {
         for row in 0..batch.num_rows() {
             let cells: Vec<String> = batch.columns().iter().map(|c| shown(c, row)).collect();

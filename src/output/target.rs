@@ -11,31 +11,31 @@ use super::{OutputError, TextReader};
 
 /// The fate of an existing file.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Existing {
+pub enum ExistingFile {
     Keep,
     Replace,
 }
 
-pub enum Target {
+pub enum OutputTarget {
     Stdout(BufWriter<Stdout>),
     /// A device or pipe that the user named: it is written in place, since it has no content to overwrite.
     Device(BufWriter<File>),
     File {
         staged: BufWriter<NamedTempFile>,
         path: PathBuf,
-        existing: Existing,
+        existing: ExistingFile,
     },
 }
 
-impl Target {
-    pub fn stdout() -> Target {
-        Target::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
+impl OutputTarget {
+    pub fn stdout() -> OutputTarget {
+        OutputTarget::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
     }
 
     /// Opens the file before a long run, so that an unwritable place is refused at once. `-` is standard output.
-    pub fn file(path: &Path, existing: Existing) -> Result<Target, OutputError> {
+    pub fn file(path: &Path, existing: ExistingFile) -> Result<OutputTarget, OutputError> {
         if path.as_os_str() == "-" {
-            return Ok(Target::stdout());
+            return Ok(OutputTarget::stdout());
         }
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
@@ -45,21 +45,21 @@ impl Target {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
-                return Ok(Target::Device(BufWriter::new(file)));
+                return Ok(OutputTarget::Device(BufWriter::new(file)));
             }
-            Ok(_) if existing == Existing::Keep => return Err(OutputError::Exists { path: shown }),
+            Ok(_) if existing == ExistingFile::Keep => return Err(OutputError::Exists { path: shown }),
             _ => {}
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let staged = staged(folder).map_err(world)?;
-        Ok(Target::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
+        Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
     }
 
     pub fn reader(&self) -> TextReader {
         match self {
-            Target::Stdout(_) => TextReader::of(&io::stdout()),
-            Target::Device(to) => TextReader::of(to.get_ref()),
-            Target::File { .. } => TextReader::Program,
+            OutputTarget::Stdout(_) => TextReader::of(&io::stdout()),
+            OutputTarget::Device(to) => TextReader::of(to.get_ref()),
+            OutputTarget::File { .. } => TextReader::Program,
         }
     }
 
@@ -79,13 +79,13 @@ impl Target {
     /// Flushes, and gives a file its name.
     pub fn commit(self) -> Result<(), OutputError> {
         match self {
-            Target::Stdout(mut to) => Ok(to.flush()?),
-            Target::Device(mut to) => Ok(to.flush()?),
-            Target::File { staged, path, existing } => {
+            OutputTarget::Stdout(mut to) => Ok(to.flush()?),
+            OutputTarget::Device(mut to) => Ok(to.flush()?),
+            OutputTarget::File { staged, path, existing } => {
                 let file = staged.into_inner().map_err(io::IntoInnerError::into_error)?;
                 let named = match existing {
-                    Existing::Keep => file.persist_noclobber(&path),
-                    Existing::Replace => file.persist(&path),
+                    ExistingFile::Keep => file.persist_noclobber(&path),
+                    ExistingFile::Replace => file.persist(&path),
                 };
                 let shown = || visible(&path.to_string_lossy()).into_owned();
                 named.map(drop).map_err(|e| OutputError::File { path: shown(), source: e.error })
@@ -94,20 +94,20 @@ impl Target {
     }
 }
 
-impl Write for Target {
+impl Write for OutputTarget {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Target::Stdout(to) => to.write(bytes),
-            Target::Device(to) => to.write(bytes),
-            Target::File { staged, .. } => staged.write(bytes),
+            OutputTarget::Stdout(to) => to.write(bytes),
+            OutputTarget::Device(to) => to.write(bytes),
+            OutputTarget::File { staged, .. } => staged.write(bytes),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match self {
-            Target::Stdout(to) => to.flush(),
-            Target::Device(to) => to.flush(),
-            Target::File { staged, .. } => staged.flush(),
+            OutputTarget::Stdout(to) => to.flush(),
+            OutputTarget::Device(to) => to.flush(),
+            OutputTarget::File { staged, .. } => staged.flush(),
         }
     }
 }

@@ -14,7 +14,7 @@ use super::*;
 fn written(format: Format, batches: &[RecordBatch]) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out");
-    let mut target = Target::file(&path, Existing::Keep).unwrap();
+    let mut target = OutputTarget::file(&path, ExistingFile::Keep).unwrap();
     let mut sink = sink(format, &mut target, &batches[0].schema(), Style::default()).unwrap();
     batches.iter().for_each(|b| sink.write(b).unwrap());
     sink.finish().unwrap();
@@ -96,7 +96,7 @@ fn csv_gives_hostile_values_back_and_guards_formulas() {
 fn csv_on_a_terminal_is_visible() {
     let (_, batch) = hostile();
     let mut bytes = Vec::new();
-    let mut sink = csv::Csv::new(&mut bytes, &unique_names(&batch.schema()), TextReader::Terminal).unwrap();
+    let mut sink = csv::CsvSink::new(&mut bytes, &unique_names(&batch.schema()), TextReader::Terminal).unwrap();
     sink.write(&batch).unwrap();
     sink.finish().unwrap();
     drop(sink);
@@ -274,12 +274,12 @@ fn files_are_kept_and_appear_whole() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("out.csv");
     std::fs::write(&path, "old").unwrap();
-    assert!(Target::file(&path, Existing::Keep).is_err());
-    let mut target = Target::file(&path, Existing::Replace).unwrap();
+    assert!(OutputTarget::file(&path, ExistingFile::Keep).is_err());
+    let mut target = OutputTarget::file(&path, ExistingFile::Replace).unwrap();
     io::Write::write_all(&mut target, b"new").unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     target.commit().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
-    drop(Target::file(&folder.path().join("dropped"), Existing::Keep).unwrap());
+    drop(OutputTarget::file(&folder.path().join("dropped"), ExistingFile::Keep).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

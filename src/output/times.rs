@@ -8,27 +8,27 @@ use crate::time::{MICROS_PER_DAY, MICROS_PER_SECOND};
 
 /// A point in time as a user wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
+pub struct GivenTime {
     pub micros: i64,
     /// True of a date without a time, which means the start of that day.
     pub is_bare_date: bool,
 }
 
 /// `2026-03-14T09:00:00Z`, `2026-03-14`, or `7d`, `24h` back from `now_micros`.
-pub fn moment(text: &str, now_micros: i64) -> Result<Moment, String> {
+pub fn moment(text: &str, now_micros: i64) -> Result<GivenTime, String> {
     if let Some(day) = date(text) {
-        return Ok(Moment { micros: midnight(day), is_bare_date: true });
+        return Ok(GivenTime { micros: midnight(day), is_bare_date: true });
     }
     if let Some(span) = span(text) {
         let micros =
             span.and_then(|s| now_micros.checked_sub(s)).filter(|m| DateTime::from_timestamp_micros(*m).is_some());
         return match micros {
-            Some(micros) => Ok(Moment { micros, is_bare_date: false }),
+            Some(micros) => Ok(GivenTime { micros, is_bare_date: false }),
             None => Err(format!("`{text}` reaches back beyond all time")),
         };
     }
     match DateTime::parse_from_rfc3339(text) {
-        Ok(at) => Ok(Moment { micros: at.timestamp_micros(), is_bare_date: false }),
+        Ok(at) => Ok(GivenTime { micros: at.timestamp_micros(), is_bare_date: false }),
         Err(_) if DateTime::parse_from_rfc3339(&format!("{text}Z")).is_ok() => {
             Err(format!("`{text}` names no time zone; write `{text}Z` for UTC"))
         }

@@ -1,5 +1,5 @@
 //! The way to reach AWS, and the meaning of its failures.
-//! In: the user's AWS flags, the `AWS_*` environment and profiles. Out: client configuration, and a [`Trouble`] for
+//! In: the user's AWS flags, the `AWS_*` environment and profiles. Out: client configuration, and an [`AwsTrouble`] for
 //! every failed request, of one class, with the hint that cures it.
 //! Never prints a credential.
 
@@ -98,7 +98,7 @@ pub async fn told_region(options: &AwsOptions) -> Option<String> {
 
 /// The kind of a failure: each has its own cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum TroubleClass {
     NoCredentials,
     BadCredentials,
     ExpiredCredentials,
@@ -123,115 +123,117 @@ pub enum Class {
     Other,
 }
 
-impl Class {
+impl TroubleClass {
     /// The outcome of an object whose request failed with this class.
     pub fn outcome(self) -> ObjectOutcome {
         ObjectOutcome::Refused(match self {
-            Class::NotFound => return ObjectOutcome::Missing,
-            Class::Changed => return ObjectOutcome::Changed(ObjectChange::WhileRead),
-            Class::NoCredentials => FaultReason::NoCredentials,
-            Class::BadCredentials => FaultReason::BadCredentials,
-            Class::ExpiredCredentials => FaultReason::ExpiredCredentials,
-            Class::ClockSkew => FaultReason::ClockSkew,
-            Class::AccessDenied | Class::ListDenied => FaultReason::AccessDenied,
-            Class::LookupDenied => FaultReason::LookupDenied,
-            Class::KeyDenied => FaultReason::KmsAccessDenied,
-            Class::KeyUnusable => FaultReason::KmsKeyUnusable,
-            Class::NoSuchBucket => FaultReason::NoSuchBucket,
-            Class::WrongRegion => FaultReason::WrongRegion,
-            Class::RegionNotEnabled => FaultReason::RegionNotEnabled,
-            Class::Archived => FaultReason::Archived,
-            Class::Busy => FaultReason::ServiceBusy,
-            Class::Network => FaultReason::Network,
-            Class::BadToken => FaultReason::BadToken,
-            Class::Inconsistent => FaultReason::InconsistentAnswer,
-            Class::Other => FaultReason::ServiceError,
+            TroubleClass::NotFound => return ObjectOutcome::Missing,
+            TroubleClass::Changed => return ObjectOutcome::Changed(ObjectChange::WhileRead),
+            TroubleClass::NoCredentials => FaultReason::NoCredentials,
+            TroubleClass::BadCredentials => FaultReason::BadCredentials,
+            TroubleClass::ExpiredCredentials => FaultReason::ExpiredCredentials,
+            TroubleClass::ClockSkew => FaultReason::ClockSkew,
+            TroubleClass::AccessDenied | TroubleClass::ListDenied => FaultReason::AccessDenied,
+            TroubleClass::LookupDenied => FaultReason::LookupDenied,
+            TroubleClass::KeyDenied => FaultReason::KmsAccessDenied,
+            TroubleClass::KeyUnusable => FaultReason::KmsKeyUnusable,
+            TroubleClass::NoSuchBucket => FaultReason::NoSuchBucket,
+            TroubleClass::WrongRegion => FaultReason::WrongRegion,
+            TroubleClass::RegionNotEnabled => FaultReason::RegionNotEnabled,
+            TroubleClass::Archived => FaultReason::Archived,
+            TroubleClass::Busy => FaultReason::ServiceBusy,
+            TroubleClass::Network => FaultReason::Network,
+            TroubleClass::BadToken => FaultReason::BadToken,
+            TroubleClass::Inconsistent => FaultReason::InconsistentAnswer,
+            TroubleClass::Other => FaultReason::ServiceError,
         })
     }
 
     fn words(self) -> &'static str {
         match self {
-            Class::NoCredentials => "no AWS credentials were found",
-            Class::BadCredentials => "AWS does not accept these credentials",
-            Class::ExpiredCredentials => "the AWS credentials have expired",
-            Class::ClockSkew => "the clock of this machine is wrong",
-            Class::AccessDenied | Class::ListDenied | Class::LookupDenied => "access denied",
-            Class::KeyDenied => "access to the KMS key of the object is denied",
-            Class::KeyUnusable => "the KMS key of the object cannot be used",
-            Class::NoSuchBucket => "there is no such bucket",
-            Class::WrongRegion => "the bucket is in another Region",
-            Class::RegionNotEnabled => "the Region is not enabled for this account",
-            Class::NotFound => "there is no such object",
-            Class::Changed => "the object has changed",
-            Class::Archived => "the object is archived",
-            Class::Busy => "the service is busy",
-            Class::Network => "the network failed",
-            Class::BadToken => "the token of the next page is not accepted",
-            Class::Inconsistent => "the service contradicts itself",
-            Class::Other => "the service failed",
+            TroubleClass::NoCredentials => "no AWS credentials were found",
+            TroubleClass::BadCredentials => "AWS does not accept these credentials",
+            TroubleClass::ExpiredCredentials => "the AWS credentials have expired",
+            TroubleClass::ClockSkew => "the clock of this machine is wrong",
+            TroubleClass::AccessDenied | TroubleClass::ListDenied | TroubleClass::LookupDenied => "access denied",
+            TroubleClass::KeyDenied => "access to the KMS key of the object is denied",
+            TroubleClass::KeyUnusable => "the KMS key of the object cannot be used",
+            TroubleClass::NoSuchBucket => "there is no such bucket",
+            TroubleClass::WrongRegion => "the bucket is in another Region",
+            TroubleClass::RegionNotEnabled => "the Region is not enabled for this account",
+            TroubleClass::NotFound => "there is no such object",
+            TroubleClass::Changed => "the object has changed",
+            TroubleClass::Archived => "the object is archived",
+            TroubleClass::Busy => "the service is busy",
+            TroubleClass::Network => "the network failed",
+            TroubleClass::BadToken => "the token of the next page is not accepted",
+            TroubleClass::Inconsistent => "the service contradicts itself",
+            TroubleClass::Other => "the service failed",
         }
     }
 
     /// The cure that the user can apply; none where only trying again may help.
     pub fn hint(self) -> Option<&'static str> {
         Some(match self {
-            Class::NoCredentials => {
+            TroubleClass::NoCredentials => {
                 "set AWS_PROFILE or --profile, log in with `aws sso login`, or use --no-sign-request for a public bucket"
             }
-            Class::BadCredentials => "check the access key of the profile; a key may have been deleted or disabled",
-            Class::ExpiredCredentials => "renew them, for example with `aws sso login`, and run again",
-            Class::ClockSkew => "set the clock, for example by NTP, and run again",
-            Class::AccessDenied => {
+            TroubleClass::BadCredentials => {
+                "check the access key of the profile; a key may have been deleted or disabled"
+            }
+            TroubleClass::ExpiredCredentials => "renew them, for example with `aws sso login`, and run again",
+            TroubleClass::ClockSkew => "set the clock, for example by NTP, and run again",
+            TroubleClass::AccessDenied => {
                 "grant s3:GetObject on the objects, in the bucket's policy too where it is another account's; a bucket \
                  that charges its readers needs --request-payer"
             }
-            Class::ListDenied => {
+            TroubleClass::ListDenied => {
                 "grant s3:ListBucket on the bucket, in its policy too where it is another account's; a bucket that \
                  charges its readers needs --request-payer"
             }
-            Class::LookupDenied => "grant cloudtrail:LookupEvents",
-            Class::KeyDenied => "grant kms:Decrypt on the KMS key of the bucket, in the key's policy too",
-            Class::KeyUnusable => "the key is disabled or scheduled for deletion: enable it to read the objects",
-            Class::NoSuchBucket => "check the name, and --endpoint-url if the bucket is not at AWS",
-            Class::WrongRegion => "set AWS_REGION to the bucket's Region",
-            Class::RegionNotEnabled => "enable the Region in the account, or leave it out",
-            Class::Archived => "restore it first: aws s3api restore-object",
-            Class::Network => "check the network, the proxy and --endpoint-url",
-            Class::Busy => "run again later",
+            TroubleClass::LookupDenied => "grant cloudtrail:LookupEvents",
+            TroubleClass::KeyDenied => "grant kms:Decrypt on the KMS key of the bucket, in the key's policy too",
+            TroubleClass::KeyUnusable => "the key is disabled or scheduled for deletion: enable it to read the objects",
+            TroubleClass::NoSuchBucket => "check the name, and --endpoint-url if the bucket is not at AWS",
+            TroubleClass::WrongRegion => "set AWS_REGION to the bucket's Region",
+            TroubleClass::RegionNotEnabled => "enable the Region in the account, or leave it out",
+            TroubleClass::Archived => "restore it first: aws s3api restore-object",
+            TroubleClass::Network => "check the network, the proxy and --endpoint-url",
+            TroubleClass::Busy => "run again later",
             _ => return None,
         })
     }
 
     /// True if the caller may not use the object or the key that encrypts it.
     pub(super) fn is_denial(self) -> bool {
-        matches!(self, Class::AccessDenied | Class::KeyDenied | Class::KeyUnusable)
+        matches!(self, TroubleClass::AccessDenied | TroubleClass::KeyDenied | TroubleClass::KeyUnusable)
     }
 
     /// True if every other request would fail the same way.
     pub(super) fn is_fatal(self) -> bool {
         matches!(
             self,
-            Class::NoCredentials
-                | Class::BadCredentials
-                | Class::ExpiredCredentials
-                | Class::ClockSkew
-                | Class::NoSuchBucket
-                | Class::WrongRegion
+            TroubleClass::NoCredentials
+                | TroubleClass::BadCredentials
+                | TroubleClass::ExpiredCredentials
+                | TroubleClass::ClockSkew
+                | TroubleClass::NoSuchBucket
+                | TroubleClass::WrongRegion
         )
     }
 }
 
 /// Classes that leave single objects unread.
-const OF_OBJECTS: [Class; 9] = [
-    Class::AccessDenied,
-    Class::LookupDenied,
-    Class::KeyDenied,
-    Class::KeyUnusable,
-    Class::Archived,
-    Class::Busy,
-    Class::Network,
-    Class::Inconsistent,
-    Class::Other,
+const OF_OBJECTS: [TroubleClass; 9] = [
+    TroubleClass::AccessDenied,
+    TroubleClass::LookupDenied,
+    TroubleClass::KeyDenied,
+    TroubleClass::KeyUnusable,
+    TroubleClass::Archived,
+    TroubleClass::Busy,
+    TroubleClass::Network,
+    TroubleClass::Inconsistent,
+    TroubleClass::Other,
 ];
 
 /// The cure for an object with this outcome, where we know one.
@@ -242,23 +244,23 @@ pub fn hint_of(outcome: &ObjectOutcome) -> Option<&'static str> {
 /// A request that failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{}: {detail}", class.words())]
-pub struct Trouble {
-    pub class: Class,
+pub struct AwsTrouble {
+    pub class: TroubleClass,
     /// The message of the service or the network.
     pub detail: String,
 }
 
-impl Trouble {
-    pub(super) fn new(class: Class, detail: impl Into<String>) -> Trouble {
-        Trouble { class, detail: detail.into() }
+impl AwsTrouble {
+    pub(super) fn new(class: TroubleClass, detail: impl Into<String>) -> AwsTrouble {
+        AwsTrouble { class, detail: detail.into() }
     }
 
     /// The same failure, but a denied access gets the class of the request that was denied.
-    pub(super) fn denied_as(self, class: Class) -> Trouble {
-        if self.class == Class::AccessDenied { Trouble { class, ..self } } else { self }
+    pub(super) fn denied_as(self, class: TroubleClass) -> AwsTrouble {
+        if self.class == TroubleClass::AccessDenied { AwsTrouble { class, ..self } } else { self }
     }
 
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Trouble
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> AwsTrouble
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
@@ -273,15 +275,15 @@ impl Trouble {
             _ => unsent_class(&detail),
         };
         let detail = if code.is_empty() || detail.contains(code) { detail } else { format!("{detail} ({code})") };
-        Trouble { class, detail }
+        AwsTrouble { class, detail }
     }
 }
 
 /// The class of an answer from the service.
-fn class_of(code: &str, status: u16, message: &str) -> Class {
+fn class_of(code: &str, status: u16, message: &str) -> TroubleClass {
     match code {
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "RequestExpired" => {
-            Class::ExpiredCredentials
+            TroubleClass::ExpiredCredentials
         }
         "InvalidAccessKeyId"
         | "SignatureDoesNotMatch"
@@ -290,20 +292,20 @@ fn class_of(code: &str, status: u16, message: &str) -> Class {
         | "UnrecognizedClientException"
         | "AuthFailure"
         | "IncompleteSignature"
-        | "IncompleteSignatureException" => Class::BadCredentials,
+        | "IncompleteSignatureException" => TroubleClass::BadCredentials,
         "InvalidSignatureException" if message.contains("expired") || message.contains("not yet current") => {
-            Class::ClockSkew
+            TroubleClass::ClockSkew
         }
-        "InvalidSignatureException" => Class::BadCredentials,
-        "RequestTimeTooSkewed" => Class::ClockSkew,
-        "OptInRequired" | "SubscriptionRequiredException" => Class::RegionNotEnabled,
-        "NoSuchBucket" => Class::NoSuchBucket,
+        "InvalidSignatureException" => TroubleClass::BadCredentials,
+        "RequestTimeTooSkewed" => TroubleClass::ClockSkew,
+        "OptInRequired" | "SubscriptionRequiredException" => TroubleClass::RegionNotEnabled,
+        "NoSuchBucket" => TroubleClass::NoSuchBucket,
         "PermanentRedirect" | "TemporaryRedirect" | "Redirect" | "IllegalLocationConstraintException" => {
-            Class::WrongRegion
+            TroubleClass::WrongRegion
         }
-        "AuthorizationHeaderMalformed" if message.contains("region") => Class::WrongRegion,
-        "InvalidObjectState" => Class::Archived,
-        "InvalidNextTokenException" => Class::BadToken,
+        "AuthorizationHeaderMalformed" if message.contains("region") => TroubleClass::WrongRegion,
+        "InvalidObjectState" => TroubleClass::Archived,
+        "InvalidNextTokenException" => TroubleClass::BadToken,
         "SlowDown"
         | "Throttling"
         | "ThrottlingException"
@@ -312,37 +314,37 @@ fn class_of(code: &str, status: u16, message: &str) -> Class {
         | "ServiceUnavailable"
         | "InternalError"
         | "InternalFailure"
-        | "RequestTimeout" => Class::Busy,
-        "PreconditionFailed" | "ConditionalRequestConflict" => Class::Changed,
-        "NoSuchKey" | "NotFound" | "NoSuchVersion" => Class::NotFound,
-        _ if code.starts_with("KMS.") => Class::KeyUnusable,
-        _ if message.contains("kms:") => Class::KeyDenied,
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Class::AccessDenied,
+        | "RequestTimeout" => TroubleClass::Busy,
+        "PreconditionFailed" | "ConditionalRequestConflict" => TroubleClass::Changed,
+        "NoSuchKey" | "NotFound" | "NoSuchVersion" => TroubleClass::NotFound,
+        _ if code.starts_with("KMS.") => TroubleClass::KeyUnusable,
+        _ if message.contains("kms:") => TroubleClass::KeyDenied,
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => TroubleClass::AccessDenied,
         _ => class_of_status(status),
     }
 }
 
-fn class_of_status(status: u16) -> Class {
+fn class_of_status(status: u16) -> TroubleClass {
     match status {
-        301 | 307 => Class::WrongRegion,
-        401 | 403 => Class::AccessDenied,
-        404 => Class::NotFound,
-        409 | 412 => Class::Changed,
-        429 | 500..=599 => Class::Busy,
-        200..=299 => Class::Inconsistent,
-        _ => Class::Other,
+        301 | 307 => TroubleClass::WrongRegion,
+        401 | 403 => TroubleClass::AccessDenied,
+        404 => TroubleClass::NotFound,
+        409 | 412 => TroubleClass::Changed,
+        429 | 500..=599 => TroubleClass::Busy,
+        200..=299 => TroubleClass::Inconsistent,
+        _ => TroubleClass::Other,
     }
 }
 
 /// The class of a request that got no answer: the SDK gives the cause in words only.
-fn unsent_class(detail: &str) -> Class {
+fn unsent_class(detail: &str) -> TroubleClass {
     let says = |words: &str| detail.to_ascii_lowercase().contains(words);
     if says("expired") || says("invalid_grant") || says("refresh") {
-        Class::ExpiredCredentials
+        TroubleClass::ExpiredCredentials
     } else if says("credential") || says("identity") || says("profile") {
-        Class::NoCredentials
+        TroubleClass::NoCredentials
     } else {
-        Class::Network
+        TroubleClass::Network
     }
 }
 
@@ -375,28 +377,33 @@ mod tests {
     #[test]
     fn failures_have_a_class() {
         for (code, status, message, class) in [
-            ("AccessDenied", 403, "Access Denied", Class::AccessDenied),
-            ("AccessDenied", 403, "not authorized to perform: kms:Decrypt on the resource", Class::KeyDenied),
-            ("AccessDeniedException", 400, "not authorized to perform: cloudtrail:LookupEvents", Class::AccessDenied),
-            ("KMS.DisabledException", 400, "is disabled", Class::KeyUnusable),
-            ("ExpiredToken", 400, "The provided token has expired.", Class::ExpiredCredentials),
-            ("RequestTimeTooSkewed", 403, "", Class::ClockSkew),
-            ("InvalidSignatureException", 400, "Signature expired: 2026", Class::ClockSkew),
-            ("InvalidSignatureException", 400, "does not match", Class::BadCredentials),
-            ("AuthorizationHeaderMalformed", 400, "the region 'x' is wrong", Class::WrongRegion),
-            ("InvalidObjectState", 403, "", Class::Archived),
-            ("", 503, "", Class::Busy),
-            ("", 404, "", Class::NotFound),
-            ("NoSuchBucket", 404, "", Class::NoSuchBucket),
-            ("", 412, "", Class::Changed),
-            ("Odd", 400, "", Class::Other),
+            ("AccessDenied", 403, "Access Denied", TroubleClass::AccessDenied),
+            ("AccessDenied", 403, "not authorized to perform: kms:Decrypt on the resource", TroubleClass::KeyDenied),
+            (
+                "AccessDeniedException",
+                400,
+                "not authorized to perform: cloudtrail:LookupEvents",
+                TroubleClass::AccessDenied,
+            ),
+            ("KMS.DisabledException", 400, "is disabled", TroubleClass::KeyUnusable),
+            ("ExpiredToken", 400, "The provided token has expired.", TroubleClass::ExpiredCredentials),
+            ("RequestTimeTooSkewed", 403, "", TroubleClass::ClockSkew),
+            ("InvalidSignatureException", 400, "Signature expired: 2026", TroubleClass::ClockSkew),
+            ("InvalidSignatureException", 400, "does not match", TroubleClass::BadCredentials),
+            ("AuthorizationHeaderMalformed", 400, "the region 'x' is wrong", TroubleClass::WrongRegion),
+            ("InvalidObjectState", 403, "", TroubleClass::Archived),
+            ("", 503, "", TroubleClass::Busy),
+            ("", 404, "", TroubleClass::NotFound),
+            ("NoSuchBucket", 404, "", TroubleClass::NoSuchBucket),
+            ("", 412, "", TroubleClass::Changed),
+            ("Odd", 400, "", TroubleClass::Other),
         ] {
             assert_eq!(class_of(code, status, message), class, "{code} {status} {message}");
         }
         for (detail, class) in [
-            ("dispatch failure: the credential provider was not enabled", Class::NoCredentials),
-            ("the SSO session has expired", Class::ExpiredCredentials),
-            ("dispatch failure: io error: connection refused", Class::Network),
+            ("dispatch failure: the credential provider was not enabled", TroubleClass::NoCredentials),
+            ("the SSO session has expired", TroubleClass::ExpiredCredentials),
+            ("dispatch failure: io error: connection refused", TroubleClass::Network),
         ] {
             assert_eq!(unsent_class(detail), class, "{detail}");
         }

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 use std::fmt::Write;
 
 #[derive(Debug, Default)]
-pub(super) struct Etags {
+pub(super) struct EtagList {
     /// Ends at the last object with an ETag, so it may be shorter than the list of objects.
     digests: Vec<[u8; 16]>,
     /// The ETags that are not 32 lower-case hex digits in quotes.
     odd: HashMap<u32, Box<str>>,
 }
 
-impl Etags {
+impl EtagList {
     /// The caller goes up through the numbers, which fit 32 bits.
     pub(super) fn set(&mut self, index: usize, etag: &str) {
         let digest = digest(etag);
@@ -24,7 +24,7 @@ impl Etags {
         self.digests.push(digest.unwrap_or_default());
     }
 
-    pub(super) fn copy(&mut self, index: usize, from: &Etags, from_index: usize) {
+    pub(super) fn copy(&mut self, index: usize, from: &EtagList, from_index: usize) {
         if from_index < from.digests.len() {
             self.set(index, &from.get(from_index));
         }
@@ -81,7 +81,7 @@ mod tests {
             "\"00000000000000000000000000000000\"",
             "",
         ];
-        let (mut etags, mut copy) = (Etags::default(), Etags::default());
+        let (mut etags, mut copy) = (EtagList::default(), EtagList::default());
         for (number, text) in texts.iter().enumerate() {
             etags.set(number * 2 + 1, text);
             copy.copy(number, &etags, number * 2 + 1);

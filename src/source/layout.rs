@@ -18,7 +18,7 @@ use crate::time::MICROS_PER_DAY;
 
 /// The sibling folder of a trail that something lies in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FolderKind {
     #[default]
     Log,
     Digest,
@@ -50,7 +50,7 @@ pub(super) enum LeftOut {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Step {
+enum KeyStep {
     #[default]
     Outside,
     Logs,
@@ -76,117 +76,121 @@ pub(super) enum ListBy {
 
 /// A folder's position in the grammar, and the facts that its path has given so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Place {
-    step: Step,
-    kind: Kind,
+pub(super) struct KeyPosition {
+    step: KeyStep,
+    kind: FolderKind,
     account: Option<u64>,
     organization: NamedOrganization,
     knows_region: bool,
     knows_day: bool,
 }
 
-impl Place {
+impl KeyPosition {
     /// The place of a folder inside this one; none if all below it is out of scope.
-    pub(super) fn enter(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+    pub(super) fn enter(self, name: &[u8], wanted: &ScopeFilter) -> Option<KeyPosition> {
         if name == b"AWSLogs" {
-            return Some(Place { step: Step::Logs, organization: self.organization, ..Place::default() });
+            return Some(KeyPosition {
+                step: KeyStep::Logs,
+                organization: self.organization,
+                ..KeyPosition::default()
+            });
         }
         // The log of a table, such as a store that lies beside the logs, is JSON and no record of CloudTrail.
         if name == b"_delta_log" {
-            return Some(Place { kind: Kind::OtherService, ..self }.off_grammar());
+            return Some(KeyPosition { kind: FolderKind::OtherService, ..self }.off_grammar());
         }
         match self.step {
-            Step::Outside => Some(self.enter_outside(name, wanted)),
-            Step::Logs | Step::Organization => self.enter_logs(name, wanted),
-            Step::Account | Step::Digits => self.enter_account(name, wanted),
-            Step::Trail if is_region(name) => {
-                wanted.has_region(name).then_some(Place { step: Step::Region, knows_region: true, ..self })
+            KeyStep::Outside => Some(self.enter_outside(name, wanted)),
+            KeyStep::Logs | KeyStep::Organization => self.enter_logs(name, wanted),
+            KeyStep::Account | KeyStep::Digits => self.enter_account(name, wanted),
+            KeyStep::Trail if is_region(name) => {
+                wanted.has_region(name).then_some(KeyPosition { step: KeyStep::Region, knows_region: true, ..self })
             }
-            Step::Region | Step::Year(_) | Step::Month(..) => self.enter_date(name, wanted),
-            Step::Trail => Some(self.off_grammar()),
+            KeyStep::Region | KeyStep::Year(_) | KeyStep::Month(..) => self.enter_date(name, wanted),
+            KeyStep::Trail => Some(self.off_grammar()),
         }
     }
 
-    fn enter_outside(self, name: &[u8], wanted: &Wanted) -> Place {
+    fn enter_outside(self, name: &[u8], wanted: &ScopeFilter) -> KeyPosition {
         if let Some(kind) = trail_kind(name) {
-            Place { step: Step::Trail, kind, ..self }
+            KeyPosition { step: KeyStep::Trail, kind, ..self }
         } else if let Some(account) = account_number(name) {
-            Place { step: Step::Digits, account: Some(account), ..self }
+            KeyPosition { step: KeyStep::Digits, account: Some(account), ..self }
         } else {
             let organization = wanted.organization_outside(name).unwrap_or(self.organization);
-            Place { organization, ..self.off_grammar() }
+            KeyPosition { organization, ..self.off_grammar() }
         }
     }
 
-    fn enter_logs(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
-        if is_organization(name) && self.step == Step::Logs {
+    fn enter_logs(self, name: &[u8], wanted: &ScopeFilter) -> Option<KeyPosition> {
+        if is_organization(name) && self.step == KeyStep::Logs {
             let organization = wanted.organization_below_logs(name);
-            let place = Place { step: Step::Organization, organization, ..self };
+            let place = KeyPosition { step: KeyStep::Organization, organization, ..self };
             return (organization != NamedOrganization::Other).then_some(place);
         }
         let Some(account) = account_number(name) else {
             return Some(self.off_grammar());
         };
-        let place = Place { step: Step::Account, account: Some(account), ..self };
+        let place = KeyPosition { step: KeyStep::Account, account: Some(account), ..self };
         // No organization may be named further down, so those of the folders above decide.
         (self.organization != NamedOrganization::Other && wanted.has_account(account)).then_some(place)
     }
 
-    fn enter_account(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+    fn enter_account(self, name: &[u8], wanted: &ScopeFilter) -> Option<KeyPosition> {
         if let Some(kind) = trail_kind(name) {
             let wanted = self.account.is_none_or(|account| wanted.has_account(account));
-            return wanted.then_some(Place { step: Step::Trail, kind, ..self });
+            return wanted.then_some(KeyPosition { step: KeyStep::Trail, kind, ..self });
         }
-        if self.step == Step::Digits {
-            let unproven = Place { account: None, ..self };
+        if self.step == KeyStep::Digits {
+            let unproven = KeyPosition { account: None, ..self };
             return Some(unproven.enter_outside(name, wanted));
         }
         // AWS gives each service a folder of its own here, and new services come.
-        let kind = if name.starts_with(b"CloudTrail") { Kind::NewTrailKind } else { Kind::OtherService };
-        Some(Place { kind, ..self }.off_grammar())
+        let kind = if name.starts_with(b"CloudTrail") { FolderKind::NewTrailKind } else { FolderKind::OtherService };
+        Some(KeyPosition { kind, ..self }.off_grammar())
     }
 
-    fn enter_date(self, name: &[u8], wanted: &Wanted) -> Option<Place> {
+    fn enter_date(self, name: &[u8], wanted: &ScopeFilter) -> Option<KeyPosition> {
         let number = |digits: usize| (name.len() == digits).then(|| decimal(name)).flatten();
         let (step, first, last) = match self.step {
-            Step::Region => {
+            KeyStep::Region => {
                 let Some(year) = number(4).map(|y| y as i32) else {
                     return Some(self.off_grammar());
                 };
-                (Step::Year(year), day_number(year, 1, 1), day_number(year, 12, 31))
+                (KeyStep::Year(year), day_number(year, 1, 1), day_number(year, 12, 31))
             }
-            Step::Year(year) => {
+            KeyStep::Year(year) => {
                 let Some(month) = number(2).map(|m| m as u32) else {
                     return Some(self.off_grammar());
                 };
                 // Every month is taken to have 31 days: none has more, and a day too many excludes nothing.
                 let first = day_number(year, month, 1);
-                (Step::Month(year, month), first, first.map(|day| day + 30))
+                (KeyStep::Month(year, month), first, first.map(|day| day + 30))
             }
-            Step::Month(year, month) => {
+            KeyStep::Month(year, month) => {
                 let day = number(2).and_then(|d| day_number(year, month, d as u32));
-                (Step::Outside, day, day)
+                (KeyStep::Outside, day, day)
             }
             _ => return Some(self.off_grammar()),
         };
         let (Some(first), Some(last)) = (first, last) else {
             return Some(self.off_grammar());
         };
-        let knows_day = step == Step::Outside;
-        wanted.has_days(first, last).then_some(Place { step, knows_day, ..self })
+        let knows_day = step == KeyStep::Outside;
+        wanted.has_days(first, last).then_some(KeyPosition { step, knows_day, ..self })
     }
 
-    fn off_grammar(self) -> Place {
-        Place { step: Step::Outside, ..self }
+    fn off_grammar(self) -> KeyPosition {
+        KeyPosition { step: KeyStep::Outside, ..self }
     }
 
     /// The way to list a folder of a bucket: level by level where its folders may be out of scope or can be listed side
     /// by side, whole where they cannot. `depth` is its distance below the folder that the user named.
-    pub(super) fn listing(self, depth: usize, wanted: &Wanted) -> ListBy {
-        let is_known = self.knows_day || self.knows_region || self.kind != Kind::Log || self.account().is_some();
+    pub(super) fn listing(self, depth: usize, wanted: &ScopeFilter) -> ListBy {
+        let is_known = self.knows_day || self.knows_region || self.kind != FolderKind::Log || self.account().is_some();
         match self.step {
-            Step::Outside if is_known || depth > OUTSIDE_DEPTH_MAX => ListBy::Whole,
-            Step::Month(year, month) => match day_number(year, month, 1) {
+            KeyStep::Outside if is_known || depth > OUTSIDE_DEPTH_MAX => ListBy::Whole,
+            KeyStep::Month(year, month) => match day_number(year, month, 1) {
                 Some(first) if wanted.has_days_whole(first, first + 30) => ListBy::Whole,
                 _ => ListBy::Level,
             },
@@ -196,11 +200,11 @@ impl Place {
 
     /// The account that the path proves.
     pub(super) fn account(self) -> Option<u64> {
-        self.account.filter(|_| self.step != Step::Digits)
+        self.account.filter(|_| self.step != KeyStep::Digits)
     }
 
     /// The reason that the scope leaves out all files of this folder, whatever their names.
-    pub(super) fn left_out(self, wanted: &Wanted) -> Option<LeftOut> {
+    pub(super) fn left_out(self, wanted: &ScopeFilter) -> Option<LeftOut> {
         match self.organization {
             NamedOrganization::Absent if !wanted.organizations.is_empty() => Some(LeftOut::WithoutOrganization),
             NamedOrganization::Other => Some(LeftOut::OutOfScope),
@@ -209,12 +213,12 @@ impl Place {
     }
 
     /// The same of a path that may lead out of the scope.
-    pub(super) fn left_out_of(place: Option<Place>, wanted: &Wanted) -> Option<LeftOut> {
+    pub(super) fn left_out_of(place: Option<KeyPosition>, wanted: &ScopeFilter) -> Option<LeftOut> {
         place.map_or(Some(LeftOut::OutOfScope), |place| place.left_out(wanted))
     }
 
     /// The kind of a file in this folder, by its own name and the folder's; none if its name is out of scope.
-    pub(super) fn file_kind(self, name: &[u8], wanted: &Wanted) -> Option<Kind> {
+    pub(super) fn file_kind(self, name: &[u8], wanted: &ScopeFilter) -> Option<FolderKind> {
         let Some(facts) = file_facts(name) else {
             return Some(self.kind);
         };
@@ -222,7 +226,7 @@ impl Place {
         let in_scope = (self.account().is_some() || wanted.has_account(facts.account))
             && (self.knows_region || facts.region.is_none_or(|region| wanted.has_region(region)))
             && (self.knows_day || facts.day.is_none_or(|day| wanted.has_days(day, day)));
-        let kind = if self.kind == Kind::Log { facts.kind } else { self.kind };
+        let kind = if self.kind == FolderKind::Log { facts.kind } else { self.kind };
         in_scope.then_some(kind)
     }
 }
@@ -231,7 +235,7 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFacts<'a> {
     pub(super) account: u64,
-    kind: Kind,
+    kind: FolderKind,
     pub(super) region: Option<&'a [u8]>,
     pub(super) day: Option<i64>,
 }
@@ -243,7 +247,7 @@ pub(super) fn file_facts(name: &[u8]) -> Option<FileFacts<'_>> {
     let account = account_number(parts.next()?)?;
     let kind = trail_kind(parts.next()?)?;
     let region = parts.next().filter(|part| is_region(part));
-    let day = parts.next().filter(|_| kind != Kind::Digest).and_then(stamp_day);
+    let day = parts.next().filter(|_| kind != FolderKind::Digest).and_then(stamp_day);
     Some(FileFacts { account, kind, region, day })
 }
 
@@ -255,14 +259,14 @@ fn stamp_day(stamp: &[u8]) -> Option<i64> {
     day_number(year? as i32, month? as u32, day? as u32)
 }
 
-fn trail_kind(name: &[u8]) -> Option<Kind> {
+fn trail_kind(name: &[u8]) -> Option<FolderKind> {
     match name {
-        b"CloudTrail" | b"CloudTrail-NetworkActivity" => Some(Kind::Log),
-        b"CloudTrail-Digest" => Some(Kind::Digest),
-        b"CloudTrail-Insight" => Some(Kind::Insight),
-        b"CloudTrail-Aggregated" => Some(Kind::Aggregated),
+        b"CloudTrail" | b"CloudTrail-NetworkActivity" => Some(FolderKind::Log),
+        b"CloudTrail-Digest" => Some(FolderKind::Digest),
+        b"CloudTrail-Insight" => Some(FolderKind::Insight),
+        b"CloudTrail-Aggregated" => Some(FolderKind::Aggregated),
         // Results of queries, which Lake saves as CSV with a signature.
-        b"CloudTrail-Lake" => Some(Kind::OtherService),
+        b"CloudTrail-Lake" => Some(FolderKind::OtherService),
         _ => None,
     }
 }
@@ -292,7 +296,7 @@ fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
 
 /// The part of the scope that keys can answer.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct ScopeFilter {
     first_day: i64,
     last_day: i64,
     // An unparsable account matches nothing; it stays so that the list is not empty, which would mean "all".
@@ -301,10 +305,10 @@ pub(super) struct Wanted {
     organizations: Vec<Vec<u8>>,
 }
 
-impl Wanted {
-    pub(super) fn new(scope: &Scope) -> Wanted {
+impl ScopeFilter {
+    pub(super) fn new(scope: &Scope) -> ScopeFilter {
         let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY);
-        Wanted {
+        ScopeFilter {
             // A folder's day is the day of delivery. No event is delivered before it happens; some are delivered late.
             first_day: scope.since.map_or(i64::MIN, day),
             last_day: scope
@@ -333,8 +337,8 @@ impl Wanted {
     }
 
     /// The same request without all that a record can answer: the part of it for files that the user named.
-    pub(super) fn of_organizations(scope: &Scope) -> Wanted {
-        Wanted::new(&Scope { org_ids: scope.org_ids.clone(), ..Scope::default() })
+    pub(super) fn of_organizations(scope: &Scope) -> ScopeFilter {
+        ScopeFilter::new(&Scope { org_ids: scope.org_ids.clone(), ..Scope::default() })
     }
 
     /// The organization that a folder in AWSLogs names.
@@ -363,9 +367,9 @@ mod tests {
         Some(day_number(year, month, day).unwrap() * MICROS_PER_DAY + hour * 3_600_000_000)
     }
 
-    fn place(path: &str, scope: &Scope) -> Option<Place> {
-        let wanted = Wanted::new(scope);
-        path.split('/').try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), &wanted))
+    fn place(path: &str, scope: &Scope) -> Option<KeyPosition> {
+        let wanted = ScopeFilter::new(scope);
+        path.split('/').try_fold(KeyPosition::default(), |place, name| place.enter(name.as_bytes(), &wanted))
     }
 
     fn kept(path: &str, scope: &Scope) -> bool {
@@ -380,11 +384,11 @@ mod tests {
         let account = Some(111_122_223_333);
         for top in ["AWSLogs", "a/b/AWSLogs", "AWSLogs/o-abc123", "x/AWSLogs/O-EXAMPLE1", "copy", "AWSLogs/AWSLogs"] {
             for (folder, kind) in [
-                ("CloudTrail", Kind::Log),
-                ("CloudTrail-NetworkActivity", Kind::Log),
-                ("CloudTrail-Digest", Kind::Digest),
-                ("CloudTrail-Insight", Kind::Insight),
-                ("CloudTrail-Aggregated", Kind::Aggregated),
+                ("CloudTrail", FolderKind::Log),
+                ("CloudTrail-NetworkActivity", FolderKind::Log),
+                ("CloudTrail-Digest", FolderKind::Digest),
+                ("CloudTrail-Insight", FolderKind::Insight),
+                ("CloudTrail-Aggregated", FolderKind::Aggregated),
             ] {
                 for tail in ["", "/us-gov-west-1", "/eu-west-1/2026/02/28", "/eu-west-1/2026/13/45", "/x/y/2026"] {
                     let path = format!("{top}/111122223333/{folder}{tail}");
@@ -394,18 +398,18 @@ mod tests {
             }
         }
         for (folder, kind) in [
-            ("vpcflowlogs/x", Kind::OtherService),
-            ("BedrockModelInvocationLogs", Kind::OtherService),
-            ("VPCLattice/eu-west-1/2026/03/02", Kind::OtherService),
-            ("CloudTrail-Lake/Query/2026/03/02/db245136", Kind::OtherService),
-            ("CloudTrail-Newer/eu-west-1", Kind::NewTrailKind),
-            ("copy/CloudTrail", Kind::Log),
+            ("vpcflowlogs/x", FolderKind::OtherService),
+            ("BedrockModelInvocationLogs", FolderKind::OtherService),
+            ("VPCLattice/eu-west-1/2026/03/02", FolderKind::OtherService),
+            ("CloudTrail-Lake/Query/2026/03/02/db245136", FolderKind::OtherService),
+            ("CloudTrail-Newer/eu-west-1", FolderKind::NewTrailKind),
+            ("copy/CloudTrail", FolderKind::Log),
         ] {
             assert_eq!(place(&format!("AWSLogs/111122223333/{folder}"), &scope).unwrap().kind, kind, "{folder}");
         }
-        assert_eq!(place("copy/111122223333/Config", &scope).unwrap().kind, Kind::Log, "no AWSLogs above");
+        assert_eq!(place("copy/111122223333/Config", &scope).unwrap().kind, FolderKind::Log, "no AWSLogs above");
         for path in ["store/events/_delta_log", "_delta_log/_sidecars"] {
-            assert_eq!(place(path, &scope).unwrap().kind, Kind::OtherService, "{path}");
+            assert_eq!(place(path, &scope).unwrap().kind, FolderKind::OtherService, "{path}");
         }
         for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
             assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");
@@ -488,7 +492,7 @@ mod tests {
             ("AWSLogs/111122223333/vpcflowlogs", &all, 2, ListBy::Whole),
         ] {
             let place = place(path, scope).unwrap();
-            assert_eq!(place.listing(depth, &Wanted::new(scope)), by, "{path}");
+            assert_eq!(place.listing(depth, &ScopeFilter::new(scope)), by, "{path}");
         }
     }
 
@@ -517,7 +521,7 @@ mod tests {
     #[test]
     fn a_path_proves_an_organization_or_is_left_out() {
         let scope = Scope { org_ids: vec!["o-ABCDE12345".into()], ..Scope::default() };
-        let wanted = Wanted::new(&scope);
+        let wanted = ScopeFilter::new(&scope);
         let (none, other) = (Some(LeftOut::WithoutOrganization), Some(LeftOut::OutOfScope));
         for (path, expected) in [
             ("AWSLogs/o-abcde12345/111122223333", None),
@@ -538,9 +542,9 @@ mod tests {
             ("o-abcde12345/AWSLogs/o-abcde54321/111122223333", other),
             ("o-abcde12345/o-ring/AWSLogs/111122223333", None),
         ] {
-            assert_eq!(Place::left_out_of(place(path, &scope), &wanted), expected, "{path}");
+            assert_eq!(KeyPosition::left_out_of(place(path, &scope), &wanted), expected, "{path}");
             let all = Scope::default();
-            assert_eq!(Place::left_out_of(place(path, &all), &Wanted::new(&all)), None, "{path}");
+            assert_eq!(KeyPosition::left_out_of(place(path, &all), &ScopeFilter::new(&all)), None, "{path}");
         }
     }
 
@@ -552,7 +556,7 @@ mod tests {
             accounts: vec!["111122223333".into()],
             ..Scope::default()
         };
-        let wanted = Wanted::new(&scope);
+        let wanted = ScopeFilter::new(&scope);
         let kind = |folder: &str, name: &str| place(folder, &scope).unwrap().file_kind(name.as_bytes(), &wanted);
         let log = "111122223333_CloudTrail_us-east-1_20260102T0305Z_AbCdEfGhIjKlMnOp.json.gz";
         let old = "111122223333_CloudTrail_us-east-1_20260102T0305ZAbCdEfGhIjKlMnOp.json.gz";
@@ -560,16 +564,16 @@ mod tests {
         let late = "111122223333_CloudTrail_us-east-1_20260103T0000Z_AbCdEfGhIjKlMnOp.json.gz";
         let foreign = "999988887777_CloudTrail_us-east-1_20260102T0305Z_AbCdEfGhIjKlMnOp.json.gz";
         for (folder, name, expected) in [
-            ("flat", log, Some(Kind::Log)),
-            ("flat", old, Some(Kind::Log)),
-            ("flat", digest, Some(Kind::Digest)),
+            ("flat", log, Some(FolderKind::Log)),
+            ("flat", old, Some(FolderKind::Log)),
+            ("flat", digest, Some(FolderKind::Digest)),
             ("flat", late, None),
             ("flat", foreign, None),
-            ("flat", "any.json.gz", Some(Kind::Log)),
+            ("flat", "any.json.gz", Some(FolderKind::Log)),
             (TRAIL, late, None),
-            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", late, Some(Kind::Log)),
-            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", foreign, Some(Kind::Log)),
-            ("AWSLogs/111122223333/CloudTrail-Insight", log, Some(Kind::Insight)),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", late, Some(FolderKind::Log)),
+            ("AWSLogs/111122223333/CloudTrail/us-east-1/2026/01/02", foreign, Some(FolderKind::Log)),
+            ("AWSLogs/111122223333/CloudTrail-Insight", log, Some(FolderKind::Insight)),
         ] {
             assert_eq!(kind(folder, name), expected, "{folder} {name}");
         }

@@ -5,17 +5,17 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::etags::Etags;
+use super::etags::EtagList;
 use super::file_names::NameClass;
-use super::layout::{Kind, LeftOut, Place, Wanted};
-use super::names::{NameRef, Names};
+use super::layout::{FolderKind, KeyPosition, LeftOut, ScopeFilter};
+use super::names::{NameArena, NameRef};
 use super::origin::ObjectOrigin;
 use super::{SourceError, layout};
 use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 
 /// The fate of one object before any of it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum ListingEntry {
     Log,
     /// Its name does not say if it is a log: its content decides.
     ByContent,
@@ -26,37 +26,37 @@ pub enum Entry {
     Missing,
 }
 
-impl Entry {
+impl ListingEntry {
     /// True of an object that is opened.
     pub fn is_opened(self) -> bool {
-        matches!(self, Entry::Log | Entry::ByContent)
+        matches!(self, ListingEntry::Log | ListingEntry::ByContent)
     }
 
     /// None for an object that is still to be read.
     pub fn outcome(self) -> Option<ObjectOutcome> {
         Some(match self {
-            Entry::Log | Entry::ByContent => return None,
-            Entry::Skipped(reason) => ObjectOutcome::Skipped(reason),
-            Entry::Refused(reason) => ObjectOutcome::Refused(reason),
-            Entry::Quarantined(reason) => ObjectOutcome::Quarantined(reason),
-            Entry::Missing => ObjectOutcome::Missing,
+            ListingEntry::Log | ListingEntry::ByContent => return None,
+            ListingEntry::Skipped(reason) => ObjectOutcome::Skipped(reason),
+            ListingEntry::Refused(reason) => ObjectOutcome::Refused(reason),
+            ListingEntry::Quarantined(reason) => ObjectOutcome::Quarantined(reason),
+            ListingEntry::Missing => ObjectOutcome::Missing,
         })
     }
 }
 
 /// The folders and single objects that the scope left out by path alone, without opening them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PrunedCounts {
     pub directories: usize,
     pub objects: usize,
     /// Objects whose path names no organization, where one is asked for. They may be in it or not.
     pub without_organization: usize,
 }
 
-impl Pruned {
+impl PrunedCounts {
     /// True where the scope left out nothing.
     pub fn is_empty(&self) -> bool {
-        *self == Pruned::default()
+        *self == PrunedCounts::default()
     }
 
     /// Counts an object.
@@ -79,7 +79,7 @@ pub struct ObjectPlace {
 /// An entry as it is stored: one byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Code {
+pub(super) enum EntryCode {
     Log,
     /// A link that the user named as a location: followed, unlike any other.
     LinkedLog,
@@ -104,53 +104,53 @@ pub(super) enum Code {
     HistoryFailed,
 }
 
-impl Code {
+impl EntryCode {
     /// The code of a file by its folder and name, or the reason that the scope leaves it out.
-    pub(super) fn of_file(place: Place, name: &[u8], wanted: &Wanted) -> Result<Code, LeftOut> {
+    pub(super) fn of_file(place: KeyPosition, name: &[u8], wanted: &ScopeFilter) -> Result<EntryCode, LeftOut> {
         if let Some(why) = place.left_out(wanted) {
             return Err(why);
         }
         let class = NameClass::of(name);
         if class == NameClass::Leftover {
-            return Ok(Code::NotLogName);
+            return Ok(EntryCode::NotLogName);
         }
         Ok(match (place.file_kind(name, wanted).ok_or(LeftOut::OutOfScope)?, class) {
-            (Kind::OtherService, _) => Code::OtherLog,
-            (Kind::Log, NameClass::Log) => Code::Log,
-            (Kind::Log | Kind::NewTrailKind, _) => Code::ByContent,
-            (Kind::Digest, NameClass::Log) => Code::Digest,
-            (Kind::Insight, NameClass::Log) => Code::Insight,
-            (Kind::Aggregated, NameClass::Log) => Code::Aggregated,
-            (Kind::Digest | Kind::Insight | Kind::Aggregated, _) => Code::NotLogName,
+            (FolderKind::OtherService, _) => EntryCode::OtherLog,
+            (FolderKind::Log, NameClass::Log) => EntryCode::Log,
+            (FolderKind::Log | FolderKind::NewTrailKind, _) => EntryCode::ByContent,
+            (FolderKind::Digest, NameClass::Log) => EntryCode::Digest,
+            (FolderKind::Insight, NameClass::Log) => EntryCode::Insight,
+            (FolderKind::Aggregated, NameClass::Log) => EntryCode::Aggregated,
+            (FolderKind::Digest | FolderKind::Insight | FolderKind::Aggregated, _) => EntryCode::NotLogName,
         })
     }
 
     /// The same once its size is known: an empty file that promises nothing stands for a folder.
-    pub(super) fn of_size(self, bytes: u64) -> Code {
-        if self == Code::ByContent && bytes == 0 { Code::NotLogName } else { self }
+    pub(super) fn of_size(self, bytes: u64) -> EntryCode {
+        if self == EntryCode::ByContent && bytes == 0 { EntryCode::NotLogName } else { self }
     }
 
-    fn entry(self) -> Entry {
+    fn entry(self) -> ListingEntry {
         match self {
-            Code::Log | Code::LinkedLog | Code::Stdin => Entry::Log,
-            Code::ByContent => Entry::ByContent,
-            Code::NotLogName => Entry::Skipped(SkipReason::NotLogName),
-            Code::Digest => Entry::Skipped(SkipReason::Digest),
-            Code::Insight => Entry::Skipped(SkipReason::Insight),
-            Code::Aggregated => Entry::Skipped(SkipReason::Aggregated),
-            Code::OtherLog => Entry::Skipped(SkipReason::OtherLog),
-            Code::LinkLoop => Entry::Refused(FaultReason::SymlinkLoop),
-            Code::LinkEscape => Entry::Refused(FaultReason::SymlinkEscape),
-            Code::LinkDangling => Entry::Refused(FaultReason::SymlinkDangling),
-            Code::LinkInside => Entry::Refused(FaultReason::SymlinkInside),
-            Code::NotRegularFile => Entry::Refused(FaultReason::NotRegularFile),
-            Code::PermissionDenied => Entry::Quarantined(FaultReason::PermissionDenied),
-            Code::Unreadable => Entry::Refused(FaultReason::Unreadable),
-            Code::Missing => Entry::Missing,
-            Code::RegionNotEnabled => Entry::Skipped(SkipReason::RegionNotEnabled),
-            Code::HistoryEnd => Entry::Skipped(SkipReason::EndOfHistory),
-            Code::HistoryDenied => Entry::Refused(FaultReason::LookupDenied),
-            Code::HistoryFailed => Entry::Refused(FaultReason::HistoryIncomplete),
+            EntryCode::Log | EntryCode::LinkedLog | EntryCode::Stdin => ListingEntry::Log,
+            EntryCode::ByContent => ListingEntry::ByContent,
+            EntryCode::NotLogName => ListingEntry::Skipped(SkipReason::NotLogName),
+            EntryCode::Digest => ListingEntry::Skipped(SkipReason::Digest),
+            EntryCode::Insight => ListingEntry::Skipped(SkipReason::Insight),
+            EntryCode::Aggregated => ListingEntry::Skipped(SkipReason::Aggregated),
+            EntryCode::OtherLog => ListingEntry::Skipped(SkipReason::OtherLog),
+            EntryCode::LinkLoop => ListingEntry::Refused(FaultReason::SymlinkLoop),
+            EntryCode::LinkEscape => ListingEntry::Refused(FaultReason::SymlinkEscape),
+            EntryCode::LinkDangling => ListingEntry::Refused(FaultReason::SymlinkDangling),
+            EntryCode::LinkInside => ListingEntry::Refused(FaultReason::SymlinkInside),
+            EntryCode::NotRegularFile => ListingEntry::Refused(FaultReason::NotRegularFile),
+            EntryCode::PermissionDenied => ListingEntry::Quarantined(FaultReason::PermissionDenied),
+            EntryCode::Unreadable => ListingEntry::Refused(FaultReason::Unreadable),
+            EntryCode::Missing => ListingEntry::Missing,
+            EntryCode::RegionNotEnabled => ListingEntry::Skipped(SkipReason::RegionNotEnabled),
+            EntryCode::HistoryEnd => ListingEntry::Skipped(SkipReason::EndOfHistory),
+            EntryCode::HistoryDenied => ListingEntry::Refused(FaultReason::LookupDenied),
+            EntryCode::HistoryFailed => ListingEntry::Refused(FaultReason::HistoryIncomplete),
         }
     }
 }
@@ -158,7 +158,7 @@ impl Code {
 /// A folder that holds entries. AWS names the files of a folder alike, so their common beginning and end stand here
 /// once.
 #[derive(Debug)]
-struct Directory {
+struct ListedDirectory {
     /// Empty, or ends in a slash unless the location itself was named so that none is needed.
     path: Box<[u8]>,
     prefix: Box<[u8]>,
@@ -177,17 +177,17 @@ pub(super) struct DirectoryId(u32);
 
 /// The 16 bytes that one name costs: to fit, the size is stored in halves and a `NameRef` as its parts.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Item<C> {
+pub(super) struct ListedItem<C> {
     bytes: [u32; 2],
     name_at: u32,
     name_len: u16,
     pub(super) code: C,
 }
 
-impl<C> Item<C> {
-    pub(super) fn new(name: NameRef, code: C, bytes: u64) -> Item<C> {
+impl<C> ListedItem<C> {
+    pub(super) fn new(name: NameRef, code: C, bytes: u64) -> ListedItem<C> {
         let (name_at, name_len) = name.parts();
-        Item { bytes: [(bytes >> 32) as u32, bytes as u32], name_at, name_len, code }
+        ListedItem { bytes: [(bytes >> 32) as u32, bytes as u32], name_at, name_len, code }
     }
 
     pub(super) fn name(&self) -> NameRef {
@@ -201,31 +201,31 @@ impl<C> Item<C> {
 
 /// Entries in order; those of one folder that follow each other form a run.
 #[derive(Debug, Default)]
-pub(super) struct Part {
-    items: Vec<Item<Code>>,
-    names: Names,
+pub(super) struct ListingPart {
+    items: Vec<ListedItem<EntryCode>>,
+    names: NameArena,
     /// First item and its folder, ascending.
     runs: Vec<(u32, DirectoryId)>,
-    etags: Etags,
+    etags: EtagList,
 }
 
-impl Part {
+impl ListingPart {
     fn push(
         &mut self,
         directory: DirectoryId,
         short_name: &[u8],
-        (code, bytes): (Code, u64),
+        (code, bytes): (EntryCode, u64),
     ) -> Result<(), SourceError> {
         let index = u32::try_from(self.items.len()).map_err(|_| SourceError::TooMany)?;
         if self.runs.last().is_none_or(|(_, last)| *last != directory) {
             self.runs.push((index, directory));
         }
         let name = self.names.push(short_name)?;
-        self.items.push(Item::new(name, code, bytes));
+        self.items.push(ListedItem::new(name, code, bytes));
         Ok(())
     }
 
-    fn copy(&mut self, from: &Part, index: usize) -> Result<(), SourceError> {
+    fn copy(&mut self, from: &ListingPart, index: usize) -> Result<(), SourceError> {
         let item = from.items[index];
         self.push(from.directory_of(index), from.names.get(item.name()), (item.code, item.bytes()))?;
         self.etags.copy(self.items.len() - 1, &from.etags, index);
@@ -249,22 +249,22 @@ impl Part {
 
 /// Collects parts, each in order by itself, and merges them into a listing.
 #[derive(Debug)]
-pub(super) struct Builder {
+pub(super) struct ListingBuilder {
     origins: Vec<ObjectOrigin>,
-    directories: Vec<Directory>,
-    parts: Vec<Part>,
-    pub(super) pruned: Pruned,
+    directories: Vec<ListedDirectory>,
+    parts: Vec<ListingPart>,
+    pub(super) pruned: PrunedCounts,
     /// Requests that the listing took.
     pub(super) requests: u64,
 }
 
-impl Default for Builder {
-    fn default() -> Builder {
-        Builder {
+impl Default for ListingBuilder {
+    fn default() -> ListingBuilder {
+        ListingBuilder {
             origins: vec![ObjectOrigin::Disk],
             directories: Vec::new(),
             parts: Vec::new(),
-            pruned: Pruned::default(),
+            pruned: PrunedCounts::default(),
             requests: 0,
         }
     }
@@ -272,16 +272,16 @@ impl Default for Builder {
 
 /// The common beginning and end of all names in a folder.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Shared<'a> {
+pub(super) struct NameAffixes<'a> {
     pub(super) prefix: &'a [u8],
     pub(super) suffix: &'a [u8],
 }
 
-impl<'a> Shared<'a> {
+impl<'a> NameAffixes<'a> {
     /// The beginning and end that these names share, without overlap in the shortest.
-    pub(super) fn of(mut names: impl Iterator<Item = &'a [u8]>) -> Shared<'a> {
+    pub(super) fn of(mut names: impl Iterator<Item = &'a [u8]>) -> NameAffixes<'a> {
         let Some(first) = names.next() else {
-            return Shared::default();
+            return NameAffixes::default();
         };
         let (mut head, mut tail, mut shortest) = (first.len(), first.len(), first.len());
         for name in names {
@@ -290,11 +290,11 @@ impl<'a> Shared<'a> {
             shortest = shortest.min(name.len());
         }
         let tail = tail.min(shortest - head);
-        Shared { prefix: &first[..head], suffix: &first[first.len() - tail..] }
+        NameAffixes { prefix: &first[..head], suffix: &first[first.len() - tail..] }
     }
 }
 
-impl Builder {
+impl ListingBuilder {
     pub(super) fn origin(&mut self, origin: ObjectOrigin) -> Result<OriginId, SourceError> {
         let id = u16::try_from(self.origins.len()).map_err(|_| SourceError::TooMany)?;
         self.origins.push(origin);
@@ -305,7 +305,7 @@ impl Builder {
     pub(super) fn directory(
         &mut self,
         path: &Path,
-        shared: Shared<'_>,
+        shared: NameAffixes<'_>,
         account: Option<u64>,
     ) -> Result<DirectoryId, SourceError> {
         self.directory_at(OriginId::default(), path, shared, account)
@@ -315,7 +315,7 @@ impl Builder {
         &mut self,
         origin: OriginId,
         path: &Path,
-        shared: Shared<'_>,
+        shared: NameAffixes<'_>,
         account: Option<u64>,
     ) -> Result<DirectoryId, SourceError> {
         let id = u32::try_from(self.directories.len()).map_err(|_| SourceError::TooMany)?;
@@ -323,7 +323,7 @@ impl Builder {
         if !bytes.is_empty() && !bytes.ends_with(b"/") {
             bytes.push(b'/');
         }
-        self.directories.push(Directory {
+        self.directories.push(ListedDirectory {
             path: bytes.into(),
             prefix: shared.prefix.into(),
             suffix: shared.suffix.into(),
@@ -336,22 +336,22 @@ impl Builder {
     /// Appends to a part; the caller goes through the names in order.
     pub(super) fn push(
         &self,
-        part: &mut Part,
+        part: &mut ListingPart,
         directory: DirectoryId,
         name: &[u8],
-        state: (Code, u64),
+        state: (EntryCode, u64),
     ) -> Result<(), SourceError> {
         let shared = &self.directories[directory.0 as usize];
         part.push(directory, &name[shared.prefix.len()..name.len() - shared.suffix.len()], state)
     }
 
-    pub(super) fn add(&mut self, part: Part) {
+    pub(super) fn add(&mut self, part: ListingPart) {
         if !part.is_empty() {
             self.parts.push(part);
         }
     }
 
-    fn path_bytes(&self, part: &Part, index: usize) -> Vec<u8> {
+    fn path_bytes(&self, part: &ListingPart, index: usize) -> Vec<u8> {
         path_bytes(&self.directories, part, index)
     }
 
@@ -361,7 +361,7 @@ impl Builder {
             0 | 1 => parts.pop().unwrap_or_default(),
             _ => self.merge(&parts)?,
         };
-        let bytes_opened = merged.items.iter().filter(|item| item.code.entry().is_opened()).map(Item::bytes);
+        let bytes_opened = merged.items.iter().filter(|item| item.code.entry().is_opened()).map(ListedItem::bytes);
         Ok(Listing {
             total_bytes: bytes_opened.sum(),
             origins: self.origins,
@@ -374,9 +374,9 @@ impl Builder {
 
     /// Locations seldom overlap, so a part is copied up to the start of the next one before any names are compared. An
     /// object that two locations lead to counts once, and the part that was added first wins.
-    fn merge(&self, parts: &[Part]) -> Result<Part, SourceError> {
+    fn merge(&self, parts: &[ListingPart]) -> Result<ListingPart, SourceError> {
         use std::cmp::Reverse;
-        let mut merged = Part::default();
+        let mut merged = ListingPart::default();
         let mut heads: std::collections::BinaryHeap<_> =
             (0..parts.len()).map(|p| Reverse((self.path_bytes(&parts[p], 0), p, 0))).collect();
         while let Some(Reverse((head, number, mut index))) = heads.pop() {
@@ -404,7 +404,7 @@ impl Builder {
     }
 }
 
-fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
+fn path_bytes(directories: &[ListedDirectory], part: &ListingPart, index: usize) -> Vec<u8> {
     let directory = &directories[part.directory_of(index).0 as usize];
     let name = part.names.get(part.items[index].name());
     [&directory.path, &directory.prefix, name, &directory.suffix].concat()
@@ -414,9 +414,9 @@ fn path_bytes(directories: &[Directory], part: &Part, index: usize) -> Vec<u8> {
 #[derive(Debug)]
 pub struct Listing {
     origins: Vec<ObjectOrigin>,
-    directories: Vec<Directory>,
-    part: Part,
-    pruned: Pruned,
+    directories: Vec<ListedDirectory>,
+    part: ListingPart,
+    pruned: PrunedCounts,
     total_bytes: u64,
     requests: u64,
 }
@@ -433,13 +433,13 @@ impl Listing {
     }
 
     /// The entry of an object, known before it is opened.
-    pub fn entry(&self, index: usize) -> Entry {
+    pub fn entry(&self, index: usize) -> ListingEntry {
         self.part.items[index].code.entry()
     }
 
     /// True of `-`, which can be read once and has no path.
     pub fn is_stdin(&self, index: usize) -> bool {
-        self.part.items[index].code == Code::Stdin
+        self.part.items[index].code == EntryCode::Stdin
     }
 
     /// The path as text: UTF-8 as it is, and any other byte as `%XX`.
@@ -461,10 +461,10 @@ impl Listing {
 
     /// True of a link that the user named as a location: it is followed, unlike any other.
     pub(super) fn is_followed_link(&self, index: usize) -> bool {
-        self.part.items[index].code == Code::LinkedLog
+        self.part.items[index].code == EntryCode::LinkedLog
     }
 
-    fn directory(&self, index: usize) -> &Directory {
+    fn directory(&self, index: usize) -> &ListedDirectory {
         &self.directories[self.part.directory_of(index).0 as usize]
     }
 
@@ -531,7 +531,7 @@ impl Listing {
     }
 
     /// Folders and objects that the scope left out, which are not among the entries.
-    pub fn pruned(&self) -> &Pruned {
+    pub fn pruned(&self) -> &PrunedCounts {
         &self.pruned
     }
 
@@ -551,13 +551,13 @@ mod tests {
     use super::*;
 
     fn listing(parts: &[&[&str]]) -> Listing {
-        let mut builder = Builder::default();
+        let mut builder = ListingBuilder::default();
         for paths in parts {
-            let mut part = Part::default();
+            let mut part = ListingPart::default();
             for path in *paths {
                 let (folder, name) = path.rsplit_once('/').unwrap();
-                let id = builder.directory(Path::new(folder), Shared::default(), None).unwrap();
-                builder.push(&mut part, id, name.as_bytes(), (Code::Log, 5 << 32 | 7)).unwrap();
+                let id = builder.directory(Path::new(folder), NameAffixes::default(), None).unwrap();
+                builder.push(&mut part, id, name.as_bytes(), (EntryCode::Log, 5 << 32 | 7)).unwrap();
             }
             builder.add(part);
         }
@@ -582,6 +582,6 @@ mod tests {
 
     #[test]
     fn items_stay_small() {
-        assert_eq!(size_of::<Item<Code>>(), 16);
+        assert_eq!(size_of::<ListedItem<EntryCode>>(), 16);
     }
 }

@@ -12,44 +12,48 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::file_names::{self, NameClass};
-use super::layout::{Place, Wanted};
-use super::listing::{Builder, Code, DirectoryId, Item, Part, Shared};
-use super::names::Names;
+use super::layout::{KeyPosition, ScopeFilter};
+use super::listing::{DirectoryId, EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes};
+use super::names::NameArena;
 use super::{Location, Scope, SourceError};
 
 /// The error number of too many links, which `io::ErrorKind` does not name yet.
 const TOO_MANY_LINKS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
 
 /// A location as found on disk.
-struct Root {
+struct LocalRoot {
     shown: PathBuf,
     /// With all links resolved, so that two names of one file are recognized as one.
     real: PathBuf,
-    found: Found,
+    found: RootKind,
     listed: bool,
 }
 
-enum Found {
+enum RootKind {
     Folder,
-    Single(Code, u64),
+    Single(EntryCode, u64),
 }
 
 /// Adds the objects of the locations on disk.
-pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> Result<Builder, SourceError> {
+pub(super) fn list(
+    locations: &[Location],
+    scope: &Scope,
+    builder: ListingBuilder,
+) -> Result<ListingBuilder, SourceError> {
     let mut roots = Vec::new();
     for location in locations {
         if let Location::Path(path) = location {
-            roots.push(Root::find(path)?);
+            roots.push(LocalRoot::find(path)?);
         }
     }
     // A folder comes before its content, so that its walk meets the locations inside.
     roots.sort_by(|a, b| (&a.real, a.shown.as_os_str()).cmp(&(&b.real, b.shown.as_os_str())));
     roots.dedup_by(|next, kept| next.real == kept.real);
 
-    let mut walk = Walk::new(roots, Wanted::new(scope), builder);
-    let by_organization = Wanted::of_organizations(scope);
+    let mut walk = LocalWalk::new(roots, ScopeFilter::new(scope), builder);
+    let by_organization = ScopeFilter::of_organizations(scope);
     for number in 0..walk.roots.len() {
-        if !walk.roots[number].listed && matches!(walk.roots[number].found, Found::Folder) {
+        if !walk.roots[number].listed && matches!(walk.roots[number].found, RootKind::Folder) {
             walk.root_folder(number)?;
         }
     }
@@ -57,11 +61,15 @@ pub(super) fn list(locations: &[Location], scope: &Scope, builder: Builder) -> R
     Ok(walk.builder)
 }
 
-impl Root {
-    fn find(path: &Path) -> Result<Root, SourceError> {
+impl LocalRoot {
+    fn find(path: &Path) -> Result<LocalRoot, SourceError> {
         let shown = path.to_owned();
-        let single =
-            |real, code, bytes| Root { shown: path.to_owned(), real, found: Found::Single(code, bytes), listed: false };
+        let single = |real, code, bytes| LocalRoot {
+            shown: path.to_owned(),
+            real,
+            found: RootKind::Single(code, bytes),
+            listed: false,
+        };
         let unreachable = |source| SourceError::Unreachable { path: shown.display().to_string(), source };
         let link = fs::symlink_metadata(path);
         let is_link = link.as_ref().is_ok_and(|link| link.is_symlink());
@@ -75,12 +83,12 @@ impl Root {
         };
         let target = fs::metadata(&real).map_err(unreachable)?;
         if target.is_dir() {
-            return Ok(Root { shown, real, found: Found::Folder, listed: false });
+            return Ok(LocalRoot { shown, real, found: RootKind::Folder, listed: false });
         }
         if !is_plain(&real, &target) {
-            return Ok(single(real, Code::NotRegularFile, 0));
+            return Ok(single(real, EntryCode::NotRegularFile, 0));
         }
-        let code = if is_link { Code::LinkedLog } else { Code::Log };
+        let code = if is_link { EntryCode::LinkedLog } else { EntryCode::Log };
         Ok(single(real, code, target.len()))
     }
 }
@@ -103,51 +111,51 @@ fn is_plain(real: &Path, target: &fs::Metadata) -> bool {
     target.is_file() && !["/proc", "/sys", "/dev"].iter().any(|top| real.starts_with(top))
 }
 
-fn broken_link(error: &io::Error) -> Code {
+fn broken_link(error: &io::Error) -> EntryCode {
     match error {
-        error if error.raw_os_error() == Some(TOO_MANY_LINKS) => Code::LinkLoop,
-        error if error.kind() == io::ErrorKind::PermissionDenied => Code::PermissionDenied,
-        _ => Code::LinkDangling,
+        error if error.raw_os_error() == Some(TOO_MANY_LINKS) => EntryCode::LinkLoop,
+        error if error.kind() == io::ErrorKind::PermissionDenied => EntryCode::PermissionDenied,
+        _ => EntryCode::LinkDangling,
     }
 }
 
 /// The fault of a link in `folder`, judged by its target and without opening it.
-fn judge_link(folder: &Path, name: &OsStr, root: &Path) -> Code {
+fn judge_link(folder: &Path, name: &OsStr, root: &Path) -> EntryCode {
     let real = match folder.join(name).canonicalize() {
         Ok(real) => real,
         Err(error) => return broken_link(&error),
     };
     match fs::metadata(&real) {
         Err(error) => broken_link(&error),
-        Ok(target) if !target.is_dir() && !is_plain(&real, &target) => Code::NotRegularFile,
-        Ok(_) if !real.starts_with(root) => Code::LinkEscape,
-        Ok(_) if folder.starts_with(&real) => Code::LinkLoop,
-        Ok(_) => Code::LinkInside,
+        Ok(target) if !target.is_dir() && !is_plain(&real, &target) => EntryCode::NotRegularFile,
+        Ok(_) if !real.starts_with(root) => EntryCode::LinkEscape,
+        Ok(_) if folder.starts_with(&real) => EntryCode::LinkLoop,
+        Ok(_) => EntryCode::LinkInside,
     }
 }
 
 /// A folder on the way down.
-struct Folder<'a> {
+struct LocalFolder<'a> {
     shown: PathBuf,
     real: PathBuf,
     root: &'a Path,
-    place: Place,
+    place: KeyPosition,
 }
 
 /// The content of a folder, before it is sorted.
 #[derive(Default)]
-struct Children {
-    names: Names,
+struct FolderChildren {
+    names: NameArena,
     /// With no code: a folder to enter.
-    list: Vec<Item<Option<Code>>>,
+    list: Vec<ListedItem<Option<EntryCode>>>,
     /// Set where the folder could not be read to its end.
-    fault: Option<Code>,
+    fault: Option<EntryCode>,
 }
 
-impl Children {
-    fn push(&mut self, name: &[u8], code: Option<Code>, bytes: u64) -> Result<(), SourceError> {
+impl FolderChildren {
+    fn push(&mut self, name: &[u8], code: Option<EntryCode>, bytes: u64) -> Result<(), SourceError> {
         let name = self.names.push(name)?;
-        self.list.push(Item::new(name, code, bytes));
+        self.list.push(ListedItem::new(name, code, bytes));
         Ok(())
     }
 
@@ -157,7 +165,7 @@ impl Children {
         self.list.sort_unstable_by(|a, b| {
             let (left, right) = (names.get(a.name()), names.get(b.name()));
             let common = left.len().min(right.len());
-            let next = |name: &[u8], child: &Item<Option<Code>>| {
+            let next = |name: &[u8], child: &ListedItem<Option<EntryCode>>| {
                 name.get(common).copied().or(child.code.is_none().then_some(b'/'))
             };
             match left[..common].cmp(&right[..common]) {
@@ -167,36 +175,36 @@ impl Children {
         });
     }
 
-    fn shared(&self) -> Shared<'_> {
+    fn shared(&self) -> NameAffixes<'_> {
         let entries = self.list.iter().filter(|child| child.code.is_some());
-        Shared::of(entries.map(|child| self.names.get(child.name())))
+        NameAffixes::of(entries.map(|child| self.names.get(child.name())))
     }
 }
 
-struct Walk {
-    roots: Vec<Root>,
-    wanted: Wanted,
-    builder: Builder,
+struct LocalWalk {
+    roots: Vec<LocalRoot>,
+    wanted: ScopeFilter,
+    builder: ListingBuilder,
     /// Roots by their real path; empty where there is only one, since no walk can meet it.
     named: HashMap<PathBuf, usize>,
     /// Links that the user named; a walk leaves them to their own location.
     named_links: HashSet<PathBuf>,
 }
 
-impl Walk {
-    fn new(roots: Vec<Root>, wanted: Wanted, builder: Builder) -> Walk {
+impl LocalWalk {
+    fn new(roots: Vec<LocalRoot>, wanted: ScopeFilter, builder: ListingBuilder) -> LocalWalk {
         let (mut named, mut named_links) = (HashMap::new(), HashSet::new());
         if roots.len() > 1 {
             named = roots.iter().enumerate().map(|(number, root)| (root.real.clone(), number)).collect();
-            let is_link = |root: &&Root| root.shown.is_symlink();
+            let is_link = |root: &&LocalRoot| root.shown.is_symlink();
             named_links = roots.iter().filter(is_link).map(|root| link_position(&root.shown)).collect();
         }
-        Walk { roots, wanted, builder, named, named_links }
+        LocalWalk { roots, wanted, builder, named, named_links }
     }
 
-    fn place_of(&self, folder: &Path) -> Option<Place> {
+    fn place_of(&self, folder: &Path) -> Option<KeyPosition> {
         let mut names = folder.iter().map(OsStr::as_bytes);
-        names.try_fold(Place::default(), |place, name| place.enter(name, &self.wanted))
+        names.try_fold(KeyPosition::default(), |place, name| place.enter(name, &self.wanted))
     }
 
     fn root_folder(&mut self, number: usize) -> Result<(), SourceError> {
@@ -205,14 +213,14 @@ impl Walk {
             self.builder.pruned.directories += 1;
             return Ok(());
         };
-        let folder = Folder { shown: self.roots[number].shown.clone(), real: root.clone(), root: &root, place };
-        let mut part = Part::default();
+        let folder = LocalFolder { shown: self.roots[number].shown.clone(), real: root.clone(), root: &root, place };
+        let mut part = ListingPart::default();
         self.folder(&folder, &mut part)?;
         self.builder.add(part);
         Ok(())
     }
 
-    fn folder(&mut self, folder: &Folder<'_>, part: &mut Part) -> Result<(), SourceError> {
+    fn folder(&mut self, folder: &LocalFolder<'_>, part: &mut ListingPart) -> Result<(), SourceError> {
         let mut children = self.read(folder)?;
         if let Some(code) = children.fault {
             self.report(&folder.shown, code, part)?;
@@ -235,12 +243,12 @@ impl Walk {
         Ok(())
     }
 
-    fn enter(&mut self, folder: &Folder<'_>, name: &[u8], part: &mut Part) -> Result<(), SourceError> {
+    fn enter(&mut self, folder: &LocalFolder<'_>, name: &[u8], part: &mut ListingPart) -> Result<(), SourceError> {
         let Some(place) = folder.place.enter(name, &self.wanted) else {
             self.builder.pruned.directories += 1;
             return Ok(());
         };
-        let below = Folder {
+        let below = LocalFolder {
             shown: folder.shown.join(OsStr::from_bytes(name)),
             real: folder.real.join(OsStr::from_bytes(name)),
             root: folder.root,
@@ -249,8 +257,8 @@ impl Walk {
         self.folder(&below, part)
     }
 
-    fn read(&mut self, folder: &Folder<'_>) -> Result<Children, SourceError> {
-        let mut children = Children::default();
+    fn read(&mut self, folder: &LocalFolder<'_>) -> Result<FolderChildren, SourceError> {
+        let mut children = FolderChildren::default();
         let entries = match fs::read_dir(&folder.real) {
             Ok(entries) => entries,
             Err(error) => {
@@ -269,10 +277,10 @@ impl Walk {
 
     fn child(
         &mut self,
-        folder: &Folder<'_>,
+        folder: &LocalFolder<'_>,
         kind: FileType,
         entry: &fs::DirEntry,
-        children: &mut Children,
+        children: &mut FolderChildren,
     ) -> Result<(), SourceError> {
         let name = entry.file_name();
         let bytes = name.as_bytes();
@@ -291,16 +299,16 @@ impl Walk {
         if kind.is_dir() {
             let code = match () {
                 () if is_named => None,
-                () if file_names::is_hidden(bytes) => Some(Code::NotLogName),
-                () if NameClass::of(bytes) == NameClass::Log => Some(Code::NotRegularFile),
+                () if file_names::is_hidden(bytes) => Some(EntryCode::NotLogName),
+                () if NameClass::of(bytes) == NameClass::Log => Some(EntryCode::NotRegularFile),
                 () => None,
             };
             return children.push(bytes, code, 0);
         }
         if !kind.is_file() {
-            return children.push(bytes, Some(Code::NotRegularFile), 0);
+            return children.push(bytes, Some(EntryCode::NotRegularFile), 0);
         }
-        let code = if is_named { Ok(Code::Log) } else { Code::of_file(folder.place, bytes, &self.wanted) };
+        let code = if is_named { Ok(EntryCode::Log) } else { EntryCode::of_file(folder.place, bytes, &self.wanted) };
         let code = match code {
             Ok(code) => code,
             Err(why) => {
@@ -324,40 +332,40 @@ impl Walk {
     }
 
     /// Enters a folder itself into the list, with a slash at its end.
-    fn report(&mut self, shown: &Path, code: Code, part: &mut Part) -> Result<(), SourceError> {
+    fn report(&mut self, shown: &Path, code: EntryCode, part: &mut ListingPart) -> Result<(), SourceError> {
         let (parent, name) = split(shown);
-        let id = self.builder.directory(parent, Shared::default(), None)?;
+        let id = self.builder.directory(parent, NameAffixes::default(), None)?;
         self.builder.push(part, id, &[name, b"/"].concat(), (code, 0))
     }
 
     /// Files named one by one, and stdin where a location names it, make one part. Their paths are held to the
     /// organizations alone, which no record names.
-    fn singles(&mut self, locations: &[Location], wanted: &Wanted) -> Result<(), SourceError> {
-        let mut singles: Vec<(PathBuf, Code, u64, Option<u64>)> = Vec::new();
+    fn singles(&mut self, locations: &[Location], wanted: &ScopeFilter) -> Result<(), SourceError> {
+        let mut singles: Vec<(PathBuf, EntryCode, u64, Option<u64>)> = Vec::new();
         for root in self.roots.iter().filter(|root| !root.listed) {
-            if let Found::Single(code, bytes) = root.found {
+            if let RootKind::Single(code, bytes) = root.found {
                 let mut folders = root.real.parent().into_iter().flatten().map(OsStr::as_bytes);
-                let place = folders.try_fold(Place::default(), |place, name| place.enter(name, wanted));
-                match Place::left_out_of(place, wanted) {
+                let place = folders.try_fold(KeyPosition::default(), |place, name| place.enter(name, wanted));
+                match KeyPosition::left_out_of(place, wanted) {
                     Some(why) => self.builder.pruned.count(why),
-                    None => singles.push((root.shown.clone(), code, bytes, place.and_then(Place::account))),
+                    None => singles.push((root.shown.clone(), code, bytes, place.and_then(KeyPosition::account))),
                 }
             }
         }
         if locations.contains(&Location::Stdin) {
-            match Place::default().left_out(wanted) {
+            match KeyPosition::default().left_out(wanted) {
                 Some(why) => self.builder.pruned.count(why),
-                None => singles.push((PathBuf::from("-"), Code::Stdin, 0, None)),
+                None => singles.push((PathBuf::from("-"), EntryCode::Stdin, 0, None)),
             }
         }
         singles.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
-        let mut part = Part::default();
+        let mut part = ListingPart::default();
         let mut last: Option<(&Path, Option<u64>, DirectoryId)> = None;
         for (shown, code, bytes, account) in &singles {
             let (parent, name) = split(shown);
             let id = match last {
                 Some((path, of, id)) if (path.as_os_str(), of) == (parent.as_os_str(), *account) => id,
-                _ => self.builder.directory(parent, Shared::default(), *account)?,
+                _ => self.builder.directory(parent, NameAffixes::default(), *account)?,
             };
             last = Some((parent, *account, id));
             self.builder.push(&mut part, id, name, (*code, *bytes))?;
@@ -375,11 +383,11 @@ fn split(shown: &Path) -> (&Path, &[u8]) {
     (Path::new(OsStr::from_bytes(&bytes[..at])), &bytes[at..])
 }
 
-fn fault(error: &io::Error) -> Code {
+fn fault(error: &io::Error) -> EntryCode {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => Code::PermissionDenied,
-        io::ErrorKind::NotFound => Code::Missing,
-        _ => Code::Unreadable,
+        io::ErrorKind::PermissionDenied => EntryCode::PermissionDenied,
+        io::ErrorKind::NotFound => EntryCode::Missing,
+        _ => EntryCode::Unreadable,
     }
 }
 

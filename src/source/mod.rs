@@ -30,13 +30,13 @@ use tokio::runtime::Handle;
 use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
-pub use aws::{AwsOptions, Class, Trouble, hint_of, told_region};
+pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
 pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
-pub use listing::{Entry, Listing, ObjectPlace, Pruned};
+pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
 pub use object::ListedObject;
-pub use plan::{Cost, Plan, list_for_plan};
-pub use s3::ahead::Ahead;
+pub use plan::{ReadCost, ReadPlan, list_for_plan};
+pub use s3::ahead::ReadAhead;
 pub use s3::walk::BucketPath;
 
 /// A place to read from, as the user names it.
@@ -144,7 +144,7 @@ pub struct Scope {
 
 /// The means of reaching anything that is not on this machine.
 #[derive(Clone)]
-pub struct Remote {
+pub struct RemoteAccess {
     pub aws: AwsOptions,
     /// Runs the requests; whoever lists or reads waits for it on a thread of its own.
     pub handle: Handle,
@@ -162,7 +162,7 @@ pub struct FirstLook {
     pub may_be_log: fn(&str, &[u8]) -> bool,
 }
 
-/// The reason that a whole location cannot be listed; anything wrong inside one becomes an `Entry` instead.
+/// The reason that a whole location cannot be listed; anything wrong inside one becomes a `ListingEntry` instead.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     #[error("no such file or folder: `{path}`")]
@@ -174,7 +174,7 @@ pub enum SourceError {
     #[error("cannot reach `{path}`")]
     Unreachable { path: String, source: io::Error },
     #[error("{doing}")]
-    Aws { doing: String, source: Trouble },
+    Aws { doing: String, source: AwsTrouble },
     #[error("a temporary file cannot be written")]
     Disk { source: io::Error },
     #[error("the locations hold more objects than one listing can name")]
@@ -182,7 +182,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    pub(crate) fn aws(doing: String, source: Trouble) -> SourceError {
+    pub(crate) fn aws(doing: String, source: AwsTrouble) -> SourceError {
         SourceError::Aws { doing, source }
     }
 
@@ -204,13 +204,13 @@ impl SourceError {
 
 /// The reason that a listed object cannot be read.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unread {
+pub enum ObjectReadError {
     #[error("there is no such object")]
     Missing,
     #[error("the object has changed")]
     Changed,
     #[error("the object was refused")]
-    Refused(Class),
+    Refused(TroubleClass),
     /// Its first bytes say so, and the rest was not asked for.
     #[error("the object is no log")]
     NotALog,
@@ -221,32 +221,32 @@ pub enum Unread {
     Stopped,
 }
 
-impl Unread {
-    fn fatal(error: SourceError) -> Unread {
-        Unread::Fatal(Arc::new(error))
+impl ObjectReadError {
+    fn fatal(error: SourceError) -> ObjectReadError {
+        ObjectReadError::Fatal(Arc::new(error))
     }
 
     /// The object's outcome; none where the whole run ends.
     pub fn outcome(&self) -> Option<ObjectOutcome> {
         match self {
-            Unread::Missing => Some(ObjectOutcome::Missing),
-            Unread::Changed => Some(ObjectOutcome::Changed(ObjectChange::WhileRead)),
-            Unread::Refused(class) => Some(class.outcome()),
-            Unread::NotALog => Some(ObjectOutcome::Skipped(SkipReason::NotALog)),
-            Unread::Fatal(_) | Unread::Stopped => None,
+            ObjectReadError::Missing => Some(ObjectOutcome::Missing),
+            ObjectReadError::Changed => Some(ObjectOutcome::Changed(ObjectChange::WhileRead)),
+            ObjectReadError::Refused(class) => Some(class.outcome()),
+            ObjectReadError::NotALog => Some(ObjectOutcome::Skipped(SkipReason::NotALog)),
+            ObjectReadError::Fatal(_) | ObjectReadError::Stopped => None,
         }
     }
 
-    /// The reason inside an error of [`Ahead::open`]; none for errors of local files.
-    pub fn of(error: &io::Error) -> Option<Unread> {
-        error.get_ref()?.downcast_ref::<Unread>().cloned()
+    /// The reason inside an error of [`ReadAhead::open`]; none for errors of local files.
+    pub fn of(error: &io::Error) -> Option<ObjectReadError> {
+        error.get_ref()?.downcast_ref::<ObjectReadError>().cloned()
     }
 }
 
 /// Lists the objects of the locations, but for those whose path puts them outside the scope. Waits for the network, so
 /// it must not run on a thread that serves the network.
-pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Listing, SourceError> {
-    let mut builder = local::list(locations, scope, listing::Builder::default())?;
+pub fn list(locations: &[Location], scope: &Scope, remote: &RemoteAccess) -> Result<Listing, SourceError> {
+    let mut builder = local::list(locations, scope, listing::ListingBuilder::default())?;
     let named: Vec<BucketPath> = locations.iter().filter_map(Location::bucket_path).collect();
     if !named.is_empty() {
         builder = remote.handle.block_on(s3::walk::list(named, scope, &remote.aws, builder))?;
@@ -263,7 +263,7 @@ pub fn list(locations: &[Location], scope: &Scope, remote: &Remote) -> Result<Li
 
 /// Lists the objects on this machine alone.
 pub fn list_local(locations: &[Location], scope: &Scope) -> Result<Listing, SourceError> {
-    local::list(locations, scope, listing::Builder::default())?.finish()
+    local::list(locations, scope, listing::ListingBuilder::default())?.finish()
 }
 
 impl Location {

@@ -6,11 +6,11 @@ use super::SourceError;
 
 /// Bytes of many names in blocks, so that growing never copies them.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(super) struct NameArena {
     blocks: Vec<Vec<u8>>,
 }
 
-/// A name in `Names`.
+/// A name in `NameArena`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NameRef {
     at: u32,
@@ -31,7 +31,7 @@ impl NameRef {
 const BLOCK_BITS: u32 = 17;
 const BLOCK_BYTES: usize = 1 << BLOCK_BITS;
 
-impl Names {
+impl NameArena {
     pub(super) fn push(&mut self, name: &[u8]) -> Result<NameRef, SourceError> {
         let len = u16::try_from(name.len()).map_err(|_| SourceError::TooMany)?;
         if self.blocks.last().is_none_or(|block| block.len() + name.len() > BLOCK_BYTES) {

@@ -68,16 +68,16 @@ impl Answer {
 }
 
 /// Statements that were planned together, so that the logs were read once for all of them.
-pub struct Prepared<'e> {
+pub struct PreparedStatements<'e> {
     engine: &'e Engine,
     plans: Vec<LogicalPlan>,
     /// The accounts of the one reading from which all statements are answered.
     pub accounting: Accounting,
 }
 
-impl<'e> Prepared<'e> {
-    pub(super) fn new(engine: &'e Engine, plans: Vec<LogicalPlan>, accounting: Accounting) -> Prepared<'e> {
-        Prepared { engine, plans, accounting }
+impl<'e> PreparedStatements<'e> {
+    pub(super) fn new(engine: &'e Engine, plans: Vec<LogicalPlan>, accounting: Accounting) -> PreparedStatements<'e> {
+        PreparedStatements { engine, plans, accounting }
     }
 
     /// All rows of one of the statements, by its place among them.

@@ -22,7 +22,7 @@ const KINDS: [CardKind; 5] = [CardKind::Named, CardKind::View, CardKind::Derived
 
 /// The number of times that a key may stand in a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Times {
+enum KeyOccurrence {
     Once,
     AtMostOnce,
     AnyNumber,
@@ -40,8 +40,8 @@ impl CardKind {
         }
     }
 
-    fn keys(self) -> &'static [(&'static str, Times)] {
-        use Times::{AnyNumber, AtMostOnce, Once};
+    fn keys(self) -> &'static [(&'static str, KeyOccurrence)] {
+        use KeyOccurrence::{AnyNumber, AtMostOnce, Once};
         match self {
             CardKind::Named => {
                 &[("title", Once), ("description", AnyNumber), ("param", AnyNumber), ("severity", AtMostOnce)]
@@ -124,8 +124,8 @@ impl Card {
         }
         for (key, times) in kind.keys() {
             match (times, card.texts(key).count()) {
-                (Times::Once, 0) => return Err(card.fault(CardFault::Missing(key))),
-                (Times::Once | Times::AtMostOnce, count) if count > 1 => {
+                (KeyOccurrence::Once, 0) => return Err(card.fault(CardFault::Missing(key))),
+                (KeyOccurrence::Once | KeyOccurrence::AtMostOnce, count) if count > 1 => {
                     return Err(card.fault(CardFault::Repeated(key)));
                 }
                 _ => {}

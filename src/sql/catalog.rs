@@ -43,7 +43,7 @@ fn view_plans(context: &SessionContext, hidden: ViewsOnly) -> Result<Arc<ViewPla
     let session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
     let planned = views::all().iter().map(|view| (view.name, OnceCell::new())).collect();
     let plans = Arc::new(ViewPlans { session, names, tables, hidden, planned });
-    let schema = NamedTables { plans: Arc::clone(&plans), asker: Asker::User };
+    let schema = NamedTables { plans: Arc::clone(&plans), asker: FieldAsker::User };
     catalog.register_schema(&plans.names.schema, Arc::new(schema))?;
     Ok(plans)
 }
@@ -128,7 +128,7 @@ impl ViewPlans {
     /// A session for planning a view.
     fn state(self: &Arc<ViewPlans>) -> Result<SessionState, DataFusionError> {
         let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
-        let tables = NamedTables { plans: Arc::clone(self), asker: Asker::View };
+        let tables = NamedTables { plans: Arc::clone(self), asker: FieldAsker::View };
         catalog.register_schema(&self.names.schema, Arc::new(tables))?;
         catalogs.register_catalog(self.names.catalog.clone(), Arc::new(catalog));
         Ok(with_catalogs(self.session.clone(), catalogs))
@@ -137,7 +137,7 @@ impl ViewPlans {
 
 /// The side that looks a name up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asker {
+enum FieldAsker {
     User,
     View,
 }
@@ -145,7 +145,7 @@ enum Asker {
 /// The schema: its tables, and the views by their names.
 struct NamedTables {
     plans: Arc<ViewPlans>,
-    asker: Asker,
+    asker: FieldAsker,
 }
 
 impl std::fmt::Debug for NamedTables {
@@ -165,7 +165,7 @@ impl SchemaProvider for NamedTables {
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let hidden = &self.plans.hidden;
-        if self.asker == Asker::View && name == hidden.name {
+        if self.asker == FieldAsker::View && name == hidden.name {
             return Ok(Some(Arc::clone(&hidden.table)));
         }
         match self.plans.tables.table(name).await? {

@@ -104,17 +104,17 @@ type StandIn<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
 
 /// The derived tables that a question names, each with its input.
 #[derive(Debug, Default)]
-pub(super) struct Derivations {
+pub(super) struct DerivedInputs {
     mentions: Vec<DerivedMention>,
     /// The input of each mention, in the order of the mentions.
     inputs: Vec<LogicalPlan>,
     rows: Vec<Option<Arc<DerivedRows>>>,
 }
 
-impl Derivations {
+impl DerivedInputs {
     /// Finds the derived tables of some plans, and those that their inputs name in turn.
-    pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<Derivations> {
-        let mut all = Derivations::default();
+    pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<DerivedInputs> {
+        let mut all = DerivedInputs::default();
         plans.iter().try_for_each(|plan| all.add(plan, state))?;
         Ok(all)
     }

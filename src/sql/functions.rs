@@ -36,7 +36,7 @@ pub struct SqlFunction {
 
 #[derive(Debug, Clone, Copy)]
 enum FunctionWork {
-    Json(Output),
+    Json(FunctionOutput),
     /// Tells whether a cell bears a name of this kind.
     Names(NameKind),
 }
@@ -79,49 +79,49 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_contains(json, key, …)",
         description: "True where the keys lead to a value, be it `null`.",
         example: r#"json_contains('{"keyId": null}', 'keyId')"#,
-        work: FunctionWork::Json(Output::Contains),
+        work: FunctionWork::Json(FunctionOutput::Contains),
     },
     SqlFunction {
         name: "json_get_bool",
         syntax: "json_get_bool(json, key, …)",
         description: "The `true` or `false` at the end of the keys.",
         example: r#"json_get_bool('{"keyMetadata": {"enabled": true}}', 'keyMetadata', 'enabled')"#,
-        work: FunctionWork::Json(Output::Bool),
+        work: FunctionWork::Json(FunctionOutput::Bool),
     },
     SqlFunction {
         name: "json_get_int",
         syntax: "json_get_int(json, key, …)",
         description: "The whole number at the end of the keys.",
         example: r#"json_get_int('{"pendingWindowInDays": 7}', 'pendingWindowInDays')"#,
-        work: FunctionWork::Json(Output::Int),
+        work: FunctionWork::Json(FunctionOutput::Int),
     },
     SqlFunction {
         name: "json_get_json",
         syntax: "json_get_json(json, key, …)",
         description: "The value at the end of the keys, whatever it is, as JSON.",
         example: r#"json_get_json('{"operations": ["Decrypt", "Encrypt"]}', 'operations')"#,
-        work: FunctionWork::Json(Output::Json),
+        work: FunctionWork::Json(FunctionOutput::Json),
     },
     SqlFunction {
         name: "json_get_list",
         syntax: "json_get_list(json, key, …)",
         description: "The items at the end of the keys as a list of texts. The key `*` leads to every item and member.",
         example: r#"json_get_list('[{"ARN": "arn:1"}, {"ARN": "arn:2"}]', '*', 'ARN')"#,
-        work: FunctionWork::Json(Output::List),
+        work: FunctionWork::Json(FunctionOutput::List),
     },
     SqlFunction {
         name: "json_get_map",
         syntax: "json_get_map(json, key, …)",
         description: "The object at the end of the keys as a map of texts, as `encryption_context` is one.",
         example: r#"json_get_map('{"encryptionContext": {"stage": "test"}}', 'encryptionContext')"#,
-        work: FunctionWork::Json(Output::Map),
+        work: FunctionWork::Json(FunctionOutput::Map),
     },
     SqlFunction {
         name: "json_get_str",
         syntax: "json_get_str(json, key, …)",
         description: "The string at the end of the keys, as its text.",
         example: r#"json_get_str('{"operations": ["Decrypt", "Encrypt"]}', 'operations', 1)"#,
-        work: FunctionWork::Json(Output::Text),
+        work: FunctionWork::Json(FunctionOutput::Text),
     },
     SqlFunction {
         name: "names_key",
@@ -149,7 +149,7 @@ pub const FUNCTIONS: &[SqlFunction] = &[
         syntax: "json_keys(json, key, …)",
         description: "The names of the members of the object at the end of the keys, sorted.",
         example: r#"json_keys('{"requestItems": {"orders": [], "invoices": []}}', 'requestItems')"#,
-        work: FunctionWork::Json(Output::Keys),
+        work: FunctionWork::Json(FunctionOutput::Keys),
     },
 ];
 
@@ -211,7 +211,7 @@ impl SqlFunction {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Output {
+enum FunctionOutput {
     /// The text of a string.
     Text,
     /// Any value, as JSON.
@@ -232,7 +232,7 @@ enum Output {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct JsonGet {
     name: &'static str,
-    output: Output,
+    output: FunctionOutput,
     signature: Signature,
     documentation: Documentation,
 }
@@ -248,11 +248,11 @@ impl ScalarUDFImpl for JsonGet {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(match self.output {
-            Output::Text | Output::Json => DataType::Utf8,
-            Output::Int => DataType::Int64,
-            Output::Bool | Output::Contains => DataType::Boolean,
-            Output::List | Output::Keys => ColumnType::TextList.data_type(),
-            Output::Map => ColumnType::Map.data_type(),
+            FunctionOutput::Text | FunctionOutput::Json => DataType::Utf8,
+            FunctionOutput::Int => DataType::Int64,
+            FunctionOutput::Bool | FunctionOutput::Contains => DataType::Boolean,
+            FunctionOutput::List | FunctionOutput::Keys => ColumnType::TextList.data_type(),
+            FunctionOutput::Map => ColumnType::Map.data_type(),
         })
     }
 
@@ -271,58 +271,60 @@ impl ScalarUDFImpl for JsonGet {
 }
 
 /// One step into a value.
-enum Step {
+enum JsonStep {
     Key(String),
     Index(usize),
 }
 
 impl JsonGet {
-    fn step(&self, value: &ColumnarValue) -> Result<Step> {
+    fn step(&self, value: &ColumnarValue) -> Result<JsonStep> {
         match value {
-            ColumnarValue::Scalar(ScalarValue::Int64(Some(index))) if *index >= 0 => Ok(Step::Index(*index as usize)),
+            ColumnarValue::Scalar(ScalarValue::Int64(Some(index))) if *index >= 0 => {
+                Ok(JsonStep::Index(*index as usize))
+            }
             ColumnarValue::Scalar(scalar) if scalar.try_as_str().flatten().is_some() => {
-                Ok(Step::Key(scalar.try_as_str().flatten().unwrap_or_default().to_owned()))
+                Ok(JsonStep::Key(scalar.try_as_str().flatten().unwrap_or_default().to_owned()))
             }
             _ => exec_err!("{} takes keys and indexes as constants", self.name),
         }
     }
 }
 
-impl Output {
-    fn collect(self, json: &StringArray, path: &[Step]) -> Result<ArrayRef> {
+impl FunctionOutput {
+    fn collect(self, json: &StringArray, path: &[JsonStep]) -> Result<ArrayRef> {
         let values = json.iter().map(|text| text.and_then(|text| lookup(text, path)));
         Ok(match self {
-            Output::Text => {
+            FunctionOutput::Text => {
                 let mut builder = StringBuilder::with_capacity(json.len(), 0);
                 values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_str)));
                 Arc::new(builder.finish())
             }
-            Output::Json => {
+            FunctionOutput::Json => {
                 let mut builder = StringBuilder::with_capacity(json.len(), 0);
                 values.for_each(|value| builder.append_option(value.map(|value| value.to_string())));
                 Arc::new(builder.finish())
             }
-            Output::Int => {
+            FunctionOutput::Int => {
                 let mut builder = Int64Builder::with_capacity(json.len());
                 values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_i64)));
                 Arc::new(builder.finish())
             }
-            Output::Bool => {
+            FunctionOutput::Bool => {
                 let mut builder = BooleanBuilder::with_capacity(json.len());
                 values.for_each(|value| builder.append_option(value.as_ref().and_then(Value::as_bool)));
                 Arc::new(builder.finish())
             }
-            Output::Contains => {
+            FunctionOutput::Contains => {
                 let mut builder = BooleanBuilder::with_capacity(json.len());
                 values.for_each(|value| builder.append_value(value.is_some()));
                 Arc::new(builder.finish())
             }
-            Output::Keys => {
+            FunctionOutput::Keys => {
                 let names = |value| Some(members(value)?.into_iter().map(|(name, _)| name).collect());
                 lists(json.len(), values.map(|value| value.and_then(names)))
             }
-            Output::Map => maps(json.len(), values.map(|value| value.and_then(members)))?,
-            Output::List => lists(json.len(), json.iter().map(|text| every(text?, path))),
+            FunctionOutput::Map => maps(json.len(), values.map(|value| value.and_then(members)))?,
+            FunctionOutput::List => lists(json.len(), json.iter().map(|text| every(text?, path))),
         })
     }
 }
@@ -367,7 +369,7 @@ fn text_of(value: Value) -> String {
 }
 
 /// Every item that the path leads to, by any way; `None` if there is none.
-fn every(text: &str, path: &[Step]) -> Option<Vec<String>> {
+fn every(text: &str, path: &[JsonStep]) -> Option<Vec<String>> {
     let mut ends: Vec<Value> = vec![serde_json::from_str(text).ok()?];
     for step in path {
         ends = ends.into_iter().flat_map(|value| step.follow_all(value)).collect();
@@ -380,24 +382,26 @@ fn every(text: &str, path: &[Step]) -> Option<Vec<String>> {
     (!items.is_empty()).then_some(items)
 }
 
-fn lookup(text: &str, path: &[Step]) -> Option<Value> {
+fn lookup(text: &str, path: &[JsonStep]) -> Option<Value> {
     let value: Value = serde_json::from_str(text).ok()?;
     path.iter().try_fold(value, |value, step| step.follow(value))
 }
 
-impl Step {
+impl JsonStep {
     fn follow(&self, value: Value) -> Option<Value> {
         match (value, self) {
-            (Value::Object(mut members), Step::Key(key)) => members.remove(key),
-            (Value::Array(mut items), Step::Index(index)) if *index < items.len() => Some(items.swap_remove(*index)),
+            (Value::Object(mut members), JsonStep::Key(key)) => members.remove(key),
+            (Value::Array(mut items), JsonStep::Index(index)) if *index < items.len() => {
+                Some(items.swap_remove(*index))
+            }
             _ => None,
         }
     }
 
     fn follow_all(&self, value: Value) -> Vec<Value> {
         match (value, self) {
-            (Value::Array(items), Step::Key(key)) if key == "*" => items,
-            (Value::Object(members), Step::Key(key)) if key == "*" => {
+            (Value::Array(items), JsonStep::Key(key)) if key == "*" => items,
+            (Value::Object(members), JsonStep::Key(key)) if key == "*" => {
                 members.into_iter().map(|(_, value)| value).collect()
             }
             (value, step) => step.follow(value).into_iter().collect(),
@@ -409,8 +413,8 @@ impl Step {
 mod tests {
     use super::*;
 
-    fn path(keys: &[&str]) -> Vec<Step> {
-        keys.iter().map(|key| Step::Key((*key).to_owned())).collect()
+    fn path(keys: &[&str]) -> Vec<JsonStep> {
+        keys.iter().map(|key| JsonStep::Key((*key).to_owned())).collect()
     }
 
     #[test]
@@ -434,11 +438,11 @@ mod tests {
     fn only_an_object_has_members() {
         let texts = [Some(r#"{"m":{"b":"x","a":1}}"#), Some(r#"{"m":[1]}"#), Some("{}"), Some("{"), None];
         let json = StringArray::from_iter(texts);
-        for output in [Output::Map, Output::Keys] {
+        for output in [FunctionOutput::Map, FunctionOutput::Keys] {
             let found = output.collect(&json, &path(&["m"])).unwrap();
             assert_eq!((found.len(), found.null_count()), (5, 4), "{output:?}");
         }
-        let maps = Output::Map.collect(&json, &path(&["m"])).unwrap();
+        let maps = FunctionOutput::Map.collect(&json, &path(&["m"])).unwrap();
         assert_eq!(maps.data_type(), &ColumnType::Map.data_type());
         let written = arrow::util::display::array_value_to_string(&maps, 0).unwrap();
         assert_eq!(written, "{a: 1, b: x}");

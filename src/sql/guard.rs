@@ -45,14 +45,14 @@ pub enum Refusal {
 
 /// The next step for a statement.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Checked {
+pub enum CheckedStatement {
     Query,
     /// Nothing but white space and comments.
     Empty,
 }
 
 /// Parses a statement and judges it; fails with the reason that it is not run.
-pub fn check(sql: &str) -> Result<Checked, Refusal> {
+pub fn check(sql: &str) -> Result<CheckedStatement, Refusal> {
     if sql.len() > SQL_BYTES_MAX {
         return Err(Refusal::TooLong);
     }
@@ -68,9 +68,9 @@ pub fn check(sql: &str) -> Result<Checked, Refusal> {
     let mut parser = DFParserBuilder::new(sql).with_recursion_limit(RECURSION_MAX).build().map_err(syntax)?;
     let mut statements = parser.parse_statements().map_err(syntax)?;
     match (statements.pop_front(), statements.is_empty()) {
-        (None, _) => Ok(Checked::Empty),
+        (None, _) => Ok(CheckedStatement::Empty),
         (Some(_), false) => Err(Refusal::Several),
-        (Some(statement), true) => only_reads(&statement).map(|()| Checked::Query),
+        (Some(statement), true) => only_reads(&statement).map(|()| CheckedStatement::Query),
     }
 }
 
@@ -224,10 +224,10 @@ mod tests {
             "SELECT repeat('a', 10)",
             "WITH a AS (SELECT 1 AS n) SELECT n FROM a;",
         ] {
-            assert_eq!(check(sql), Ok(Checked::Query), "{sql}");
+            assert_eq!(check(sql), Ok(CheckedStatement::Query), "{sql}");
         }
         for sql in ["", " ;", "-- only a comment"] {
-            assert_eq!(check(sql), Ok(Checked::Empty), "{sql}");
+            assert_eq!(check(sql), Ok(CheckedStatement::Empty), "{sql}");
         }
         for sql in [
             "COPY (SELECT 1) TO '/tmp/x.csv' STORED AS CSV",
@@ -252,7 +252,7 @@ mod tests {
         }
         let nested = |open: &str, close: &str, depth| format!("SELECT {}1{}", open.repeat(depth), close.repeat(depth));
         for (open, close) in [("(", ")"), ("CASE WHEN true THEN ", " END"), ("ARRAY[", "]"), ("abs(", ")")] {
-            assert_eq!(check(&nested(open, close, NESTING_MAX)), Ok(Checked::Query), "{open}");
+            assert_eq!(check(&nested(open, close, NESTING_MAX)), Ok(CheckedStatement::Query), "{open}");
             assert_eq!(check(&nested(open, close, NESTING_MAX + 1)), Err(Refusal::TooDeep), "{open}");
         }
         for (term, count, refused) in

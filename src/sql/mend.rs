@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value
 
 /// The strength with which an operator binds; the first variant binds least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Strength {
+enum BindingStrength {
     Or,
     And,
     Not,
@@ -42,7 +42,7 @@ fn settle(expr: &mut Expr) {
 }
 
 /// Attaches an operator to the left end of `whole` and gives it its right side from there.
-fn attach(mut operator: Expr, strength: Strength, whole: &mut Expr) {
+fn attach(mut operator: Expr, strength: BindingStrength, whole: &mut Expr) {
     if let Some((weaker, left)) = left_side(whole)
         && weaker <= strength
     {
@@ -59,17 +59,17 @@ fn nothing() -> Expr {
 }
 
 /// The right side of an operator that may have taken too much.
-fn right_side(expr: &mut Expr) -> Option<(Strength, &mut Expr)> {
+fn right_side(expr: &mut Expr) -> Option<(BindingStrength, &mut Expr)> {
     match expr {
-        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => Some((Strength::Is, right)),
-        Expr::UnaryOp { op: UnaryOperator::Not, expr } => Some((Strength::Not, expr)),
+        Expr::IsDistinctFrom(_, right) | Expr::IsNotDistinctFrom(_, right) => Some((BindingStrength::Is, right)),
+        Expr::UnaryOp { op: UnaryOperator::Not, expr } => Some((BindingStrength::Not, expr)),
         Expr::BinaryOp { op, right, .. } => Some((logical(op)?, right)),
         _ => None,
     }
 }
 
 /// The left side of an operator that may bind less than the operator before it.
-fn left_side(expr: &mut Expr) -> Option<(Strength, &mut Expr)> {
+fn left_side(expr: &mut Expr) -> Option<(BindingStrength, &mut Expr)> {
     match expr {
         Expr::IsDistinctFrom(left, _)
         | Expr::IsNotDistinctFrom(left, _)
@@ -80,16 +80,16 @@ fn left_side(expr: &mut Expr) -> Option<(Strength, &mut Expr)> {
         | Expr::IsFalse(left)
         | Expr::IsNotFalse(left)
         | Expr::IsUnknown(left)
-        | Expr::IsNotUnknown(left) => Some((Strength::Is, left)),
+        | Expr::IsNotUnknown(left) => Some((BindingStrength::Is, left)),
         Expr::BinaryOp { op, left, .. } => Some((logical(op)?, left)),
         _ => None,
     }
 }
 
-fn logical(op: &BinaryOperator) -> Option<Strength> {
+fn logical(op: &BinaryOperator) -> Option<BindingStrength> {
     match op {
-        BinaryOperator::And => Some(Strength::And),
-        BinaryOperator::Or => Some(Strength::Or),
+        BinaryOperator::And => Some(BindingStrength::And),
+        BinaryOperator::Or => Some(BindingStrength::Or),
         _ => None,
     }
 }

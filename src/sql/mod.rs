@@ -44,21 +44,21 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
-use crate::source::{Scope, SourceError, Unread};
+use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
-    AcceptedObjects, Accounting, EventsTable, Extent, HandOutScans, LackingRows, LogTable, ScanReport, Scanned,
+    AcceptedObjects, Accounting, EventsTable, HandOutScans, LackingRows, LogTable, ScanExtent, ScanReport, ScanResult,
     SeenInput,
 };
 
-pub use answer::{Answer, Prepared};
+pub use answer::{Answer, PreparedStatements};
 
 use answer::Evidence;
 use catalog::ViewsOnly;
-use derived::Derivations;
+use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
-use read_once::{KeptTables, Scans, reporting_to};
-use told_names::{KnownNames, NamesOfAnswer, sentence_without_rows};
+use read_once::{KeptTables, RawMentions, reporting_to};
+use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
@@ -113,8 +113,8 @@ impl From<DataFusionError> for SqlError {
         let message = told(&error);
         match error.find_root() {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
-            DataFusionError::External(cause) => match cause.downcast_ref::<Unread>() {
-                Some(Unread::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
+            DataFusionError::External(cause) => match cause.downcast_ref::<ObjectReadError>() {
+                Some(ObjectReadError::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
                 _ => SqlError::World { message },
             },
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
@@ -156,7 +156,7 @@ pub struct EngineOptions {
 }
 
 /// The parts of a store that answer questions.
-pub struct Stored {
+pub struct StoreContents {
     /// The plan of `events`.
     pub events: LogicalPlan,
     /// The rows of `objects` and of `quarantine`.
@@ -177,17 +177,17 @@ pub struct Stored {
 }
 
 /// The source of the raw tables' rows.
-enum Data {
+enum RowSource {
     Logs(Arc<LogTable>),
     Store { events: Arc<dyn TableProvider>, accounting: Accounting, scope: Scope },
 }
 
-impl Data {
+impl RowSource {
     fn events(&self) -> Arc<dyn TableProvider> {
         match self {
             // This report is a placeholder: each question gives its scan one of its own before it runs.
-            Data::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default())),
-            Data::Store { events, .. } => Arc::clone(events),
+            RowSource::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default())),
+            RowSource::Store { events, .. } => Arc::clone(events),
         }
     }
 }
@@ -195,19 +195,19 @@ impl Data {
 /// A session over one set of logs, or one store. It answers any number of questions at once.
 pub struct Engine {
     context: SessionContext,
-    data: Data,
+    data: RowSource,
     options: EngineOptions,
 }
 
 impl Engine {
     /// Opens a session over raw logs. Fails if DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
-        Engine::new(Data::Logs(Arc::new(logs)), (vec![], vec![]), options)
+        Engine::new(RowSource::Logs(Arc::new(logs)), (vec![], vec![]), options)
     }
 
     /// Opens a session over a store. Counts events without a time or a place here, since every scope
     /// lets them pass.
-    pub async fn over_store(stored: Stored, options: EngineOptions) -> Result<Engine, SqlError> {
+    pub async fn over_store(stored: StoreContents, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
         for rows in &stored.objects {
@@ -215,7 +215,7 @@ impl Engine {
         }
         let events = Arc::new(ViewTable::new(stored.events, None));
         let mut engine = Engine::new(
-            Data::Store { events, accounting, scope: stored.scope },
+            RowSource::Store { events, accounting, scope: stored.scope },
             (stored.objects, stored.quarantine),
             options,
         )?;
@@ -223,7 +223,7 @@ impl Engine {
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
         let unplaced = engine.count_if(stored.unplaced_max, UNPLACED).await?;
-        if let Data::Store { accounting, .. } = &mut engine.data {
+        if let RowSource::Store { accounting, .. } = &mut engine.data {
             accounting.lacking = LackingRows { time: untimed, place: unplaced };
         }
         Ok(engine)
@@ -243,7 +243,7 @@ impl Engine {
     }
 
     fn new(
-        data: Data,
+        data: RowSource,
         (objects, quarantine): (Vec<RecordBatch>, Vec<RecordBatch>),
         options: EngineOptions,
     ) -> Result<Engine, SqlError> {
@@ -299,37 +299,39 @@ impl Engine {
         let mut said = names.sentences();
         for asked in names.unanswered() {
             let rows = self.query(&sections::names(asked.kind).sql, &[]).await?.rows().await?;
-            said.extend(sentence_without_rows(asked, &KnownNames::of(asked.kind, &rows)));
+            said.extend(sentence_without_rows(asked, &BorneNames::of(asked.kind, &rows)));
         }
         Ok(said)
     }
 
     /// Plans these statements and reads the logs once for all of them. A store is read when rows are taken.
-    pub async fn prepare(&self, statements: &[&str]) -> Result<Prepared<'_>, SqlError> {
+    pub async fn prepare(&self, statements: &[&str]) -> Result<PreparedStatements<'_>, SqlError> {
         let mut plans = Vec::with_capacity(statements.len());
         for sql in statements {
             plans.push(self.checked_plan(sql, HashMap::new()).await?);
         }
-        let derivations = Derivations::of(&plans, &self.context.state())?;
+        let derivations = DerivedInputs::of(&plans, &self.context.state())?;
         let (plans, accounting) = match &self.data {
-            Data::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, accounting.clone()),
-            Data::Logs(logs) => self.over_kept_rows(logs, plans, derivations).await?,
+            RowSource::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, accounting.clone()),
+            RowSource::Logs(logs) => self.over_kept_rows(logs, plans, derivations).await?,
         };
-        Ok(Prepared::new(self, plans, accounting))
+        Ok(PreparedStatements::new(self, plans, accounting))
     }
 
     async fn answer(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<Answer, SqlError> {
         let started = Instant::now();
         let plans = vec![self.checked_plan(sql, values).await?];
-        let derivations = Derivations::of(&plans, &self.context.state())?;
+        let derivations = DerivedInputs::of(&plans, &self.context.state())?;
         let (mut plans, evidence) = match &self.data {
-            Data::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, Evidence::Known(accounting.clone())),
-            Data::Logs(logs) if Scans::of(plans.iter().chain(derivations.inputs()))?.streams() => {
+            RowSource::Store { accounting, .. } => {
+                (derivations.stand_in(plans, &Ok)?, Evidence::Known(accounting.clone()))
+            }
+            RowSource::Logs(logs) if RawMentions::of(plans.iter().chain(derivations.inputs()))?.streams() => {
                 let (logs, report) = (Arc::clone(logs), Arc::new(ScanReport::default()));
                 let plans = derivations.stand_in(plans, &|plan| reporting_to(plan, &logs, &report))?;
                 (plans, Evidence::Scan { logs, report })
             }
-            Data::Logs(logs) => {
+            RowSource::Logs(logs) => {
                 let (plans, accounting) = self.over_kept_rows(logs, plans, derivations).await?;
                 (plans, Evidence::Known(accounting))
             }
@@ -347,9 +349,9 @@ impl Engine {
         &self,
         logs: &Arc<LogTable>,
         plans: Vec<LogicalPlan>,
-        derivations: Derivations,
+        derivations: DerivedInputs,
     ) -> Result<(Vec<LogicalPlan>, Accounting), SqlError> {
-        let scans = Scans::of(plans.iter().chain(derivations.inputs()))?;
+        let scans = RawMentions::of(plans.iter().chain(derivations.inputs()))?;
         let (tables, scanned) = self.read(logs, scans).await?;
         let plans = derivations.stand_in(plans, &|plan| tables.stand_in(plan))?;
         Ok((plans, scanned.accounting(logs)))
@@ -358,8 +360,8 @@ impl Engine {
     /// The optimized plan of a statement that only reads; an empty statement has a plan without rows.
     async fn checked_plan(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<LogicalPlan, SqlError> {
         match guard::check(sql)? {
-            guard::Checked::Empty => Ok(LogicalPlanBuilder::empty(false).build()?),
-            guard::Checked::Query => self.plan(sql, values).await,
+            guard::CheckedStatement::Empty => Ok(LogicalPlanBuilder::empty(false).build()?),
+            guard::CheckedStatement::Query => self.plan(sql, values).await,
         }
     }
 
@@ -397,14 +399,14 @@ impl Engine {
     /// The accounts, Regions and times of the input: as a scan of all of it found them, or as a store has them.
     pub async fn seen(&self, accounting: Option<&Accounting>) -> Result<SeenInput, SqlError> {
         match (&self.data, accounting) {
-            (Data::Store { scope, .. }, _) => {
+            (RowSource::Store { scope, .. }, _) => {
                 let events = self.query(&sections::seen().sql, &[]).await?.rows().await?;
                 let objects = self.query(stored_seen::OBJECTS_SQL, &[]).await?.rows().await?;
                 Ok(stored_seen::seen(&events, &objects, scope)?)
             }
-            (Data::Logs(_), Some(accounting)) if accounting.complete => Ok(accounting.seen.clone()),
+            (RowSource::Logs(_), Some(accounting)) if accounting.complete => Ok(accounting.seen.clone()),
             // The question left something out. Whoever asks for the accounts reads everything.
-            (Data::Logs(_), _) => {
+            (RowSource::Logs(_), _) => {
                 let mut answer = self.query("SELECT count(*) FROM objects", &[]).await?;
                 answer.rows().await?;
                 Ok(answer.finish().await.unwrap_or_default().seen)
@@ -419,11 +421,11 @@ impl Engine {
     }
 
     /// Reads the logs once for all scans of some plans.
-    async fn read(&self, logs: &Arc<LogTable>, scans: Scans) -> Result<(KeptTables, Arc<Scanned>), SqlError> {
+    async fn read(&self, logs: &Arc<LogTable>, scans: RawMentions) -> Result<(KeptTables, Arc<ScanResult>), SqlError> {
         let (logs, state) = (Arc::clone(logs), self.context.state());
-        let read = tokio::task::spawn_blocking(move || -> Result<(KeptTables, Arc<Scanned>), DataFusionError> {
+        let read = tokio::task::spawn_blocking(move || -> Result<(KeptTables, Arc<ScanResult>), DataFusionError> {
             let events = EventsTable::new(Arc::clone(&logs), Arc::default());
-            let extent = if scans.accounts { Extent::All } else { Extent::Needed };
+            let extent = if scans.accounts { ScanExtent::All } else { ScanExtent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
             let tables = KeptTables {

@@ -58,7 +58,7 @@ impl ParamType {
 
 /// One parameter of a query.
 #[derive(Debug, Clone)]
-pub struct Param {
+pub struct QueryParam {
     pub name: &'static str,
     pub ty: ParamType,
     pub default: Option<&'static str>,
@@ -87,7 +87,7 @@ pub struct NamedQuery {
     pub name: &'static str,
     pub title: &'static str,
     pub description: String,
-    pub params: Vec<Param>,
+    pub params: Vec<QueryParam>,
     pub severity: Option<Severity>,
     pub sql: &'static str,
 }
@@ -98,7 +98,7 @@ impl NamedQuery {
             name: card.name,
             title: card.title(),
             description: card.joined("description"),
-            params: card.values("param", "`name type [required] [= default] : about`", Param::read)?,
+            params: card.values("param", "`name type [required] [= default] : about`", QueryParam::read)?,
             severity: card.severity()?,
             sql: card.sql,
         })
@@ -130,7 +130,7 @@ impl NamedQuery {
 
     /// The names that the parameters ask for.
     pub fn asked_names(&self, given: &[(String, String)]) -> Vec<AskedName> {
-        let name = |param: &Param| match param.ty {
+        let name = |param: &QueryParam| match param.ty {
             ParamType::Name(kind) => param.given(given).map(|text| AskedName::new(kind, text)),
             ParamType::Text | ParamType::Timestamp | ParamType::Int => None,
         };
@@ -138,14 +138,14 @@ impl NamedQuery {
     }
 }
 
-impl Param {
+impl QueryParam {
     /// Its value among those that were given, of which the last one counts.
     fn given<'g>(&self, given: &'g [(String, String)]) -> Option<&'g str> {
         given.iter().rev().find(|(name, _)| name == self.name).map(|(_, value)| value.as_str())
     }
 
     /// Reads `name type [required] [= default] : about`.
-    fn read(line: &'static str) -> Option<Param> {
+    fn read(line: &'static str) -> Option<QueryParam> {
         let (head, about) = line.split_once(" : ")?;
         let (head, default) = head.split_once(" = ").map_or((head, None), |(head, default)| (head, Some(default)));
         let (name, ty) = head.split_once(' ')?;
@@ -156,7 +156,7 @@ impl Param {
             "text" => ParamType::Text,
             other => ParamType::Name(NameKind::read(other)?),
         };
-        Some(Param { name, ty, default, is_required, about })
+        Some(QueryParam { name, ty, default, is_required, about })
     }
 }
 

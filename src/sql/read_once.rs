@@ -10,22 +10,22 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
 
-use crate::table::{EventsTable, KeptTable, LogTable, Mention, Role, ScanReport};
+use crate::table::{EventsMention, EventsTable, KeptTable, LogTable, MentionRole, ScanReport};
 
 /// The mentions of raw tables in optimized plans.
 #[derive(Default)]
-pub(super) struct Scans {
+pub(super) struct RawMentions {
     /// The distinct mentions of `events`, in the order of the plans.
-    pub mentions: Vec<Mention>,
+    pub mentions: Vec<EventsMention>,
     /// The number of scans of `events`, repeated mentions included.
     reads: usize,
     pub accounts: bool,
 }
 
-impl Scans {
+impl RawMentions {
     /// The scans of all these plans.
-    pub fn of<'p>(plans: impl IntoIterator<Item = &'p LogicalPlan>) -> Result<Scans, DataFusionError> {
-        let mut scans = Scans::default();
+    pub fn of<'p>(plans: impl IntoIterator<Item = &'p LogicalPlan>) -> Result<RawMentions, DataFusionError> {
+        let mut scans = RawMentions::default();
         plans.into_iter().try_for_each(|plan| scans.add(plan))?;
         Ok(scans)
     }
@@ -60,15 +60,15 @@ pub const COMPANIONS: &str = "event_companions";
 /// A table whose rows come from logs. No other table has one of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RawTable {
-    Events(Role),
+    Events(MentionRole),
     Objects,
     Quarantine,
 }
 
 impl RawTable {
     const ALL: [(&str, RawTable); 4] = [
-        ("events", RawTable::Events(Role::Events)),
-        (COMPANIONS, RawTable::Events(Role::Companions)),
+        ("events", RawTable::Events(MentionRole::Events)),
+        (COMPANIONS, RawTable::Events(MentionRole::Companions)),
         ("objects", RawTable::Objects),
         ("quarantine", RawTable::Quarantine),
     ];
@@ -79,14 +79,14 @@ impl RawTable {
     }
 }
 
-fn mention(scan: &TableScan, role: Role) -> Mention {
-    Mention::new(scan.projection.as_deref(), scan.filters.clone(), role)
+fn mention(scan: &TableScan, role: MentionRole) -> EventsMention {
+    EventsMention::new(scan.projection.as_deref(), scan.filters.clone(), role)
 }
 
 /// Rows that stand in for the raw tables in the plans of one question.
 pub(super) struct KeptTables {
     /// The rows of each mention of `events`.
-    pub events: Vec<(Mention, KeptTable)>,
+    pub events: Vec<(EventsMention, KeptTable)>,
     pub objects: Arc<MemTable>,
     pub quarantine: Arc<MemTable>,
 }

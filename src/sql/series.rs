@@ -45,12 +45,12 @@ impl TableFunctionImpl for BoundedSeries {
 
 /// The rows of a series at most; `None` where DataFusion will refuse its arguments.
 fn rows(exprs: &[Expr]) -> Option<u128> {
-    let places: Vec<Place> = exprs.iter().map(Place::of).collect::<Option<_>>()?;
+    let places: Vec<SeriesBound> = exprs.iter().map(SeriesBound::of).collect::<Option<_>>()?;
     let (start, end, step) = match places[..] {
-        [Place::Number(end)] => (0, end, 1),
-        [Place::Number(start), Place::Number(end)] => (start, end, 1),
-        [Place::Number(start), Place::Number(end), Place::Number(step)]
-        | [Place::Time(start), Place::Time(end), Place::Step(step)] => (start, end, step),
+        [SeriesBound::Number(end)] => (0, end, 1),
+        [SeriesBound::Number(start), SeriesBound::Number(end)] => (start, end, 1),
+        [SeriesBound::Number(start), SeriesBound::Number(end), SeriesBound::Number(step)]
+        | [SeriesBound::Time(start), SeriesBound::Time(end), SeriesBound::Step(step)] => (start, end, step),
         _ => return None,
     };
     // Series end where they start if the step leads away from the end.
@@ -67,18 +67,18 @@ fn rows(exprs: &[Expr]) -> Option<u128> {
 
 /// A bound or a step. Times and steps of time are in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum SeriesBound {
     Number(i128),
     Time(i128),
     Step(i128),
 }
 
-impl Place {
-    fn of(expr: &Expr) -> Option<Place> {
+impl SeriesBound {
+    fn of(expr: &Expr) -> Option<SeriesBound> {
         let Expr::Literal(value, _) = expr else { return None };
-        let time = |ticks: i64, nanos: i128| Some(Place::Time(i128::from(ticks) * nanos));
+        let time = |ticks: i64, nanos: i128| Some(SeriesBound::Time(i128::from(ticks) * nanos));
         match value {
-            ScalarValue::Int64(Some(number)) => Some(Place::Number(i128::from(*number))),
+            ScalarValue::Int64(Some(number)) => Some(SeriesBound::Number(i128::from(*number))),
             ScalarValue::TimestampSecond(Some(ticks), _) => time(*ticks, 1_000_000_000),
             ScalarValue::TimestampMillisecond(Some(ticks), _) => time(*ticks, 1_000_000),
             ScalarValue::TimestampMicrosecond(Some(ticks), _) => time(*ticks, 1_000),
@@ -86,7 +86,7 @@ impl Place {
             ScalarValue::Date32(Some(day)) => time(i64::from(*day), NANOS_OF_DAY),
             ScalarValue::IntervalMonthDayNano(Some(step)) => {
                 let days = i128::from(step.months) * DAYS_OF_MONTH + i128::from(step.days);
-                Some(Place::Step(days * NANOS_OF_DAY + i128::from(step.nanoseconds)))
+                Some(SeriesBound::Step(days * NANOS_OF_DAY + i128::from(step.nanoseconds)))
             }
             _ => None,
         }

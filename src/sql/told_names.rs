@@ -18,18 +18,18 @@ const LISTED_MAX: usize = 10;
 const THINGS_MAX: usize = 10_000;
 
 /// The names that records bear, of one kind: a row for each combination of the kind's cells.
-pub struct KnownNames {
+pub struct BorneNames {
     kind: NameKind,
     rows: Vec<Vec<Option<String>>>,
 }
 
-impl KnownNames {
+impl BorneNames {
     /// Takes rows of the section of this kind, whose columns are the kind's cells.
-    pub fn of(kind: NameKind, rows: &RecordBatch) -> KnownNames {
+    pub fn of(kind: NameKind, rows: &RecordBatch) -> BorneNames {
         let cells = |row| rows.columns().iter().map(|column| text(column, row)).collect();
         let mut rows: Vec<Vec<Option<String>>> = (0..rows.num_rows()).map(cells).collect();
         rows.sort_unstable();
-        KnownNames { kind, rows }
+        BorneNames { kind, rows }
     }
 
     pub fn kind(&self) -> NameKind {
@@ -106,7 +106,7 @@ fn texts(cells: &[Option<String>]) -> Vec<Option<&str>> {
 }
 
 /// Says that nothing bears a name, or which things do.
-pub fn sentence(asked: &AskedName, known: &KnownNames) -> Option<String> {
+pub fn sentence(asked: &AskedName, known: &BorneNames) -> Option<String> {
     let named = known.named(asked);
     if !named.is_empty() {
         return several(asked, &named);
@@ -181,7 +181,7 @@ impl NamesOfAnswer {
 }
 
 /// Says of a name without a row in the answer whether the records bear it.
-pub fn sentence_without_rows(asked: &AskedName, known: &KnownNames) -> Option<String> {
+pub fn sentence_without_rows(asked: &AskedName, known: &BorneNames) -> Option<String> {
     let named = known.named(asked);
     if named.is_empty() {
         return sentence(asked, known);
@@ -195,9 +195,9 @@ pub fn sentence_without_rows(asked: &AskedName, known: &KnownNames) -> Option<St
 mod tests {
     use super::*;
 
-    fn known(kind: NameKind, rows: &[&[Option<&str>]]) -> KnownNames {
+    fn known(kind: NameKind, rows: &[&[Option<&str>]]) -> BorneNames {
         let cells = |row: &&[Option<&str>]| row.iter().map(|cell| cell.map(str::to_owned)).collect();
-        KnownNames { kind, rows: rows.iter().map(cells).collect() }
+        BorneNames { kind, rows: rows.iter().map(cells).collect() }
     }
 
     #[test]

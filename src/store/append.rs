@@ -13,7 +13,7 @@ use object_store::ObjectStoreExt;
 use serde_json::Value;
 
 use super::backoff::Backoff;
-use super::delta::{Change, CommitOutcome};
+use super::delta::{CommitContent, CommitOutcome};
 use super::parquet_writer::encode;
 use super::table_id::TableId;
 use super::{Store, StoreError};
@@ -24,15 +24,15 @@ const QUARANTINE_NOTE: &str = "keytrail.quarantine";
 
 /// The ledger of a batch whose events are committed, but which the ledger's own tables lack.
 #[derive(Debug, Clone)]
-pub(super) struct Pending {
+pub(super) struct PendingLedger {
     /// Its file of the table `objects`, in no commit of it.
     pub objects: Add,
     /// The same of `quarantine`, where the batch has such rows.
     pub quarantine: Option<Add>,
 }
 
-impl Pending {
-    pub(super) async fn of(store: &Store) -> Result<Option<Pending>, StoreError> {
+impl PendingLedger {
+    pub(super) async fn of(store: &Store) -> Result<Option<PendingLedger>, StoreError> {
         let entered = store.tables[TableId::Objects].batch().await?;
         if entered >= store.batch {
             return Ok(None);
@@ -48,12 +48,12 @@ impl Pending {
             entered if entered < store.batch => read(QUARANTINE_NOTE),
             _ => None,
         };
-        Ok(Some(Pending { objects, quarantine }))
+        Ok(Some(PendingLedger { objects, quarantine }))
     }
 }
 
 /// Everything of a batch, written and not yet committed.
-pub(super) struct Batch {
+pub(super) struct WrittenBatch {
     /// One more than that of the batch before it.
     pub number: i64,
     /// Files that are in their places.
@@ -64,7 +64,7 @@ pub(super) struct Batch {
     pub quarantine: RecordBatch,
 }
 
-impl Batch {
+impl WrittenBatch {
     /// True if the batch would not change the store.
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.objects.num_rows() == 0 && self.quarantine.num_rows() == 0
@@ -86,15 +86,15 @@ impl Store {
         Ok(())
     }
 
-    async fn enter(&mut self, pending: Pending) -> Result<CommitOutcome, StoreError> {
+    async fn enter(&mut self, pending: PendingLedger) -> Result<CommitOutcome, StoreError> {
         let batch = Some(self.batch);
         if let Some(file) = pending.quarantine {
-            let change = Change { adds: vec![file], batch, ..Change::default() };
+            let change = CommitContent { adds: vec![file], batch, ..CommitContent::default() };
             if self.tables[TableId::Quarantine].commit(change).await? == CommitOutcome::Lost {
                 return Ok(CommitOutcome::Lost);
             }
         }
-        let change = Change { adds: vec![pending.objects], batch, ..Change::default() };
+        let change = CommitContent { adds: vec![pending.objects], batch, ..CommitContent::default() };
         let landed = self.tables[TableId::Objects].commit(change).await?;
         if landed == CommitOutcome::Committed {
             self.settle(self.batch, None);
@@ -107,17 +107,18 @@ impl Store {
     }
 
     /// Commits a batch. If another batch came first, nothing of this one is in the store.
-    pub(super) async fn append(&mut self, batch: &Batch) -> Result<CommitOutcome, StoreError> {
+    pub(super) async fn append(&mut self, batch: &WrittenBatch) -> Result<CommitOutcome, StoreError> {
         let objects = self.put_rows(TableId::Objects, &batch.objects).await?;
         let quarantine = match batch.quarantine.num_rows() {
             0 => None,
             _ => Some(self.put_rows(TableId::Quarantine, &batch.quarantine).await?),
         };
-        let pending = Pending { objects, quarantine };
+        let pending = PendingLedger { objects, quarantine };
         let mut backoff = Backoff::new();
         loop {
             let adds = batch.events.clone();
-            let change = Change { adds, batch: Some(batch.number), notes: notes(&pending)?, ..Change::default() };
+            let change =
+                CommitContent { adds, batch: Some(batch.number), notes: notes(&pending)?, ..CommitContent::default() };
             if self.tables[TableId::Events].commit(change).await? == CommitOutcome::Committed {
                 self.settle(batch.number, Some(pending));
                 self.complete().await?;
@@ -141,7 +142,7 @@ impl Store {
     }
 
     /// Removes the files of a batch that lost; they are in no commit.
-    async fn remove_files(&self, batch: &Batch, pending: &Pending) -> Result<(), StoreError> {
+    async fn remove_files(&self, batch: &WrittenBatch, pending: &PendingLedger) -> Result<(), StoreError> {
         self.discard(TableId::Events, &batch.events).await?;
         self.discard(TableId::Objects, [&pending.objects]).await?;
         self.discard(TableId::Quarantine, &pending.quarantine).await
@@ -162,7 +163,7 @@ impl Store {
     }
 }
 
-fn notes(pending: &Pending) -> Result<HashMap<String, Value>, StoreError> {
+fn notes(pending: &PendingLedger) -> Result<HashMap<String, Value>, StoreError> {
     let as_json = |file: &Add| serde_json::to_value(file).map_err(|e| ArrowError::from_external_error(Box::new(e)));
     let mut notes = HashMap::from([(LEDGER_NOTE.to_owned(), as_json(&pending.objects)?)]);
     if let Some(file) = &pending.quarantine {

@@ -1,6 +1,6 @@
 //! Describes the content of a store, and proves that it is whole.
-//! In: a snapshot. Out: [`Info`] from logs and footers alone, and the [`Faults`] that reading every file brings up.
-//! Never changes anything.
+//! In: a snapshot. Out: [`StoreOverview`] from logs and footers alone, and the [`Faults`] that reading every file
+//! brings up. Never changes anything.
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
@@ -15,7 +15,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::data_file::DataFile;
 use super::hash::{LogicalHash, sha256_hex};
-use super::id_index::{IdSum, Index};
+use super::id_index::{IdIndex, IdSum};
 use super::ledger;
 use super::parquet_reader::{StoredFile, WholeFile};
 use super::parquet_writer::{HASH_KEY, NORMALIZER_KEY};
@@ -34,7 +34,7 @@ const FAULTS_MAX: usize = 100;
 
 /// A store at a glance.
 #[derive(Debug, Clone)]
-pub struct Info {
+pub struct StoreOverview {
     /// As the user named it.
     pub path: String,
     /// The format of its tables.
@@ -66,7 +66,7 @@ pub struct Info {
 }
 
 /// Reads the log and the footers of a store. Fails if a file has no logical hash in its footer.
-pub async fn info(store: &Store) -> Result<Info, StoreError> {
+pub async fn info(store: &Store) -> Result<StoreOverview, StoreError> {
     let snapshot = store.as_snapshot()?;
     let stored = snapshot.files.iter().map(|file| StoredFile::new(&snapshot.object_store, file));
     let hashes = stored.collect::<Vec<_>>().into_iter().map(footer_hash);
@@ -83,7 +83,7 @@ pub async fn info(store: &Store) -> Result<Info, StoreError> {
         Ok(())
     };
     snapshot.each_object(&[OBJECT_COLUMNS.uri.name, LEDGER_COLUMNS.batch.name], &mut add).await?;
-    Ok(Info {
+    Ok(StoreOverview {
         path: store.location.shown.clone(),
         format_version: snapshot.format_version,
         commits: snapshot.version + 1,
@@ -214,7 +214,7 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
 }
 
 /// Holds the index to the ids that the files have.
-async fn check_index(index: &Index, ids: &HashMap<&Path, IdSum>, checked: &mut StoreCheck) -> Result<(), StoreError> {
+async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut StoreCheck) -> Result<(), StoreError> {
     let told = |error: &StoreError| format!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     let parts = match index.parts().await {
         Ok(parts) => parts,

@@ -15,14 +15,14 @@ use parquet::errors::ParquetError;
 use super::backoff::Backoff;
 use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_tag};
-use super::delta::{Change, CommitOutcome, DataChange, removal};
+use super::delta::{CommitContent, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
 use super::id_index::index_ids;
 use super::ledger;
 use super::parquet_reader::WholeFile;
-use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, encode};
+use super::parquet_writer::{ColumnParts, ColumnSource, EncodedFile, FileLayout, encode};
 use super::renormalize::renormalize;
-use super::rows::{Order, PART_ROWS};
+use super::rows::{PART_ROWS, RowOrder};
 use super::table_id::TableId;
 use super::{Store, StoreError};
 use crate::source::Scope;
@@ -38,7 +38,7 @@ const DECODED_BYTES: i64 = 64 << 10;
 
 /// The choices of a compaction.
 #[derive(Debug, Clone, Copy)]
-pub struct Compaction {
+pub struct CompactionOptions {
     /// Threads that encode a file.
     pub threads: usize,
     /// The fate of rows of an earlier normalizer.
@@ -56,7 +56,7 @@ pub enum OlderRows {
 
 /// The counts of a compaction.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Compacted {
+pub struct CompactionCounts {
     /// Files of all tables before.
     pub files_before: u64,
     /// The same after.
@@ -71,10 +71,10 @@ pub struct Compacted {
 
 /// Merges small files of all tables, and brings the index of event ids up to date. Fails with [`StoreError::Contended`]
 /// if other writers are first for minutes; its commits until then stay.
-pub async fn compact(store: &mut Store, compaction: Compaction) -> Result<Compacted, StoreError> {
+pub async fn compact(store: &mut Store, compaction: CompactionOptions) -> Result<CompactionCounts, StoreError> {
     store.complete().await?;
     expect_sound(store).await?;
-    let mut all = Compacted { files_before: store.tables.file_count()?, ..Compacted::default() };
+    let mut all = CompactionCounts { files_before: store.tables.file_count()?, ..CompactionCounts::default() };
     if compaction.older_rows == OlderRows::Renormalize {
         let renormalized = renormalize(store, compaction.threads).await?;
         (all.renormalized, all.commits) = (renormalized.rows, renormalized.commits);
@@ -134,8 +134,8 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
     // This thread has read the files and frees them too, since memory that another thread frees goes back late. Only
     // the encoding of columns uses more threads. This one waits for them: a compaction has no other work then.
     let normalizer = (id == TableId::Events).then_some(group_files[0].normalizer);
-    let merge = Merge { order: order(&files, &schema, layout)?, files, schema, normalizer };
-    let merged: Encoded = encode(&merge, &merge.schema, layout, threads)?;
+    let merge = FileMerge { order: order(&files, &schema, layout)?, files, schema, normalizer };
+    let merged: EncodedFile = encode(&merge, &merge.schema, layout, threads)?;
     drop(merge);
     if merged.hash != before {
         return Err(store.damaged("merged files have another logical hash than before"));
@@ -149,7 +149,7 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
     let put = merged.put(&store.location, id.name(), partition, store.now_micros).await?;
     let file = Add { data_change: false, ..put };
     let removes = group.iter().map(|add| removal(add, DataChange::None, store.now_micros)).collect();
-    let change = Change { adds: vec![file.clone()], removes, ..Change::default() };
+    let change = CommitContent { adds: vec![file.clone()], removes, ..CommitContent::default() };
     let outcome = store.tables[id].commit(change).await?;
     if outcome == CommitOutcome::Lost {
         store.discard(id, [&file]).await?;
@@ -172,11 +172,11 @@ fn order(files: &[WholeFile], schema: &SchemaRef, layout: &FileLayout) -> Result
         let each = files.iter().enumerate().flat_map(|(at, file)| std::iter::repeat_n(at as u8, file.rows()));
         return Ok(each.collect());
     }
-    let by = Order::new(schema, layout.sorted_by.iter().copied())?;
+    let by = RowOrder::new(schema, layout.sorted_by.iter().copied())?;
     let columns = layout.sorted_by.iter().map(|name| schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
     let mut heads = Vec::with_capacity(files.len());
     for (at, file) in files.iter().enumerate() {
-        let mut head = Head { file: at as u8, rows: file.read(&columns, PART_ROWS)?, keys: None, at: 0 };
+        let mut head = MergeHead { file: at as u8, rows: file.read(&columns, PART_ROWS)?, keys: None, at: 0 };
         if head.advance(&by)? {
             heads.push(head);
         }
@@ -192,16 +192,16 @@ fn order(files: &[WholeFile], schema: &SchemaRef, layout: &FileLayout) -> Result
 }
 
 /// The place of the merge in a file.
-struct Head {
+struct MergeHead {
     file: u8,
     rows: ParquetRecordBatchReader,
     keys: Option<Rows>,
     at: usize,
 }
 
-impl Head {
+impl MergeHead {
     /// Goes to the next row; returns `false` at the end.
-    fn advance(&mut self, by: &Order) -> Result<bool, StoreError> {
+    fn advance(&mut self, by: &RowOrder) -> Result<bool, StoreError> {
         self.at += 1;
         while self.keys.as_ref().is_none_or(|keys| self.at >= keys.num_rows()) {
             let Some(rows) = self.rows.next() else { return Ok(false) };
@@ -216,7 +216,7 @@ impl Head {
 }
 
 /// Files that become one. Each column is merged by itself, so that only its pages are decoded.
-struct Merge {
+struct FileMerge {
     files: Vec<WholeFile>,
     order: Vec<u8>,
     schema: SchemaRef,
@@ -224,7 +224,7 @@ struct Merge {
     normalizer: Option<u32>,
 }
 
-impl Columns for Merge {
+impl ColumnSource for FileMerge {
     fn rows(&self) -> usize {
         self.order.len()
     }
@@ -397,7 +397,7 @@ mod tests {
         let schema = Arc::clone(files()[0].schema());
         for (sorted_by, expected) in [(&["uri"][..], [0, 3, 1, 2, 4, 5]), (&[], [0, 1, 2, 3, 4, 5])] {
             let layout = FileLayout { sorted_by, ..*TableId::Quarantine.layout() };
-            let merge = Merge {
+            let merge = FileMerge {
                 order: order(&files(), &schema, &layout).unwrap(),
                 files: files(),
                 schema: Arc::clone(&schema),

@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::StoreError;
 use super::data_file::{ColumnStats, DataFile};
-use super::ledger::Corrections;
+use super::ledger::TallyCorrections;
 use super::parquet_reader::StoredFile;
 use super::snapshot::Snapshot;
 use crate::batch::CONTENT_HASH;
@@ -27,7 +27,7 @@ const STORED_ROWS: usize = 8192;
 
 /// The store's word on a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+enum StoreVerdict {
     Unknown,
     /// The store has its identity with other content.
     Conflict,
@@ -35,15 +35,15 @@ enum Verdict {
 }
 
 /// Identity and content of some rows.
-struct Identities<'a> {
+struct RowIdentities<'a> {
     ids: &'a StringArray,
     accounts: &'a StringArray,
     contents: &'a BinaryArray,
 }
 
-impl<'a> Identities<'a> {
-    fn of(rows: &'a RecordBatch) -> Identities<'a> {
-        Identities {
+impl<'a> RowIdentities<'a> {
+    fn of(rows: &'a RecordBatch) -> RowIdentities<'a> {
+        RowIdentities {
             ids: rows[ID].as_string(),
             accounts: rows[ACCOUNT].as_string(),
             contents: rows[CONTENT_HASH].as_binary(),
@@ -61,23 +61,23 @@ impl<'a> Identities<'a> {
         hash.digest()
     }
 
-    fn is_same(&self, row: usize, other: &Identities, other_row: usize) -> bool {
+    fn is_same(&self, row: usize, other: &RowIdentities, other_row: usize) -> bool {
         self.ids.value(row) == other.ids.value(other_row) && self.account(row) == other.account(other_row)
     }
 }
 
 /// Places of the rows of a run, by the hash of their identity.
-struct Places {
+struct RunPlaces {
     /// The last row of each hash, by its number in `rows`.
     last: HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>,
     /// Batch and row, and the number of the one before with the same hash.
     rows: Vec<(u32, u32, Option<u32>)>,
 }
 
-impl Places {
-    fn of(run: &[Identities]) -> Places {
+impl RunPlaces {
+    fn of(run: &[RowIdentities]) -> RunPlaces {
         let count = run.iter().map(|identities| identities.ids.len()).sum();
-        let mut places = Places {
+        let mut places = RunPlaces {
             last: HashMap::with_capacity_and_hasher(count, Default::default()),
             rows: Vec::with_capacity(count),
         };
@@ -97,7 +97,7 @@ impl Places {
     }
 
     /// True where an earlier row of the run has this one's identity and other content.
-    fn has_other_before(&self, run: &[Identities], batch: usize, row: usize) -> bool {
+    fn has_other_before(&self, run: &[RowIdentities], batch: usize, row: usize) -> bool {
         let own = &run[batch];
         self.of_hash(own.hash(row)).any(|(other, at)| {
             (other, at) < (batch, row)
@@ -117,30 +117,31 @@ pub(super) async fn new_rows(
     snapshot: &Snapshot,
     batches: &[RecordBatch],
     met: &mut MetIdentities,
-) -> Result<(Vec<BooleanArray>, Corrections), StoreError> {
-    let reach = Reach::of(batches);
-    let run: Vec<Identities> = batches.iter().map(Identities::of).collect();
-    let mut verdicts: Vec<Vec<Verdict>> = batches.iter().map(|b| vec![Verdict::Unknown; b.num_rows()]).collect();
+) -> Result<(Vec<BooleanArray>, TallyCorrections), StoreError> {
+    let reach = RunReach::of(batches);
+    let run: Vec<RowIdentities> = batches.iter().map(RowIdentities::of).collect();
+    let mut verdicts: Vec<Vec<StoreVerdict>> =
+        batches.iter().map(|b| vec![StoreVerdict::Unknown; b.num_rows()]).collect();
     let files: Vec<&DataFile> = snapshot.files.iter().filter(|file| reach.touches(file)).collect();
-    let places = if files.is_empty() { Places::of(&[]) } else { Places::of(&run) };
+    let places = if files.is_empty() { RunPlaces::of(&[]) } else { RunPlaces::of(&run) };
     for file in files {
         let stored = StoredFile::new(&snapshot.object_store, file);
         let mut rows = stored.rows(Some(&[ID, ACCOUNT, CONTENT_HASH]), STORED_ROWS).await?;
         while let Some(stored) = rows.try_next().await? {
-            judge(&run, &places, &Identities::of(&stored), &mut verdicts);
+            judge(&run, &places, &RowIdentities::of(&stored), &mut verdicts);
         }
     }
     let is_counted =
         |batch: usize, row| places.has_other_before(&run, batch, row) || met.0.contains(&run[batch].hash(row));
     let settled = settle(batches, &verdicts, &is_counted);
     for (identities, verdicts) in run.iter().zip(&verdicts) {
-        let known = (0..verdicts.len()).filter(|row| verdicts[*row] != Verdict::Unknown);
+        let known = (0..verdicts.len()).filter(|row| verdicts[*row] != StoreVerdict::Unknown);
         met.0.extend(known.map(|row| identities.hash(row)));
     }
     Ok(settled)
 }
 
-fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mut [Vec<Verdict>]) {
+fn judge(run: &[RowIdentities], places: &RunPlaces, stored: &RowIdentities, verdicts: &mut [Vec<StoreVerdict>]) {
     for row in 0..stored.ids.len() {
         for (batch, at) in places.of_hash(stored.hash(row)) {
             let own = &run[batch];
@@ -149,9 +150,9 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
             }
             let verdict = &mut verdicts[batch][at];
             if own.contents.value(at) == stored.contents.value(row) {
-                *verdict = Verdict::Duplicate;
-            } else if *verdict == Verdict::Unknown {
-                *verdict = Verdict::Conflict;
+                *verdict = StoreVerdict::Duplicate;
+            } else if *verdict == StoreVerdict::Unknown {
+                *verdict = StoreVerdict::Conflict;
             }
         }
     }
@@ -161,19 +162,19 @@ fn judge(run: &[Identities], places: &Places, stored: &Identities, verdicts: &mu
 /// as a conflict; it is none if the store has the same row.
 fn settle(
     batches: &[RecordBatch],
-    verdicts: &[Vec<Verdict>],
+    verdicts: &[Vec<StoreVerdict>],
     is_counted: &dyn Fn(usize, usize) -> bool,
-) -> (Vec<BooleanArray>, Corrections) {
-    let mut corrections = Corrections::default();
+) -> (Vec<BooleanArray>, TallyCorrections) {
+    let mut corrections = TallyCorrections::default();
     let mut keep = Vec::with_capacity(batches.len());
     for (at, (batch, verdicts)) in batches.iter().zip(verdicts).enumerate() {
         let uris = batch[Column::ObjectUri.name()].as_string::<i32>();
         for (row, verdict) in verdicts.iter().enumerate() {
             match verdict {
-                Verdict::Unknown => {}
-                Verdict::Conflict if is_counted(at, row) => {}
-                Verdict::Conflict => corrections.conflict(uris.value(row)),
-                Verdict::Duplicate => {
+                StoreVerdict::Unknown => {}
+                StoreVerdict::Conflict if is_counted(at, row) => {}
+                StoreVerdict::Conflict => corrections.conflict(uris.value(row)),
+                StoreVerdict::Duplicate => {
                     corrections.duplicate(uris.value(row));
                     if is_counted(at, row) {
                         corrections.no_conflict(uris.value(row));
@@ -181,21 +182,21 @@ fn settle(
                 }
             }
         }
-        keep.push(verdicts.iter().map(|verdict| Some(*verdict != Verdict::Duplicate)).collect());
+        keep.push(verdicts.iter().map(|verdict| Some(*verdict != StoreVerdict::Duplicate)).collect());
     }
     (keep, corrections)
 }
 
 /// The days and accounts of a run. Equal contents have equal days.
-struct Reach {
+struct RunReach {
     days: HashSet<Option<i32>>,
     accounts: Option<(String, String)>,
     has_no_account: bool,
 }
 
-impl Reach {
-    fn of(batches: &[RecordBatch]) -> Reach {
-        let mut reach = Reach { days: HashSet::new(), accounts: None, has_no_account: false };
+impl RunReach {
+    fn of(batches: &[RecordBatch]) -> RunReach {
+        let mut reach = RunReach { days: HashSet::new(), accounts: None, has_no_account: false };
         for batch in batches {
             reach.days.extend(batch[Column::EventDate.name()].as_primitive::<Date32Type>().iter());
             let accounts: &StringArray = batch[ACCOUNT].as_string();

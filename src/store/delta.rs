@@ -38,7 +38,7 @@ pub(super) struct StoreTable {
 
 /// The content of a commit.
 #[derive(Default)]
-pub(super) struct Change {
+pub(super) struct CommitContent {
     /// Files that the commit adds.
     pub adds: Vec<Add>,
     /// Files that the commit removes.
@@ -183,7 +183,7 @@ impl StoreTable {
     }
 
     /// Commits on top of this version, or not at all; now and then a checkpoint follows.
-    pub async fn commit(&mut self, change: Change) -> Result<CommitOutcome, StoreError> {
+    pub async fn commit(&mut self, change: CommitContent) -> Result<CommitOutcome, StoreError> {
         let id = unique();
         let mut notes = change.notes;
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());

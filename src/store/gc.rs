@@ -16,7 +16,7 @@ use super::{Store, StoreError};
 
 /// The choices of a collection.
 #[derive(Debug, Clone, Copy)]
-pub struct Collection {
+pub struct GcOptions {
     /// The time of the run, since 1970.
     pub now_millis: i64,
     /// The time for which a file must have been unneeded by then.
@@ -25,7 +25,7 @@ pub struct Collection {
 
 /// The counts of a collection.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Collected {
+pub struct GcCounts {
     /// Files that are gone.
     pub files: u64,
     /// Their bytes.
@@ -35,10 +35,10 @@ pub struct Collected {
 }
 
 /// Removes files that have been unneeded for long enough.
-pub async fn collect(store: &mut Store, collection: Collection) -> Result<Collected, StoreError> {
+pub async fn collect(store: &mut Store, collection: GcOptions) -> Result<GcCounts, StoreError> {
     store.complete().await?;
     let before = collection.now_millis.saturating_sub(collection.age_millis);
-    let mut sweep = Sweep { store, before, collected: Collected::default() };
+    let mut sweep = GcSweep { store, before, collected: GcCounts::default() };
     for id in TableId::ALL {
         sweep.table(&store.tables[id]).await?;
     }
@@ -49,14 +49,14 @@ pub async fn collect(store: &mut Store, collection: Collection) -> Result<Collec
 }
 
 /// A collection under way.
-struct Sweep<'a> {
+struct GcSweep<'a> {
     store: &'a Store,
     /// Files that were unneeded at this time, in milliseconds since 1970, go.
     before: i64,
-    collected: Collected,
+    collected: GcCounts,
 }
 
-impl Sweep<'_> {
+impl GcSweep<'_> {
     async fn table(&mut self, table: &StoreTable) -> Result<(), StoreError> {
         let (location, folder) = (&self.store.location, table.id().name());
         let path_of = |inside: &str| location.path(&format!("{folder}/{inside}"));

@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::data_file::DataFile;
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
-use super::parquet_writer::{ColumnParts, Columns, FileLayout, encode};
+use super::parquet_writer::{ColumnParts, ColumnSource, FileLayout, encode};
 use super::rows::PART_ROWS;
 use super::snapshot::{READ_ROWS, Snapshot};
 use super::{Store, StoreError};
@@ -81,7 +81,7 @@ impl IdSum {
 
 /// The index of a store.
 #[derive(Debug, Clone)]
-pub(super) struct Index {
+pub(super) struct IdIndex {
     location: StoreLocation,
 }
 
@@ -106,12 +106,12 @@ impl IdLookup {
 }
 
 impl Snapshot {
-    pub(super) fn index(&self) -> Index {
-        Index { location: self.location().clone() }
+    pub(super) fn index(&self) -> IdIndex {
+        IdIndex { location: self.location().clone() }
     }
 }
 
-impl Index {
+impl IdIndex {
     /// Looks up ids by their hashes. A part that cannot be read counts as absent.
     pub async fn look_up(&self, hashes: &HashSet<u64>) -> IdLookup {
         let mut found = IdLookup::default();
@@ -283,7 +283,7 @@ pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
         let more: u64 = uncovered.iter().map(|file| file.rows).sum();
         let mut room = ENTRIES_MAX.saturating_sub(more);
         let all: u64 = live.values().map(|file| file.rows).sum();
-        let mut making = Making::with_capacity(all.min(ENTRIES_MAX) as usize);
+        let mut making = IndexBuilder::with_capacity(all.min(ENTRIES_MAX) as usize);
         // The smallest first.
         for part in kept.into_iter().rev().take_while(|part| part.entries() <= LARGE_ENTRIES) {
             if part.entries() > room || making.files.len() + part.files.len() > FILES_MAX {
@@ -330,15 +330,15 @@ async fn ids_of(location: &StoreLocation, file: &DataFile) -> Result<Vec<u64>, S
 }
 
 /// A file of the index that is being made.
-struct Making {
+struct IndexBuilder {
     files: Vec<Path>,
     /// The hash of an id, and below it the number of its file.
     entries: Vec<u64>,
 }
 
-impl Making {
-    fn with_capacity(entries: usize) -> Making {
-        Making { files: Vec::new(), entries: Vec::with_capacity(entries) }
+impl IndexBuilder {
+    fn with_capacity(entries: usize) -> IndexBuilder {
+        IndexBuilder { files: Vec::new(), entries: Vec::with_capacity(entries) }
     }
 
     fn is_full(&self, more: usize) -> bool {
@@ -355,7 +355,7 @@ impl Making {
     /// Takes over another file's entries for the files that are needed: all of them or, if that fails, none.
     async fn take_over(
         &mut self,
-        index: &Index,
+        index: &IdIndex,
         part: &IndexFile,
         is_needed: impl Fn(&Path) -> bool,
     ) -> Result<(), StoreError> {
@@ -390,7 +390,7 @@ impl Making {
             parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/")
         };
         let files: Vec<String> = self.files.iter().map(inside).collect();
-        let made = Made { entries: &self.entries, files: serde_json::json!(files).to_string() };
+        let made = IndexRows { entries: &self.entries, files: serde_json::json!(files).to_string() };
         // This thread encodes, so that it frees the memory that it takes.
         encode(&made, &schema(), &LAYOUT, 1)?.put(location, IDS, None, now_micros).await?;
         self.files.clear();
@@ -400,12 +400,12 @@ impl Making {
 }
 
 /// The rows of a file of the index.
-struct Made<'a> {
+struct IndexRows<'a> {
     entries: &'a [u64],
     files: String,
 }
 
-impl Columns for Made<'_> {
+impl ColumnSource for IndexRows<'_> {
     fn rows(&self) -> usize {
         self.entries.len()
     }

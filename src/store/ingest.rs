@@ -13,23 +13,24 @@ use deltalake::kernel::Add;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
-use super::append::Batch;
+use super::append::WrittenBatch;
 use super::backoff::Backoff;
 use super::dedup::MetIdentities;
 use super::delta::CommitOutcome;
 use super::ledger::{
-    self, Comparison, Corrections, Due, Ends, Entering, IncompleteHistories, Known, LedgerError, News,
+    self, HistoryEnds, IncompleteHistories, LedgerBatch, LedgerComparison, LedgerError, LedgerIndex, ObjectFreshness,
+    ObjectToRead, TallyCorrections,
 };
-use super::rows::{self, RUN_BYTES_MAX, Run};
+use super::rows::{self, RUN_BYTES_MAX, SortedRun};
 use super::snapshot::Snapshot;
 use super::table_id::TableId;
 use super::{Store, StoreError, dedup};
 use crate::batch::weight;
-use crate::normalize::{NORMALIZER, TableNeeds, Wanted};
+use crate::normalize::{ColumnSet, NORMALIZER, TableNeeds};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, Hashes, LackingRows, LogTable, Output, Progress, Request, ScanOptions, objects_batch, quarantine_batch,
-    scan,
+    Accounting, LackingRows, LogTable, RowHashes, ScanOptions, ScanOutput, ScanProgress, ScanRequest, objects_batch,
+    quarantine_batch, scan,
 };
 use crate::time::day_of;
 
@@ -38,8 +39,8 @@ const BATCH_OBJECTS_MAX: usize = 20_000;
 
 /// The objects that a run would read.
 #[derive(Debug, Default)]
-pub struct Plan {
-    due: Vec<Due>,
+pub struct IngestPlan {
+    due: Vec<ObjectToRead>,
     /// Stored bytes of the logs to read.
     pub bytes: u64,
     /// Logs to read that lie in a bucket.
@@ -56,9 +57,9 @@ pub struct Plan {
     has_log: bool,
 }
 
-impl Plan {
-    fn of(listing: &Listing, known: &Known, is_done: &[bool], look_back_days: u32) -> Plan {
-        let mut plan = Plan::default();
+impl IngestPlan {
+    fn of(listing: &Listing, known: &LedgerIndex, is_done: &[bool], look_back_days: u32) -> IngestPlan {
+        let mut plan = IngestPlan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
             let uri = listing.uri(index);
             plan.has_log |= known.is_log(listing, index);
@@ -68,17 +69,17 @@ impl Plan {
             }
             let news = known.news(&uri, &version_of(listing, index));
             match news {
-                News::Old => plan.old += 1,
-                News::New => plan.new += 1,
-                News::Changed => plan.changed += 1,
-                News::Again => plan.again += 1,
+                ObjectFreshness::Old => plan.old += 1,
+                ObjectFreshness::New => plan.new += 1,
+                ObjectFreshness::Changed => plan.changed += 1,
+                ObjectFreshness::Again => plan.again += 1,
             }
-            if news != News::Old {
+            if news != ObjectFreshness::Old {
                 if ledger::is_opened(listing, index) {
                     plan.bytes += listing.bytes(index);
                     plan.get_requests += u64::from(listing.is_in_bucket(index));
                 }
-                plan.due.push(Due { index, news });
+                plan.due.push(ObjectToRead { index, news });
             }
         }
         plan
@@ -120,7 +121,7 @@ fn version_of(listing: &Listing, index: usize) -> String {
 
 /// The accounts of a run.
 #[derive(Debug)]
-pub struct Ingested {
+pub struct IngestOutcome {
     /// Of the objects that were read.
     pub accounting: Accounting,
     /// Batches that were committed.
@@ -133,7 +134,7 @@ pub struct Ingested {
     pub has_log: bool,
 }
 
-impl Ingested {
+impl IngestOutcome {
     fn account_for(&mut self, store: &Store, read: &BatchAccounts) -> Result<(), StoreError> {
         self.accounting.lacking += read.lacking;
         self.accounting.add_rows(&read.objects).map_err(|error| store.of_ledger(error.into()))
@@ -150,7 +151,7 @@ struct BatchAccounts {
 
 /// The choices of a run.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct IngestOptions {
     /// Stored bytes of a batch.
     pub batch_bytes_max: u64,
     /// Days before the newest folder seen; objects within them are compared with the ledger again.
@@ -160,12 +161,12 @@ pub struct Pace {
 }
 
 /// Compares a listing with the ledger; with no store yet, everything is new.
-pub async fn plan(store: Option<&Store>, listing: &Listing, pace: Pace) -> Result<Plan, StoreError> {
+pub async fn plan(store: Option<&Store>, listing: &Listing, pace: IngestOptions) -> Result<IngestPlan, StoreError> {
     let known = match store {
         Some(store) => known(store, listing, pace).await?,
-        None => Known::default(),
+        None => LedgerIndex::default(),
     };
-    Ok(Plan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
+    Ok(IngestPlan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
 }
 
 /// Reads the new objects, batch by batch. Fails with [`StoreError::Contended`] if other writers are first for minutes;
@@ -175,9 +176,9 @@ pub async fn ingest(
     store: &mut Store,
     listing: Arc<Listing>,
     options: ScanOptions,
-    pace: Pace,
-) -> Result<Ingested, StoreError> {
-    let mut run = Ingested {
+    pace: IngestOptions,
+) -> Result<IngestOutcome, StoreError> {
+    let mut run = IngestOutcome {
         accounting: Accounting::accepting(&options.accepted).without_organization_of(&listing),
         batches: 0,
         old: 0,
@@ -190,7 +191,7 @@ pub async fn ingest(
     'plan: loop {
         store.complete().await?;
         let mut known = known(store, &listing, pace).await?;
-        let plan = Plan::of(&listing, &known, &is_done, pace.look_back_days);
+        let plan = IngestPlan::of(&listing, &known, &is_done, pace.look_back_days);
         if plan.due.len() < left {
             backoff.relieved();
         }
@@ -198,7 +199,7 @@ pub async fn ingest(
         run.has_log |= plan.has_log;
         for range in plan.batches(&listing, pace.batch_bytes_max) {
             let due = &plan.due[range];
-            let reading = Reading { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
+            let reading = BatchReader { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
             let (batch, all) = reading.read(store, due, &known, &mut incomplete).await?;
             if batch.is_empty() {
                 // Every object failed exactly as last time: report it, commit nothing.
@@ -229,17 +230,17 @@ pub async fn ingest(
     }
 }
 
-/// The ends of the lookups of event histories, for [`crate::source::Remote`].
+/// The ends of the lookups of event histories, for [`crate::source::RemoteAccess`].
 pub async fn ends_of_history(store: &Store) -> Result<HashMap<String, String>, StoreError> {
-    let mut ends = Ends::default();
-    store.each_of_ledger(&Ends::COLUMNS, &mut |rows| Ok(ends.add(rows)?)).await?;
+    let mut ends = HistoryEnds::default();
+    store.each_of_ledger(&HistoryEnds::COLUMNS, &mut |rows| Ok(ends.add(rows)?)).await?;
     Ok(ends.versions())
 }
 
-async fn known(store: &Store, listing: &Listing, pace: Pace) -> Result<Known, StoreError> {
+async fn known(store: &Store, listing: &Listing, pace: IngestOptions) -> Result<LedgerIndex, StoreError> {
     let last_day = i32::try_from(day_of(store.now_micros)).unwrap_or(i32::MAX - 1) + 1;
-    let mut known = Known::new(listing, Comparison { last_day, retries_damaged: pace.retries_damaged });
-    store.each_of_ledger(&Known::COLUMNS, &mut |rows| Ok(known.add(rows)?)).await?;
+    let mut known = LedgerIndex::new(listing, LedgerComparison { last_day, retries_damaged: pace.retries_damaged });
+    store.each_of_ledger(&LedgerIndex::COLUMNS, &mut |rows| Ok(known.add(rows)?)).await?;
     Ok(known)
 }
 
@@ -247,63 +248,63 @@ async fn known(store: &Store, listing: &Listing, pace: Pace) -> Result<Known, St
 fn from_here(options: &ScanOptions, bytes_done: u64) -> ScanOptions {
     let progress = Arc::clone(&options.progress);
     ScanOptions {
-        progress: Arc::new(move |p: Progress| progress(Progress { bytes: bytes_done + p.bytes })),
+        progress: Arc::new(move |p: ScanProgress| progress(ScanProgress { bytes: bytes_done + p.bytes })),
         ..options.clone()
     }
 }
 
 /// Reads one batch.
-struct Reading {
+struct BatchReader {
     listing: Arc<Listing>,
     options: ScanOptions,
 }
 
 /// The results of a batch's scan.
-struct Read {
+struct ScannedBatch {
     files: Vec<Add>,
-    corrections: Corrections,
+    corrections: TallyCorrections,
     lacking: LackingRows<u64>,
     objects: RecordBatch,
     quarantine: RecordBatch,
 }
 
-impl Reading {
+impl BatchReader {
     /// The batch, and the accounts of all its objects, including those that failed exactly as last time.
     async fn read(
         self,
         store: &Store,
-        due: &[Due],
-        known: &Known,
+        due: &[ObjectToRead],
+        known: &LedgerIndex,
         incomplete: &mut IncompleteHistories,
-    ) -> Result<(Batch, BatchAccounts), StoreError> {
+    ) -> Result<(WrittenBatch, BatchAccounts), StoreError> {
         let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
         let mut wanted = vec![false; self.listing.len()];
         due.iter().for_each(|due| wanted[due.index] = true);
         let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
         let work = store.clone();
-        let writing = Writing { handle, store: work, snapshot, threads: self.options.threads };
+        let writing = RunWriter { handle, store: work, snapshot, threads: self.options.threads };
         // Versions are taken before anything is read, so that an object written over later counts as another version.
         let mut versions: Vec<String> = due.iter().map(|due| version_of(&listing, due.index)).collect();
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
         let entries = incomplete.hold(&read.objects, &mut versions).map_err(LedgerError::from).and_then(|()| {
             let (versions, corrections) = (&versions, &read.corrections);
-            let entering = Entering { due, versions, listing: &listing, corrections, known, batch: number };
+            let entering = LedgerBatch { due, versions, listing: &listing, corrections, known, batch: number };
             entering.entries(&read.objects)
         });
         let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
         let quarantine = ledger::quarantined(&read.quarantine, number)?;
         let accounts = BatchAccounts { objects: all, lacking: read.lacking };
-        Ok((Batch { number, events: read.files, objects, quarantine }, accounts))
+        Ok((WrittenBatch { number, events: read.files, objects, quarantine }, accounts))
     }
 
-    fn scan(self, writing: &Writing, wanted: Vec<bool>) -> Result<Read, StoreError> {
+    fn scan(self, writing: &RunWriter, wanted: Vec<bool>) -> Result<ScannedBatch, StoreError> {
         let logs = LogTable::new(Arc::clone(&self.listing), self.options);
         let columns = rows::scanned_columns();
-        let needs = TableNeeds::of_every_row(Wanted::of(&columns));
-        let output = Output { predicate: None, needs, places: (0..=columns.len()).collect() };
+        let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
+        let output = ScanOutput { predicate: None, needs, places: (0..=columns.len()).collect() };
         let objects = Some(wanted.clone());
-        let request = Request { columns, outputs: vec![output], objects, hashes: Hashes::Stable };
+        let request = ScanRequest { columns, outputs: vec![output], objects, hashes: RowHashes::Stable };
         let (send, runs) = sync_channel(0);
         let (scanned, written) = std::thread::scope(|scope| {
             let writer = scope.spawn(|| writing.write_all(runs));
@@ -327,16 +328,16 @@ impl Reading {
             drop(send);
             (scanned, writer.join())
         });
-        let WrittenBatch { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
+        let WrittenFiles { files, corrections, lacking } = written.map_err(|_| StoreError::Thread)??;
         let scanned = scanned?;
         let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
         let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
-        Ok(Read { files, corrections, lacking, objects, quarantine })
+        Ok(ScannedBatch { files, corrections, lacking, objects, quarantine })
     }
 }
 
 /// Turns runs of rows into files.
-struct Writing {
+struct RunWriter {
     handle: Handle,
     store: Store,
     snapshot: Snapshot,
@@ -345,15 +346,15 @@ struct Writing {
 
 /// The new rows of a batch in their files.
 #[derive(Default)]
-struct WrittenBatch {
+struct WrittenFiles {
     files: Vec<Add>,
-    corrections: Corrections,
+    corrections: TallyCorrections,
     lacking: LackingRows<u64>,
 }
 
-impl Writing {
-    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<WrittenBatch, StoreError> {
-        let mut written = WrittenBatch::default();
+impl RunWriter {
+    fn write_all(&self, runs: Receiver<Vec<RecordBatch>>) -> Result<WrittenFiles, StoreError> {
+        let mut written = WrittenFiles::default();
         let mut met = MetIdentities::default();
         // One file waits for the disk while the next is encoded.
         let mut under_way: Option<JoinHandle<Result<Add, StoreError>>> = None;
@@ -361,7 +362,7 @@ impl Writing {
         for run in runs {
             let (keep, found) = self.handle.block_on(dedup::new_rows(&self.snapshot, &run, &mut met))?;
             written.corrections.merge(found);
-            let run = Run::sort(run, &keep, NORMALIZER)?;
+            let run = SortedRun::sort(run, &keep, NORMALIZER)?;
             written.lacking += run.lacking();
             for day in run.days() {
                 let file = run.encode(day, self.threads)?;
@@ -425,7 +426,7 @@ mod tests {
     async fn store_with(folder: &std::path::Path, objects: RecordBatch, quarantine: RecordBatch) -> Store {
         let mut store =
             Store::open_or_create(StoreLocation::local(&folder.join("store")).unwrap(), None).await.unwrap();
-        store.append(&Batch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
+        store.append(&WrittenBatch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
         store
     }
 
@@ -468,7 +469,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_reads_nothing_by_a_ledger_that_it_does_not_understand() {
         let listing = list_local(&[], &Scope::default()).unwrap();
-        let pace = Pace { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
+        let pace = IngestOptions { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
         for (objects, is_known) in [(ledger_of_one(), true), (with_text(&ledger_of_one(), "status", "odd"), false)] {
             let folder = tempfile::tempdir().unwrap();
             let store = store_with(folder.path(), objects, quarantine_of(&[])).await;

@@ -10,7 +10,7 @@ use datafusion::common::Result;
 use datafusion::common::cast::as_string_array;
 use datafusion::logical_expr::{ColumnarValue, Expr, ScalarUDF, Volatility, col, create_udf};
 
-use crate::json::Tree;
+use crate::json::JsonTree;
 use crate::normalize::{EventFilter, Record, passes};
 use crate::schema::Column;
 
@@ -30,7 +30,7 @@ fn decide(arguments: &[ColumnarValue]) -> Result<ColumnarValue> {
 }
 
 fn kept(records: &StringArray) -> BooleanArray {
-    let mut tree = Tree::new();
+    let mut tree = JsonTree::new();
     let mut is_kept = |record: &str| {
         tree.parse(record.as_bytes()).map_or(true, |value| passes(EventFilter::KeyUse, &Record::of(value)))
     };

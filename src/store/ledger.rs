@@ -18,7 +18,7 @@ use crate::objects::{
     ObjectBuilder, ObjectChange, ObjectKind, ObjectOutcome, ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS,
     SkipReason, TableColumn,
 };
-use crate::source::{Entry, Listing, is_history_end};
+use crate::source::{Listing, ListingEntry, is_history_end};
 
 const URI: &str = OBJECT_COLUMNS.uri.name;
 const BATCH: &str = LEDGER_COLUMNS.batch.name;
@@ -116,7 +116,7 @@ pub(super) fn expect_words(rows: &RecordBatch) -> Result<(), ColumnError> {
 
 /// The last entry of an object that was read before.
 #[derive(Debug, Clone, Copy)]
-struct Entered {
+struct EnteredObject {
     version: u64,
     batch: u32,
     /// A hash of its failure, if it should be tried again.
@@ -125,20 +125,20 @@ struct Entered {
 
 /// The objects of the listed days that were read before, by hashes of their names: 32 bytes an object.
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    objects: HashMap<u128, Entered>,
+pub(super) struct LedgerIndex {
+    objects: HashMap<u128, EnteredObject>,
     /// The first of the listed days; earlier objects are not in the listing.
     first_day: Option<i32>,
     /// The newest day that is not in the future. Anybody who may put an object can name a future day.
     newest_day: Option<i32>,
     /// Objects that were no logs by their content.
     no_logs: HashSet<u128>,
-    comparison: Comparison,
+    comparison: LedgerComparison,
 }
 
 /// The rules of comparing a listing with the ledger.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Comparison {
+pub(super) struct LedgerComparison {
     /// The last day that is not in the future, tomorrow included for clocks that differ.
     pub last_day: i32,
     /// True if damaged objects are tried again.
@@ -147,7 +147,7 @@ pub(super) struct Comparison {
 
 /// The news that a listed object is to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum ObjectFreshness {
     New,
     /// This version of it was read.
     Old,
@@ -157,7 +157,7 @@ pub(super) enum News {
     Again,
 }
 
-impl Known {
+impl LedgerIndex {
     /// The columns of the ledger that it needs.
     pub const COLUMNS: [&str; 6] = [
         URI,
@@ -169,10 +169,10 @@ impl Known {
     ];
 
     /// Knows nothing yet of the objects of a listing.
-    pub fn new(listing: &Listing, comparison: Comparison) -> Known {
+    pub fn new(listing: &Listing, comparison: LedgerComparison) -> LedgerIndex {
         let first_day = (0..listing.len()).filter_map(|index| listing.place(index).day).min();
         let objects = HashMap::with_capacity(listing.len());
-        Known { objects, first_day, comparison, ..Known::default() }
+        LedgerIndex { objects, first_day, comparison, ..LedgerIndex::default() }
     }
 
     /// Takes in rows of the ledger, of any batches in any order.
@@ -187,7 +187,7 @@ impl Known {
             }
             let outcome = outcomes.value(row)?;
             let failed = is_passing(&outcome) || (self.comparison.retries_damaged && may_be_salvaged(&outcome));
-            let entered = Entered {
+            let entered = EnteredObject {
                 version: hash(ledger.version.value(row)) as u64,
                 batch: u32::try_from(ledger.batch.value(row)).unwrap_or(u32::MAX),
                 failed: failed.then(|| failure(&outcome)),
@@ -205,24 +205,27 @@ impl Known {
         Ok(())
     }
 
-    pub fn news(&self, uri: &str, version: &str) -> News {
+    pub fn news(&self, uri: &str, version: &str) -> ObjectFreshness {
         match self.objects.get(&hash(uri)) {
-            None => News::New,
-            Some(entered) if entered.failed.is_some() => News::Again,
-            Some(entered) if entered.version == hash(version) as u64 => News::Old,
-            Some(_) => News::Changed,
+            None => ObjectFreshness::New,
+            Some(entered) if entered.failed.is_some() => ObjectFreshness::Again,
+            Some(entered) if entered.version == hash(version) as u64 => ObjectFreshness::Old,
+            Some(_) => ObjectFreshness::Changed,
         }
     }
 
     /// True if a listed object is a log, by its name or, if it was read before, by its content.
     pub fn is_log(&self, listing: &Listing, index: usize) -> bool {
         match listing.entry(index) {
-            Entry::Log => true,
-            Entry::ByContent => {
+            ListingEntry::Log => true,
+            ListingEntry::ByContent => {
                 let name = hash(&listing.uri(index));
                 self.objects.contains_key(&name) && !self.no_logs.contains(&name)
             }
-            Entry::Skipped(_) | Entry::Refused(_) | Entry::Quarantined(_) | Entry::Missing => false,
+            ListingEntry::Skipped(_)
+            | ListingEntry::Refused(_)
+            | ListingEntry::Quarantined(_)
+            | ListingEntry::Missing => false,
         }
     }
 
@@ -252,9 +255,9 @@ fn failure(outcome: &ObjectOutcome) -> NonZeroU32 {
 
 /// The last ends of lookups of event histories in the ledger, by the names of the ends.
 #[derive(Debug, Default)]
-pub(super) struct Ends(HashMap<String, (i64, String)>);
+pub(super) struct HistoryEnds(HashMap<String, (i64, String)>);
 
-impl Ends {
+impl HistoryEnds {
     pub const COLUMNS: [&str; 3] = [URI, LEDGER_COLUMNS.version.name, BATCH];
 
     pub fn add(&mut self, rows: &RecordBatch) -> Result<(), ColumnError> {
@@ -318,15 +321,15 @@ fn may_be_salvaged(outcome: &ObjectOutcome) -> bool {
 
 /// Rows that the store has already or has with other content, by object.
 #[derive(Debug, Default)]
-pub(super) struct Corrections(HashMap<String, Correction>);
+pub(super) struct TallyCorrections(HashMap<String, TallyCorrection>);
 
 #[derive(Debug, Default, Clone, Copy)]
-struct Correction {
+struct TallyCorrection {
     duplicates: u64,
     conflicts: i64,
 }
 
-impl Correction {
+impl TallyCorrection {
     fn apply(self, counts: Counts) -> Counts {
         Counts {
             kept: counts.kept - self.duplicates,
@@ -337,7 +340,7 @@ impl Correction {
     }
 }
 
-impl Corrections {
+impl TallyCorrections {
     pub fn duplicate(&mut self, uri: &str) {
         self.of(uri).duplicates += 1;
     }
@@ -351,14 +354,14 @@ impl Corrections {
         self.of(uri).conflicts -= 1;
     }
 
-    fn of(&mut self, uri: &str) -> &mut Correction {
+    fn of(&mut self, uri: &str) -> &mut TallyCorrection {
         if !self.0.contains_key(uri) {
-            self.0.insert(uri.to_owned(), Correction::default());
+            self.0.insert(uri.to_owned(), TallyCorrection::default());
         }
         self.0.get_mut(uri).expect("it was just put there")
     }
 
-    pub fn merge(&mut self, other: Corrections) {
+    pub fn merge(&mut self, other: TallyCorrections) {
         for (uri, more) in other.0 {
             let correction = self.0.entry(uri).or_default();
             correction.duplicates += more.duplicates;
@@ -366,29 +369,29 @@ impl Corrections {
         }
     }
 
-    fn get(&self, uri: &str) -> Correction {
+    fn get(&self, uri: &str) -> TallyCorrection {
         self.0.get(uri).copied().unwrap_or_default()
     }
 }
 
 /// An object to read, by its number in the listing.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Due {
+pub(super) struct ObjectToRead {
     pub index: usize,
-    pub news: News,
+    pub news: ObjectFreshness,
 }
 
 /// A batch on its way into the ledger.
-pub(super) struct Entering<'a> {
-    pub due: &'a [Due],
+pub(super) struct LedgerBatch<'a> {
+    pub due: &'a [ObjectToRead],
     pub versions: &'a [String],
     pub listing: &'a Listing,
-    pub corrections: &'a Corrections,
-    pub known: &'a Known,
+    pub corrections: &'a TallyCorrections,
+    pub known: &'a LedgerIndex,
     pub batch: i64,
 }
 
-impl Entering<'_> {
+impl LedgerBatch<'_> {
     /// The rows of all objects, and those of them that the ledger gains: an object that failed exactly as last time is
     /// reported, but not entered again.
     pub fn entries(&self, objects: &RecordBatch) -> Result<(RecordBatch, RecordBatch), LedgerError> {
@@ -419,9 +422,9 @@ impl Entering<'_> {
     }
 
     /// The outcome for the ledger. If an object took the place of another, the records of both are in the store.
-    fn outcome(&self, due: &Due, scanned: ObjectOutcome) -> ObjectOutcome {
+    fn outcome(&self, due: &ObjectToRead, scanned: ObjectOutcome) -> ObjectOutcome {
         // An event history grows, so another version of it is no loss.
-        let is_other = due.news == News::Changed && !self.listing.is_history(due.index);
+        let is_other = due.news == ObjectFreshness::Changed && !self.listing.is_history(due.index);
         match scanned.status().is_read() && is_other {
             true => ObjectOutcome::Changed(ObjectChange::SinceRead),
             false => scanned,

@@ -37,17 +37,17 @@ use parquet::errors::ParquetError;
 use crate::normalize::EventFilter;
 use crate::time::now_micros;
 
-pub use check::{Info, StoreCheck, check, info};
-pub use compact::{Compacted, Compaction, OlderRows, compact};
+pub use check::{StoreCheck, StoreOverview, check, info};
+pub use compact::{CompactionCounts, CompactionOptions, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
-pub use gc::{Collected, Collection, collect};
+pub use gc::{GcCounts, GcOptions, collect};
 pub use hash::LogicalHash;
-pub use ingest::{Ingested, Pace, Plan, ends_of_history, ingest, plan};
+pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
 pub use location::StoreLocation;
 pub use provider::{FILES_URL, events};
 pub use snapshot::Snapshot;
 
-use append::Pending;
+use append::PendingLedger;
 use delta::StoreTable;
 use table_id::TableId;
 use tables::StoreTables;
@@ -141,7 +141,7 @@ pub struct Store {
     now_micros: i64,
     /// The last batch whose events are committed, and its ledger if that is not entered yet.
     batch: i64,
-    pending: Option<Pending>,
+    pending: Option<PendingLedger>,
 }
 
 impl Store {
@@ -195,12 +195,12 @@ impl Store {
     async fn look(&mut self) -> Result<(), StoreError> {
         self.batch = self.tables[TableId::Events].batch().await?;
         self.expect_events_of_ledger().await?;
-        self.pending = Pending::of(self).await?;
+        self.pending = PendingLedger::of(self).await?;
         Ok(())
     }
 
     /// Notes the last batch whose events are committed, and its ledger if that is not entered yet.
-    fn settle(&mut self, batch: i64, pending: Option<Pending>) {
+    fn settle(&mut self, batch: i64, pending: Option<PendingLedger>) {
         (self.batch, self.pending) = (batch, pending);
     }
 

@@ -1,5 +1,5 @@
 //! Writes one Parquet file of a table, and its entry for the log.
-//! In: rows, column by column, sorted by the caller. Out: [`Encoded`], and the `Add` of a file put in its place.
+//! In: rows, column by column, sorted by the caller. Out: [`EncodedFile`], and the `Add` of a file put in its place.
 //! Never sorts, never holds more rows than one part of a column for each thread, and never names a file before it is
 //! whole.
 
@@ -107,7 +107,7 @@ impl FileLayout {
 pub(super) type ColumnParts<'a> = Box<dyn Iterator<Item = Result<ArrayRef, StoreError>> + 'a>;
 
 /// The rows of a file, in their order. All columns come in parts of the same lengths.
-pub(super) trait Columns: Sync {
+pub(super) trait ColumnSource: Sync {
     fn rows(&self) -> usize;
     /// A column, by its number in the schema.
     fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
@@ -123,7 +123,7 @@ pub(super) trait Columns: Sync {
     }
 }
 
-impl Columns for RecordBatch {
+impl ColumnSource for RecordBatch {
     fn rows(&self) -> usize {
         self.num_rows()
     }
@@ -138,7 +138,7 @@ impl Columns for RecordBatch {
 }
 
 /// A file that has no place yet.
-pub(super) struct Encoded {
+pub(super) struct EncodedFile {
     bytes: Vec<u8>,
     /// Number of its rows.
     pub rows: usize,
@@ -151,11 +151,11 @@ pub(super) struct Encoded {
 /// Writes the rows of one file into memory. A thread takes one column after the other, so that it holds only one part
 /// in full.
 pub(super) fn encode(
-    rows: &dyn Columns,
+    rows: &dyn ColumnSource,
     schema: &SchemaRef,
     layout: &FileLayout,
     threads: usize,
-) -> Result<Encoded, StoreError> {
+) -> Result<EncodedFile, StoreError> {
     let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(layout.properties(schema)?))?;
     let (mut file, factory) = writer.into_serialized_writer()?;
     let groups = rows.rows().div_ceil(GROUP_ROWS_MAX);
@@ -179,14 +179,14 @@ pub(super) fn encode(
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
-    Ok(Encoded { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
+    Ok(EncodedFile { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
 }
 
 /// The writers of one column: of its leaves, for each row group.
 type GroupWriters = Vec<Vec<ArrowColumnWriter>>;
 
 /// A piece of the work that a file makes.
-enum Task {
+enum EncodeTask {
     /// The logical hash, which needs several columns.
     Hash,
     Column(usize, GroupWriters),
@@ -200,7 +200,7 @@ enum TaskDone {
 
 /// Everything of a file that was encoded.
 #[derive(Default)]
-struct Done {
+struct EncodedColumns {
     /// By their number in the schema.
     columns: Vec<EncodedColumn>,
     hash: Option<LogicalHash>,
@@ -210,29 +210,29 @@ struct EncodedColumn {
     index: usize,
     /// Of each row group, of each leaf.
     chunks: Vec<Vec<ArrowColumnChunk>>,
-    bounds: Option<Bounds>,
+    bounds: Option<ColumnBounds>,
 }
 
 /// The columns of a file and the way of writing them.
 struct FileColumns<'a> {
-    rows: &'a dyn Columns,
+    rows: &'a dyn ColumnSource,
     schema: &'a SchemaRef,
     layout: &'a FileLayout,
 }
 
 impl FileColumns<'_> {
-    fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<Done, StoreError> {
-        let mut tasks: Vec<Task> =
-            writers.into_iter().enumerate().map(|(index, writers)| Task::Column(index, writers)).collect();
+    fn encode_all(&self, writers: Vec<GroupWriters>, threads: usize) -> Result<EncodedColumns, StoreError> {
+        let mut tasks: Vec<EncodeTask> =
+            writers.into_iter().enumerate().map(|(index, writers)| EncodeTask::Column(index, writers)).collect();
         // The longest come first, as threads take them in this order, so that all threads end together.
         tasks.sort_by_key(|task| match task {
-            Task::Column(index, _) => Reverse(self.rows.weight(*index)),
-            Task::Hash => Reverse(0),
+            EncodeTask::Column(index, _) => Reverse(self.rows.weight(*index)),
+            EncodeTask::Hash => Reverse(0),
         });
         if self.schema.index_of(CONTENT_HASH).is_ok() {
-            tasks.insert(0, Task::Hash);
+            tasks.insert(0, EncodeTask::Hash);
         }
-        let mut all = Done::default();
+        let mut all = EncodedColumns::default();
         for done in on_threads(threads, tasks, |task| self.work(task))? {
             match done {
                 TaskDone::Hash(hash) => all.hash = Some(hash),
@@ -243,16 +243,16 @@ impl FileColumns<'_> {
         Ok(all)
     }
 
-    fn work(&self, task: Task) -> Result<TaskDone, StoreError> {
+    fn work(&self, task: EncodeTask) -> Result<TaskDone, StoreError> {
         match task {
-            Task::Hash => self.hash().map(TaskDone::Hash),
-            Task::Column(index, writers) => self.column(index, writers).map(TaskDone::Column),
+            EncodeTask::Hash => self.hash().map(TaskDone::Hash),
+            EncodeTask::Column(index, writers) => self.column(index, writers).map(TaskDone::Column),
         }
     }
 
     fn column(&self, index: usize, groups: GroupWriters) -> Result<EncodedColumn, StoreError> {
         let field = self.schema.field(index);
-        let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(Bounds::default);
+        let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(ColumnBounds::default);
         let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
         for part in self.rows.column(index)? {
             let part = part?;
@@ -360,7 +360,7 @@ fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
     json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
 }
 
-impl Encoded {
+impl EncodedFile {
     /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
     /// value of its partition, if the table has partitions.
     pub async fn put(
@@ -394,14 +394,14 @@ impl Encoded {
 
 /// The least and greatest values of a column, as far as they are known.
 #[derive(Default)]
-struct Bounds {
-    span: Option<(Bound, Bound)>,
+struct ColumnBounds {
+    span: Option<(BoundValue, BoundValue)>,
     nulls: u64,
     unbounded: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Bound {
+enum BoundValue {
     Number(i64),
     /// Days since 1970.
     Day(i32),
@@ -410,33 +410,33 @@ enum Bound {
     Text(String),
 }
 
-impl Bounds {
+impl ColumnBounds {
     fn add(&mut self, column: &ArrayRef) {
         self.nulls += column.null_count() as u64;
         let span = match column.data_type() {
             DataType::Utf8 => {
                 let text = column.as_string::<i32>();
-                let bound = |text: Option<&str>| text.map(|text| Bound::Text(text.to_owned()));
+                let bound = |text: Option<&str>| text.map(|text| BoundValue::Text(text.to_owned()));
                 bound(min_string(text)).zip(bound(max_string(text)))
             }
             DataType::Int64 => {
                 let numbers = column.as_primitive::<Int64Type>();
-                min(numbers).map(Bound::Number).zip(max(numbers).map(Bound::Number))
+                min(numbers).map(BoundValue::Number).zip(max(numbers).map(BoundValue::Number))
             }
             DataType::Date32 => {
                 let days = column.as_primitive::<Date32Type>();
-                min(days).map(Bound::Day).zip(max(days).map(Bound::Day))
+                min(days).map(BoundValue::Day).zip(max(days).map(BoundValue::Day))
             }
             DataType::Timestamp(..) => {
                 let times = column.as_primitive::<TimestampMicrosecondType>();
                 // The log keeps milliseconds, and no time may lie beyond the greatest.
-                let up = |micros: i64| Bound::Time(micros.saturating_add(999).div_euclid(1000) * 1000);
-                min(times).map(Bound::Time).zip(max(times).map(up))
+                let up = |micros: i64| BoundValue::Time(micros.saturating_add(999).div_euclid(1000) * 1000);
+                min(times).map(BoundValue::Time).zip(max(times).map(up))
             }
             _ => None,
         };
         let Some((low, high)) = span else { return };
-        let is_long = |bound: &Bound| matches!(bound, Bound::Text(text) if text.len() > BOUND_BYTES_MAX);
+        let is_long = |bound: &BoundValue| matches!(bound, BoundValue::Text(text) if text.len() > BOUND_BYTES_MAX);
         self.unbounded |= is_long(&low) || is_long(&high);
         self.span = Some(match self.span.take() {
             Some((least, greatest)) => (least.min(low), greatest.max(high)),
@@ -445,13 +445,13 @@ impl Bounds {
     }
 }
 
-impl Bound {
+impl BoundValue {
     fn json(&self) -> Value {
         match self {
-            Bound::Text(text) => text.clone().into(),
-            Bound::Number(number) => (*number).into(),
-            Bound::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
-            Bound::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
+            BoundValue::Text(text) => text.clone().into(),
+            BoundValue::Number(number) => (*number).into(),
+            BoundValue::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
+            BoundValue::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
         }
     }
 }
@@ -489,7 +489,7 @@ mod tests {
             ),
         ];
         for (name, batches, expected) in columns {
-            let mut bounds = Bounds::default();
+            let mut bounds = ColumnBounds::default();
             batches.iter().for_each(|batch| bounds.add(batch));
             let span = bounds.span.filter(|_| !bounds.unbounded);
             let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(), h.json()));

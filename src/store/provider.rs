@@ -31,7 +31,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 
 use super::data_file::{ColumnStats, DataFile};
-use super::id_index::{self, IdLookup, Index};
+use super::id_index::{self, IdIndex, IdLookup};
 use super::key_use_filter::bears_on_keys;
 use super::rows::file_schema;
 use super::snapshot::Snapshot;
@@ -47,9 +47,9 @@ const IDS_MAX: usize = 100;
 
 /// The files of one version, as a table of their columns and the day of each file.
 #[derive(Debug)]
-struct Files {
+struct FilesTable {
     files: Vec<DataFile>,
-    index: Index,
+    index: IdIndex,
     table: TableSchema,
 }
 
@@ -58,7 +58,7 @@ struct Files {
 pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
-    let files = Files { files: snapshot.files.clone(), index: snapshot.index(), table };
+    let files = FilesTable { files: snapshot.files.clone(), index: snapshot.index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
     let is_narrower = asked != snapshot.filter && asked == EventFilter::KeyUse;
     for filter in in_scope(scope, &snapshot.files).into_iter().chain(is_narrower.then(bears_on_keys)) {
@@ -101,7 +101,7 @@ fn in_scope(scope: &Scope, files: &[DataFile]) -> Vec<Expr> {
 }
 
 #[async_trait]
-impl TableProvider for Files {
+impl TableProvider for FilesTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(self.table.table_schema())
     }
@@ -143,7 +143,7 @@ impl TableProvider for Files {
     }
 }
 
-impl Files {
+impl FilesTable {
     /// The files that can hold passing rows.
     async fn needed(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<&DataFile>> {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(self.files.iter().collect()) };

@@ -14,14 +14,14 @@ use deltalake::kernel::Add;
 use super::backoff::Backoff;
 use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_of};
-use super::delta::{Change, CommitOutcome, DataChange, removal};
+use super::delta::{CommitContent, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
 use super::parquet_reader::WholeFile;
-use super::rows::{self, PART_ROWS, RUN_BYTES_MAX, Run, scanned_columns, table_schema};
+use super::rows::{self, PART_ROWS, RUN_BYTES_MAX, SortedRun, scanned_columns, table_schema};
 use super::table_id::TableId;
 use super::{Store, StoreError};
 use crate::batch::{CONTENT_HASH, Provenance, RowBuilder, weight};
-use crate::json::Tree;
+use crate::json::JsonTree;
 use crate::normalize::{NORMALIZER, Record, StoredRow, normalize_again};
 use crate::schema::{Column, events_schema_of};
 
@@ -30,7 +30,7 @@ const DECODED_BYTES: i64 = 2 << 20;
 
 /// The counts of a renormalization.
 #[derive(Debug, Default)]
-pub(super) struct Renormalized {
+pub(super) struct RenormalizationCounts {
     /// Rows that are now of the present normalizer.
     pub rows: u64,
     /// Files that were rewritten, each in one.
@@ -39,8 +39,8 @@ pub(super) struct Renormalized {
 
 /// Rewrites all files of an earlier normalizer, each in a commit of its own, so that a run that is killed loses one at
 /// most. Rows stay as they were if their record cannot be read again or is of another event.
-pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Renormalized, StoreError> {
-    let (mut all, mut backoff) = (Renormalized::default(), Backoff::new());
+pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<RenormalizationCounts, StoreError> {
+    let (mut all, mut backoff) = (RenormalizationCounts::default(), Backoff::new());
     'look: loop {
         let files = store.tables[TableId::Events].files()?;
         for add in &files {
@@ -48,18 +48,18 @@ pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Ren
                 continue;
             }
             match rewrite(store, add, threads).await? {
-                Rewrite::Unchanged => {}
-                Rewrite::Committed { rows } => {
+                RewriteOutcome::Unchanged => {}
+                RewriteOutcome::Committed { rows } => {
                     all.rows += rows;
                     all.commits += 1;
                     backoff.won();
                 }
                 // The file may be one that another writer has replaced.
-                Rewrite::Lost if backoff.lost().await => {
+                RewriteOutcome::Lost if backoff.lost().await => {
                     store.refresh().await?;
                     continue 'look;
                 }
-                Rewrite::Lost => return Err(store.contended()),
+                RewriteOutcome::Lost => return Err(store.contended()),
             }
         }
         return Ok(all);
@@ -67,7 +67,7 @@ pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Ren
 }
 
 /// The end of rewriting a file.
-enum Rewrite {
+enum RewriteOutcome {
     /// Not one of its rows can be made again.
     Unchanged,
     /// So many of its rows were made again.
@@ -76,27 +76,27 @@ enum Rewrite {
     Lost,
 }
 
-async fn rewrite(store: &mut Store, add: &Add, threads: usize) -> Result<Rewrite, StoreError> {
+async fn rewrite(store: &mut Store, add: &Add, threads: usize) -> Result<RewriteOutcome, StoreError> {
     let file = DataFile::of(&store.location, TableId::Events, add)?;
     let written = write_anew(store, &file, threads).await?;
     if written.renewed == 0 {
         store.discard(TableId::Events, &written.adds).await?;
-        return Ok(Rewrite::Unchanged);
+        return Ok(RewriteOutcome::Unchanged);
     }
     let removes = vec![removal(add, DataChange::Columns, store.now_micros)];
-    let change = Change { adds: written.adds.clone(), removes, ..Change::default() };
+    let change = CommitContent { adds: written.adds.clone(), removes, ..CommitContent::default() };
     match store.tables[TableId::Events].commit(change).await? {
-        CommitOutcome::Committed => Ok(Rewrite::Committed { rows: written.renewed }),
+        CommitOutcome::Committed => Ok(RewriteOutcome::Committed { rows: written.renewed }),
         CommitOutcome::Lost => {
             store.discard(TableId::Events, &written.adds).await?;
-            Ok(Rewrite::Lost)
+            Ok(RewriteOutcome::Lost)
         }
     }
 }
 
 /// Files that hold the rows of an older one, in no commit yet.
 #[derive(Default)]
-struct Rewritten {
+struct RewrittenFiles {
     adds: Vec<Add>,
     hash: LogicalHash,
     rows: u64,
@@ -105,8 +105,8 @@ struct Rewritten {
 }
 
 /// Writes the rows of a file into new ones. If that fails, no new file stays.
-async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<Rewritten, StoreError> {
-    let mut written = Rewritten::default();
+async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<RewrittenFiles, StoreError> {
+    let mut written = RewrittenFiles::default();
     let Err(error) = written.take_all(store, file, threads).await else { return Ok(written) };
     if store.discard(TableId::Events, &written.adds).await.is_err() {
         // A collection will remove the files; the first error is the one to report.
@@ -140,13 +140,13 @@ fn in_table(rows: &RecordBatch, day: Option<i32>) -> Result<RecordBatch, StoreEr
 
 /// Rows of one normalizer that wait to be written.
 #[derive(Default)]
-struct Pile {
+struct RowPile {
     normalizer: u32,
     batches: Vec<RecordBatch>,
     bytes: usize,
 }
 
-impl Pile {
+impl RowPile {
     fn add(&mut self, rows: RecordBatch) {
         if rows.num_rows() > 0 {
             self.bytes += weight(&rows);
@@ -155,13 +155,13 @@ impl Pile {
     }
 }
 
-impl Rewritten {
+impl RewrittenFiles {
     /// Takes in the rows of a file. As in a compaction, this thread does all but encoding.
     async fn take_all(&mut self, store: &Store, file: &DataFile, threads: usize) -> Result<(), StoreError> {
         let whole = proved_file(store, file).await?;
-        let mut renewed = Pile { normalizer: NORMALIZER, ..Pile::default() };
-        let mut kept = Pile { normalizer: file.normalizer, ..Pile::default() };
-        let mut renewer = Renewer::new();
+        let mut renewed = RowPile { normalizer: NORMALIZER, ..RowPile::default() };
+        let mut kept = RowPile { normalizer: file.normalizer, ..RowPile::default() };
+        let mut renewer = RowRenewer::new();
         let columns: Vec<usize> = (0..whole.schema().fields().len()).collect();
         for rows in whole.read(&columns, batch_rows(&whole))? {
             let rows = in_table(&rows?, file.day)?;
@@ -183,11 +183,11 @@ impl Rewritten {
 
     /// Writes the waiting rows into a file for each of their days. A day may differ from before, since an event far in
     /// the future gets its day only when its year comes near.
-    async fn put(&mut self, store: &Store, pile: &mut Pile, threads: usize) -> Result<(), StoreError> {
+    async fn put(&mut self, store: &Store, pile: &mut RowPile, threads: usize) -> Result<(), StoreError> {
         let batches = std::mem::take(&mut pile.batches);
         pile.bytes = 0;
         let keep: Vec<_> = batches.iter().map(|batch| BooleanArray::from(vec![true; batch.num_rows()])).collect();
-        let run = Run::sort(batches, &keep, pile.normalizer)?;
+        let run = SortedRun::sort(batches, &keep, pile.normalizer)?;
         for day in run.days() {
             let encoded = run.encode(day, threads)?;
             self.hash.add(encoded.hash.unwrap_or_default());
@@ -201,19 +201,22 @@ impl Rewritten {
 }
 
 /// Makes rows again from their records.
-struct Renewer {
-    tree: Tree,
+struct RowRenewer {
+    tree: JsonTree,
     builder: RowBuilder,
 }
 
-impl Renewer {
-    fn new() -> Renewer {
+impl RowRenewer {
+    fn new() -> RowRenewer {
         let columns = scanned_columns();
-        Renewer { tree: Tree::new(), builder: RowBuilder::with_content_hash(&events_schema_of(&columns), &columns) }
+        RowRenewer {
+            tree: JsonTree::new(),
+            builder: RowBuilder::with_content_hash(&events_schema_of(&columns), &columns),
+        }
     }
 
     /// Adds the rows that can be made again to a pile, and returns the others.
-    fn take(&mut self, rows: &RecordBatch, renewed: &mut Pile) -> Result<RecordBatch, StoreError> {
+    fn take(&mut self, rows: &RecordBatch, renewed: &mut RowPile) -> Result<RecordBatch, StoreError> {
         let stored = StoredColumns::of(rows);
         let mut stays = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
-use super::parquet_writer::{ColumnParts, Columns, Encoded, FileLayout, day_name, encode};
+use super::parquet_writer::{ColumnParts, ColumnSource, EncodedFile, FileLayout, day_name, encode};
 use crate::batch::{CONTENT_HASH, column_weight};
 use crate::schema::{COLUMNS, Column, events_schema_of};
 use crate::table::LackingRows;
@@ -78,7 +78,7 @@ pub(super) fn file_schema() -> SchemaRef {
 pub(super) const RUN_BYTES_MAX: usize = 28 << 20;
 
 /// Some rows of a batch, sorted by day, key, time and id.
-pub(super) struct Run {
+pub(super) struct SortedRun {
     batches: Vec<RecordBatch>,
     /// The number of the normalizer that made their derived columns.
     normalizer: u32,
@@ -89,11 +89,11 @@ pub(super) struct Run {
     weights: Vec<usize>,
 }
 
-impl Run {
+impl SortedRun {
     /// Sorts rows of the table's schema, and drops those that `keep` leaves out.
-    pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray], normalizer: u32) -> Result<Run, ArrowError> {
+    pub fn sort(batches: Vec<RecordBatch>, keep: &[BooleanArray], normalizer: u32) -> Result<SortedRun, ArrowError> {
         let names = [Column::EventDate.name()].into_iter().chain(LAYOUT.sorted_by.iter().copied());
-        let order = Order::new(&table_schema(), names)?;
+        let order = RowOrder::new(&table_schema(), names)?;
         let keys: Vec<Rows> = batches.iter().map(|batch| order.keys(batch)).collect::<Result<_, _>>()?;
         let kept =
             keep.iter().enumerate().flat_map(|(batch, keep)| keep.values().set_indices().map(move |row| (batch, row)));
@@ -102,7 +102,7 @@ impl Run {
         let days = days_of(&batches, &places);
         let weight = |column| batches.iter().map(|batch| column_weight(batch.column(column))).sum();
         let weights = (0..table_schema().fields().len()).map(weight).collect();
-        Ok(Run { batches, normalizer, order: places, days, weights })
+        Ok(SortedRun { batches, normalizer, order: places, days, weights })
     }
 
     /// The rows that a scope cannot judge.
@@ -125,7 +125,7 @@ impl Run {
     }
 
     /// The file of one day; its rows are copied a little at a time.
-    pub fn encode(&self, day: Option<i32>, threads: usize) -> Result<Encoded, StoreError> {
+    pub fn encode(&self, day: Option<i32>, threads: usize) -> Result<EncodedFile, StoreError> {
         let places = self.days.iter().find(|(found, _)| *found == day).map_or(0..0, |(_, range)| range.clone());
         let rows = DayRows { run: self, places: &self.order[places] };
         encode(&rows, &file_schema(), &LAYOUT, threads)
@@ -170,7 +170,7 @@ impl PlaceColumns<'_> {
 
 /// Rows of a run, in their order.
 struct DayRows<'a> {
-    run: &'a Run,
+    run: &'a SortedRun,
     places: &'a [(usize, usize)],
 }
 
@@ -181,7 +181,7 @@ impl DayRows<'_> {
     }
 }
 
-impl Columns for DayRows<'_> {
+impl ColumnSource for DayRows<'_> {
     fn rows(&self) -> usize {
         self.places.len()
     }
@@ -202,14 +202,14 @@ impl Columns for DayRows<'_> {
 }
 
 /// The order of rows by some of their columns: nulls first, texts by their bytes.
-pub(super) struct Order {
+pub(super) struct RowOrder {
     names: Vec<&'static str>,
     converter: RowConverter,
 }
 
-impl Order {
+impl RowOrder {
     /// Fails if the schema lacks one of the columns.
-    pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<Order, ArrowError> {
+    pub fn new(schema: &SchemaRef, names: impl Iterator<Item = &'static str>) -> Result<RowOrder, ArrowError> {
         let names: Vec<&str> = names.collect();
         let options = SortOptions { descending: false, nulls_first: true };
         let field = |name: &&str| {
@@ -217,7 +217,7 @@ impl Order {
             Ok(SortField::new_with_options(ty, options))
         };
         let fields = names.iter().map(field).collect::<Result<Vec<_>, ArrowError>>()?;
-        Ok(Order { names, converter: RowConverter::new(fields)? })
+        Ok(RowOrder { names, converter: RowConverter::new(fields)? })
     }
 
     /// Keys that compare as the rows do.

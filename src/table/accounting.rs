@@ -34,7 +34,7 @@ pub struct Accounting {
     /// True if the counts are those of a store, whose logs were read earlier.
     pub is_stored: bool,
     /// The first of the objects that could not be used; `by_status` counts all of them.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ObjectProblem>,
     /// Objects of the event history, whose records no digest covers.
     pub history_objects: u64,
     /// Objects whose fault somebody has accepted; they keep their status.
@@ -56,7 +56,7 @@ pub struct AcceptedCounts {
 
 /// An object that could not be used.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct ObjectProblem {
     pub uri: String,
     pub outcome: ObjectOutcome,
 }
@@ -169,7 +169,7 @@ impl Accounting {
             self.accepted.problems += u64::from(status.is_problem());
             self.accepted.quarantined += quarantined;
         } else if is_named {
-            self.problems.push(Problem { uri, outcome: outcome.clone() });
+            self.problems.push(ObjectProblem { uri, outcome: outcome.clone() });
         }
     }
 

@@ -10,17 +10,17 @@ use arrow::array::{BooleanArray, BooleanBufferBuilder, RecordBatch, UInt32Array}
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
-use super::dedup::{Copy, Fingerprint, Seen};
-use super::deferred::{Bits, Deferred};
-use super::part::{Part, RowTaker};
+use super::dedup::{CopyKind, Fingerprint, SeenRows};
+use super::deferred::{DeferredRows, RowBits};
+use super::part::{RowTaker, ScanPart};
 use super::tallies::{ObjectTally, Tallies};
 
 /// Takes parts in order: deduplicates, counts, and gives batches away.
-pub(super) struct Consumer {
-    seen: Seen,
+pub(super) struct PartConsumer {
+    seen: SeenRows,
     identities_max: usize,
     /// Set once the identities have reached their bound.
-    deferred: Option<Deferred>,
+    deferred: Option<DeferredRows>,
     /// For each object with deferred rows, its place in the tallies and the ordinal after its last row.
     open_tallies: Vec<(usize, u64)>,
     pub tallies: Tallies,
@@ -31,18 +31,18 @@ pub(super) struct Consumer {
 
 /// The decision about one row.
 #[derive(Clone, Copy)]
-enum Fate {
+enum RowFate {
     Give,
     Drop,
     /// Given once all rows are known, under this ordinal.
     Wait(u64),
 }
 
-impl Consumer {
+impl PartConsumer {
     /// Holds at most so many identities in memory; the rows after them wait on disk until all have been seen.
-    pub fn new(identities_max: usize) -> Consumer {
-        Consumer {
-            seen: Seen::default(),
+    pub fn new(identities_max: usize) -> PartConsumer {
+        PartConsumer {
+            seen: SeenRows::default(),
             identities_max,
             deferred: None,
             open_tallies: Vec::new(),
@@ -57,7 +57,7 @@ impl Consumer {
     /// disk.
     pub fn take_all(
         &mut self,
-        runs: Receiver<Receiver<Part>>,
+        runs: Receiver<Receiver<ScanPart>>,
         taker: &mut dyn RowTaker,
     ) -> Result<ControlFlow<()>, DataFusionError> {
         for parts in runs {
@@ -71,12 +71,12 @@ impl Consumer {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn take(&mut self, part: Part, taker: &mut dyn RowTaker) -> Result<ControlFlow<()>, DataFusionError> {
+    fn take(&mut self, part: ScanPart, taker: &mut dyn RowTaker) -> Result<ControlFlow<()>, DataFusionError> {
         if let Some(error) = part.error {
             return Err(error);
         }
         if self.deferred.is_none() && self.seen.len() >= self.identities_max {
-            self.deferred = Some(Deferred::new()?);
+            self.deferred = Some(DeferredRows::new()?);
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
@@ -95,11 +95,11 @@ impl Consumer {
         count_lacking(&found.place, &fates, &mut counts.place, waiting.as_mut().map(|bits| &mut bits.place));
         part.quarantined.into_iter().for_each(|record| self.tallies.quarantine(record));
         for (output, (batch, row_of)) in part.batches.into_iter().enumerate() {
-            let rows = Rest::of(&row_of, &fates);
+            let rows = RemainingRows::of(&row_of, &fates);
             if let Some(deferred) = &mut self.deferred {
                 let ordinals = row_of.values().iter().filter_map(|&row| match fates[row as usize] {
-                    Fate::Wait(ordinal) => Some(ordinal),
-                    Fate::Give | Fate::Drop => None,
+                    RowFate::Wait(ordinal) => Some(ordinal),
+                    RowFate::Give | RowFate::Drop => None,
                 });
                 deferred.keep(output, &rows.copied(batch)?, ordinals.collect())?;
                 continue;
@@ -113,17 +113,17 @@ impl Consumer {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn fate(&mut self, row: Fingerprint) -> io::Result<Fate> {
+    fn fate(&mut self, row: Fingerprint) -> io::Result<RowFate> {
         let copy = match &mut self.deferred {
             None => self.seen.add(row),
             Some(deferred) => match self.seen.judge(row) {
-                Copy::Duplicate => Copy::Duplicate,
-                undecided => return deferred.add(row, undecided).map(Fate::Wait),
+                CopyKind::Duplicate => CopyKind::Duplicate,
+                undecided => return deferred.add(row, undecided).map(RowFate::Wait),
             },
         };
-        self.duplicates += u64::from(copy == Copy::Duplicate);
-        self.conflicts += u64::from(copy == Copy::Conflict);
-        Ok(if copy == Copy::Duplicate { Fate::Drop } else { Fate::Give })
+        self.duplicates += u64::from(copy == CopyKind::Duplicate);
+        self.conflicts += u64::from(copy == CopyKind::Conflict);
+        Ok(if copy == CopyKind::Duplicate { RowFate::Drop } else { RowFate::Give })
     }
 
     fn close(&mut self, mut tally: ObjectTally) {
@@ -139,7 +139,7 @@ impl Consumer {
     /// Decides the rows that had to wait, completes the tallies of their objects, and gives them away.
     fn settle(&mut self, taker: &mut dyn RowTaker) -> Result<(), DataFusionError> {
         let Some(mut deferred) = self.deferred.take() else { return Ok(()) };
-        self.seen = Seen::default();
+        self.seen = SeenRows::default();
         let verdicts = deferred.judge()?;
         self.tallies.lacking.time += verdicts.kept_of(&deferred.lacking.time);
         self.tallies.lacking.place += verdicts.kept_of(&deferred.lacking.place);
@@ -157,36 +157,36 @@ impl Consumer {
 }
 
 /// Counts rows that are given, and notes those that wait.
-fn count_lacking(rows: &[u32], fates: &[Fate], given: &mut u64, mut waiting: Option<&mut Bits>) {
+fn count_lacking(rows: &[u32], fates: &[RowFate], given: &mut u64, mut waiting: Option<&mut RowBits>) {
     for &row in rows {
         match fates[row as usize] {
-            Fate::Give => *given += 1,
-            Fate::Drop => {}
-            Fate::Wait(ordinal) => waiting.iter_mut().for_each(|bits| bits.set(ordinal)),
+            RowFate::Give => *given += 1,
+            RowFate::Drop => {}
+            RowFate::Wait(ordinal) => waiting.iter_mut().for_each(|bits| bits.set(ordinal)),
         }
     }
 }
 
 /// The rows of a batch that are not dropped, as runs of neighbours.
-struct Rest {
+struct RemainingRows {
     rows: usize,
     runs: Vec<Range<usize>>,
 }
 
-impl Rest {
+impl RemainingRows {
     /// Beyond this many runs one copied batch is cheaper than many small ones.
     const PARTS_MAX: usize = 16;
 
-    fn of(row_of: &UInt32Array, fates: &[Fate]) -> Rest {
+    fn of(row_of: &UInt32Array, fates: &[RowFate]) -> RemainingRows {
         let mut runs: Vec<Range<usize>> = Vec::new();
         for (at, row) in row_of.values().iter().enumerate() {
             match (fates[*row as usize], runs.last_mut()) {
-                (Fate::Drop, _) => {}
+                (RowFate::Drop, _) => {}
                 (_, Some(run)) if run.end == at => run.end += 1,
                 _ => runs.push(at..at + 1),
             }
         }
-        Rest { rows: row_of.len(), runs }
+        RemainingRows { rows: row_of.len(), runs }
     }
 
     /// In one batch.
@@ -210,7 +210,7 @@ impl Rest {
             return Ok(Vec::new());
         }
         let rows: usize = self.runs.iter().map(Range::len).sum();
-        if self.runs.len() > Rest::PARTS_MAX || rows < self.rows / 2 {
+        if self.runs.len() > RemainingRows::PARTS_MAX || rows < self.rows / 2 {
             return Ok(vec![self.copied(batch)?]);
         }
         Ok(self.runs.iter().map(|run| batch.slice(run.start, run.len())).collect())

@@ -30,7 +30,7 @@ impl Fingerprint {
 
 /// The judgement on a row, by the rows before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Copy {
+pub enum CopyKind {
     First,
     Duplicate,
     /// The identity is known with other content: both rows stay.
@@ -39,35 +39,35 @@ pub enum Copy {
 
 /// The rows seen so far: about 20 bytes each, up to twice that while the table grows.
 #[derive(Default)]
-pub struct Seen {
+pub struct SeenRows {
     first: HashMap<u64, u64, BuildHasherDefault<AlreadyHashed>>,
     conflicting: HashSet<Fingerprint>,
 }
 
-impl Seen {
+impl SeenRows {
     /// Judges the row by those added before it, and remembers it.
-    pub fn add(&mut self, row: Fingerprint) -> Copy {
+    pub fn add(&mut self, row: Fingerprint) -> CopyKind {
         match self.first.entry(row.identity) {
             Entry::Vacant(slot) => {
                 slot.insert(row.content);
-                Copy::First
+                CopyKind::First
             }
-            Entry::Occupied(slot) if *slot.get() == row.content => Copy::Duplicate,
+            Entry::Occupied(slot) if *slot.get() == row.content => CopyKind::Duplicate,
             Entry::Occupied(_) => self.add_conflicting(row),
         }
     }
 
     /// Adds a row whose identity the caller knows with other content.
-    pub fn add_conflicting(&mut self, row: Fingerprint) -> Copy {
-        if self.conflicting.insert(row) { Copy::Conflict } else { Copy::Duplicate }
+    pub fn add_conflicting(&mut self, row: Fingerprint) -> CopyKind {
+        if self.conflicting.insert(row) { CopyKind::Conflict } else { CopyKind::Duplicate }
     }
 
     /// The judgement that `add` would give, without remembering the row.
-    pub fn judge(&self, row: Fingerprint) -> Copy {
+    pub fn judge(&self, row: Fingerprint) -> CopyKind {
         match self.first.get(&row.identity) {
-            None => Copy::First,
-            Some(content) if *content == row.content || self.conflicting.contains(&row) => Copy::Duplicate,
-            Some(_) => Copy::Conflict,
+            None => CopyKind::First,
+            Some(content) if *content == row.content || self.conflicting.contains(&row) => CopyKind::Duplicate,
+            Some(_) => CopyKind::Conflict,
         }
     }
 
@@ -102,16 +102,16 @@ mod tests {
     #[test]
     fn same_content_is_a_duplicate_other_content_a_conflict_and_both_are_remembered() {
         let row = |id, account, content| Fingerprint::new(id, account, content, 9);
-        let mut seen = Seen::default();
+        let mut seen = SeenRows::default();
         for (row, copy) in [
-            (row("a", Some("1"), 1), Copy::First),
-            (row("a", Some("1"), 1), Copy::Duplicate),
-            (row("a", Some("2"), 1), Copy::First),
-            (row("a", None, 1), Copy::First),
-            (row("a", Some("1"), 2), Copy::Conflict),
-            (row("a", Some("1"), 2), Copy::Duplicate),
-            (row("a", Some("1"), 1), Copy::Duplicate),
-            (row("b", Some("1"), 1), Copy::First),
+            (row("a", Some("1"), 1), CopyKind::First),
+            (row("a", Some("1"), 1), CopyKind::Duplicate),
+            (row("a", Some("2"), 1), CopyKind::First),
+            (row("a", None, 1), CopyKind::First),
+            (row("a", Some("1"), 2), CopyKind::Conflict),
+            (row("a", Some("1"), 2), CopyKind::Duplicate),
+            (row("a", Some("1"), 1), CopyKind::Duplicate),
+            (row("b", Some("1"), 1), CopyKind::First),
         ] {
             assert_eq!(seen.judge(row), copy);
             assert_eq!(seen.add(row), copy);

@@ -16,7 +16,7 @@ use arrow::ipc::writer::FileWriter;
 use datafusion::common::Result;
 use datafusion::common::cast::as_uint64_array;
 
-use super::dedup::{Copy, Fingerprint, Seen};
+use super::dedup::{CopyKind, Fingerprint, SeenRows};
 use super::lacking::LackingRows;
 use super::part::RowTaker;
 
@@ -26,25 +26,25 @@ const ENTRY_BYTES: usize = 24;
 const CHUNK_ENTRIES: usize = 2048;
 
 /// Rows that wait for their verdict.
-pub struct Deferred {
-    fingerprints: Partitions,
+pub struct DeferredRows {
+    fingerprints: FingerprintFile,
     rows: u64,
     /// The rows that a scope cannot judge, by their ordinals.
-    pub lacking: LackingRows<Bits>,
-    batches: Vec<Option<Spool>>,
+    pub lacking: LackingRows<RowBits>,
+    batches: Vec<Option<BatchSpool>>,
 }
 
 /// The batches of one output, each with the ordinals of its rows as a last column.
-struct Spool {
+struct BatchSpool {
     file: File,
     writer: FileWriter<io::BufWriter<File>>,
 }
 
-impl Deferred {
+impl DeferredRows {
     /// Fails where no temporary file can be made. The files have no names, so they go with this value.
-    pub fn new() -> io::Result<Deferred> {
-        let fingerprints = Partitions::new()?;
-        Ok(Deferred { fingerprints, rows: 0, lacking: LackingRows::default(), batches: Vec::new() })
+    pub fn new() -> io::Result<DeferredRows> {
+        let fingerprints = FingerprintFile::new()?;
+        Ok(DeferredRows { fingerprints, rows: 0, lacking: LackingRows::default(), batches: Vec::new() })
     }
 
     /// The ordinal that the next row gets.
@@ -54,10 +54,10 @@ impl Deferred {
 
     /// Adds a row that the full set cannot settle; `earlier` is its verdict, first copy or conflict. Returns its
     /// ordinal.
-    pub fn add(&mut self, row: Fingerprint, earlier: Copy) -> io::Result<u64> {
+    pub fn add(&mut self, row: Fingerprint, earlier: CopyKind) -> io::Result<u64> {
         let ordinal = self.rows;
         self.rows += 1;
-        self.fingerprints.add(row, ordinal << 1 | u64::from(earlier == Copy::Conflict))?;
+        self.fingerprints.add(row, ordinal << 1 | u64::from(earlier == CopyKind::Conflict))?;
         Ok(ordinal)
     }
 
@@ -75,26 +75,26 @@ impl Deferred {
             none => {
                 let file = tempfile::tempfile()?;
                 let writer = FileWriter::try_new_buffered(file.try_clone()?, &with_ordinals.schema())?;
-                none.insert(Spool { file, writer })
+                none.insert(BatchSpool { file, writer })
             }
         };
         Ok(spool.writer.write(&with_ordinals)?)
     }
 
     /// Decides all rows.
-    pub fn judge(&mut self) -> io::Result<Verdicts> {
-        let mut verdicts = Verdicts { duplicate: Bits::new(self.rows), conflict: Bits::new(self.rows) };
+    pub fn judge(&mut self) -> io::Result<DeferredVerdicts> {
+        let mut verdicts = DeferredVerdicts { duplicate: RowBits::new(self.rows), conflict: RowBits::new(self.rows) };
         for partition in 0..PARTITIONS {
-            let mut seen = Seen::default();
+            let mut seen = SeenRows::default();
             self.fingerprints.read(partition, &mut |row, tagged| {
                 let copy = match tagged & 1 {
                     0 => seen.add(row),
                     _ => seen.add_conflicting(row),
                 };
                 match copy {
-                    Copy::First => {}
-                    Copy::Duplicate => verdicts.duplicate.set(tagged >> 1),
-                    Copy::Conflict => verdicts.conflict.set(tagged >> 1),
+                    CopyKind::First => {}
+                    CopyKind::Duplicate => verdicts.duplicate.set(tagged >> 1),
+                    CopyKind::Conflict => verdicts.conflict.set(tagged >> 1),
                 }
             })?;
         }
@@ -102,9 +102,9 @@ impl Deferred {
     }
 
     /// Gives the batches away without the duplicates, until `taker` wants no more.
-    pub fn replay(self, verdicts: &Verdicts, taker: &mut dyn RowTaker) -> Result<()> {
+    pub fn replay(self, verdicts: &DeferredVerdicts, taker: &mut dyn RowTaker) -> Result<()> {
         for (output, spool) in self.batches.into_iter().enumerate() {
-            let Some(Spool { mut file, mut writer }) = spool else { continue };
+            let Some(BatchSpool { mut file, mut writer }) = spool else { continue };
             writer.finish()?;
             file.seek(SeekFrom::Start(0))?;
             for batch in FileReader::try_new_buffered(file, None)? {
@@ -126,19 +126,19 @@ fn with_ordinals(batch: &RecordBatch, ordinals: UInt64Array) -> Result<RecordBat
 }
 
 /// The verdicts on the rows.
-pub struct Verdicts {
-    duplicate: Bits,
-    conflict: Bits,
+pub struct DeferredVerdicts {
+    duplicate: RowBits,
+    conflict: RowBits,
 }
 
-impl Verdicts {
+impl DeferredVerdicts {
     /// Duplicates and conflicts among the rows with these ordinals.
     pub fn counts(&self, rows: Range<u64>) -> (u64, u64) {
         (self.duplicate.count(rows.clone()), self.conflict.count(rows))
     }
 
     /// Of some rows, the number that are no duplicates.
-    pub fn kept_of(&self, rows: &Bits) -> u64 {
+    pub fn kept_of(&self, rows: &RowBits) -> u64 {
         let words = rows.0.iter().zip(&self.duplicate.0);
         words.map(|(row, duplicate)| u64::from((row & !duplicate).count_ones())).sum()
     }
@@ -155,11 +155,11 @@ impl Verdicts {
 
 /// A bit for each row.
 #[derive(Default)]
-pub struct Bits(Vec<u64>);
+pub struct RowBits(Vec<u64>);
 
-impl Bits {
-    fn new(rows: u64) -> Bits {
-        Bits(vec![0; rows.div_ceil(64) as usize])
+impl RowBits {
+    fn new(rows: u64) -> RowBits {
+        RowBits(vec![0; rows.div_ceil(64) as usize])
     }
 
     pub fn set(&mut self, row: u64) {
@@ -180,7 +180,7 @@ impl Bits {
 }
 
 /// Fingerprints on disk, in one file, by the top bits of their identity.
-struct Partitions {
+struct FingerprintFile {
     file: File,
     written: u64,
     buffers: Vec<Vec<u8>>,
@@ -188,10 +188,10 @@ struct Partitions {
     chunks: Vec<Vec<(u64, usize)>>,
 }
 
-impl Partitions {
-    fn new() -> io::Result<Partitions> {
+impl FingerprintFile {
+    fn new() -> io::Result<FingerprintFile> {
         let empty = || vec![Vec::new(); PARTITIONS];
-        Ok(Partitions {
+        Ok(FingerprintFile {
             file: tempfile::tempfile()?,
             written: 0,
             buffers: empty(),
@@ -241,9 +241,9 @@ mod tests {
     use std::ops::ControlFlow;
     use std::path::Path;
 
-    use super::super::{Hashes, IDENTITIES_MAX, LogTable, Output, Request, ScanOptions, scan};
+    use super::super::{IDENTITIES_MAX, LogTable, RowHashes, ScanOptions, ScanOutput, ScanRequest, scan};
     use super::*;
-    use crate::normalize::{EventFilter, TableNeeds, Wanted};
+    use crate::normalize::{ColumnSet, EventFilter, TableNeeds};
     use crate::schema::Column;
     use crate::source::{self, Location, Scope};
 
@@ -261,9 +261,9 @@ mod tests {
         };
         let logs = LogTable::new(Arc::new(listing), options);
         let columns = vec![Column::EventId];
-        let needs = TableNeeds::of_every_row(Wanted::of(&columns));
-        let outputs = vec![Output { predicate: None, needs, places: vec![0] }];
-        let request = Request { columns, outputs, objects: None, hashes: Hashes::Absent };
+        let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
+        let outputs = vec![ScanOutput { predicate: None, needs, places: vec![0] }];
+        let request = ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_: usize, batch: RecordBatch| {
             let column = datafusion::common::cast::as_string_array(batch.column(0))?;

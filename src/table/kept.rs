@@ -34,7 +34,7 @@ pub struct KeptRows {
     /// The size that all rows have in memory, spilled ones included.
     bytes: usize,
     batches: Vec<RecordBatch>,
-    spilled: Option<Spilled>,
+    spilled: Option<SpilledRows>,
     partitions: usize,
     from: KeptFrom,
 }
@@ -55,7 +55,7 @@ impl fmt::Display for KeptFrom {
     }
 }
 
-struct Spilled {
+struct SpilledRows {
     file: tempfile::NamedTempFile,
     batches: usize,
 }
@@ -67,8 +67,8 @@ impl fmt::Debug for KeptRows {
 }
 
 /// Collects the rows of a scan, for each of its outputs.
-pub struct Keeper {
-    tables: Vec<Kept>,
+pub struct RowKeeper {
+    tables: Vec<TableKeeper>,
     /// Of the batches that are put together and in memory, and at most so many.
     bytes: usize,
     bytes_max: usize,
@@ -76,7 +76,7 @@ pub struct Keeper {
     loose_bytes_max: usize,
 }
 
-struct Kept {
+struct TableKeeper {
     rows: KeptRows,
     /// To be put together into one.
     loose: Vec<RecordBatch>,
@@ -89,9 +89,9 @@ const TOGETHER_BYTES: usize = 256 << 10;
 /// Batches are put together at this number at the latest, since each takes more memory than its rows.
 const LOOSE_MAX: usize = 1024;
 
-impl Keeper {
+impl RowKeeper {
     /// All outputs together hold at most `bytes_max` in memory.
-    pub fn new(schemas: impl Iterator<Item = SchemaRef>, bytes_max: usize, partitions: usize) -> Keeper {
+    pub fn new(schemas: impl Iterator<Item = SchemaRef>, bytes_max: usize, partitions: usize) -> RowKeeper {
         let partitions = partitions.max(1);
         let empty = |schema| KeptRows {
             schema,
@@ -102,11 +102,11 @@ impl Keeper {
             partitions,
             from: KeptFrom::default(),
         };
-        let kept = |schema| Kept { rows: empty(schema), loose: Vec::new(), loose_bytes: 0, writer: None };
-        let tables: Vec<Kept> = schemas.map(kept).collect();
+        let kept = |schema| TableKeeper { rows: empty(schema), loose: Vec::new(), loose_bytes: 0, writer: None };
+        let tables: Vec<TableKeeper> = schemas.map(kept).collect();
         // The batches that wait take a quarter of the budget.
         let loose_bytes_max = TOGETHER_BYTES.min(bytes_max / 4 / tables.len().max(1));
-        Keeper { bytes: 0, bytes_max: bytes_max - loose_bytes_max * tables.len(), loose_bytes_max, tables }
+        RowKeeper { bytes: 0, bytes_max: bytes_max - loose_bytes_max * tables.len(), loose_bytes_max, tables }
     }
 
     /// Keeps a batch of an output, on disk once the budget is spent. Fails only if the disk does.
@@ -136,12 +136,12 @@ impl Keeper {
     /// One table for each output, in their order.
     pub(super) fn finish(mut self, from: KeptFrom) -> Result<Vec<KeptTable>> {
         (0..self.tables.len()).try_for_each(|output| self.put_together(output))?;
-        let kept = |table: Kept| Ok(KeptTable(Arc::new(KeptRows { from, ..table.finish()? })));
+        let kept = |table: TableKeeper| Ok(KeptTable(Arc::new(KeptRows { from, ..table.finish()? })));
         self.tables.into_iter().map(kept).collect()
     }
 }
 
-impl Kept {
+impl TableKeeper {
     fn take_loose(&mut self) -> Result<Option<RecordBatch>> {
         self.loose_bytes = 0;
         let loose = std::mem::take(&mut self.loose);
@@ -168,7 +168,7 @@ impl Kept {
     fn finish(mut self) -> Result<KeptRows> {
         if let Some((mut writer, file, batches)) = self.writer {
             writer.finish()?;
-            self.rows.spilled = Some(Spilled { file, batches });
+            self.rows.spilled = Some(SpilledRows { file, batches });
         }
         Ok(self.rows)
     }
@@ -326,7 +326,7 @@ mod tests {
 
     /// Keeps some batches, each cut into slices of so many rows.
     fn kept(batches: i64, slice: usize, bytes_max: usize) -> KeptTable {
-        let mut keeper = Keeper::new([rows(0).schema()].into_iter(), bytes_max, 2);
+        let mut keeper = RowKeeper::new([rows(0).schema()].into_iter(), bytes_max, 2);
         for batch in (0..batches).map(|batch| rows(batch * ROWS)) {
             for at in (0..batch.num_rows()).step_by(slice) {
                 keeper.add(0, batch.slice(at, slice.min(batch.num_rows() - at))).unwrap();
@@ -371,7 +371,7 @@ mod tests {
 
     #[test]
     fn rows_without_columns_are_counted() {
-        let mut keeper = Keeper::new([SchemaRef::new(arrow::datatypes::Schema::empty())].into_iter(), 1024, 2);
+        let mut keeper = RowKeeper::new([SchemaRef::new(arrow::datatypes::Schema::empty())].into_iter(), 1024, 2);
         for _ in 0..3 {
             keeper.add(0, rows(0).project(&[]).unwrap()).unwrap();
         }

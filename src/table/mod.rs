@@ -25,21 +25,21 @@ use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
 
 pub use accepted::AcceptedObjects;
-pub use accounting::{Accounting, Completeness, Problem, WithoutLogs};
+pub use accounting::{Accounting, Completeness, ObjectProblem, WithoutLogs};
 pub use dedup::AlreadyHashed;
 pub use hand_out::HandOutScans;
 pub use kept::KeptTable;
 pub use lacking::LackingRows;
 pub use part::RowTaker;
-pub use provider::{EventsTable, Extent, Mention, Role, unqualified};
+pub use provider::{EventsMention, EventsTable, MentionRole, ScanExtent, unqualified};
 pub use report::{ScanOutcome, ScanReport};
-pub use scan::{Hashes, Output, Request, Scanned, scan};
+pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};
 pub use tallies::{objects_batch, quarantine_batch};
 
 /// The progress of a scan.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Progress {
+pub struct ScanProgress {
     /// Stored bytes of the objects done.
     pub bytes: u64,
 }
@@ -59,7 +59,7 @@ pub struct ScanOptions {
     pub identities_max: usize,
     /// The objects whose faults do not make a run incomplete.
     pub accepted: Arc<AcceptedObjects>,
-    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
+    pub progress: Arc<dyn Fn(ScanProgress) + Send + Sync>,
 }
 
 /// The logs of one run and the choices of their scans. Any number of questions may scan them at once.

@@ -10,7 +10,7 @@ use datafusion::common::DataFusionError;
 use super::dedup::Fingerprint;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
-use super::tallies::{ObjectTally, Quarantined};
+use super::tallies::{ObjectTally, QuarantinedRecord};
 
 /// Takes the batches of a scan.
 pub trait RowTaker {
@@ -34,7 +34,7 @@ impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> R
 
 /// Rows of one run of objects, in order, with their accounts.
 #[derive(Default)]
-pub(super) struct Part {
+pub(super) struct ScanPart {
     /// One for each row that passed the filters of the run, wanted by the predicate or not.
     pub fingerprints: Vec<Fingerprint>,
     /// The rows of each output, and for each row the place of its fingerprint.
@@ -43,7 +43,7 @@ pub(super) struct Part {
     pub parsed: u64,
     /// The fingerprints of each object: an object's tally follows its last fingerprint.
     pub ends: Vec<(usize, ObjectTally)>,
-    pub quarantined: Vec<Quarantined>,
+    pub quarantined: Vec<QuarantinedRecord>,
     /// The fingerprints of rows that a scope cannot judge.
     pub lacking: LackingRows<Vec<u32>>,
     /// The places and times of the rows.

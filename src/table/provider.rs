@@ -27,9 +27,9 @@ use super::kept::{self, KeptFrom};
 use super::objects_read::ObjectsRead;
 use super::part::RowTaker;
 use super::report::ScanEnd;
-use super::scan::{Hashes, Output, Request, scan};
-use super::{LogTable, ScanReport, Scanned};
-use crate::normalize::{Need, TableNeeds, Wanted};
+use super::scan::{RowHashes, ScanOutput, ScanRequest, scan};
+use super::{LogTable, ScanReport, ScanResult};
+use crate::normalize::{ColumnCondition, ColumnSet, TableNeeds};
 use crate::schema::{self, Column, ColumnType};
 use crate::source::Listing;
 use crate::time::MICROS_PER_DAY;
@@ -46,28 +46,28 @@ pub struct EventsTable {
 
 /// One use that a plan makes of `events`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mention {
+pub struct EventsMention {
     /// The columns that it reads, in its own order.
     pub columns: Vec<Column>,
     /// Its rows pass all of these.
     pub filters: Vec<Expr>,
-    pub role: Role,
+    pub role: MentionRole,
 }
 
 /// The purpose of a mention of `events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum MentionRole {
     Events,
     /// It looks for other records of the calls that the plan's other mentions give, so it needs their days only.
     Companions,
 }
 
-impl Mention {
+impl EventsMention {
     /// `projection` holds places in the schema of `events`; all columns without it.
-    pub fn new(projection: Option<&[usize]>, filters: Vec<Expr>, role: Role) -> Mention {
+    pub fn new(projection: Option<&[usize]>, filters: Vec<Expr>, role: MentionRole) -> EventsMention {
         let all: Vec<usize> = (0..schema::COLUMNS.len()).collect();
         let columns = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
-        Mention { columns, filters, role }
+        EventsMention { columns, filters, role }
     }
 
     /// The columns that it gives, and those that its filters look at.
@@ -91,17 +91,17 @@ impl EventsTable {
     pub fn keep(
         &self,
         state: &dyn Session,
-        mentions: &[Mention],
-        extent: Extent,
+        mentions: &[EventsMention],
+        extent: ScanExtent,
         bytes_max: usize,
-    ) -> Result<(Vec<kept::KeptTable>, Arc<Scanned>)> {
+    ) -> Result<(Vec<kept::KeptTable>, Arc<ScanResult>)> {
         let mut request = self.request(state, mentions)?;
         request.objects = match extent {
-            Extent::Needed => needed(mentions, &self.logs.listing),
-            Extent::All => None,
+            ScanExtent::Needed => needed(mentions, &self.logs.listing),
+            ScanExtent::All => None,
         };
         let schemas = mentions.iter().map(|mention| schema::events_schema_of(&mention.columns));
-        let mut keeper = kept::Keeper::new(schemas, bytes_max, self.logs.options.threads);
+        let mut keeper = kept::RowKeeper::new(schemas, bytes_max, self.logs.options.threads);
         let scanned = scan(&self.logs, &request, &mut |mention: usize, batch: RecordBatch| {
             keeper.add(mention, batch)?;
             Ok(ControlFlow::Continue(()))
@@ -116,8 +116,8 @@ impl EventsTable {
         Ok((keeper.finish(source)?, scanned))
     }
 
-    fn request(&self, state: &dyn Session, mentions: &[Mention]) -> Result<Request> {
-        let mut columns = mentions.iter().map(Mention::reads).collect::<Result<Vec<_>>>()?.concat();
+    fn request(&self, state: &dyn Session, mentions: &[EventsMention]) -> Result<ScanRequest> {
+        let mut columns = mentions.iter().map(EventsMention::reads).collect::<Result<Vec<_>>>()?.concat();
         columns.sort_unstable_by_key(|column| *column as usize);
         columns.dedup();
         let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
@@ -126,27 +126,28 @@ impl EventsTable {
             let predicate = filter.map(|filter| state.create_physical_expr(filter, &read)).transpose()?;
             let place = |column: &Column| columns.binary_search_by_key(&(*column as usize), |read| *read as usize);
             let places = mention.columns.iter().map(|column| place(column).expect("all columns are read"));
-            let needs = TableNeeds { conditions: needs(&mention.filters), columns: Wanted::of(&mention.reads()?) };
-            Ok(Output { predicate, needs, places: places.collect() })
+            let needs = TableNeeds { conditions: needs(&mention.filters), columns: ColumnSet::of(&mention.reads()?) };
+            Ok(ScanOutput { predicate, needs, places: places.collect() })
         });
         let outputs = outputs.collect::<Result<_>>()?;
-        Ok(Request { columns, outputs, objects: None, hashes: Hashes::Absent })
+        Ok(ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent })
     }
 }
 
 /// The objects that a scan for kept rows opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
+pub enum ScanExtent {
     Needed,
     /// Accounts claim all records in scope, so nothing may be pruned for them.
     All,
 }
 
 /// The objects that any of the mentions can need; `None` for all.
-fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
+fn needed(mentions: &[EventsMention], listing: &Listing) -> Option<Vec<bool>> {
     let of_role = |role| mentions.iter().filter(move |mention| mention.role == role);
-    let bounds: Vec<PathBounds> = of_role(Role::Events).map(|mention| PathBounds::of(&mention.filters)).collect();
-    let has_companions = of_role(Role::Companions).next().is_some();
+    let bounds: Vec<PathBounds> =
+        of_role(MentionRole::Events).map(|mention| PathBounds::of(&mention.filters)).collect();
+    let has_companions = of_role(MentionRole::Companions).next().is_some();
     let each = bounds.into_iter().map(|bounds| {
         let bounds = if has_companions { bounds.with_companions() } else { bounds };
         bounds.select(listing)
@@ -156,11 +157,11 @@ fn needed(mentions: &[Mention], listing: &Listing) -> Option<Vec<bool>> {
 }
 
 /// The conditions that the filters set on single columns; other filters give none.
-fn needs(filters: &[Expr]) -> Vec<Need> {
+fn needs(filters: &[Expr]) -> Vec<ColumnCondition> {
     filters.iter().flat_map(split_conjunction).filter_map(need).collect()
 }
 
-fn need(filter: &Expr) -> Option<Need> {
+fn need(filter: &Expr) -> Option<ColumnCondition> {
     let column = |expr: &Expr| {
         let Expr::Column(column) = expr else { return None };
         let column = Column::from_index(schema::events_schema().index_of(column.name()).ok()?);
@@ -170,15 +171,15 @@ fn need(filter: &Expr) -> Option<Need> {
     };
     let literal = |expr: &Expr| if let Expr::Literal(value, _) = expr { text(value) } else { None };
     match filter {
-        Expr::IsNotNull(expr) => Some(Need { column: column(expr)?, values: None }),
+        Expr::IsNotNull(expr) => Some(ColumnCondition { column: column(expr)?, values: None }),
         Expr::InList(list) if !list.negated => {
             let values = list.list.iter().map(literal).collect::<Option<_>>()?;
-            Some(Need { column: column(&list.expr)?, values: Some(values) })
+            Some(ColumnCondition { column: column(&list.expr)?, values: Some(values) })
         }
         Expr::BinaryExpr(binary) if binary.op == Operator::Eq => {
             let (left, right) = (&*binary.left, &*binary.right);
             let (place, value) = if let Expr::Literal(..) = left { (right, left) } else { (left, right) };
-            Some(Need { column: column(place)?, values: Some(vec![literal(value)?]) })
+            Some(ColumnCondition { column: column(place)?, values: Some(vec![literal(value)?]) })
         }
         _ => None,
     }
@@ -220,7 +221,7 @@ impl TableProvider for EventsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mention = Mention::new(projection.map(Vec::as_slice), filters.to_vec(), Role::Events);
+        let mention = EventsMention::new(projection.map(Vec::as_slice), filters.to_vec(), MentionRole::Events);
         let out_schema = schema::events_schema_of(&mention.columns);
         let mut request = self.request(state, std::slice::from_ref(&mention))?;
         request.objects = PathBounds::of(filters).select(&self.logs.listing);
@@ -247,7 +248,7 @@ impl TableProvider for EventsTable {
 pub(super) struct ScanExec {
     logs: Arc<LogTable>,
     report: Arc<ScanReport>,
-    request: Arc<Request>,
+    request: Arc<ScanRequest>,
     limit: Option<usize>,
     filters: String,
     properties: Arc<PlanProperties>,
@@ -466,7 +467,7 @@ mod tests {
     /// A false need would lose rows; an overlooked one only costs time.
     #[test]
     fn needs_are_what_a_row_must_have() {
-        let needed = |column, values: &[&str]| Need {
+        let needed = |column, values: &[&str]| ColumnCondition {
             column,
             values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
         };
@@ -475,7 +476,7 @@ mod tests {
             (col("event_name").eq(lit("Decrypt")), vec![needed(name, &["Decrypt"])]),
             (lit("Decrypt").eq(col("event_name")), vec![needed(name, &["Decrypt"])]),
             (col("event_name").in_list(vec![lit("a"), lit("b")], false), vec![needed(name, &["a", "b"])]),
-            (col("event_name").is_not_null(), vec![Need { column: name, values: None }]),
+            (col("event_name").is_not_null(), vec![ColumnCondition { column: name, values: None }]),
             (
                 col("event_name").eq(lit("a")).and(col("outcome").eq(lit("denied"))),
                 vec![needed(name, &["a"]), needed(outcome, &["denied"])],

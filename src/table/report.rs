@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
-use super::Scanned;
+use super::ScanResult;
 
 /// A report that the plan of a question fills while it runs.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct ScanReport {
 
 #[derive(Debug)]
 struct FoundByScan {
-    scanned: Arc<Scanned>,
+    scanned: Arc<ScanResult>,
     end: ScanEnd,
 }
 
@@ -41,7 +41,7 @@ pub enum ScanOutcome {
     NeverRan,
     /// The reader left before the end, or the scan failed.
     Left,
-    Ended(Arc<Scanned>),
+    Ended(Arc<ScanResult>),
 }
 
 impl Default for ScanReport {
@@ -91,7 +91,7 @@ pub(super) struct RunningScan {
 }
 
 impl RunningScan {
-    pub fn found(&self, scanned: Arc<Scanned>, end: ScanEnd) {
+    pub fn found(&self, scanned: Arc<ScanResult>, end: ScanEnd) {
         let mut found = self.report.found.lock().expect("nothing panics while it holds what was found");
         *found = Some(FoundByScan { scanned, end });
     }

@@ -1,5 +1,5 @@
 //! Scans all objects of a listing in parallel and gives their rows in the objects' order.
-//! In: a [`Request`]. Out: batches, as they come, and [`Scanned`] when done.
+//! In: a [`ScanRequest`]. Out: batches, as they come, and [`ScanResult`] when done.
 //! Workers take runs of objects; the one consumer takes their parts in order. Never decides about a duplicate.
 //! Memory is bounded by workers times parts, independent of the size of an object or a listing.
 
@@ -19,19 +19,19 @@ use datafusion::physical_expr::PhysicalExpr;
 use rayon::ThreadPoolBuilder;
 
 use super::accounting::Accounting;
-use super::consumer::Consumer;
+use super::consumer::PartConsumer;
 use super::dedup::Fingerprint;
-use super::part::{Part, RowTaker};
+use super::part::{RowTaker, ScanPart};
 use super::seen::SeenPlace;
-use super::tallies::{ObjectTally, Quarantined, Tallies, objects_batch, quarantine_batch};
-use super::{LogTable, Progress};
+use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
+use super::{LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{self, Damaged, Decoded, Decoder, Digest, Fault, Object, TakenBy};
-use crate::json::{Screen, Value};
-use crate::normalize::{self, Demand, EventFilter, Needs, Origin, Record, Row, TableNeeds};
+use crate::decode::{self, DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
+use crate::json::{RecordScreen, Value};
+use crate::normalize::{self, AccountHints, EventFilter, Record, Row, RowDemand, RowNeeds, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
-use crate::source::{Ahead, Entry, FirstLook, Scope, Unread};
+use crate::source::{FirstLook, ListingEntry, ObjectReadError, ReadAhead, Scope};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -48,26 +48,26 @@ const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log:
 const PART_QUARANTINED_MAX: usize = 64;
 
 /// The request to a scan.
-pub struct Request {
+pub struct ScanRequest {
     /// The columns that any output needs, in the order of the schema.
     pub columns: Vec<Column>,
-    pub outputs: Vec<Output>,
+    pub outputs: Vec<ScanOutput>,
     /// Objects to read, by index; all if `None`.
     pub objects: Option<Vec<bool>>,
-    pub hashes: Hashes,
+    pub hashes: RowHashes,
 }
 
 /// The choice of hashes: of each row's content, as one more column after those of the request, and of each object's
 /// bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hashes {
+pub enum RowHashes {
     Absent,
     /// With fixed seeds, so that runs at different times agree.
     Stable,
 }
 
 /// One of the tables that a scan gives: some rows, some columns.
-pub struct Output {
+pub struct ScanOutput {
     /// Rows must pass this; it reads batches of all the request's columns.
     pub predicate: Option<Arc<dyn PhysicalExpr>>,
     /// The columns that it and its predicate read, and conditions that every row of the predicate meets.
@@ -78,13 +78,13 @@ pub struct Output {
 
 /// The findings of a scan.
 #[derive(Debug)]
-pub struct Scanned {
+pub struct ScanResult {
     pub tallies: Tallies,
     /// True if every object in scope was read to its end.
     pub complete: bool,
 }
 
-impl Scanned {
+impl ScanResult {
     /// The rows of `objects` and of `quarantine`.
     pub fn tables(&self, logs: &LogTable) -> (Vec<RecordBatch>, Vec<RecordBatch>) {
         let objects = objects_batch(&logs.listing, &self.tallies, &|_| true);
@@ -102,28 +102,32 @@ impl Scanned {
 ///
 /// # Errors
 /// Fails if the logs cannot be read any further, or `taker` fails. A fault of one object is in its tally.
-pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Result<Arc<Scanned>, DataFusionError> {
+pub fn scan(
+    logs: &LogTable,
+    request: &ScanRequest,
+    taker: &mut dyn RowTaker,
+) -> Result<Arc<ScanResult>, DataFusionError> {
     let threads = logs.options.threads.max(1);
     let (order, runs) = sync_channel(threads * 2);
-    let shared = Shared {
+    let shared = SharedScan {
         logs,
         request,
-        needs: Needs::new(request.outputs.iter().map(|output| output.needs.clone())),
-        queue: Mutex::new(Queue { next: 0, order: Some(order) }),
+        needs: RowNeeds::new(request.outputs.iter().map(|output| output.needs.clone())),
+        queue: Mutex::new(ObjectQueue { next: 0, order: Some(order) }),
         stop: AtomicBool::new(false),
         bytes_done: AtomicU64::new(0),
         stdin: OnceLock::new(),
-        ahead: Ahead::start(&logs.listing, FIRST_LOOK, || wanted(logs, request)),
+        ahead: ReadAhead::start(&logs.listing, FIRST_LOOK, || wanted(logs, request)),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
-    let mut consumer = Consumer::new(logs.options.identities_max);
+    let mut consumer = PartConsumer::new(logs.options.identities_max);
     // Each scan has its own pool: its workers wait for its consumer, and must not hold up another scan. The threads end
     // with the scan.
     let pool = ThreadPoolBuilder::new().num_threads(threads);
     let outcome = pool.build_scoped(rayon::ThreadBuilder::run, |pool| {
         pool.in_place_scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|_| Worker::new(&shared).work());
+                scope.spawn(|_| ScanWorker::new(&shared).work());
             }
             let outcome = consumer.take_all(runs, taker);
             shared.stop.store(true, Ordering::Relaxed);
@@ -134,40 +138,40 @@ pub fn scan(logs: &LogTable, request: &Request, taker: &mut dyn RowTaker) -> Res
     let outcome = outcome.map_err(|e| DataFusionError::External(e.into()))?;
     let stopped = outcome? == ControlFlow::Break(());
     let complete = !stopped && request.objects.is_none();
-    Ok(Arc::new(Scanned { tallies: consumer.tallies, complete }))
+    Ok(Arc::new(ScanResult { tallies: consumer.tallies, complete }))
 }
 
-struct Shared<'a> {
+struct SharedScan<'a> {
     logs: &'a LogTable,
-    request: &'a Request,
-    needs: Needs,
-    queue: Mutex<Queue>,
+    request: &'a ScanRequest,
+    needs: RowNeeds,
+    queue: Mutex<ObjectQueue>,
     stop: AtomicBool,
     bytes_done: AtomicU64,
     stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
-    ahead: Ahead,
+    ahead: ReadAhead,
     seed: u64,
 }
 
 /// The objects that a request opens, in order.
-fn wanted(logs: &LogTable, request: &Request) -> Vec<u32> {
+fn wanted(logs: &LogTable, request: &ScanRequest) -> Vec<u32> {
     (0..logs.listing.len()).filter(|&index| is_wanted(logs, request, index)).map(|index| index as u32).collect()
 }
 
-fn is_wanted(logs: &LogTable, request: &Request, index: usize) -> bool {
+fn is_wanted(logs: &LogTable, request: &ScanRequest, index: usize) -> bool {
     let needed = request.objects.as_ref().is_none_or(|objects| objects[index]);
     needed && logs.listing.entry(index).is_opened()
 }
 
 /// The objects that come next; `order` tells the consumer which run's parts to take next.
-struct Queue {
+struct ObjectQueue {
     next: usize,
-    order: Option<SyncSender<Receiver<Part>>>,
+    order: Option<SyncSender<Receiver<ScanPart>>>,
 }
 
-impl Shared<'_> {
+impl SharedScan<'_> {
     /// Takes the next run of objects and announces it, in order.
-    fn next_run(&self) -> Option<(Vec<u32>, SyncSender<Part>)> {
+    fn next_run(&self) -> Option<(Vec<u32>, SyncSender<ScanPart>)> {
         let mut queue = self.queue.lock().expect("a worker does not panic while it takes a run");
         let listing = &self.logs.listing;
         let (mut run, mut bytes) = (Vec::new(), 0);
@@ -207,42 +211,42 @@ impl Shared<'_> {
 }
 
 /// Decodes and normalizes runs of objects.
-struct Worker<'a> {
-    shared: &'a Shared<'a>,
+struct ScanWorker<'a> {
+    shared: &'a SharedScan<'a>,
     decoder: Decoder,
-    rows: Rows<'a>,
+    rows: PartRows<'a>,
 }
 
 /// The rows of the part under way.
-struct Rows<'a> {
-    shared: &'a Shared<'a>,
+struct PartRows<'a> {
+    shared: &'a SharedScan<'a>,
     builder: RowBuilder,
-    part: Part,
+    part: ScanPart,
     /// Fingerprint index of each row of the builder.
     row_of: Vec<u32>,
 }
 
-impl<'a> Worker<'a> {
-    fn new(shared: &'a Shared<'a>) -> Worker<'a> {
+impl<'a> ScanWorker<'a> {
+    fn new(shared: &'a SharedScan<'a>) -> ScanWorker<'a> {
         let options = &shared.logs.options;
         let document_max = DOCUMENT_BYTES_MAX.min(DOCUMENTS_BYTES_MAX / options.threads.max(1));
-        let damaged = if options.salvage { Damaged::Salvage } else { Damaged::GivesNothing };
-        let screen: Option<Screen> = match options.filter {
+        let damaged = if options.salvage { DamagePolicy::Salvage } else { DamagePolicy::GivesNothing };
+        let screen: Option<RecordScreen> = match options.filter {
             EventFilter::KeyUse => Some(normalize::screens_out),
             EventFilter::All => None,
         };
         let columns = &shared.request.columns;
         let schema = schema::events_schema_of(columns);
         let builder = match shared.request.hashes {
-            Hashes::Absent => RowBuilder::new(schema, columns),
-            Hashes::Stable => RowBuilder::with_content_hash(&schema, columns),
+            RowHashes::Absent => RowBuilder::new(schema, columns),
+            RowHashes::Stable => RowBuilder::with_content_hash(&schema, columns),
         };
-        let rows = Rows { shared, builder, part: Part::default(), row_of: Vec::new() };
+        let rows = PartRows { shared, builder, part: ScanPart::default(), row_of: Vec::new() };
         let digest = match shared.request.hashes {
-            Hashes::Absent => Digest::None,
-            Hashes::Stable => Digest::Sha256,
+            RowHashes::Absent => ObjectDigest::None,
+            RowHashes::Stable => ObjectDigest::Sha256,
         };
-        Worker { shared, decoder: Decoder::new(document_max, damaged, screen).with_digest(digest), rows }
+        ScanWorker { shared, decoder: Decoder::new(document_max, damaged, screen).with_digest(digest), rows }
     }
 
     fn work(mut self) {
@@ -257,12 +261,12 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn object(&mut self, object: u32, parts: &SyncSender<Part>) {
+    fn object(&mut self, object: u32, parts: &SyncSender<ScanPart>) {
         let (shared, index) = (self.shared, object as usize);
         let listing = &shared.logs.listing;
         let (uri, account) = (listing.uri(index), listing.account(index));
         let unread = Cell::new(None);
-        let open = || shared.open(index).inspect_err(|error| unread.set(Unread::of(error)));
+        let open = || shared.open(index).inspect_err(|error| unread.set(ObjectReadError::of(error)));
         let rows = &mut self.rows;
         let mut seen = ObjectSoFar {
             object,
@@ -273,10 +277,10 @@ impl<'a> Worker<'a> {
             place: None,
         };
         let taken_by = match listing.entry(index) {
-            Entry::ByContent => TakenBy::Content,
+            ListingEntry::ByContent => TakenBy::Content,
             _ => TakenBy::Name,
         };
-        let object_at_hand = Object { name: &uri, bytes: listing.bytes(index), taken_by, open: &open };
+        let object_at_hand = ObjectSource { name: &uri, bytes: listing.bytes(index), taken_by, open: &open };
         let summary = self.decoder.decode(&object_at_hand, &mut |decoded| {
             rows.take(decoded, &mut seen);
             if rows.is_full() {
@@ -289,7 +293,7 @@ impl<'a> Worker<'a> {
         let outcome = match unread.into_inner() {
             None => summary.outcome,
             // The consumer has all it wants.
-            Some(Unread::Stopped) => return,
+            Some(ObjectReadError::Stopped) => return,
             Some(unread) => match unread.outcome() {
                 Some(outcome) => outcome,
                 None => {
@@ -308,7 +312,7 @@ impl<'a> Worker<'a> {
         };
         rows.part.ends.push((rows.part.fingerprints.len(), tally));
         let bytes = listing.bytes(index) + shared.bytes_done.fetch_add(listing.bytes(index), Ordering::Relaxed);
-        (shared.logs.options.progress)(Progress { bytes });
+        (shared.logs.options.progress)(ScanProgress { bytes });
     }
 }
 
@@ -329,36 +333,36 @@ struct ObjectSoFar<'a> {
     place: Option<(SeenPlace, Option<(i64, i64)>)>,
 }
 
-impl Rows<'_> {
+impl PartRows<'_> {
     fn is_full(&self) -> bool {
         self.builder.is_full()
             || self.part.fingerprints.len() >= PART_ROWS_MAX
             || self.part.quarantined.len() >= PART_QUARANTINED_MAX
     }
 
-    fn take(&mut self, decoded: Decoded<'_>, seen: &mut ObjectSoFar) {
+    fn take(&mut self, decoded: DecodedPiece<'_>, seen: &mut ObjectSoFar) {
         let index = seen.counts.records;
         seen.counts.records += 1;
         match decoded {
-            Decoded::Irrelevant => seen.counts.filtered += 1,
-            Decoded::Fault(fault) => {
+            DecodedPiece::Irrelevant => seen.counts.filtered += 1,
+            DecodedPiece::Fault(fault) => {
                 self.quarantine(&fault, seen);
             }
-            Decoded::Record { value, offset, account } => {
+            DecodedPiece::Record { value, offset, account } => {
                 self.part.parsed += 1;
                 let record = Record::of(value);
                 if normalize::is_cloudtrail(&record) {
                     return self.record(&record, account, index, seen);
                 }
                 let (bytes, reason) = (value.raw(), FaultReason::RecordNotCloudtrail);
-                self.quarantine(&Fault { reason, offset, length: bytes.len() as u64, bytes }, seen);
+                self.quarantine(&EnvelopeFault { reason, offset, length: bytes.len() as u64, bytes }, seen);
             }
         }
     }
 
-    fn quarantine(&mut self, fault: &Fault<'_>, seen: &mut ObjectSoFar) {
+    fn quarantine(&mut self, fault: &EnvelopeFault<'_>, seen: &mut ObjectSoFar) {
         seen.counts.quarantined += 1;
-        self.part.quarantined.push(Quarantined::new(seen.object, fault));
+        self.part.quarantined.push(QuarantinedRecord::new(seen.object, fault));
     }
 
     fn record(&mut self, record: &Record<'_>, envelope_account: Option<&str>, index: u64, seen: &mut ObjectSoFar) {
@@ -367,14 +371,14 @@ impl Rows<'_> {
             seen.counts.filtered += 1;
             return;
         }
-        let origin = Origin { account: seen.account, envelope_account };
+        let origin = AccountHints { account: seen.account, envelope_account };
         let (shared, found) = (self.shared, FoundRecord { value: record.value(), index });
         normalize::normalize_needed(record, &origin, &shared.needs, &mut |row, demand| {
             self.row(row, demand, &found, seen);
         });
     }
 
-    fn row(&mut self, row: &Row<'_>, demand: Demand, found: &FoundRecord<'_>, seen: &mut ObjectSoFar) {
+    fn row(&mut self, row: &Row<'_>, demand: RowDemand, found: &FoundRecord<'_>, seen: &mut ObjectSoFar) {
         if !in_scope(&self.shared.logs.options.scope, row) {
             seen.counts.filtered += 1;
             return;
@@ -383,8 +387,8 @@ impl Rows<'_> {
         self.see(row, seen);
         let (value, seed) = (found.value, self.shared.seed);
         let (content, content_hash) = match self.shared.request.hashes {
-            Hashes::Absent => (value.canonical_hash(seed), None),
-            Hashes::Stable => {
+            RowHashes::Absent => (value.canonical_hash(seed), None),
+            RowHashes::Stable => {
                 let [content, stable @ ..] = value.canonical_hashes([seed, 0, 1]);
                 (content, Some(stable))
             }
@@ -398,7 +402,7 @@ impl Rows<'_> {
         if normalize::account_of(row).is_none() || normalize::region_of(row).is_none() {
             self.part.lacking.place.push(fingerprint);
         }
-        if demand == Demand::Unwanted {
+        if demand == RowDemand::Unwanted {
             return;
         }
         self.row_of.push(fingerprint);
@@ -429,7 +433,7 @@ impl Rows<'_> {
     }
 
     /// Hands the part over. This fails only if the consumer has stopped, and then nobody wants the part.
-    fn send(&mut self, parts: &SyncSender<Part>) {
+    fn send(&mut self, parts: &SyncSender<ScanPart>) {
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
@@ -450,7 +454,7 @@ impl Rows<'_> {
         batch: &RecordBatch,
         row_of: &UInt32Array,
     ) -> Result<Vec<(RecordBatch, UInt32Array)>, DataFusionError> {
-        let select = |output: &Output| {
+        let select = |output: &ScanOutput| {
             let projected = batch.project(&output.places)?;
             let Some(predicate) = &output.predicate else { return Ok((projected, row_of.clone())) };
             let wanted = predicate.evaluate(batch)?.into_array(batch.num_rows())?;

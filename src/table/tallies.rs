@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
-use crate::decode::Fault;
+use crate::decode::EnvelopeFault;
 use crate::objects::{
     Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
 };
@@ -35,7 +35,7 @@ pub struct ObjectTally {
 
 /// One record that could not be read.
 #[derive(Debug, Clone)]
-pub struct Quarantined {
+pub struct QuarantinedRecord {
     pub object: u32,
     pub byte_offset: u64,
     pub length: u64,
@@ -43,11 +43,11 @@ pub struct Quarantined {
     pub raw: Box<str>,
 }
 
-impl Quarantined {
-    pub fn new(object: u32, fault: &Fault<'_>) -> Quarantined {
+impl QuarantinedRecord {
+    pub fn new(object: u32, fault: &EnvelopeFault<'_>) -> QuarantinedRecord {
         let raw = String::from_utf8_lossy(&fault.bytes[..fault.bytes.len().min(RAW_BYTES_MAX)]);
         let raw = raw[..raw.floor_char_boundary(RAW_BYTES_MAX)].into();
-        Quarantined { object, byte_offset: fault.offset, length: fault.length, reason: fault.reason, raw }
+        QuarantinedRecord { object, byte_offset: fault.offset, length: fault.length, reason: fault.reason, raw }
     }
 }
 
@@ -55,7 +55,7 @@ impl Quarantined {
 #[derive(Debug, Default)]
 pub struct Tallies {
     pub objects: Vec<ObjectTally>,
-    pub quarantine: Vec<Quarantined>,
+    pub quarantine: Vec<QuarantinedRecord>,
     pub quarantine_unlisted: u64,
     quarantine_raw_bytes: usize,
     /// Records that were parsed. The others were dropped by their outline, or are broken.
@@ -67,7 +67,7 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    pub fn quarantine(&mut self, mut record: Quarantined) {
+    pub fn quarantine(&mut self, mut record: QuarantinedRecord) {
         self.quarantine_raw_bytes += record.raw.len();
         if self.quarantine_raw_bytes > RAW_BYTES_TOTAL_MAX {
             record.raw = "".into();

@@ -2,7 +2,7 @@
 
 // Counts allocations, where a test asks it to.
 #[global_allocator]
-static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
+static ALLOCATOR: keytrail_limits::CountingAllocator = keytrail_limits::CountingAllocator;
 
 mod child;
 

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use keytrail::json::Tree;
+use keytrail::json::JsonTree;
 use keytrail::normalize::{
-    Demand, NORMALIZER, Need, Needs, Origin, Record, Row, TableNeeds, Wanted, normalize, normalize_needed,
+    AccountHints, ColumnCondition, ColumnSet, NORMALIZER, Record, Row, RowDemand, RowNeeds, TableNeeds, normalize,
+    normalize_needed,
 };
 use keytrail::schema::{COLUMNS, Column, ColumnType};
 use sha2::{Digest, Sha256};
@@ -61,9 +62,9 @@ fn render(row: &Row<'_>) -> String {
 }
 
 fn row_of(path: &Path, bytes: &[u8]) -> String {
-    let mut tree = Tree::new();
+    let mut tree = JsonTree::new();
     let value = tree.parse(bytes).unwrap_or_else(|fault| panic!("{}: {fault:?}", path.display()));
-    render(&normalize(&Record::of(value), &Origin::default(), Wanted::all()))
+    render(&normalize(&Record::of(value), &AccountHints::default(), ColumnSet::all()))
 }
 
 #[test]
@@ -168,11 +169,11 @@ fn a_changed_row_needs_another_number() {
 fn a_column_alone_equals_the_column_among_all() {
     for path in records() {
         let bytes = fs::read(&path).unwrap();
-        let mut tree = Tree::new();
+        let mut tree = JsonTree::new();
         let record = Record::of(tree.parse(&bytes).unwrap());
-        let all = normalize(&record, &Origin::default(), Wanted::all());
+        let all = normalize(&record, &AccountHints::default(), ColumnSet::all());
         for column in (0..COLUMNS.len()).map(Column::from_index) {
-            let alone = normalize(&record, &Origin::default(), Wanted::of(&[column]));
+            let alone = normalize(&record, &AccountHints::default(), ColumnSet::of(&[column]));
             assert_eq!(value(&alone, column), value(&all, column), "{} of {}", column.name(), path.display());
         }
     }
@@ -183,8 +184,8 @@ fn a_column_alone_equals_the_column_among_all() {
 fn a_table_gets_its_rows_whatever_the_others_want() {
     let table = |column: Column, values: &[&str], columns: &[Column]| {
         let values = (!values.is_empty()).then(|| values.iter().map(|value| (*value).to_owned()).collect());
-        let columns = Wanted::of(columns).and(Wanted::of(&[column]));
-        TableNeeds { conditions: vec![Need { column, values }], columns }
+        let columns = ColumnSet::of(columns).and(ColumnSet::of(&[column]));
+        TableNeeds { conditions: vec![ColumnCondition { column, values }], columns }
     };
     let tables = [
         table(Column::SharedEventId, &[], &[Column::AccountSide, Column::EventCategory, Column::RecipientAccountId]),
@@ -199,20 +200,20 @@ fn a_table_gets_its_rows_whatever_the_others_want() {
     let mut wanted_by = [0; 4];
     for path in records() {
         let bytes = fs::read(&path).unwrap();
-        let mut tree = Tree::new();
+        let mut tree = JsonTree::new();
         let record = Record::of(tree.parse(&bytes).unwrap());
-        let all = normalize(&record, &Origin::default(), Wanted::all());
+        let all = normalize(&record, &AccountHints::default(), ColumnSet::all());
         let wants = |table: &TableNeeds| {
-            let Need { column, values } = &table.conditions[0];
+            let ColumnCondition { column, values } = &table.conditions[0];
             let text = all.text(*column);
             text.is_some_and(|text| values.as_ref().is_none_or(|values| values.iter().any(|value| value == text)))
         };
         for some in (1..1usize << tables.len()).map(|bits| (0..tables.len()).filter(move |at| bits >> at & 1 == 1)) {
             let asked: Vec<usize> = some.collect();
-            let needs = Needs::new(asked.iter().map(|&at| tables[at].clone()));
-            normalize_needed(&record, &Origin::default(), &needs, &mut |row, demand| {
+            let needs = RowNeeds::new(asked.iter().map(|&at| tables[at].clone()));
+            normalize_needed(&record, &AccountHints::default(), &needs, &mut |row, demand| {
                 let wanting: Vec<usize> = asked.iter().copied().filter(|&at| wants(&tables[at])).collect();
-                assert_eq!(demand == Demand::Wanted, !wanting.is_empty(), "{asked:?} of {}", path.display());
+                assert_eq!(demand == RowDemand::Wanted, !wanting.is_empty(), "{asked:?} of {}", path.display());
                 for at in wanting {
                     wanted_by[at] += 1;
                     let columns = (0..COLUMNS.len()).map(Column::from_index);
@@ -230,18 +231,18 @@ fn a_table_gets_its_rows_whatever_the_others_want() {
 /// The account comes from the path or the envelope only if the record has none.
 #[test]
 fn an_account_from_outside_is_named() {
-    let origin = Origin { account: Some("111122223333"), envelope_account: None };
-    let enveloped = Origin { envelope_account: Some("444455556666"), ..origin };
-    let mut tree = Tree::new();
+    let origin = AccountHints { account: Some("111122223333"), envelope_account: None };
+    let enveloped = AccountHints { envelope_account: Some("444455556666"), ..origin };
+    let mut tree = JsonTree::new();
     let record =
         tree.parse(br#"{"eventID":"0f1e2d3c-0000-4000-8000-000000000001","eventTime":"2024-05-01T00:00:00Z"}"#);
     let record = Record::of(record.unwrap());
     for (origin, account, issue) in [
         (origin, Some("111122223333"), "recipientAccountId: missing, taken from the path"),
         (enveloped, Some("444455556666"), "recipientAccountId: missing, taken from the envelope"),
-        (Origin::default(), None, "recipientAccountId: missing"),
+        (AccountHints::default(), None, "recipientAccountId: missing"),
     ] {
-        let row = normalize(&record, &origin, Wanted::all());
+        let row = normalize(&record, &origin, ColumnSet::all());
         assert_eq!(row.recipient_account_id.as_deref(), account);
         assert_eq!(row.issues, [issue]);
     }

@@ -9,7 +9,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
 use arrow::ipc::reader::FileReader;
-use keytrail::output::{Existing, Format, Style, Target, sink, visible};
+use keytrail::output::{ExistingFile, Format, OutputTarget, Style, sink, visible};
 use keytrail::sql::named;
 
 use crate::child::{has_program, keytrail, on_every_core, root, shell_line};
@@ -90,7 +90,7 @@ fn rows(query: &str, logs: &str) -> RecordBatch {
 fn screen_of(rows: &RecordBatch, width: usize, color: Color) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("screen");
-    let mut target = Target::file(&path, Existing::Keep).unwrap();
+    let mut target = OutputTarget::file(&path, ExistingFile::Keep).unwrap();
     let style = Style { color: color == Color::Always, verbose: false, width: Some(width) };
     let mut sink = sink(Format::Table, &mut target, &rows.schema(), style).unwrap();
     sink.write(rows).unwrap();

@@ -8,7 +8,7 @@ use crate::json::{Backslashes, Outline};
 
 /// The bytes after those at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Follows {
+pub enum BytesAhead {
     /// More bytes may follow.
     More,
     /// The document ends here.
@@ -17,7 +17,7 @@ pub enum Follows {
 
 /// A search for the end of a value, by its brackets outside strings; resumable at any byte.
 #[derive(Debug, Default)]
-pub(super) struct Scan {
+pub(super) struct BracketScan {
     depth: u32,
     depth_seen: u32,
     in_string: bool,
@@ -32,16 +32,16 @@ pub(super) struct Scan {
 
 const BLOCK: usize = 64;
 
-impl Scan {
-    /// As [`Scan::find_end`], also for numbers and literals, which end before the next separator.
-    pub(super) fn find_end_or_scalar(&mut self, bytes: &[u8], follows: Follows) -> Option<usize> {
+impl BracketScan {
+    /// As [`BracketScan::find_end`], also for numbers and literals, which end before the next separator.
+    pub(super) fn find_end_or_scalar(&mut self, bytes: &[u8], follows: BytesAhead) -> Option<usize> {
         if self.started || !self.in_scalar && matches!(bytes.first(), Some(b'{' | b'[' | b'"')) {
             self.started = true;
             return self.find_end(bytes);
         }
         self.in_scalar |= !bytes.is_empty();
         let separator = bytes.iter().position(|byte| matches!(byte, b',' | b']' | b'}' | b' ' | b'\n' | b'\r' | b'\t'));
-        separator.or_else(|| (follows == Follows::Nothing && self.in_scalar).then_some(bytes.len()))
+        separator.or_else(|| (follows == BytesAhead::Nothing && self.in_scalar).then_some(bytes.len()))
     }
 
     /// The deepest nesting so far.
@@ -52,7 +52,7 @@ impl Scan {
     /// Gets ready for the next value.
     pub(super) fn begin(&mut self) {
         self.colons.clear();
-        *self = Scan { colons: std::mem::take(&mut self.colons), ..Scan::default() };
+        *self = BracketScan { colons: std::mem::take(&mut self.colons), ..BracketScan::default() };
     }
 
     /// The outline of the value that has just ended.
@@ -75,7 +75,7 @@ impl Scan {
 
     /// Sixty-four bytes at once, as bit masks; a block outside all brackets that begins with none goes byte by byte.
     fn block(&mut self, block: &[u8; BLOCK], base: usize) -> Option<usize> {
-        let masks = Masks::of(block);
+        let masks = BlockMasks::of(block);
         if self.depth == 0 && (self.in_string || !matches!(block[0], b'{' | b'[')) {
             return self.bytes(block, base);
         }
@@ -178,16 +178,16 @@ fn opens(bracket: u8) -> bool {
 }
 
 /// One bit per byte of a block.
-struct Masks {
+struct BlockMasks {
     quote: u64,
     backslash: u64,
     bracket: u64,
     colon: u64,
 }
 
-impl Masks {
-    fn of(block: &[u8; BLOCK]) -> Masks {
-        let mut masks = Masks { quote: 0, backslash: 0, bracket: 0, colon: 0 };
+impl BlockMasks {
+    fn of(block: &[u8; BLOCK]) -> BlockMasks {
+        let mut masks = BlockMasks { quote: 0, backslash: 0, bracket: 0, colon: 0 };
         let lanes = block.as_chunks::<16>().0;
         let is = |lane: u8x16, byte: u8| lane.simd_eq(u8x16::splat(byte));
         let mut any_backslash = u8x16::ZERO;

@@ -7,16 +7,16 @@ use std::borrow::Cow;
 use base64::Engine as _;
 
 use super::inflate;
-use super::split::{Around, Item, Shape};
+use super::split::{DocumentItem, DocumentShape, ItemContainer};
 use super::unwrap::{self, is_dated, is_whole};
-use crate::json::{Kind, Tree, Value};
+use crate::json::{JsonKind, JsonTree, Value};
 use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
 /// The beginning of the text that CloudWatch Logs sends to test a subscription.
 const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE:";
 
 /// One piece of an object, in document order.
-pub enum Decoded<'a> {
+pub enum DecodedPiece<'a> {
     /// A JSON object that may be a CloudTrail record.
     Record {
         value: Value<'a>,
@@ -25,11 +25,11 @@ pub enum Decoded<'a> {
     },
     /// A record that the screen ruled out; it was not parsed.
     Irrelevant,
-    Fault(Fault<'a>),
+    Fault(EnvelopeFault<'a>),
 }
 
 /// An item that gives no record.
-pub struct Fault<'a> {
+pub struct EnvelopeFault<'a> {
     pub reason: FaultReason,
     pub offset: u64,
     pub length: u64,
@@ -38,16 +38,16 @@ pub struct Fault<'a> {
 
 /// Opens the items of one object after another.
 #[derive(Default)]
-pub struct Opener {
-    outer: Tree,
-    inner: Tree,
-    shape: Shape,
+pub struct EnvelopeOpener {
+    outer: JsonTree,
+    inner: JsonTree,
+    shape: DocumentShape,
     wrapped: Vec<ObjectFlag>,
     no_log: Option<ObjectOutcome>,
 }
 
 /// The content of an item.
-enum Content<'a> {
+enum ItemContent<'a> {
     Record(Value<'a>),
     /// JSON text of a record, within a string.
     Text(Cow<'a, str>),
@@ -59,9 +59,9 @@ enum Content<'a> {
     Nested,
 }
 
-impl Opener {
+impl EnvelopeOpener {
     /// Starts an object whose document has been proved to have this shape.
-    pub fn begin(&mut self, shape: Shape) {
+    pub fn begin(&mut self, shape: DocumentShape) {
         self.shape = shape;
         self.wrapped.clear();
         self.no_log = None;
@@ -73,7 +73,7 @@ impl Opener {
     }
 
     /// The flags that the document's shape and its wrappings call for.
-    pub fn flags(&self, shape: Shape) -> Vec<ObjectFlag> {
+    pub fn flags(&self, shape: DocumentShape) -> Vec<ObjectFlag> {
         let mut flags = self.wrapped.clone();
         if shape.array {
             flags.push(ObjectFlag::BareArray);
@@ -89,12 +89,12 @@ impl Opener {
         flags
     }
 
-    pub fn open(&mut self, item: Item<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
+    pub fn open(&mut self, item: DocumentItem<'_>, sink: &mut dyn FnMut(DecodedPiece<'_>)) {
         if let Some(fault) = item.fault {
             return sink(item_fault(&item, fault.reason()));
         }
         if item.is_screened_out {
-            return sink(Decoded::Irrelevant);
+            return sink(DecodedPiece::Irrelevant);
         }
         let value = match self.outer.parse(item.bytes) {
             Ok(value) => value,
@@ -106,28 +106,28 @@ impl Opener {
         }
         let account = account.as_deref();
         match content {
-            Content::Record(value) if is_alone(&item, self.shape) && is_aggregated(value) => {
+            ItemContent::Record(value) if is_alone(&item, self.shape) && is_aggregated(value) => {
                 self.no_log = Some(ObjectOutcome::Skipped(SkipReason::Aggregated));
             }
-            Content::Record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
-            Content::Nested => match unwrap::records_in(value) {
+            ItemContent::Record(value) => sink(DecodedPiece::Record { value, offset: item.offset, account }),
+            ItemContent::Nested => match unwrap::records_in(value) {
                 Err(unwrap::Ambiguous) => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
                 Ok(pieces) if !pieces.is_empty() => {
                     note(&mut self.wrapped, ObjectFlag::Wrapped);
                     give_pieces(&mut self.inner, &item, &pieces, sink);
                 }
-                Ok(_) if unwrap::is_record(value) => sink(Decoded::Record { value, offset: item.offset, account }),
-                Ok(_) if is_alone(&item, self.shape) && value.kind() == Kind::Object => {
+                Ok(_) if unwrap::is_record(value) => sink(DecodedPiece::Record { value, offset: item.offset, account }),
+                Ok(_) if is_alone(&item, self.shape) && value.kind() == JsonKind::Object => {
                     self.no_log = Some(no_log(value));
                 }
                 Ok(_) => sink(item_fault(&item, no_record(item.around, value))),
             },
-            Content::Text(text) => text_records(&mut self.inner, &item, &Carried { text: &text, account }, sink),
-            Content::LogsPayload(payload) => match logs_payload(&payload) {
+            ItemContent::Text(text) => text_records(&mut self.inner, &item, &Carried { text: &text, account }, sink),
+            ItemContent::LogsPayload(payload) => match logs_payload(&payload) {
                 Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                 None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
             },
-            Content::Control => {}
+            ItemContent::Control => {}
         }
     }
 }
@@ -139,8 +139,8 @@ fn note(wrapped: &mut Vec<ObjectFlag>, wrapping: ObjectFlag) {
 }
 
 /// True for the one document of an object.
-fn is_alone(item: &Item<'_>, shape: Shape) -> bool {
-    item.around == Around::Document && shape.documents == 1
+fn is_alone(item: &DocumentItem<'_>, shape: DocumentShape) -> bool {
+    item.around == ItemContainer::Document && shape.documents == 1
 }
 
 /// True for a count of calls, which CloudTrail makes of data events.
@@ -148,22 +148,24 @@ fn is_aggregated(value: Value<'_>) -> bool {
     value.get("eventType").and_then(Value::text).as_deref() == Some("AwsAggregatedEvent")
 }
 
-fn item_fault<'a>(item: &Item<'a>, reason: FaultReason) -> Decoded<'a> {
-    Decoded::Fault(Fault { reason, offset: item.offset, length: item.length, bytes: item.bytes })
+fn item_fault<'a>(item: &DocumentItem<'a>, reason: FaultReason) -> DecodedPiece<'a> {
+    DecodedPiece::Fault(EnvelopeFault { reason, offset: item.offset, length: item.length, bytes: item.bytes })
 }
 
-fn no_record(around: Around, value: Value) -> FaultReason {
+fn no_record(around: ItemContainer, value: Value) -> FaultReason {
     match (value.kind(), around) {
-        (Kind::Object, Around::Array | Around::Document) if value.members().any(|(_, member)| is_container(member)) => {
+        (JsonKind::Object, ItemContainer::Array | ItemContainer::Document)
+            if value.members().any(|(_, member)| is_container(member)) =>
+        {
             FaultReason::EnvelopeUnknown
         }
-        (Kind::Object, _) => FaultReason::RecordNotCloudtrail,
+        (JsonKind::Object, _) => FaultReason::RecordNotCloudtrail,
         _ => FaultReason::RecordNotObject,
     }
 }
 
 fn is_container(value: Value) -> bool {
-    matches!(value.kind(), Kind::Array | Kind::Object)
+    matches!(value.kind(), JsonKind::Array | JsonKind::Object)
 }
 
 /// The outcome of an object whose document holds no record.
@@ -178,36 +180,39 @@ fn no_log(value: Value) -> ObjectOutcome {
 }
 
 /// Finds the record in an item, its wrapping, and the account that the wrapping names.
-fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
+fn contents<'a>(
+    around: ItemContainer,
+    value: Value<'a>,
+) -> (ItemContent<'a>, Option<ObjectFlag>, Option<Cow<'a, str>>) {
     let string = |path: &[&str]| value.path(path).and_then(Value::text);
-    let text_of = |path: &[&str]| string(path).map_or(Content::Nested, Content::Text);
-    if around != Around::Events && around != Around::LogEvents && is_whole(value) {
-        return (Content::Record(value), None, None);
+    let text_of = |path: &[&str]| string(path).map_or(ItemContent::Nested, ItemContent::Text);
+    if around != ItemContainer::Events && around != ItemContainer::LogEvents && is_whole(value) {
+        return (ItemContent::Record(value), None, None);
     }
     match around {
-        Around::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
-        Around::LogEvents => {
+        ItemContainer::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
+        ItemContainer::LogEvents => {
             let text = text_of(&["message"]);
-            let is_control = matches!(&text, Content::Text(text) if text.starts_with(CONTROL_MESSAGE));
-            return (if is_control { Content::Control } else { text }, Some(ObjectFlag::CloudwatchLogs), None);
+            let is_control = matches!(&text, ItemContent::Text(text) if text.starts_with(CONTROL_MESSAGE));
+            return (if is_control { ItemContent::Control } else { text }, Some(ObjectFlag::CloudwatchLogs), None);
         }
         // Names without a time or a caller may be copies that a wrapper has of those of the record in it.
-        Around::Records | Around::Array | Around::Document if unwrap::is_record(value) => {
-            return (Content::Nested, None, None);
+        ItemContainer::Records | ItemContainer::Array | ItemContainer::Document if unwrap::is_record(value) => {
+            return (ItemContent::Nested, None, None);
         }
-        Around::Records | Around::Array | Around::Document => {}
+        ItemContainer::Records | ItemContainer::Array | ItemContainer::Document => {}
     }
     if let Some(detail) = value.get("detail").filter(|detail| is_dated(*detail)) {
-        return (Content::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
+        return (ItemContent::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
     }
     if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_dated(*record)) {
-        return (Content::Record(record), Some(ObjectFlag::Wrapped), None);
+        return (ItemContent::Record(record), Some(ObjectFlag::Wrapped), None);
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
-        return (Content::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
+        return (ItemContent::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
     if let Some(text) = value.text().filter(|text| unwrap::is_json(text)) {
-        return (Content::Text(text), Some(ObjectFlag::Wrapped), None);
+        return (ItemContent::Text(text), Some(ObjectFlag::Wrapped), None);
     }
     for (path, wrapping) in [
         (&["CloudTrailEvent"][..], ObjectFlag::LookupEvents),
@@ -217,10 +222,10 @@ fn contents<'a>(around: Around, value: Value<'a>) -> (Content<'a>, Option<Object
         (&["input", "message"], ObjectFlag::Wrapped),
     ] {
         if let Some(text) = string(path).filter(|text| unwrap::is_json(text)) {
-            return (Content::Text(text), Some(wrapping), None);
+            return (ItemContent::Text(text), Some(wrapping), None);
         }
     }
-    (Content::Nested, None, None)
+    (ItemContent::Nested, None, None)
 }
 
 /// A text that stands for records, and the account that its wrapping names.
@@ -230,40 +235,55 @@ struct Carried<'t> {
 }
 
 /// Gives the record that a text is, or the records that are further inside.
-fn text_records(tree: &mut Tree, item: &Item<'_>, carried: &Carried<'_>, sink: &mut dyn FnMut(Decoded<'_>)) {
+fn text_records(
+    tree: &mut JsonTree,
+    item: &DocumentItem<'_>,
+    carried: &Carried<'_>,
+    sink: &mut dyn FnMut(DecodedPiece<'_>),
+) {
     let value = match tree.parse(carried.text.as_bytes()) {
         Ok(value) => value,
         Err(fault) => {
             return match unwrap::records_in_lines(carried.text) {
-                Ok(pieces) if !pieces.is_empty() => give_pieces(&mut Tree::new(), item, &pieces, sink),
+                Ok(pieces) if !pieces.is_empty() => give_pieces(&mut JsonTree::new(), item, &pieces, sink),
                 _ => sink(item_fault(item, fault.reason())),
             };
         }
     };
     if is_whole(value) {
-        return sink(Decoded::Record { value, offset: item.offset, account: carried.account });
+        return sink(DecodedPiece::Record { value, offset: item.offset, account: carried.account });
     }
     match unwrap::records_in(value) {
         Err(unwrap::Ambiguous) => sink(item_fault(item, FaultReason::EnvelopeUnknown)),
-        Ok(pieces) if !pieces.is_empty() => give_pieces(&mut Tree::new(), item, &pieces, sink),
-        Ok(_) if value.kind() == Kind::Object => {
-            sink(Decoded::Record { value, offset: item.offset, account: carried.account });
+        Ok(pieces) if !pieces.is_empty() => give_pieces(&mut JsonTree::new(), item, &pieces, sink),
+        Ok(_) if value.kind() == JsonKind::Object => {
+            sink(DecodedPiece::Record { value, offset: item.offset, account: carried.account });
         }
         Ok(_) => sink(item_fault(item, FaultReason::RecordNotObject)),
     }
 }
 
-fn give_pieces(tree: &mut Tree, item: &Item<'_>, pieces: &[unwrap::Piece], sink: &mut dyn FnMut(Decoded<'_>)) {
+fn give_pieces(
+    tree: &mut JsonTree,
+    item: &DocumentItem<'_>,
+    pieces: &[unwrap::UnwrappedPiece],
+    sink: &mut dyn FnMut(DecodedPiece<'_>),
+) {
     for piece in pieces {
         match piece {
-            unwrap::Piece::Record(bytes) => {
+            unwrap::UnwrappedPiece::Record(bytes) => {
                 // The bytes are those of a value that was parsed already.
                 if let Ok(value) = tree.parse(bytes) {
-                    sink(Decoded::Record { value, offset: item.offset, account: None });
+                    sink(DecodedPiece::Record { value, offset: item.offset, account: None });
                 }
             }
-            unwrap::Piece::Fault(bytes, reason) => {
-                sink(Decoded::Fault(Fault { reason: *reason, offset: item.offset, length: item.length, bytes }));
+            unwrap::UnwrappedPiece::Fault(bytes, reason) => {
+                sink(DecodedPiece::Fault(EnvelopeFault {
+                    reason: *reason,
+                    offset: item.offset,
+                    length: item.length,
+                    bytes,
+                }));
             }
         }
     }
@@ -272,7 +292,7 @@ fn give_pieces(tree: &mut Tree, item: &Item<'_>, pieces: &[unwrap::Piece], sink:
 /// The document that a CloudWatch Logs subscription hands over as base64 of gzip.
 fn logs_payload(payload: &str) -> Option<Vec<u8>> {
     let stored = base64::engine::general_purpose::STANDARD.decode(payload).ok()?;
-    let mut inflate = inflate::Inflate::new(stored.as_slice(), inflate::Named::Gzip);
+    let mut inflate = inflate::InflateStream::new(stored.as_slice(), inflate::NamedEncoding::Gzip);
     let mut document = Vec::new();
     while inflate.read_chunk(&mut document).ok()? {
         if document.len() as u64 > inflate::NESTED_BYTES_MAX {
@@ -282,8 +302,8 @@ fn logs_payload(payload: &str) -> Option<Vec<u8>> {
     Some(document)
 }
 
-fn logs_events(item: &Item, document: &[u8], tree: &mut Tree, sink: &mut dyn FnMut(Decoded<'_>)) {
-    let mut payload = Tree::new();
+fn logs_events(item: &DocumentItem, document: &[u8], tree: &mut JsonTree, sink: &mut dyn FnMut(DecodedPiece<'_>)) {
+    let mut payload = JsonTree::new();
     let Ok(value) = payload.parse(document) else {
         return sink(item_fault(item, FaultReason::EnvelopeUnknown));
     };

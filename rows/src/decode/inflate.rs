@@ -1,5 +1,5 @@
 //! Inflates one object: gzip with all its members, gzip in gzip, or plain bytes.
-//! In: compressed bytes. Out: inflated bytes, [`Flags`] for oddities, or the [`Fault`] that damaged them.
+//! In: compressed bytes. Out: inflated bytes, [`InflateFlags`] for oddities, or the [`InflateFault`] that damaged them.
 //! Two paths agree: one shot for the usual object, and a stream for everything large or odd. They differ only on a
 //! block that declares more codes than DEFLATE has: one shot reads it, the stream calls it corrupt, and no encoder
 //! writes it.
@@ -19,7 +19,7 @@ const CHUNK_BYTES: usize = 256 << 10;
 
 /// The reason that an object gives nothing, as `objects.error` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum InflateFault {
     EmptyObject,
     NotGzip,
     Header,
@@ -32,26 +32,26 @@ pub enum Fault {
     Unreadable,
 }
 
-impl Fault {
+impl InflateFault {
     pub fn reason(self) -> FaultReason {
         match self {
-            Fault::EmptyObject => FaultReason::EmptyObject,
-            Fault::NotGzip => FaultReason::NotGzip,
-            Fault::Header => FaultReason::GzipHeader,
-            Fault::Truncated => FaultReason::GzipTruncated,
-            Fault::Corrupt => FaultReason::GzipCorrupt,
-            Fault::Crc => FaultReason::GzipCrc,
-            Fault::Isize => FaultReason::GzipIsize,
-            Fault::Nested => FaultReason::GzipNested,
-            Fault::TooLarge => FaultReason::ObjectTooLarge,
-            Fault::Unreadable => FaultReason::Unreadable,
+            InflateFault::EmptyObject => FaultReason::EmptyObject,
+            InflateFault::NotGzip => FaultReason::NotGzip,
+            InflateFault::Header => FaultReason::GzipHeader,
+            InflateFault::Truncated => FaultReason::GzipTruncated,
+            InflateFault::Corrupt => FaultReason::GzipCorrupt,
+            InflateFault::Crc => FaultReason::GzipCrc,
+            InflateFault::Isize => FaultReason::GzipIsize,
+            InflateFault::Nested => FaultReason::GzipNested,
+            InflateFault::TooLarge => FaultReason::ObjectTooLarge,
+            InflateFault::Unreadable => FaultReason::Unreadable,
         }
     }
 }
 
 /// Oddities of an object that was read whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flags {
+pub struct InflateFlags {
     pub multi_member: bool,
     pub trailing_data: bool,
     pub double_gzip: bool,
@@ -61,25 +61,25 @@ pub struct Flags {
 
 /// The format that an object's name promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Named {
+pub enum NamedEncoding {
     Gzip,
     Plain,
     Unnamed,
 }
 
-impl Named {
-    pub fn from_path(path: &str) -> Named {
+impl NamedEncoding {
+    pub fn from_path(path: &str) -> NamedEncoding {
         let lower = path.to_ascii_lowercase();
         match lower.rsplit('.').next() {
-            Some("gz") => Named::Gzip,
-            Some("json" | "jsonl" | "ndjson") => Named::Plain,
-            _ => Named::Unnamed,
+            Some("gz") => NamedEncoding::Gzip,
+            Some("json" | "jsonl" | "ndjson") => NamedEncoding::Plain,
+            _ => NamedEncoding::Unnamed,
         }
     }
 }
 
 /// Inflates a plain single-member gzip in one go, if that is provably the whole of `bytes`. Returns `None` if the
-/// object is larger, odd or damaged; [`Inflate`] tells these apart.
+/// object is larger, odd or damaged; [`InflateStream`] tells these apart.
 pub fn one_shot<'b>(bytes: &[u8], inflated_max: usize, out: &'b mut Vec<u8>) -> Option<&'b [u8]> {
     const FIXED_HEADER: [u8; 4] = [0x1f, 0x8b, 8, 0];
     if bytes.len() < 18 || bytes[..4] != FIXED_HEADER {
@@ -106,58 +106,58 @@ fn little_endian(bytes: &[u8]) -> u32 {
 }
 
 /// Inflates as a stream, in memory that does not depend on the object's size.
-pub struct Inflate<R> {
-    input: Input<R>,
-    named: Named,
-    state: State,
+pub struct InflateStream<R> {
+    input: InputBuffer<R>,
+    named: NamedEncoding,
+    state: InflateState,
     decompress: Decompress,
     crc: libdeflater::Crc,
     member_bytes: u64,
     members: u64,
     total: u64,
     total_max: u64,
-    pub flags: Flags,
+    pub flags: InflateFlags,
 }
 
-enum State {
+enum InflateState {
     Start,
     Member,
     Plain,
     /// The inner stream of a gzip in a gzip, its compressed bytes held whole.
-    Inner(Box<Inflate<std::io::Cursor<Vec<u8>>>>),
+    Inner(Box<InflateStream<std::io::Cursor<Vec<u8>>>>),
     Done,
 }
 
-impl<R: Read> Inflate<R> {
-    pub fn new(reader: R, named: Named) -> Inflate<R> {
-        Inflate {
-            input: Input { reader, buffer: vec![0; CHUNK_BYTES], start: 0, end: 0 },
+impl<R: Read> InflateStream<R> {
+    pub fn new(reader: R, named: NamedEncoding) -> InflateStream<R> {
+        InflateStream {
+            input: InputBuffer { reader, buffer: vec![0; CHUNK_BYTES], start: 0, end: 0 },
             named,
-            state: State::Start,
+            state: InflateState::Start,
             decompress: Decompress::new(false),
             crc: libdeflater::Crc::new(),
             member_bytes: 0,
             members: 0,
             total: 0,
             total_max: OBJECT_BYTES_MAX,
-            flags: Flags::default(),
+            flags: InflateFlags::default(),
         }
     }
 
     /// Appends the next inflated bytes to `out`; `false` at the end of a whole object.
-    pub fn read_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+    pub fn read_chunk(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         let before = out.len();
         let mut more = self.step(out);
         // Two bytes tell a gzip in a gzip, however few come at once.
         while self.total == 0 && out.len() - before == 1 && more == Ok(true) {
             more = self.step(out);
         }
-        if let State::Inner(_) = self.state {
+        if let InflateState::Inner(_) = self.state {
             return more;
         }
         self.total += (out.len() - before) as u64;
         if self.total > self.total_max {
-            return Err(Fault::TooLarge);
+            return Err(InflateFault::TooLarge);
         }
         if before == 0 && self.total == out.len() as u64 && out.starts_with(&[0x1f, 0x8b]) {
             if more.is_ok() {
@@ -169,43 +169,43 @@ impl<R: Read> Inflate<R> {
         more
     }
 
-    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+    fn step(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         match &mut self.state {
-            State::Start => self.start(),
-            State::Member => self.member(out),
-            State::Plain => self.plain(out),
-            State::Inner(inner) => {
+            InflateState::Start => self.start(),
+            InflateState::Member => self.member(out),
+            InflateState::Plain => self.plain(out),
+            InflateState::Inner(inner) => {
                 let more = inner.read_chunk(out)?;
                 if inner.flags.double_gzip {
-                    return Err(Fault::Nested);
+                    return Err(InflateFault::Nested);
                 }
                 Ok(more)
             }
-            State::Done => Ok(false),
+            InflateState::Done => Ok(false),
         }
     }
 
-    fn start(&mut self) -> Result<bool, Fault> {
+    fn start(&mut self) -> Result<bool, InflateFault> {
         let head = self.input.peek(4)?;
         if head.is_empty() {
-            return Err(Fault::EmptyObject);
+            return Err(InflateFault::EmptyObject);
         }
         if head.starts_with(&[0x1f, 0x8b]) {
-            self.flags.extension_mismatch = self.named == Named::Plain;
+            self.flags.extension_mismatch = self.named == NamedEncoding::Plain;
             self.header()?;
             return Ok(true);
         }
         let looks_like_text =
             matches!(head[0], b'{' | b'[' | b'<' | b' ' | b'\n' | b'\r' | b'\t' | 0xef) || head == b"PAR1";
-        if self.named == Named::Gzip && !looks_like_text {
-            return Err(Fault::NotGzip);
+        if self.named == NamedEncoding::Gzip && !looks_like_text {
+            return Err(InflateFault::NotGzip);
         }
-        self.flags.not_compressed = self.named == Named::Gzip;
-        self.state = State::Plain;
+        self.flags.not_compressed = self.named == NamedEncoding::Gzip;
+        self.state = InflateState::Plain;
         Ok(true)
     }
 
-    fn plain(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+    fn plain(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         let bytes = self.input.fill()?;
         let count = bytes.len();
         out.extend_from_slice(bytes);
@@ -214,14 +214,14 @@ impl<R: Read> Inflate<R> {
     }
 
     /// Reads a member's header (RFC 1952) and gets ready for its body.
-    fn header(&mut self) -> Result<(), Fault> {
+    fn header(&mut self) -> Result<(), InflateFault> {
         let mut crc = libdeflater::Crc::new();
         let mut fixed = [0; 10];
         for byte in &mut fixed {
             *byte = self.input.byte()?;
         }
         if fixed[2] != 8 || fixed[3] & 0xe0 != 0 {
-            return Err(Fault::Header);
+            return Err(InflateFault::Header);
         }
         crc.update(&fixed);
         let flags = fixed[3];
@@ -242,44 +242,45 @@ impl<R: Read> Inflate<R> {
             }
         }
         if flags & 2 != 0 && u16::from_le_bytes([self.input.byte()?, self.input.byte()?]) != crc.sum() as u16 {
-            return Err(Fault::Header);
+            return Err(InflateFault::Header);
         }
         self.members += 1;
         self.flags.multi_member = self.members > 1;
         self.decompress.reset(false);
         self.crc = libdeflater::Crc::new();
         self.member_bytes = 0;
-        self.state = State::Member;
+        self.state = InflateState::Member;
         Ok(())
     }
 
-    fn member(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+    fn member(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         let before = out.len();
         out.reserve(CHUNK_BYTES);
         let (consumed_before, input) = (self.decompress.total_in(), self.input.fill()?);
         let at_end = input.is_empty();
-        let status = self.decompress.decompress_vec(input, out, FlushDecompress::None).map_err(|_| Fault::Corrupt)?;
+        let status =
+            self.decompress.decompress_vec(input, out, FlushDecompress::None).map_err(|_| InflateFault::Corrupt)?;
         let consumed = (self.decompress.total_in() - consumed_before) as usize;
         self.input.start += consumed;
         self.crc.update(&out[before..]);
         self.member_bytes += (out.len() - before) as u64;
         match status {
             Status::StreamEnd => self.trailer().map(|()| true),
-            _ if at_end && out.len() == before => Err(Fault::Truncated),
+            _ if at_end && out.len() == before => Err(InflateFault::Truncated),
             _ => Ok(true),
         }
     }
 
-    fn trailer(&mut self) -> Result<(), Fault> {
+    fn trailer(&mut self) -> Result<(), InflateFault> {
         let mut trailer = [0; 8];
         for byte in &mut trailer {
             *byte = self.input.byte()?;
         }
         if little_endian(&trailer[..4]) != self.crc.sum() {
-            return Err(Fault::Crc);
+            return Err(InflateFault::Crc);
         }
         if little_endian(&trailer[4..]) != self.member_bytes as u32 {
-            return Err(Fault::Isize);
+            return Err(InflateFault::Isize);
         }
         let mut is_padded = false;
         while let Some(0 | b' ' | b'\n' | b'\r' | b'\t') = self.input.peek(1)?.first() {
@@ -293,42 +294,42 @@ impl<R: Read> Inflate<R> {
             return self.header();
         }
         // Text appended without compression is read as well, since it may hold records.
-        self.state = if is_empty { State::Done } else { State::Plain };
+        self.state = if is_empty { InflateState::Done } else { InflateState::Plain };
         Ok(())
     }
 
     /// The inflated bytes are gzip again: takes them whole, within bounds, and goes on with their content.
-    fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, Fault> {
+    fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         let mut inner = std::mem::take(out);
         while self.step(&mut inner)? {
             if inner.len() as u64 > NESTED_BYTES_MAX {
-                return Err(Fault::TooLarge);
+                return Err(InflateFault::TooLarge);
             }
         }
         self.flags.double_gzip = true;
-        let mut inner = Inflate::new(std::io::Cursor::new(inner), Named::Unnamed);
+        let mut inner = InflateStream::new(std::io::Cursor::new(inner), NamedEncoding::Unnamed);
         inner.total_max = NESTED_BYTES_MAX;
-        self.state = State::Inner(Box::new(inner));
+        self.state = InflateState::Inner(Box::new(inner));
         Ok(true)
     }
 }
 
-struct Input<R> {
+struct InputBuffer<R> {
     reader: R,
     buffer: Vec<u8>,
     start: usize,
     end: usize,
 }
 
-impl<R: Read> Input<R> {
+impl<R: Read> InputBuffer<R> {
     /// The unread bytes, at least one unless the input has ended.
-    fn fill(&mut self) -> Result<&[u8], Fault> {
+    fn fill(&mut self) -> Result<&[u8], InflateFault> {
         self.peek(1)?;
         Ok(&self.buffer[self.start..self.end])
     }
 
     /// Up to `count` unread bytes, fewer only at the end of the input.
-    fn peek(&mut self, count: usize) -> Result<&[u8], Fault> {
+    fn peek(&mut self, count: usize) -> Result<&[u8], InflateFault> {
         while self.end - self.start < count {
             if self.start > 0 {
                 self.buffer.copy_within(self.start..self.end, 0);
@@ -339,15 +340,15 @@ impl<R: Read> Input<R> {
                 Ok(0) => break,
                 Ok(read) => self.end += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return Err(Fault::Unreadable),
+                Err(_) => return Err(InflateFault::Unreadable),
             }
         }
         let end = self.end.min(self.start + count);
         Ok(&self.buffer[self.start..end])
     }
 
-    fn byte(&mut self) -> Result<u8, Fault> {
-        let byte = *self.peek(1)?.first().ok_or(Fault::Truncated)?;
+    fn byte(&mut self) -> Result<u8, InflateFault> {
+        let byte = *self.peek(1)?.first().ok_or(InflateFault::Truncated)?;
         self.start += 1;
         Ok(byte)
     }
@@ -374,14 +375,14 @@ mod tests {
         }
     }
 
-    fn stream(bytes: &[u8]) -> Result<(Vec<u8>, Flags), Fault> {
+    fn stream(bytes: &[u8]) -> Result<(Vec<u8>, InflateFlags), InflateFault> {
         let at_once = read(bytes);
         assert_eq!(read(OneByOne(bytes)), at_once);
         at_once
     }
 
-    fn read(reader: impl Read) -> Result<(Vec<u8>, Flags), Fault> {
-        let mut inflate = Inflate::new(reader, Named::Gzip);
+    fn read(reader: impl Read) -> Result<(Vec<u8>, InflateFlags), InflateFault> {
+        let mut inflate = InflateStream::new(reader, NamedEncoding::Gzip);
         let mut all = Vec::new();
         let mut chunk = Vec::new();
         while inflate.read_chunk(&mut chunk)? {
@@ -413,7 +414,7 @@ mod tests {
             }
         }
         assert!(stream(&gzip(&one)).unwrap().1.double_gzip);
-        assert_eq!(stream(&gzip(&gzip(&one))), Err(Fault::Nested));
+        assert_eq!(stream(&gzip(&gzip(&one))), Err(InflateFault::Nested));
         for cut in [1, 2, 12] {
             let halves = [gzip(&one[..cut]), gzip(&one[cut..])].concat();
             assert!(stream(&halves).unwrap().1.double_gzip, "cut at {cut}");
@@ -421,7 +422,7 @@ mod tests {
         let mut torn = gzip(&one);
         let crc = torn.len() - 8;
         torn[crc] ^= 1;
-        assert_eq!(stream(&torn), Err(Fault::Crc));
-        assert_eq!(stream(&one[..one.len() - 1]), Err(Fault::Truncated));
+        assert_eq!(stream(&torn), Err(InflateFault::Crc));
+        assert_eq!(stream(&one[..one.len() - 1]), Err(InflateFault::Truncated));
     }
 }

@@ -3,7 +3,7 @@
 //! Takes damage for a log, so that it is quarantined by name and never passed over; it is sure only of content that
 //! begins as no JSON does.
 
-use super::inflate::{Inflate, Named};
+use super::inflate::{InflateStream, NamedEncoding};
 use super::split::is_stamped;
 
 /// Bytes of an object that are looked at.
@@ -18,11 +18,11 @@ pub fn may_be_log(name: &str, head: &[u8]) -> bool {
         return may_be_log_inside(head);
     }
     // A name that promises a gzip makes anything else damage.
-    Named::from_path(name) == Named::Gzip || begins_as_json(head)
+    NamedEncoding::from_path(name) == NamedEncoding::Gzip || begins_as_json(head)
 }
 
 fn may_be_log_inside(head: &[u8]) -> bool {
-    let mut inflate = Inflate::new(head, Named::Gzip);
+    let mut inflate = InflateStream::new(head, NamedEncoding::Gzip);
     let mut inflated = Vec::new();
     // The head ends before the gzip does, so a fault says nothing; no byte before it says nothing either.
     while inflated.len() < HEAD_BYTES && inflate.read_chunk(&mut inflated) == Ok(true) {}
@@ -73,7 +73,7 @@ fn is_wide_json(head: &[u8]) -> bool {
 mod tests {
     use std::io::{self, Read, Write};
 
-    use super::super::{Damaged, Decoder, Object, TakenBy};
+    use super::super::{DamagePolicy, Decoder, ObjectSource, TakenBy};
     use super::*;
     use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
@@ -172,9 +172,10 @@ mod tests {
             let decided = [(TakenBy::Name, by_name), (TakenBy::Content, by_content)];
             for ((taken_by, expected), held_max) in decided.iter().flat_map(|by| [(by, 1 << 20), (by, 4)]) {
                 let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(bytes)) };
-                let object = Object { name, bytes: bytes.len() as u64, taken_by: *taken_by, open: &open };
+                let object = ObjectSource { name, bytes: bytes.len() as u64, taken_by: *taken_by, open: &open };
                 let mut pieces = 0;
-                let summary = Decoder::new(held_max, Damaged::GivesNothing, None).decode(&object, &mut |_| pieces += 1);
+                let summary =
+                    Decoder::new(held_max, DamagePolicy::GivesNothing, None).decode(&object, &mut |_| pieces += 1);
                 assert_eq!(summary.outcome, *expected, "{name} by its {taken_by:?}, {held_max}");
                 assert!(pieces == 0 || summary.outcome.status().is_read(), "{name} by its {taken_by:?}");
             }

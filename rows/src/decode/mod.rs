@@ -1,5 +1,5 @@
 //! Turns the bytes of one object into records, each checked, or into named faults.
-//! In: a reader of the object and its name. Out: [`Decoded`] pieces in document order and one [`Summary`].
+//! In: a reader of the object and its name. Out: [`DecodedPiece`]s in document order and one [`DecodeSummary`].
 //! Damage is found before the first record is given away, so a damaged object gives nothing; a broken record is
 //! quarantined alone. Never reads a clock, and never interprets a record.
 
@@ -13,52 +13,52 @@ mod unwrap;
 
 use std::io::{self, Read};
 
-use inflate::{Inflate, Named};
+use inflate::{InflateStream, NamedEncoding};
 use salvage::{Salvaged, Salvager};
 use sha2::{Digest as _, Sha256};
-use split::{Follows, Item, Piece, Shape, Splitter};
+use split::{BytesAhead, DocumentItem, DocumentPiece, DocumentShape, Splitter};
 
-use crate::json::Screen;
+use crate::json::RecordScreen;
 use crate::objects::{FaultReason, ObjectChange, ObjectFlag, ObjectOutcome, SkipReason};
 
-pub use envelope::{Decoded, Fault};
+pub use envelope::{DecodedPiece, EnvelopeFault};
 pub use look::{HEAD_BYTES, may_be_log};
 
 /// The outcome of one object as a whole.
 #[derive(Debug, Clone)]
-pub struct Summary {
+pub struct DecodeSummary {
     pub outcome: ObjectOutcome,
     pub inflated_bytes: u64,
     /// Of the inflated bytes, where the decoder was asked for it and could read them all.
     pub sha256: Option<Box<[u8; 32]>>,
 }
 
-impl Summary {
-    fn of(outcome: ObjectOutcome, inflated_bytes: u64) -> Summary {
-        Summary { outcome, inflated_bytes, sha256: None }
+impl DecodeSummary {
+    fn of(outcome: ObjectOutcome, inflated_bytes: u64) -> DecodeSummary {
+        DecodeSummary { outcome, inflated_bytes, sha256: None }
     }
 
     /// The object could not be opened or read.
-    fn unreadable(error: &io::Error) -> Summary {
+    fn unreadable(error: &io::Error) -> DecodeSummary {
         let outcome = match error.kind() {
             io::ErrorKind::NotFound => ObjectOutcome::Missing,
             io::ErrorKind::PermissionDenied => ObjectOutcome::Quarantined(FaultReason::PermissionDenied),
             _ => ObjectOutcome::Quarantined(FaultReason::Unreadable),
         };
-        Summary::of(outcome, 0)
+        DecodeSummary::of(outcome, 0)
     }
 }
 
 /// The treatment of damaged objects: they give nothing, or the records that are whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Damaged {
+pub enum DamagePolicy {
     GivesNothing,
     Salvage,
 }
 
 /// The hash that is made of the inflated bytes of whole objects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Digest {
+pub enum ObjectDigest {
     None,
     Sha256,
 }
@@ -73,14 +73,14 @@ pub enum TakenBy {
 }
 
 /// An object to decode: its name, its size as stored, and a way to open it, twice if it is large or its content decides.
-pub struct Object<'a> {
+pub struct ObjectSource<'a> {
     pub name: &'a str,
     pub bytes: u64,
     pub taken_by: TakenBy,
     pub open: &'a dyn Fn() -> io::Result<Box<dyn Read>>,
 }
 
-impl Object<'_> {
+impl ObjectSource<'_> {
     /// Looks at the first bytes of an object whose content decides.
     fn may_be_log(&self) -> io::Result<bool> {
         if self.taken_by == TakenBy::Name {
@@ -99,22 +99,22 @@ const ODD_BYTES_MAX: usize = 8 << 20;
 const PLACES_MAX: usize = 1 << 20;
 
 /// The place of an item in the document at hand.
-struct Place {
+struct ItemPlace {
     offset: u32,
     length: u32,
-    item: Item<'static>,
+    item: DocumentItem<'static>,
 }
 
 /// Decodes objects one after another, with buffers that it keeps.
 pub struct Decoder {
     one_shot_bytes_max: usize,
-    damaged: Damaged,
+    damaged: DamagePolicy,
     stored: StoredBytes,
     inflated: Vec<u8>,
-    places: Vec<Place>,
-    opener: envelope::Opener,
-    screen: Option<Screen>,
-    digest: Digest,
+    places: Vec<ItemPlace>,
+    opener: envelope::EnvelopeOpener,
+    screen: Option<RecordScreen>,
+    digest: ObjectDigest,
     /// Of the object at hand.
     taken_by: TakenBy,
 }
@@ -146,92 +146,94 @@ impl StoredBytes {
 }
 
 /// The inflated object, whole or broken, or the news that it does not fit in memory.
-enum Inflated {
-    Whole(usize, inflate::Flags),
-    Broken(usize, inflate::Fault),
+enum InflateOutcome {
+    Whole(usize, inflate::InflateFlags),
+    Broken(usize, inflate::InflateFault),
     Large,
 }
 
 impl Decoder {
     /// Objects of up to `one_shot_bytes_max` inflated bytes are held whole, larger ones are streamed, twice. Records
     /// that the screen rules out are counted and not parsed.
-    pub fn new(one_shot_bytes_max: usize, damaged: Damaged, screen: Option<Screen>) -> Decoder {
+    pub fn new(one_shot_bytes_max: usize, damaged: DamagePolicy, screen: Option<RecordScreen>) -> Decoder {
         Decoder {
             one_shot_bytes_max,
             damaged,
             stored: StoredBytes::default(),
             inflated: Vec::new(),
             places: Vec::new(),
-            opener: envelope::Opener::default(),
+            opener: envelope::EnvelopeOpener::default(),
             screen,
-            digest: Digest::None,
+            digest: ObjectDigest::None,
             taken_by: TakenBy::Name,
         }
     }
 
-    pub fn with_digest(self, digest: Digest) -> Decoder {
+    pub fn with_digest(self, digest: ObjectDigest) -> Decoder {
         Decoder { digest, ..self }
     }
 
     /// Decodes one object. Everything that `sink` is given belongs to an object that will be `Read` or `Flagged`, or
     /// is salvaged.
-    pub fn decode(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+    pub fn decode(&mut self, object: &ObjectSource, sink: &mut dyn FnMut(DecodedPiece<'_>)) -> DecodeSummary {
         self.taken_by = object.taken_by;
         match object.may_be_log() {
             Ok(true) => {}
-            Ok(false) => return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), 0),
-            Err(error) => return Summary::unreadable(&error),
+            Ok(false) => return DecodeSummary::of(ObjectOutcome::Skipped(SkipReason::NotALog), 0),
+            Err(error) => return DecodeSummary::unreadable(&error),
         }
         let reader = match (object.open)() {
             Ok(reader) => reader,
-            Err(error) => return Summary::unreadable(&error),
+            Err(error) => return DecodeSummary::unreadable(&error),
         };
         if object.bytes > self.one_shot_bytes_max as u64 {
             return self.decode_large(object, sink);
         }
         let length = match self.stored.fill(reader, object.bytes as usize, self.one_shot_bytes_max) {
             Ok(length) => length,
-            Err(error) => return Summary::unreadable(&error),
+            Err(error) => return DecodeSummary::unreadable(&error),
         };
         if length > self.one_shot_bytes_max {
             return self.decode_large(object, sink);
         }
-        match self.inflate_whole(length, Named::from_path(object.name)) {
-            Inflated::Whole(length, flags) => {
+        match self.inflate_whole(length, NamedEncoding::from_path(object.name)) {
+            InflateOutcome::Whole(length, flags) => {
                 let summary = self.decode_whole(length, flags, None, sink);
                 let hash = || Box::new(Sha256::digest(&self.inflated[..length]).into());
-                Summary { sha256: (self.digest == Digest::Sha256).then(hash), ..summary }
+                DecodeSummary { sha256: (self.digest == ObjectDigest::Sha256).then(hash), ..summary }
             }
-            Inflated::Broken(length, fault) => self.decode_whole(length, inflate::Flags::default(), Some(fault), sink),
-            Inflated::Large => self.decode_large(object, sink),
+            InflateOutcome::Broken(length, fault) => {
+                self.decode_whole(length, inflate::InflateFlags::default(), Some(fault), sink)
+            }
+            InflateOutcome::Large => self.decode_large(object, sink),
         }
     }
 
-    fn inflate_whole(&mut self, length: usize, named: Named) -> Inflated {
+    fn inflate_whole(&mut self, length: usize, named: NamedEncoding) -> InflateOutcome {
         let stored = &self.stored.0[..length];
-        if named == Named::Gzip
+        if named == NamedEncoding::Gzip
             && let Some(document) = inflate::one_shot(stored, self.one_shot_bytes_max, &mut self.inflated)
         {
-            return Inflated::Whole(document.len(), inflate::Flags::default());
+            return InflateOutcome::Whole(document.len(), inflate::InflateFlags::default());
         }
         self.inflated.clear();
-        let mut inflate = Inflate::new(stored, named);
+        let mut inflate = InflateStream::new(stored, named);
         let mut chunk = Vec::new();
         loop {
             match inflate.read_chunk(&mut chunk) {
                 Ok(more) => {
                     self.inflated.append(&mut chunk);
                     if !more {
-                        return Inflated::Whole(self.inflated.len(), inflate.flags);
+                        return InflateOutcome::Whole(self.inflated.len(), inflate.flags);
                     }
                 }
                 Err(fault) => {
                     self.inflated.append(&mut chunk);
-                    return Inflated::Broken(self.inflated.len(), fault);
+                    return InflateOutcome::Broken(self.inflated.len(), fault);
                 }
             }
             if self.inflated.len() > ODD_BYTES_MAX.min(self.one_shot_bytes_max) {
-                return Inflated::Large;
+                return InflateOutcome::Large;
             }
         }
     }
@@ -240,63 +242,69 @@ impl Decoder {
     fn decode_whole(
         &mut self,
         length: usize,
-        flags: inflate::Flags,
-        damage: Option<inflate::Fault>,
-        sink: &mut dyn FnMut(Decoded<'_>),
-    ) -> Summary {
+        flags: inflate::InflateFlags,
+        damage: Option<inflate::InflateFault>,
+        sink: &mut dyn FnMut(DecodedPiece<'_>),
+    ) -> DecodeSummary {
         let document = &self.inflated[..length];
         let places = &mut self.places;
         places.clear();
         let mut items = 0usize;
         let mut splitter = Splitter::new(self.screen);
-        let mut remember = |item: Item<'_>| {
+        let mut remember = |item: DocumentItem<'_>| {
             items += 1;
             if places.len() < PLACES_MAX {
                 let (offset, length) = (item.offset as u32, item.length as u32);
-                places.push(Place { offset, length, item: Item { bytes: &[], ..item } });
+                places.push(ItemPlace { offset, length, item: DocumentItem { bytes: &[], ..item } });
             }
         };
-        let follows = if damage.is_some() { Follows::More } else { Follows::Nothing };
-        let proof = splitter.advance(&Piece::new(document, 0, follows), &mut remember);
+        let follows = if damage.is_some() { BytesAhead::More } else { BytesAhead::Nothing };
+        let proof = splitter.advance(&DocumentPiece::new(document, 0, follows), &mut remember);
         if damage.is_some() && proof.is_ok() {
-            let _damage_again = splitter.advance(&Piece::whole(document), &mut remember);
+            let _damage_again = splitter.advance(&DocumentPiece::whole(document), &mut remember);
         }
         let fault = telling(damage, proof.err());
-        if let (Some(fault), Damaged::GivesNothing) = (fault, self.damaged) {
-            return Summary::of(ObjectOutcome::Quarantined(fault), length as u64);
+        if let (Some(fault), DamagePolicy::GivesNothing) = (fault, self.damaged) {
+            return DecodeSummary::of(ObjectOutcome::Quarantined(fault), length as u64);
         }
         if let Some(fault) = fault {
             return self.salvage_whole(length, fault, sink);
         }
         let may_be_other = self.taken_by == TakenBy::Content && splitter.shape.record_documents == 0;
         if may_be_other && !look::may_hold_record(document) {
-            return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), length as u64);
+            return DecodeSummary::of(ObjectOutcome::Skipped(SkipReason::NotALog), length as u64);
         }
         self.opener.begin(splitter.shape);
         if items == places.len() {
             for place in places.iter() {
                 let bytes = &document[place.offset as usize..][..place.length as usize];
                 let bytes = if place.item.fault == Some(split::ItemFault::TooLarge) { &[] } else { bytes };
-                self.opener.open(Item { bytes, ..place.item }, sink);
+                self.opener.open(DocumentItem { bytes, ..place.item }, sink);
             }
         } else {
             // A fault here was found by the first pass already, at the same place.
-            let _same_as_proof =
-                Splitter::new(self.screen).advance(&Piece::whole(document), &mut |item| self.opener.open(item, sink));
+            let _same_as_proof = Splitter::new(self.screen)
+                .advance(&DocumentPiece::whole(document), &mut |item| self.opener.open(item, sink));
         }
-        Summary::of(self.outcome(splitter.shape, flags), length as u64)
+        DecodeSummary::of(self.outcome(splitter.shape, flags), length as u64)
     }
 
     /// Gives away the whole records of a damaged document that is held in memory.
-    fn salvage_whole(&mut self, length: usize, fault: FaultReason, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
+    fn salvage_whole(
+        &mut self,
+        length: usize,
+        fault: FaultReason,
+        sink: &mut dyn FnMut(DecodedPiece<'_>),
+    ) -> DecodeSummary {
         let mut salvager = Salvager::default();
-        self.opener.begin(Shape::default());
+        self.opener.begin(DocumentShape::default());
         let opener = &mut self.opener;
-        salvager.advance(&self.inflated[..length], 0, Follows::Nothing, &mut |piece| give(opener, piece, fault, sink));
-        Summary::of(salvaged(&salvager, fault), length as u64)
+        salvager
+            .advance(&self.inflated[..length], 0, BytesAhead::Nothing, &mut |piece| give(opener, piece, fault, sink));
+        DecodeSummary::of(salvaged(&salvager, fault), length as u64)
     }
 
-    fn outcome(&self, shape: Shape, flags: inflate::Flags) -> ObjectOutcome {
+    fn outcome(&self, shape: DocumentShape, flags: inflate::InflateFlags) -> ObjectOutcome {
         if let Some(no_log) = self.opener.no_log() {
             return no_log.clone();
         }
@@ -317,62 +325,62 @@ impl Decoder {
     }
 
     /// An object too large to hold: streamed once to prove it, once more to give away its records.
-    fn decode_large(&mut self, object: &Object, sink: &mut dyn FnMut(Decoded<'_>)) -> Summary {
-        let to_prove = Pass { screen: None, digest: self.digest };
+    fn decode_large(&mut self, object: &ObjectSource, sink: &mut dyn FnMut(DecodedPiece<'_>)) -> DecodeSummary {
+        let to_prove = DecodePass { screen: None, digest: self.digest };
         let mut may_hold_record = object.taken_by == TakenBy::Name;
         // An item that is too large to look at may be anything.
-        let mut look = |item: Item<'_>| {
+        let mut look = |item: DocumentItem<'_>| {
             may_hold_record = may_hold_record || item.bytes.is_empty() || look::may_hold_record(item.bytes);
         };
         let proof = match stream(object, to_prove, &mut self.inflated, &mut look) {
             Ok(proof) => proof,
-            Err(error) => return Summary::unreadable(&error),
+            Err(error) => return DecodeSummary::unreadable(&error),
         };
-        if let (Some(fault), Damaged::GivesNothing) = (proof.fault, self.damaged) {
-            return Summary::of(ObjectOutcome::Quarantined(fault), proof.bytes);
+        if let (Some(fault), DamagePolicy::GivesNothing) = (proof.fault, self.damaged) {
+            return DecodeSummary::of(ObjectOutcome::Quarantined(fault), proof.bytes);
         }
         if let Some(fault) = proof.fault {
             return self.salvage_large(object, &proof, fault, sink);
         }
         if !may_hold_record && proof.shape.record_documents == 0 {
-            return Summary::of(ObjectOutcome::Skipped(SkipReason::NotALog), proof.bytes);
+            return DecodeSummary::of(ObjectOutcome::Skipped(SkipReason::NotALog), proof.bytes);
         }
         self.opener.begin(proof.shape);
         let opener = &mut self.opener;
-        let to_give = Pass { screen: self.screen, digest: Digest::None };
+        let to_give = DecodePass { screen: self.screen, digest: ObjectDigest::None };
         match stream(object, to_give, &mut self.inflated, &mut |item| opener.open(item, sink)) {
             Ok(second) if second.fault == proof.fault && second.bytes == proof.bytes => {
                 let outcome = self.outcome(proof.shape, proof.flags);
-                Summary { outcome, inflated_bytes: proof.bytes, sha256: proof.sha256 }
+                DecodeSummary { outcome, inflated_bytes: proof.bytes, sha256: proof.sha256 }
             }
-            Ok(_) => Summary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes),
-            Err(error) => Summary::unreadable(&error),
+            Ok(_) => DecodeSummary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes),
+            Err(error) => DecodeSummary::unreadable(&error),
         }
     }
 
     /// The same of an object too large to hold.
     fn salvage_large(
         &mut self,
-        object: &Object,
-        proof: &Streamed,
+        object: &ObjectSource,
+        proof: &StreamedObject,
         fault: FaultReason,
-        sink: &mut dyn FnMut(Decoded<'_>),
-    ) -> Summary {
+        sink: &mut dyn FnMut(DecodedPiece<'_>),
+    ) -> DecodeSummary {
         let mut salvager = Salvager::default();
-        self.opener.begin(Shape::default());
+        self.opener.begin(DocumentShape::default());
         let (opener, buffer) = (&mut self.opener, &mut self.inflated);
         let reader = match (object.open)() {
             Ok(reader) => reader,
-            Err(error) => return Summary::unreadable(&error),
+            Err(error) => return DecodeSummary::unreadable(&error),
         };
-        let mut inflate = Inflate::new(reader, Named::from_path(object.name));
+        let mut inflate = InflateStream::new(reader, NamedEncoding::from_path(object.name));
         let (mut base, mut bytes, mut chunk) = (0, 0, Vec::new());
         buffer.clear();
         loop {
             let more = inflate.read_chunk(&mut chunk).unwrap_or(false);
             bytes += chunk.len() as u64;
             buffer.append(&mut chunk);
-            let follows = if more { Follows::More } else { Follows::Nothing };
+            let follows = if more { BytesAhead::More } else { BytesAhead::Nothing };
             let needed_from = salvager.advance(buffer, base, follows, &mut |piece| give(opener, piece, fault, sink));
             let done = ((needed_from - base) as usize).min(buffer.len());
             buffer.drain(..done);
@@ -382,9 +390,9 @@ impl Decoder {
             }
         }
         if bytes != proof.bytes {
-            return Summary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes);
+            return DecodeSummary::of(ObjectOutcome::Changed(ObjectChange::WhileRead), proof.bytes);
         }
-        Summary::of(salvaged(&salvager, fault), proof.bytes)
+        DecodeSummary::of(salvaged(&salvager, fault), proof.bytes)
     }
 }
 
@@ -394,10 +402,15 @@ fn salvaged(salvager: &Salvager, fault: FaultReason) -> ObjectOutcome {
 }
 
 /// Hands on one piece of a damaged document. What is left of it counts as a record that could not be read.
-fn give(opener: &mut envelope::Opener, piece: Salvaged<'_>, fault: FaultReason, sink: &mut dyn FnMut(Decoded<'_>)) {
+fn give(
+    opener: &mut envelope::EnvelopeOpener,
+    piece: Salvaged<'_>,
+    fault: FaultReason,
+    sink: &mut dyn FnMut(DecodedPiece<'_>),
+) {
     match piece {
         Salvaged::Record(item) => opener.open(item, sink),
-        Salvaged::Stretch(stretch) => sink(Decoded::Fault(Fault {
+        Salvaged::Stretch(stretch) => sink(DecodedPiece::Fault(EnvelopeFault {
             reason: fault,
             offset: stretch.offset,
             length: stretch.length,
@@ -407,33 +420,38 @@ fn give(opener: &mut envelope::Opener, piece: Salvaged<'_>, fault: FaultReason, 
 }
 
 /// Of two faults, the one that tells more: damage in storage or on the way explains a broken document.
-fn telling(damage: Option<inflate::Fault>, broken: Option<split::Fault>) -> Option<FaultReason> {
+fn telling(damage: Option<inflate::InflateFault>, broken: Option<split::SplitFault>) -> Option<FaultReason> {
     match (damage, broken) {
-        (None | Some(inflate::Fault::TooLarge), Some(broken)) => Some(broken.reason()),
-        (damage, _) => damage.map(inflate::Fault::reason),
+        (None | Some(inflate::InflateFault::TooLarge), Some(broken)) => Some(broken.reason()),
+        (damage, _) => damage.map(inflate::InflateFault::reason),
     }
 }
 
-struct Streamed {
-    shape: Shape,
-    flags: inflate::Flags,
+struct StreamedObject {
+    shape: DocumentShape,
+    flags: inflate::InflateFlags,
     fault: Option<FaultReason>,
     bytes: u64,
     sha256: Option<Box<[u8; 32]>>,
 }
 
 /// The purpose of one pass over an object.
-struct Pass {
-    screen: Option<Screen>,
-    digest: Digest,
+struct DecodePass {
+    screen: Option<RecordScreen>,
+    digest: ObjectDigest,
 }
 
 /// Inflates and splits an object in bounded memory.
-fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMut(Item<'_>)) -> io::Result<Streamed> {
-    let mut inflate = Inflate::new((object.open)()?, Named::from_path(object.name));
+fn stream(
+    object: &ObjectSource,
+    pass: DecodePass,
+    buffer: &mut Vec<u8>,
+    sink: &mut dyn FnMut(DocumentItem<'_>),
+) -> io::Result<StreamedObject> {
+    let mut inflate = InflateStream::new((object.open)()?, NamedEncoding::from_path(object.name));
     let mut splitter = Splitter::new(pass.screen);
     let (mut base, mut bytes) = (0u64, 0u64);
-    let mut hash = (pass.digest == Digest::Sha256).then(Sha256::new);
+    let mut hash = (pass.digest == ObjectDigest::Sha256).then(Sha256::new);
     buffer.clear();
     let mut chunk = Vec::new();
     let (mut damage, mut broken) = (None, None);
@@ -448,8 +466,8 @@ fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMu
         }
         if broken.is_none() {
             buffer.append(&mut chunk);
-            let follows = if more || damage.is_some() { Follows::More } else { Follows::Nothing };
-            match splitter.advance(&Piece::new(buffer, base, follows), &mut |item| sink(item)) {
+            let follows = if more || damage.is_some() { BytesAhead::More } else { BytesAhead::Nothing };
+            match splitter.advance(&DocumentPiece::new(buffer, base, follows), &mut |item| sink(item)) {
                 Ok(needed_from) => {
                     let done = ((needed_from - base) as usize).min(buffer.len());
                     buffer.drain(..done);
@@ -465,11 +483,12 @@ fn stream(object: &Object, pass: Pass, buffer: &mut Vec<u8>, sink: &mut dyn FnMu
     }
     if damage.is_some() && broken.is_none() {
         // The records before the damage can be salvaged, so the document ends here.
-        let _damage_again = splitter.advance(&Piece::new(buffer, base, Follows::Nothing), &mut |item| sink(item));
+        let _damage_again =
+            splitter.advance(&DocumentPiece::new(buffer, base, BytesAhead::Nothing), &mut |item| sink(item));
     }
     let fault = telling(damage, broken);
     let sha256 = hash.filter(|_| fault.is_none()).map(|hash| Box::new(hash.finalize().into()));
-    Ok(Streamed { shape: splitter.shape, flags: inflate.flags, fault, bytes, sha256 })
+    Ok(StreamedObject { shape: splitter.shape, flags: inflate.flags, fault, bytes, sha256 })
 }
 
 #[cfg(test)]
@@ -478,15 +497,16 @@ mod tests {
 
     type Pieces = (ObjectOutcome, Vec<(u64, Vec<u8>)>);
 
-    fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: Damaged) -> Pieces {
+    fn decoded(bytes: &[u8], one_shot_bytes_max: usize, damaged: DamagePolicy) -> Pieces {
         let owned = bytes.to_vec();
         let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(owned.clone()))) };
-        let object = Object { name: "x.json.gz", bytes: bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
+        let object =
+            ObjectSource { name: "x.json.gz", bytes: bytes.len() as u64, taken_by: TakenBy::Name, open: &open };
         let mut pieces = Vec::new();
         let summary = Decoder::new(one_shot_bytes_max, damaged, None).decode(&object, &mut |piece| {
             pieces.push(match piece {
-                Decoded::Record { value, offset, .. } => (offset, value.raw().to_vec()),
-                Decoded::Fault(fault) => (fault.offset, fault.reason.name().as_bytes().to_vec()),
+                DecodedPiece::Record { value, offset, .. } => (offset, value.raw().to_vec()),
+                DecodedPiece::Fault(fault) => (fault.offset, fault.reason.name().as_bytes().to_vec()),
                 _ => unreachable!("there is no screen"),
             });
         });
@@ -542,7 +562,7 @@ mod tests {
             ("CWL: no JSON", Some("json_syntax")),
             (r#"{"eventName":"CWL CONTROL MESSAGE:"}"#, Some(r#"{"eventName":"CWL CONTROL MESSAGE:"}"#)),
         ] {
-            let (_, pieces) = decoded(document(message).as_bytes(), 1 << 20, Damaged::GivesNothing);
+            let (_, pieces) = decoded(document(message).as_bytes(), 1 << 20, DamagePolicy::GivesNothing);
             let pieces: Vec<_> = pieces.iter().map(|(_, piece)| String::from_utf8_lossy(piece)).collect();
             assert_eq!(pieces, Vec::from_iter(piece), "{message}");
         }
@@ -558,7 +578,11 @@ mod tests {
             encoder.read_to_end(&mut stored).unwrap();
             let payload = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, stored);
             let event = format!(r#"{{"awslogs":{{"data":"{payload}"}}}}"#);
-            assert_eq!(decoded(event.as_bytes(), 1 << 20, Damaged::GivesNothing).1.len(), count, "{kind} {message}");
+            assert_eq!(
+                decoded(event.as_bytes(), 1 << 20, DamagePolicy::GivesNothing).1.len(),
+                count,
+                "{kind} {message}"
+            );
         }
     }
 
@@ -584,12 +608,12 @@ mod tests {
             flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();
             let crc = bytes.len() - 8;
             bytes[crc] ^= 1;
-            let whole = decoded(&bytes, 1 << 20, Damaged::GivesNothing);
+            let whole = decoded(&bytes, 1 << 20, DamagePolicy::GivesNothing);
             assert_eq!(whole, (ObjectOutcome::Quarantined(fault), Vec::new()), "{text}");
-            assert_eq!(decoded(&bytes, 0, Damaged::GivesNothing), whole, "{text}");
-            let whole = decoded(&bytes, 1 << 20, Damaged::Salvage);
+            assert_eq!(decoded(&bytes, 0, DamagePolicy::GivesNothing), whole, "{text}");
+            let whole = decoded(&bytes, 1 << 20, DamagePolicy::Salvage);
             assert_eq!(whole.1.len(), salvaged, "{text}");
-            assert_eq!(decoded(&bytes, 0, Damaged::Salvage), whole, "{text}");
+            assert_eq!(decoded(&bytes, 0, DamagePolicy::Salvage), whole, "{text}");
         }
     }
 }

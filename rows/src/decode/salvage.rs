@@ -1,12 +1,12 @@
 //! Finds the whole records of a document that is damaged, wherever they stand, in one pass and in bounded memory.
-//! In: inflated bytes, in one piece or in growing pieces. Out: whole records as [`Item`]s, and the stretches between them
-//! in which none was found.
+//! In: inflated bytes, in one piece or in growing pieces. Out: whole records as [`DocumentItem`]s, and the stretches
+//! between them in which none was found.
 //! Never takes a part of a record for a record: a record is an object that closes, parses and names its event.
 
-use super::ends::{Follows, Scan};
-use super::split::{Around, Item, RECORD_BYTES_MAX};
+use super::ends::{BracketScan, BytesAhead};
+use super::split::{DocumentItem, ItemContainer, RECORD_BYTES_MAX};
 use super::unwrap;
-use crate::json::{Kind, Tree, Value};
+use crate::json::{JsonKind, JsonTree, Value};
 
 /// Bytes that are looked at in vain, for each byte of the document. Brackets without end would else be tried one by one.
 const VAIN_BYTES_PER_BYTE: u64 = 8;
@@ -18,7 +18,7 @@ const STRETCH_HEAD_BYTES: usize = 4 << 10;
 
 /// One piece of a damaged document, in its order.
 pub(super) enum Salvaged<'b> {
-    Record(Item<'b>),
+    Record(DocumentItem<'b>),
     Stretch(Stretch),
 }
 
@@ -38,7 +38,7 @@ pub(super) struct Salvager {
     at: u64,
     /// An object that has begun and not yet closed.
     attempt: Option<Attempt>,
-    tree: Tree,
+    tree: JsonTree,
     between: Between,
     vain_bytes: u64,
     records: u64,
@@ -46,7 +46,7 @@ pub(super) struct Salvager {
 
 struct Attempt {
     start: u64,
-    scan: Scan,
+    scan: BracketScan,
     scanned_to: u64,
 }
 
@@ -61,7 +61,7 @@ impl Salvager {
         &mut self,
         bytes: &[u8],
         base: u64,
-        follows: Follows,
+        follows: BytesAhead,
         sink: &mut dyn FnMut(Salvaged<'_>),
     ) -> u64 {
         let end = base + bytes.len() as u64;
@@ -80,18 +80,18 @@ impl Salvager {
             attempt.scanned_to = closed.unwrap_or(scan_end);
             let length = attempt.scanned_to - start;
             let is_too_long = length > RECORD_BYTES_MAX as u64;
-            if closed.is_none() && !is_too_long && follows == Follows::More {
+            if closed.is_none() && !is_too_long && follows == BytesAhead::More {
                 return start;
             }
             self.attempt = None;
             let found = &bytes[(start - base) as usize..(start + length - base) as usize];
             if closed.is_some() && !is_too_long && self.holds_record(found) {
                 self.give(
-                    Item {
+                    DocumentItem {
                         bytes: found,
                         offset: start,
                         length,
-                        around: Around::Document,
+                        around: ItemContainer::Document,
                         fault: None,
                         is_screened_out: false,
                     },
@@ -104,7 +104,7 @@ impl Salvager {
                 self.at = start + 1;
             }
         }
-        if follows == Follows::Nothing && self.records > 0 {
+        if follows == BytesAhead::Nothing && self.records > 0 {
             self.between.end(sink);
         }
         end
@@ -119,7 +119,7 @@ impl Salvager {
         self.between.take(skipped, self.at);
         self.at += skipped.len() as u64;
         if next.is_some() {
-            self.attempt = Some(Attempt { start: self.at, scan: Scan::default(), scanned_to: self.at });
+            self.attempt = Some(Attempt { start: self.at, scan: BracketScan::default(), scanned_to: self.at });
         }
         next.is_some()
     }
@@ -127,14 +127,14 @@ impl Salvager {
     /// True for a record, or for what was put around one. Lists of records are taken apart.
     fn holds_record(&mut self, bytes: &[u8]) -> bool {
         let Ok(value) = self.tree.parse(bytes) else { return false };
-        let is_list = |key: &str| value.get(key).is_some_and(|list: Value| list.kind() == Kind::Array);
+        let is_list = |key: &str| value.get(key).is_some_and(|list: Value| list.kind() == JsonKind::Array);
         if ["Records", "Events", "logEvents"].into_iter().any(is_list) {
             return false;
         }
         unwrap::is_whole(value) || unwrap::records_in(value).is_ok_and(|records| !records.is_empty())
     }
 
-    fn give(&mut self, item: Item<'_>, sink: &mut dyn FnMut(Salvaged<'_>)) {
+    fn give(&mut self, item: DocumentItem<'_>, sink: &mut dyn FnMut(Salvaged<'_>)) {
         self.records += 1;
         self.between.end(sink);
         sink(Salvaged::Record(item));

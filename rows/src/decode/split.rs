@@ -1,12 +1,12 @@
 //! Finds the records of a document without parsing them, in one pass and in constant memory.
-//! In: inflated bytes, in one piece or in growing pieces. Out: [`Item`]s, each the bytes of one record or wrapper with
-//! its offset, and the shape of the document around them; or the [`Fault`] that makes the document unusable.
-//! An item is bounded by its brackets alone, so a fault inside one cannot take its neighbours along.
+//! In: inflated bytes, in one piece or in growing pieces. Out: [`DocumentItem`]s, each the bytes of one record or
+//! wrapper with its offset, and the shape of the document around them; or the [`SplitFault`] that makes the document
+//! unusable. An item is bounded by its brackets alone, so a fault inside one cannot take its neighbours along.
 //! Never looks inside an item, except to note the places of its own members for the screen.
 
-pub use super::ends::Follows;
-use super::ends::Scan;
-use crate::json::{self, Screen};
+use super::ends::BracketScan;
+pub use super::ends::BytesAhead;
+use crate::json::{self, RecordScreen};
 use crate::objects::FaultReason;
 
 /// Largest record, in bytes.
@@ -14,8 +14,8 @@ pub const RECORD_BYTES_MAX: usize = 16 << 20;
 
 /// The reason that a document gives nothing, as `objects.error` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    Json(json::Fault),
+pub enum SplitFault {
+    Json(json::JsonFault),
     EmptyDocument,
     NotJson,
     Encoding,
@@ -25,23 +25,23 @@ pub enum Fault {
     RecordsType,
 }
 
-impl Fault {
+impl SplitFault {
     pub fn reason(self) -> FaultReason {
         match self {
-            Fault::Json(fault) => fault.reason(),
-            Fault::EmptyDocument => FaultReason::EmptyDocument,
-            Fault::NotJson => FaultReason::NotJson,
-            Fault::Encoding => FaultReason::JsonEncoding,
-            Fault::Html => FaultReason::EnvelopeHtml,
-            Fault::S3Error => FaultReason::EnvelopeS3Error,
-            Fault::EnvelopeUnknown => FaultReason::EnvelopeUnknown,
-            Fault::RecordsType => FaultReason::EnvelopeRecordsType,
+            SplitFault::Json(fault) => fault.reason(),
+            SplitFault::EmptyDocument => FaultReason::EmptyDocument,
+            SplitFault::NotJson => FaultReason::NotJson,
+            SplitFault::Encoding => FaultReason::JsonEncoding,
+            SplitFault::Html => FaultReason::EnvelopeHtml,
+            SplitFault::S3Error => FaultReason::EnvelopeS3Error,
+            SplitFault::EnvelopeUnknown => FaultReason::EnvelopeUnknown,
+            SplitFault::RecordsType => FaultReason::EnvelopeRecordsType,
         }
     }
 }
 
-const SYNTAX: Fault = Fault::Json(json::Fault::Syntax);
-const TRUNCATED: Fault = Fault::Json(json::Fault::Truncated);
+const SYNTAX: SplitFault = SplitFault::Json(json::JsonFault::Syntax);
+const TRUNCATED: SplitFault = SplitFault::Json(json::JsonFault::Truncated);
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
@@ -55,7 +55,7 @@ pub(super) fn is_stamped(bytes: &[u8]) -> bool {
 
 /// The surroundings of an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Around {
+pub enum ItemContainer {
     /// `{"Records":[…]}`, as CloudTrail writes it.
     Records,
     /// `{"Events":[…]}`: an answer of LookupEvents.
@@ -70,12 +70,12 @@ pub enum Around {
 
 /// One bounded piece of a document.
 #[derive(Debug, Clone, Copy)]
-pub struct Item<'b> {
+pub struct DocumentItem<'b> {
     /// Empty when the item is too large to hold.
     pub bytes: &'b [u8],
     pub offset: u64,
     pub length: u64,
-    pub around: Around,
+    pub around: ItemContainer,
     pub fault: Option<ItemFault>,
     /// The screen found it certainly not wanted.
     pub is_screened_out: bool,
@@ -100,7 +100,7 @@ impl ItemFault {
 
 /// Oddities of a document that was read whole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct DocumentShape {
     pub bom: bool,
     pub documents: u64,
     pub record_documents: u64,
@@ -109,7 +109,7 @@ pub struct Shape {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
+enum SplitState {
     Start,
     /// Inside a top-level object, before a key or `}`.
     Key,
@@ -124,124 +124,132 @@ enum State {
     AfterItem,
     InItem,
     /// Text between documents, up to the end of its line.
-    Between(Stray),
+    Between(StrayText),
 }
 
 /// Text between documents, as far as it has been seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stray {
+enum StrayText {
     Plain,
     /// A brace or the first byte of a gzip is in it, so it may hold a record that does not begin as one.
     MayHold,
 }
 
 /// Bytes of a document, by the offset at which they stand in it.
-pub struct Piece<'b> {
+pub struct DocumentPiece<'b> {
     bytes: &'b [u8],
     base: u64,
-    follows: Follows,
+    follows: BytesAhead,
 }
 
 /// The resumable splitter, with a screen for the items of `Records`. Call [`Splitter::advance`] with the unconsumed
 /// bytes and more, until nothing follows.
 pub struct Splitter {
-    state: State,
+    state: SplitState,
     /// Absolute offset of the next byte to look at.
     at: u64,
-    scan: Scan,
+    scan: BracketScan,
     item_start: u64,
-    around: Around,
+    around: ItemContainer,
     /// Start of the top-level object that may turn out to be an item itself.
     document_start: u64,
     document_known: bool,
     records_seen: bool,
-    screen: Option<Screen>,
+    screen: Option<RecordScreen>,
     /// The document just closed stood on one line: if the line ends with it, the rest are lines as well.
     one_line: bool,
     ndjson: bool,
-    pub shape: Shape,
+    pub shape: DocumentShape,
 }
 
 impl Default for Splitter {
     fn default() -> Splitter {
         Splitter {
-            state: State::Start,
+            state: SplitState::Start,
             at: 0,
-            scan: Scan::default(),
+            scan: BracketScan::default(),
             item_start: 0,
-            around: Around::Document,
+            around: ItemContainer::Document,
             document_start: 0,
             document_known: false,
             records_seen: false,
             screen: None,
             one_line: false,
             ndjson: false,
-            shape: Shape::default(),
+            shape: DocumentShape::default(),
         }
     }
 }
 
 /// Says if [`Splitter::advance`] can go on with the bytes it has.
-enum Step {
+enum SplitStep {
     On,
     More,
 }
 
 impl Splitter {
-    pub fn new(screen: Option<Screen>) -> Splitter {
+    pub fn new(screen: Option<RecordScreen>) -> Splitter {
         Splitter { screen, ..Splitter::default() }
     }
 
     /// Consumes what it can of `piece`. Returns the offset from which bytes must be given again.
-    pub fn advance<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<u64, Fault> {
+    pub fn advance<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<u64, SplitFault> {
         loop {
             match self.step(piece, sink)? {
-                Step::On => {}
-                Step::More if piece.is_last() => return self.end().map(|()| self.at),
-                Step::More => return Ok(self.needed_from()),
+                SplitStep::On => {}
+                SplitStep::More if piece.is_last() => return self.end().map(|()| self.at),
+                SplitStep::More => return Ok(self.needed_from()),
             }
         }
     }
 
-    fn step<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn step<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
         match self.state {
-            State::Start => self.start(piece),
-            State::Key => self.key(piece, sink),
-            State::AfterMember => self.after_member(piece, sink),
-            State::Skip => self.skip(piece),
-            State::BeforeFirstItem => self.before_first_item(piece),
-            State::BeforeNextItem => self.before_item(piece),
-            State::InItem => self.in_item(piece, sink),
-            State::AfterItem => self.after_item(piece),
-            State::Between(stray) => Ok(self.between(piece, stray, sink)),
+            SplitState::Start => self.start(piece),
+            SplitState::Key => self.key(piece, sink),
+            SplitState::AfterMember => self.after_member(piece, sink),
+            SplitState::Skip => self.skip(piece),
+            SplitState::BeforeFirstItem => self.before_first_item(piece),
+            SplitState::BeforeNextItem => self.before_item(piece),
+            SplitState::InItem => self.in_item(piece, sink),
+            SplitState::AfterItem => self.after_item(piece),
+            SplitState::Between(stray) => Ok(self.between(piece, stray, sink)),
         }
     }
 
     /// Bytes before this offset are not needed again.
     fn needed_from(&self) -> u64 {
         let keep = match self.state {
-            State::InItem | State::Between(_) => self.item_start,
-            State::Key | State::AfterMember | State::Skip if !self.document_known => self.document_start,
+            SplitState::InItem | SplitState::Between(_) => self.item_start,
+            SplitState::Key | SplitState::AfterMember | SplitState::Skip if !self.document_known => self.document_start,
             _ => self.at,
         };
         if self.at - keep > RECORD_BYTES_MAX as u64 { self.at } else { keep }
     }
 
-    fn end(&self) -> Result<(), Fault> {
+    fn end(&self) -> Result<(), SplitFault> {
         match self.state {
-            State::Start if self.shape.documents == 0 => Err(Fault::EmptyDocument),
-            State::Start => Ok(()),
-            State::InItem | State::Skip if self.scan.depth_seen() > json::DEPTH_MAX as u32 => {
-                Err(Fault::Json(json::Fault::Depth))
+            SplitState::Start if self.shape.documents == 0 => Err(SplitFault::EmptyDocument),
+            SplitState::Start => Ok(()),
+            SplitState::InItem | SplitState::Skip if self.scan.depth_seen() > json::DEPTH_MAX as u32 => {
+                Err(SplitFault::Json(json::JsonFault::Depth))
             }
             _ => Err(TRUNCATED),
         }
     }
 
-    fn start(&mut self, piece: &Piece) -> Result<Step, Fault> {
+    fn start(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         if self.at == 0 {
             if piece.rest(0).len() < 5 && !piece.is_last() {
-                return Ok(Step::More);
+                return Ok(SplitStep::More);
             }
             if piece.rest(0).starts_with(BOM) {
                 self.shape.bom = true;
@@ -252,35 +260,35 @@ impl Splitter {
             match piece.rest(self.at).first() {
                 None if !piece.is_last() => {
                     self.one_line = true;
-                    return Ok(Step::More);
+                    return Ok(SplitStep::More);
                 }
                 next => self.ndjson = next == Some(&b'\n'),
             }
         }
         let Some(byte) = self.next_solid(piece) else {
-            return Ok(Step::More);
+            return Ok(SplitStep::More);
         };
         let rest = piece.rest(self.at);
         if byte.is_ascii_digit() && rest.len() <= STAMP.len() && !piece.is_last() {
-            return Ok(Step::More);
+            return Ok(SplitStep::More);
         }
         let is_later = self.shape.documents > 0;
         if is_later && BOM.starts_with(&rest[..rest.len().min(BOM.len())]) {
             if rest.len() < BOM.len() && !piece.is_last() {
-                return Ok(Step::More);
+                return Ok(SplitStep::More);
             }
             self.shape.bom = true;
             self.at += rest.len().min(BOM.len()) as u64;
-            return Ok(Step::On);
+            return Ok(SplitStep::On);
         }
         // A line of a program's own log begins so too.
         if is_later && byte == b'[' {
             match rest[1..].iter().find(|byte| !byte.is_ascii_whitespace()) {
-                None if !piece.is_last() => return Ok(Step::More),
+                None if !piece.is_last() => return Ok(SplitStep::More),
                 Some(b'{' | b'[' | b']' | b'"') => {}
                 _ => {
                     self.begin_between();
-                    return Ok(Step::On);
+                    return Ok(SplitStep::On);
                 }
             }
         }
@@ -288,7 +296,7 @@ impl Splitter {
     }
 
     /// Begins the thing that `byte` begins: a document, text before one, or something that is no document.
-    fn begin(&mut self, piece: &Piece, byte: u8) -> Result<Step, Fault> {
+    fn begin(&mut self, piece: &DocumentPiece, byte: u8) -> Result<SplitStep, SplitFault> {
         let rest = piece.rest(self.at);
         let is_later = self.shape.documents > 0;
         match byte {
@@ -301,21 +309,21 @@ impl Splitter {
                 self.document_known = false;
                 self.records_seen = false;
                 if self.ndjson {
-                    self.begin_item(Around::Document);
-                    return Ok(Step::On);
+                    self.begin_item(ItemContainer::Document);
+                    return Ok(SplitStep::On);
                 }
                 self.at += 1;
-                self.state = State::Key;
+                self.state = SplitState::Key;
             }
             b'[' => {
                 self.at += 1;
-                self.around = Around::Array;
+                self.around = ItemContainer::Array;
                 self.shape.array = true;
                 self.document_known = true;
-                self.state = State::BeforeFirstItem;
+                self.state = SplitState::BeforeFirstItem;
             }
             // A text of JSON, as tools print one that was chosen out of an answer.
-            b'"' if matches!(rest.get(1), Some(b'{' | b'[')) => self.begin_item(Around::Document),
+            b'"' if matches!(rest.get(1), Some(b'{' | b'[')) => self.begin_item(ItemContainer::Document),
             // RFC 7464 puts this byte before each document.
             0x1e if is_later => self.at += 1,
             0 if is_later => {
@@ -325,41 +333,46 @@ impl Splitter {
             _ if is_later => self.begin_between(),
             _ => return self.not_a_document(piece),
         }
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 
     fn begin_between(&mut self) {
         self.shape.trailing_data = true;
         self.item_start = self.at;
-        self.state = State::Between(Stray::Plain);
+        self.state = SplitState::Between(StrayText::Plain);
     }
 
     /// Goes on after the line. A line that may hold a record is quarantined; for any other the flag says enough.
-    fn between<'b>(&mut self, piece: &Piece<'b>, stray: Stray, sink: &mut impl FnMut(Item<'b>)) -> Step {
+    fn between<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        stray: StrayText,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> SplitStep {
         let rest = piece.rest(self.at);
         let line = memchr::memchr(b'\n', rest);
         let text = &rest[..line.unwrap_or(rest.len())];
-        let may_hold = stray == Stray::MayHold || memchr::memchr2(b'{', 0x1f, text).is_some();
+        let may_hold = stray == StrayText::MayHold || memchr::memchr2(b'{', 0x1f, text).is_some();
         self.at += text.len() as u64;
         if line.is_none() && !piece.is_last() {
-            self.state = State::Between(if may_hold { Stray::MayHold } else { Stray::Plain });
-            return Step::More;
+            self.state = SplitState::Between(if may_hold { StrayText::MayHold } else { StrayText::Plain });
+            return SplitStep::More;
         }
         if may_hold {
             self.shape.documents += 1;
-            let item = piece.item(self.item_start, self.at - self.item_start, Around::Document);
-            sink(Item { fault: item.fault.or(Some(ItemFault::Line)), ..item });
+            let item = piece.item(self.item_start, self.at - self.item_start, ItemContainer::Document);
+            sink(DocumentItem { fault: item.fault.or(Some(ItemFault::Line)), ..item });
         }
-        self.state = State::Start;
-        Step::On
+        self.state = SplitState::Start;
+        SplitStep::On
     }
 
     /// Names the thing that stands in place of a document.
-    fn not_a_document(&self, piece: &Piece) -> Result<Step, Fault> {
+    fn not_a_document(&self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         const HEAD_BYTES: usize = 512;
         let rest = piece.rest(self.at);
         if rest.len() < HEAD_BYTES && !piece.is_last() {
-            return Ok(Step::More);
+            return Ok(SplitStep::More);
         }
         let head = &rest[..rest.len().min(HEAD_BYTES)];
         let utf16_or_32 = head.starts_with(b"\xff\xfe")
@@ -367,39 +380,43 @@ impl Splitter {
             || head.starts_with(b"\0{")
             || head.starts_with(b"\0\0\0{");
         Err(match head[0] {
-            _ if utf16_or_32 => Fault::Encoding,
-            b'<' if memchr::memmem::find(head, b"<Error>").is_some() => Fault::S3Error,
-            b'<' => Fault::Html,
+            _ if utf16_or_32 => SplitFault::Encoding,
+            b'<' if memchr::memmem::find(head, b"<Error>").is_some() => SplitFault::S3Error,
+            b'<' => SplitFault::Html,
             b'/' | b'#' | 0x0b | 0x0c | b'\'' | b'}' | b']' | b',' | b':' => SYNTAX,
             // A longer text may not be here as a whole.
-            _ if rest.len() < HEAD_BYTES && json::Tree::new().parse(rest).is_ok() => Fault::EnvelopeUnknown,
-            _ => Fault::NotJson,
+            _ if rest.len() < HEAD_BYTES && json::JsonTree::new().parse(rest).is_ok() => SplitFault::EnvelopeUnknown,
+            _ => SplitFault::NotJson,
         })
     }
 
     /// The next byte that is not white space; leaves the position on it.
-    fn next_solid(&mut self, piece: &Piece) -> Option<u8> {
+    fn next_solid(&mut self, piece: &DocumentPiece) -> Option<u8> {
         let rest = piece.rest(self.at);
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
         self.at += space as u64;
         rest.get(space).copied()
     }
 
-    fn key<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn key<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
         let Some(byte) = self.next_solid(piece) else {
-            return Ok(Step::More);
+            return Ok(SplitStep::More);
         };
         if byte == b'}' && self.at == self.document_start + 1 {
             return self.close_document(piece, sink);
         }
         if byte == 0 && self.at == self.document_start + 1 {
-            return Err(Fault::Encoding);
+            return Err(SplitFault::Encoding);
         }
         if byte != b'"' {
             return Err(SYNTAX);
         }
         let rest = piece.rest(self.at);
-        let Some(length) = Scan::default().find_end(rest) else {
+        let Some(length) = BracketScan::default().find_end(rest) else {
             return self.wait(rest);
         };
         let (key, mut after) = (&rest[1..length - 1], length);
@@ -418,113 +435,125 @@ impl Splitter {
         self.member(key, value)
     }
 
-    fn wait(&self, rest: &[u8]) -> Result<Step, Fault> {
-        if rest.len() > RECORD_BYTES_MAX { Err(SYNTAX) } else { Ok(Step::More) }
+    fn wait(&self, rest: &[u8]) -> Result<SplitStep, SplitFault> {
+        if rest.len() > RECORD_BYTES_MAX { Err(SYNTAX) } else { Ok(SplitStep::More) }
     }
 
     /// Classifies a top-level member by its key.
-    fn member(&mut self, key: &[u8], value: u8) -> Result<Step, Fault> {
+    fn member(&mut self, key: &[u8], value: u8) -> Result<SplitStep, SplitFault> {
         let around = match key {
-            b"Records" => Some(Around::Records),
-            b"Events" => Some(Around::Events),
-            b"logEvents" => Some(Around::LogEvents),
+            b"Records" => Some(ItemContainer::Records),
+            b"Events" => Some(ItemContainer::Events),
+            b"logEvents" => Some(ItemContainer::LogEvents),
             _ => None,
         };
         match around {
-            Some(Around::Records) if self.records_seen => {
-                return Err(Fault::Json(json::Fault::DuplicateKey));
+            Some(ItemContainer::Records) if self.records_seen => {
+                return Err(SplitFault::Json(json::JsonFault::DuplicateKey));
             }
-            Some(Around::Records) if value != b'[' => return Err(Fault::RecordsType),
+            Some(ItemContainer::Records) if value != b'[' => return Err(SplitFault::RecordsType),
             Some(around) if value == b'[' => {
-                self.records_seen |= around == Around::Records;
+                self.records_seen |= around == ItemContainer::Records;
                 self.document_known = true;
                 self.around = around;
                 self.at += 1;
-                self.state = State::BeforeFirstItem;
+                self.state = SplitState::BeforeFirstItem;
             }
             _ => {
                 self.scan.begin();
-                self.state = State::Skip;
+                self.state = SplitState::Skip;
             }
         }
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 
-    fn skip(&mut self, piece: &Piece) -> Result<Step, Fault> {
+    fn skip(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         let rest = piece.rest(self.at);
         match self.scan.find_end_or_scalar(rest, piece.follows) {
             Some(length) => {
                 self.at += length as u64;
-                self.state = State::AfterMember;
-                Ok(Step::On)
+                self.state = SplitState::AfterMember;
+                Ok(SplitStep::On)
             }
             None => {
                 self.at += rest.len() as u64;
-                Ok(Step::More)
+                Ok(SplitStep::More)
             }
         }
     }
 
-    fn after_member<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn after_member<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
         match self.next_solid(piece) {
-            None => return Ok(Step::More),
+            None => return Ok(SplitStep::More),
             Some(b',') => {
                 self.at += 1;
-                self.state = State::Key;
+                self.state = SplitState::Key;
             }
             Some(b'}') => return self.close_document(piece, sink),
             Some(_) => return Err(SYNTAX),
         }
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 
     /// The top-level object ends; without a known array of items it is an item itself.
-    fn close_document<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn close_document<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
         self.at += 1;
         self.shape.documents += 1;
-        self.state = State::Start;
+        self.state = SplitState::Start;
         if self.document_known {
             self.shape.record_documents += 1;
-            return Ok(Step::On);
+            return Ok(SplitStep::On);
         }
         let length = self.at - self.document_start;
-        let item = piece.item(self.document_start, length, Around::Document);
+        let item = piece.item(self.document_start, length, ItemContainer::Document);
         self.one_line = memchr::memchr(b'\n', item.bytes).is_none();
         sink(item);
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 
-    fn before_first_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+    fn before_first_item(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         if self.next_solid(piece) == Some(b']') { self.close_items() } else { self.before_item(piece) }
     }
 
-    fn before_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+    fn before_item(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         match self.next_solid(piece) {
-            None => Ok(Step::More),
+            None => Ok(SplitStep::More),
             Some(b',' | b']' | b'}' | b':') => Err(SYNTAX),
             Some(_) => {
                 self.begin_item(self.around);
-                Ok(Step::On)
+                Ok(SplitStep::On)
             }
         }
     }
 
-    fn begin_item(&mut self, around: Around) {
+    fn begin_item(&mut self, around: ItemContainer) {
         self.around = around;
         self.item_start = self.at;
         self.scan.begin();
-        self.state = State::InItem;
+        self.state = SplitState::InItem;
     }
 
-    fn in_item<'b>(&mut self, piece: &Piece<'b>, sink: &mut impl FnMut(Item<'b>)) -> Result<Step, Fault> {
+    fn in_item<'b>(
+        &mut self,
+        piece: &DocumentPiece<'b>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
         let rest = piece.rest(self.at);
-        let line = (self.around == Around::Document).then(|| memchr::memchr(b'\n', rest)).flatten();
+        let line = (self.around == ItemContainer::Document).then(|| memchr::memchr(b'\n', rest)).flatten();
         let scanned = &rest[..line.unwrap_or(rest.len())];
-        let follows = if line.is_none() { piece.follows } else { Follows::More };
+        let follows = if line.is_none() { piece.follows } else { BytesAhead::More };
         let end = self.scan.find_end_or_scalar(scanned, follows);
         if end.is_none() && line.is_none() {
             self.at += rest.len() as u64;
-            return Ok(Step::More);
+            return Ok(SplitStep::More);
         }
         self.at += end.unwrap_or(scanned.len()) as u64;
         let mut item = piece.item(self.item_start, self.at - self.item_start, self.around);
@@ -532,71 +561,71 @@ impl Splitter {
             item.fault = Some(ItemFault::Line);
         }
         if let Some(screen) = self.screen
-            && self.around == Around::Records
+            && self.around == ItemContainer::Records
             && item.fault.is_none()
         {
             item.is_screened_out = self.scan.outline(item.bytes).is_some_and(|outline| screen(&outline));
         }
         sink(item);
-        self.state = State::AfterItem;
-        if self.around == Around::Document {
+        self.state = SplitState::AfterItem;
+        if self.around == ItemContainer::Document {
             self.shape.documents += 1;
-            self.state = State::Start;
+            self.state = SplitState::Start;
         }
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 
-    fn after_item(&mut self, piece: &Piece) -> Result<Step, Fault> {
+    fn after_item(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
         match self.next_solid(piece) {
-            None => Ok(Step::More),
+            None => Ok(SplitStep::More),
             Some(b',') => {
                 self.at += 1;
-                self.state = State::BeforeNextItem;
-                Ok(Step::On)
+                self.state = SplitState::BeforeNextItem;
+                Ok(SplitStep::On)
             }
             Some(b']') => self.close_items(),
             Some(_) => Err(SYNTAX),
         }
     }
 
-    fn close_items(&mut self) -> Result<Step, Fault> {
+    fn close_items(&mut self) -> Result<SplitStep, SplitFault> {
         self.at += 1;
-        self.state = State::AfterMember;
-        if self.around == Around::Array {
+        self.state = SplitState::AfterMember;
+        if self.around == ItemContainer::Array {
             self.shape.documents += 1;
-            self.state = State::Start;
+            self.state = SplitState::Start;
         }
-        Ok(Step::On)
+        Ok(SplitStep::On)
     }
 }
 
-impl<'b> Piece<'b> {
+impl<'b> DocumentPiece<'b> {
     /// `base` is the offset of the first byte in the document.
-    pub fn new(bytes: &'b [u8], base: u64, follows: Follows) -> Piece<'b> {
-        Piece { bytes, base, follows }
+    pub fn new(bytes: &'b [u8], base: u64, follows: BytesAhead) -> DocumentPiece<'b> {
+        DocumentPiece { bytes, base, follows }
     }
 
     /// A document in one piece.
-    pub fn whole(bytes: &'b [u8]) -> Piece<'b> {
-        Piece::new(bytes, 0, Follows::Nothing)
+    pub fn whole(bytes: &'b [u8]) -> DocumentPiece<'b> {
+        DocumentPiece::new(bytes, 0, BytesAhead::Nothing)
     }
 
     fn is_last(&self) -> bool {
-        self.follows == Follows::Nothing
+        self.follows == BytesAhead::Nothing
     }
 
     fn rest(&self, at: u64) -> &'b [u8] {
         &self.bytes[((at - self.base) as usize).min(self.bytes.len())..]
     }
 
-    fn item(&self, start: u64, length: u64, around: Around) -> Item<'b> {
+    fn item(&self, start: u64, length: u64, around: ItemContainer) -> DocumentItem<'b> {
         let too_large = length > RECORD_BYTES_MAX as u64;
         let bytes = match start.checked_sub(self.base) {
             Some(from) if !too_large => &self.bytes[from as usize..(from + length) as usize],
             _ => &[],
         };
         let fault = too_large.then_some(ItemFault::TooLarge);
-        Item { bytes, offset: start, length, around, fault, is_screened_out: false }
+        DocumentItem { bytes, offset: start, length, around, fault, is_screened_out: false }
     }
 }
 
@@ -606,16 +635,17 @@ mod tests {
 
     type Items = Vec<(String, Option<ItemFault>)>;
 
-    fn split(bytes: &[u8], chunk: usize) -> Result<(Items, Shape), Fault> {
+    fn split(bytes: &[u8], chunk: usize) -> Result<(Items, DocumentShape), SplitFault> {
         let mut splitter = Splitter::default();
         let mut items = Vec::new();
         let (mut from, mut to) = (0usize, 0usize);
         loop {
             to = (to + chunk).min(bytes.len());
-            let follows = if to == bytes.len() { Follows::Nothing } else { Follows::More };
-            let mut sink = |item: Item| items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault));
-            from = splitter.advance(&Piece::new(&bytes[from..to], from as u64, follows), &mut sink)? as usize;
-            if follows == Follows::Nothing {
+            let follows = if to == bytes.len() { BytesAhead::Nothing } else { BytesAhead::More };
+            let mut sink =
+                |item: DocumentItem| items.push((String::from_utf8_lossy(item.bytes).into_owned(), item.fault));
+            from = splitter.advance(&DocumentPiece::new(&bytes[from..to], from as u64, follows), &mut sink)? as usize;
+            if follows == BytesAhead::Nothing {
                 return Ok((items, splitter.shape));
             }
         }
@@ -692,25 +722,25 @@ mod tests {
         assert_eq!(items, expected.map(|(text, fault)| (text.to_owned(), fault)));
         assert_eq!((shape.documents, shape.trailing_data), (3, false));
         for other in ["2026-03-10T09:00:00Z {}", "2026-03-10T09:00:00.000Z x", "2026-03-10T09:00:00.000Z{}"] {
-            assert_eq!(split(other.as_bytes(), 1000).err(), Some(Fault::NotJson), "{other}");
+            assert_eq!(split(other.as_bytes(), 1000).err(), Some(SplitFault::NotJson), "{other}");
         }
     }
 
     #[test]
     fn documents_that_are_none_are_named() {
         for (bytes, fault) in [
-            (&b"  "[..], Fault::EmptyDocument),
-            (b"{\"Records\":{}}", Fault::RecordsType),
-            (b"{\"Records\":[],\"Records\":[]}", Fault::Json(json::Fault::DuplicateKey)),
+            (&b"  "[..], SplitFault::EmptyDocument),
+            (b"{\"Records\":{}}", SplitFault::RecordsType),
+            (b"{\"Records\":[],\"Records\":[]}", SplitFault::Json(json::JsonFault::DuplicateKey)),
             (b"{\"Records\":[{}", TRUNCATED),
             (b"{\"Records\":[{},]}", SYNTAX),
             (b"{\"Records\":[{}}},{}]}", SYNTAX),
             (b"{'Records':[]}", SYNTAX),
-            (b"7", Fault::EnvelopeUnknown),
-            (b"a,b\n1,2\n", Fault::NotJson),
-            (b"<html>", Fault::Html),
-            (b"<?xml?><Error><Code>", Fault::S3Error),
-            (b"\xff\xfe{\0", Fault::Encoding),
+            (b"7", SplitFault::EnvelopeUnknown),
+            (b"a,b\n1,2\n", SplitFault::NotJson),
+            (b"<html>", SplitFault::Html),
+            (b"<?xml?><Error><Code>", SplitFault::S3Error),
+            (b"\xff\xfe{\0", SplitFault::Encoding),
         ] {
             assert_eq!(split(bytes, 1000).err(), Some(fault), "{}", String::from_utf8_lossy(bytes));
         }

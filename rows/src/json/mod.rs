@@ -1,5 +1,5 @@
 //! Reads one JSON value without copying it: a checked, flat tree over borrowed bytes.
-//! In: the bytes of one value. Out: a [`Value`] to walk, or the [`Fault`] that makes it not JSON.
+//! In: the bytes of one value. Out: a [`Value`] to walk, or the [`JsonFault`] that makes it not JSON.
 //! Stricter than most readers where two readers could disagree: duplicate keys (after unescaping) are a fault.
 //! Laxer in one place: text that is not UTF-8, or escapes half a surrogate pair, is kept lossily and marked,
 //! because clients choose such values and must not be able to make their record vanish.
@@ -17,15 +17,15 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::objects::FaultReason;
 
 pub use names::{KnownNames, NamedMembers};
-pub use outline::{Backslashes, Keys, Outline, Screen};
-use parser::{Parser, tag};
+pub use outline::{Backslashes, Outline, OutlineKeys, RecordScreen};
+use parser::{JsonParser, tag};
 
 /// Deepest nesting that is read; AWS's own records stay under ten.
 pub const DEPTH_MAX: usize = 128;
 
 /// The reason that bytes are not one JSON value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum JsonFault {
     Syntax,
     ControlChar,
     DuplicateKey,
@@ -33,21 +33,21 @@ pub enum Fault {
     Truncated,
 }
 
-impl Fault {
+impl JsonFault {
     /// As it stands in `quarantine.reason` and `objects.error`.
     pub fn reason(self) -> FaultReason {
         match self {
-            Fault::Syntax => FaultReason::JsonSyntax,
-            Fault::ControlChar => FaultReason::JsonControlChar,
-            Fault::DuplicateKey => FaultReason::JsonDuplicateKey,
-            Fault::Depth => FaultReason::JsonDepth,
-            Fault::Truncated => FaultReason::JsonTruncated,
+            JsonFault::Syntax => FaultReason::JsonSyntax,
+            JsonFault::ControlChar => FaultReason::JsonControlChar,
+            JsonFault::DuplicateKey => FaultReason::JsonDuplicateKey,
+            JsonFault::Depth => FaultReason::JsonDepth,
+            JsonFault::Truncated => FaultReason::JsonTruncated,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum JsonKind {
     Null,
     Bool,
     Number,
@@ -59,7 +59,7 @@ pub enum Kind {
 /// One value of the tree, in document order: a container is followed by its members, a key by its value.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    kind: Kind,
+    kind: JsonKind,
     /// The string holds a backslash; its text differs from its bytes.
     escaped: bool,
     /// Bytes of the value; of a string without its quotes.
@@ -77,41 +77,41 @@ impl Node {
 
 /// The reusable tree: parse into it again and again without allocating.
 #[derive(Debug, Default)]
-pub struct Tree {
+pub struct JsonTree {
     nodes: Vec<Node>,
     keys: Vec<(u64, u32)>,
 }
 
-impl Tree {
-    pub fn new() -> Tree {
-        Tree::default()
+impl JsonTree {
+    pub fn new() -> JsonTree {
+        JsonTree::default()
     }
 
     /// Parses exactly one value, white space around it allowed. Values beyond 4 GiB are a fault.
-    pub fn parse<'a>(&'a mut self, source: &'a [u8]) -> Result<Value<'a>, Fault> {
+    pub fn parse<'a>(&'a mut self, source: &'a [u8]) -> Result<Value<'a>, JsonFault> {
         self.nodes.clear();
         self.keys.clear();
         if source.len() >= u32::MAX as usize {
-            return Err(Fault::Syntax);
+            return Err(JsonFault::Syntax);
         }
-        Parser::new(source, &mut self.nodes, &mut self.keys).document()?;
+        JsonParser::new(source, &mut self.nodes, &mut self.keys).document()?;
         // One check of the whole is several times faster than one of each string.
-        let source = simdutf8::basic::from_utf8(source).map_or(Source::Bytes(source), Source::Text);
+        let source = simdutf8::basic::from_utf8(source).map_or(SourceBytes::Bytes(source), SourceBytes::Text);
         Ok(Value { source, nodes: &self.nodes, at: 0 })
     }
 }
 
 /// The bytes that were parsed, as text where they are text.
 #[derive(Clone, Copy)]
-enum Source<'a> {
+enum SourceBytes<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
 }
 
-/// One JSON value within a parsed [`Tree`]. Cheap to copy; borrows the source bytes.
+/// One JSON value within a parsed [`JsonTree`]. Cheap to copy; borrows the source bytes.
 #[derive(Clone, Copy)]
 pub struct Value<'a> {
-    source: Source<'a>,
+    source: SourceBytes<'a>,
     nodes: &'a [Node],
     at: u32,
 }
@@ -127,15 +127,15 @@ impl<'a> Value<'a> {
 
     fn bytes(self) -> &'a [u8] {
         match self.source {
-            Source::Text(text) => text.as_bytes(),
-            Source::Bytes(bytes) => bytes,
+            SourceBytes::Text(text) => text.as_bytes(),
+            SourceBytes::Bytes(bytes) => bytes,
         }
     }
 
     /// The range of the value's bytes, a string's with its quotes.
     fn span(self) -> Range<usize> {
         let node = self.node();
-        let quote = usize::from(node.kind == Kind::String);
+        let quote = usize::from(node.kind == JsonKind::String);
         node.start as usize - quote..node.end as usize + quote
     }
 
@@ -145,12 +145,12 @@ impl<'a> Value<'a> {
         &self.bytes()[node.start as usize..node.end as usize]
     }
 
-    pub fn kind(self) -> Kind {
+    pub fn kind(self) -> JsonKind {
         self.node().kind
     }
 
     pub fn is_null(self) -> bool {
-        self.kind() == Kind::Null
+        self.kind() == JsonKind::Null
     }
 
     /// The value's bytes as written, a string with its quotes.
@@ -161,19 +161,19 @@ impl<'a> Value<'a> {
     /// As [`Value::raw`], lossy where the bytes are not text.
     pub fn raw_text(self) -> Cow<'a, str> {
         match self.source {
-            Source::Text(text) => Cow::Borrowed(&text[self.span()]),
-            Source::Bytes(bytes) => String::from_utf8_lossy(&bytes[self.span()]),
+            SourceBytes::Text(text) => Cow::Borrowed(&text[self.span()]),
+            SourceBytes::Bytes(bytes) => String::from_utf8_lossy(&bytes[self.span()]),
         }
     }
 
     /// A string's text, unescaped, lossy where its bytes are not text. `None` for any other kind.
     pub fn text(self) -> Option<Cow<'a, str>> {
-        (self.kind() == Kind::String).then(|| self.decoded().0)
+        (self.kind() == JsonKind::String).then(|| self.decoded().0)
     }
 
     /// True if [`Value::text`] had to replace something.
     pub fn is_lossy(self) -> bool {
-        self.kind() == Kind::String && self.decoded().1
+        self.kind() == JsonKind::String && self.decoded().1
     }
 
     fn decoded(self) -> (Cow<'a, str>, bool) {
@@ -181,8 +181,8 @@ impl<'a> Value<'a> {
         let inner = node.start as usize..node.end as usize;
         match self.source {
             _ if node.escaped => unescape(self.inner()),
-            Source::Text(text) => (Cow::Borrowed(&text[inner]), false),
-            Source::Bytes(bytes) => {
+            SourceBytes::Text(text) => (Cow::Borrowed(&text[inner]), false),
+            SourceBytes::Bytes(bytes) => {
                 let text = String::from_utf8_lossy(&bytes[inner]);
                 let is_lossy = matches!(text, Cow::Owned(_));
                 (text, is_lossy)
@@ -213,7 +213,7 @@ impl<'a> Value<'a> {
     /// The items of an array; nothing for other kinds.
     pub fn items(self) -> impl Iterator<Item = Value<'a>> {
         let node = self.node();
-        let end = if node.kind == Kind::Array { node.next } else { 0 };
+        let end = if node.kind == JsonKind::Array { node.next } else { 0 };
         let mut at = self.at + 1;
         std::iter::from_fn(move || {
             (at < end).then(|| {
@@ -226,7 +226,7 @@ impl<'a> Value<'a> {
 
     fn pairs(self) -> impl Iterator<Item = (Value<'a>, Value<'a>)> {
         let node = self.node();
-        let end = if node.kind == Kind::Object { node.next } else { 0 };
+        let end = if node.kind == JsonKind::Object { node.next } else { 0 };
         let mut at = self.at + 1;
         std::iter::from_fn(move || {
             (at < end).then(|| {
@@ -252,11 +252,13 @@ impl<'a> Value<'a> {
         let tag = (self.kind() as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let tagged = seeds.map(|seed| seed ^ tag);
         match self.kind() {
-            Kind::Object => {
+            JsonKind::Object => {
                 let add = |sums, pair| both(sums, pair_hashes(pair, seeds), u64::wrapping_add);
                 both(self.pairs().fold([0; N], add), tagged, mix)
             }
-            Kind::Array => self.items().fold(tagged, |hashes, item| both(hashes, item.canonical_hashes(seeds), mix)),
+            JsonKind::Array => {
+                self.items().fold(tagged, |hashes, item| both(hashes, item.canonical_hashes(seeds), mix))
+            }
             _ => {
                 let bytes = self.hashed_bytes();
                 tagged.map(|seed| xxh3_64_with_seed(&bytes, seed))
@@ -279,8 +281,8 @@ impl<'a> Value<'a> {
 /// The hashes of a member of an object.
 fn pair_hashes<const N: usize>((key, value): (Value, Value), seeds: [u64; N]) -> [u64; N] {
     let (name, content) = (key.node(), value.node());
-    let is_plain = !name.escaped && !content.escaped && !matches!(content.kind, Kind::Object | Kind::Array);
-    let quote = u32::from(content.kind == Kind::String);
+    let is_plain = !name.escaped && !content.escaped && !matches!(content.kind, JsonKind::Object | JsonKind::Array);
+    let quote = u32::from(content.kind == JsonKind::String);
     // The usual `"key":"value"` is hashed in one go.
     if is_plain && name.end + 2 + quote == content.start {
         let bytes = &key.bytes()[name.start as usize..content.end as usize];
@@ -289,7 +291,7 @@ fn pair_hashes<const N: usize>((key, value): (Value, Value), seeds: [u64; N]) ->
     let name = key.hashed_bytes();
     let apart = || both(seeds.map(|seed| xxh3_64_with_seed(&name, !seed)), value.canonical_hashes(seeds), mix);
     // Content that can be written as above must have that hash, however it is written.
-    if matches!(content.kind, Kind::Object | Kind::Array) {
+    if matches!(content.kind, JsonKind::Object | JsonKind::Array) {
         return apart();
     }
     let text = value.hashed_bytes();
@@ -313,7 +315,7 @@ fn mix(first: u64, second: u64) -> u64 {
     (product ^ (product >> 64)) as u64
 }
 
-/// Resolves the escapes of a string that [`Parser::string`] has accepted. The flag: something was replaced.
+/// Resolves the escapes of a string that [`JsonParser::string`] has accepted. The flag: something was replaced.
 fn unescape<'a>(bytes: &[u8]) -> (Cow<'a, str>, bool) {
     let mut text = String::with_capacity(bytes.len());
     let mut lossy = false;
@@ -390,24 +392,24 @@ mod tests {
             "",
         ] {
             let expected = serde_json::from_str::<serde_json::Value>(text).is_ok();
-            assert_eq!(Tree::new().parse(text.as_bytes()).is_ok(), expected, "{text}");
+            assert_eq!(JsonTree::new().parse(text.as_bytes()).is_ok(), expected, "{text}");
         }
     }
 
     #[test]
     fn faults_are_named() {
         for (text, fault) in [
-            ("{\"a\":1,\"\\u0061\":2}", Fault::DuplicateKey),
-            ("[\"a\u{1}\"]", Fault::ControlChar),
-            ("{\"a\":", Fault::Truncated),
-            ("[1,]", Fault::Syntax),
+            ("{\"a\":1,\"\\u0061\":2}", JsonFault::DuplicateKey),
+            ("[\"a\u{1}\"]", JsonFault::ControlChar),
+            ("{\"a\":", JsonFault::Truncated),
+            ("[1,]", JsonFault::Syntax),
         ] {
-            assert_eq!(Tree::new().parse(text.as_bytes()).err(), Some(fault), "{text}");
+            assert_eq!(JsonTree::new().parse(text.as_bytes()).err(), Some(fault), "{text}");
         }
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
-        assert!(Tree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
-        assert_eq!(Tree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(Fault::Depth));
-        assert!(Tree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
+        assert!(JsonTree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
+        assert_eq!(JsonTree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(JsonFault::Depth));
+        assert!(JsonTree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
     }
 
     #[test]
@@ -418,18 +420,18 @@ mod tests {
                 let members: Vec<String> = names.iter().map(|name| format!("\"{name}\":{{\"key-0\":1}}")).collect();
                 format!("{{{}}}", members.join(","))
             };
-            assert!(Tree::new().parse(object(&names).as_bytes()).is_ok(), "{count} keys");
+            assert!(JsonTree::new().parse(object(&names).as_bytes()).is_ok(), "{count} keys");
             for again in 0..count {
                 let repeated = [names.as_slice(), &names[again..=again]].concat();
-                let fault = Tree::new().parse(object(&repeated).as_bytes()).err();
-                assert_eq!(fault, Some(Fault::DuplicateKey), "key {again} of {count}");
+                let fault = JsonTree::new().parse(object(&repeated).as_bytes()).err();
+                assert_eq!(fault, Some(JsonFault::DuplicateKey), "key {again} of {count}");
             }
         }
     }
 
     #[test]
     fn halved_surrogates_and_bad_bytes_are_kept_lossily() {
-        let mut tree = Tree::new();
+        let mut tree = JsonTree::new();
         for bytes in [&b"\"\\ud83d!\""[..], b"\"\\ude00\\ud83d\"", b"\"caf\xe9\""] {
             let value = tree.parse(bytes).unwrap();
             assert!(value.is_lossy());
@@ -440,7 +442,7 @@ mod tests {
 
     #[test]
     fn content_hash_ignores_order_and_space_only() {
-        let hash = |text: &str| Tree::new().parse(text.as_bytes()).unwrap().canonical_hash(7);
+        let hash = |text: &str| JsonTree::new().parse(text.as_bytes()).unwrap().canonical_hash(7);
         assert_eq!(hash("{\"a\":1,\"b\":[1,2]}"), hash("{ \"b\": [1, 2], \"\\u0061\": 1 }"));
         for other in [
             "{\"a\":1,\"b\":[2,1]}",

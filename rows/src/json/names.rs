@@ -2,14 +2,14 @@
 //! In: a parsed object, and a constant of names. Out: the places of the named members, as nodes of its tree.
 //! Never copies a member.
 
-use super::slots::Slots;
+use super::slots::NameSlots;
 use super::{Value, tag};
 
 /// Names of members to look for. One look-up tells which of them a key can be.
 #[derive(Debug)]
 pub struct KnownNames<const N: usize> {
     names: [&'static str; N],
-    slots: Slots<256>,
+    slots: NameSlots<256>,
 }
 
 impl<const N: usize> KnownNames<N> {
@@ -21,7 +21,7 @@ impl<const N: usize> KnownNames<N> {
             tags[at] = tag(names[at].as_bytes()) as u32 as u64;
             at += 1;
         }
-        KnownNames { names, slots: Slots::new(&tags) }
+        KnownNames { names, slots: NameSlots::new(&tags) }
     }
 
     fn find(&self, key: Value<'_>) -> Option<usize> {
@@ -60,7 +60,7 @@ impl<'a, const N: usize> NamedMembers<'a, N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Tree;
+    use crate::json::JsonTree;
 
     const NAMES: KnownNames<3> = KnownNames::new(["eventName", "eventTime", "id"]);
 
@@ -75,7 +75,7 @@ mod tests {
             (r#"["id"]"#, ["", "", ""]),
             ("7", ["", "", ""]),
         ] {
-            let mut tree = Tree::new();
+            let mut tree = JsonTree::new();
             let members = NamedMembers::of(tree.parse(text.as_bytes()).unwrap(), &NAMES);
             let values = [0, 1, 2].map(|place| members.get(place).map_or(&b""[..], Value::raw));
             assert_eq!(values, found.map(str::as_bytes), "{text}");
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn members_of_an_object_within_another_are_its_own() {
-        let mut tree = Tree::new();
+        let mut tree = JsonTree::new();
         let outer = tree.parse(br#"{"id":1,"x":{"eventName":2}}"#).unwrap();
         let inner = NamedMembers::of(outer.get("x").unwrap(), &NAMES);
         assert_eq!(inner.get(0).map(Value::raw), Some(&b"2"[..]));

@@ -2,10 +2,10 @@
 //! In: the bytes of one object and the places of the colons of its members. Out: a member's value, as bytes.
 //! Never checks that the bytes are JSON; the parser does.
 
-use super::slots::Slots;
+use super::slots::NameSlots;
 
 /// Returns true if the outline alone rules the object out.
-pub type Screen = fn(&Outline<'_>) -> bool;
+pub type RecordScreen = fn(&Outline<'_>) -> bool;
 
 /// An object's bytes and the places of its members' colons.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl<'a> Outline<'a> {
 
     /// The bytes of each named member's value and all bytes up to the next value. Returns `None` if the object names a
     /// member twice or leaves room between a key and its colon.
-    pub fn values<const N: usize>(&self, keys: &Keys<N>) -> Option<[Option<&'a [u8]>; N]> {
+    pub fn values<const N: usize>(&self, keys: &OutlineKeys<N>) -> Option<[Option<&'a [u8]>; N]> {
         let mut values = [None; N];
         for (index, &colon) in self.colons.iter().enumerate() {
             let colon = colon as usize;
@@ -53,17 +53,17 @@ impl<'a> Outline<'a> {
 
 /// The names of members to look for, each of at least eight bytes and all with different ends.
 #[derive(Debug)]
-pub struct Keys<const N: usize> {
+pub struct OutlineKeys<const N: usize> {
     names: [&'static str; N],
     /// By the last bytes of a name.
-    slots: Slots<32>,
+    slots: NameSlots<32>,
 }
 
 const TAIL: usize = 8;
 
-impl<const N: usize> Keys<N> {
+impl<const N: usize> OutlineKeys<N> {
     /// Meant for constants.
-    pub const fn new(names: [&'static str; N]) -> Keys<N> {
+    pub const fn new(names: [&'static str; N]) -> OutlineKeys<N> {
         let mut tails = [0; N];
         let mut at = 0;
         while at < N {
@@ -71,7 +71,7 @@ impl<const N: usize> Keys<N> {
             tails[at] = u64::from_le_bytes(*tail);
             at += 1;
         }
-        Keys { names, slots: Slots::new(&tails) }
+        OutlineKeys { names, slots: NameSlots::new(&tails) }
     }
 
     /// The place of the name that these bytes end with as a whole key, its closing quote cut off.
@@ -92,7 +92,7 @@ mod tests {
         let colons: Vec<u32> = [12, 28, 41, 58].into();
         assert!(colons.iter().all(|&colon| bytes[colon as usize] == b':'));
         let outline = Outline::new(bytes, &colons, Backslashes::Present).unwrap();
-        let [name, more, none] = outline.values(&Keys::new(["the_name", "the_more", "the_none"])).unwrap();
+        let [name, more, none] = outline.values(&OutlineKeys::new(["the_name", "the_more", "the_none"])).unwrap();
         assert!(name.unwrap().starts_with(b"\"n\""));
         assert!(more.unwrap().starts_with(b"{\"the_name\":3}"));
         assert_eq!(none, None);
@@ -103,8 +103,8 @@ mod tests {
         assert!(Outline::new(br#"{"n\u0061me":1}"#, &[12], Backslashes::Present).is_none());
         assert!(Outline::new(b"[1]", &[], Backslashes::Absent).is_none());
         let twice = Outline::new(br#"{"a_member":1,"a_member":2}"#, &[11, 24], Backslashes::Absent).unwrap();
-        assert!(twice.values(&Keys::new(["a_member"])).is_none());
+        assert!(twice.values(&OutlineKeys::new(["a_member"])).is_none());
         let spaced = Outline::new(br#"{"a_member" :1}"#, &[12], Backslashes::Absent).unwrap();
-        assert!(spaced.values(&Keys::new(["a_member"])).is_none());
+        assert!(spaced.values(&OutlineKeys::new(["a_member"])).is_none());
     }
 }

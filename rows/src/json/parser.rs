@@ -4,7 +4,7 @@
 use wide::u8x16;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{DEPTH_MAX, Fault, Kind, Node, Source, Value};
+use super::{DEPTH_MAX, JsonFault, JsonKind, Node, SourceBytes, Value};
 
 /// Bytes before the first quote, backslash or control character.
 fn plain_length(bytes: &[u8]) -> usize {
@@ -38,7 +38,7 @@ pub(super) const fn tag(key: &[u8]) -> u64 {
 }
 
 /// A parser by descent, as deep as [`DEPTH_MAX`].
-pub(super) struct Parser<'a, 't> {
+pub(super) struct JsonParser<'a, 't> {
     source: &'a [u8],
     at: usize,
     nodes: &'t mut Vec<Node>,
@@ -46,16 +46,16 @@ pub(super) struct Parser<'a, 't> {
     keys: &'t mut Vec<(u64, u32)>,
 }
 
-impl<'a, 't> Parser<'a, 't> {
-    pub(super) fn new(source: &'a [u8], nodes: &'t mut Vec<Node>, keys: &'t mut Vec<(u64, u32)>) -> Parser<'a, 't> {
-        Parser { source, at: 0, nodes, keys }
+impl<'a, 't> JsonParser<'a, 't> {
+    pub(super) fn new(source: &'a [u8], nodes: &'t mut Vec<Node>, keys: &'t mut Vec<(u64, u32)>) -> JsonParser<'a, 't> {
+        JsonParser { source, at: 0, nodes, keys }
     }
 
     /// Exactly one value, white space around it allowed.
-    pub(super) fn document(&mut self) -> Result<(), Fault> {
+    pub(super) fn document(&mut self) -> Result<(), JsonFault> {
         self.value(0)?;
         self.skip_space();
-        if self.at == self.source.len() { Ok(()) } else { Err(Fault::Syntax) }
+        if self.at == self.source.len() { Ok(()) } else { Err(JsonFault::Syntax) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -68,27 +68,27 @@ impl<'a, 't> Parser<'a, 't> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<(), Fault> {
+    fn value(&mut self, depth: usize) -> Result<(), JsonFault> {
         self.skip_space();
-        match self.peek().ok_or(Fault::Truncated)? {
+        match self.peek().ok_or(JsonFault::Truncated)? {
             b'"' => self.string(),
             b'{' => self.object(depth + 1),
             b'[' => self.array(depth + 1),
-            b't' => self.literal(b"true", Kind::Bool),
-            b'f' => self.literal(b"false", Kind::Bool),
-            b'n' => self.literal(b"null", Kind::Null),
+            b't' => self.literal(b"true", JsonKind::Bool),
+            b'f' => self.literal(b"false", JsonKind::Bool),
+            b'n' => self.literal(b"null", JsonKind::Null),
             _ => self.number(),
         }
     }
 
     /// Adds a value that nothing stands in, from `start` to here.
-    fn leaf(&mut self, kind: Kind, start: usize) {
+    fn leaf(&mut self, kind: JsonKind, start: usize) {
         let next = self.nodes.len() as u32 + 1;
         self.nodes.push(Node { kind, escaped: false, start: start as u32, end: self.at as u32, next });
     }
 
-    /// Opens a container; [`Parser::close`] fills in where it ends.
-    fn open(&mut self, kind: Kind) -> usize {
+    /// Opens a container; [`JsonParser::close`] fills in where it ends.
+    fn open(&mut self, kind: JsonKind) -> usize {
         let start = self.at as u32;
         self.nodes.push(Node { kind, escaped: false, start, end: start, next: 0 });
         self.nodes.len() - 1
@@ -101,11 +101,11 @@ impl<'a, 't> Parser<'a, 't> {
         node.next = next;
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), Fault> {
+    fn object(&mut self, depth: usize) -> Result<(), JsonFault> {
         if depth > DEPTH_MAX {
-            return Err(Fault::Depth);
+            return Err(JsonFault::Depth);
         }
-        let node = self.open(Kind::Object);
+        let node = self.open(JsonKind::Object);
         let keys_before = self.keys.len();
         self.at += 1;
         self.skip_space();
@@ -119,25 +119,25 @@ impl<'a, 't> Parser<'a, 't> {
             self.key()?;
             self.skip_space();
             if self.next_byte()? != b':' {
-                return Err(Fault::Syntax);
+                return Err(JsonFault::Syntax);
             }
             self.value(depth)?;
             self.skip_space();
             match self.next_byte()? {
                 b',' => {}
                 b'}' => break,
-                _ => return Err(Fault::Syntax),
+                _ => return Err(JsonFault::Syntax),
             }
         }
         self.close(node, self.at);
         self.check_keys(keys_before)
     }
 
-    fn array(&mut self, depth: usize) -> Result<(), Fault> {
+    fn array(&mut self, depth: usize) -> Result<(), JsonFault> {
         if depth > DEPTH_MAX {
-            return Err(Fault::Depth);
+            return Err(JsonFault::Depth);
         }
-        let node = self.open(Kind::Array);
+        let node = self.open(JsonKind::Array);
         self.at += 1;
         self.skip_space();
         if self.peek() == Some(b']') {
@@ -151,22 +151,22 @@ impl<'a, 't> Parser<'a, 't> {
             match self.next_byte()? {
                 b',' => {}
                 b']' => break,
-                _ => return Err(Fault::Syntax),
+                _ => return Err(JsonFault::Syntax),
             }
         }
         self.close(node, self.at);
         Ok(())
     }
 
-    fn next_byte(&mut self) -> Result<u8, Fault> {
-        let byte = self.peek().ok_or(Fault::Truncated)?;
+    fn next_byte(&mut self) -> Result<u8, JsonFault> {
+        let byte = self.peek().ok_or(JsonFault::Truncated)?;
         self.at += 1;
         Ok(byte)
     }
 
-    fn key(&mut self) -> Result<(), Fault> {
-        if self.peek().ok_or(Fault::Truncated)? != b'"' {
-            return Err(Fault::Syntax);
+    fn key(&mut self) -> Result<(), JsonFault> {
+        if self.peek().ok_or(JsonFault::Truncated)? != b'"' {
+            return Err(JsonFault::Syntax);
         }
         let node = self.nodes.len() as u32;
         self.string()?;
@@ -181,9 +181,9 @@ impl<'a, 't> Parser<'a, 't> {
     }
 
     /// Refuses an object that names one key twice, since two readers would disagree on its value.
-    fn check_keys(&mut self, keys_before: usize) -> Result<(), Fault> {
+    fn check_keys(&mut self, keys_before: usize) -> Result<(), JsonFault> {
         const PAIRWISE_MAX: usize = 32;
-        let (source, nodes) = (Source::Bytes(self.source), &*self.nodes);
+        let (source, nodes) = (SourceBytes::Bytes(self.source), &*self.nodes);
         let value = |node: u32| Value { source, nodes, at: node }.hashed_bytes();
         let keys = &mut self.keys[keys_before..];
         let same = |a: (u64, u32), b: (u64, u32)| a.0 == b.0 && value(a.1) == value(b.1);
@@ -202,52 +202,52 @@ impl<'a, 't> Parser<'a, 't> {
             keys.windows(2).any(|pair| same(pair[0], pair[1]))
         };
         self.keys.truncate(keys_before);
-        if duplicate { Err(Fault::DuplicateKey) } else { Ok(()) }
+        if duplicate { Err(JsonFault::DuplicateKey) } else { Ok(()) }
     }
 
     fn value_at(&self, node: u32) -> Value<'_> {
-        Value { source: Source::Bytes(self.source), nodes: self.nodes, at: node }
+        Value { source: SourceBytes::Bytes(self.source), nodes: self.nodes, at: node }
     }
 
-    fn string(&mut self) -> Result<(), Fault> {
+    fn string(&mut self) -> Result<(), JsonFault> {
         self.at += 1;
         let start = self.at as u32;
         let mut escaped = false;
         loop {
             self.at += plain_length(&self.source[self.at..]);
-            match self.peek().ok_or(Fault::Truncated)? {
+            match self.peek().ok_or(JsonFault::Truncated)? {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
                     self.escape()?;
                 }
-                _ => return Err(Fault::ControlChar),
+                _ => return Err(JsonFault::ControlChar),
             }
         }
         let (end, next) = (self.at as u32, self.nodes.len() as u32 + 1);
-        self.nodes.push(Node { kind: Kind::String, escaped, start, end, next });
+        self.nodes.push(Node { kind: JsonKind::String, escaped, start, end, next });
         self.at += 1;
         Ok(())
     }
 
-    fn escape(&mut self) -> Result<(), Fault> {
-        match self.source.get(self.at + 1).ok_or(Fault::Truncated)? {
+    fn escape(&mut self) -> Result<(), JsonFault> {
+        match self.source.get(self.at + 1).ok_or(JsonFault::Truncated)? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => self.at += 2,
             b'u' => {
-                let digits = self.source.get(self.at + 2..self.at + 6).ok_or(Fault::Truncated)?;
+                let digits = self.source.get(self.at + 2..self.at + 6).ok_or(JsonFault::Truncated)?;
                 if !digits.iter().all(u8::is_ascii_hexdigit) {
-                    return Err(Fault::Syntax);
+                    return Err(JsonFault::Syntax);
                 }
                 self.at += 6;
             }
-            _ => return Err(Fault::Syntax),
+            _ => return Err(JsonFault::Syntax),
         }
         Ok(())
     }
 
-    fn literal(&mut self, word: &[u8], kind: Kind) -> Result<(), Fault> {
+    fn literal(&mut self, word: &[u8], kind: JsonKind) -> Result<(), JsonFault> {
         if !self.source[self.at..].starts_with(word) {
-            return Err(Fault::Syntax);
+            return Err(JsonFault::Syntax);
         }
         let start = self.at;
         self.at += word.len();
@@ -255,7 +255,7 @@ impl<'a, 't> Parser<'a, 't> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), JsonFault> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -263,7 +263,7 @@ impl<'a, 't> Parser<'a, 't> {
         let leading_zero = self.peek() == Some(b'0');
         let integer = self.digits()?;
         if leading_zero && integer > 1 {
-            return Err(Fault::Syntax);
+            return Err(JsonFault::Syntax);
         }
         if self.peek() == Some(b'.') {
             self.at += 1;
@@ -276,13 +276,13 @@ impl<'a, 't> Parser<'a, 't> {
             }
             self.digits()?;
         }
-        self.leaf(Kind::Number, start);
+        self.leaf(JsonKind::Number, start);
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<usize, Fault> {
+    fn digits(&mut self) -> Result<usize, JsonFault> {
         let count = self.source[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
-        if count == 0 { Err(Fault::Syntax) } else { Ok(count) }
+        if count == 0 { Err(JsonFault::Syntax) } else { Ok(count) }
     }
 }

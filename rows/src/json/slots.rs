@@ -4,15 +4,15 @@
 
 /// Places of names by their hashes, in a number of slots that is a power of two.
 #[derive(Debug)]
-pub(super) struct Slots<const S: usize> {
+pub(super) struct NameSlots<const S: usize> {
     places: [u8; S],
     multiplier: u64,
 }
 
-impl<const S: usize> Slots<S> {
+impl<const S: usize> NameSlots<S> {
     /// Tries multipliers until no two hashes fall into one slot; meant for constants, since it may take long.
-    pub const fn new(hashes: &[u64]) -> Slots<S> {
-        let mut slots = Slots { places: [u8::MAX; S], multiplier: 0x9e37_79b9_7f4a_7c15 };
+    pub const fn new(hashes: &[u64]) -> NameSlots<S> {
+        let mut slots = NameSlots { places: [u8::MAX; S], multiplier: 0x9e37_79b9_7f4a_7c15 };
         'search: loop {
             slots.places = [u8::MAX; S];
             let mut at = 0;

@@ -5,8 +5,8 @@
 use std::borrow::Cow;
 
 use super::members::Record;
-use super::row::{Row, Wanted};
-use super::{Origin, normalize};
+use super::row::{ColumnSet, Row};
+use super::{AccountHints, normalize};
 
 /// End of the issue about an account that was taken from the path.
 const FROM_PATH: &str = ", taken from the path";
@@ -40,10 +40,10 @@ pub fn normalize_again<'a>(record: &Record<'a>, stored: &StoredRow<'a>) -> Optio
     let is_from_path = stored.issues.iter().any(|issue| issue.ends_with(FROM_PATH));
     let account = stored.recipient_account_id;
     let origin = match is_from_path {
-        true => Origin { account, envelope_account: None },
-        false => Origin { account: None, envelope_account: account },
+        true => AccountHints { account, envelope_account: None },
+        false => AccountHints { account: None, envelope_account: account },
     };
-    let mut row = normalize(record, &origin, Wanted::all());
+    let mut row = normalize(record, &origin, ColumnSet::all());
     if row.recipient_account_id.as_deref() != account {
         return None;
     }
@@ -77,13 +77,13 @@ fn with_issues_of_bytes(mut found: Vec<String>, stored: &[&str]) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Tree;
+    use crate::json::JsonTree;
 
     /// A row of these bytes, and the same made again from its kept text.
-    fn twice(bytes: &[u8], origin: &Origin<'_>) -> (String, String) {
-        let (mut first, mut second) = (Tree::new(), Tree::new());
+    fn twice(bytes: &[u8], origin: &AccountHints<'_>) -> (String, String) {
+        let (mut first, mut second) = (JsonTree::new(), JsonTree::new());
         let record = Record::of(first.parse(bytes).unwrap());
-        let row = normalize(&record, origin, Wanted::all());
+        let row = normalize(&record, origin, ColumnSet::all());
         let issues: Vec<&str> = row.issues.iter().map(String::as_str).collect();
         let stored = StoredRow {
             event_id: &row.event_id,
@@ -97,9 +97,9 @@ mod tests {
 
     #[test]
     fn a_record_gives_the_same_row_again() {
-        let from_path = Origin { account: Some("111122223333"), envelope_account: None };
-        let from_envelope = Origin { account: None, envelope_account: Some("444455556666") };
-        let both = Origin { account: Some("111122223333"), envelope_account: Some("444455556666") };
+        let from_path = AccountHints { account: Some("111122223333"), envelope_account: None };
+        let from_envelope = AccountHints { account: None, envelope_account: Some("444455556666") };
+        let both = AccountHints { account: Some("111122223333"), envelope_account: Some("444455556666") };
         let records: [&[u8]; 6] = [
             br#"{"eventID":"A1B2C3D4-0000-4000-8000-000000000001","recipientAccountId":"777788889999"}"#,
             br#"{"eventName":"Decrypt","eventSource":"kms.amazonaws.com","eventTime":"2026-03-10T12:00:00Z"}"#,
@@ -109,7 +109,7 @@ mod tests {
             br#"{"recipientAccountId":"x","userAgent":"\ud800"}"#,
         ];
         for record in records {
-            for origin in [Origin::default(), from_path, from_envelope, both] {
+            for origin in [AccountHints::default(), from_path, from_envelope, both] {
                 let (first, second) = twice(record, &origin);
                 assert_eq!(first, second, "{} {origin:?}", String::from_utf8_lossy(record));
             }
@@ -130,7 +130,7 @@ mod tests {
             ("{}", synthetic, None, &[], false),
             ("{}", "a", None, &[RAW_NOT_UTF8], false),
         ] {
-            let mut tree = Tree::new();
+            let mut tree = JsonTree::new();
             let value = tree.parse(text.as_bytes()).unwrap();
             let content_hash = value.canonical_hashes([0, 1]);
             let stored = StoredRow { event_id, recipient_account_id: account, content_hash, issues };
@@ -150,7 +150,7 @@ mod tests {
         for (kept, issues, is_made) in
             [(text, &[][..], true), (spaced, &[], true), (other, &[], false), (other, &[RAW_NOT_UTF8], true)]
         {
-            let (mut first, mut second) = (Tree::new(), Tree::new());
+            let (mut first, mut second) = (JsonTree::new(), JsonTree::new());
             let content_hash = first.parse(text.as_bytes()).unwrap().canonical_hashes([0, 1]);
             let stored = StoredRow { event_id: "a", recipient_account_id: None, content_hash, issues };
             let again = normalize_again(&Record::of(second.parse(kept.as_bytes()).unwrap()), &stored);

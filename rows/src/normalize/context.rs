@@ -7,14 +7,14 @@ use std::borrow::Cow;
 
 use super::identity;
 use super::members::{EventService, Issues, Members};
-use super::outcome::{Denial, Message, Outcome};
+use super::outcome::{Denial, ErrorText, Outcome};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_region, partition_of};
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 
 /// The way in which the value of a context key names its resource.
 #[derive(Clone, Copy)]
-enum Names {
+enum ResourceNaming {
     /// An ARN whose resource begins with this kind, or has none.
     Arn(&'static str),
     /// An id or a name.
@@ -33,15 +33,20 @@ enum Names {
     Service,
 }
 
-struct Decoder {
+struct ContextKey {
     key: &'static str,
     service: &'static str,
     kind: &'static str,
-    names: Names,
+    names: ResourceNaming,
 }
 
-const fn decoder(key: &'static str, service: &'static str, kind: &'static str, names: Names) -> Decoder {
-    Decoder { key, service, kind, names }
+const fn context_key(
+    key: &'static str,
+    service: &'static str,
+    kind: &'static str,
+    names: ResourceNaming,
+) -> ContextKey {
+    ContextKey { key, service, kind, names }
 }
 
 const TABLE_NAME: &str = "aws:dynamodb:tableName";
@@ -50,57 +55,62 @@ const OBJECT_ARN: &str = "aws:s3:arn";
 
 /// Context keys by which services name their resource. The first that a context holds decides: a database's volume
 /// is its database, a trail's object its trail. A key that ends in `*` stands for all that begin so.
-const DECODERS: &[Decoder] = &[
-    decoder(TABLE_NAME, "dynamodb", "table", Names::Table),
-    decoder("SecretARN", "secretsmanager", "secret", Names::Arn("secret")),
-    decoder("PARAMETER_ARN", "ssm", "parameter", Names::Parameter),
-    decoder("aws:lambda:FunctionArn", "lambda", "function", Names::Arn("function")),
-    decoder("LambdaFunctionArn", "lambda", "function", Names::Arn("function")),
-    decoder("aws:rds:db-id", "rds", "db", Names::Id),
-    decoder("aws:dsql:ClusterId", "dsql", "cluster", Names::Id),
-    decoder("aws:sqs:arn", "sqs", "queue", Names::Arn("")),
-    decoder("aws:sns:topicArn", "sns", "topic", Names::Arn("")),
-    decoder("aws:logs:arn", "logs", "log-group", Names::Arn("log-group")),
-    decoder("aws:kinesis:arn", "kinesis", "stream", Names::Arn("stream")),
-    decoder("aws:elasticfilesystem:filesystem:id", "elasticfilesystem", "file-system", Names::Id),
-    decoder("aws:redshift:arn", "redshift", "cluster", Names::Arn("cluster")),
-    decoder("aws:cloudtrail:arn", "cloudtrail", "trail", Names::Arn("trail")),
-    decoder("aws:eks:context", "eks", "cluster", Names::Id),
-    decoder("aws:appconfig:deployment:arn", "appconfig", "deployment", Names::Arn("")),
-    decoder("aws:acm:arn", "acm", "certificate", Names::Arn("certificate")),
-    decoder("aws:elasticloadbalancing:arn", "elasticloadbalancing", "loadbalancer", Names::Arn("loadbalancer")),
-    decoder("aws:datazone:domainId", "datazone", "domain", Names::Id),
-    decoder("aws:workmail:arn", "workmail", "organization", Names::Arn("organization")),
-    decoder("aws:aoss:arn", "aoss", "collection", Names::Arn("collection")),
-    decoder("glue_catalog_id", "glue", "catalog", Names::Id),
-    decoder("aws:cassandra:tableName", "keyspaces", "table", Names::KeyspacesTable),
-    decoder("aws:grafana:workspace-id", "grafana", "workspace", Names::Id),
-    decoder("aws:bedrock:guardrail-id", "bedrock", "guardrail", Names::Id),
-    decoder("aws:codecommit:id", "codecommit", "repository", Names::Id),
-    decoder("aws:connect:instanceId", "connect-campaigns", "instance", Names::Id),
-    decoder("aws:deadline:farmId", "deadline", "farm", Names::Id),
-    decoder("aws:emrwal:walname", "emrwal", "wal", Names::Id),
-    decoder("aws:groundstation:ground-station-id", "groundstation", "ground-station", Names::Id),
-    decoder("aws:guardduty:id", "guardduty", "snapshot", Names::Id),
-    decoder("aws:m2:app", "m2", "application", Names::Id),
-    decoder("aws:medical-imaging:datastoreId", "medical-imaging", "datastore", Names::Id),
-    decoder("aws:network-firewall:resource-id", "network-firewall", "firewall", Names::Id),
-    decoder("aws:neptune-graph:graphId", "neptune-graph", "graph", Names::Id),
-    decoder("aws:timestream:database-name", "timestream", "database", Names::Id),
-    decoder("aws:wickr:network:id", "wickr", "network", Names::Id),
-    decoder("aws:ecs:clusterName", "ecs", "cluster", Names::Id),
-    decoder("aws:ses:arn", "ses", "resource", Names::Arn("")),
+const CONTEXT_KEYS: &[ContextKey] = &[
+    context_key(TABLE_NAME, "dynamodb", "table", ResourceNaming::Table),
+    context_key("SecretARN", "secretsmanager", "secret", ResourceNaming::Arn("secret")),
+    context_key("PARAMETER_ARN", "ssm", "parameter", ResourceNaming::Parameter),
+    context_key("aws:lambda:FunctionArn", "lambda", "function", ResourceNaming::Arn("function")),
+    context_key("LambdaFunctionArn", "lambda", "function", ResourceNaming::Arn("function")),
+    context_key("aws:rds:db-id", "rds", "db", ResourceNaming::Id),
+    context_key("aws:dsql:ClusterId", "dsql", "cluster", ResourceNaming::Id),
+    context_key("aws:sqs:arn", "sqs", "queue", ResourceNaming::Arn("")),
+    context_key("aws:sns:topicArn", "sns", "topic", ResourceNaming::Arn("")),
+    context_key("aws:logs:arn", "logs", "log-group", ResourceNaming::Arn("log-group")),
+    context_key("aws:kinesis:arn", "kinesis", "stream", ResourceNaming::Arn("stream")),
+    context_key("aws:elasticfilesystem:filesystem:id", "elasticfilesystem", "file-system", ResourceNaming::Id),
+    context_key("aws:redshift:arn", "redshift", "cluster", ResourceNaming::Arn("cluster")),
+    context_key("aws:cloudtrail:arn", "cloudtrail", "trail", ResourceNaming::Arn("trail")),
+    context_key("aws:eks:context", "eks", "cluster", ResourceNaming::Id),
+    context_key("aws:appconfig:deployment:arn", "appconfig", "deployment", ResourceNaming::Arn("")),
+    context_key("aws:acm:arn", "acm", "certificate", ResourceNaming::Arn("certificate")),
+    context_key(
+        "aws:elasticloadbalancing:arn",
+        "elasticloadbalancing",
+        "loadbalancer",
+        ResourceNaming::Arn("loadbalancer"),
+    ),
+    context_key("aws:datazone:domainId", "datazone", "domain", ResourceNaming::Id),
+    context_key("aws:workmail:arn", "workmail", "organization", ResourceNaming::Arn("organization")),
+    context_key("aws:aoss:arn", "aoss", "collection", ResourceNaming::Arn("collection")),
+    context_key("glue_catalog_id", "glue", "catalog", ResourceNaming::Id),
+    context_key("aws:cassandra:tableName", "keyspaces", "table", ResourceNaming::KeyspacesTable),
+    context_key("aws:grafana:workspace-id", "grafana", "workspace", ResourceNaming::Id),
+    context_key("aws:bedrock:guardrail-id", "bedrock", "guardrail", ResourceNaming::Id),
+    context_key("aws:codecommit:id", "codecommit", "repository", ResourceNaming::Id),
+    context_key("aws:connect:instanceId", "connect-campaigns", "instance", ResourceNaming::Id),
+    context_key("aws:deadline:farmId", "deadline", "farm", ResourceNaming::Id),
+    context_key("aws:emrwal:walname", "emrwal", "wal", ResourceNaming::Id),
+    context_key("aws:groundstation:ground-station-id", "groundstation", "ground-station", ResourceNaming::Id),
+    context_key("aws:guardduty:id", "guardduty", "snapshot", ResourceNaming::Id),
+    context_key("aws:m2:app", "m2", "application", ResourceNaming::Id),
+    context_key("aws:medical-imaging:datastoreId", "medical-imaging", "datastore", ResourceNaming::Id),
+    context_key("aws:network-firewall:resource-id", "network-firewall", "firewall", ResourceNaming::Id),
+    context_key("aws:neptune-graph:graphId", "neptune-graph", "graph", ResourceNaming::Id),
+    context_key("aws:timestream:database-name", "timestream", "database", ResourceNaming::Id),
+    context_key("aws:wickr:network:id", "wickr", "network", ResourceNaming::Id),
+    context_key("aws:ecs:clusterName", "ecs", "cluster", ResourceNaming::Id),
+    context_key("aws:ses:arn", "ses", "resource", ResourceNaming::Arn("")),
     // The id of a KMS key; the S3 Encryption Client writes it for everybody.
-    decoder("kms_cmk_id", "elasticmapreduce", "cluster", Names::Service),
-    decoder("appBundleArn", "appfabric", "appbundle", Names::Arn("appbundle")),
+    context_key("kms_cmk_id", "elasticmapreduce", "cluster", ResourceNaming::Service),
+    context_key("appBundleArn", "appfabric", "appbundle", ResourceNaming::Arn("appbundle")),
 ];
 
 /// Context keys that decide only where no key of another service stands beside them.
-const LAST_DECODERS: &[Decoder] = &[
-    decoder("aws:ses:*", "ses", "email", Names::Id),
-    decoder("aws:workspaces:*", "workspaces", "workspace", Names::Id),
-    decoder(OBJECT_ARN, "s3", "object", Names::Object),
-    decoder("aws:ebs:id", "ec2", "volume", Names::Volume),
+const LAST_DECODERS: &[ContextKey] = &[
+    context_key("aws:ses:*", "ses", "email", ResourceNaming::Id),
+    context_key("aws:workspaces:*", "workspaces", "workspace", ResourceNaming::Id),
+    context_key(OBJECT_ARN, "s3", "object", ResourceNaming::Object),
+    context_key("aws:ebs:id", "ec2", "volume", ResourceNaming::Volume),
 ];
 
 /// Before the keys of services that encrypt with AWS's own encryption client.
@@ -130,7 +140,7 @@ const MADE_FOR: &[(&str, &str)] = &[
 ];
 
 /// The resource that the key protects, by an encryption context.
-struct Protected<'a> {
+struct ProtectedResource<'a> {
     service: Text<'a>,
     kind: Text<'a>,
     arn: Option<Text<'a>>,
@@ -178,7 +188,7 @@ pub(super) fn judge_trust(row: &mut Row<'_>) {
     row.resource_trust = Some(Cow::Borrowed(if is_theirs { "service" } else { "claimed" }));
 }
 
-struct Entry<'a> {
+struct ContextEntry<'a> {
     key: Text<'a>,
     value: Text<'a>,
     /// True if the record wrote the value as text; only such a value names a resource.
@@ -207,29 +217,30 @@ fn fill_of_grant<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issu
     protected_resource(row, members, &context)
 }
 
-fn keep<'a>(row: &mut Row<'a>, context: Vec<Entry<'a>>) {
+fn keep<'a>(row: &mut Row<'a>, context: Vec<ContextEntry<'a>>) {
     row.encryption_context = Some(context.into_iter().map(|entry| (entry.key, entry.value)).collect());
 }
 
 /// The encryption context at a path within `requestParameters`, sorted by key.
-fn read<'a>(members: &Members<'a>, path: &str, issues: &mut Issues) -> Option<Vec<Entry<'a>>> {
+fn read<'a>(members: &Members<'a>, path: &str, issues: &mut Issues) -> Option<Vec<ContextEntry<'a>>> {
     let parameters = members.request_parameters()?;
     let context = path.split('.').skip(1).try_fold(parameters, |value, key| value.get(key))?;
     if context.is_null() {
         return None;
     }
-    if context.kind() != Kind::Object {
+    if context.kind() != JsonKind::Object {
         issues.add(path, "not an object");
         return None;
     }
-    let mut entries: Vec<Entry> = context.members().map(|(key, value)| entry(key, value, path, issues)).collect();
+    let mut entries: Vec<ContextEntry> =
+        context.members().map(|(key, value)| entry(key, value, path, issues)).collect();
     entries.sort_unstable_by(|left, right| left.key.cmp(&right.key));
     // Keys that differ as bytes may agree once they are made text; the first stands.
     entries.dedup_by(|later, first| later.key == first.key);
     Some(entries)
 }
 
-fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -> Entry<'a> {
+fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -> ContextEntry<'a> {
     if key.contains(char::REPLACEMENT_CHARACTER) {
         issues.add(path, "key not UTF-8");
     }
@@ -238,17 +249,17 @@ fn entry<'a>(key: Text<'a>, value: Value<'a>, path: &str, issues: &mut Issues) -
             if matches!(text, Cow::Owned(_)) && value.is_lossy() {
                 issues.add(&format!("{path}.{key}"), "not UTF-8");
             }
-            Entry { key, value: text, is_text: true }
+            ContextEntry { key, value: text, is_text: true }
         }
         None => {
             issues.add(&format!("{path}.{key}"), "not text");
-            Entry { key, value: value.raw_text(), is_text: false }
+            ContextEntry { key, value: value.raw_text(), is_text: false }
         }
     }
 }
 
-fn find<'c, 'a>(context: &'c [Entry<'a>], key: &str) -> Option<&'c Text<'a>> {
-    let matches = |entry: &&Entry| match key.strip_suffix('*') {
+fn find<'c, 'a>(context: &'c [ContextEntry<'a>], key: &str) -> Option<&'c Text<'a>> {
+    let matches = |entry: &&ContextEntry| match key.strip_suffix('*') {
         Some(prefix) => entry.key.starts_with(prefix),
         None => entry.key == key,
     };
@@ -256,33 +267,33 @@ fn find<'c, 'a>(context: &'c [Entry<'a>], key: &str) -> Option<&'c Text<'a>> {
 }
 
 /// True if the context is one that DynamoDB makes for a table.
-fn names_table(context: &[Entry<'_>]) -> bool {
+fn names_table(context: &[ContextEntry<'_>]) -> bool {
     find(context, TABLE_NAME).is_some() && find(context, OBJECT_ARN).is_none()
 }
 
 /// Fills the columns of the resource that a context names. Says which service calls KMS with such a context.
-fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[Entry<'a>]) -> Option<Text<'a>> {
+fn protected_resource<'a>(row: &mut Row<'a>, members: &Members<'a>, context: &[ContextEntry<'a>]) -> Option<Text<'a>> {
     // Clients add pairs of their own to the context that S3 makes, so beside an object only its trail counts, or a service
     // that made the call itself.
     let by_s3 = find(context, OBJECT_ARN).is_some();
-    let may_speak = |decoder: &Decoder| match (decoder.service, decoder.names) {
+    let may_speak = |key: &ContextKey| match (key.service, key.names) {
         ("s3" | "cloudtrail", _) => true,
         _ if by_s3 => false,
-        (service, Names::Service) => identity::is_via(row, members, service),
+        (service, ResourceNaming::Service) => identity::is_via(row, members, service),
         _ => true,
     };
-    let spoken = |decoder: &'static Decoder| {
-        let value = find(context, decoder.key)?;
-        may_speak(decoder).then_some((decoder, value))
+    let spoken = |key: &'static ContextKey| {
+        let value = find(context, key.key)?;
+        may_speak(key).then_some((key, value))
     };
     let region = row.aws_region.as_deref().unwrap_or_default();
-    let by_decoder = |(decoder, value): (&Decoder, &Text<'a>)| match decoder.names {
-        Names::Table => table_of_context(value, find(context, SUBSCRIBER_ID), region),
-        Names::KeyspacesTable => keyspaces_table(value, context, region),
-        _ => decode(decoder, value),
+    let by_decoder = |(key, value): (&ContextKey, &Text<'a>)| match key.names {
+        ResourceNaming::Table => table_of_context(value, find(context, SUBSCRIBER_ID), region),
+        ResourceNaming::KeyspacesTable => keyspaces_table(value, context, region),
+        _ => decode(key, value),
     };
     let by_own_arn = || own_arn(context).filter(|(service, _)| !by_s3 || identity::is_via(row, members, service));
-    let protected = if let Some(found) = DECODERS.iter().find_map(spoken) {
+    let protected = if let Some(found) = CONTEXT_KEYS.iter().find_map(spoken) {
         by_decoder(found)
     } else if let Some((_, arn)) = by_own_arn() {
         decode_own_arn(arn)
@@ -309,12 +320,12 @@ fn protected<'a>(
     kind: &'static str,
     arn: Option<Text<'a>>,
     name: Option<Text<'a>>,
-) -> Protected<'a> {
-    Protected { service: Cow::Borrowed(service), kind: Cow::Borrowed(kind), arn, name }
+) -> ProtectedResource<'a> {
+    ProtectedResource { service: Cow::Borrowed(service), kind: Cow::Borrowed(kind), arn, name }
 }
 
 /// The service and the ARN of a pair `aws:SERVICE:…arn`. The value says which service it is.
-fn own_arn<'c, 'a>(context: &'c [Entry<'a>]) -> Option<(&'c str, &'c Text<'a>)> {
+fn own_arn<'c, 'a>(context: &'c [ContextEntry<'a>]) -> Option<(&'c str, &'c Text<'a>)> {
     context.iter().filter(|entry| entry.is_text && entry.key != OBJECT_ARN).find_map(|entry| {
         let key = entry.key.strip_prefix(CLIENT_PREFIX).unwrap_or(&entry.key);
         let ends_in_arn =
@@ -325,7 +336,7 @@ fn own_arn<'c, 'a>(context: &'c [Entry<'a>]) -> Option<(&'c str, &'c Text<'a>)> 
 }
 
 /// The resource of an ARN, whose kind stands before its name.
-fn decode_own_arn<'a>(arn: &Text<'a>) -> Protected<'a> {
+fn decode_own_arn<'a>(arn: &Text<'a>) -> ProtectedResource<'a> {
     let kind = |resource: &str| resource.find(['/', ':']).filter(|end| *end > 0);
     let service = part(arn, |arn| Some(Arn::parse(arn)?.service)).unwrap_or_default();
     let resource_kind = part(arn, |arn| {
@@ -337,11 +348,11 @@ fn decode_own_arn<'a>(arn: &Text<'a>) -> Protected<'a> {
         Some(kind(resource).map_or(resource, |end| &resource[end + 1..])).filter(|name| !name.is_empty())
     });
     let kind = resource_kind.unwrap_or(Cow::Borrowed("resource"));
-    Protected { service, kind, arn: Some(arn.clone()), name }
+    ProtectedResource { service, kind, arn: Some(arn.clone()), name }
 }
 
 /// A table of Keyspaces, which is none of DynamoDB's.
-fn keyspaces_table<'a>(table: &Text<'a>, context: &[Entry<'a>], region: &str) -> Protected<'a> {
+fn keyspaces_table<'a>(table: &Text<'a>, context: &[ContextEntry<'a>], region: &str) -> ProtectedResource<'a> {
     let keyspace = find(context, "aws:cassandra:keyspaceName");
     let account = find(context, "aws:cassandra:subscriberId").filter(|account| is_account_id(account));
     let is_placed = is_region(region);
@@ -355,7 +366,7 @@ fn keyspaces_table<'a>(table: &Text<'a>, context: &[Entry<'a>], region: &str) ->
     protected("keyspaces", "table", arn, Some(name))
 }
 
-fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region: &str) -> Protected<'a> {
+fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region: &str) -> ProtectedResource<'a> {
     let (name, arn) = match table_of_arn(table) {
         Some((name, arn)) => (name, Some(arn)),
         None => (table.clone(), subscriber.and_then(|account| compose_table_arn(table, account, region))),
@@ -363,43 +374,45 @@ fn table_of_context<'a>(table: &Text<'a>, subscriber: Option<&Text<'a>>, region:
     protected("dynamodb", "table", arn, Some(name))
 }
 
-fn decode<'a>(decoder: &Decoder, value: &Text<'a>) -> Protected<'a> {
-    let Decoder { service, kind, names, .. } = *decoder;
+fn decode<'a>(key: &ContextKey, value: &Text<'a>) -> ProtectedResource<'a> {
+    let ContextKey { service, kind, names, .. } = *key;
     let arn = Arn::parse(value);
     let given_arn = || arn.is_some().then(|| value.clone());
     let resource = part(value, |value| Some(Arn::parse(value).map_or(value, |arn| arn.resource))).unwrap_or_default();
     match names {
-        Names::Arn(prefix) => {
+        ResourceNaming::Arn(prefix) => {
             let name = part(&resource, |resource| {
                 let name = resource.strip_prefix(prefix).and_then(|name| name.strip_prefix(['/', ':']));
                 Some(name.filter(|name| !name.is_empty()).unwrap_or(resource).trim_end_matches(":*"))
             });
             protected(service, kind, given_arn(), name)
         }
-        Names::Parameter => {
+        ResourceNaming::Parameter => {
             let flat = part(&resource, |resource| Some(resource.strip_prefix("parameter/").unwrap_or(resource)));
             let name = flat.map(|name| if name.contains('/') { Cow::Owned(format!("/{name}")) } else { name });
             protected(service, kind, given_arn(), name)
         }
-        Names::Object => {
+        ResourceNaming::Object => {
             let kind = if resource.contains('/') { "object" } else { "bucket" };
             protected(service, kind, given_arn(), Some(resource))
         }
-        Names::Volume => {
+        ResourceNaming::Volume => {
             let kind = if value.starts_with("snap-") { "snapshot" } else { kind };
             protected(service, kind, given_arn(), Some(value.clone()))
         }
-        Names::Service => protected(service, kind, None, None),
-        Names::Id | Names::Table | Names::KeyspacesTable => protected(service, kind, given_arn(), Some(value.clone())),
+        ResourceNaming::Service => protected(service, kind, None, None),
+        ResourceNaming::Id | ResourceNaming::Table | ResourceNaming::KeyspacesTable => {
+            protected(service, kind, given_arn(), Some(value.clone()))
+        }
     }
 }
 
 /// The table of a record of DynamoDB's own, if it is of one table.
 fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mut Issues) {
     let found = match (asked_table(row, members, issues), tables_of(members.resources())) {
-        (_, Tables::One(name, arn)) => Some((name, Some(arn))),
-        (_, Tables::Several) => None,
-        (Some(asked), Tables::None) => match table_of_arn(&asked) {
+        (_, TableResources::One(name, arn)) => Some((name, Some(arn))),
+        (_, TableResources::Several) => None,
+        (Some(asked), TableResources::None) => match table_of_arn(&asked) {
             Some((name, arn)) => Some((name, Some(arn))),
             None if asked.starts_with("arn:") => None,
             None => {
@@ -408,7 +421,7 @@ fn table_of_own_record<'a>(row: &mut Row<'a>, members: &Members<'a>, issues: &mu
                 Some((asked, arn))
             }
         },
-        (None, Tables::None) => refused_table(row, members).map(|(name, arn)| (name, Some(arn))),
+        (None, TableResources::None) => refused_table(row, members).map(|(name, arn)| (name, Some(arn))),
     };
     if let Some((name, arn)) = found {
         row.table_name = Some(name);
@@ -446,26 +459,26 @@ fn restores(row: &Row<'_>) -> bool {
 
 /// The table of a refused call. AWS leaves out its parameters, but the message names the resource.
 fn refused_table<'a>(row: &Row<'a>, members: &Members<'a>) -> Option<(Text<'a>, Text<'a>)> {
-    let has_parameters = members.request_parameters().is_some_and(|parameters| parameters.kind() == Kind::Object);
+    let has_parameters = members.request_parameters().is_some_and(|parameters| parameters.kind() == JsonKind::Object);
     let message = members.error_message().filter(|_| !has_parameters && !restores(row))?.text()?;
     let code = members.error_code()?.text()?;
     if Outcome::of(Some(&code), Some(&message)) != Outcome::DENIED {
         return None;
     }
-    let resource = part(&message, |message| Denial::of(None, Some(Message::of(message))).resource)?;
+    let resource = part(&message, |message| Denial::of(None, Some(ErrorText::of(message))).resource)?;
     // A call on all tables is refused on a resource named `*`, which is no table.
     let is_name = |name: &Text| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
     table_of_arn(&resource).filter(|(name, _)| is_name(name))
 }
 
-enum Tables<'a> {
+enum TableResources<'a> {
     None,
     One(Text<'a>, Text<'a>),
     Several,
 }
 
 /// The tables that `resources` names, themselves or by a stream, an index or a backup.
-fn tables_of(resources: Option<Value<'_>>) -> Tables<'_> {
+fn tables_of(resources: Option<Value<'_>>) -> TableResources<'_> {
     let mut one: Option<(Text, Text)> = None;
     for resource in resources.into_iter().flat_map(Value::items) {
         let arn = resource.get("ARN").or_else(|| resource.get("arn")).and_then(Value::text);
@@ -473,11 +486,11 @@ fn tables_of(resources: Option<Value<'_>>) -> Tables<'_> {
             continue;
         };
         match &one {
-            Some((_, first)) if *first != arn => return Tables::Several,
+            Some((_, first)) if *first != arn => return TableResources::Several,
             _ => one = Some((name, arn)),
         }
     }
-    one.map_or(Tables::None, |(name, arn)| Tables::One(name, arn))
+    one.map_or(TableResources::None, |(name, arn)| TableResources::One(name, arn))
 }
 
 /// The name and the ARN of the table in an ARN of it or of a part of it.

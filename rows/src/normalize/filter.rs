@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use super::members::{EventService, Members, Record};
 use crate::arn::{is_multi_region_id, is_uuid};
-use crate::json::{Keys, Kind, Outline, Value};
+use crate::json::{JsonKind, Outline, OutlineKeys, Value};
 
 /// `--events key-use|all`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,7 +38,7 @@ pub fn is_cloudtrail(record: &Record<'_>) -> bool {
     let is_notification = source.and_then(Value::text).is_some_and(|source| source.starts_with("aws:"));
     let names = [source, members.event_name(), members.event_time()];
     // A list of values is a pattern that matches events.
-    let is_value = |value: Value<'_>| !matches!(value.kind(), Kind::Null | Kind::Array | Kind::Object);
+    let is_value = |value: Value<'_>| !matches!(value.kind(), JsonKind::Null | JsonKind::Array | JsonKind::Object);
     !is_notification && names.into_iter().flatten().any(is_value)
 }
 
@@ -50,18 +50,18 @@ pub fn is_aggregated(record: &Record<'_>) -> bool {
 /// True if the filter keeps the record.
 pub fn passes(filter: EventFilter, record: &Record<'_>) -> bool {
     filter == EventFilter::All || {
-        let telling = Telling::of(&record.members);
+        let telling = FilterMembers::of(&record.members);
         telling.is_kept() || telling.naming.into_iter().flatten().any(hides_letters) && hidden_name(&record.members)
     }
 }
 
 /// True if [`EventFilter::KeyUse`] certainly drops the record of this outline, and the record is CloudTrail's.
 pub fn screens_out(record: &Outline<'_>) -> bool {
-    Telling::of_outline(record).is_some_and(|telling| !telling.is_kept())
+    FilterMembers::of_outline(record).is_some_and(|telling| !telling.is_kept())
 }
 
 /// The members of a record that tell whether the filter keeps it; but for the first two, as their JSON.
-struct Telling<'a> {
+struct FilterMembers<'a> {
     source: Cow<'a, str>,
     name: Cow<'a, str>,
     read_only: Option<&'a [u8]>,
@@ -69,7 +69,7 @@ struct Telling<'a> {
     naming: [Option<&'a [u8]>; 2],
 }
 
-const TELLING: Keys<8> = Keys::new([
+const TELLING: OutlineKeys<8> = OutlineKeys::new([
     "eventVersion",
     "eventSource",
     "eventName",
@@ -80,11 +80,11 @@ const TELLING: Keys<8> = Keys::new([
     "requestParameters",
 ]);
 
-impl<'a> Telling<'a> {
-    fn of(record: &Members<'a>) -> Telling<'a> {
+impl<'a> FilterMembers<'a> {
+    fn of(record: &Members<'a>) -> FilterMembers<'a> {
         let text = |value: Option<Value<'a>>| value.and_then(Value::text).unwrap_or_default();
         let raw = |value: Option<Value<'a>>| value.map(Value::raw);
-        Telling {
+        FilterMembers {
             source: text(record.event_source()),
             name: text(record.event_name()),
             read_only: raw(record.read_only()),
@@ -94,7 +94,7 @@ impl<'a> Telling<'a> {
     }
 
     /// `None` where the outline leaves a doubt, or the object may be another service's notification.
-    fn of_outline(record: &Outline<'a>) -> Option<Telling<'a>> {
+    fn of_outline(record: &Outline<'a>) -> Option<FilterMembers<'a>> {
         // Without its version it may be the wrapper of another record.
         let [Some(_), source, name, read_only, code, message, resources, parameters] = record.values(&TELLING)? else {
             return None;
@@ -102,7 +102,7 @@ impl<'a> Telling<'a> {
         let source = string(source?)?;
         let name = name.map_or(Some(""), string)?;
         let read_only = read_only.map(|value| &value[..value.iter().take_while(|byte| is_plain(**byte)).count()]);
-        (!source.starts_with("aws:")).then_some(Telling {
+        (!source.starts_with("aws:")).then_some(FilterMembers {
             source: Cow::Borrowed(source),
             name: Cow::Borrowed(name),
             read_only,
@@ -184,8 +184,8 @@ fn hidden_name(record: &Members<'_>) -> bool {
 
 fn any_text(value: Value<'_>) -> bool {
     match value.kind() {
-        Kind::Object => value.members().any(|(key, value)| names_key_or_action(key.as_bytes()) || any_text(value)),
-        Kind::Array => value.items().any(any_text),
+        JsonKind::Object => value.members().any(|(key, value)| names_key_or_action(key.as_bytes()) || any_text(value)),
+        JsonKind::Array => value.items().any(any_text),
         _ => value.text().is_some_and(|text| names_key_or_action(text.as_bytes())),
     }
 }
@@ -231,7 +231,7 @@ fn names_key_by_member(rest: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::{Backslashes, Tree};
+    use crate::json::{Backslashes, JsonTree};
 
     #[test]
     fn key_use_keeps_what_bears_on_keys() {
@@ -302,7 +302,7 @@ mod tests {
                 false,
             ),
         ] {
-            let mut tree = Tree::new();
+            let mut tree = JsonTree::new();
             let value = Record::of(tree.parse(record.as_bytes()).unwrap());
             assert_eq!(passes(EventFilter::KeyUse, &value), kept, "{record}");
             assert!(!kept || !screened_out(record), "{record}");
@@ -359,7 +359,7 @@ mod tests {
             ("{}", false),
             ("5", false),
         ] {
-            let mut tree = Tree::new();
+            let mut tree = JsonTree::new();
             let value = tree.parse(record.as_bytes()).unwrap();
             assert_eq!(is_cloudtrail(&Record::of(value)), is_record, "{record}");
         }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::members::{Issues, Members, named_members};
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, partition_of, service_of};
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 
 /// `invokedBy` and source address of services that do not name themselves: `AWS Internal`, `AWS Internal/3`, and its form
 /// as a host. AWS writes both, so no principal calls from there.
@@ -56,7 +56,7 @@ pub(super) fn fill<'a>(
     context_service: Option<Text<'a>>,
     issues: &mut Issues,
 ) {
-    let Some(identity) = Identity::read(members.user_identity(), issues) else {
+    let Some(identity) = UserIdentity::read(members.user_identity(), issues) else {
         row.principal = match members.user_identity().and_then(Value::text).filter(|text| !text.is_empty()) {
             Some(text) => Cow::Owned(format!("unknown:{text}")),
             None => Cow::Borrowed("unknown:none"),
@@ -97,7 +97,7 @@ named_members! {
 }
 
 /// `userIdentity`, read.
-struct Identity<'a> {
+struct UserIdentity<'a> {
     kind: Option<Text<'a>>,
     principal_id: Option<Text<'a>>,
     arn: Option<Text<'a>>,
@@ -112,10 +112,10 @@ struct Identity<'a> {
     on_behalf_of: Option<Text<'a>>,
 }
 
-impl<'a> Identity<'a> {
-    fn read(value: Option<Value<'a>>, issues: &mut Issues) -> Option<Identity<'a>> {
+impl<'a> UserIdentity<'a> {
+    fn read(value: Option<Value<'a>>, issues: &mut Issues) -> Option<UserIdentity<'a>> {
         let value = value.filter(|value| !value.is_null())?;
-        if value.kind() != Kind::Object {
+        if value.kind() != JsonKind::Object {
             issues.add("userIdentity", "not an object");
             return None;
         }
@@ -135,7 +135,7 @@ impl<'a> Identity<'a> {
             .text(members.account_id(), "userIdentity.accountId")
             .or(issuer_account)
             .or_else(|| arn.as_deref().or(store.as_deref()).and_then(account_of));
-        Some(Identity {
+        Some(UserIdentity {
             kind: issues.text(members.kind(), "userIdentity.type"),
             principal_id: issues.text(members.principal_id(), "userIdentity.principalId"),
             account_id,
@@ -186,7 +186,7 @@ fn identity_center_user(store_arn: Option<&str>, user: &str) -> String {
     format!("idc:{id}/{user}")
 }
 
-fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Issues) {
+fn set_principal<'a>(row: &mut Row<'a>, identity: &UserIdentity<'a>, issues: &mut Issues) {
     let kind = identity.acts_as();
     let region = row.aws_region.as_deref().unwrap_or_default();
     if let Some(arn) = stable_arn(identity, region, issues) {
@@ -232,7 +232,7 @@ fn set_principal<'a>(row: &mut Row<'a>, identity: &Identity<'a>, issues: &mut Is
 }
 
 /// The ARN of the role, user or root that calls, where the record has one.
-fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
+fn stable_arn<'a>(identity: &UserIdentity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
     let text = identity.arn.as_ref();
     let arn = text.and_then(|text| Arn::parse(text));
     match identity.acts_as() {
@@ -267,7 +267,7 @@ fn stable_arn<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) ->
 }
 
 /// The ARN of a user whose record has only a name, as sign-ins have.
-fn user_by_name<'a>(identity: &Identity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
+fn user_by_name<'a>(identity: &UserIdentity<'a>, region: &str, issues: &mut Issues) -> Option<Text<'a>> {
     let name = identity.user_name.as_deref().filter(|_| identity.kind.as_deref() == Some("IAMUser"))?;
     let account = identity.account_id.as_deref().filter(|account| is_account_id(account))?;
     let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte);
@@ -284,12 +284,12 @@ fn is_role(arn: &str) -> bool {
 }
 
 /// The name of a federated user: in its ARN, else behind the account in its id.
-fn federated_name<'i>(identity: &'i Identity<'_>) -> Option<&'i str> {
+fn federated_name<'i>(identity: &'i UserIdentity<'_>) -> Option<&'i str> {
     let by_arn = identity.arn.as_deref().and_then(Arn::parse).and_then(|arn| arn.resource_of("federated-user"));
     by_arn.or_else(|| identity.principal_id.as_deref()?.split_once(':').map(|(_, name)| name))
 }
 
-fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
+fn set_session<'a>(row: &mut Row<'a>, identity: &UserIdentity<'a>) {
     let in_arn = |kind: &str| identity.arn.as_deref().and_then(Arn::parse)?.resource_of(kind).map(|_| ());
     if in_arn("assumed-role").or_else(|| in_arn("federated-user")).is_some() {
         row.session_arn = identity.arn.clone();
@@ -314,7 +314,7 @@ fn set_session<'a>(row: &mut Row<'a>, identity: &Identity<'a>) {
 
 /// True if `via_service` is this service, judged without the encryption context.
 pub(super) fn is_via(row: &Row<'_>, members: &Members<'_>, service: &str) -> bool {
-    let Some(identity) = members.user_identity().filter(|identity| identity.kind() == Kind::Object) else {
+    let Some(identity) = members.user_identity().filter(|identity| identity.kind() == JsonKind::Object) else {
         return false;
     };
     let invoked_by = identity.get("invokedBy").and_then(Value::text).filter(|service| !is_console(service));
@@ -351,7 +351,12 @@ fn source_service<'r, 'a>(row: &'r Row<'a>) -> Option<&'r Text<'a>> {
 }
 
 /// Fills the caller and the service that stood between.
-fn set_caller<'a>(row: &mut Row<'a>, identity: &Identity<'a>, context_service: Option<Text<'a>>, issues: &mut Issues) {
+fn set_caller<'a>(
+    row: &mut Row<'a>,
+    identity: &UserIdentity<'a>,
+    context_service: Option<Text<'a>>,
+    issues: &mut Issues,
+) {
     let said = identity.invoked_by.as_ref().filter(|service| !is_console(service));
     let invoked_by = said.map(Cow::as_ref);
     let by_invoked = said.and_then(|service| part(service, named_service));

@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use super::key_arn::{canonical, key_arns_in, resolve};
 use super::key_parameters::NamedKey;
 use super::members::{EventService, Issues, Members};
-use super::outcome::Message;
+use super::outcome::ErrorText;
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_account_id, is_region};
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 
 /// Fills the columns that name the key.
 pub(super) fn fill<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventService) {
@@ -105,7 +105,7 @@ fn find_reencrypt_keys<'a>(row: &mut Row<'a>, members: &Members<'a>) -> Option<(
 
 /// The KMS keys among the resources: objects with an `ARN` or `arn`, or plain text, in an array or alone.
 fn key_arns<'a>(resources: Option<Value<'a>>) -> impl Iterator<Item = Text<'a>> {
-    let alone = resources.filter(|resources| resources.kind() != Kind::Array);
+    let alone = resources.filter(|resources| resources.kind() != JsonKind::Array);
     let items = resources.into_iter().flat_map(Value::items);
     alone.into_iter().chain(items).filter_map(|resource| {
         let arn = resource.text().or_else(|| resource.get("ARN").or_else(|| resource.get("arn"))?.text())?;
@@ -158,7 +158,7 @@ fn requested_alias<'a>(members: &Members<'a>, event_name: &str) -> Option<Text<'
 /// cut, is no alias.
 fn named_alias(message: &str) -> Option<&str> {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '/' | '_' | '-');
-    let may_be_cut = Message::of(message).may_be_cut();
+    let may_be_cut = ErrorText::of(message).may_be_cut();
     message.match_indices("arn:aws").find_map(|(at, _)| {
         let rest = &message[at..];
         let arn = Arn::parse(rest).filter(|arn| is_region(arn.region) && is_account_id(arn.account))?;

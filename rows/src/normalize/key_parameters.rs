@@ -9,7 +9,7 @@ use super::key_arn::{key_arns_in, resolve};
 use super::members::Members;
 use super::row::{Row, Text, part};
 use crate::arn::{Arn, is_multi_region_id, is_uuid};
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 
 /// Ends of the names of parameters that hold a key, where the name speaks of KMS: `kmsKeyId`, `KMSMasterKeyID`,
 /// `x-amz-server-side-encryption-aws-kms-key-id`, `performanceInsightsKMSKeyId`.
@@ -150,7 +150,7 @@ impl<'a> Search<'a, '_> {
             return;
         }
         match value.kind() {
-            Kind::Object => {
+            JsonKind::Object => {
                 for (name, content) in ATTRIBUTES {
                     let attribute = value.get(name).and_then(Value::text);
                     if let (Some(name), Some(content)) = (attribute, value.get(content)) {
@@ -161,21 +161,24 @@ impl<'a> Search<'a, '_> {
                     self.look_at_each(PlainName::of(&name).text(), member, around);
                 }
             }
-            Kind::Array => value.items().for_each(|item| self.look_into(item, around)),
+            JsonKind::Array => value.items().for_each(|item| self.look_into(item, around)),
             _ => {}
         }
     }
 
     /// Looks at a member, or at each item of one that is a list of texts.
     fn look_at_each(&mut self, name: &str, value: Value<'a>, around: &Around) {
-        if value.kind() == Kind::Array {
-            value.items().filter(|item| item.kind() == Kind::String).for_each(|item| self.look_at(name, item, around));
+        if value.kind() == JsonKind::Array {
+            value
+                .items()
+                .filter(|item| item.kind() == JsonKind::String)
+                .for_each(|item| self.look_at(name, item, around));
         }
         self.look_at(name, value, around);
     }
 
     fn look_at(&mut self, name: &str, value: Value<'a>, around: &Around) {
-        if matches!(value.kind(), Kind::Object | Kind::Array) {
+        if matches!(value.kind(), JsonKind::Object | JsonKind::Array) {
             if !OF_OTHERS.contains(&name) {
                 let words = ["encrypt", "kms", "sse", "provider", "keyregistration"];
                 let below = Around {
@@ -253,8 +256,8 @@ fn is_alias(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Tree;
-    use crate::normalize::{Origin, Record, Wanted, normalize};
+    use crate::json::JsonTree;
+    use crate::normalize::{AccountHints, ColumnSet, Record, normalize};
 
     const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-1111-4222-8333-44445555aaaa";
 
@@ -262,9 +265,9 @@ mod tests {
         let record = format!(
             r#"{{"eventSource":"{service}.amazonaws.com","eventName":"x","awsRegion":"eu-west-1","recipientAccountId":"111122223333","requestParameters":{parameters}}}"#
         );
-        let mut tree = Tree::new();
+        let mut tree = JsonTree::new();
         let record = Record::of(tree.parse(record.as_bytes()).unwrap());
-        let row = normalize(&record, &Origin::default(), Wanted::all());
+        let row = normalize(&record, &AccountHints::default(), ColumnSet::all());
         assert_eq!(row.key_source.is_some(), row.key_arn.is_some());
         [row.key_arn, row.requested_alias].map(|text| text.map(Cow::into_owned))
     }

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::row::{Text, Wanted};
-use crate::json::{Kind, Value};
+use super::row::{ColumnSet, Text};
+use crate::json::{JsonKind, Value};
 use crate::schema::Column;
 use crate::time;
 
@@ -17,7 +17,7 @@ pub(super) struct Issues {
 }
 
 impl Issues {
-    pub(super) fn new(wanted: &Wanted) -> Issues {
+    pub(super) fn new(wanted: &ColumnSet) -> Issues {
         Issues { found: Vec::new(), is_wanted: wanted.has(Column::Issues) }
     }
 
@@ -76,10 +76,10 @@ impl Issues {
     }
 
     /// The JSON of a container, as it was written. The text `"null"`, which some shippers write, is nothing.
-    pub(super) fn json<'a>(&mut self, value: Option<Value<'a>>, path: &str, kind: Kind) -> Option<Text<'a>> {
+    pub(super) fn json<'a>(&mut self, value: Option<Value<'a>>, path: &str, kind: JsonKind) -> Option<Text<'a>> {
         let value = value.filter(|value| !value.is_null() && value.raw() != b"\"null\"" && value.raw() != b"\"\"")?;
         if value.kind() != kind {
-            self.add(path, if kind == Kind::Array { "not an array" } else { "not an object" });
+            self.add(path, if kind == JsonKind::Array { "not an array" } else { "not an object" });
         }
         let text = value.raw_text();
         if matches!(text, Cow::Owned(_)) {

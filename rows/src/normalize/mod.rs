@@ -26,14 +26,14 @@ pub use again::{StoredRow, normalize_again};
 pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_aggregated, is_cloudtrail, passes, screens_out};
 pub use members::Record;
-pub use needs::{Demand, Need, Needs, TableNeeds};
+pub use needs::{ColumnCondition, RowDemand, RowNeeds, TableNeeds};
 pub use place::{account_of, region_of};
-pub use row::{Row, Wanted};
+pub use row::{ColumnSet, Row};
 
 use std::borrow::Cow;
 
 use crate::arn::{is_account_id, is_uuid, lower_uuid};
-use crate::json::{Kind, Value};
+use crate::json::{JsonKind, Value};
 use crate::schema::Column;
 use crate::time;
 use members::{EventService, Issues, Members};
@@ -45,7 +45,7 @@ pub const NORMALIZER: u32 = 2;
 
 /// The accounts named around a record. Used only if the record itself names none.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Origin<'a> {
+pub struct AccountHints<'a> {
     /// The account in the object's path.
     pub account: Option<&'a str>,
     /// The account that the envelope names.
@@ -53,14 +53,14 @@ pub struct Origin<'a> {
 }
 
 /// One record as one row. Columns that are not wanted may stay NULL.
-pub fn normalize<'a>(record: &Record<'a>, origin: &Origin<'a>, wanted: Wanted) -> Row<'a> {
+pub fn normalize<'a>(record: &Record<'a>, origin: &AccountHints<'a>, wanted: ColumnSet) -> Row<'a> {
     let mut row = Row::default();
-    fill(&mut row, record, origin, &Needs::new([TableNeeds::of_every_row(wanted)]));
+    fill(&mut row, record, origin, &RowNeeds::new([TableNeeds::of_every_row(wanted)]));
     row
 }
 
 /// The columns of the caller.
-const IDENTITY: Wanted = Wanted::of(&[
+const IDENTITY: ColumnSet = ColumnSet::of(&[
     Column::PrincipalType,
     Column::PrincipalId,
     Column::Principal,
@@ -80,7 +80,7 @@ const IDENTITY: Wanted = Wanted::of(&[
     Column::ResourceTrust,
 ]);
 /// The columns of the call's outcome.
-const OUTCOME: Wanted = Wanted::of(&[
+const OUTCOME: ColumnSet = ColumnSet::of(&[
     Column::ErrorCode,
     Column::ErrorMessage,
     Column::Outcome,
@@ -91,7 +91,7 @@ const OUTCOME: Wanted = Wanted::of(&[
     Column::DenialPolicyArn,
 ]);
 /// The columns that name the key.
-const KEY: Wanted = Wanted::of(&[
+const KEY: ColumnSet = ColumnSet::of(&[
     Column::KeyArn,
     Column::KeyId,
     Column::KeyAccountId,
@@ -101,7 +101,7 @@ const KEY: Wanted = Wanted::of(&[
     Column::SourceKeyArn,
 ]);
 /// The other columns about that key.
-const KEY_DETAILS: Wanted = Wanted::of(&[
+const KEY_DETAILS: ColumnSet = ColumnSet::of(&[
     Column::RequestedAlias,
     Column::KeyMaterialId,
     Column::EncryptionAlgorithm,
@@ -111,7 +111,7 @@ const KEY_DETAILS: Wanted = Wanted::of(&[
     Column::GranteePrincipal,
 ]);
 /// The columns of the resource that the key protects.
-const CONTEXT: Wanted = Wanted::of(&[
+const CONTEXT: ColumnSet = ColumnSet::of(&[
     Column::EncryptionContext,
     Column::ResourceService,
     Column::ResourceType,
@@ -122,18 +122,19 @@ const CONTEXT: Wanted = Wanted::of(&[
     Column::TableArn,
 ]);
 /// The columns of the service between, which a context can name if the caller does not.
-const VIA: Wanted = Wanted::of(&[Column::ViaService, Column::ViaSource, Column::CallerClass]);
+const VIA: ColumnSet = ColumnSet::of(&[Column::ViaService, Column::ViaSource, Column::CallerClass]);
 /// The account that this copy of the call belongs to, decided by the caller, the key and the kind of record.
-const SIDE: Wanted = Wanted::of(&[Column::AccountSide]);
+const SIDE: ColumnSet = ColumnSet::of(&[Column::AccountSide]);
 
 /// Each group with the columns that are decided from it.
-const OUTCOME_READERS: Wanted = OUTCOME.and(KEY_READERS).and(KEY_DETAILS);
-const IDENTITY_READERS: Wanted = IDENTITY.and(SIDE);
-const KEY_READERS: Wanted = KEY.and(SIDE);
-const KIND_READERS: Wanted = Wanted::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]).and(SIDE);
+const OUTCOME_READERS: ColumnSet = OUTCOME.and(KEY_READERS).and(KEY_DETAILS);
+const IDENTITY_READERS: ColumnSet = IDENTITY.and(SIDE);
+const KEY_READERS: ColumnSet = KEY.and(SIDE);
+const KIND_READERS: ColumnSet =
+    ColumnSet::of(&[Column::EventType, Column::EventCategory, Column::ManagementEvent]).and(SIDE);
 
 /// Columns that are copied before anything is decided.
-const COPIED: Wanted = Wanted::of(&[
+const COPIED: ColumnSet = ColumnSet::of(&[
     Column::EventId,
     Column::CallId,
     Column::EventSource,
@@ -150,23 +151,23 @@ const COPIED: Wanted = Wanted::of(&[
     Column::OperationClass,
 ]);
 /// Columns that are known once the outcome and the caller are decided.
-const CALLED: Wanted = COPIED.and(OUTCOME).and(IDENTITY);
+const CALLED: ColumnSet = COPIED.and(OUTCOME).and(IDENTITY);
 
 /// As [`normalize`], but fills only the columns of tables that still want the row once their conditions are known. The
 /// row goes to `taker`, because a caller that is not compiled for speed would spend as much on making and dropping it
 /// as on filling it.
 pub fn normalize_needed(
     record: &Record<'_>,
-    origin: &Origin<'_>,
-    needs: &Needs,
-    taker: &mut dyn FnMut(&Row<'_>, Demand),
+    origin: &AccountHints<'_>,
+    needs: &RowNeeds,
+    taker: &mut dyn FnMut(&Row<'_>, RowDemand),
 ) {
     let mut row = Row::default();
     let demand = fill(&mut row, record, origin, needs);
     taker(&row, demand);
 }
 
-fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: &Needs) -> Demand {
+fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &AccountHints<'a>, needs: &RowNeeds) -> RowDemand {
     let Record { value, members } = record;
     let wanted = needs.columns();
     let mut issues = Issues::new(&wanted);
@@ -180,7 +181,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
     if service.is_kms() {
         classify_kms_event(row);
     }
-    let Some(AskedColumns { columns: wanted, .. }) = needs.of_row(row, COPIED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, .. }) = needs.of_row(row, COPIED) else { return RowDemand::Unwanted };
     if wanted.has_any(OUTCOME_READERS) {
         decide_outcome(row, members, service, all);
     }
@@ -190,7 +191,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
         identity::fill(row, members, context_service, all);
         context::judge_trust(row);
     }
-    let Some(AskedColumns { columns: wanted, demand }) = needs.of_row(row, CALLED) else { return Demand::Unwanted };
+    let Some(AskedColumns { columns: wanted, demand }) = needs.of_row(row, CALLED) else { return RowDemand::Unwanted };
     if wanted.has_any(KEY_READERS) {
         key::fill(row, members, service);
     }
@@ -211,7 +212,7 @@ fn fill<'a>(row: &mut Row<'a>, record: &Record<'a>, origin: &Origin<'a>, needs: 
     demand
 }
 
-fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issues: &mut Issues) {
+fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &ColumnSet, issues: &mut Issues) {
     let members = &record.members;
     let present = members.event_id().filter(|id| !id.is_null());
     let id = present.and_then(Value::text).filter(|id| !id.is_empty());
@@ -223,7 +224,7 @@ fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issue
             lower_uuid(id)
         }
         None => {
-            let is_text = present.is_none_or(|id| id.kind() == Kind::String);
+            let is_text = present.is_none_or(|id| id.kind() == JsonKind::String);
             issues.add("eventID", if is_text { "missing" } else { "not text" });
             let [high, low] = record.value.canonical_hashes([0, 1]);
             Cow::Owned(format!("synthetic-{high:016x}{low:016x}"))
@@ -245,7 +246,7 @@ fn name_event<'a>(row: &mut Row<'a>, record: &Record<'a>, wanted: &Wanted, issue
 }
 
 /// Fills the time and the place of the event.
-fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>, issues: &mut Issues) {
+fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &AccountHints<'a>, issues: &mut Issues) {
     match members.event_time().filter(|time| !time.is_null() && time.raw() != b"\"\"") {
         Some(_) => row.event_time = issues.time(members.event_time(), "eventTime"),
         None => issues.add("eventTime", "missing"),
@@ -268,14 +269,14 @@ fn place_event<'a>(row: &mut Row<'a>, members: &Members<'a>, origin: &Origin<'a>
     row.recipient_account_id = account.map(Cow::Borrowed);
 }
 
-fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+fn copy_flags<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &ColumnSet, issues: &mut Issues) {
     let mut flag = |column, value, path| wanted.has(column).then(|| issues.boolean(value, path)).flatten();
     row.read_only = flag(Column::ReadOnly, members.read_only(), "readOnly");
     row.management_event = flag(Column::ManagementEvent, members.management_event(), "managementEvent");
 }
 
 /// Fills the columns of the request.
-fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &ColumnSet, issues: &mut Issues) {
     let mut text = |column, value, path| wanted.has(column).then(|| issues.text(value, path)).flatten();
     row.request_id = text(Column::RequestId, members.request_id(), "requestID");
     row.vpc_endpoint_id = text(Column::VpcEndpointId, members.vpc_endpoint_id(), "vpcEndpointId");
@@ -287,16 +288,16 @@ fn copy_request<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, i
     row.source_ip_address = issues.text(members.source_ip_address(), "sourceIPAddress");
 }
 
-fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &Wanted, issues: &mut Issues) {
+fn copy_json<'a>(row: &mut Row<'a>, members: &Members<'a>, wanted: &ColumnSet, issues: &mut Issues) {
     let mut json = |column, value, path, kind| wanted.has(column).then(|| issues.json(value, path, kind)).flatten();
-    let object = Kind::Object;
+    let object = JsonKind::Object;
     row.request_parameters = json(Column::RequestParameters, members.request_parameters(), "requestParameters", object);
     row.response_elements = json(Column::ResponseElements, members.response_elements(), "responseElements", object);
     row.additional_event_data =
         json(Column::AdditionalEventData, members.additional_event_data(), "additionalEventData", object);
     row.service_event_details =
         json(Column::ServiceEventDetails, members.service_event_details(), "serviceEventDetails", object);
-    row.resources = json(Column::Resources, members.resources(), "resources", Kind::Array);
+    row.resources = json(Column::Resources, members.resources(), "resources", JsonKind::Array);
 }
 
 /// All KMS events are management events, and old versions of the format do not say so; the thinner records of
@@ -319,7 +320,7 @@ fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventSe
     row.error_message = issues.text(members.error_message(), "errorMessage");
     let (code, message) = (row.error_code.as_deref(), row.error_message.as_deref());
     let may_speak_for_kms = code.is_some() && !service.is_kms();
-    let wrapped = message.filter(|_| may_speak_for_kms).and_then(outcome::Wrapped::of);
+    let wrapped = message.filter(|_| may_speak_for_kms).and_then(outcome::WrappedError::of);
     let outcome = match wrapped {
         Some(wrapped) if wrapped.outcome != outcome::Outcome::OTHER_ERROR => wrapped.outcome,
         _ => outcome::Outcome::of(code, message),
@@ -328,7 +329,7 @@ fn decide_outcome<'a>(row: &mut Row<'a>, members: &Members<'a>, service: EventSe
     if outcome != outcome::Outcome::DENIED {
         return;
     }
-    let message = wrapped.map(|wrapped| wrapped.message).or(message.map(outcome::Message::of));
+    let message = wrapped.map(|wrapped| wrapped.message).or(message.map(outcome::ErrorText::of));
     let denial = outcome::Denial::of(code, message);
     let owned = |text: Option<&str>| text.map(|text| Cow::Owned(text.to_owned()));
     let (action, resource, policy) = (owned(denial.action), owned(denial.resource), owned(denial.policy_arn));

@@ -4,34 +4,34 @@
 //! Never decides alone: it saves work, and each table judges the rows that it gets.
 
 use super::place::{PLACE, is_placed};
-use super::row::{Row, Wanted};
+use super::row::{ColumnSet, Row};
 use crate::schema::Column;
 
 /// The needs of all the tables that rows go to.
 #[derive(Debug, Clone)]
-pub struct Needs {
+pub struct RowNeeds {
     tables: Vec<TableNeeds>,
-    columns: Wanted,
+    columns: ColumnSet,
 }
 
 /// The needs of one table.
 #[derive(Debug, Clone)]
 pub struct TableNeeds {
     /// A row must meet all of these.
-    pub conditions: Vec<Need>,
+    pub conditions: Vec<ColumnCondition>,
     /// The columns that it reads, those of the conditions included.
-    pub columns: Wanted,
+    pub columns: ColumnSet,
 }
 
 /// A text column must have a value, or one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
+pub struct ColumnCondition {
     pub column: Column,
     /// The values that pass; `None` lets any value pass.
     pub values: Option<Vec<String>>,
 }
 
-impl Need {
+impl ColumnCondition {
     fn holds(&self, row: &Row<'_>) -> bool {
         row.text(self.column)
             .is_some_and(|text| self.values.as_ref().is_none_or(|values| values.iter().any(|value| value == text)))
@@ -40,49 +40,49 @@ impl Need {
 
 impl TableNeeds {
     /// Those of a table that wants every row.
-    pub fn of_every_row(columns: Wanted) -> TableNeeds {
+    pub fn of_every_row(columns: ColumnSet) -> TableNeeds {
         TableNeeds { conditions: Vec::new(), columns }
     }
 }
 
-impl Needs {
+impl RowNeeds {
     /// Any number of tables; with none, no row is needed.
-    pub fn new(tables: impl IntoIterator<Item = TableNeeds>) -> Needs {
+    pub fn new(tables: impl IntoIterator<Item = TableNeeds>) -> RowNeeds {
         // An issue must not depend on which other columns were asked for, so its column asks for all.
-        let with_all = |columns: Wanted| if columns.has(Column::Issues) { Wanted::all() } else { columns };
+        let with_all = |columns: ColumnSet| if columns.has(Column::Issues) { ColumnSet::all() } else { columns };
         let tables = tables.into_iter().map(|table| TableNeeds { columns: with_all(table.columns), ..table });
         let tables: Vec<TableNeeds> = tables.collect();
-        let columns = tables.iter().fold(Wanted::of(&[]), |all, table| all.and(table.columns));
-        Needs { tables, columns }
+        let columns = tables.iter().fold(ColumnSet::of(&[]), |all, table| all.and(table.columns));
+        RowNeeds { tables, columns }
     }
 
     /// The columns that any table reads.
-    pub(super) fn columns(&self) -> Wanted {
+    pub(super) fn columns(&self) -> ColumnSet {
         self.columns
     }
 
     /// The columns asked for of a row, judged by its known columns; `None` if nobody asks for any. A row that names no
     /// account or no Region is asked for what places it, also if no table wants it: a scope judges it by that.
-    pub(super) fn of_row(&self, row: &Row<'_>, known: Wanted) -> Option<AskedColumns> {
-        let meets = |need: &Need| !known.has(need.column) || need.holds(row);
+    pub(super) fn of_row(&self, row: &Row<'_>, known: ColumnSet) -> Option<AskedColumns> {
+        let meets = |need: &ColumnCondition| !known.has(need.column) || need.holds(row);
         let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
-        let wanted = wanting.map(|table| table.columns).reduce(Wanted::and);
+        let wanted = wanting.map(|table| table.columns).reduce(ColumnSet::and);
         let place = (!is_placed(row)).then_some(PLACE);
-        let columns = wanted.into_iter().chain(place).reduce(Wanted::and)?;
-        Some(AskedColumns { columns, demand: if wanted.is_some() { Demand::Wanted } else { Demand::Unwanted } })
+        let columns = wanted.into_iter().chain(place).reduce(ColumnSet::and)?;
+        Some(AskedColumns { columns, demand: if wanted.is_some() { RowDemand::Wanted } else { RowDemand::Unwanted } })
     }
 }
 
 /// The columns asked for of one row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct AskedColumns {
-    pub columns: Wanted,
-    pub demand: Demand,
+    pub columns: ColumnSet,
+    pub demand: RowDemand,
 }
 
 /// Says if any table wants a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand {
+pub enum RowDemand {
     Wanted,
     /// The row has only the columns decided so far: at least its identity, its time and its place.
     Unwanted,
@@ -106,29 +106,31 @@ mod tests {
 
     #[test]
     fn a_row_without_a_place_is_wanted_for_what_places_it() {
-        let condition = Need { column: Column::EventName, values: Some(vec!["Encrypt".to_owned()]) };
-        let needs = Needs::new([TableNeeds { conditions: vec![condition], columns: Wanted::of(&[Column::Raw]) }]);
-        let known = Wanted::of(&[Column::EventName]);
+        let condition = ColumnCondition { column: Column::EventName, values: Some(vec!["Encrypt".to_owned()]) };
+        let needs = RowNeeds::new([TableNeeds { conditions: vec![condition], columns: ColumnSet::of(&[Column::Raw]) }]);
+        let known = ColumnSet::of(&[Column::EventName]);
         let placed = placed_decrypt();
         assert_eq!(needs.of_row(&placed, known), None);
         let without_account = Row { recipient_account_id: None, ..placed.clone() };
         let without_region = Row { aws_region: None, ..placed };
         for row in [without_account, without_region] {
-            assert_eq!(needs.of_row(&row, known), Some(AskedColumns { columns: PLACE, demand: Demand::Unwanted }));
+            assert_eq!(needs.of_row(&row, known), Some(AskedColumns { columns: PLACE, demand: RowDemand::Unwanted }));
         }
     }
 
     #[test]
     fn a_row_is_wanted_until_every_table_has_refused_it() {
         let row = placed_decrypt();
-        let is = |column, value: &str| Need { column, values: Some(vec![value.to_owned()]) };
-        let has = |column| Need { column, values: None };
+        let is = |column, value: &str| ColumnCondition { column, values: Some(vec![value.to_owned()]) };
+        let has = |column| ColumnCondition { column, values: None };
         let (name, outcome) = (Column::EventName, Column::Outcome);
-        let known = Wanted::of(&[name]);
-        let needs = |tables: &[Vec<Need>]| {
-            let table =
-                |conditions: &Vec<Need>| TableNeeds { conditions: conditions.clone(), columns: Wanted::of(&[]) };
-            Needs::new(tables.iter().map(table))
+        let known = ColumnSet::of(&[name]);
+        let needs = |tables: &[Vec<ColumnCondition>]| {
+            let table = |conditions: &Vec<ColumnCondition>| TableNeeds {
+                conditions: conditions.clone(),
+                columns: ColumnSet::of(&[]),
+            };
+            RowNeeds::new(tables.iter().map(table))
         };
         for (tables, wanted) in [
             (vec![vec![]], true),
@@ -142,7 +144,7 @@ mod tests {
         ] {
             assert_eq!(needs(&tables).of_row(&row, known).is_some(), wanted, "{tables:?}");
         }
-        let known = Wanted::of(&[name, outcome]);
+        let known = ColumnSet::of(&[name, outcome]);
         assert!(needs(&[vec![has(outcome)]]).of_row(&row, known).is_none());
     }
 
@@ -150,18 +152,18 @@ mod tests {
     fn a_table_that_refuses_a_row_asks_for_none_of_its_columns() {
         let row = placed_decrypt();
         let named = |name: &str, columns: &[Column]| TableNeeds {
-            conditions: vec![Need { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
-            columns: Wanted::of(columns),
+            conditions: vec![ColumnCondition { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
+            columns: ColumnSet::of(columns),
         };
-        let needs = Needs::new([
+        let needs = RowNeeds::new([
             named("Decrypt", &[Column::EventName, Column::KeyArn]),
             named("Encrypt", &[Column::EventName, Column::Raw]),
             named("Decrypt", &[Column::EventName, Column::Outcome]),
         ]);
-        let wanted = needs.of_row(&row, Wanted::of(&[Column::EventName])).unwrap().columns;
-        assert_eq!(wanted, Wanted::of(&[Column::EventName, Column::KeyArn, Column::Outcome]));
+        let wanted = needs.of_row(&row, ColumnSet::of(&[Column::EventName])).unwrap().columns;
+        assert_eq!(wanted, ColumnSet::of(&[Column::EventName, Column::KeyArn, Column::Outcome]));
         assert!(needs.columns().has(Column::Raw));
-        let with_issues = Needs::new([named("Decrypt", &[Column::EventName, Column::Issues])]);
-        assert_eq!(with_issues.columns(), Wanted::all());
+        let with_issues = RowNeeds::new([named("Decrypt", &[Column::EventName, Column::Issues])]);
+        assert_eq!(with_issues.columns(), ColumnSet::all());
     }
 }

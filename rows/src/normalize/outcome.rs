@@ -172,7 +172,7 @@ fn matches(pattern: &str, code: &str) -> bool {
 
 /// The text of an error, which may have been cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Message<'m> {
+pub struct ErrorText<'m> {
     text: &'m str,
     end: MessageEnd,
 }
@@ -184,10 +184,10 @@ enum MessageEnd {
     MaybeCut,
 }
 
-impl<'m> Message<'m> {
+impl<'m> ErrorText<'m> {
     /// A whole `errorMessage`.
-    pub fn of(text: &'m str) -> Message<'m> {
-        Message { text, end: if text.len() >= MAYBE_CUT_BYTES { MessageEnd::MaybeCut } else { MessageEnd::Whole } }
+    pub fn of(text: &'m str) -> ErrorText<'m> {
+        ErrorText { text, end: if text.len() >= MAYBE_CUT_BYTES { MessageEnd::MaybeCut } else { MessageEnd::Whole } }
     }
 
     /// True where the last word may be half a name.
@@ -204,29 +204,31 @@ impl<'m> Message<'m> {
 
 /// The answer of KMS inside an error of another service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wrapped<'m> {
+pub struct WrappedError<'m> {
     pub outcome: Outcome,
-    pub message: Message<'m>,
+    pub message: ErrorText<'m>,
 }
 
-impl<'m> Wrapped<'m> {
+impl<'m> WrappedError<'m> {
     /// `None` where the message is the service's own.
-    pub fn of(message: &'m str) -> Option<Wrapped<'m>> {
-        Wrapped::of_client(message).or_else(|| Wrapped::of_lambda(message)).or_else(|| Wrapped::of_prose(message))
+    pub fn of(message: &'m str) -> Option<WrappedError<'m>> {
+        WrappedError::of_client(message)
+            .or_else(|| WrappedError::of_lambda(message))
+            .or_else(|| WrappedError::of_prose(message))
     }
 
-    /// Unwraps Lambda's `… KMS Exception: CODEKMS Message: TEXT`, with or without a space before `KMS Message`.
-    fn of_lambda(message: &'m str) -> Option<Wrapped<'m>> {
+    /// Unwraps Lambda's `… KMS Exception: CODEKMS ErrorText: TEXT`, with or without a space before `KMS ErrorText`.
+    fn of_lambda(message: &'m str) -> Option<WrappedError<'m>> {
         let (_, answer) = message.split_once("KMS Exception: ")?;
         let (code, text) = answer.split_once("KMS Message:")?;
-        let message = Message { text: text.trim(), end: Message::of(message).end };
+        let message = ErrorText { text: text.trim(), end: ErrorText::of(message).end };
         let outcome = if message.refuses_an_action_of_kms() { Outcome::DENIED } else { Outcome::of_code(code.trim()) };
-        Some(Wrapped { outcome, message })
+        Some(WrappedError { outcome, message })
     }
 
     /// Unwraps what a client of KMS reports: `…AWSKMSException: TEXT (Service: AWSKMS; …; Error Code: CODE; …)`, before
     /// which DynamoDB writes `KMS key access denied error: ` and the like.
-    fn of_client(message: &'m str) -> Option<Wrapped<'m>> {
+    fn of_client(message: &'m str) -> Option<WrappedError<'m>> {
         let start = message.trim_start();
         let is_dynamodbs = DYNAMODB_STARTS.iter().any(|words| start_ignoring_case(start, words).is_some());
         let text = if is_dynamodbs { start.split_once(':')?.1 } else { start };
@@ -244,21 +246,21 @@ impl<'m> Wrapped<'m> {
             }
         };
         // The cap counts the service's words too. KMS's are whole where something stands behind them.
-        let end = if ended.is_some() { MessageEnd::Whole } else { Message::of(message).end };
-        let message = Message { text: inner.trim(), end };
+        let end = if ended.is_some() { MessageEnd::Whole } else { ErrorText::of(message).end };
+        let message = ErrorText { text: inner.trim(), end };
         let is_refused =
             start_ignoring_case(start, "KMS key access denied").is_some() || message.refuses_an_action_of_kms();
         let outcome = if is_refused { Outcome::DENIED } else { Outcome::of_code(code) };
-        Some(Wrapped { outcome, message })
+        Some(WrappedError { outcome, message })
     }
 
     /// Reads a message that says in the service's own words what KMS answered.
-    fn of_prose(text: &'m str) -> Option<Wrapped<'m>> {
-        let message = Message::of(text);
-        let words = Words::new(text);
+    fn of_prose(text: &'m str) -> Option<WrappedError<'m>> {
+        let message = ErrorText::of(text);
+        let words = MessageWords::new(text);
         let said = SENTENCES.iter().find(|(sentence, _)| words.find(sentence).is_some()).map(|(_, outcome)| *outcome);
         let outcome = said.or_else(|| message.refuses_an_action_of_kms().then_some(Outcome::DENIED))?;
-        Some(Wrapped { outcome, message })
+        Some(WrappedError { outcome, message })
     }
 }
 
@@ -289,7 +291,7 @@ pub struct Denial<'m> {
 
 impl<'m> Denial<'m> {
     /// Reads the message of a refusal. `code` decides only where the message does not.
-    pub fn of(code: Option<&str>, message: Option<Message<'m>>) -> Denial<'m> {
+    pub fn of(code: Option<&str>, message: Option<ErrorText<'m>>) -> Denial<'m> {
         let Some(message) = message else {
             let by_endpoint = code.is_some_and(|code| code.ends_with("VpceAccessDenied"));
             return Denial::because(if by_endpoint { "vpc_endpoint_policy" } else { "unspecified" }, None);
@@ -303,7 +305,7 @@ impl<'m> Denial<'m> {
 
     /// Messages that do not name an action.
     fn of_prose(message: &str) -> Denial<'m> {
-        let words = Words::new(message);
+        let words = MessageWords::new(message);
         if words.find(CIPHERTEXT_OF_NO_KEY).is_some()
             || words.find(KEY_MISSING_OR_NOT_ALLOWED).is_some()
             || words.find("because the resource does not exist").is_some()
@@ -315,13 +317,14 @@ impl<'m> Denial<'m> {
         }
         let plain = TRAILERS.iter().find_map(|trailer| words.find(trailer)).map_or(message, |(before, _)| before);
         let plain = plain.trim().trim_end_matches('.');
-        let bare = BARE_MESSAGES.iter().any(|bare| Words::new(plain).phrase(bare).is_some_and(|rest| rest.is_empty()));
+        let bare =
+            BARE_MESSAGES.iter().any(|bare| MessageWords::new(plain).phrase(bare).is_some_and(|rest| rest.is_empty()));
         Denial::because(if bare { "unspecified" } else { "unparsed" }, None)
     }
 
     /// `User: WHO is not authorized to perform: ACTION[ on resource: WHAT][ REASON][ TRAILER]`.
-    fn of_grammar(message: Message<'m>) -> Option<Denial<'m>> {
-        let (_, rest) = Words::new(message.text).find("is not authorized to perform:")?;
+    fn of_grammar(message: ErrorText<'m>) -> Option<Denial<'m>> {
+        let (_, rest) = MessageWords::new(message.text).find("is not authorized to perform:")?;
         let (action, rest) = rest.word();
         let (resource, tail) = match rest.phrase("on resource:") {
             Some(named) => named.resource(),
@@ -329,14 +332,15 @@ impl<'m> Denial<'m> {
         };
         let mut denial = Denial::of_tail(tail, message.end);
         let cut = message.may_be_cut();
-        let whole = |word: &'m str, after: Words| (!(word.is_empty() || cut && after.is_empty())).then_some(word);
+        let whole =
+            |word: &'m str, after: MessageWords| (!(word.is_empty() || cut && after.is_empty())).then_some(word);
         denial.action = whole(action, rest);
         denial.resource = whole(resource, tail);
         Some(denial)
     }
 
     /// Reads the part of the message after the action and the resource.
-    fn of_tail(tail: Words<'m>, end: MessageEnd) -> Denial<'m> {
+    fn of_tail(tail: MessageWords<'m>, end: MessageEnd) -> Denial<'m> {
         if tail.is_empty() {
             let reason = match end {
                 MessageEnd::Whole => "unspecified",
@@ -358,7 +362,7 @@ impl<'m> Denial<'m> {
     }
 
     /// `[ in a TYPE[: POLICY-ARN]]`.
-    fn of_explicit(rest: Words<'m>, end: MessageEnd) -> Denial<'m> {
+    fn of_explicit(rest: MessageWords<'m>, end: MessageEnd) -> Denial<'m> {
         let explicit = Some("explicit");
         let Some(named) = ["in an", "in a", "in the"].iter().find_map(|words| rest.phrase(words)) else {
             let cut_short = ["in", "i"].contains(&rest.word().0);
@@ -375,11 +379,11 @@ impl<'m> Denial<'m> {
 
 /// The rest of a message, read word by word; case and the amount of white space do not matter.
 #[derive(Debug, Clone, Copy)]
-struct Words<'m>(&'m str);
+struct MessageWords<'m>(&'m str);
 
-impl<'m> Words<'m> {
-    fn new(text: &'m str) -> Words<'m> {
-        Words(text.trim_start())
+impl<'m> MessageWords<'m> {
+    fn new(text: &'m str) -> MessageWords<'m> {
+        MessageWords(text.trim_start())
     }
 
     fn is_empty(self) -> bool {
@@ -387,42 +391,42 @@ impl<'m> Words<'m> {
     }
 
     /// The next word without the punctuation that ends a sentence, and the rest.
-    fn word(self) -> (&'m str, Words<'m>) {
+    fn word(self) -> (&'m str, MessageWords<'m>) {
         let end = self.0.find(char::is_whitespace).unwrap_or(self.0.len());
-        (self.0[..end].trim_end_matches(['.', ',', ';', ':']), Words::new(&self.0[end..]))
+        (self.0[..end].trim_end_matches(['.', ',', ';', ':']), MessageWords::new(&self.0[end..]))
     }
 
     /// The rest after `phrase`, if the message goes on with it.
-    fn phrase(self, phrase: &str) -> Option<Words<'m>> {
+    fn phrase(self, phrase: &str) -> Option<MessageWords<'m>> {
         let mut rest = self;
         for word in phrase.split(' ') {
-            rest = Words::new(start_ignoring_case(rest.0, word)?);
+            rest = MessageWords::new(start_ignoring_case(rest.0, word)?);
         }
         let ends_a_word = rest.0.len() != self.0.len() && self.ends_word_before(rest, phrase);
         ends_a_word.then_some(rest)
     }
 
     /// True if `phrase`, just read, ended with its word and is not the beginning of a longer one.
-    fn ends_word_before(self, rest: Words<'m>, phrase: &str) -> bool {
+    fn ends_word_before(self, rest: MessageWords<'m>, phrase: &str) -> bool {
         let read = &self.0[..self.0.len() - rest.0.len()];
         let goes_on = rest.0.chars().next().is_some_and(char::is_alphanumeric);
         phrase.ends_with(':') || read.ends_with(char::is_whitespace) || !goes_on
     }
 
     /// Splits at the first `phrase` that starts a word: the text before it and the text after it.
-    fn find(self, phrase: &str) -> Option<(&'m str, Words<'m>)> {
+    fn find(self, phrase: &str) -> Option<(&'m str, MessageWords<'m>)> {
         let mut at = self;
         loop {
             if let Some(rest) = at.phrase(phrase) {
                 return Some((&self.0[..self.0.len() - at.0.len()], rest));
             }
             let end = at.0.find(char::is_whitespace)?;
-            at = Words::new(&at.0[end..]);
+            at = MessageWords::new(&at.0[end..]);
         }
     }
 
     /// The resource of a message: a word, or where a name holds spaces all words before the reason.
-    fn resource(self) -> (&'m str, Words<'m>) {
+    fn resource(self) -> (&'m str, MessageWords<'m>) {
         let (word, rest) = self.word();
         let one_word = word == "*" || word.starts_with("arn:aws") && word.contains(":kms:");
         let reasons = ["because no", "because the resource", "with an explicit deny"];
@@ -432,25 +436,25 @@ impl<'m> Words<'m> {
             .map(|(before, _)| before)
             .min_by_key(|text| text.len());
         match reason {
-            Some(before) if !one_word => (before.trim_end(), Words(&self.0[before.len()..])),
+            Some(before) if !one_word => (before.trim_end(), MessageWords(&self.0[before.len()..])),
             _ => (word, rest),
         }
     }
 
     /// The kind of policy that comes next, and the rest. If the text ends within its name, the one kind that the name
     /// can still become.
-    fn policy_type(self) -> Option<(&'static str, Words<'m>)> {
+    fn policy_type(self) -> Option<(&'static str, MessageWords<'m>)> {
         if let Some(found) = POLICY_TYPES.iter().find_map(|(reason, words)| Some((*reason, self.phrase(words)?))) {
             return Some(found);
         }
         let begun = self.0.trim_end();
         let mut open = POLICY_TYPES.iter().filter(|(_, words)| start_ignoring_case(words, begun).is_some());
         let (reason, _) = open.next().filter(|_| !begun.is_empty())?;
-        open.all(|(other, _)| other == reason).then_some((*reason, Words("")))
+        open.all(|(other, _)| other == reason).then_some((*reason, MessageWords("")))
     }
 
-    fn skip_colon(self) -> Words<'m> {
-        Words::new(self.0.strip_prefix(':').unwrap_or(self.0))
+    fn skip_colon(self) -> MessageWords<'m> {
+        MessageWords::new(self.0.strip_prefix(':').unwrap_or(self.0))
     }
 
     /// True if this is the pointer to more about the refusal that newer messages end in.
@@ -543,7 +547,7 @@ mod tests {
             ("because no identity-based-ish policy", "unparsed", Some("implicit")),
         ] {
             let message = format!("{start}{tail}");
-            let denial = Denial::of(None, Some(Message::of(&message)));
+            let denial = Denial::of(None, Some(ErrorText::of(&message)));
             assert_eq!((denial.reason, denial.effect), (reason, effect), "{tail}");
         }
     }
@@ -554,7 +558,7 @@ mod tests {
             "User: arn:aws:sts::111122223333:assumed-role/app/{} is not authorized to perform: kms:Decrypt on resource: arn:aws:kms:us-east-1:111122223333:key/0f1e",
             "s".repeat(1000)
         );
-        let denial = Denial::of(None, Some(Message::of(&long)));
+        let denial = Denial::of(None, Some(ErrorText::of(&long)));
         assert_eq!((denial.reason, denial.action, denial.resource), ("unparsed", Some("kms:Decrypt"), None));
     }
 }

@@ -2,11 +2,12 @@
 //! In: a row. Out: its own account and Region, or those that its caller and its key prove.
 //! Never changes a row: the columns stay as logged.
 
-use super::row::{Row, Wanted};
+use super::row::{ColumnSet, Row};
 use crate::schema::Column;
 
 /// The columns that place a row which names no account or no Region.
-pub(super) const PLACE: Wanted = Wanted::of(&[Column::PrincipalAccountId, Column::KeyAccountId, Column::KeyRegion]);
+pub(super) const PLACE: ColumnSet =
+    ColumnSet::of(&[Column::PrincipalAccountId, Column::KeyAccountId, Column::KeyRegion]);
 
 /// The account of a row; where it names no recipient, that of the caller if the key is in it too.
 pub fn account_of<'r>(row: &'r Row<'_>) -> Option<&'r str> {

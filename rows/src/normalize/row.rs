@@ -19,28 +19,28 @@ pub(super) fn part<'a>(text: &Text<'a>, cut: impl for<'t> Fn(&'t str) -> Option<
 
 /// A set of columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Wanted(u128);
+pub struct ColumnSet(u128);
 
-impl Wanted {
+impl ColumnSet {
     /// Every column of the schema.
-    pub fn all() -> Wanted {
-        Wanted((1 << COLUMNS.len()) - 1)
+    pub fn all() -> ColumnSet {
+        ColumnSet((1 << COLUMNS.len()) - 1)
     }
 
     /// A set can be a constant.
-    pub const fn of(columns: &[Column]) -> Wanted {
+    pub const fn of(columns: &[Column]) -> ColumnSet {
         let mut bits = 0;
         let mut at = 0;
         while at < columns.len() {
             bits |= 1 << columns[at] as usize;
             at += 1;
         }
-        Wanted(bits)
+        ColumnSet(bits)
     }
 
     /// The columns of both sets.
-    pub const fn and(self, other: Wanted) -> Wanted {
-        Wanted(self.0 | other.0)
+    pub const fn and(self, other: ColumnSet) -> ColumnSet {
+        ColumnSet(self.0 | other.0)
     }
 
     /// True where the column is in the set.
@@ -49,7 +49,7 @@ impl Wanted {
     }
 
     /// True if any column of `group` is asked for.
-    pub fn has_any(&self, group: Wanted) -> bool {
+    pub fn has_any(&self, group: ColumnSet) -> bool {
         self.0 & group.0 != 0
     }
 }

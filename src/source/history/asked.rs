@@ -53,7 +53,7 @@ pub(in super::super) fn regions_of(locations: &[Location], scope: &Scope) -> Vec
 }
 
 /// The bounds of a lookup's time, in words for the user; nothing more is known before the first request.
-pub(in super::super) fn estimate(regions: usize, window: &Window) -> String {
+pub(in super::super) fn estimate(regions: usize, window: &LookupWindow) -> String {
     let days = ((window.until - window.since).max(1) + DAY_SECONDS - 1).div_euclid(DAY_SECONDS);
     let names = if regions == 1 { "1 Region" } else { &format!("{regions} Regions") };
     format!(
@@ -64,18 +64,18 @@ pub(in super::super) fn estimate(regions: usize, window: &Window) -> String {
 
 /// Seconds since 1970, both inclusive as the service takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Window {
+pub(in super::super) struct LookupWindow {
     pub(super) since: i64,
     pub(super) until: i64,
 }
 
-impl Window {
-    pub(in super::super) fn of(scope: &Scope, now_micros: i64) -> Window {
+impl LookupWindow {
+    pub(in super::super) fn of(scope: &Scope, now_micros: i64) -> LookupWindow {
         let now = now_micros.div_euclid(1_000_000);
         let oldest = now - HISTORY_DAYS * DAY_SECONDS;
         let since = scope.since.map_or(oldest, |micros| micros.div_euclid(1_000_000));
         let until = scope.until.map_or(now, |micros| (micros - 1).div_euclid(1_000_000));
-        Window { since: since.max(oldest), until: until.min(now) }
+        LookupWindow { since: since.max(oldest), until: until.min(now) }
     }
 }
 
@@ -106,7 +106,7 @@ mod tests {
         ] {
             let micros = |seconds: Option<i64>| seconds.map(|seconds| seconds * 1_000_000);
             let scope = Scope { since: micros(since), until: micros(until), ..Scope::default() };
-            let found = Window::of(&scope, now * 1_000_000);
+            let found = LookupWindow::of(&scope, now * 1_000_000);
             assert_eq!((found.since, found.until), window);
         }
     }

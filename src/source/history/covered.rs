@@ -11,15 +11,15 @@ use super::asked::DAY_SECONDS;
 const LATE: i64 = DAY_SECONDS;
 
 /// Seconds since 1970, first and last.
-pub(super) type Span = (i64, i64);
+pub(super) type SecondSpan = (i64, i64);
 
 /// Spans by account, since credentials change; they ascend and do not touch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Covered(BTreeMap<String, Vec<Span>>);
+pub(super) struct CoveredSpans(BTreeMap<String, Vec<SecondSpan>>);
 
-impl Covered {
+impl CoveredSpans {
     /// Reads the text of the ledger. Broken text covers nothing, at the price of asking again.
-    pub(super) fn parse(text: &str) -> Covered {
+    pub(super) fn parse(text: &str) -> CoveredSpans {
         let span = |text: &str| {
             let (first, last) = text.split_once('-')?;
             Some((first.parse().ok()?, last.parse().ok()?))
@@ -28,17 +28,17 @@ impl Covered {
             let (account, spans) = text.split_once(':')?;
             Some((account.to_owned(), spans.split(',').map(span).collect::<Option<_>>()?))
         };
-        Covered(text.split(' ').map(account).collect::<Option<_>>().unwrap_or_default())
+        CoveredSpans(text.split(' ').map(account).collect::<Option<_>>().unwrap_or_default())
     }
 
     /// The first second of the stored span that holds these seconds.
-    pub(super) fn first_with(&self, account: &str, (from, to): Span) -> Option<i64> {
+    pub(super) fn first_with(&self, account: &str, (from, to): SecondSpan) -> Option<i64> {
         let spans = self.0.get(account)?;
         spans.iter().find(|(first, last)| *first <= from && to <= *last).map(|(first, _)| *first)
     }
 
     /// Adds the spans that a lookup at `now` walked.
-    pub(super) fn add(&mut self, account: &str, more: &[Span], now: i64) {
+    pub(super) fn add(&mut self, account: &str, more: &[SecondSpan], now: i64) {
         let spans = self.0.entry(account.to_owned()).or_default();
         spans.extend(more.iter().map(|(first, last)| (*first, *last.min(&(now - LATE)))));
         spans.retain(|(first, last)| first <= last);
@@ -52,9 +52,9 @@ impl Covered {
     }
 }
 
-impl fmt::Display for Covered {
+impl fmt::Display for CoveredSpans {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let spans = |spans: &[Span]| spans.iter().map(|(a, b)| format!("{a}-{b}")).collect::<Vec<_>>().join(",");
+        let spans = |spans: &[SecondSpan]| spans.iter().map(|(a, b)| format!("{a}-{b}")).collect::<Vec<_>>().join(",");
         let all: Vec<String> = self.0.iter().map(|(account, all)| format!("{account}:{}", spans(all))).collect();
         f.write_str(&all.join(" "))
     }
@@ -67,7 +67,7 @@ mod tests {
     #[test]
     fn spans_join_and_leave_the_last_day_open() {
         let now = 1_000_000;
-        let mut covered = Covered::default();
+        let mut covered = CoveredSpans::default();
         for (account, more, text) in [
             ("1", (now - 10, now), ""),
             ("1", (500, 600), "1:500-600"),
@@ -77,7 +77,7 @@ mod tests {
             ("1", (100, 550), "1:100-700 2:0-913600"),
         ] {
             covered.add(account, &[more], now);
-            assert_eq!((covered.to_string().as_str(), &Covered::parse(text)), (text, &covered));
+            assert_eq!((covered.to_string().as_str(), &CoveredSpans::parse(text)), (text, &covered));
         }
         for (account, span, first) in [
             ("1", (100, 700), Some(100)),
@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(covered.first_with(account, span), first, "{account} {span:?}");
         }
         for broken in ["", "1:", "1:5", "1:a-b", "1:1-2, 2:3-4", "end_of_history"] {
-            assert_eq!(Covered::parse(broken), Covered::default(), "{broken}");
+            assert_eq!(CoveredSpans::parse(broken), CoveredSpans::default(), "{broken}");
         }
     }
 }

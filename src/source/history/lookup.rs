@@ -18,11 +18,11 @@ use aws_sdk_cloudtrail::primitives::DateTime;
 use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::super::aws::{Class, Trouble, backoff};
-use super::super::{Remote, SourceError};
-use super::asked::{AskedRegion, Window};
-use super::covered::{Covered, Span};
-use super::pages::Pages;
+use super::super::aws::{AwsTrouble, TroubleClass, backoff};
+use super::super::{RemoteAccess, SourceError};
+use super::asked::{AskedRegion, LookupWindow};
+use super::covered::{CoveredSpans, SecondSpan};
+use super::pages::PageWriter;
 
 const PAGE_EVENTS: i32 = 50;
 /// AWS allows two requests a second in each Region of an account.
@@ -40,23 +40,23 @@ const RESTARTS_MAX: u32 = 3;
 const BARREN_PAGES_MAX: u32 = 100;
 
 /// Shared by all lookups of a run.
-pub(super) struct Context<'a> {
+pub(super) struct LookupContext<'a> {
     pub(super) config: &'a SdkConfig,
-    pub(super) window: Window,
+    pub(super) window: LookupWindow,
     pub(super) folder: &'a Path,
-    pub(super) remote: &'a Remote,
+    pub(super) remote: &'a RemoteAccess,
     /// Set once any lookup got an event.
     pub(super) has_events: &'a AtomicBool,
 }
 
 /// The end of a lookup.
-pub(super) enum Ended {
+pub(super) enum LookupEnd {
     /// The window was walked to its first second.
     Whole,
     /// The account has not enabled the Region, so it has no history.
     NotEnabled,
     /// Some of the window is missing.
-    Stuck(Trouble),
+    Stuck(AwsTrouble),
 }
 
 /// The lookups of one Region run one after the other, since they share its pace.
@@ -66,11 +66,11 @@ pub(super) struct RegionLookups<'a> {
     pace: Interval,
     /// Set once the Region has answered, so that it is enabled.
     has_answer: bool,
-    context: &'a Context<'a>,
+    context: &'a LookupContext<'a>,
 }
 
 impl<'a> RegionLookups<'a> {
-    pub(super) fn new(asked: &'a AskedRegion, context: &'a Context<'a>) -> RegionLookups<'a> {
+    pub(super) fn new(asked: &'a AskedRegion, context: &'a LookupContext<'a>) -> RegionLookups<'a> {
         let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
             .region(Region::new(asked.region.clone()))
             // `pace` covers every request, so retries must pass through it too.
@@ -81,7 +81,12 @@ impl<'a> RegionLookups<'a> {
     }
 
     /// Begins the lookup of one event source. A store already has the spans in `covered`.
-    pub(super) fn lookup(&mut self, event_source: &'static str, pages: Pages, covered: Covered) -> Lookup<'_, 'a> {
+    pub(super) fn lookup(
+        &mut self,
+        event_source: &'static str,
+        pages: PageWriter,
+        covered: CoveredSpans,
+    ) -> Lookup<'_, 'a> {
         Lookup {
             region: self,
             event_source,
@@ -100,21 +105,21 @@ impl<'a> RegionLookups<'a> {
 pub(super) struct Lookup<'r, 'a> {
     region: &'r mut RegionLookups<'a>,
     event_source: &'static str,
-    pages: Pages,
+    pages: PageWriter,
     requests: u64,
     events: u64,
     /// The owner of the events.
     account: Option<String>,
     /// Spans that need not be asked for.
-    covered: Covered,
+    covered: CoveredSpans,
     /// Spans that were asked for and whose events came.
-    walked: Vec<Span>,
+    walked: Vec<SecondSpan>,
     /// False once an event was younger than an earlier one by more than [`JITTER`]: then no span is sure to be whole.
     in_order: bool,
 }
 
 /// The progress of a lookup. It goes back in time, so it can restart at the oldest event.
-struct Position {
+struct LookupPosition {
     /// The second at which this stretch of the way back began.
     from: i64,
     /// The end of the requested time, in seconds.
@@ -129,9 +134,9 @@ struct Position {
     restarts: u32,
 }
 
-impl Position {
-    fn new(until: i64) -> Position {
-        Position {
+impl LookupPosition {
+    fn new(until: i64) -> LookupPosition {
+        LookupPosition {
             from: until,
             until,
             token: None,
@@ -173,7 +178,7 @@ impl Position {
 }
 
 /// The step after a page.
-enum Next {
+enum AfterPage {
     Page,
     End,
     Circle,
@@ -181,11 +186,11 @@ enum Next {
 
 impl Lookup<'_, '_> {
     /// Looks up the part of the window that `covered` lacks, and saves page after page.
-    pub(super) async fn run(&mut self, window: Window) -> Result<Ended, SourceError> {
-        let mut position = Position::new(window.until);
+    pub(super) async fn run(&mut self, window: LookupWindow) -> Result<LookupEnd, SourceError> {
+        let mut position = LookupPosition::new(window.until);
         let ended = self.walk(window, &mut position).await?;
         // A lookup that broke off may have more events near its oldest second, so those seconds do not count as walked.
-        let oldest = if matches!(ended, Ended::Whole) { window.since } else { position.oldest + JITTER + 1 };
+        let oldest = if matches!(ended, LookupEnd::Whole) { window.since } else { position.oldest + JITTER + 1 };
         self.walked.push((oldest, position.from));
         Ok(ended)
     }
@@ -195,7 +200,7 @@ impl Lookup<'_, '_> {
         Ok((self.pages.finish()?, self.requests))
     }
 
-    async fn walk(&mut self, window: Window, position: &mut Position) -> Result<Ended, SourceError> {
+    async fn walk(&mut self, window: LookupWindow, position: &mut LookupPosition) -> Result<LookupEnd, SourceError> {
         let mut trouble_since = None;
         let mut attempt = 0;
         loop {
@@ -205,47 +210,49 @@ impl Lookup<'_, '_> {
                     (trouble_since, attempt) = (None, 0);
                     self.region.has_answer = true;
                     match self.take(page, position, window.since)? {
-                        Next::Page => continue,
-                        Next::End => return Ok(Ended::Whole),
-                        Next::Circle => {
-                            let trouble = Trouble::new(Class::Inconsistent, "its pages lead round in a circle");
-                            return Ok(Ended::Stuck(trouble));
+                        AfterPage::Page => continue,
+                        AfterPage::End => return Ok(LookupEnd::Whole),
+                        AfterPage::Circle => {
+                            let trouble =
+                                AwsTrouble::new(TroubleClass::Inconsistent, "its pages lead round in a circle");
+                            return Ok(LookupEnd::Stuck(trouble));
                         }
                     }
                 }
                 Err(trouble) => trouble,
             };
             match trouble.class {
-                Class::BadToken | Class::Inconsistent if position.restart() => continue,
-                Class::Busy if trouble_since.get_or_insert_with(Instant::now).elapsed() < THROTTLED_TIME_MAX => {}
-                Class::Network if attempt < NETWORK_ATTEMPTS_MAX => {}
-                Class::RegionNotEnabled if !self.region.has_answer => return Ok(Ended::NotEnabled),
-                Class::BadCredentials if !self.region.has_answer && self.region.asked.may_be_disabled() => {
-                    return Ok(Ended::NotEnabled);
+                TroubleClass::BadToken | TroubleClass::Inconsistent if position.restart() => continue,
+                TroubleClass::Busy if trouble_since.get_or_insert_with(Instant::now).elapsed() < THROTTLED_TIME_MAX => {
+                }
+                TroubleClass::Network if attempt < NETWORK_ATTEMPTS_MAX => {}
+                TroubleClass::RegionNotEnabled if !self.region.has_answer => return Ok(LookupEnd::NotEnabled),
+                TroubleClass::BadCredentials if !self.region.has_answer && self.region.asked.may_be_disabled() => {
+                    return Ok(LookupEnd::NotEnabled);
                 }
                 // Events that came before the credentials expired are kept.
                 class if class.is_fatal() && !self.region.context.has_events.load(Ordering::Relaxed) => {
                     let doing = format!("cannot look up the event history of `{}`", self.region.asked.region);
                     return Err(SourceError::aws(doing, trouble));
                 }
-                _ => return Ok(Ended::Stuck(trouble)),
+                _ => return Ok(LookupEnd::Stuck(trouble)),
             }
             tokio::time::sleep(backoff(attempt, WAIT_FIRST, WAIT_MAX)).await;
             attempt += 1;
         }
     }
 
-    async fn page(&mut self, since: i64, at: &Position) -> Result<LookupEventsOutput, Trouble> {
+    async fn page(&mut self, since: i64, at: &LookupPosition) -> Result<LookupEventsOutput, AwsTrouble> {
         self.requests += 1;
         let by_source = LookupAttribute::builder()
             .attribute_key(LookupAttributeKey::EventSource)
             .attribute_value(self.event_source)
             .build()
-            .map_err(|error| Trouble::new(Class::Other, error.to_string()))?;
+            .map_err(|error| AwsTrouble::new(TroubleClass::Other, error.to_string()))?;
         let request = self.region.client.lookup_events().lookup_attributes(by_source).max_results(PAGE_EVENTS);
         let request = request.start_time(DateTime::from_secs(since)).end_time(DateTime::from_secs(at.until));
         let sent = request.set_next_token(at.token.clone()).send().await;
-        sent.map_err(|error| Trouble::of::<LookupEventsError>(&error))
+        sent.map_err(|error| AwsTrouble::of::<LookupEventsError>(&error))
     }
 
     /// The spans that a store will have once it holds these events.
@@ -258,19 +265,24 @@ impl Lookup<'_, '_> {
     }
 
     /// Skips the covered span that begins here, if there is one.
-    fn pass_over(&mut self, position: &mut Position, since: i64) -> Option<Next> {
+    fn pass_over(&mut self, position: &mut LookupPosition, since: i64) -> Option<AfterPage> {
         let account = self.account.as_deref().filter(|_| self.in_order)?;
         let first = self.covered.first_with(account, (position.oldest, position.oldest + JITTER))?;
         if first >= position.oldest {
             return None;
         }
         self.walked.push((position.oldest + JITTER + 1, position.from));
-        *position = Position::new(first);
-        Some(if first > since { Next::Page } else { Next::End })
+        *position = LookupPosition::new(first);
+        Some(if first > since { AfterPage::Page } else { AfterPage::End })
     }
 
     /// Saves a page.
-    fn take(&mut self, page: LookupEventsOutput, position: &mut Position, since: i64) -> Result<Next, SourceError> {
+    fn take(
+        &mut self,
+        page: LookupEventsOutput,
+        position: &mut LookupPosition,
+        since: i64,
+    ) -> Result<AfterPage, SourceError> {
         let mut new_events = 0;
         for event in page.events() {
             let time = event.event_time().map_or(position.oldest, DateTime::secs);
@@ -291,12 +303,12 @@ impl Lookup<'_, '_> {
             let (region, source, events) = (&self.region.asked.region, self.event_source, self.events);
             (self.region.context.remote.note)(format!("event history of {region}, {source}: {events} events so far"));
         }
-        let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(Next::End) };
+        let Some(token) = page.next_token.filter(|token| !token.is_empty()) else { return Ok(AfterPage::End) };
         if let Some(next) = self.pass_over(position, since) {
             return Ok(next);
         }
         let goes_on = position.follow(token, new_events) || position.restart();
-        Ok(if goes_on { Next::Page } else { Next::Circle })
+        Ok(if goes_on { AfterPage::Page } else { AfterPage::Circle })
     }
 }
 
@@ -311,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_lookup_goes_back_in_time_and_never_round_in_a_circle() {
-        let mut position = Position::new(100);
+        let mut position = LookupPosition::new(100);
         assert!(position.is_new("a", 90) && position.is_new("b", 80) && position.is_new("c", 80));
         assert!(position.follow("1".into(), 1) && position.follow("2".into(), 1));
         assert!(!position.follow("1".into(), 1), "a token that comes back");

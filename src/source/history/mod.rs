@@ -19,16 +19,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, TryStreamExt};
 
-use super::aws::{self, Class, Trouble};
-use super::listing::{Builder, Code, OriginId, Part, Shared};
+use super::aws::{self, AwsTrouble, TroubleClass};
+use super::listing::{EntryCode, ListingBuilder, ListingPart, NameAffixes, OriginId};
 use super::origin::{HISTORY_SCHEME, ObjectOrigin};
-use super::{Remote, Scope, SourceError};
-use covered::Covered;
-use lookup::{Context, Ended, RegionLookups};
-use pages::Pages;
+use super::{RemoteAccess, Scope, SourceError};
+use covered::CoveredSpans;
+use lookup::{LookupContext, LookupEnd, RegionLookups};
+use pages::PageWriter;
 
 pub use asked::begin;
-pub(super) use asked::{AskedRegion, Window, estimate, regions_of};
+pub(super) use asked::{AskedRegion, LookupWindow, estimate, regions_of};
 
 /// Event sources that are looked up: our folder, and AWS's name.
 const SOURCES: [(&str, &str); 2] = [("dynamodb", "dynamodb.amazonaws.com"), ("kms", "kms.amazonaws.com")];
@@ -42,22 +42,22 @@ pub fn is_end(uri: &str) -> bool {
 }
 
 /// The result of one event source of a Region.
-struct Looked {
+struct LookupResult {
     region: String,
     folder: &'static str,
     files: Vec<u64>,
     requests: u64,
-    ended: Ended,
+    ended: LookupEnd,
 }
 
 /// Looks into the Regions side by side and adds their results.
 pub(super) async fn list(
     regions: &[AskedRegion],
     scope: &Scope,
-    remote: &Remote,
-    mut builder: Builder,
-) -> Result<Builder, SourceError> {
-    let window = Window::of(scope, remote.now_micros);
+    remote: &RemoteAccess,
+    mut builder: ListingBuilder,
+) -> Result<ListingBuilder, SourceError> {
+    let window = LookupWindow::of(scope, remote.now_micros);
     if window.since > window.until {
         return Ok(builder);
     }
@@ -65,15 +65,16 @@ pub(super) async fn list(
     let folder = Arc::new(tempfile::TempDir::new().map_err(|source| SourceError::Disk { source })?);
     let config = aws::sdk_config(&remote.aws).await;
     let has_events = AtomicBool::new(false);
-    let context = Context { config: &config, window, folder: folder.path(), remote, has_events: &has_events };
+    let context = LookupContext { config: &config, window, folder: folder.path(), remote, has_events: &has_events };
     let each = regions.iter().map(|asked| look_into(asked, &context));
-    let looked: Vec<Vec<Looked>> = futures::stream::iter(each).buffer_unordered(REGIONS_AT_ONCE).try_collect().await?;
-    let looked: Vec<Looked> = looked.into_iter().flatten().collect();
+    let looked: Vec<Vec<LookupResult>> =
+        futures::stream::iter(each).buffer_unordered(REGIONS_AT_ONCE).try_collect().await?;
+    let looked: Vec<LookupResult> = looked.into_iter().flatten().collect();
     let origin = builder.origin(ObjectOrigin::History(Arc::clone(&folder)))?;
     if let Some(trouble) = all_denied(&looked).filter(|_| !has_events.load(Ordering::Relaxed)) {
         return Err(SourceError::aws(
             "cannot look up the event history".to_owned(),
-            trouble.denied_as(Class::LookupDenied),
+            trouble.denied_as(TroubleClass::LookupDenied),
         ));
     }
     for one in &looked {
@@ -84,58 +85,58 @@ pub(super) async fn list(
 }
 
 /// The denial, if one lookup was denied and none came to its end: without any event, the run cannot work at all.
-fn all_denied(looked: &[Looked]) -> Option<Trouble> {
-    let any_whole = looked.iter().any(|one| matches!(one.ended, Ended::Whole));
+fn all_denied(looked: &[LookupResult]) -> Option<AwsTrouble> {
+    let any_whole = looked.iter().any(|one| matches!(one.ended, LookupEnd::Whole));
     looked.iter().filter(|_| !any_whole).find_map(|one| match &one.ended {
-        Ended::Stuck(trouble) if trouble.class == Class::AccessDenied => Some(trouble.clone()),
+        LookupEnd::Stuck(trouble) if trouble.class == TroubleClass::AccessDenied => Some(trouble.clone()),
         _ => None,
     })
 }
 
-fn add(builder: &mut Builder, origin: OriginId, one: &Looked) -> Result<(), SourceError> {
-    let mut part = Part::default();
-    if matches!(one.ended, Ended::NotEnabled) {
-        let id = builder.directory_at(origin, Path::new(HISTORY_SCHEME), Shared::default(), None)?;
-        builder.push(&mut part, id, format!("{}/", one.region).as_bytes(), (Code::RegionNotEnabled, 0))?;
+fn add(builder: &mut ListingBuilder, origin: OriginId, one: &LookupResult) -> Result<(), SourceError> {
+    let mut part = ListingPart::default();
+    if matches!(one.ended, LookupEnd::NotEnabled) {
+        let id = builder.directory_at(origin, Path::new(HISTORY_SCHEME), NameAffixes::default(), None)?;
+        builder.push(&mut part, id, format!("{}/", one.region).as_bytes(), (EntryCode::RegionNotEnabled, 0))?;
         builder.add(part);
         return Ok(());
     }
     let path = format!("{HISTORY_SCHEME}{}/{}/", one.region, one.folder);
-    let id = builder.directory_at(origin, Path::new(&path), Shared::default(), None)?;
+    let id = builder.directory_at(origin, Path::new(&path), NameAffixes::default(), None)?;
     for (number, bytes) in one.files.iter().enumerate() {
-        builder.push(&mut part, id, pages::file_name(number).as_bytes(), (Code::Log, *bytes))?;
+        builder.push(&mut part, id, pages::file_name(number).as_bytes(), (EntryCode::Log, *bytes))?;
     }
     // The name is the same for every end, so that a later success replaces a failure.
     let code = match &one.ended {
-        Ended::Stuck(trouble) if trouble.class == Class::AccessDenied => Code::HistoryDenied,
-        Ended::Stuck(_) => Code::HistoryFailed,
-        Ended::Whole | Ended::NotEnabled => Code::HistoryEnd,
+        LookupEnd::Stuck(trouble) if trouble.class == TroubleClass::AccessDenied => EntryCode::HistoryDenied,
+        LookupEnd::Stuck(_) => EntryCode::HistoryFailed,
+        LookupEnd::Whole | LookupEnd::NotEnabled => EntryCode::HistoryEnd,
     };
     builder.push(&mut part, id, END.as_bytes(), (code, 0))?;
     builder.add(part);
     Ok(())
 }
 
-async fn look_into(asked: &AskedRegion, context: &Context<'_>) -> Result<Vec<Looked>, SourceError> {
+async fn look_into(asked: &AskedRegion, context: &LookupContext<'_>) -> Result<Vec<LookupResult>, SourceError> {
     let disk = |source| SourceError::Disk { source };
     let mut region = RegionLookups::new(asked, context);
     let mut all = Vec::new();
     for (name, event_source) in SOURCES {
         let folder = context.folder.join(&asked.region).join(name);
-        let pages = Pages::new(&folder).map_err(disk)?;
+        let pages = PageWriter::new(&folder).map_err(disk)?;
         let end = format!("{HISTORY_SCHEME}{}/{name}/{END}", asked.region);
         let covered = context.remote.covered.get(&end).and_then(|ended| ended.split_once(' '));
-        let covered = covered.map_or_else(Covered::default, |(_, text)| Covered::parse(text));
+        let covered = covered.map_or_else(CoveredSpans::default, |(_, text)| CoveredSpans::parse(text));
         let mut lookup = region.lookup(event_source, pages, covered);
         let ended = lookup.run(context.window).await?;
-        if let Ended::Stuck(trouble) = &ended {
+        if let LookupEnd::Stuck(trouble) = &ended {
             let note = format!("the event history of {}, {event_source}, is incomplete: {trouble}", asked.region);
             (context.remote.note)(note);
         }
         fs::write(folder.join(END), lookup.covered_now()).map_err(disk)?;
         let (files, requests) = lookup.finish().map_err(disk)?;
-        let is_enabled = !matches!(ended, Ended::NotEnabled);
-        all.push(Looked { region: asked.region.clone(), folder: name, files, requests, ended });
+        let is_enabled = !matches!(ended, LookupEnd::NotEnabled);
+        all.push(LookupResult { region: asked.region.clone(), folder: name, files, requests, ended });
         if !is_enabled {
             break;
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 const PAGES_MAX: u32 = 200;
 
-pub(super) struct Pages {
+pub(super) struct PageWriter {
     folder: PathBuf,
     file: BufWriter<File>,
     /// The size of the file that is being written.
@@ -24,12 +24,12 @@ pub(super) fn file_name(number: usize) -> String {
 const HEAD: &[u8] = b"{\"Events\":[";
 const TAIL: &[u8] = b"\n]}\n";
 
-impl Pages {
+impl PageWriter {
     /// Begins the first file even if no event comes: a quiet Region is an answer too.
-    pub(super) fn new(folder: &Path) -> io::Result<Pages> {
+    pub(super) fn new(folder: &Path) -> io::Result<PageWriter> {
         fs::create_dir_all(folder)?;
         let file = begin(folder, 0)?;
-        Ok(Pages { folder: folder.to_owned(), file, bytes: HEAD.len() as u64, pages: 0, done: Vec::new() })
+        Ok(PageWriter { folder: folder.to_owned(), file, bytes: HEAD.len() as u64, pages: 0, done: Vec::new() })
     }
 
     pub(super) fn add(&mut self, event: &str) -> io::Result<()> {
@@ -77,7 +77,7 @@ mod tests {
     #[test]
     fn files_are_whole_documents() {
         let folder = tempfile::tempdir().unwrap();
-        let mut pages = Pages::new(folder.path()).unwrap();
+        let mut pages = PageWriter::new(folder.path()).unwrap();
         for _ in 0..PAGES_MAX + 1 {
             pages.add("{\"a\":\"\\u00e9\n\"}").unwrap();
             pages.add("").unwrap();

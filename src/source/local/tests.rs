@@ -1,7 +1,7 @@
 //! Trees on disk, and their listings.
 
 use super::super::object::open_regular;
-use super::super::{Entry, list_local as list};
+use super::super::{ListingEntry, list_local as list};
 use super::*;
 use crate::objects::{FaultReason, SkipReason};
 use std::os::unix::fs::symlink;
@@ -17,7 +17,7 @@ fn tree(files: &[&str]) -> tempfile::TempDir {
 }
 
 /// Paths below the root, each with its entry.
-fn listed(root: &Path, locations: &[&str], scope: &Scope) -> Vec<(String, Entry)> {
+fn listed(root: &Path, locations: &[&str], scope: &Scope) -> Vec<(String, ListingEntry)> {
     let locations: Vec<_> = locations.iter().map(|path| Location::Path(root.join(path))).collect();
     let listing = list(&locations, scope).unwrap();
     let top = format!("{}/", root.display());
@@ -58,15 +58,15 @@ fn order_is_by_full_path_and_overlaps_count_once() {
 fn a_named_file_is_always_read() {
     let root = tree(&["x.zip", "y.csv", ".h.json", "z.json.part", "n.json", "without-ending"]);
     fs::write(root.path().join("mark"), "").unwrap();
-    let skipped = Entry::Skipped(SkipReason::NotLogName);
+    let skipped = ListingEntry::Skipped(SkipReason::NotLogName);
     let found = listed(root.path(), &["", "x.zip", ".h.json"], &Scope::default());
     let expected = [
-        (".h.json", Entry::Log),
+        (".h.json", ListingEntry::Log),
         ("mark", skipped),
-        ("n.json", Entry::Log),
-        ("without-ending", Entry::ByContent),
-        ("x.zip", Entry::Log),
-        ("y.csv", Entry::ByContent),
+        ("n.json", ListingEntry::Log),
+        ("without-ending", ListingEntry::ByContent),
+        ("x.zip", ListingEntry::Log),
+        ("y.csv", ListingEntry::ByContent),
         ("z.json.part", skipped),
     ];
     assert_eq!(found, expected.map(|(path, entry)| (path.to_owned(), entry)));
@@ -98,13 +98,13 @@ fn scope_prunes_before_opening_and_siblings_are_skipped() {
         ..Scope::default()
     };
     let expected = [
-        (day("CloudTrail-Aggregated", 10), Entry::Skipped(SkipReason::Aggregated)),
-        (day("CloudTrail-Digest", 10), Entry::Skipped(SkipReason::Digest)),
-        (day("CloudTrail-Insight", 10), Entry::Skipped(SkipReason::Insight)),
-        (day("CloudTrail-NetworkActivity", 10), Entry::Log),
-        (day("CloudTrail", 10), Entry::Log),
-        (day("CloudTrail", 13), Entry::Log),
-        ("other/2026/03/01/f.json.gz".to_owned(), Entry::Log),
+        (day("CloudTrail-Aggregated", 10), ListingEntry::Skipped(SkipReason::Aggregated)),
+        (day("CloudTrail-Digest", 10), ListingEntry::Skipped(SkipReason::Digest)),
+        (day("CloudTrail-Insight", 10), ListingEntry::Skipped(SkipReason::Insight)),
+        (day("CloudTrail-NetworkActivity", 10), ListingEntry::Log),
+        (day("CloudTrail", 10), ListingEntry::Log),
+        (day("CloudTrail", 13), ListingEntry::Log),
+        ("other/2026/03/01/f.json.gz".to_owned(), ListingEntry::Log),
     ];
     assert_eq!(listed(root.path(), &[""], &scope), expected);
     let listing = list(&[Location::Path(root.path().to_owned())], &scope).unwrap();
@@ -124,8 +124,8 @@ fn a_folder_of_a_service_is_skipped_whatever_lies_in_it() {
         "AWSLogs/111122223333/VPCLattice/x.json.gz",
     ];
     let root = tree(&files);
-    let [skipped, other] = [SkipReason::NotLogName, SkipReason::OtherLog].map(Entry::Skipped);
-    let entries = [skipped, other, Entry::ByContent, Entry::Log, other, other];
+    let [skipped, other] = [SkipReason::NotLogName, SkipReason::OtherLog].map(ListingEntry::Skipped);
+    let entries = [skipped, other, ListingEntry::ByContent, ListingEntry::Log, other, other];
     let expected: Vec<_> = files.iter().map(|path| (*path).to_owned()).zip(entries).collect();
     assert_eq!(listed(root.path(), &[""], &Scope::default()), expected);
 }
@@ -169,10 +169,10 @@ fn links_and_devices_are_refused() {
         symlink(target, t.join(name)).unwrap();
     }
     let socket = std::os::unix::net::UnixListener::bind(t.join("socket.json")).unwrap();
-    let mut expected: Vec<_> = LINKS.map(|(name, _, code)| (format!("t/{name}"), Entry::Refused(code))).to_vec();
-    expected.push(("t/dir.json.gz".into(), Entry::Refused(FaultReason::NotRegularFile)));
-    expected.push(("t/socket.json".into(), Entry::Refused(FaultReason::NotRegularFile)));
-    expected.push(("t/real/r.json.gz".into(), Entry::Log));
+    let mut expected: Vec<_> = LINKS.map(|(name, _, code)| (format!("t/{name}"), ListingEntry::Refused(code))).to_vec();
+    expected.push(("t/dir.json.gz".into(), ListingEntry::Refused(FaultReason::NotRegularFile)));
+    expected.push(("t/socket.json".into(), ListingEntry::Refused(FaultReason::NotRegularFile)));
+    expected.push(("t/real/r.json.gz".into(), ListingEntry::Log));
     expected.sort_by(|a, b| a.0.cmp(&b.0));
     assert_eq!(listed(root.path(), &["t"], &Scope::default()), expected);
     drop(socket);
@@ -181,14 +181,14 @@ fn links_and_devices_are_refused() {
         let found = listed(root.path(), &[&format!("t/{name}")], &Scope::default());
         let follows = target == "real/r.json.gz" || target == "../out.json";
         if follows {
-            assert_eq!(found[0].1, Entry::Log, "the user may name a link: {name}");
+            assert_eq!(found[0].1, ListingEntry::Log, "the user may name a link: {name}");
         } else if ![FaultReason::SymlinkEscape, FaultReason::SymlinkInside].contains(&code) && name != "up" {
-            assert_eq!(found[0].1, Entry::Refused(code), "{name}");
+            assert_eq!(found[0].1, ListingEntry::Refused(code), "{name}");
         }
     }
     let named = list(&[Location::Path(t.join("escape.json")), Location::Path(t.clone())], &Scope::default()).unwrap();
     let at = (0..named.len()).find(|i| named.uri(*i).ends_with("/escape.json")).unwrap();
-    assert_eq!(named.entry(at), Entry::Log);
+    assert_eq!(named.entry(at), ListingEntry::Log);
     assert!(named.object(at).open().is_ok());
     assert_eq!(named.len(), expected.len());
 }
@@ -232,17 +232,17 @@ fn a_missing_path_is_an_error_and_stdin_is_an_entry() {
 #[test]
 fn a_folder_that_vanished_is_reported_with_a_slash() {
     let root = tempfile::tempdir().unwrap();
-    let wanted = Wanted::new(&Scope::default());
-    let mut walk = Walk::new(Vec::new(), wanted, Builder::default());
-    let folder = Folder {
+    let wanted = ScopeFilter::new(&Scope::default());
+    let mut walk = LocalWalk::new(Vec::new(), wanted, ListingBuilder::default());
+    let folder = LocalFolder {
         shown: root.path().join("gone"),
         real: root.path().join("gone"),
         root: root.path(),
-        place: Place::default(),
+        place: KeyPosition::default(),
     };
-    let mut part = Part::default();
+    let mut part = ListingPart::default();
     walk.folder(&folder, &mut part).unwrap();
     walk.builder.add(part);
     let listing = walk.builder.finish().unwrap();
-    assert_eq!((listing.entry(0), listing.uri(0).ends_with("/gone/")), (Entry::Missing, true));
+    assert_eq!((listing.entry(0), listing.uri(0).ends_with("/gone/")), (ListingEntry::Missing, true));
 }

@@ -28,8 +28,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 
-use super::aws::{AwsOptions, Class, Trouble, backoff};
-use super::s3::{Ask, Bucket, Page, Stored};
+use super::aws::{AwsOptions, AwsTrouble, TroubleClass, backoff};
+use super::s3::{Bucket, ListPage, ListRequest, StoredObject};
 use super::{BucketPath, SourceError};
 
 const NAME: &str = "S3";
@@ -114,7 +114,7 @@ impl S3Store {
     /// S3 denies access to an absent object if the caller may list only a folder. A listing shows that it is absent.
     async fn absent_or(&self, path: &Path, error: Error) -> Error {
         let Error::PermissionDenied { path: named, source } = error else { return error };
-        let ask = Ask { prefix: path.to_string(), by_level: false, start_after: None, token: None };
+        let ask = ListRequest { prefix: path.to_string(), by_level: false, start_after: None, token: None };
         match self.bucket.page(&ask).await {
             Ok(page) if page.objects.iter().all(|object| object.key != path.as_ref()) => {
                 Error::NotFound { path: named, source }
@@ -131,7 +131,7 @@ impl S3Store {
         range: Range<u64>,
         first: GetObjectOutput,
     ) -> BoxStream<'static, Result<Bytes>> {
-        let state = Resumed {
+        let state = ResumedBody {
             store: self,
             path: meta.location.clone(),
             etag: meta.e_tag.clone(),
@@ -149,7 +149,7 @@ impl S3Store {
     }
 
     /// All pages of a listing, one after another.
-    fn pages(&self, ask: Ask) -> BoxStream<'static, Result<Page>> {
+    fn pages(&self, ask: ListRequest) -> BoxStream<'static, Result<ListPage>> {
         let bucket = Arc::clone(&self.bucket);
         futures::stream::try_unfold(Some(ask), move |ask| {
             let bucket = Arc::clone(&bucket);
@@ -158,24 +158,24 @@ impl S3Store {
                 let page = bucket.page(&ask).await.map_err(|trouble| error_of(&ask.prefix, trouble))?;
                 let next = page.next.clone();
                 if next.is_some() && next == ask.token {
-                    let trouble = Trouble::new(Class::Inconsistent, "a page points to itself as the next");
+                    let trouble = AwsTrouble::new(TroubleClass::Inconsistent, "a page points to itself as the next");
                     return Err(error_of(&ask.prefix, trouble));
                 }
-                Ok(Some((page, next.map(|token| Ask { token: Some(token), start_after: None, ..ask }))))
+                Ok(Some((page, next.map(|token| ListRequest { token: Some(token), start_after: None, ..ask }))))
             }
         })
         .boxed()
     }
 
     fn list_from(&self, prefix: Option<&Path>, start_after: Option<String>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let pages = self.pages(Ask { prefix: folder(prefix), by_level: false, start_after, token: None });
+        let pages = self.pages(ListRequest { prefix: folder(prefix), by_level: false, start_after, token: None });
         let objects = pages.map_ok(|page| futures::stream::iter(page.objects.into_iter().map(meta_of)));
         objects.try_flatten().boxed()
     }
 }
 
 /// A body that is being read.
-struct Resumed {
+struct ResumedBody {
     store: S3Store,
     path: Path,
     etag: Option<String>,
@@ -185,7 +185,7 @@ struct Resumed {
     resumes: u32,
 }
 
-impl Resumed {
+impl ResumedBody {
     async fn next(&mut self) -> Result<Option<Bytes>> {
         loop {
             if self.rest.is_empty() {
@@ -215,7 +215,7 @@ impl Resumed {
             self.body = None;
             self.resumes += 1;
             if self.resumes > RESUMES_MAX {
-                return Err(error_of(self.path.as_ref(), Trouble::new(Class::Network, cause)));
+                return Err(error_of(self.path.as_ref(), AwsTrouble::new(TroubleClass::Network, cause)));
             }
             tokio::time::sleep(backoff(self.resumes, FIRST_WAIT, WAIT_MAX)).await;
         }
@@ -240,19 +240,19 @@ impl ObjectStore for S3Store {
         let content = Bytes::from(payload);
         match options.mode {
             PutMode::Overwrite => self.put_over(location, content).await,
-            PutMode::Create => self.put_if(location, content, put::Condition::Absent).await,
+            PutMode::Create => self.put_if(location, content, put::PutCondition::Absent).await,
             PutMode::Update(version) => {
                 let etag = version.e_tag.ok_or_else(|| Error::Generic {
                     store: NAME,
                     source: "an update needs the ETag of what it replaces".into(),
                 })?;
-                self.put_if(location, content, put::Condition::Etag(etag)).await
+                self.put_if(location, content, put::PutCondition::Etag(etag)).await
             }
         }
     }
 
     async fn put_multipart_opts(&self, location: &Path, _: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        Ok(Box::new(multipart::Upload::begin(self.clone(), location).await?))
+        Ok(Box::new(multipart::S3Upload::begin(self.clone(), location).await?))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
@@ -264,7 +264,8 @@ impl ObjectStore for S3Store {
         let (range, size) = match answer.content_range().and_then(content_range) {
             Some((start, size)) => (start..start + length, size),
             None if options.range.is_some() => {
-                let trouble = Trouble::new(Class::Inconsistent, "a range was asked for, and the whole was sent");
+                let trouble =
+                    AwsTrouble::new(TroubleClass::Inconsistent, "a range was asked for, and the whole was sent");
                 return Err(error_of(location.as_ref(), trouble));
             }
             None => (0..length, length),
@@ -304,7 +305,8 @@ impl ObjectStore for S3Store {
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let mut result = ListResult { common_prefixes: Vec::new(), objects: Vec::new() };
-        let mut pages = self.pages(Ask { prefix: folder(prefix), by_level: true, start_after: None, token: None });
+        let mut pages =
+            self.pages(ListRequest { prefix: folder(prefix), by_level: true, start_after: None, token: None });
         while let Some(page) = pages.try_next().await? {
             for folder in page.folders {
                 result.common_prefixes.push(Path::parse(folder)?);
@@ -319,7 +321,7 @@ impl ObjectStore for S3Store {
         let content = ObjectStoreExt::get(self, from).await?.bytes().await?;
         match options.mode {
             CopyMode::Overwrite => self.put_over(to, content).await?,
-            CopyMode::Create => self.put_if(to, content, put::Condition::Absent).await?,
+            CopyMode::Create => self.put_if(to, content, put::PutCondition::Absent).await?,
         };
         Ok(())
     }
@@ -333,7 +335,7 @@ fn folder(prefix: Option<&Path>) -> String {
     }
 }
 
-fn meta_of(stored: Stored) -> Result<ObjectMeta> {
+fn meta_of(stored: StoredObject) -> Result<ObjectMeta> {
     Ok(ObjectMeta {
         location: Path::parse(&stored.key)?,
         last_modified: time(stored.modified.as_ref()),
@@ -349,14 +351,14 @@ fn content_range(text: &str) -> Option<(u64, u64)> {
     Some((range.split_once('-')?.0.parse().ok()?, size.parse().ok()?))
 }
 
-type Time = chrono::DateTime<chrono::offset::Utc>;
+type UtcTime = chrono::DateTime<chrono::offset::Utc>;
 
-fn time(time: Option<&DateTime>) -> Time {
-    let known = time.and_then(|time| Time::from_timestamp(time.secs(), time.subsec_nanos()));
+fn time(time: Option<&DateTime>) -> UtcTime {
+    let known = time.and_then(|time| UtcTime::from_timestamp(time.secs(), time.subsec_nanos()));
     known.unwrap_or_default()
 }
 
-fn aws_time(time: &Time) -> DateTime {
+fn aws_time(time: &UtcTime) -> DateTime {
     DateTime::from_secs(time.timestamp())
 }
 
@@ -367,16 +369,18 @@ where
     if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 304) {
         return Error::NotModified { path: path.to_string(), source: "not modified".into() };
     }
-    error_of(path.as_ref(), Trouble::of(error))
+    error_of(path.as_ref(), AwsTrouble::of(error))
 }
 
-fn error_of(path: &str, trouble: Trouble) -> Error {
+fn error_of(path: &str, trouble: AwsTrouble) -> Error {
     let path = path.to_owned();
     match trouble.class {
-        Class::NotFound => Error::NotFound { path, source: trouble.into() },
-        Class::Changed => Error::Precondition { path, source: trouble.into() },
-        Class::AccessDenied | Class::KeyDenied => Error::PermissionDenied { path, source: trouble.into() },
-        Class::NoCredentials | Class::BadCredentials | Class::ExpiredCredentials => {
+        TroubleClass::NotFound => Error::NotFound { path, source: trouble.into() },
+        TroubleClass::Changed => Error::Precondition { path, source: trouble.into() },
+        TroubleClass::AccessDenied | TroubleClass::KeyDenied => {
+            Error::PermissionDenied { path, source: trouble.into() }
+        }
+        TroubleClass::NoCredentials | TroubleClass::BadCredentials | TroubleClass::ExpiredCredentials => {
             Error::Unauthenticated { path, source: trouble.into() }
         }
         _ => Error::Generic { store: NAME, source: trouble.into() },

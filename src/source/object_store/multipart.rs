@@ -10,10 +10,10 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 
-use super::super::aws::{Class, Trouble};
+use super::super::aws::{AwsTrouble, TroubleClass};
 use super::{S3Store, error_of, failed};
 
-pub(super) struct Upload {
+pub(super) struct S3Upload {
     store: S3Store,
     path: Path,
     id: String,
@@ -21,25 +21,26 @@ pub(super) struct Upload {
     done: Arc<Mutex<Vec<CompletedPart>>>,
 }
 
-impl std::fmt::Debug for Upload {
+impl std::fmt::Debug for S3Upload {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Upload").field("path", &self.path).finish_non_exhaustive()
     }
 }
 
-impl Upload {
-    pub(super) async fn begin(store: S3Store, path: &Path) -> Result<Upload> {
+impl S3Upload {
+    pub(super) async fn begin(store: S3Store, path: &Path) -> Result<S3Upload> {
         let request = store.client().create_multipart_upload().bucket(&store.bucket.name).key(path.as_ref());
         let request = request.set_request_payer(store.bucket.request_payer.clone());
         let answer = request.send().await.map_err(|error| failed(path, &error))?;
-        let missing = || error_of(path.as_ref(), Trouble::new(Class::Inconsistent, "an upload without an id"));
+        let missing =
+            || error_of(path.as_ref(), AwsTrouble::new(TroubleClass::Inconsistent, "an upload without an id"));
         let id = answer.upload_id().ok_or_else(missing)?.to_owned();
-        Ok(Upload { store, path: path.clone(), id, next: 1, done: Arc::default() })
+        Ok(S3Upload { store, path: path.clone(), id, next: 1, done: Arc::default() })
     }
 }
 
 #[async_trait]
-impl MultipartUpload for Upload {
+impl MultipartUpload for S3Upload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         let (number, done) = (self.next, Arc::clone(&self.done));
         self.next += 1;

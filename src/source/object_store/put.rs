@@ -9,26 +9,26 @@ use aws_sdk_s3::operation::put_object::PutObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 
-use super::super::aws::{Class, Trouble, backoff};
+use super::super::aws::{AwsTrouble, TroubleClass, backoff};
 use super::{FIRST_WAIT, GetOptions, S3Store, WAIT_MAX, error_of, failed};
 
 const ATTEMPTS_MAX: u32 = 6;
 
 /// The condition for a write to happen.
-pub(super) enum Condition {
+pub(super) enum PutCondition {
     Absent,
     Etag(String),
 }
 
 /// The result of one attempt.
-enum Tried {
+enum PutAttempt {
     Done(PutResult),
     /// Other content is there.
-    Unmet(Trouble),
+    Unmet(AwsTrouble),
     /// Nothing was written, for now.
-    Refused(Trouble),
+    Refused(AwsTrouble),
     /// The content may have been written.
-    Lost(Trouble),
+    Lost(AwsTrouble),
 }
 
 impl S3Store {
@@ -40,27 +40,30 @@ impl S3Store {
         Ok(result_of(&answer))
     }
 
-    pub(super) async fn put_if(&self, path: &Path, content: Bytes, condition: Condition) -> Result<PutResult> {
+    pub(super) async fn put_if(&self, path: &Path, content: Bytes, condition: PutCondition) -> Result<PutResult> {
         let mut may_be_written = false;
         let mut attempt = 0;
         loop {
             let trouble = match self.try_put(path, &content, &condition).await {
-                Tried::Done(result) => return Ok(result),
-                Tried::Unmet(trouble) if may_be_written => {
+                PutAttempt::Done(result) => return Ok(result),
+                PutAttempt::Unmet(trouble) if may_be_written => {
                     return match self.written(path, &content).await? {
                         Some(result) => Ok(result),
                         None => Err(unmet(path, &condition, trouble)),
                     };
                 }
-                Tried::Unmet(trouble) => return Err(unmet(path, &condition, trouble)),
-                Tried::Refused(trouble) => trouble,
-                Tried::Lost(trouble) => {
+                PutAttempt::Unmet(trouble) => return Err(unmet(path, &condition, trouble)),
+                PutAttempt::Refused(trouble) => trouble,
+                PutAttempt::Lost(trouble) => {
                     may_be_written = true;
                     trouble
                 }
             };
             attempt += 1;
-            let passes = matches!(trouble.class, Class::Busy | Class::Network | Class::Inconsistent | Class::Changed);
+            let passes = matches!(
+                trouble.class,
+                TroubleClass::Busy | TroubleClass::Network | TroubleClass::Inconsistent | TroubleClass::Changed
+            );
             if attempt >= ATTEMPTS_MAX || !passes {
                 if may_be_written && let Some(result) = self.written(path, &content).await? {
                     return Ok(result);
@@ -71,29 +74,29 @@ impl S3Store {
         }
     }
 
-    async fn try_put(&self, path: &Path, content: &Bytes, condition: &Condition) -> Tried {
+    async fn try_put(&self, path: &Path, content: &Bytes, condition: &PutCondition) -> PutAttempt {
         let request = self.once.put_object().bucket(&self.bucket.name).key(path.as_ref());
         let request = match condition {
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Etag(etag) => request.if_match(etag),
+            PutCondition::Absent => request.if_none_match("*"),
+            PutCondition::Etag(etag) => request.if_match(etag),
         };
         let request = request.set_request_payer(self.bucket.request_payer.clone());
         let error = match request.body(ByteStream::from(content.clone())).send().await {
-            Ok(answer) => return Tried::Done(result_of(&answer)),
+            Ok(answer) => return PutAttempt::Done(result_of(&answer)),
             Err(error) => error,
         };
         let status = error.raw_response().map(|answer| answer.status().as_u16());
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or_default().to_owned();
-        let trouble = Trouble::of(&error);
+        let trouble = AwsTrouble::of(&error);
         match (status, code.as_str()) {
-            (Some(412), _) => Tried::Unmet(trouble),
+            (Some(412), _) => PutAttempt::Unmet(trouble),
             // The version to replace is gone.
-            (Some(404), "NoSuchKey") if matches!(condition, Condition::Etag(_)) => Tried::Unmet(trouble),
+            (Some(404), "NoSuchKey") if matches!(condition, PutCondition::Etag(_)) => PutAttempt::Unmet(trouble),
             // Another write is under way; it may fail, so the condition is tried again.
-            (Some(409), _) => Tried::Refused(trouble),
-            (Some(500..=599) | None, _) => Tried::Lost(trouble),
-            (Some(200..=299), _) => Tried::Lost(trouble),
-            _ => Tried::Refused(trouble),
+            (Some(409), _) => PutAttempt::Refused(trouble),
+            (Some(500..=599) | None, _) => PutAttempt::Lost(trouble),
+            (Some(200..=299), _) => PutAttempt::Lost(trouble),
+            _ => PutAttempt::Refused(trouble),
         }
     }
 
@@ -106,7 +109,8 @@ impl S3Store {
         };
         let (etag, version) = (answer.e_tag().map(str::to_owned), answer.version_id().map(str::to_owned));
         let there = answer.body.collect().await;
-        let there = there.map_err(|e| error_of(path.as_ref(), Trouble::new(Class::Network, e.to_string())))?;
+        let there =
+            there.map_err(|e| error_of(path.as_ref(), AwsTrouble::new(TroubleClass::Network, e.to_string())))?;
         Ok((there.into_bytes() == *content).then_some(PutResult { e_tag: etag, version }))
     }
 }
@@ -115,10 +119,10 @@ fn result_of(answer: &PutObjectOutput) -> PutResult {
     PutResult { e_tag: answer.e_tag().map(str::to_owned), version: answer.version_id().map(str::to_owned) }
 }
 
-fn unmet(path: &Path, condition: &Condition, trouble: Trouble) -> Error {
+fn unmet(path: &Path, condition: &PutCondition, trouble: AwsTrouble) -> Error {
     let path = path.to_string();
     match condition {
-        Condition::Absent => Error::AlreadyExists { path, source: trouble.into() },
-        Condition::Etag(_) => Error::Precondition { path, source: trouble.into() },
+        PutCondition::Absent => Error::AlreadyExists { path, source: trouble.into() },
+        PutCondition::Etag(_) => Error::Precondition { path, source: trouble.into() },
     }
 }

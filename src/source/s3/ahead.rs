@@ -10,11 +10,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::super::listing::{Entry, Listing};
+use super::super::listing::{Listing, ListingEntry};
 use super::super::origin::ObjectOrigin;
-use super::super::{FirstLook, SourceError, Unread};
+use super::super::{FirstLook, ObjectReadError, SourceError};
 use super::Bucket;
-use super::body::{Body, MEMORY_BYTES_MAX, Wanted};
+use super::body::{BodyRequest, MEMORY_BYTES_MAX, ObjectBody};
 
 /// Stored bytes that are here or under way, and not yet given back.
 const AHEAD_BYTES_MAX: u64 = 64 << 20;
@@ -29,37 +29,37 @@ const UNIT_BYTES: u64 = 1 << 10;
 const WHOLE_BYTES_MAX: u64 = 64 << 10;
 
 /// Readers of a listing's objects. Objects in buckets are fetched in the order in which they were asked for.
-pub struct Ahead {
+pub struct ReadAhead {
     listing: Arc<Listing>,
-    shared: Arc<Shared>,
+    shared: Arc<ReadAheadState>,
     driver: Option<AbortHandle>,
 }
 
 #[derive(Default)]
-struct Shared {
-    slots: Mutex<Slots>,
+struct ReadAheadState {
+    slots: Mutex<BodySlots>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Slots {
-    bodies: HashMap<u32, Result<Arc<Held>, Unread>>,
+struct BodySlots {
+    bodies: HashMap<u32, Result<Arc<HeldBody>, ObjectReadError>>,
     /// Set once no more objects will come, with the reason.
-    closed: Option<Unread>,
+    closed: Option<ObjectReadError>,
 }
 
 /// A body, and the share of the bounds that it takes up while it is here.
-struct Held {
-    body: Body,
+struct HeldBody {
+    body: ObjectBody,
     _share: OwnedSemaphorePermit,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Begins to fetch, in the order of `wanted`, which is called only if the listing has a bucket.
-    pub fn start(listing: &Arc<Listing>, look: FirstLook, wanted: impl FnOnce() -> Vec<u32>) -> Ahead {
-        let shared = Arc::new(Shared::default());
+    pub fn start(listing: &Arc<Listing>, look: FirstLook, wanted: impl FnOnce() -> Vec<u32>) -> ReadAhead {
+        let shared = Arc::new(ReadAheadState::default());
         let driver = listing.handle().map(|handle| {
-            let driver = Driver {
+            let driver = ReadAheadDriver {
                 listing: Arc::clone(listing),
                 shared: Arc::clone(&shared),
                 look,
@@ -69,10 +69,10 @@ impl Ahead {
             };
             handle.spawn(driver.run(wanted())).abort_handle()
         });
-        Ahead { listing: Arc::clone(listing), shared, driver }
+        ReadAhead { listing: Arc::clone(listing), shared, driver }
     }
 
-    /// Opens an object, waiting until it is here. An error for an object in a bucket holds an [`Unread`].
+    /// Opens an object, waiting until it is here. An error for an object in a bucket holds an [`ObjectReadError`].
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.listing.is_in_bucket(index) {
             return Ok(Box::new(self.listing.object(index).open()?));
@@ -96,66 +96,67 @@ impl Ahead {
 
     /// Ends all waiting.
     pub fn stop(&self) {
-        self.shared.close(Unread::Stopped);
+        self.shared.close(ObjectReadError::Stopped);
         if let Some(driver) = &self.driver {
             driver.abort();
         }
     }
 }
 
-impl Drop for Ahead {
+impl Drop for ReadAhead {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Slots> {
+impl ReadAheadState {
+    fn lock(&self) -> MutexGuard<'_, BodySlots> {
         self.slots.lock().expect("nothing panics while it holds the slots")
     }
 
-    fn put(&self, index: u32, body: Result<Arc<Held>, Unread>) {
+    fn put(&self, index: u32, body: Result<Arc<HeldBody>, ObjectReadError>) {
         self.lock().bodies.insert(index, body);
         self.changed.notify_all();
     }
 
-    fn close(&self, why: Unread) {
+    fn close(&self, why: ObjectReadError) {
         self.lock().closed.get_or_insert(why);
         self.changed.notify_all();
     }
 }
 
-struct Driver {
+struct ReadAheadDriver {
     listing: Arc<Listing>,
-    shared: Arc<Shared>,
+    shared: Arc<ReadAheadState>,
     look: FirstLook,
     memory: Arc<Semaphore>,
     on_disk: Arc<Semaphore>,
     requests: Arc<Semaphore>,
 }
 
-impl Driver {
+impl ReadAheadDriver {
     async fn run(self, wanted: Vec<u32>) {
         // Dropping the set, as an abort of this task does, ends the requests under way.
-        let mut fetches: JoinSet<Option<Unread>> = JoinSet::new();
+        let mut fetches: JoinSet<Option<ObjectReadError>> = JoinSet::new();
         for index in wanted {
             let ObjectOrigin::Bucket(bucket) = self.listing.origin(index as usize) else { continue };
             let bytes = self.listing.bytes(index as usize);
             let share = self.share(bytes).await;
             let request = Arc::clone(&self.requests).acquire_owned().await.expect("it is never closed");
             let wanted =
-                Wanted { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
+                BodyRequest { key: self.listing.key(index as usize), bytes, etag: self.listing.etag(index as usize) };
             let (bucket, shared, listing) = (Arc::clone(bucket), Arc::clone(&self.shared), Arc::clone(&self.listing));
-            let is_looked_at = listing.entry(index as usize) == Entry::ByContent && bytes > WHOLE_BYTES_MAX;
+            let is_looked_at = listing.entry(index as usize) == ListingEntry::ByContent && bytes > WHOLE_BYTES_MAX;
             let look = is_looked_at.then_some(self.look);
             fetches.spawn(async move {
                 let fetched = match look {
-                    Some(look) if !bucket.may_be_log(&wanted, look).await => Err(Unread::NotALog),
+                    Some(look) if !bucket.may_be_log(&wanted, look).await => Err(ObjectReadError::NotALog),
                     _ => bucket.fetch(&wanted, || samples(&listing, &bucket)).await,
                 };
                 drop(request);
-                let fatal = fetched.as_ref().err().filter(|unread| matches!(unread, Unread::Fatal(_))).cloned();
-                shared.put(index, fetched.map(|body| Arc::new(Held { body, _share: share })));
+                let fatal =
+                    fetched.as_ref().err().filter(|unread| matches!(unread, ObjectReadError::Fatal(_))).cloned();
+                shared.put(index, fetched.map(|body| Arc::new(HeldBody { body, _share: share })));
                 fatal
             });
             while let Some(ended) = fetches.try_join_next() {
@@ -169,7 +170,7 @@ impl Driver {
                 return self.shared.close(fatal);
             }
         }
-        self.shared.close(Unread::Stopped);
+        self.shared.close(ObjectReadError::Stopped);
     }
 
     /// Waits until the object fits within the bounds.
@@ -196,6 +197,6 @@ fn samples(listing: &Listing, bucket: &Arc<Bucket>) -> Vec<String> {
 }
 
 /// The reason to end all fetching, if there is one.
-fn fatal_of(ended: Result<Option<Unread>, tokio::task::JoinError>) -> Option<Unread> {
-    ended.unwrap_or_else(|error| Some(Unread::fatal(SourceError::Disk { source: io::Error::other(error) })))
+fn fatal_of(ended: Result<Option<ObjectReadError>, tokio::task::JoinError>) -> Option<ObjectReadError> {
+    ended.unwrap_or_else(|error| Some(ObjectReadError::fatal(SourceError::Disk { source: io::Error::other(error) })))
 }

@@ -1,5 +1,5 @@
 //! Brings the body of one object here, whole and checked, or gives the reason why not.
-//! In: a key with the size and ETag of its listing. Out: [`Body`], in memory or, if large, in a temporary file.
+//! In: a key with the size and ETag of its listing. Out: [`ObjectBody`], in memory or, if large, in a temporary file.
 //! A body that breaks or crawls is resumed where it stopped, as long as the object is still the same one.
 
 use std::fs::File;
@@ -16,9 +16,9 @@ use md5::{Digest, Md5};
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::super::aws::{Class, Trouble, backoff};
+use super::super::aws::{AwsTrouble, TroubleClass, backoff};
 use super::super::etags;
-use super::super::{FirstLook, SourceError, Unread};
+use super::super::{FirstLook, ObjectReadError, SourceError};
 use super::Bucket;
 
 /// Larger objects wait on disk, not in memory.
@@ -36,7 +36,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Retries that a run may spend: a failure costs, a success earns, so a service that always fails is not asked five
 /// times for each object.
 #[derive(Debug)]
-pub(super) struct Budget {
+pub(super) struct RetryBudget {
     tokens: AtomicI64,
     /// Objects in a row that could not be read, leaving out faults of single objects.
     failures: AtomicU64,
@@ -54,9 +54,9 @@ const RETRY_COST: i64 = 5;
 const FAILURES_MAX: u64 = 64;
 const OTHERS_AT_ONCE: usize = 16;
 
-impl Default for Budget {
-    fn default() -> Budget {
-        Budget {
+impl Default for RetryBudget {
+    fn default() -> RetryBudget {
+        RetryBudget {
             tokens: AtomicI64::new(TOKENS_MAX),
             failures: AtomicU64::new(0),
             denials: AtomicU64::new(0),
@@ -66,7 +66,7 @@ impl Default for Budget {
     }
 }
 
-impl Budget {
+impl RetryBudget {
     fn spend(&self) -> bool {
         let spent = |tokens: i64| (tokens >= RETRY_COST).then_some(tokens - RETRY_COST);
         self.tokens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent).is_ok()
@@ -82,9 +82,9 @@ impl Budget {
 
     /// True if every other object may fail too: the service does not answer, or nothing at all could be read. A fault
     /// of a single object says nothing about the others.
-    fn fail(&self, class: Class) -> bool {
+    fn fail(&self, class: TroubleClass) -> bool {
         let counted = match class {
-            Class::Archived => return false,
+            TroubleClass::Archived => return false,
             class if class.is_denial() && self.has_success.load(Ordering::Relaxed) => return false,
             class if class.is_denial() => &self.denials,
             _ => &self.failures,
@@ -95,17 +95,17 @@ impl Budget {
 
 /// The stored bytes of one object. They can be read any number of times.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(super) enum ObjectBody {
     Memory(Arc<Vec<u8>>),
     /// Without a name, so that nothing stays behind however the run ends.
     Disk(Arc<File>),
 }
 
-impl Body {
+impl ObjectBody {
     pub(super) fn open(&self) -> Box<dyn Read> {
         match self {
-            Body::Memory(bytes) => Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 }),
-            Body::Disk(file) => Box::new(SharedFile { file: Arc::clone(file), at: 0 }),
+            ObjectBody::Memory(bytes) => Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 }),
+            ObjectBody::Disk(file) => Box::new(SharedFile { file: Arc::clone(file), at: 0 }),
         }
     }
 }
@@ -140,48 +140,48 @@ impl Read for SharedBytes {
 
 /// The object to fetch, as the listing has it.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub(super) struct BodyRequest {
     pub(super) key: String,
     pub(super) bytes: u64,
     pub(super) etag: String,
 }
 
 /// A body under way.
-struct Pull {
-    hold: Hold,
+struct BodyPull {
+    hold: BodyBuffer,
     received: u64,
     digest: Md5,
     /// The ETag of the listing; if that has none, the ETag of the first answer.
     etag: String,
 }
 
-enum Hold {
+enum BodyBuffer {
     Memory(Vec<u8>),
     Disk(File),
 }
 
 /// The end of an attempt that did not bring the whole rest.
-enum Stop {
-    Again(Class),
-    For(Unread),
+enum PullStop {
+    Again(TroubleClass),
+    For(ObjectReadError),
 }
 
-impl Pull {
-    fn new(bytes: u64, etag: &str) -> io::Result<Pull> {
+impl BodyPull {
+    fn new(bytes: u64, etag: &str) -> io::Result<BodyPull> {
         let hold = if bytes > MEMORY_BYTES_MAX {
-            Hold::Disk(tempfile::tempfile()?)
+            BodyBuffer::Disk(tempfile::tempfile()?)
         } else {
-            Hold::Memory(Vec::with_capacity(bytes as usize))
+            BodyBuffer::Memory(Vec::with_capacity(bytes as usize))
         };
-        Ok(Pull { hold, received: 0, digest: Md5::new(), etag: etag.to_owned() })
+        Ok(BodyPull { hold, received: 0, digest: Md5::new(), etag: etag.to_owned() })
     }
 
     fn restart(&mut self) -> io::Result<()> {
         self.received = 0;
         self.digest = Md5::new();
         match &mut self.hold {
-            Hold::Memory(bytes) => bytes.clear(),
-            Hold::Disk(file) => *file = tempfile::tempfile()?,
+            BodyBuffer::Memory(bytes) => bytes.clear(),
+            BodyBuffer::Disk(file) => *file = tempfile::tempfile()?,
         }
         Ok(())
     }
@@ -190,42 +190,46 @@ impl Pull {
         self.received += chunk.len() as u64;
         self.digest.update(chunk);
         match &mut self.hold {
-            Hold::Memory(bytes) => bytes.extend_from_slice(chunk),
-            Hold::Disk(file) => file.write_all(chunk)?,
+            BodyBuffer::Memory(bytes) => bytes.extend_from_slice(chunk),
+            BodyBuffer::Disk(file) => file.write_all(chunk)?,
         }
         Ok(())
     }
 
-    fn finish(self) -> io::Result<Body> {
+    fn finish(self) -> io::Result<ObjectBody> {
         match self.hold {
-            Hold::Memory(bytes) => Ok(Body::Memory(Arc::new(bytes))),
-            Hold::Disk(mut file) => {
+            BodyBuffer::Memory(bytes) => Ok(ObjectBody::Memory(Arc::new(bytes))),
+            BodyBuffer::Disk(mut file) => {
                 file.flush()?;
-                Ok(Body::Disk(Arc::new(file)))
+                Ok(ObjectBody::Disk(Arc::new(file)))
             }
         }
     }
 }
 
 /// The disk of this machine failed, and another attempt cannot cure that.
-fn disk(error: io::Error) -> Stop {
-    Stop::For(Unread::fatal(SourceError::Disk { source: error }))
+fn disk(error: io::Error) -> PullStop {
+    PullStop::For(ObjectReadError::fatal(SourceError::Disk { source: error }))
 }
 
 impl Bucket {
     /// Brings the body of an object here. `others` names some objects from all over the bucket.
-    pub(super) async fn fetch(&self, wanted: &Wanted, others: impl FnOnce() -> Vec<String>) -> Result<Body, Unread> {
+    pub(super) async fn fetch(
+        &self,
+        wanted: &BodyRequest,
+        others: impl FnOnce() -> Vec<String>,
+    ) -> Result<ObjectBody, ObjectReadError> {
         let fetched = self.fetch_counted(wanted).await;
         match &fetched {
-            Ok(_) | Err(Unread::Missing | Unread::Changed) => self.budget.succeed(),
-            Err(Unread::Refused(class)) if self.budget.fail(*class) => {
+            Ok(_) | Err(ObjectReadError::Missing | ObjectReadError::Changed) => self.budget.succeed(),
+            Err(ObjectReadError::Refused(class)) if self.budget.fail(*class) => {
                 if class.is_denial() && self.opens_any(others).await {
                     self.budget.succeed();
                     return fetched;
                 }
                 let detail = format!("the last {FAILURES_MAX} objects could not be read");
                 let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
-                return Err(Unread::fatal(SourceError::aws(doing, Trouble::new(*class, detail))));
+                return Err(ObjectReadError::fatal(SourceError::aws(doing, AwsTrouble::new(*class, detail))));
             }
             Err(_) => {}
         }
@@ -246,7 +250,7 @@ impl Bucket {
 
     /// True if an object may be a log by its first bytes, or if these cannot be had: the fetch of the whole object
     /// gives the reason.
-    pub(super) async fn may_be_log(&self, wanted: &Wanted, look: FirstLook) -> bool {
+    pub(super) async fn may_be_log(&self, wanted: &BodyRequest, look: FirstLook) -> bool {
         let head = tokio::time::timeout(FLOOR_WINDOW, self.head_of(wanted, look.bytes)).await;
         let is_log = head.ok().flatten().is_none_or(|head| (look.may_be_log)(&wanted.key, &head));
         if !is_log {
@@ -256,7 +260,7 @@ impl Bucket {
     }
 
     /// The first bytes of an object, as many as asked for; none if the request fails.
-    async fn head_of(&self, wanted: &Wanted, bytes: usize) -> Option<Vec<u8>> {
+    async fn head_of(&self, wanted: &BodyRequest, bytes: usize) -> Option<Vec<u8>> {
         let request = self.client.get_object().bucket(&self.name).key(&wanted.key);
         let request = request.set_if_match((!wanted.etag.is_empty()).then(|| wanted.etag.clone()));
         let request = request.range(format!("bytes=0-{}", bytes - 1)).set_request_payer(self.request_payer.clone());
@@ -273,31 +277,31 @@ impl Bucket {
         (head.len() == bytes).then_some(head)
     }
 
-    async fn fetch_counted(&self, wanted: &Wanted) -> Result<Body, Unread> {
-        let on_disk = |error| Unread::fatal(SourceError::Disk { source: error });
-        let mut pull = Pull::new(wanted.bytes, &wanted.etag).map_err(on_disk)?;
+    async fn fetch_counted(&self, wanted: &BodyRequest) -> Result<ObjectBody, ObjectReadError> {
+        let on_disk = |error| ObjectReadError::fatal(SourceError::Disk { source: error });
+        let mut pull = BodyPull::new(wanted.bytes, &wanted.etag).map_err(on_disk)?;
         let mut attempt = 0;
         loop {
             let before = pull.received;
             let class = match self.attempt(wanted, &mut pull).await {
                 Ok(()) => return pull.finish().map_err(on_disk),
-                Err(Stop::For(unread)) => return Err(unread),
-                Err(Stop::Again(class)) => class,
+                Err(PullStop::For(unread)) => return Err(unread),
+                Err(PullStop::Again(class)) => class,
             };
             let got_on = pull.received >= before + PROGRESS_BYTES;
             attempt = if got_on { 1 } else { attempt + 1 };
             if attempt >= ATTEMPTS_MAX || !self.budget.spend() {
-                return Err(Unread::Refused(class));
+                return Err(ObjectReadError::Refused(class));
             }
             tokio::time::sleep(backoff(attempt, FIRST_WAIT, WAIT_MAX)).await;
         }
     }
 
-    async fn attempt(&self, wanted: &Wanted, pull: &mut Pull) -> Result<(), Stop> {
+    async fn attempt(&self, wanted: &BodyRequest, pull: &mut BodyPull) -> Result<(), PullStop> {
         let answer = self.ask(wanted, &pull.etag, pull.received).await?;
         match answer.e_tag() {
             Some(etag) if pull.etag.is_empty() => pull.etag = etag.to_owned(),
-            Some(etag) if etag != pull.etag => return Err(Stop::For(Unread::Changed)),
+            Some(etag) if etag != pull.etag => return Err(PullStop::For(ObjectReadError::Changed)),
             _ => {}
         }
         if pull.received > 0 && !resumes(&answer, pull.received) {
@@ -306,7 +310,7 @@ impl Bucket {
         let rest = wanted.bytes - pull.received;
         if answer.content_length().is_some_and(|length| u64::try_from(length) != Ok(rest)) {
             pull.restart().map_err(disk)?;
-            return Err(Stop::Again(Class::Inconsistent));
+            return Err(PullStop::Again(TroubleClass::Inconsistent));
         }
         // Where S3 keeps a checksum, the SDK compares that instead.
         let is_md5 = !has_checksum(&answer) && has_md5_as_etag(&answer);
@@ -318,57 +322,62 @@ impl Bucket {
             return Ok(());
         }
         pull.restart().map_err(disk)?;
-        Err(Stop::Again(Class::Inconsistent))
+        Err(PullStop::Again(TroubleClass::Inconsistent))
     }
 
-    async fn ask(&self, wanted: &Wanted, etag: &str, from: u64) -> Result<GetObjectOutput, Stop> {
+    async fn ask(&self, wanted: &BodyRequest, etag: &str, from: u64) -> Result<GetObjectOutput, PullStop> {
         let request = self.client.get_object().bucket(&self.name).key(&wanted.key);
         let request = request.set_if_match((!etag.is_empty()).then(|| etag.to_owned()));
         let request = request.set_request_payer(self.request_payer.clone()).checksum_mode(ChecksumMode::Enabled);
         let request = request.set_range((from > 0).then(|| format!("bytes={from}-")));
         request.send().await.map_err(|error| {
-            let trouble = Trouble::of::<GetObjectError>(&error);
+            let trouble = AwsTrouble::of::<GetObjectError>(&error);
             match trouble.class {
-                Class::NotFound => Stop::For(Unread::Missing),
-                Class::Changed => Stop::For(Unread::Changed),
+                TroubleClass::NotFound => PullStop::For(ObjectReadError::Missing),
+                TroubleClass::Changed => PullStop::For(ObjectReadError::Changed),
                 class if class.is_fatal() => {
                     let doing = format!("cannot read `s3://{}/{}`", self.name, wanted.key);
-                    Stop::For(Unread::fatal(SourceError::aws(doing, trouble)))
+                    PullStop::For(ObjectReadError::fatal(SourceError::aws(doing, trouble)))
                 }
                 // The SDK has already retried, except where the answer itself broke off.
-                Class::Inconsistent => Stop::Again(Class::Inconsistent),
-                class => Stop::For(Unread::Refused(class)),
+                TroubleClass::Inconsistent => PullStop::Again(TroubleClass::Inconsistent),
+                class => PullStop::For(ObjectReadError::Refused(class)),
             }
         })
     }
 
-    async fn receive(&self, answer: GetObjectOutput, wanted: &Wanted, pull: &mut Pull) -> Result<(), Stop> {
+    async fn receive(
+        &self,
+        answer: GetObjectOutput,
+        wanted: &BodyRequest,
+        pull: &mut BodyPull,
+    ) -> Result<(), PullStop> {
         let mut body = answer.body;
         let mut window = (Instant::now() + FLOOR_WINDOW, pull.received + FLOOR_BYTES);
         loop {
             match tokio::time::timeout_at(window.0, body.next()).await {
                 // The window brought no byte, or too few of them.
-                Err(_) if pull.received < window.1 => return Err(Stop::Again(Class::Network)),
+                Err(_) if pull.received < window.1 => return Err(PullStop::Again(TroubleClass::Network)),
                 Err(_) => {}
                 Ok(Some(Ok(chunk))) => {
                     if pull.received + chunk.len() as u64 > wanted.bytes {
                         pull.restart().map_err(disk)?;
-                        return Err(Stop::Again(Class::Inconsistent));
+                        return Err(PullStop::Again(TroubleClass::Inconsistent));
                     }
                     pull.take(&chunk).map_err(disk)?;
                 }
                 Ok(Some(Err(_))) if pull.received >= wanted.bytes => {
                     // All bytes are here and the SDK rejects them: a checksum is wrong.
                     pull.restart().map_err(disk)?;
-                    return Err(Stop::Again(Class::Inconsistent));
+                    return Err(PullStop::Again(TroubleClass::Inconsistent));
                 }
-                Ok(Some(Err(_))) => return Err(Stop::Again(Class::Network)),
+                Ok(Some(Err(_))) => return Err(PullStop::Again(TroubleClass::Network)),
                 Ok(None) if pull.received == wanted.bytes => return Ok(()),
-                Ok(None) => return Err(Stop::Again(Class::Network)),
+                Ok(None) => return Err(PullStop::Again(TroubleClass::Network)),
             }
             if Instant::now() >= window.0 {
                 if pull.received < window.1 {
-                    return Err(Stop::Again(Class::Network));
+                    return Err(PullStop::Again(TroubleClass::Network));
                 }
                 window = (Instant::now() + FLOOR_WINDOW, pull.received + FLOOR_BYTES);
             }
@@ -409,20 +418,20 @@ mod tests {
 
     #[test]
     fn retries_run_out_and_are_earned_again() {
-        let budget = Budget::default();
+        let budget = RetryBudget::default();
         let spent = (0..1000).filter(|_| budget.spend()).count();
         assert_eq!(spent as i64, TOKENS_MAX / RETRY_COST);
         (0..RETRY_COST).for_each(|_| budget.succeed());
         assert!(budget.spend() && !budget.spend());
-        let failed = |budget: &Budget, class| (1..=2 * FAILURES_MAX).find(|_| budget.fail(class));
+        let failed = |budget: &RetryBudget, class| (1..=2 * FAILURES_MAX).find(|_| budget.fail(class));
         for (class, after_success, at_once) in [
-            (Class::Network, Some(FAILURES_MAX), Some(FAILURES_MAX)),
-            (Class::AccessDenied, None, Some(FAILURES_MAX)),
-            (Class::Archived, None, None),
+            (TroubleClass::Network, Some(FAILURES_MAX), Some(FAILURES_MAX)),
+            (TroubleClass::AccessDenied, None, Some(FAILURES_MAX)),
+            (TroubleClass::Archived, None, None),
         ] {
             budget.succeed();
             assert_eq!(
-                (failed(&budget, class), failed(&Budget::default(), class)),
+                (failed(&budget, class), failed(&RetryBudget::default(), class)),
                 (after_success, at_once),
                 "{class:?}"
             );
@@ -450,7 +459,7 @@ mod tests {
     #[test]
     fn a_body_is_read_again_from_its_start() {
         for bytes in [0, 5, MEMORY_BYTES_MAX + 1] {
-            let mut pull = Pull::new(bytes, "").unwrap();
+            let mut pull = BodyPull::new(bytes, "").unwrap();
             pull.take(b"wrong").unwrap();
             pull.restart().unwrap();
             pull.take(b"he").unwrap();

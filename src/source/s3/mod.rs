@@ -16,8 +16,8 @@ use aws_sdk_s3::types::{EncodingType, RequestPayer};
 use tokio::runtime::Handle;
 
 use super::SourceError;
-use super::aws::{self, AwsOptions, Class, Trouble};
-use body::Budget;
+use super::aws::{self, AwsOptions, AwsTrouble, TroubleClass};
+use body::RetryBudget;
 
 /// The environment variable that, like the flag, names a service other than AWS's own.
 const ENDPOINT_VARIABLE: &str = "AWS_ENDPOINT_URL_S3";
@@ -28,7 +28,7 @@ pub struct Bucket {
     pub(super) client: Client,
     pub(super) request_payer: Option<RequestPayer>,
     pub(super) handle: Handle,
-    budget: Arc<Budget>,
+    budget: Arc<RetryBudget>,
 }
 
 impl std::fmt::Debug for Bucket {
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Bucket {
 
 /// One stored object, as the bucket describes it.
 #[derive(Clone, Debug)]
-pub(super) struct Stored {
+pub(super) struct StoredObject {
     pub(super) key: String,
     pub(super) bytes: u64,
     pub(super) etag: String,
@@ -48,7 +48,7 @@ pub(super) struct Stored {
 
 /// The parameters of a LIST request.
 #[derive(Clone, Debug)]
-pub(super) struct Ask {
+pub(super) struct ListRequest {
     pub(super) prefix: String,
     /// Each folder is listed as one name in place of its content.
     pub(super) by_level: bool,
@@ -58,15 +58,19 @@ pub(super) struct Ask {
 
 /// One answer to a LIST request.
 #[derive(Debug, Default)]
-pub(super) struct Page {
-    pub(super) objects: Vec<Stored>,
+pub(super) struct ListPage {
+    pub(super) objects: Vec<StoredObject>,
     pub(super) folders: Vec<String>,
     pub(super) next: Option<String>,
 }
 
 impl Bucket {
     /// Connects, and proves with one request that `prefix` may be listed.
-    pub(super) async fn connect(name: &str, prefix: &str, options: &AwsOptions) -> Result<(Bucket, Page), SourceError> {
+    pub(super) async fn connect(
+        name: &str,
+        prefix: &str,
+        options: &AwsOptions,
+    ) -> Result<(Bucket, ListPage), SourceError> {
         let config = aws::sdk_config(options).await;
         let has_endpoint = config.endpoint_url().is_some() || std::env::var_os(ENDPOINT_VARIABLE).is_some();
         let mut region = config.region().cloned();
@@ -83,7 +87,7 @@ impl Bucket {
             };
             match bucket.first_page(prefix).await {
                 Ok(page) => return Ok((bucket, page)),
-                Err(Refused { home: Some(home), .. }) if !moved && region.as_ref() != Some(&home) => {
+                Err(ConnectFailure { home: Some(home), .. }) if !moved && region.as_ref() != Some(&home) => {
                     region = Some(home);
                     moved = true;
                 }
@@ -92,47 +96,53 @@ impl Bucket {
         }
     }
 
-    pub(super) fn list_failed(&self, prefix: &str, trouble: Trouble) -> SourceError {
-        SourceError::aws(format!("cannot list `s3://{}/{prefix}`", self.name), trouble.denied_as(Class::ListDenied))
+    pub(super) fn list_failed(&self, prefix: &str, trouble: AwsTrouble) -> SourceError {
+        SourceError::aws(
+            format!("cannot list `s3://{}/{prefix}`", self.name),
+            trouble.denied_as(TroubleClass::ListDenied),
+        )
     }
 
-    async fn first_page(&self, prefix: &str) -> Result<Page, Refused> {
+    async fn first_page(&self, prefix: &str) -> Result<ListPage, ConnectFailure> {
         let request = self.client.list_objects_v2().bucket(&self.name).prefix(prefix).max_keys(1);
         let sent = request.encoding_type(EncodingType::Url).set_request_payer(self.request_payer.clone()).send().await;
         match sent {
-            Ok(answer) => page_of(answer).map_err(|trouble| Refused { home: None, trouble }),
+            Ok(answer) => page_of(answer).map_err(|trouble| ConnectFailure { home: None, trouble }),
             Err(error) => {
                 let home = error.raw_response().and_then(|answer| answer.headers().get("x-amz-bucket-region"));
-                Err(Refused { home: home.map(|home| Region::new(home.to_owned())), trouble: Trouble::of(&error) })
+                Err(ConnectFailure {
+                    home: home.map(|home| Region::new(home.to_owned())),
+                    trouble: AwsTrouble::of(&error),
+                })
             }
         }
     }
 
-    pub(super) async fn page(&self, ask: &Ask) -> Result<Page, Trouble> {
+    pub(super) async fn page(&self, ask: &ListRequest) -> Result<ListPage, AwsTrouble> {
         let request = self.client.list_objects_v2().bucket(&self.name).prefix(&ask.prefix);
         let request = request.set_delimiter(ask.by_level.then(|| "/".to_owned()));
         let request = request.set_start_after(ask.start_after.clone()).set_continuation_token(ask.token.clone());
         let request = request.encoding_type(EncodingType::Url).set_request_payer(self.request_payer.clone());
-        let answer = request.send().await.map_err(|error| Trouble::of::<ListObjectsV2Error>(&error))?;
+        let answer = request.send().await.map_err(|error| AwsTrouble::of::<ListObjectsV2Error>(&error))?;
         page_of(answer)
     }
 }
 
 /// A first request that failed, and the Region that the answer gives for the bucket.
-struct Refused {
+struct ConnectFailure {
     home: Option<Region>,
-    trouble: Trouble,
+    trouble: AwsTrouble,
 }
 
-fn page_of(answer: ListObjectsV2Output) -> Result<Page, Trouble> {
+fn page_of(answer: ListObjectsV2Output) -> Result<ListPage, AwsTrouble> {
     let is_encoded = answer.encoding_type == Some(EncodingType::Url);
     let text = |text: Option<String>| {
-        let text = text.ok_or_else(|| Trouble::new(Class::Inconsistent, "a listed object has no name"))?;
+        let text = text.ok_or_else(|| AwsTrouble::new(TroubleClass::Inconsistent, "a listed object has no name"))?;
         if is_encoded { decoded(&text) } else { Ok(text) }
     };
-    let mut page = Page::default();
+    let mut page = ListPage::default();
     for object in answer.contents.unwrap_or_default() {
-        page.objects.push(Stored {
+        page.objects.push(StoredObject {
             key: text(object.key)?,
             bytes: object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
             etag: object.e_tag.unwrap_or_default(),
@@ -144,15 +154,16 @@ fn page_of(answer: ListObjectsV2Output) -> Result<Page, Trouble> {
     }
     if answer.is_truncated == Some(true) {
         let next = answer.next_continuation_token.filter(|token| !token.is_empty());
-        let missing = || Trouble::new(Class::Inconsistent, "a page is not the last, and has no token for the next");
+        let missing =
+            || AwsTrouble::new(TroubleClass::Inconsistent, "a page is not the last, and has no token for the next");
         page.next = Some(next.ok_or_else(missing)?);
     }
     Ok(page)
 }
 
 /// A name as S3 writes it in a URL: `%XX`, and `+` for a blank.
-fn decoded(text: &str) -> Result<String, Trouble> {
-    let odd = || Trouble::new(Class::Inconsistent, format!("a listed name cannot be read: `{text}`"));
+fn decoded(text: &str) -> Result<String, AwsTrouble> {
+    let odd = || AwsTrouble::new(TroubleClass::Inconsistent, format!("a listed name cannot be read: `{text}`"));
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

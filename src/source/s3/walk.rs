@@ -9,14 +9,14 @@ use std::sync::Arc;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 
-use super::super::aws::{AwsOptions, Class, Trouble};
+use super::super::aws::{AwsOptions, AwsTrouble, TroubleClass};
 use super::super::file_names;
-use super::super::layout::{ListBy, Place, Wanted};
-use super::super::listing::{Builder, Code, Item, OriginId, Part, Shared};
-use super::super::names::Names;
+use super::super::layout::{KeyPosition, ListBy, ScopeFilter};
+use super::super::listing::{EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes, OriginId};
+use super::super::names::NameArena;
 use super::super::origin::ObjectOrigin;
 use super::super::{Scope, SourceError};
-use super::{Ask, Bucket, Page, Stored};
+use super::{Bucket, ListPage, ListRequest, StoredObject};
 
 /// LIST requests that may be under way.
 const REQUESTS_MAX: usize = 32;
@@ -36,18 +36,24 @@ pub(in super::super) async fn list(
     mut named: Vec<BucketPath>,
     scope: &Scope,
     options: &AwsOptions,
-    mut builder: Builder,
-) -> Result<Builder, SourceError> {
+    mut builder: ListingBuilder,
+) -> Result<ListingBuilder, SourceError> {
     named.sort();
     named.dedup();
-    let (wanted, by_organization) = (Wanted::new(scope), Wanted::of_organizations(scope));
+    let (wanted, by_organization) = (ScopeFilter::new(scope), ScopeFilter::of_organizations(scope));
     for group in named.chunk_by(|a, b| a.bucket == b.bucket) {
         let (bucket, first) = Bucket::connect(&group[0].bucket, &group[0].prefix, options).await?;
         let bucket = Arc::new(bucket);
         let origin = builder.origin(ObjectOrigin::Bucket(Arc::clone(&bucket)))?;
         builder.requests += 1;
-        let mut walk =
-            Walk { bucket, origin, wanted: &wanted, by_organization: &by_organization, builder, jobs: Vec::new() };
+        let mut walk = BucketWalk {
+            bucket,
+            origin,
+            wanted: &wanted,
+            by_organization: &by_organization,
+            builder,
+            jobs: Vec::new(),
+        };
         let mut first = Some(first);
         for place in group {
             walk.named_object(&place.prefix, first.take()).await?;
@@ -61,20 +67,20 @@ pub(in super::super) async fn list(
     Ok(builder)
 }
 
-struct Walk<'a> {
+struct BucketWalk<'a> {
     bucket: Arc<Bucket>,
     origin: OriginId,
-    wanted: &'a Wanted,
+    wanted: &'a ScopeFilter,
     /// For objects that the user named.
-    by_organization: &'a Wanted,
-    builder: Builder,
-    jobs: Vec<Job>,
+    by_organization: &'a ScopeFilter,
+    builder: ListingBuilder,
+    jobs: Vec<ListJob>,
 }
 
 /// The position of a folder of a bucket.
 #[derive(Clone, Copy, Default)]
-struct Standing {
-    place: Place,
+struct FolderStanding {
+    place: KeyPosition,
     /// True of a folder whose name begins with a dot, and of all below it.
     is_hidden: bool,
     /// Levels below the folder that the user named.
@@ -82,34 +88,34 @@ struct Standing {
 }
 
 /// A folder that is being listed.
-struct Job {
+struct ListJob {
     prefix: String,
-    at: Standing,
+    at: FolderStanding,
     by: ListBy,
     token: Option<String>,
     /// The last key and the last folder seen.
     last: [String; 2],
     empty_pages: u32,
     /// The folder whose objects are coming in, with those that came so far.
-    folder: Folder,
-    part: Part,
+    folder: BucketFolder,
+    part: ListingPart,
     /// A folder out of scope: its objects are passed over.
     passed: Option<String>,
 }
 
 /// Objects of one folder, before the common part of their names is known.
 #[derive(Default)]
-struct Folder {
+struct BucketFolder {
     path: String,
-    place: Option<Place>,
+    place: Option<KeyPosition>,
     is_hidden: bool,
-    names: Names,
-    objects: Vec<(Item<Code>, String)>,
+    names: NameArena,
+    objects: Vec<(ListedItem<EntryCode>, String)>,
 }
 
-impl Walk<'_> {
+impl BucketWalk<'_> {
     /// An object whose key is exactly the one that the user gave is read, even if it is no log name.
-    async fn named_object(&mut self, key: &str, first: Option<Page>) -> Result<(), SourceError> {
+    async fn named_object(&mut self, key: &str, first: Option<ListPage>) -> Result<(), SourceError> {
         if key.is_empty() {
             return Ok(());
         }
@@ -124,16 +130,16 @@ impl Walk<'_> {
         let (folder, name) = split(key);
         let mut folders = folder.split_terminator('/');
         let place =
-            folders.try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), self.by_organization));
-        if let Some(why) = Place::left_out_of(place, self.by_organization) {
+            folders.try_fold(KeyPosition::default(), |place, name| place.enter(name.as_bytes(), self.by_organization));
+        if let Some(why) = KeyPosition::left_out_of(place, self.by_organization) {
             self.builder.pruned.count(why);
             return Ok(());
         }
-        let mut part = Part::default();
+        let mut part = ListingPart::default();
         let path = self.shown(folder);
-        let account = place.and_then(Place::account);
-        let id = self.builder.directory_at(self.origin, Path::new(&path), Shared::default(), account)?;
-        self.builder.push(&mut part, id, name.as_bytes(), (Code::Log, object.bytes))?;
+        let account = place.and_then(KeyPosition::account);
+        let id = self.builder.directory_at(self.origin, Path::new(&path), NameAffixes::default(), account)?;
+        self.builder.push(&mut part, id, name.as_bytes(), (EntryCode::Log, object.bytes))?;
         part.set_etag(&object.etag);
         self.builder.add(part);
         Ok(())
@@ -146,13 +152,13 @@ impl Walk<'_> {
             return;
         }
         let mut names = named.split('/').filter(|name| !name.is_empty());
-        let place = names.try_fold(Place::default(), |place, name| place.enter(name.as_bytes(), self.wanted));
+        let place = names.try_fold(KeyPosition::default(), |place, name| place.enter(name.as_bytes(), self.wanted));
         let Some(place) = place else {
             self.builder.pruned.directories += 1;
             return;
         };
         let prefix = if named.is_empty() { String::new() } else { format!("{named}/") };
-        self.jobs.push(Job::new(prefix, Standing { place, ..Standing::default() }, self.wanted));
+        self.jobs.push(ListJob::new(prefix, FolderStanding { place, ..FolderStanding::default() }, self.wanted));
     }
 
     async fn run(&mut self) -> Result<(), SourceError> {
@@ -163,7 +169,7 @@ impl Walk<'_> {
             {
                 let bucket = Arc::clone(&self.bucket);
                 self.builder.requests += 1;
-                let ask = Ask {
+                let ask = ListRequest {
                     prefix: job.prefix.clone(),
                     by_level: job.by == ListBy::Level,
                     start_after: None,
@@ -178,7 +184,7 @@ impl Walk<'_> {
         }
     }
 
-    fn take(&mut self, mut job: Job, page: Page) -> Result<(), SourceError> {
+    fn take(&mut self, mut job: ListJob, page: ListPage) -> Result<(), SourceError> {
         job.check(&page).map_err(|trouble| self.bucket.list_failed(&job.prefix, trouble))?;
         for object in page.objects {
             self.object(&mut job, object)?;
@@ -189,8 +195,8 @@ impl Walk<'_> {
                 None => self.builder.pruned.directories += 1,
                 Some(place) => {
                     let is_hidden = job.at.is_hidden || file_names::is_hidden(name.as_bytes());
-                    let at = Standing { place, is_hidden, depth: job.at.depth + 1 };
-                    self.jobs.push(Job::new(folder, at, self.wanted));
+                    let at = FolderStanding { place, is_hidden, depth: job.at.depth + 1 };
+                    self.jobs.push(ListJob::new(folder, at, self.wanted));
                 }
             }
         }
@@ -204,7 +210,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn object(&mut self, job: &mut Job, object: Stored) -> Result<(), SourceError> {
+    fn object(&mut self, job: &mut ListJob, object: StoredObject) -> Result<(), SourceError> {
         let (folder, name) = split(&object.key);
         if folder != job.folder.path {
             self.flush(job)?;
@@ -215,13 +221,13 @@ impl Walk<'_> {
         let Some(place) = current.place else { return Ok(()) };
         // Nothing below a hidden folder is a log, whatever its name says.
         let code = match current.is_hidden {
-            true => place.left_out(self.wanted).map_or(Ok(Code::NotLogName), Err),
-            false => Code::of_file(place, name.as_bytes(), self.wanted),
+            true => place.left_out(self.wanted).map_or(Ok(EntryCode::NotLogName), Err),
+            false => EntryCode::of_file(place, name.as_bytes(), self.wanted),
         };
         match code {
             Ok(code) => {
                 let name = current.names.push(name.as_bytes())?;
-                current.objects.push((Item::new(name, code.of_size(object.bytes), object.bytes), object.etag));
+                current.objects.push((ListedItem::new(name, code.of_size(object.bytes), object.bytes), object.etag));
             }
             Err(why) => self.builder.pruned.count(why),
         }
@@ -229,7 +235,7 @@ impl Walk<'_> {
     }
 
     /// Judges a folder that a whole listing has come to.
-    fn enter(&mut self, job: &mut Job, folder: &str) {
+    fn enter(&mut self, job: &mut ListJob, folder: &str) {
         let mut place = Some(job.at.place);
         let mut is_hidden = job.at.is_hidden;
         let mut end = job.prefix.len();
@@ -245,17 +251,17 @@ impl Walk<'_> {
             self.builder.pruned.directories += 1;
             job.passed = Some(folder[..end].to_owned());
         }
-        job.folder = Folder { path: folder.to_owned(), place, is_hidden, ..Folder::default() };
+        job.folder = BucketFolder { path: folder.to_owned(), place, is_hidden, ..BucketFolder::default() };
     }
 
-    fn flush(&mut self, job: &mut Job) -> Result<(), SourceError> {
+    fn flush(&mut self, job: &mut ListJob) -> Result<(), SourceError> {
         let folder = std::mem::take(&mut job.folder);
         if folder.objects.is_empty() {
             return Ok(());
         }
         let path = self.shown(&folder.path);
-        let shared = Shared::of(folder.objects.iter().map(|(item, _)| folder.names.get(item.name())));
-        let account = folder.place.and_then(Place::account);
+        let shared = NameAffixes::of(folder.objects.iter().map(|(item, _)| folder.names.get(item.name())));
+        let account = folder.place.and_then(KeyPosition::account);
         let id = self.builder.directory_at(self.origin, Path::new(&path), shared, account)?;
         for (item, etag) in &folder.objects {
             let name = folder.names.get(item.name());
@@ -270,15 +276,15 @@ impl Walk<'_> {
     }
 }
 
-impl Job {
-    fn new(prefix: String, at: Standing, wanted: &Wanted) -> Job {
+impl ListJob {
+    fn new(prefix: String, at: FolderStanding, wanted: &ScopeFilter) -> ListJob {
         let by = if at.is_hidden { ListBy::Whole } else { at.place.listing(at.depth, wanted) };
-        Job {
-            folder: Folder {
+        ListJob {
+            folder: BucketFolder {
                 path: prefix.clone(),
                 place: Some(at.place),
                 is_hidden: at.is_hidden,
-                ..Folder::default()
+                ..BucketFolder::default()
             },
             prefix,
             at,
@@ -286,14 +292,14 @@ impl Job {
             token: None,
             last: [String::new(), String::new()],
             empty_pages: 0,
-            part: Part::default(),
+            part: ListingPart::default(),
             passed: None,
         }
     }
 
     /// Fails if a page cannot follow those before it.
-    fn check(&mut self, page: &Page) -> Result<(), Trouble> {
-        let wrong = |what: &str| Err(Trouble::new(Class::Inconsistent, what));
+    fn check(&mut self, page: &ListPage) -> Result<(), AwsTrouble> {
+        let wrong = |what: &str| Err(AwsTrouble::new(TroubleClass::Inconsistent, what));
         let mut names = [String::new(), String::new()];
         let keys = page.objects.iter().map(|object| (0, object.key.as_str()));
         let folders = page.folders.iter().map(|folder| (1, folder.as_str()));
@@ -331,9 +337,10 @@ fn split(key: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    fn page(keys: &[&str], next: Option<&str>) -> Page {
-        let stored = |key: &&str| Stored { key: (*key).to_owned(), bytes: 1, etag: String::new(), modified: None };
-        Page { objects: keys.iter().map(stored).collect(), folders: Vec::new(), next: next.map(str::to_owned) }
+    fn page(keys: &[&str], next: Option<&str>) -> ListPage {
+        let stored =
+            |key: &&str| StoredObject { key: (*key).to_owned(), bytes: 1, etag: String::new(), modified: None };
+        ListPage { objects: keys.iter().map(stored).collect(), folders: Vec::new(), next: next.map(str::to_owned) }
     }
 
     #[test]
@@ -347,8 +354,8 @@ mod tests {
             (vec![page(&["p/a"], Some("1")), page(&["p/b"], Some("1"))], false),
             (vec![page(&[], Some("1")), page(&[], Some("2")), page(&["p/a"], None)], true),
         ] {
-            let wanted = Wanted::new(&Scope::default());
-            let mut job = Job::new("p/".into(), Standing::default(), &wanted);
+            let wanted = ScopeFilter::new(&Scope::default());
+            let mut job = ListJob::new("p/".into(), FolderStanding::default(), &wanted);
             let shown = format!("{pages:?}");
             let all = pages.into_iter().try_for_each(|page| {
                 let checked = job.check(&page);
@@ -357,8 +364,8 @@ mod tests {
             });
             assert_eq!(all.is_ok(), is_right, "{shown}");
         }
-        let wanted = Wanted::new(&Scope::default());
-        let mut job = Job::new(String::new(), Standing::default(), &wanted);
+        let wanted = ScopeFilter::new(&Scope::default());
+        let mut job = ListJob::new(String::new(), FolderStanding::default(), &wanted);
         let endless = (0..100).try_for_each(|number| job.check(&page(&[], Some(&number.to_string()))));
         assert!(endless.is_err(), "empty pages without an end");
     }
