@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::parser::{DFParserBuilder, Statement as DfStatement};
 use datafusion::sql::sqlparser::ast::{Statement, visit_statements};
+use keytrail::sql::distinct_from::mend;
 use keytrail::sql::guard::{CheckedStatement, check};
-use keytrail::sql::mend::mend;
 use libfuzzer_sys::fuzz_target;
 
 /// As the guard parses.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::etags::EtagList;
 use super::file_names::NameClass;
 use super::layout::{FolderKind, KeyPosition, LeftOut, ScopeFilter};
-use super::names::{NameArena, NameRef};
+use super::name_arena::{NameArena, NameRef};
 use super::origin::ObjectOrigin;
 use super::{SourceError, layout};
 use crate::objects::{FaultReason, ObjectOutcome, SkipReason};

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use super::file_names::{self, NameClass};
 use super::layout::{KeyPosition, ScopeFilter};
 use super::listing::{DirectoryId, EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes};
-use super::names::NameArena;
+use super::name_arena::NameArena;
 use super::{Location, Scope, SourceError};
 
 /// The error number of too many links, which `io::ErrorKind` does not name yet.

@@ -11,7 +11,7 @@ mod history;
 mod layout;
 mod listing;
 mod local;
-mod names;
+mod name_arena;
 mod object;
 mod object_store;
 mod origin;

@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 use super::derived::DerivedView;
 use super::views::ViewRows;
-use super::{functions, mend, views};
+use super::{distinct_from, functions, views};
 use crate::schema;
 
 /// A table that only views may name.
@@ -57,7 +57,7 @@ pub async fn planned(state: &SessionState, sql: &str) -> Result<LogicalPlan, Dat
     let mut statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
     let lists_tables =
         matches!(&statement, DfStatement::Statement(inner) if matches!(**inner, Statement::ShowTables { .. }));
-    mend::mend(&mut statement);
+    distinct_from::mend(&mut statement);
     let plan = state.statement_to_plan(statement).await?;
     if lists_tables { in_order(plan) } else { Ok(plan) }
 }

@@ -11,8 +11,8 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
-use super::deferred::{DeferredRows, RowBits};
 use super::part::{RowTaker, ScanPart};
+use super::spilled_rows::{DeferredRows, RowBits};
 use super::tallies::{ObjectTally, Tallies};
 
 /// Takes parts in order: deduplicates, counts, and gives batches away.

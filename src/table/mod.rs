@@ -7,7 +7,6 @@ mod accepted;
 mod accounting;
 mod consumer;
 mod dedup;
-mod deferred;
 mod hand_out;
 mod kept;
 mod lacking;
@@ -17,6 +16,7 @@ mod provider;
 mod report;
 mod scan;
 mod seen;
+mod spilled_rows;
 mod tallies;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! Damage is found before the first record is given away, so a damaged object gives nothing; a broken record is
 //! quarantined alone. Never reads a clock, and never interprets a record.
 
-mod ends;
+mod bracket_scan;
 pub mod envelope;
 pub mod inflate;
 mod look;

@@ -3,7 +3,7 @@
 //! between them in which none was found.
 //! Never takes a part of a record for a record: a record is an object that closes, parses and names its event.
 
-use super::ends::{BracketScan, BytesAhead};
+use super::bracket_scan::{BracketScan, BytesAhead};
 use super::split::{DocumentItem, ItemContainer, RECORD_BYTES_MAX};
 use super::unwrap;
 use crate::json::{JsonKind, JsonTree, Value};

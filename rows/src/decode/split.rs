@@ -4,8 +4,8 @@
 //! unusable. An item is bounded by its brackets alone, so a fault inside one cannot take its neighbours along.
 //! Never looks inside an item, except to note the places of its own members for the screen.
 
-use super::ends::BracketScan;
-pub use super::ends::BytesAhead;
+use super::bracket_scan::BracketScan;
+pub use super::bracket_scan::BytesAhead;
 use crate::json::{self, RecordScreen};
 use crate::objects::FaultReason;
 

@@ -13,7 +13,7 @@ use super::super::aws::{AwsOptions, AwsTrouble, TroubleClass};
 use super::super::file_names;
 use super::super::layout::{KeyPosition, ListBy, ScopeFilter};
 use super::super::listing::{EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes, OriginId};
-use super::super::names::NameArena;
+use super::super::name_arena::NameArena;
 use super::super::origin::ObjectOrigin;
 use super::super::{Scope, SourceError};
 use super::{Bucket, ListPage, ListRequest, StoredObject};
