@@ -118,7 +118,7 @@ mod tests {
             assert_eq!((accepts.objects.patterns.len(), accepts.ended.len()), (accepted, ended), "{expires}");
         }
         for (text, fault) in [
-            (entry("soon"), "line 1: `soon` is not a time"),
+            (entry("\"soon\""), "line 1: `soon` is not a time"),
             (entry("2026-07-01").replace("owner = \"audit\"\n", ""), "line 1: missing field `owner`"),
             (entry("2026-07-01").replace("\"audit\"", "\" \""), "line 1: the entry lacks owner"),
             (entry("2026-07-01").replace("uri", "url"), "line 2: unknown field `url`"),

@@ -26,12 +26,17 @@ fn rows(words: &[&str], logs: &str) -> String {
 
 /// The rows of a named query; of one that needs a parameter, those for every line that gives it one.
 fn rows_of(query: &NamedQuery, logs: &str) -> String {
+    let ways = words_of(query);
+    ways.iter().map(|words| rows(&words.split_whitespace().collect::<Vec<_>>(), logs)).collect()
+}
+
+/// The words that ask a named query: its name, or of one that needs a parameter, each line that gives it one.
+pub fn words_of(query: &NamedQuery) -> Vec<String> {
     if query.params.iter().all(|param| !param.is_required) {
-        return rows(&[query.name], logs);
+        return vec![query.name.to_owned()];
     }
     let text = fs::read_to_string(root().join("tests/queries/parameters")).unwrap();
-    let lines = text.lines().filter(|line| line.split(' ').next() == Some(query.name));
-    lines.map(|line| rows(&line.split_whitespace().collect::<Vec<_>>(), logs)).collect()
+    text.lines().filter(|line| line.split(' ').next() == Some(query.name)).map(str::to_owned).collect()
 }
 
 /// The difference from a golden, if there is one. Blessing writes the golden instead.

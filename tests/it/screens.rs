@@ -10,10 +10,11 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::DataType;
 use arrow::ipc::reader::FileReader;
 use keytrail::output::{ExistingFile, Format, OutputTarget, Style, sink, visible};
-use keytrail::sql::named;
+use keytrail::sql::named::{self, NamedQuery};
 
 use crate::child::{has_program, keytrail, on_every_core, root, shell_line};
 use crate::golden::is_blessing;
+use crate::queries::words_of;
 
 const WIDTHS: [usize; 3] = [80, 100, 120];
 
@@ -76,11 +77,13 @@ fn without_color(text: &str) -> String {
 }
 
 /// The rows of a named query.
-fn rows(query: &str, logs: &str) -> RecordBatch {
+fn rows(query: &NamedQuery, logs: &str) -> RecordBatch {
+    let words = words_of(query).remove(0);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.arrow");
-    let ended = keytrail(["query", query, "--from", logs, "-q", "-o", path.to_str().unwrap()]);
-    assert_eq!(ended.code, Some(0), "{query} over {logs}: {}", ended.story());
+    let options = ["--from", logs, "-q", "-o", path.to_str().unwrap()];
+    let ended = keytrail(["query"].into_iter().chain(words.split_whitespace()).chain(options));
+    assert_eq!(ended.code, Some(0), "{words} over {logs}: {}", ended.story());
     let reader = FileReader::try_new(fs::File::open(path).unwrap(), None).unwrap();
     let (schema, batches) = (reader.schema(), reader.map(Result::unwrap).collect::<Vec<_>>());
     concat_batches(&schema, &batches).unwrap()
@@ -120,17 +123,18 @@ fn ends(rows: &RecordBatch, column: &str) -> Vec<String> {
 
 #[test]
 fn every_named_query_is_seen_at_a_glance() {
-    let asked: Vec<_> = named::all().iter().flat_map(|query| LOGS.map(|logs| (query.name, logs))).collect();
+    let asked: Vec<_> = named::all().iter().flat_map(|query| LOGS.map(|logs| (query, logs))).collect();
     let faults = on_every_core(&asked, |(query, (folder, logs))| {
         let rows = rows(query, logs);
-        let screens = Screens::of(format!("{folder}/{query}"), |width, color| screen_of(&rows, width, color));
+        let screens = Screens::of(format!("{folder}/{}", query.name), |width, color| screen_of(&rows, width, color));
         let mut faults = screens.faults();
         for column in ["principal", "changed_by", "key_arn", "table_arn", "table_name"] {
             for end in ends(&rows, column) {
                 let blind = screens.plain.iter().filter(|(_, screen)| !screen.contains(&end));
-                faults.extend(
-                    blind.map(|(width, _)| format!("{folder}/{query}: {column} {end} is not on {width} columns")),
-                );
+                faults
+                    .extend(blind.map(|(width, _)| {
+                        format!("{folder}/{}: {column} {end} is not on {width} columns", query.name)
+                    }));
             }
         }
         faults

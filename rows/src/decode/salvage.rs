@@ -131,7 +131,7 @@ impl Salvager {
         if ["Records", "Events", "logEvents"].into_iter().any(is_list) {
             return false;
         }
-        unwrap::is_whole(value) || unwrap::records_in(value).is_ok_and(|records| !records.is_empty())
+        unwrap::is_dated(value) || unwrap::records_in(value).is_ok_and(|records| !records.is_empty())
     }
 
     fn give(&mut self, item: DocumentItem<'_>, sink: &mut dyn FnMut(Salvaged<'_>)) {
