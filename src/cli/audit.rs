@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
 use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
@@ -55,13 +56,13 @@ pub enum AuditFormat {
 #[derive(Args, Debug, Clone)]
 pub struct SubjectArgs {
     /// Only answers about this key: ARN, id or alias (repeatable)
-    #[arg(long, value_name = "KEY", help_heading = "Scope")]
+    #[arg(long, value_name = "KEY", help_heading = "Scope", value_parser = NonEmptyStringValueParser::new())]
     pub key: Vec<String>,
     /// Only answers about this principal: ARN, role/NAME, user/NAME or NAME (repeatable)
-    #[arg(long, value_name = "PRINCIPAL", help_heading = "Scope")]
+    #[arg(long, value_name = "PRINCIPAL", help_heading = "Scope", value_parser = NonEmptyStringValueParser::new())]
     pub principal: Vec<String>,
     /// Only answers about this table: ARN or name (repeatable)
-    #[arg(long, value_name = "TABLE", help_heading = "Scope")]
+    #[arg(long, value_name = "TABLE", help_heading = "Scope", value_parser = NonEmptyStringValueParser::new())]
     pub table: Vec<String>,
 }
 

@@ -35,7 +35,7 @@ fn lines(plan: &ReadPlan) -> Vec<String> {
     lines
 }
 
-/// What a scope of organizations cannot place.
+/// The objects that a scope of organizations cannot place.
 pub fn without_organization(pruned: &PrunedCounts) -> Option<String> {
     let objects = pruned.without_organization as u64;
     (objects > 0).then(|| format!("left out  {}", summary::without_organization(objects)))

@@ -102,6 +102,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
     if matches!(source, QuestionSource::Stdin) && options.locations.contains(&Location::Stdin) {
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
+    check_given_once(&args.param)?;
     let (question, expected) = (read_question(source)?, args.expect.expected()?);
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
@@ -120,6 +121,18 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
         summary::print(&summary, SummaryBlock::WithRows(delivered.rows), &global);
     }
     Ok(summary.code())
+}
+
+/// Refuses a parameter that is given twice: the answer would be of one value only.
+fn check_given_once(params: &[(String, String)]) -> Result<(), Failure> {
+    let twice =
+        params.iter().enumerate().find(|(place, (name, _))| params[..*place].iter().any(|(other, _)| other == name));
+    match twice {
+        Some((_, (name, _))) => {
+            Err(Failure::usage(format!("-p {name} is given twice")).hint("ask once for each value"))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The place and the look of the rows.

@@ -3,6 +3,7 @@
 //! Pure: Arrow and nothing else of an engine, no IO, no clock. Batches may come in any order and any sizes, and the
 //! rows are the same. One file a table.
 
+mod error_echoes;
 mod keys;
 
 use arrow::array::RecordBatch;
@@ -42,4 +43,4 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];

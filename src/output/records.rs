@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::screen_rows::{ScreenColumn, ScreenRows};
 use super::visible::{cut_middle, width};
-use super::words::count;
+use super::words::{count, wrapped};
 
 /// Between a name and its value.
 const BAR: &str = " │ ";
@@ -60,6 +60,10 @@ pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, pl
             let is_wide = width(&field) > field_width;
             if line.fields == fields || is_wide && line.fields > 0 {
                 line.end(to)?;
+            }
+            if is_wide && look.values == RecordValues::Cut {
+                wrapped(&field, look.width, "    ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
+                continue;
             }
             line.push(&field, field_width);
             if is_wide {
@@ -125,17 +129,17 @@ impl RecordLine {
 
 /// The values of a column, each in as many lines as it needs to be told from the others.
 fn values(column: &ScreenColumn, values: RecordValues, room: usize) -> Vec<Cow<'_, str>> {
-    let mut shown: Vec<Cow<'_, str>> = column.cells.iter().map(|cell| Cow::Borrowed(cell.as_str())).collect();
+    if values != RecordValues::Cut {
+        return column.cells.iter().map(|cell| Cow::Borrowed(cell.as_str())).collect();
+    }
     let mut lines = 1;
-    while values == RecordValues::Cut {
+    loop {
         let cut = |cell: &'_ String| cut_middle(cell, room * lines).into_owned();
         let pairs: HashSet<(String, &String)> = column.cells.iter().map(|cell| (cut(cell), cell)).collect();
         let texts: HashSet<&String> = pairs.iter().map(|(text, _)| text).collect();
         if texts.len() == pairs.len() {
-            shown = column.cells.iter().map(|cell| cut_middle(cell, room * lines)).collect();
-            break;
+            return column.cells.iter().map(|cell| cut_middle(cell, room * lines)).collect();
         }
         lines *= 2;
     }
-    shown
 }

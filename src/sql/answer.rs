@@ -21,7 +21,7 @@ pub(super) enum Evidence {
     /// A scan that runs as the rows are taken.
     Scan { logs: Arc<LogTable>, report: Arc<ScanReport> },
     /// The accounts of a finished scan, or of a store, which cover all its logs.
-    Known(Accounting),
+    Known(Box<Accounting>),
 }
 
 /// The rows of one answer, as they come.
@@ -57,7 +57,7 @@ impl Answer {
     pub async fn finish(self) -> Option<Accounting> {
         drop(self.batches);
         match self.evidence {
-            Evidence::Known(accounting) => Some(accounting),
+            Evidence::Known(accounting) => Some(*accounting),
             Evidence::Scan { logs, report } => match report.finished().await {
                 ScanOutcome::NeverRan => None,
                 ScanOutcome::Left => Some(Accounting::stopped()),
@@ -85,7 +85,7 @@ impl<'e> PreparedStatements<'e> {
     /// # Panics
     /// If there is no statement at this place.
     pub async fn rows(&self, place: usize) -> Result<RecordBatch, SqlError> {
-        let evidence = Evidence::Known(self.accounting.clone());
+        let evidence = Evidence::Known(Box::new(self.accounting.clone()));
         self.engine.run(self.plans[place].clone(), evidence, Instant::now()).await?.rows().await
     }
 }

@@ -154,17 +154,23 @@ fn key_ways(name: &str) -> Vec<NameWay> {
     let name = name.to_ascii_lowercase();
     let head = name.trim_end_matches('…');
     let is_cut = head.len() < name.len();
-    match (name.starts_with("arn:"), head.rsplit_once("key/")) {
-        (true, _) if is_cut => vec![way(0, [starts(head)])],
-        (true, _) => vec![way(0, [is(&name)])],
-        // Account and Region before it, as a screen may show a key.
-        (false, Some((before, id))) if before.ends_with(':') => {
-            let tail = format!(":{before}key/{id}");
-            vec![way(0, [if is_cut { TextTest::Contains(tail) } else { ends(tail) }])]
-        }
-        (false, Some(("", id))) => id_ways(id),
-        (false, _) => id_ways(head),
+    if name.starts_with("arn:") {
+        return vec![way(0, [if is_cut { starts(head) } else { is(&name) }])];
     }
+    let (places, id) = head.rsplit_once(':').unwrap_or(("", head));
+    in_places(places, id_ways(id.strip_prefix("key/").unwrap_or(id)))
+}
+
+/// The same ways where the partition, Region or account before the name, as a screen may show it, stand in the ARN too.
+fn in_places(places: &str, mut ways: Vec<NameWay>) -> Vec<NameWay> {
+    for place in places.split(':').filter(|place| !place.is_empty()) {
+        let test = match place.strip_prefix('…') {
+            Some(end) => format!("{end}:"),
+            None => format!(":{place}:"),
+        };
+        ways.iter_mut().for_each(|way| way.tests.push(TextTest::Contains(test.clone())));
+    }
+    ways
 }
 
 /// A whole id, or as much of one as a screen shows.
@@ -188,8 +194,7 @@ fn alias_ways(name: &str, alias: &str) -> Vec<NameWay> {
             vec![way(1, [starts(head), ends(tail)])]
         }
         [""] => vec![way(1, [is(alias)]), way(1, [ends(tail)])],
-        // Account and Region before it, as a screen may show it.
-        _ => vec![way(1, [ends(format!(":{name}"))])],
+        _ => in_places(&parts.join(":"), vec![way(1, [ends(tail)])]),
     }
 }
 
@@ -197,24 +202,37 @@ fn principal_ways(name: &str) -> Vec<NameWay> {
     if name.starts_with("arn:") {
         return vec![way(0, [is(name)])];
     }
-    // `role/NAME`, and with the account before it; the path of a role or a user may stand between.
-    let (account, rest) = name.split_once(':').map_or(("", name), |(account, rest)| (account, rest));
-    let (kind, last) = (rest.split('/').next().unwrap_or_default(), rest.rsplit('/').next().unwrap_or_default());
-    if matches!(kind, "role" | "user") && rest.len() > kind.len() && account.bytes().all(|b| b.is_ascii_digit()) {
-        let middle = format!(":{account}:{kind}/");
-        let middle = if account.is_empty() { format!(":{kind}/") } else { middle };
-        let has_path = rest[kind.len() + 1..].contains('/') && !rest.contains('…');
-        let tail = if has_path { format!("{middle}{}", &rest[kind.len() + 1..]) } else { format!("/{last}") };
-        return vec![way(0, [starts("arn:"), TextTest::Contains(middle), ends(tail)])];
+    // A principal with a word before it has no ARN: `service:…`, `account:…`, `federated:…`.
+    let mut ways = vec![
+        way(0, [is(name)]),
+        way(0, [is(&format!("{name}.amazonaws.com"))]),
+        way(0, [is(&format!("service:{name}.amazonaws.com"))]),
+    ];
+    let (places, rest) = name.rsplit_once(':').unwrap_or(("", name));
+    let kind = rest.split('/').next().unwrap_or_default();
+    if matches!(kind, "role" | "user") && rest.len() > kind.len() {
+        // The path of a role or a user may stand between.
+        let (middle, path) = (format!(":{kind}/"), &rest[kind.len() + 1..]);
+        let has_path = path.contains('/') && !path.contains('…');
+        let last = rest.rsplit('/').next().unwrap_or_default();
+        let tail = if has_path { format!("{middle}{path}") } else { format!("/{last}") };
+        return in_places(places, vec![way(0, [starts("arn:"), TextTest::Contains(middle), ends(tail)])]);
     }
-    vec![way(0, [is(name)]), way(0, [ends(format!("/{name}"))]), way(0, [ends(format!(":{name}"))])]
+    let last = rest.rsplit_once("…/").map_or(rest, |(_, last)| last);
+    ways.extend(in_places(places, vec![way(0, [ends(format!("/{last}"))]), way(0, [ends(format!(":{last}"))])]));
+    ways
 }
 
 fn table_ways(name: &str) -> Vec<NameWay> {
     if name.starts_with("arn:") {
         return vec![way(1, [is(name)])];
     }
-    vec![way(0, [is(name.strip_prefix("table/").unwrap_or(name))])]
+    let (places, rest) = name.rsplit_once(':').unwrap_or(("", name));
+    let table = rest.strip_prefix("table/").unwrap_or(rest);
+    if places.is_empty() {
+        return vec![way(0, [is(table)])];
+    }
+    in_places(places, vec![way(1, [ends(format!(":table/{table}"))])])
 }
 
 #[cfg(test)]
@@ -227,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_key_is_named_by_arn_id_head_or_alias() {
-        let cases: [(&str, &str, &[bool; 3]); 23] = [
+        let cases: [(&str, &str, &[bool; 3]); 28] = [
             (KEY, "whole", &[true, false, false]),
             ("1234abcd-12ab-34cd-56ef-1234567890ab", "id", &[true, false, false]),
             ("1234ABCD-12AB-34CD-56EF-1234567890AB", "id in capitals", &[true, false, false]),
@@ -236,6 +254,11 @@ mod tests {
             ("1234abcd…", "head as shown", &[true, false, false]),
             ("eu-west-1:111122223333:key/1234abcd…", "short as shown", &[true, false, false]),
             ("arn:aws:kms:eu-west-1:111122223333:key/1234abcd…", "ARN as shown", &[true, false, false]),
+            ("eu-west-1:1234abcd…", "with the Region, as shown", &[true, false, false]),
+            ("111122223333:1234abcd…", "with the account, as shown", &[true, false, false]),
+            ("…3333:1234abcd…", "with the end of the account, as shown", &[true, false, false]),
+            ("us-east-1:1234abcd…", "in another Region", &[false; 3]),
+            ("eu-west-1:alias/app/data", "alias with the Region", &[false, false, true]),
             ("1234abc", "too little of it", &[false; 3]),
             ("1234abce", "another", &[false; 3]),
             ("mrk-1234abcd12ab34cd56ef1234567890ab", "family", &[false, true, false]),
@@ -273,6 +296,8 @@ mod tests {
             ("111122223333:role/…/analyst", [true, false]),
             ("444455556666:role/analyst", [false, false]),
             ("444455556666:user/analyst", [false, true]),
+            ("111122223333:analyst", [true, false]),
+            ("…6666:user/analyst", [false, true]),
             ("user/analyst", [false, true]),
             ("analyst", [true, true]),
             ("data/analyst", [true, false]),
@@ -287,7 +312,9 @@ mod tests {
             assert_eq!([role, user].map(|principal| asked.is_borne_by(&[Some(principal)])), borne, "{given}");
         }
         let service = Some("service:dynamodb.amazonaws.com");
-        assert!(AskedName::new(NameKind::Principal, "dynamodb.amazonaws.com").is_borne_by(&[service]));
+        for name in ["dynamodb", "dynamodb.amazonaws.com", "service:dynamodb", "service:dynamodb.amazonaws.com"] {
+            assert!(AskedName::new(NameKind::Principal, name).is_borne_by(&[service]), "{name}");
+        }
         let federated = Some("federated:arn:aws:iam::111122223333:user/root-of-it/mary");
         assert!(AskedName::new(NameKind::Principal, "mary").is_borne_by(&[federated]));
         assert!(!AskedName::new(NameKind::Principal, "user/mary").is_borne_by(&[federated]));
@@ -297,9 +324,15 @@ mod tests {
     #[test]
     fn a_table_is_named_by_arn_or_name() {
         let arn = "arn:aws:dynamodb:eu-west-1:111122223333:table/Orders";
-        for (given, borne) in
-            [(arn, true), ("Orders", true), ("table/Orders", true), ("orders", false), ("Order_", false)]
-        {
+        for (given, borne) in [
+            (arn, true),
+            ("Orders", true),
+            ("table/Orders", true),
+            ("eu-west-1:Orders", true),
+            ("us-east-1:Orders", false),
+            ("orders", false),
+            ("Order_", false),
+        ] {
             let asked = AskedName::new(NameKind::Table, given);
             assert_eq!(asked.is_borne_by(&[Some("Orders"), Some(arn)]), borne, "{given}");
         }

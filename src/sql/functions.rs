@@ -49,7 +49,7 @@ pub enum FunctionTopic {
 }
 
 impl FunctionTopic {
-    /// What each argument of its functions is.
+    /// The meaning of each argument of its functions.
     fn arguments(self) -> &'static [(&'static str, &'static str)] {
         match self {
             FunctionTopic::Json => &[

@@ -166,8 +166,12 @@ fn refused_size(expr: &Expr) -> Option<Refusal> {
             if asked.is_none_or(|size| size > SIZE_MAX) { too_much(SIZE_MAX) } else { None }
         }
         "range" | "generate_series" | "gen_series" => {
-            let beyond = list.args.iter().any(|argument| magnitude_of(argument).is_some_and(|end| end > SERIES_MAX));
-            if beyond { too_much(SERIES_MAX) } else { None }
+            // A bound that is a column may be anything; times and NULL are bounded by the table function.
+            let is_beyond = |argument: &FunctionArg| match magnitude_of(argument) {
+                Some(end) => end > SERIES_MAX,
+                None => reads_a_column(argument),
+            };
+            if list.args.iter().any(is_beyond) { too_much(SERIES_MAX) } else { None }
         }
         _ => None,
     }
@@ -184,6 +188,15 @@ fn number(value: &Value) -> Option<u64> {
         Value::Number(digits, _) => digits.to_string().parse().ok(),
         _ => None,
     }
+}
+
+/// True if an argument is a column, or computed from one.
+fn reads_a_column(argument: &FunctionArg) -> bool {
+    let found = visit_expressions(argument, |expr| match expr {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Subquery(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    found.is_break()
 }
 
 /// The most that an argument can be, whatever its sign, if it is computed from numbers alone.

@@ -179,7 +179,7 @@ pub struct StoreContents {
 /// The source of the raw tables' rows.
 enum RowSource {
     Logs(Arc<LogTable>),
-    Store { events: Arc<dyn TableProvider>, accounting: Accounting, scope: Scope },
+    Store { events: Arc<dyn TableProvider>, accounting: Box<Accounting>, scope: Scope },
 }
 
 impl RowSource {
@@ -215,7 +215,7 @@ impl Engine {
         }
         let events = Arc::new(ViewTable::new(stored.events, None));
         let mut engine = Engine::new(
-            RowSource::Store { events, accounting, scope: stored.scope },
+            RowSource::Store { events, accounting: Box::new(accounting), scope: stored.scope },
             (stored.objects, stored.quarantine),
             options,
         )?;
@@ -312,7 +312,7 @@ impl Engine {
         }
         let derivations = DerivedInputs::of(&plans, &self.context.state())?;
         let (plans, accounting) = match &self.data {
-            RowSource::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, accounting.clone()),
+            RowSource::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, (**accounting).clone()),
             RowSource::Logs(logs) => self.over_kept_rows(logs, plans, derivations).await?,
         };
         Ok(PreparedStatements::new(self, plans, accounting))
@@ -333,7 +333,7 @@ impl Engine {
             }
             RowSource::Logs(logs) => {
                 let (plans, accounting) = self.over_kept_rows(logs, plans, derivations).await?;
-                (plans, Evidence::Known(accounting))
+                (plans, Evidence::Known(Box::new(accounting)))
             }
         };
         self.run(plans.swap_remove(0), evidence, started).await

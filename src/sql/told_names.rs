@@ -156,11 +156,11 @@ impl NamesOfAnswer {
         for name in &mut self.names {
             // The first column that tells the thing: of a key or a principal its ARN stands first, of a table last.
             let cells = name.asked.kind.columns();
-            let columns =
+            let mut columns =
                 cells.iter().flat_map(|columns| columns.iter()).filter_map(|column| rows.column_by_name(column));
             let columns: Vec<_> = match name.asked.kind {
                 NameKind::Key | NameKind::Principal => columns.take(1).collect(),
-                NameKind::Table | NameKind::Session => columns.last().into_iter().collect(),
+                NameKind::Table | NameKind::Session => columns.next_back().into_iter().collect(),
             };
             for row in 0..rows.num_rows() {
                 let thing = columns.iter().find_map(|column| text(column, row));

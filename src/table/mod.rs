@@ -19,7 +19,8 @@ mod seen;
 mod spilled_rows;
 mod tallies;
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, OnceLock};
 
 use crate::normalize::EventFilter;
 use crate::source::{Listing, Scope};
@@ -66,6 +67,8 @@ pub struct ScanOptions {
 pub struct LogTable {
     pub listing: Arc<Listing>,
     pub options: ScanOptions,
+    /// Standard input, which only the first of several scans can read from where it comes.
+    stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
 }
 
 impl std::fmt::Debug for LogTable {
@@ -77,6 +80,6 @@ impl std::fmt::Debug for LogTable {
 impl LogTable {
     /// Reads nothing: each question scans for itself.
     pub fn new(listing: Arc<Listing>, options: ScanOptions) -> LogTable {
-        LogTable { listing, options }
+        LogTable { listing, options, stdin: OnceLock::new() }
     }
 }

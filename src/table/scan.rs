@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::filter_record_batch;
@@ -116,7 +116,6 @@ pub fn scan(
         queue: Mutex::new(ObjectQueue { next: 0, order: Some(order) }),
         stop: AtomicBool::new(false),
         bytes_done: AtomicU64::new(0),
-        stdin: OnceLock::new(),
         ahead: ReadAhead::start(&logs.listing, FIRST_LOOK, || wanted(logs, request)),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
     };
@@ -148,7 +147,6 @@ struct SharedScan<'a> {
     queue: Mutex<ObjectQueue>,
     stop: AtomicBool,
     bytes_done: AtomicU64,
-    stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
     ahead: ReadAhead,
     seed: u64,
 }
@@ -198,7 +196,7 @@ impl SharedScan<'_> {
             return self.ahead.open(index);
         }
         // Stdin is kept on disk while the scan runs, since a large object is read twice.
-        let spool = self.stdin.get_or_init(|| {
+        let spool = self.logs.stdin.get_or_init(|| {
             let mut spool = tempfile::NamedTempFile::new()?;
             io::copy(&mut io::stdin().lock(), &mut spool)?;
             Ok(spool)

@@ -114,7 +114,7 @@ impl EnvelopeOpener {
                 Err(unwrap::Ambiguous) => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
                 Ok(pieces) if !pieces.is_empty() => {
                     note(&mut self.wrapped, ObjectFlag::Wrapped);
-                    give_pieces(&mut self.inner, &item, &pieces, sink);
+                    give_pieces(&item, &pieces, account, sink);
                 }
                 Ok(_) if unwrap::is_record(value) => sink(DecodedPiece::Record { value, offset: item.offset, account }),
                 Ok(_) if is_alone(&item, self.shape) && value.kind() == JsonKind::Object => {
@@ -202,30 +202,24 @@ fn contents<'a>(
         }
         ItemContainer::Records | ItemContainer::Array | ItemContainer::Document => {}
     }
-    if let Some(detail) = value.get("detail").filter(|detail| is_dated(*detail)) {
-        return (ItemContent::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]));
-    }
-    if let Some(record) = value.path(&["aws", "cloudtrail"]).filter(|record| is_dated(*record)) {
-        return (ItemContent::Record(record), Some(ObjectFlag::Wrapped), None);
-    }
     if let Some(payload) = string(&["awslogs", "data"]) {
         return (ItemContent::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
     }
     if let Some(text) = value.text().filter(|text| unwrap::is_json(text)) {
         return (ItemContent::Text(text), Some(ObjectFlag::Wrapped), None);
     }
-    for (path, wrapping) in [
-        (&["CloudTrailEvent"][..], ObjectFlag::LookupEvents),
-        (&["_raw"], ObjectFlag::Wrapped),
-        (&["event", "original"], ObjectFlag::Wrapped),
-        (&["message"], ObjectFlag::Wrapped),
-        (&["input", "message"], ObjectFlag::Wrapped),
-    ] {
-        if let Some(text) = string(path).filter(|text| unwrap::is_json(text)) {
-            return (ItemContent::Text(text), Some(wrapping), None);
+    // The usual wrappings carry one record in one member; others are looked through.
+    let carried = unwrap::only_carrier(value).map(|(name, member)| (name, member, member.text()));
+    match carried {
+        Some(("detail", detail, _)) if is_dated(detail) => {
+            (ItemContent::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]))
         }
+        Some((name, _, Some(text))) if unwrap::is_json(&text) => {
+            let flag = if name == "CloudTrailEvent" { ObjectFlag::LookupEvents } else { ObjectFlag::Wrapped };
+            (ItemContent::Text(text), Some(flag), None)
+        }
+        _ => (ItemContent::Nested, None, None),
     }
-    (ItemContent::Nested, None, None)
 }
 
 /// A text that stands for records, and the account that its wrapping names.
@@ -245,7 +239,7 @@ fn text_records(
         Ok(value) => value,
         Err(fault) => {
             return match unwrap::records_in_lines(carried.text) {
-                Ok(pieces) if !pieces.is_empty() => give_pieces(&mut JsonTree::new(), item, &pieces, sink),
+                Ok(pieces) if !pieces.is_empty() => give_pieces(item, &pieces, carried.account, sink),
                 _ => sink(item_fault(item, fault.reason())),
             };
         }
@@ -255,7 +249,7 @@ fn text_records(
     }
     match unwrap::records_in(value) {
         Err(unwrap::Ambiguous) => sink(item_fault(item, FaultReason::EnvelopeUnknown)),
-        Ok(pieces) if !pieces.is_empty() => give_pieces(&mut JsonTree::new(), item, &pieces, sink),
+        Ok(pieces) if !pieces.is_empty() => give_pieces(item, &pieces, carried.account, sink),
         Ok(_) if value.kind() == JsonKind::Object => {
             sink(DecodedPiece::Record { value, offset: item.offset, account: carried.account });
         }
@@ -263,18 +257,21 @@ fn text_records(
     }
 }
 
+/// Gives away unwrapped records; `account` is that of the wrapping further out.
 fn give_pieces(
-    tree: &mut JsonTree,
     item: &DocumentItem<'_>,
     pieces: &[unwrap::UnwrappedPiece],
+    account: Option<&str>,
     sink: &mut dyn FnMut(DecodedPiece<'_>),
 ) {
+    let mut tree = JsonTree::new();
     for piece in pieces {
         match piece {
-            unwrap::UnwrappedPiece::Record(bytes) => {
+            unwrap::UnwrappedPiece::Record(bytes, named) => {
                 // The bytes are those of a value that was parsed already.
                 if let Ok(value) = tree.parse(bytes) {
-                    sink(DecodedPiece::Record { value, offset: item.offset, account: None });
+                    let account = named.as_deref().or(account);
+                    sink(DecodedPiece::Record { value, offset: item.offset, account });
                 }
             }
             unwrap::UnwrappedPiece::Fault(bytes, reason) => {

@@ -4,40 +4,45 @@
 //! it holds. Never takes a part of a record for a record: where several members of one object hold different records,
 //! none is taken.
 
+use crate::arn::is_account_id;
 use crate::json::{JsonKind, JsonTree, Value};
 use crate::objects::FaultReason;
 
 /// Texts within texts are read up to here.
 const TEXTS_MAX: usize = 8;
 
-/// Members by which shippers name the record that they carry, the surest first.
-const CARRIERS: [&[&str]; 20] = [
-    &["detail"],
-    &["CloudTrailEvent"],
-    &["_source"],
-    &["event", "original"],
-    &["data", "aws"],
-    &["aws", "cloudtrail"],
-    &["_raw"],
-    &["message"],
-    &["input", "message"],
-    &["Message"],
-    &["body"],
-    &["Body"],
-    &["hits", "hits"],
-    &["result", "_raw"],
-    &["map", "_raw"],
-    &["result"],
-    &["events"],
-    &["Records"],
-    &["Events"],
-    &["logEvents"],
+/// Names of members by which shippers carry a record, or something that holds one.
+const CARRIERS: [&str; 21] = [
+    "Body",
+    "CloudTrailEvent",
+    "Events",
+    "Message",
+    "Records",
+    "_raw",
+    "_source",
+    "aws",
+    "body",
+    "cloudtrail",
+    "data",
+    "detail",
+    "event",
+    "events",
+    "hits",
+    "input",
+    "logEvents",
+    "map",
+    "message",
+    "original",
+    "result",
 ];
+
+/// Members of a wrapping that name the account of the records in it.
+const ACCOUNTS: [&str; 2] = ["account", "owner"];
 
 /// One part of a wrapping that counts as a record.
 pub(super) enum UnwrappedPiece {
-    /// JSON of a record.
-    Record(Vec<u8>),
+    /// JSON of a record, and the account that the wrapping names.
+    Record(Vec<u8>, Option<String>),
     /// An item, beside others that are records, in which none was found.
     Fault(Vec<u8>, FaultReason),
 }
@@ -82,49 +87,73 @@ pub(super) fn records_in(value: Value<'_>) -> Result<Vec<UnwrappedPiece>, Ambigu
 /// As [`records_in`], of a value that may be a record itself.
 fn records_of(value: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>, Ambiguous> {
     if is_complete(value) {
-        return Ok(vec![UnwrappedPiece::Record(value.raw().to_vec())]);
+        return Ok(vec![record(value)]);
     }
     inside(value, texts_left)
 }
 
 fn inside(value: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>, Ambiguous> {
     match value.kind() {
-        JsonKind::Object => {
-            for path in CARRIERS {
-                let Some(carried) = value.path(path) else { continue };
-                let found = carried_records(carried, texts_left)?;
-                if !found.is_empty() {
-                    return Ok(found);
-                }
-            }
-            members_of(value)
-        }
+        JsonKind::Object => members_of(value, texts_left),
         JsonKind::Array => items_of(value, texts_left),
         JsonKind::String => text_of(value, texts_left),
         _ => Ok(Vec::new()),
     }
 }
 
-/// The records of a member by which shippers name what they carry: a few names there are a record.
-fn carried_records(carried: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>, Ambiguous> {
-    if is_whole(carried) {
-        return Ok(vec![UnwrappedPiece::Record(carried.raw().to_vec())]);
+/// The records that the members of an object hold, if they hold the same: a record that is a member itself, or what a member
+/// of a known name carries. Below other names there is no wrapping.
+fn members_of(value: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>, Ambiguous> {
+    let mut first: Vec<UnwrappedPiece> = Vec::new();
+    for (name, member) in value.members() {
+        let found = match CARRIERS.binary_search(&&*name) {
+            Ok(_) => records_of(member, texts_left)?,
+            Err(_) if is_complete(member) => vec![record(member)],
+            Err(_) => continue,
+        };
+        if found.is_empty() || !first.is_empty() && are_same(&first, &found) {
+            continue;
+        }
+        if !first.is_empty() {
+            return Err(Ambiguous);
+        }
+        first = found;
     }
-    let found = inside(carried, texts_left)?;
-    let is_itself = found.is_empty() && is_dated(carried);
-    Ok(if is_itself { vec![UnwrappedPiece::Record(carried.raw().to_vec())] } else { found })
+    if first.is_empty() {
+        // A few names below a known name are a record if nothing says more.
+        first.extend(carriers(value).map(|(_, member)| member).find(|member| is_dated(*member)).map(record));
+    }
+    let account = ACCOUNTS.iter().find_map(|name| value.get(name)?.text()).filter(|account| is_account_id(account));
+    for piece in &mut first {
+        if let (UnwrappedPiece::Record(_, named @ None), Some(account)) = (piece, &account) {
+            *named = Some(account.to_string());
+        }
+    }
+    Ok(first)
 }
 
-/// The record that the members of an object hold, if it is one: what lies deeper below names that no shipper is known by
-/// is no wrapping.
-fn members_of(value: Value<'_>) -> Result<Vec<UnwrappedPiece>, Ambiguous> {
-    let mut records = value.members().map(|(_, member)| member).filter(|member| is_complete(*member));
-    let Some(first) = records.next() else { return Ok(Vec::new()) };
-    let hash = first.canonical_hash(0);
-    if records.any(|other| other.canonical_hash(0) != hash) {
-        return Err(Ambiguous);
-    }
-    Ok(vec![UnwrappedPiece::Record(first.raw().to_vec())])
+fn record(value: Value<'_>) -> UnwrappedPiece {
+    UnwrappedPiece::Record(value.raw().to_vec(), None)
+}
+
+fn carriers<'a>(value: Value<'a>) -> impl Iterator<Item = (&'static str, Value<'a>)> {
+    value.members().filter_map(|(name, member)| Some((CARRIERS[CARRIERS.binary_search(&&*name).ok()?], member)))
+}
+
+/// The member that alone can carry records, and its name.
+pub(super) fn only_carrier<'a>(value: Value<'a>) -> Option<(&'static str, Value<'a>)> {
+    let mut all = carriers(value);
+    all.next().filter(|_| all.next().is_none())
+}
+
+/// True for the same records in the same order.
+fn are_same(left: &[UnwrappedPiece], right: &[UnwrappedPiece]) -> bool {
+    let hash = |piece: &UnwrappedPiece| match piece {
+        UnwrappedPiece::Record(bytes, _) => JsonTree::new().parse(bytes).ok().map(|value| value.canonical_hash(0)),
+        UnwrappedPiece::Fault(..) => None,
+    };
+    left.len() == right.len()
+        && left.iter().zip(right).all(|(left, right)| hash(left).is_some_and(|left| hash(right) == Some(left)))
 }
 
 /// The records of all items. Beside records, an item without one is a fault; alone, a list is just a list.
@@ -171,7 +200,7 @@ fn lines_of(text: &str, texts_left: usize) -> Result<Vec<UnwrappedPiece>, Ambigu
         }
         pieces.extend(found);
     }
-    let has_record = pieces.iter().any(|piece| matches!(piece, UnwrappedPiece::Record(_)));
+    let has_record = pieces.iter().any(|piece| matches!(piece, UnwrappedPiece::Record(..)));
     Ok(if has_record { pieces } else { Vec::new() })
 }
 
@@ -189,5 +218,65 @@ fn reason_of(item: Value<'_>) -> FaultReason {
             _ => FaultReason::RecordNotCloudtrail,
         },
         _ => FaultReason::RecordNotObject,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(text: &str) -> Option<Vec<(String, Option<String>)>> {
+        let mut tree = JsonTree::new();
+        let pieces = records_in(tree.parse(text.as_bytes()).unwrap()).ok()?;
+        let shown = |piece: UnwrappedPiece| match piece {
+            UnwrappedPiece::Record(bytes, account) => (String::from_utf8(bytes).unwrap(), account),
+            UnwrappedPiece::Fault(_, reason) => (reason.name().to_owned(), None),
+        };
+        Some(pieces.into_iter().map(shown).collect())
+    }
+
+    const A: &str = r#"{"eventSource":"a","eventName":"a","eventID":"1"}"#;
+    const B: &str = r#"{"eventSource":"b","eventName":"b","eventID":"2"}"#;
+
+    #[test]
+    fn carriers_are_sorted() {
+        assert!(CARRIERS.is_sorted());
+    }
+
+    #[test]
+    fn members_with_different_records_give_none() {
+        for text in [
+            format!(r#"{{"detail":{A},"message":{B}}}"#),
+            format!(r#"{{"x":{A},"y":{B}}}"#),
+            format!(r#"{{"Records":[{A}],"events":[{B}]}}"#),
+            format!(r#"{{"hits":{{"hits":[{{"_source":{A}}}]}},"events":[{B}]}}"#),
+        ] {
+            assert_eq!(found(&text), None, "{text}");
+        }
+        let twice = format!(r#"{{"detail":{A},"x":{A},"message":{:?}}}"#, A);
+        assert_eq!(found(&twice), Some(vec![(A.to_owned(), None)]));
+    }
+
+    #[test]
+    fn a_text_without_a_record_hides_none() {
+        let text = format!(r#"{{"message":"{{\"level\":1}}","body":{:?}}}"#, A);
+        assert_eq!(found(&text), Some(vec![(A.to_owned(), None)]));
+    }
+
+    #[test]
+    fn the_account_of_a_wrapping_stays_with_its_records() {
+        let inner = format!(r#"{{"account":"111122223333","detail":{A}}}"#);
+        let text = format!(r#"{{"owner":"444455556666","logEvents":[{{"message":{inner:?}}},{{"message":{:?}}}]}}"#, B);
+        let expected = [(A, "111122223333"), (B, "444455556666")];
+        assert_eq!(found(&text), Some(expected.map(|(text, of)| (text.to_owned(), Some(of.to_owned()))).to_vec()));
+    }
+
+    /// A level that is looked at twice doubles the time of all below it.
+    #[test]
+    fn every_level_is_looked_at_once() {
+        for (open, levels) in [(r#"{"result":{"_raw":"#, 60), (r#"{"hits":{"hits":"#, 60), (r#"{"data":{"aws":"#, 60)] {
+            let text = format!("{}1{}", open.repeat(levels), "}".repeat(2 * levels));
+            assert_eq!(found(&text), Some(Vec::new()), "{open}");
+        }
     }
 }

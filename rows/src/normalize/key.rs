@@ -60,7 +60,7 @@ fn find_key<'a>(row: &Row<'a>, members: &Members<'a>, service: EventService) -> 
         return Some((arn, "resources"));
     }
     if !service.is_kms() {
-        // What KMS refused is in its message; the request may name another key than that.
+        // KMS names in its message the key that it refused; the request may name another.
         return named().or_else(|| Some((NamedKey::of(members, row)?.into_key(row)?, "request")));
     }
     answered_key(row, members)

@@ -1,0 +1,19 @@
+-- title: Other services' own records of errors that KMS logged as well
+-- row: record of a service that tells of the error in KMS's record
+-- description: The two are one call: the message names KMS's request, or KMS failed the same principal, in the same session of a role where both tell it, through that service within five seconds, for what may be the same action and key. Each record is of one pair at most, in the order of time; those that ended alike go first.
+-- column: kms_event_id : the id of KMS's record
+-- column: event_id : the id of the service's record
+-- column: service : the service, by its short name
+-- column: how : `request_id` where the message names KMS's request, else `time`
+-- column: outcome : how KMS's call ended
+-- column: key_arn : the key that the service's record names
+SELECT 'kms' AS side, event_id, event_time, principal_id, aws_region, via_service AS service, outcome, session_created,
+       principal_type, request_id, coalesce(denied_action, concat('kms:', event_name)) AS action,
+       coalesce(key_arn, source_key_arn) AS key_arn
+FROM calls
+WHERE operation_class IS NOT NULL AND outcome <> 'success' AND caller_class <> 'direct' AND principal_id IS NOT NULL
+UNION ALL
+SELECT 'service', event_id, event_time, principal_id, aws_region, split_part(event_source, '.', 1), outcome, session_created,
+       principal_type, error_message, denied_action, key_arn
+FROM handed_on_errors
+WHERE principal_id IS NOT NULL
