@@ -98,7 +98,7 @@ mod tests {
             location.store.put(&path, "one".into()).await.unwrap();
             assert_eq!(fs::read(folder.join("events/x")).unwrap(), b"one", "{name}");
             let listed: Vec<_> = location.store.list(None).map(|found| found.unwrap().location).collect().await;
-            assert_eq!(listed, [path.clone()], "{name}");
+            assert_eq!(listed, std::slice::from_ref(&path), "{name}");
             location.store.delete(&path).await.unwrap();
             assert_eq!(fs::read_dir(top.path()).unwrap().count(), 1, "{name}: nothing lies beside it");
         }
