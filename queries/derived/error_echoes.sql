@@ -7,13 +7,12 @@
 -- column: how : `request_id` where the message names KMS's request, else `time`
 -- column: outcome : how KMS's call ended
 -- column: key_arn : the key that the service's record names
-SELECT 'kms' AS side, event_id, event_time, principal_id, aws_region, via_service AS service, outcome, session_created,
-       principal_type, request_id, coalesce(denied_action, concat('kms:', event_name)) AS action,
+SELECT CASE WHEN operation_class IS NULL THEN 'service' ELSE 'kms' END AS side,
+       event_id, event_time, principal_id, aws_region, outcome, session_created, principal_type,
+       CASE WHEN operation_class IS NULL THEN split_part(event_source, '.', 1) ELSE via_service END AS service,
+       -- A service's message may name KMS's request.
+       CASE WHEN operation_class IS NULL THEN error_message ELSE request_id END AS request_id,
+       coalesce(denied_action, CASE WHEN operation_class IS NOT NULL THEN concat('kms:', event_name) END) AS action,
        coalesce(key_arn, source_key_arn) AS key_arn
-FROM calls
-WHERE operation_class IS NOT NULL AND outcome <> 'success' AND caller_class <> 'direct' AND principal_id IS NOT NULL
-UNION ALL
-SELECT 'service', event_id, event_time, principal_id, aws_region, split_part(event_source, '.', 1), outcome, session_created,
-       principal_type, error_message, denied_action, key_arn
-FROM handed_on_errors
-WHERE principal_id IS NOT NULL
+FROM kms_errors
+WHERE principal_id IS NOT NULL AND (operation_class IS NULL OR caller_class <> 'direct')

@@ -17,9 +17,7 @@ FROM (
     -- Two services that name two keys for one refusal would be a guess.
     HAVING min(key_arn) = max(key_arn)) s
 RIGHT JOIN (
-    SELECT * FROM calls WHERE outcome = 'denied' AND operation_class IS NOT NULL
-    UNION ALL
-    SELECT h.*
+    SELECT f.*
     FROM (SELECT event_id FROM denial_echoes) d
-    RIGHT ANTI JOIN (SELECT * FROM handed_on_errors WHERE outcome = 'denied') h ON d.event_id = h.event_id) e
+    RIGHT ANTI JOIN (SELECT * FROM kms_errors WHERE outcome = 'denied') f ON d.event_id = f.event_id) e
 ON s.kms_event_id = e.event_id AND e.key_arn IS NULL AND e.source_key_arn IS NULL

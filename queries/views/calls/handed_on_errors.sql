@@ -1,13 +1,4 @@
 -- title: Errors of KMS in other services' own records
 -- row: call of another service that failed because of KMS, with any outcome but `success`
--- description: By the error's code, by an action of KMS that was refused, or by a message that speaks of KMS. Where KMS logged the same error, `failures` has the call once, as KMS logged it.
-SELECT *
-FROM calls
-WHERE operation_class IS NULL AND outcome <> 'success'
-  AND (starts_with(denied_action, 'kms:')
-       -- A refusal of another action is that service's own, whatever its resource is called.
-       OR (denied_action IS NULL
-           AND (regexp_like(error_code, '(^|[.#])([Kk]ms|KMS|EncryptionKey|CustomerKey|CustomerManagedKey|InvalidKMS)')
-                OR error_code IN ('DecryptionFailure', 'EncryptionFailure')
-                OR regexp_like(error_message, 'arn:aws[a-z-]*:kms:|customer master key|KMS [Kk]ey|KMS Exception|Service: (AWSKMS|Kms)')
-                OR (outcome = 'denied' AND regexp_like(error_message, '(^|[^A-Za-z0-9_-])KMS([^A-Za-z0-9_-]|$)')))))
+-- description: Where KMS logged the same error, `failures` has the call once, as KMS logged it.
+SELECT * FROM kms_errors WHERE operation_class IS NULL
