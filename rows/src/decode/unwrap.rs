@@ -121,7 +121,8 @@ fn members_of(value: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>
     }
     if first.is_empty() {
         // A few names below a known name are a record if nothing says more.
-        first.extend(carriers(value).map(|(_, member)| member).find(|member| is_dated(*member)).map(record));
+        first
+            .extend(the_one(carriers(value).map(|(_, member)| member).filter(|member| is_dated(*member)))?.map(record));
     }
     let account = ACCOUNTS.iter().find_map(|name| value.get(name)?.text()).filter(|account| is_account_id(account));
     for piece in &mut first {
@@ -136,14 +137,23 @@ fn record(value: Value<'_>) -> UnwrappedPiece {
     UnwrappedPiece::Record(value.raw().to_vec(), None)
 }
 
+/// The first of some values, if all are the same.
+fn the_one<'a>(mut values: impl Iterator<Item = Value<'a>>) -> Result<Option<Value<'a>>, Ambiguous> {
+    let Some(first) = values.next() else { return Ok(None) };
+    let hash = first.canonical_hash(0);
+    if values.any(|other| other.canonical_hash(0) != hash) { Err(Ambiguous) } else { Ok(Some(first)) }
+}
+
 fn carriers<'a>(value: Value<'a>) -> impl Iterator<Item = (&'static str, Value<'a>)> {
     value.members().filter_map(|(name, member)| Some((CARRIERS[CARRIERS.binary_search(&&*name).ok()?], member)))
 }
 
-/// The member that alone can carry records, and its name.
+/// The member that alone can carry records, and its name; none also where a record stands beside it.
 pub(super) fn only_carrier<'a>(value: Value<'a>) -> Option<(&'static str, Value<'a>)> {
     let mut all = carriers(value);
-    all.next().filter(|_| all.next().is_none())
+    let only = all.next().filter(|_| all.next().is_none())?;
+    let is_beside = |name: &str, member| CARRIERS.binary_search(&name).is_err() && is_complete(member);
+    (!value.members().any(|(name, member)| is_beside(&name, member))).then_some(only)
 }
 
 /// True for the same records in the same order.
@@ -248,6 +258,9 @@ mod tests {
         for text in [
             format!(r#"{{"detail":{A},"message":{B}}}"#),
             format!(r#"{{"x":{A},"y":{B}}}"#),
+            format!(r#"{{"detail":{A},"x":{B}}}"#),
+            format!(r#"{{"message":{A:?},"x":{B}}}"#),
+            r#"{"event":{"eventName":"a","eventID":"1"},"data":{"eventName":"b","eventID":"2"}}"#.to_owned(),
             format!(r#"{{"Records":[{A}],"events":[{B}]}}"#),
             format!(r#"{{"hits":{{"hits":[{{"_source":{A}}}]}},"events":[{B}]}}"#),
         ] {
@@ -269,6 +282,18 @@ mod tests {
         let text = format!(r#"{{"owner":"444455556666","logEvents":[{{"message":{inner:?}}},{{"message":{:?}}}]}}"#, B);
         let expected = [(A, "111122223333"), (B, "444455556666")];
         assert_eq!(found(&text), Some(expected.map(|(text, of)| (text.to_owned(), Some(of.to_owned()))).to_vec()));
+    }
+
+    #[test]
+    fn a_record_beside_the_carrier_leaves_no_short_way() {
+        for (text, has_short_way) in [
+            (format!(r#"{{"account":"1","detail":{A}}}"#), true),
+            (format!(r#"{{"detail":{A},"x":{B}}}"#), false),
+            (format!(r#"{{"detail":{A},"message":{B:?}}}"#), false),
+        ] {
+            let mut tree = JsonTree::new();
+            assert_eq!(only_carrier(tree.parse(text.as_bytes()).unwrap()).is_some(), has_short_way, "{text}");
+        }
     }
 
     /// A level that is looked at twice doubles the time of all below it.
