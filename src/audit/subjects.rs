@@ -155,7 +155,7 @@ impl Subjects {
                 continue;
             }
             for (row, keep) in keep.iter_mut().enumerate() {
-                let texts: Vec<Option<String>> = columns.iter().map(|column| text((*column)?, row)).collect();
+                let texts: Vec<Option<String>> = columns.iter().map(|column| cell::text((*column)?, row)).collect();
                 let cells: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
                 *keep &= self.of(kind).any(|subject| subject.is_in(&cells));
             }
@@ -181,11 +181,6 @@ impl Subjects {
             "not_narrowed": open,
         })
     }
-}
-
-fn text(column: &dyn Array, row: usize) -> Option<String> {
-    let mut text = String::new();
-    cell::plain(&mut text, column, row).then_some(text)
 }
 
 #[cfg(test)]

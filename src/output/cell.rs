@@ -70,6 +70,12 @@ pub fn plain(out: &mut String, array: &dyn Array, row: usize) -> bool {
     true
 }
 
+/// The cell as plain text, if it is not NULL.
+pub fn text(array: &dyn Array, row: usize) -> Option<String> {
+    let mut text = String::new();
+    plain(&mut text, array, row).then_some(text)
+}
+
 /// Appends the cell as a JSON value.
 pub fn json(out: &mut String, array: &dyn Array, row: usize) {
     match kind(array.data_type()) {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::RecordBatch;
 
 use super::asked_names::{AskedName, NameKind, alias_of};
 use super::did_you_mean::nearest;
@@ -26,7 +26,7 @@ pub struct BorneNames {
 impl BorneNames {
     /// Takes rows of the section of this kind, whose columns are the kind's cells.
     pub fn of(kind: NameKind, rows: &RecordBatch) -> BorneNames {
-        let cells = |row| rows.columns().iter().map(|column| text(column, row)).collect();
+        let cells = |row| rows.columns().iter().map(|column| cell::text(column, row)).collect();
         let mut rows: Vec<Vec<Option<String>>> = (0..rows.num_rows()).map(cells).collect();
         rows.sort_unstable();
         BorneNames { kind, rows }
@@ -96,11 +96,6 @@ fn label<'t>(kind: NameKind, given: &str, text: &'t str) -> Option<(&'t str, Str
     }
 }
 
-fn text(column: &dyn Array, row: usize) -> Option<String> {
-    let mut text = String::new();
-    cell::plain(&mut text, column, row).then_some(text)
-}
-
 fn texts(cells: &[Option<String>]) -> Vec<Option<&str>> {
     cells.iter().map(Option::as_deref).collect()
 }
@@ -163,7 +158,7 @@ impl NamesOfAnswer {
                 NameKind::Table | NameKind::Session => columns.next_back().into_iter().collect(),
             };
             for row in 0..rows.num_rows() {
-                let thing = columns.iter().find_map(|column| text(column, row));
+                let thing = columns.iter().find_map(|column| cell::text(column, row));
                 name.things.extend(thing.filter(|_| name.things.len() < THINGS_MAX));
             }
         }

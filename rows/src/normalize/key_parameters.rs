@@ -1,7 +1,7 @@
 //! Finds the KMS key that another service's record names in its parameters.
 //! In: `requestParameters` of a record that is not KMS's. Out: the one key or alias that it names, as the caller wrote it.
-//! Never chooses among keys of one rank, or among any where the call failed, and never takes a key that a policy's text, a tag or a finding mentions for one that
-//! the call uses. The names are those of AWS's API models (botocore 1.44.8).
+//! Never chooses among keys of one rank, or among any where the call failed, and never takes a key that a policy's text, a
+//! tag or a finding mentions for one that the call uses. The names are those of AWS's API models (botocore 1.44.8).
 
 use std::borrow::Cow;
 
@@ -102,7 +102,7 @@ impl<'a> NamedKey<'a> {
             return None;
         }
         let mut search = Search { has_plain_id, row, found: Vec::new() };
-        search.look_into(parameters, &Around { depth: 0, speaks_of_encryption: false, is_elsewhere: false });
+        search.look_into(parameters, &MembersAbove { depth: 0, speaks_of_encryption: false, is_elsewhere: false });
         // Which of several keys was refused is not told. Of a call that succeeded, it is the one in the plainest place.
         let has_failed = row.outcome.as_deref().is_some_and(|outcome| outcome != "success");
         let plainest = search.found.iter().map(|found| found.rank).min()?;
@@ -122,7 +122,7 @@ impl<'a> NamedKey<'a> {
 }
 
 /// What the members above a value say of it.
-struct Around {
+struct MembersAbove {
     depth: usize,
     speaks_of_encryption: bool,
     /// In another Region, so that an id or an alias there says nothing of this one.
@@ -145,7 +145,7 @@ struct Search<'a, 'r> {
 }
 
 impl<'a> Search<'a, '_> {
-    fn look_into(&mut self, value: Value<'a>, around: &Around) {
+    fn look_into(&mut self, value: Value<'a>, around: &MembersAbove) {
         if around.depth == DEPTH_MAX {
             return;
         }
@@ -167,7 +167,7 @@ impl<'a> Search<'a, '_> {
     }
 
     /// Looks at a member, or at each item of one that is a list of texts.
-    fn look_at_each(&mut self, name: &str, value: Value<'a>, around: &Around) {
+    fn look_at_each(&mut self, name: &str, value: Value<'a>, around: &MembersAbove) {
         if value.kind() == JsonKind::Array {
             value
                 .items()
@@ -177,11 +177,11 @@ impl<'a> Search<'a, '_> {
         self.look_at(name, value, around);
     }
 
-    fn look_at(&mut self, name: &str, value: Value<'a>, around: &Around) {
+    fn look_at(&mut self, name: &str, value: Value<'a>, around: &MembersAbove) {
         if matches!(value.kind(), JsonKind::Object | JsonKind::Array) {
             if !OF_OTHERS.contains(&name) {
                 let words = ["encrypt", "kms", "sse", "provider", "keyregistration"];
-                let below = Around {
+                let below = MembersAbove {
                     depth: around.depth + 1,
                     speaks_of_encryption: words.iter().any(|word| name.contains(word)),
                     is_elsewhere: around.is_elsewhere || name.contains("replica") || name.contains("region"),
