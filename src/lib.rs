@@ -10,13 +10,12 @@
 //! becomes a missing row.
 #![forbid(unsafe_code)]
 
+pub use keytrail_derive as derive;
 pub use keytrail_rows::{arn, batch, decode, json, normalize, objects, schema, time};
 
 pub mod source;
 
 pub mod table;
-
-pub mod derive;
 
 pub mod store;
 

@@ -12,37 +12,55 @@ use datafusion::catalog::{
     TableProvider,
 };
 use datafusion::common::{DataFusionError, exec_err};
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, TableType, col, lit};
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableType, col, lit};
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::DerivedView;
-use super::views::ViewRows;
+use super::interval::InInterval;
+use super::read_once::COMPANIONS;
+use super::views::{View, ViewRows};
 use super::{distinct_from, functions, views};
+use crate::derive::AskedInterval;
 use crate::schema;
 
-/// A table that only views may name.
-pub struct ViewsOnly {
-    pub name: &'static str,
-    pub table: Arc<dyn TableProvider>,
+/// The tables that views stand on, beside those of the user.
+pub struct ViewTables {
+    /// Other records of calls, which only views may name.
+    pub companions: Arc<dyn TableProvider>,
+    /// Events and companions from before the interval too, for the inputs of derived tables; `None` where those of the
+    /// user are the same.
+    pub earlier: Option<EarlierTables>,
+    pub interval: AskedInterval,
 }
+
+/// Events and companions from before the interval too.
+pub struct EarlierTables {
+    pub events: Arc<dyn TableProvider>,
+    pub companions: Arc<dyn TableProvider>,
+}
+
+const EVENTS: &str = "events";
 
 /// Adds the views to the schema of a session.
-pub fn add_views(context: &SessionContext, hidden: ViewsOnly) -> Result<(), DataFusionError> {
-    view_plans(context, hidden).map(|_| ())
+pub fn add_views(context: &SessionContext, tables: ViewTables) -> Result<(), DataFusionError> {
+    view_plans(context, tables).map(|_| ())
 }
 
-fn view_plans(context: &SessionContext, hidden: ViewsOnly) -> Result<Arc<ViewPlans>, DataFusionError> {
+fn view_plans(context: &SessionContext, beside: ViewTables) -> Result<Arc<ViewPlans>, DataFusionError> {
     let names = CatalogNames::of(&context.state());
     let catalog = context.catalog(&names.catalog).ok_or_else(|| names.missing())?;
     let tables = catalog.schema(&names.schema).ok_or_else(|| names.missing())?;
     // The views' session has catalogs of its own: else it would hold itself and never be freed.
-    let session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
-    let planned = views::all().iter().map(|view| (view.name, OnceCell::new())).collect();
-    let plans = Arc::new(ViewPlans { session, names, tables, hidden, planned });
+    let mut session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
+    session.register_udf(Arc::new(ScalarUDF::from(InInterval::of(beside.interval))))?;
+    let planned = views::all().iter().map(|view| (view.name, Default::default())).collect();
+    let plans = Arc::new(ViewPlans { session, names, tables, beside, planned });
     let schema = NamedTables { plans: Arc::clone(&plans), asker: FieldAsker::User };
     catalog.register_schema(&plans.names.schema, Arc::new(schema))?;
     Ok(plans)
@@ -105,33 +123,71 @@ struct ViewPlans {
     session: SessionState,
     names: CatalogNames,
     tables: Arc<dyn SchemaProvider>,
-    hidden: ViewsOnly,
-    /// Statements that name the same view at once wait for the one that plans it.
-    planned: HashMap<&'static str, OnceCell<Arc<dyn TableProvider>>>,
+    beside: ViewTables,
+    planned: HashMap<&'static str, PlannedView>,
+}
+
+/// A view over the events of the interval, and over earlier ones too. Statements that name the same view at once wait
+/// for the one that plans it.
+#[derive(Default)]
+struct PlannedView {
+    of_interval: OnceCell<Arc<dyn TableProvider>>,
+    with_earlier: OnceCell<Arc<dyn TableProvider>>,
 }
 
 impl ViewPlans {
     /// A view, planned with the views that it reads; `None` if no view has this name.
-    async fn view(self: &Arc<ViewPlans>, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let (Some(view), Some(cell)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
-        let table = cell.get_or_try_init(|| async {
-            let plan = planned(&self.state()?, view.sql).await?;
-            let table: Arc<dyn TableProvider> = match view.rows {
-                ViewRows::Queried => Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))),
-                ViewRows::Derived => Arc::new(DerivedView::new(view.name, view.sql, plan)?),
-            };
-            Ok::<_, DataFusionError>(table)
-        });
-        Ok(Some(Arc::clone(table.await?)))
+    async fn view(
+        self: &Arc<ViewPlans>,
+        name: &str,
+        asker: FieldAsker,
+    ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let (Some(view), Some(planned)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
+        let (cell, asker) = match asker {
+            FieldAsker::Input if self.beside.earlier.is_some() => (&planned.with_earlier, FieldAsker::Input),
+            _ => (&planned.of_interval, FieldAsker::View),
+        };
+        Ok(Some(Arc::clone(cell.get_or_try_init(|| self.plan(view, asker)).await?)))
+    }
+
+    async fn plan(
+        self: &Arc<ViewPlans>,
+        view: &'static View,
+        asker: FieldAsker,
+    ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        if view.rows == ViewRows::Queried {
+            let plan = planned(&self.state(asker)?, view.sql).await?;
+            return Ok(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))));
+        }
+        let input = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
+        let derived = DerivedView::new(view, input, self.beside.interval)?;
+        match derived.in_interval().filter(|_| asker == FieldAsker::View) {
+            None => Ok(Arc::new(derived)),
+            Some(inside) => {
+                let rows = LogicalPlanBuilder::scan(view.name, provider_as_source(Arc::new(derived)), None)?;
+                Ok(Arc::new(ViewTable::new(rows.filter(inside)?.build()?, Some(view.sql.to_owned()))))
+            }
+        }
     }
 
     /// A session for planning a view.
-    fn state(self: &Arc<ViewPlans>) -> Result<SessionState, DataFusionError> {
+    fn state(self: &Arc<ViewPlans>, asker: FieldAsker) -> Result<SessionState, DataFusionError> {
         let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
-        let tables = NamedTables { plans: Arc::clone(self), asker: FieldAsker::View };
+        let tables = NamedTables { plans: Arc::clone(self), asker };
         catalog.register_schema(&self.names.schema, Arc::new(tables))?;
         catalogs.register_catalog(self.names.catalog.clone(), Arc::new(catalog));
         Ok(with_catalogs(self.session.clone(), catalogs))
+    }
+
+    /// A table that this side sees instead of the user's, or that no user sees.
+    fn beside(&self, name: &str, asker: FieldAsker) -> Option<&Arc<dyn TableProvider>> {
+        match (asker, &self.beside.earlier, name) {
+            (FieldAsker::User, ..) => None,
+            (FieldAsker::Input, Some(earlier), EVENTS) => Some(&earlier.events),
+            (FieldAsker::Input, Some(earlier), COMPANIONS) => Some(&earlier.companions),
+            (_, _, COMPANIONS) => Some(&self.beside.companions),
+            _ => None,
+        }
     }
 }
 
@@ -140,6 +196,8 @@ impl ViewPlans {
 enum FieldAsker {
     User,
     View,
+    /// A view as part of the input of a derived table.
+    Input,
 }
 
 /// The schema: its tables, and the views by their names.
@@ -164,13 +222,12 @@ impl SchemaProvider for NamedTables {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        let hidden = &self.plans.hidden;
-        if self.asker == FieldAsker::View && name == hidden.name {
-            return Ok(Some(Arc::clone(&hidden.table)));
+        if let Some(table) = self.plans.beside(name, self.asker) {
+            return Ok(Some(Arc::clone(table)));
         }
         match self.plans.tables.table(name).await? {
             Some(table) => Ok(Some(table)),
-            None => self.plans.view(name).await,
+            None => self.plans.view(name, self.asker).await,
         }
     }
 
@@ -207,20 +264,19 @@ mod tests {
     use super::*;
     use crate::sql::sections;
 
-    const HIDDEN: &str = "event_companions";
-
     /// A session over no events at all, and its views.
     fn session() -> (SessionContext, Arc<ViewPlans>) {
         let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
         functions::register(&context);
         let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
         context.register_table("events", events()).unwrap();
-        let plans = view_plans(&context, ViewsOnly { name: HIDDEN, table: events() }).unwrap();
+        let tables = ViewTables { companions: events(), earlier: None, interval: AskedInterval::default() };
+        let plans = view_plans(&context, tables).unwrap();
         (context, plans)
     }
 
     fn planned_names(plans: &ViewPlans) -> Vec<&'static str> {
-        let planned = plans.planned.iter().filter(|(_, cell)| cell.initialized());
+        let planned = plans.planned.iter().filter(|(_, view)| view.of_interval.initialized());
         let mut names: Vec<&str> = planned.map(|(name, _)| *name).collect();
         names.sort_unstable();
         names
@@ -281,12 +337,12 @@ mod tests {
     async fn only_views_name_the_hidden_table() {
         let (context, _) = session();
         let state = context.state();
-        let hidden = format!("SELECT * FROM {HIDDEN}");
+        let hidden = format!("SELECT * FROM {COMPANIONS}");
         let (view, statement) = tokio::join!(planned(&state, "SELECT * FROM key_calls"), planned(&state, &hidden));
         assert!(view.is_ok() && statement.is_err());
         assert!(planned(&state, &hidden).await.is_err());
         let schema = context.catalog("datafusion").unwrap().schema("public").unwrap();
-        assert!(!schema.table_exist(HIDDEN) && !schema.table_names().iter().any(|name| name == HIDDEN));
+        assert!(!schema.table_exist(COMPANIONS) && !schema.table_names().iter().any(|name| name == COMPANIONS));
     }
 
     #[tokio::test]

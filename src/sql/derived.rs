@@ -17,8 +17,9 @@ use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
-    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableScan, TableType,
+    Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableScan, TableType, col,
 };
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -30,7 +31,9 @@ use datafusion::physical_plan::{
 use futures::TryStreamExt;
 use tokio::sync::OnceCell;
 
-use crate::derive::{self, DerivedTable};
+use super::interval::timestamp;
+use super::views::View;
+use crate::derive::{self, AskedInterval, DerivedTable, RowTime};
 use crate::table::unqualified;
 
 /// A derived table as planning sees it: its columns, and the plan of its input.
@@ -40,14 +43,39 @@ pub(super) struct DerivedView {
     /// The SQL of the input, shown as the definition of the view.
     sql: &'static str,
     input: LogicalPlan,
+    interval: AskedInterval,
 }
 
 impl DerivedView {
-    /// The derived table of this name over a planned input.
-    pub fn new(name: &str, sql: &'static str, input: LogicalPlan) -> Result<DerivedView> {
-        let table = derive::TABLES.iter().find(|table| table.name == name);
-        let missing = || DataFusionError::Internal(format!("nothing derives the table `{name}`"));
-        Ok(DerivedView { table: table.ok_or_else(missing)?, sql, input })
+    /// The derived table of a view over its planned input.
+    pub fn new(view: &'static View, input: LogicalPlan, interval: AskedInterval) -> Result<DerivedView> {
+        let table = derive::TABLES.iter().find(|table| table.name == view.name);
+        let missing = || DataFusionError::Internal(format!("nothing derives the table `{}`", view.name));
+        Ok(DerivedView { table: table.ok_or_else(missing)?, sql: view.sql, input, interval })
+    }
+
+    /// The condition of rows of which any part lies in the interval; `None` where all do.
+    pub fn in_interval(&self) -> Option<Expr> {
+        let AskedInterval { since, until, .. } = self.interval;
+        let since = since.map(timestamp);
+        let until = until.map(timestamp);
+        let or_unknown = |column: &str, holds: Expr| col(column).is_null().or(holds);
+        let conditions = match self.table.time {
+            RowTime::None => [None, None],
+            RowTime::At(at) => [
+                since.map(|since| or_unknown(at, col(at).gt_eq(since))),
+                until.map(|until| or_unknown(at, col(at).lt(until))),
+            ],
+            RowTime::Through(first, last) => [
+                since.map(|since| or_unknown(last, col(last).gt_eq(since))),
+                until.map(|until| or_unknown(first, col(first).lt(until))),
+            ],
+            RowTime::Until(first, end) => [
+                since.map(|since| or_unknown(end, col(end).gt(since))),
+                until.map(|until| or_unknown(first, col(first).lt(until))),
+            ],
+        };
+        conjunction(conditions.into_iter().flatten())
     }
 
     /// True of a filter that may also apply to the input.
@@ -60,7 +88,7 @@ impl DerivedView {
 #[async_trait]
 impl TableProvider for DerivedView {
     fn schema(&self) -> SchemaRef {
-        (self.table.schema)()
+        self.table.schema()
     }
 
     /// Users see it as one of the views.
@@ -176,7 +204,7 @@ impl DerivedInputs {
             return Ok(Arc::clone(rows));
         }
         let input = self.replace(self.inputs[place].clone(), read)?;
-        let rows = Arc::new(DerivedRows { table: table.table, input, rows: Arc::default() });
+        let rows = Arc::new(DerivedRows { table: table.table, input, interval: table.interval, rows: Arc::default() });
         self.rows[place] = Some(Arc::clone(&rows));
         Ok(rows)
     }
@@ -206,6 +234,7 @@ fn input(table: &DerivedView, filters: &[Expr], state: &SessionState) -> Result<
 struct DerivedRows {
     table: &'static DerivedTable,
     input: LogicalPlan,
+    interval: AskedInterval,
     /// The first use of the table that runs computes these.
     rows: Arc<OnceCell<RecordBatch>>,
 }
@@ -213,7 +242,7 @@ struct DerivedRows {
 #[async_trait]
 impl TableProvider for DerivedRows {
     fn schema(&self) -> SchemaRef {
-        (self.table.schema)()
+        self.table.schema()
     }
 
     fn table_type(&self) -> TableType {
@@ -237,6 +266,7 @@ impl TableProvider for DerivedRows {
         );
         Ok(Arc::new(DerivedExec {
             table: self.table,
+            interval: self.interval,
             // A derivation needs all rows in one partition.
             input: Arc::new(CoalescePartitionsExec::new(input)),
             projection,
@@ -250,6 +280,7 @@ impl TableProvider for DerivedRows {
 #[derive(Debug)]
 struct DerivedExec {
     table: &'static DerivedTable,
+    interval: AskedInterval,
     input: Arc<dyn ExecutionPlan>,
     projection: Vec<usize>,
     rows: Arc<OnceCell<RecordBatch>>,
@@ -290,14 +321,14 @@ impl ExecutionPlan for DerivedExec {
         let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
         let (projection, rows) = (self.projection.clone(), Arc::clone(&self.rows));
         let properties = Arc::clone(&self.properties);
-        Ok(Arc::new(DerivedExec { table: self.table, input, projection, rows, properties }))
+        Ok(Arc::new(DerivedExec { table: self.table, interval: self.interval, input, projection, rows, properties }))
     }
 
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (table, input) = (self.table, Arc::clone(&self.input));
+        let (table, interval, input) = (self.table, self.interval, Arc::clone(&self.input));
         let (rows, projection) = (Arc::clone(&self.rows), self.projection.clone());
         let computed = async move {
-            let all = rows.get_or_try_init(|| compute(table, input, context)).await?;
+            let all = rows.get_or_try_init(|| compute(table, interval, input, context)).await?;
             Ok(all.project(&projection)?)
         };
         let schema = self.properties.eq_properties.schema();
@@ -308,12 +339,13 @@ impl ExecutionPlan for DerivedExec {
 /// Computes the rows of a table from those of its input. Fails if the derivation holds more than a question may.
 async fn compute(
     table: &'static DerivedTable,
+    interval: AskedInterval,
     input: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
 ) -> Result<RecordBatch> {
     let held = MemoryConsumer::new(format!("derived table `{}`", table.name)).register(context.memory_pool());
     let mut batches = execute_stream(input, context)?;
-    let mut derivation = (table.start)();
+    let mut derivation = (table.start)(&interval);
     while let Some(rows) = batches.try_next().await? {
         derivation.take(&rows)?;
         held.try_resize(derivation.bytes_held())?;

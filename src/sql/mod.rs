@@ -14,6 +14,7 @@ pub mod distinct_from;
 pub mod functions;
 pub mod guard;
 mod hints;
+mod interval;
 pub mod named;
 mod names_function;
 mod read_once;
@@ -43,6 +44,7 @@ use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
+use crate::derive::{AskedInterval, EarlierHistory};
 use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
@@ -53,7 +55,7 @@ use crate::table::{
 pub use answer::{Answer, PreparedStatements};
 
 use answer::Evidence;
-use catalog::ViewsOnly;
+use catalog::ViewTables;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
@@ -190,6 +192,17 @@ impl RowSource {
             RowSource::Store { events, .. } => Arc::clone(events),
         }
     }
+
+    fn interval(&self) -> AskedInterval {
+        match self {
+            RowSource::Logs(logs) => interval_of(&logs.options.scope, EarlierHistory::NotRead),
+            RowSource::Store { scope, .. } => interval_of(scope, EarlierHistory::NotRead),
+        }
+    }
+}
+
+fn interval_of(scope: &Scope, earlier: EarlierHistory) -> AskedInterval {
+    AskedInterval { since: scope.since, until: scope.until, earlier }
 }
 
 /// A session over one set of logs, or one store. It answers any number of questions at once.
@@ -271,8 +284,9 @@ impl Engine {
         let quarantine = MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?;
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
-        // A user query must not name it: the scan prunes it to the days of the other tables.
-        catalog::add_views(&context, ViewsOnly { name: COMPANIONS, table: data.events() })?;
+        // A user query must not name the companions: the scan prunes them to the days of the other tables.
+        let beside = ViewTables { companions: data.events(), earlier: None, interval: data.interval() };
+        catalog::add_views(&context, beside)?;
         Ok(Engine { context, data, options })
     }
 

@@ -1,6 +1,6 @@
 //! Holds the layers apart: no module names one above it or beside it, no files name each other in a circle, and each
 //! outside crate stays behind its fence.
-//! In: the text of `src` and `rows/src`. Out: a list of arrows that point the wrong way.
+//! In: the text of our crates. Out: a list of arrows that point the wrong way.
 //! Never parses Rust: it reads `use` lines and paths as text, and takes a macro at face value.
 
 use std::collections::{BTreeMap, BTreeSet};

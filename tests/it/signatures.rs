@@ -1,5 +1,5 @@
 //! Holds every function to at most four arguments besides its receiver, and none of them a `bool`.
-//! In: the text of `src` and `rows/src` without their tests. Out: the functions that break the rule.
+//! In: the text of our crates without their tests. Out: the functions that break the rule.
 //! Clippy's own lint counts the receiver and has no exact bound for both, so this test reads the text.
 
 use crate::tree::source_files;

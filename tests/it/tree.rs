@@ -1,5 +1,5 @@
-//! The source files of both crates, as text, for the tests that hold the tree to its rules.
-//! In: `src` and `rows/src`. Out: every file but `main.rs` and `lib.rs`, which only name others.
+//! The source files of our crates, as text, for the tests that hold the tree to its rules.
+//! In: `src`, `rows/src` and `derive/src`. Out: every file but `main.rs` and `lib.rs`, which only name others.
 //! Never judges a file: it only gives its place and its text.
 
 use std::fs;
@@ -20,22 +20,25 @@ pub struct SourceFile {
     pub text: String,
 }
 
-/// Every file of both crates.
+/// Every file of our crates.
 pub fn source_files() -> Vec<SourceFile> {
     let read = |folder: &'static str, path: PathBuf| SourceFile {
         folder,
         place: path.strip_prefix(root().join(folder)).unwrap().to_str().unwrap().to_owned(),
         text: fs::read_to_string(&path).unwrap(),
     };
-    let files = ["src", "rows/src"]
+    let files = ["src", "rows/src", "derive/src"]
         .into_iter()
         .flat_map(|folder| sources(&root().join(folder)).into_iter().map(move |path| read(folder, path)));
     files.filter(|file| !matches!(file.place.as_str(), "main.rs" | "lib.rs")).collect()
 }
 
 impl SourceFile {
-    /// The folder or file right below the crate's own.
+    /// The folder or file right below the crate's own; `derive` is one layer with all its files.
     pub fn module(&self) -> &str {
+        if self.folder == "derive/src" {
+            return "derive";
+        }
         self.place.split('/').next().unwrap().trim_end_matches(".rs")
     }
 

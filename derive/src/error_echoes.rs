@@ -3,32 +3,39 @@
 //! Never puts a record into two pairs, and pairs none where session, action or key contradict.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use keytrail_rows::arn::is_uuid;
+use keytrail_rows::schema::ColumnType::Text;
+use keytrail_rows::time::MICROS_PER_SECOND;
 
-use super::{Derivation, DerivedTable};
-use crate::arn::is_uuid;
-use crate::time::MICROS_PER_SECOND;
+use super::input::{InputBatch, TextCells, TimeCells};
+use super::output::{OutputRows, column};
+use super::{Derivation, DerivedTable, OutputColumn, RowTime};
 
-pub(super) const ERROR_ECHOES: DerivedTable =
-    DerivedTable { name: "error_echoes", schema, by: &[], start: || Box::new(AllErrors::default()) };
+pub(super) const ERROR_ECHOES: DerivedTable = DerivedTable {
+    name: "error_echoes",
+    columns: COLUMNS,
+    by: &[],
+    time: RowTime::None,
+    start: |_| Box::new(AllErrors::default()),
+};
+
+const COLUMNS: &[OutputColumn] = &[
+    column("kms_event_id", Text),
+    column("event_id", Text),
+    column("service", Text),
+    column("how", Text),
+    column("outcome", Text),
+    column("key_arn", Text),
+];
 
 /// The clocks of two services, and the time that a call takes: measured between -1 and +2 seconds.
 const APART_MAX: i64 = 5 * MICROS_PER_SECOND;
 
 /// Rough size of a failed call with its texts.
 const ERROR_BYTES: usize = 512;
-
-fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let names = ["kms_event_id", "event_id", "service", "how", "outcome", "key_arn"];
-        Arc::new(Schema::new(names.map(|name| Field::new(name, DataType::Utf8, true)).to_vec()))
-    });
-    Arc::clone(&SCHEMA)
-}
 
 /// One failed call, as its side logged it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -151,25 +158,23 @@ struct AllErrors {
 
 impl AllErrors {
     fn add(&mut self, row: usize, columns: &ErrorColumns<'_>) {
-        let text = |column: &StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
-        let [side, principal, region, service] =
-            [columns.side, columns.principal_id, columns.aws_region, columns.service].map(text);
+        let (principal, region) = (columns.principal_id.owned(row), columns.aws_region.owned(row));
         let (Some(principal), Some(region)) = (principal, region) else { return };
-        let is_role = text(columns.principal_type).as_deref() == Some("AssumedRole");
-        let time = |column: &TimestampMicrosecondArray| column.is_valid(row).then(|| column.value(row));
+        let is_role = columns.principal_type.get(row) == Some("AssumedRole");
         let call = FailedCall {
-            time: time(columns.event_time),
-            event_id: text(columns.event_id).unwrap_or_default(),
-            outcome: text(columns.outcome).unwrap_or_default(),
-            session_created: time(columns.session_created).filter(|_| is_role),
-            action: text(columns.action),
-            key_arn: text(columns.key_arn),
-            request_ids: text(columns.request_id).map(|text| uuids_in(&text)).unwrap_or_default(),
+            time: columns.event_time.get(row),
+            event_id: columns.event_id.owned(row).unwrap_or_default(),
+            outcome: columns.outcome.owned(row).unwrap_or_default(),
+            session_created: columns.session_created.get(row).filter(|_| is_role),
+            action: columns.action.owned(row),
+            key_arn: columns.key_arn.owned(row),
+            request_ids: columns.request_id.get(row).map(uuids_in).unwrap_or_default(),
             is_paired: false,
         };
+        let service = columns.service.owned(row);
         self.calls += 1;
         let errors = self.by_principal.entry((principal, region)).or_default();
-        if side.as_deref() == Some("kms") {
+        if columns.side.get(row) == Some("kms") {
             errors.kms.entry(service).or_default().push(call);
         } else {
             errors.services.entry(service.unwrap_or_default()).or_default().push(call);
@@ -185,53 +190,42 @@ fn uuids_in(text: &str) -> Vec<String> {
 
 /// The columns of one batch of the input.
 struct ErrorColumns<'a> {
-    side: &'a StringArray,
-    event_id: &'a StringArray,
-    event_time: &'a TimestampMicrosecondArray,
-    principal_id: &'a StringArray,
-    aws_region: &'a StringArray,
-    service: &'a StringArray,
-    outcome: &'a StringArray,
-    session_created: &'a TimestampMicrosecondArray,
-    principal_type: &'a StringArray,
-    request_id: &'a StringArray,
-    action: &'a StringArray,
-    key_arn: &'a StringArray,
+    side: TextCells<'a>,
+    event_id: TextCells<'a>,
+    event_time: TimeCells<'a>,
+    principal_id: TextCells<'a>,
+    aws_region: TextCells<'a>,
+    service: TextCells<'a>,
+    outcome: TextCells<'a>,
+    session_created: TimeCells<'a>,
+    principal_type: TextCells<'a>,
+    request_id: TextCells<'a>,
+    action: TextCells<'a>,
+    key_arn: TextCells<'a>,
 }
 
 impl<'a> ErrorColumns<'a> {
-    fn of(rows: &'a RecordBatch) -> Result<ErrorColumns<'a>, ArrowError> {
-        let missing =
-            |name: &str| ArrowError::SchemaError(format!("the input of `error_echoes` has no `{name}` of its type"));
-        let text = |name: &str| {
-            let column = rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            column.ok_or_else(|| missing(name))
-        };
-        let time = |name: &str| {
-            let column =
-                rows.column_by_name(name).and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>());
-            column.ok_or_else(|| missing(name))
-        };
+    fn of(rows: InputBatch<'a>) -> Result<ErrorColumns<'a>, ArrowError> {
         Ok(ErrorColumns {
-            side: text("side")?,
-            event_id: text("event_id")?,
-            event_time: time("event_time")?,
-            principal_id: text("principal_id")?,
-            aws_region: text("aws_region")?,
-            service: text("service")?,
-            outcome: text("outcome")?,
-            session_created: time("session_created")?,
-            principal_type: text("principal_type")?,
-            request_id: text("request_id")?,
-            action: text("action")?,
-            key_arn: text("key_arn")?,
+            side: rows.texts("side")?,
+            event_id: rows.texts("event_id")?,
+            event_time: rows.times("event_time")?,
+            principal_id: rows.texts("principal_id")?,
+            aws_region: rows.texts("aws_region")?,
+            service: rows.texts("service")?,
+            outcome: rows.texts("outcome")?,
+            session_created: rows.times("session_created")?,
+            principal_type: rows.texts("principal_type")?,
+            request_id: rows.texts("request_id")?,
+            action: rows.texts("action")?,
+            key_arn: rows.texts("key_arn")?,
         })
     }
 }
 
 impl Derivation for AllErrors {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let columns = ErrorColumns::of(rows)?;
+        let columns = ErrorColumns::of(InputBatch::new("error_echoes", rows))?;
         (0..rows.num_rows()).for_each(|row| self.add(row, &columns));
         Ok(())
     }
@@ -244,20 +238,19 @@ impl Derivation for AllErrors {
         let mut pairs = Vec::new();
         self.by_principal.into_values().for_each(|errors| errors.into_pairs(&mut pairs));
         pairs.sort_unstable_by(|a, b| (&a.event_id, &a.kms_event_id).cmp(&(&b.event_id, &b.kms_event_id)));
-        let column = |value: fn(&EchoPair) -> Option<&str>| {
-            Arc::new(StringArray::from_iter(pairs.iter().map(value))) as Arc<dyn Array>
-        };
-        RecordBatch::try_new(
-            schema(),
-            vec![
-                column(|pair| Some(&pair.kms_event_id)),
-                column(|pair| Some(&pair.event_id)),
-                column(|pair| Some(&pair.service)),
-                column(|pair| Some(pair.how)),
-                column(|pair| Some(&pair.outcome)),
-                column(|pair| pair.key_arn.as_deref()),
-            ],
-        )
+        let mut rows = OutputRows::new(COLUMNS);
+        for pair in &pairs {
+            let EchoPair { kms_event_id, event_id, service, how, outcome, key_arn } = pair;
+            rows.push([
+                kms_event_id.into(),
+                event_id.into(),
+                service.into(),
+                (*how).into(),
+                outcome.into(),
+                key_arn.into(),
+            ])?;
+        }
+        rows.finish()
     }
 }
 

@@ -3,50 +3,47 @@
 //! Never takes a failed change for one that happened, and gives no row for a key that was never found.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, LazyLock};
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-
+use keytrail_rows::schema::ColumnType::{Bool, Int, Text, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Derivation, DerivedTable};
-use crate::schema::ColumnType;
+use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
+use super::moment::{EventMoment, LatestValue, TimeSpan};
+use super::output::{OutputCell, OutputRows, column};
+use super::{Derivation, DerivedTable, OutputColumn, RowTime};
 
-pub(super) const KEYS: DerivedTable =
-    DerivedTable { name: "keys", schema, by: &["key_arn"], start: || Box::new(AllKeys::default()) };
+pub(super) const KEYS: DerivedTable = DerivedTable {
+    name: "keys",
+    columns: COLUMNS,
+    by: &["key_arn"],
+    time: RowTime::None,
+    start: |_| Box::new(AllKeys::default()),
+};
+
+const COLUMNS: &[OutputColumn] = &[
+    column("key_arn", Text),
+    column("key_id", Text),
+    column("key_account_id", Text),
+    column("key_region", Text),
+    column("key_kind", Text),
+    column("state", Text),
+    column("origin", Text),
+    column("multi_region", Bool),
+    column("created_at", Timestamp),
+    column("last_rotated", Timestamp),
+    column("deletion_date", Text),
+    column("first_use", Timestamp),
+    column("last_use", Timestamp),
+    column("uses", Int),
+    column("denied", Int),
+    column("failed", Int),
+];
 
 /// Rough sizes of a key and a call, with their places in a tree and a half-full table.
 const KEY_BYTES: usize = 1024;
 const CALL_BYTES: usize = 40;
-
-fn schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let (text, time) = (|| DataType::Utf8, || ColumnType::Timestamp.data_type());
-        let fields = [
-            ("key_arn", text()),
-            ("key_id", text()),
-            ("key_account_id", text()),
-            ("key_region", text()),
-            ("key_kind", text()),
-            ("state", text()),
-            ("origin", text()),
-            ("multi_region", DataType::Boolean),
-            ("created_at", time()),
-            ("last_rotated", time()),
-            ("deletion_date", text()),
-            ("first_use", time()),
-            ("last_use", time()),
-        ];
-        let mut fields = fields.map(|(name, ty)| Field::new(name, ty, true)).to_vec();
-        fields.extend(["uses", "denied", "failed"].map(|name| Field::new(name, DataType::Int64, false)));
-        Arc::new(Schema::new(fields))
-    });
-    Arc::clone(&SCHEMA)
-}
 
 /// All keys so far.
 #[derive(Default)]
@@ -81,53 +78,6 @@ struct KeyFacts {
     imported_last: LatestValue<bool>,
     /// Of the last of creation, scheduled and cancelled deletion: NULL unless it scheduled one.
     deletion_date: LatestValue<Option<String>>,
-}
-
-/// The first and the last of some times.
-#[derive(Default)]
-struct TimeSpan(Option<(i64, i64)>);
-
-impl TimeSpan {
-    /// Takes in a time, if the event has one.
-    fn note(&mut self, at: Option<i64>) {
-        if let Some(at) = at {
-            let (first, last) = self.0.unwrap_or((at, at));
-            self.0 = Some((first.min(at), last.max(at)));
-        }
-    }
-
-    fn first(&self) -> Option<i64> {
-        self.0.map(|(first, _)| first)
-    }
-
-    fn last(&self) -> Option<i64> {
-        self.0.map(|(_, last)| last)
-    }
-}
-
-/// The order of events: those without a time come first, those of one time go by their id.
-type EventMoment<'a> = (Option<i64>, &'a str);
-
-/// The latest of some values, which may come in any order: its time, the id of its event, and the value.
-struct LatestValue<T>(Option<(Option<i64>, String, T)>);
-
-impl<T> Default for LatestValue<T> {
-    fn default() -> LatestValue<T> {
-        LatestValue(None)
-    }
-}
-
-impl<T: Ord> LatestValue<T> {
-    fn add(&mut self, (time, id): EventMoment<'_>, value: T) {
-        let is_later = |(at, of, known): &(Option<i64>, String, T)| (*at, of.as_str(), known) < (time, id, &value);
-        if self.0.as_ref().is_none_or(is_later) {
-            self.0 = Some((time, id.to_owned(), value));
-        }
-    }
-
-    fn get(&self) -> Option<&T> {
-        self.0.as_ref().map(|(_, _, value)| value)
-    }
 }
 
 /// A key state as KMS names it.
@@ -247,70 +197,55 @@ impl KeyFacts {
 
 /// The columns of one batch of the input.
 struct CallColumns<'a> {
-    key_arn: &'a StringArray,
-    key_id: &'a StringArray,
-    key_account_id: &'a StringArray,
-    key_region: &'a StringArray,
-    event_time: &'a TimestampMicrosecondArray,
-    event_id: &'a StringArray,
-    call_id: &'a StringArray,
-    event_name: &'a StringArray,
-    outcome: &'a StringArray,
-    operation_class: &'a StringArray,
-    is_aws_managed: &'a BooleanArray,
-    origin: &'a StringArray,
-    answered_state: &'a StringArray,
-    deletion_date: &'a StringArray,
+    key_arn: TextCells<'a>,
+    key_id: TextCells<'a>,
+    key_account_id: TextCells<'a>,
+    key_region: TextCells<'a>,
+    event_time: TimeCells<'a>,
+    event_id: TextCells<'a>,
+    call_id: TextCells<'a>,
+    event_name: TextCells<'a>,
+    outcome: TextCells<'a>,
+    operation_class: TextCells<'a>,
+    is_aws_managed: FlagCells<'a>,
+    origin: TextCells<'a>,
+    answered_state: TextCells<'a>,
+    deletion_date: TextCells<'a>,
 }
 
 impl<'a> CallColumns<'a> {
-    fn of(rows: &'a RecordBatch) -> Result<CallColumns<'a>, ArrowError> {
-        let column = |name: &str| {
-            let missing = || ArrowError::SchemaError(format!("the input of `keys` has no `{name}` of its type"));
-            rows.column_by_name(name).ok_or_else(missing).map(|column| (column, missing()))
-        };
-        let text = |name: &str| {
-            let (column, wrong) = column(name)?;
-            column.as_string_opt::<i32>().ok_or(wrong)
-        };
-        let (times, wrong_times) = column("event_time")?;
-        let (flags, wrong_flags) = column("is_aws_managed")?;
+    fn of(rows: InputBatch<'a>) -> Result<CallColumns<'a>, ArrowError> {
         Ok(CallColumns {
-            key_arn: text("key_arn")?,
-            key_id: text("key_id")?,
-            key_account_id: text("key_account_id")?,
-            key_region: text("key_region")?,
-            event_time: times.as_primitive_opt::<TimestampMicrosecondType>().ok_or(wrong_times)?,
-            event_id: text("event_id")?,
-            call_id: text("call_id")?,
-            event_name: text("event_name")?,
-            outcome: text("outcome")?,
-            operation_class: text("operation_class")?,
-            is_aws_managed: flags.as_boolean_opt().ok_or(wrong_flags)?,
-            origin: text("origin")?,
-            answered_state: text("answered_state")?,
-            deletion_date: text("deletion_date")?,
+            key_arn: rows.texts("key_arn")?,
+            key_id: rows.texts("key_id")?,
+            key_account_id: rows.texts("key_account_id")?,
+            key_region: rows.texts("key_region")?,
+            event_time: rows.times("event_time")?,
+            event_id: rows.texts("event_id")?,
+            call_id: rows.texts("call_id")?,
+            event_name: rows.texts("event_name")?,
+            outcome: rows.texts("outcome")?,
+            operation_class: rows.texts("operation_class")?,
+            is_aws_managed: rows.flags("is_aws_managed")?,
+            origin: rows.texts("origin")?,
+            answered_state: rows.texts("answered_state")?,
+            deletion_date: rows.texts("deletion_date")?,
         })
     }
 
     fn call(&self, row: usize) -> KmsCall<'a> {
-        let time = self.event_time.is_valid(row).then(|| self.event_time.value(row));
         KmsCall {
-            at: (time, cell(self.event_id, row).unwrap_or_default()),
-            call_id: cell(self.call_id, row).unwrap_or_default(),
-            event_name: cell(self.event_name, row).unwrap_or_default(),
-            outcome: cell(self.outcome, row),
-            is_crypto: cell(self.operation_class, row) == Some("crypto"),
-            is_aws_managed: self.is_aws_managed.is_valid(row) && self.is_aws_managed.value(row),
-            origin: cell(self.origin, row),
-            answered_state: cell(self.answered_state, row),
-            deletion_date: cell(self.deletion_date, row),
+            at: (self.event_time.get(row), self.event_id.get(row).unwrap_or_default()),
+            call_id: self.call_id.get(row).unwrap_or_default(),
+            event_name: self.event_name.get(row).unwrap_or_default(),
+            outcome: self.outcome.get(row),
+            is_crypto: self.operation_class.get(row) == Some("crypto"),
+            is_aws_managed: self.is_aws_managed.is_set(row),
+            origin: self.origin.get(row),
+            answered_state: self.answered_state.get(row),
+            deletion_date: self.deletion_date.get(row),
         }
     }
-}
-
-fn cell(column: &StringArray, row: usize) -> Option<&str> {
-    column.is_valid(row).then(|| column.value(row))
 }
 
 /// The lesser of the known value and a row's.
@@ -322,16 +257,16 @@ fn least(known: &mut Option<String>, said: Option<&str>) {
 
 impl Derivation for AllKeys {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let calls = CallColumns::of(rows)?;
+        let calls = CallColumns::of(InputBatch::new("keys", rows))?;
         for row in 0..rows.num_rows() {
-            let Some(arn) = cell(calls.key_arn, row) else { continue };
+            let Some(arn) = calls.key_arn.get(row) else { continue };
             if !self.keys.contains_key(arn) {
                 self.keys.insert(arn.to_owned(), KeyFacts::default());
             }
             let key = self.keys.get_mut(arn).expect("it was just put there");
-            least(&mut key.id, cell(calls.key_id, row));
-            least(&mut key.account_id, cell(calls.key_account_id, row));
-            least(&mut key.region, cell(calls.key_region, row));
+            least(&mut key.id, calls.key_id.get(row));
+            least(&mut key.account_id, calls.key_account_id.get(row));
+            least(&mut key.region, calls.key_region.get(row));
             let before = key.calls();
             key.take(&calls.call(row));
             self.calls += key.calls() - before;
@@ -344,42 +279,36 @@ impl Derivation for AllKeys {
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
-        let keys: Vec<(&String, &KeyFacts)> = self.keys.iter().filter(|(_, key)| key.is_found).collect();
-        let text = |of: fn(&KeyFacts) -> Option<&str>| -> ArrayRef {
-            Arc::new(keys.iter().map(|(_, key)| of(key)).collect::<StringArray>())
-        };
-        let time = |of: fn(&KeyFacts) -> Option<i64>| -> ArrayRef {
-            let times: TimestampMicrosecondArray = keys.iter().map(|(_, key)| of(key)).collect();
-            Arc::new(times.with_timezone("UTC"))
-        };
-        let count = |of: fn(&KeyFacts) -> i64| -> ArrayRef {
-            Arc::new(Int64Array::from_iter_values(keys.iter().map(|(_, key)| of(key))))
-        };
-        let is_multi_region = |key: &KeyFacts| key.id.as_deref().map(|id| id.starts_with("mrk-"));
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(keys.iter().map(|(arn, _)| Some(arn.as_str())).collect::<StringArray>()),
-            text(|key| key.id.as_deref()),
-            text(|key| key.account_id.as_deref()),
-            text(|key| key.region.as_deref()),
-            text(|key| key.kind()),
-            text(|key| key.state()),
-            text(|key| key.origin.as_deref()),
-            Arc::new(keys.iter().map(|(_, key)| is_multi_region(key)).collect::<BooleanArray>()),
-            time(|key| key.created.first()),
-            time(|key| key.rotated.last()),
-            text(|key| key.deletion_date.get()?.as_deref()),
-            time(|key| key.used.first()),
-            time(|key| key.used.last()),
-            count(|key| key.uses),
-            count(|key| key.denied.len() as i64),
-            count(|key| key.failed.len() as i64),
-        ];
-        RecordBatch::try_new(schema(), columns)
+        let mut rows = OutputRows::new(COLUMNS);
+        for (arn, key) in self.keys.iter().filter(|(_, key)| key.is_found) {
+            rows.push([
+                arn.into(),
+                (&key.id).into(),
+                (&key.account_id).into(),
+                (&key.region).into(),
+                key.kind().into(),
+                key.state().into(),
+                (&key.origin).into(),
+                OutputCell::Flag(key.id.as_deref().map(|id| id.starts_with("mrk-"))),
+                OutputCell::Time(key.created.first()),
+                OutputCell::Time(key.rotated.last()),
+                OutputCell::Text(key.deletion_date.get().and_then(Option::as_deref)),
+                OutputCell::Time(key.used.first()),
+                OutputCell::Time(key.used.last()),
+                OutputCell::Count(Some(key.uses)),
+                OutputCell::Count(Some(key.denied.len() as i64)),
+                OutputCell::Count(Some(key.failed.len() as i64)),
+            ])?;
+        }
+        rows.finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
     use arrow::datatypes::Int64Type;
 
     use super::*;
