@@ -71,7 +71,7 @@ pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let (format, expected) = (args.chosen()?, args.expect.expected()?);
+    let (format, expected) = (AuditFormat::chosen(args.format, &args.to)?, args.expect.expected()?);
     let mut target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
@@ -106,17 +106,18 @@ impl SubjectArgs {
     }
 }
 
-impl AuditArgs {
-    fn chosen(&self) -> Result<AuditFormat, Failure> {
-        if let Some(format) = self.format {
+impl AuditFormat {
+    /// `-f`, else the ending of FILE, else a table.
+    pub fn chosen(format: Option<AuditFormat>, to: &FileArgs) -> Result<AuditFormat, Failure> {
+        if let Some(format) = format {
             return Ok(format);
         }
-        match self.to.by_name()? {
+        match to.by_name()? {
             None | Some(Format::Table) => Ok(AuditFormat::Table),
             Some(Format::Markdown) => Ok(AuditFormat::Markdown),
             Some(Format::Json) => Ok(AuditFormat::Json),
-            Some(_) => Err(Failure::usage("an audit is a table, Markdown or JSON")
-                .hint("choose with -f, or query one section: `keytrail queries` lists them")),
+            Some(_) => Err(Failure::usage("this answer is a table, Markdown or JSON")
+                .hint("choose with -f, or ask `keytrail query`: `keytrail queries` lists the named queries")),
         }
     }
 }

@@ -262,7 +262,7 @@ mod tests {
     use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
-    use crate::sql::sections;
+    use crate::sql::{sections, traces};
 
     /// A session over no events at all, and its views.
     fn session() -> (SessionContext, Arc<ViewPlans>) {
@@ -355,6 +355,12 @@ mod tests {
         }
         for section in sections::shown().chain([sections::aliases()]) {
             planned(&state, &section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
+        }
+        for trace in traces::all() {
+            let plan = planned(&state, trace.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", trace.kind));
+            let columns: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+            let expected = ["at", "until", "what", "who", "detail", "key_arn", "table_name", "event_id"];
+            assert_eq!(columns, expected, "{}", trace.kind);
         }
         for rule in sections::rules().unwrap() {
             let plan = planned(&state, rule.statement).await.unwrap_or_else(|error| panic!("`{}`: {error}", rule.name));

@@ -22,6 +22,7 @@ pub mod sections;
 mod series;
 mod stored_seen;
 pub mod told_names;
+pub mod traces;
 pub mod views;
 
 use std::collections::HashMap;
