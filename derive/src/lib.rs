@@ -7,11 +7,15 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod access_call;
+mod access_change_facts;
 mod error_echoes;
 mod input;
+mod key_policies;
 mod keys;
 mod moment;
 mod output;
+mod policy;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -93,4 +97,5 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] =
+    &[access_change_facts::ACCESS_CHANGE_FACTS, error_echoes::ERROR_ECHOES, key_policies::KEY_POLICIES, keys::KEYS];
