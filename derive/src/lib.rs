@@ -12,6 +12,9 @@ mod input;
 mod keys;
 mod moment;
 mod output;
+mod table_keys;
+mod table_periods;
+mod table_settings;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -93,4 +96,4 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
