@@ -7,14 +7,17 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod dynamodb_access_windows;
 mod error_echoes;
 mod input;
 mod keys;
 mod moment;
 mod output;
+mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
+mod text_tuple;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -96,4 +99,10 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
+pub const TABLES: &[DerivedTable] = &[
+    dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
+    error_echoes::ERROR_ECHOES,
+    keys::KEYS,
+    table_access::TABLE_ACCESS,
+    table_keys::TABLE_KEYS,
+];
