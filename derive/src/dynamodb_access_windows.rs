@@ -39,18 +39,18 @@ pub(super) const APART_MAX: i64 = 360 * MICROS_PER_SECOND;
 /// DynamoDB keeps a table's key for so long.
 const KEPT: i64 = 300 * MICROS_PER_SECOND;
 
-/// Rough size of a group with its texts.
-const GROUP_BYTES: usize = 512;
+/// Rough size of a group without its texts.
+const GROUP_BYTES: usize = 256;
 /// Of a use, in a list that is half full.
 const USE_BYTES: usize = 2 * size_of::<i64>();
 
 /// A principal, the ARN and the name of a table, and a key.
-type GroupTexts = [Option<String>; 4];
+type WindowGroupTexts = [Option<String>; 4];
 
 /// The uses of one group.
 #[derive(Debug, Default)]
 struct GroupUses {
-    texts: GroupTexts,
+    texts: WindowGroupTexts,
     times: Vec<i64>,
     without_time: i64,
 }
@@ -95,12 +95,14 @@ struct AllWindows {
     interval: AskedInterval,
     groups: HashMap<String, GroupUses>,
     tuple: TextTuple,
+    /// Of the texts of all groups.
+    text_bytes: usize,
     uses: usize,
 }
 
 impl AllWindows {
     fn of(interval: AskedInterval) -> AllWindows {
-        AllWindows { interval, groups: HashMap::new(), tuple: TextTuple::default(), uses: 0 }
+        AllWindows { interval, groups: HashMap::new(), tuple: TextTuple::default(), text_bytes: 0, uses: 0 }
     }
 }
 
@@ -114,6 +116,8 @@ impl Derivation for AllWindows {
             let texts = columns.map(|column| column.get(row));
             let place = self.tuple.of(&texts);
             if !self.groups.contains_key(place) {
+                // They are in the group, and in its place.
+                self.text_bytes += 2 * place.len();
                 let texts = texts.map(|text| text.map(str::to_owned));
                 self.groups.insert(place.to_owned(), GroupUses { texts, ..GroupUses::default() });
             }
@@ -128,11 +132,11 @@ impl Derivation for AllWindows {
     }
 
     fn bytes_held(&self) -> usize {
-        self.groups.len() * GROUP_BYTES + self.uses * USE_BYTES
+        self.groups.len() * GROUP_BYTES + self.text_bytes + self.uses * USE_BYTES
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
-        let groups: BTreeMap<GroupTexts, (Vec<i64>, i64)> =
+        let groups: BTreeMap<WindowGroupTexts, (Vec<i64>, i64)> =
             self.groups.into_values().map(|group| (group.texts, (group.times, group.without_time))).collect();
         let mut rows = OutputRows::new(COLUMNS);
         for ([principal, table_arn, table_name, key_arn], (mut times, without_time)) in groups {

@@ -40,11 +40,11 @@ const COLUMNS: &[OutputColumn] = &[
 /// The record of an access may be so much older than that of the use of the key which it causes.
 const CLOCKS_APART_MAX: i64 = 5 * MICROS_PER_SECOND;
 
-/// Rough sizes of a group, of an operation on a day and of a session, with their texts and places, and of a moment in a
-/// list that is half full.
+/// Rough sizes of a group and a session without their texts, of an operation on a day, and of a moment in a list that is
+/// half full.
 const GROUP_BYTES: usize = 512;
 const OPERATION_BYTES: usize = 256;
-const SESSION_BYTES: usize = 256;
+const SESSION_BYTES: usize = 64;
 const MOMENT_BYTES: usize = 2 * size_of::<SessionMoment>();
 /// Lists shorter than this are not looked through for what is there twice.
 const REPEATS_MIN: usize = 4096;
@@ -53,7 +53,7 @@ const REPEATS_MIN: usize = 4096;
 type SessionMoment = (u32, i64);
 
 /// A principal, and the ARN and the name of a table.
-type GroupTexts = [Option<String>; 3];
+type AccessGroupTexts = [Option<String>; 3];
 
 /// Moments of which it matters only that they are there.
 #[derive(Debug, Default)]
@@ -90,9 +90,9 @@ struct OperationDay {
 /// All of one principal at one table.
 #[derive(Debug, Default)]
 struct GroupAccess {
-    texts: GroupTexts,
-    /// The numbers of sessions, by `principal_id`.
-    sessions: HashMap<Option<String>, u32>,
+    texts: AccessGroupTexts,
+    /// The numbers of sessions, by `principal_id`; those without one are one.
+    sessions: HashMap<String, u32>,
     operations: HashMap<String, BTreeMap<Option<i32>, OperationDay>>,
     /// Uses of the key in the interval by operation of KMS, and how many have no time.
     key_uses: BTreeMap<String, (Vec<SessionMoment>, i64)>,
@@ -322,7 +322,7 @@ impl AccessSurroundings<'_> {
         self.first.is_some_and(|first| at - first <= CACHED_MAX)
     }
 
-    fn is_aws_owned(&self, [_, table_arn, table_name]: &GroupTexts, at: i64) -> bool {
+    fn is_aws_owned(&self, [_, table_arn, table_name]: &AccessGroupTexts, at: i64) -> bool {
         let periods = table_arn.as_ref().or(table_name.as_ref()).and_then(|table| self.aws_owned.get(table));
         let Some(periods) = periods else { return false };
         let next = periods.partition_point(|(from, _)| *from <= at);
@@ -339,7 +339,8 @@ struct AllAccess {
     first: Option<i64>,
     aws_owned: HashMap<String, Vec<(i64, i64)>>,
     moments: isize,
-    sessions: usize,
+    /// Of groups and sessions, with their texts.
+    text_bytes: usize,
     days: usize,
 }
 
@@ -352,12 +353,12 @@ impl AllAccess {
             first: None,
             aws_owned: HashMap::new(),
             moments: 0,
-            sessions: 0,
+            text_bytes: 0,
             days: 0,
         }
     }
 
-    fn take_call(&mut self, columns: &CallColumns<'_>, row: usize, kind: CallKind) {
+    fn take_call(&mut self, columns: &TableCallColumns<'_>, row: usize, kind: CallKind) {
         let texts = [columns.principal.get(row), columns.table_arn.get(row), columns.table_name.get(row)];
         let call = TableCall {
             kind,
@@ -368,20 +369,25 @@ impl AllAccess {
         self.first = self.first.into_iter().chain(call.at).min();
         let place = self.tuple.of(&texts);
         if !self.groups.contains_key(place) {
+            // They are in the group, and in its place.
+            self.text_bytes += GROUP_BYTES + 2 * place.len();
             let texts = texts.map(|text| text.map(str::to_owned));
             self.groups.insert(place.to_owned(), GroupAccess { texts, ..GroupAccess::default() });
         }
         let group = self.groups.get_mut(place).expect("it was just put there");
-        let id = columns.principal_id.owned(row);
-        let next = u32::try_from(group.sessions.len()).unwrap_or(u32::MAX);
-        let session = *group.sessions.entry(id).or_insert(next);
-        self.sessions += usize::from(session == next);
+        let id = columns.principal_id.get(row).unwrap_or_default();
+        let session = group.sessions.get(id).copied().unwrap_or_else(|| {
+            self.text_bytes += SESSION_BYTES + id.len();
+            let next = u32::try_from(group.sessions.len()).unwrap_or(u32::MAX);
+            group.sessions.insert(id.to_owned(), next);
+            next
+        });
         let before = group.days;
         self.moments += group.take(call, session, self.since);
         self.days += group.days - before;
     }
 
-    fn take_aws_owned(&mut self, columns: &CallColumns<'_>, row: usize) {
+    fn take_aws_owned(&mut self, columns: &TableCallColumns<'_>, row: usize) {
         let table = columns.table_arn.get(row).or_else(|| columns.table_name.get(row));
         if let Some((table, from)) = table.zip(columns.event_time.get(row)) {
             let until = columns.ended.get(row).unwrap_or(i64::MAX);
@@ -391,7 +397,7 @@ impl AllAccess {
 }
 
 /// The columns of one batch of the input.
-struct CallColumns<'a> {
+struct TableCallColumns<'a> {
     kind: TextCells<'a>,
     principal: TextCells<'a>,
     principal_id: TextCells<'a>,
@@ -403,9 +409,9 @@ struct CallColumns<'a> {
     outcome: TextCells<'a>,
 }
 
-impl<'a> CallColumns<'a> {
-    fn of(rows: InputBatch<'a>) -> Result<CallColumns<'a>, ArrowError> {
-        Ok(CallColumns {
+impl<'a> TableCallColumns<'a> {
+    fn of(rows: InputBatch<'a>) -> Result<TableCallColumns<'a>, ArrowError> {
+        Ok(TableCallColumns {
             kind: rows.texts("kind")?,
             principal: rows.texts("principal")?,
             principal_id: rows.texts("principal_id")?,
@@ -421,7 +427,7 @@ impl<'a> CallColumns<'a> {
 
 impl Derivation for AllAccess {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let columns = CallColumns::of(InputBatch::new("table_access", rows))?;
+        let columns = TableCallColumns::of(InputBatch::new("table_access", rows))?;
         for row in 0..rows.num_rows() {
             match columns.kind.get(row) {
                 Some("aws_owned") => self.take_aws_owned(&columns, row),
@@ -436,10 +442,7 @@ impl Derivation for AllAccess {
     }
 
     fn bytes_held(&self) -> usize {
-        self.groups.len() * GROUP_BYTES
-            + self.sessions * SESSION_BYTES
-            + self.days * OPERATION_BYTES
-            + usize::try_from(self.moments).unwrap_or_default() * MOMENT_BYTES
+        self.text_bytes + self.days * OPERATION_BYTES + usize::try_from(self.moments).unwrap_or_default() * MOMENT_BYTES
     }
 
     fn finish(mut self: Box<Self>) -> Result<RecordBatch, ArrowError> {
@@ -542,7 +545,7 @@ mod tests {
                     "app GetItem 02 1 1 data_event - -",
                 ],
             ),
-            // A refusal by DynamoDB itself may come after the key was used.
+            // A call that fails in DynamoDB may have used the key.
             (
                 &["data_event s PutItem 1000 other_error", "key_use s kms:Decrypt 1000"],
                 &["app PutItem 01 1 0 data_event - -"],

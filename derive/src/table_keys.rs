@@ -94,13 +94,13 @@ impl AliasHistory {
 
 /// All that is known of keys beside tables.
 #[derive(Debug, Default)]
-struct KeyFacts {
+struct KeyLore {
     aliases: HashMap<String, AliasHistory>,
     aws_managed: HashSet<String>,
     customer: HashSet<String>,
 }
 
-impl KeyFacts {
+impl KeyLore {
     /// The key that a request names at a table, if it can be known.
     fn asked_key(&self, table: &TableIdentity, given: &str, at: Option<i64>) -> Option<String> {
         let arn = table.kms_arn(given)?;
@@ -182,7 +182,7 @@ fn is_of_aws(given: &str) -> bool {
 
 impl TableFacts {
     /// Its periods, once all aliases are known.
-    fn into_periods(self, keys: &KeyFacts, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
+    fn into_periods(self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
         let mut life = TableLife { seen: self.seen, ..TableLife::default() };
         for UnresolvedStep { at, event_id, by, step } in self.steps {
             let setting = |of, asked: &AskedEncryption, answered: &Option<String>| {
@@ -215,26 +215,26 @@ struct AllTables {
     since: Option<i64>,
     /// By their ARNs, and by name where the ARN is not told.
     tables: HashMap<String, TableFacts>,
-    keys: KeyFacts,
+    keys: KeyLore,
     bytes: usize,
 }
 
 impl AllTables {
     fn of(interval: &AskedInterval) -> AllTables {
-        AllTables { since: interval.since, tables: HashMap::new(), keys: KeyFacts::default(), bytes: 0 }
+        AllTables { since: interval.since, tables: HashMap::new(), keys: KeyLore::default(), bytes: 0 }
     }
 
     fn table(&mut self, arn: Option<&str>, name: &str) -> &mut TableFacts {
         let place = arn.unwrap_or(name);
         if !self.tables.contains_key(place) {
-            self.bytes += TABLE_BYTES;
+            self.bytes += TABLE_BYTES + 2 * (place.len() + name.len());
             let table = TableIdentity { arn: arn.map(str::to_owned), name: name.to_owned() };
             self.tables.insert(place.to_owned(), TableFacts { table, steps: Vec::new(), seen: HashMap::new() });
         }
         self.tables.get_mut(place).expect("it was just put there")
     }
 
-    fn take_change(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_change(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let change = TableChange {
             event_name: rows.event_name.get(row).unwrap_or_default(),
             region: rows.aws_region.get(row),
@@ -262,7 +262,7 @@ impl AllTables {
         }
     }
 
-    fn take_context(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_context(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(name), Some(key)) = (rows.table_name.get(row), rows.key_arn.get(row)) else { return };
         let seen = &mut self.table(rows.table_arn.get(row), name).seen;
         let mut bytes = SIGHTING_BYTES;
@@ -274,7 +274,7 @@ impl AllTables {
         self.bytes += bytes;
     }
 
-    fn take_alias(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(alias), Some(at)) = (rows.alias_arn.owned(row), rows.event_time.get(row)) else { return };
         let deletes = rows.event_name.get(row) == Some("DeleteAlias");
         let key = rows.key_arn.owned(row).filter(|_| !deletes);
@@ -283,7 +283,7 @@ impl AllTables {
         self.keys.aliases.entry(alias).or_default().changes.push((at, id, key));
     }
 
-    fn take_seen_alias(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_seen_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(alias), Some(key)) = (rows.alias_arn.owned(row), rows.key_arn.owned(row)) else { return };
         self.bytes += STEP_BYTES;
         if is_of_aws(&alias) {
@@ -297,7 +297,7 @@ impl AllTables {
 }
 
 /// The columns of one batch of the input.
-struct FactColumns<'a> {
+struct TableFactColumns<'a> {
     kind: TextCells<'a>,
     event_time: TimeCells<'a>,
     event_id: TextCells<'a>,
@@ -313,9 +313,9 @@ struct FactColumns<'a> {
     response_elements: TextCells<'a>,
 }
 
-impl<'a> FactColumns<'a> {
-    fn of(rows: InputBatch<'a>) -> Result<FactColumns<'a>, ArrowError> {
-        Ok(FactColumns {
+impl<'a> TableFactColumns<'a> {
+    fn of(rows: InputBatch<'a>) -> Result<TableFactColumns<'a>, ArrowError> {
+        Ok(TableFactColumns {
             kind: rows.texts("kind")?,
             event_time: rows.times("event_time")?,
             event_id: rows.texts("event_id")?,
@@ -335,7 +335,7 @@ impl<'a> FactColumns<'a> {
 
 impl Derivation for AllTables {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let facts = FactColumns::of(InputBatch::new("table_keys", rows))?;
+        let facts = TableFactColumns::of(InputBatch::new("table_keys", rows))?;
         for row in 0..rows.num_rows() {
             match facts.kind.get(row) {
                 Some("change") => self.take_change(&facts, row),

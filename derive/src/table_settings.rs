@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// CloudTrail cuts parameters long before this size.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
+/// Names, ids and ARNs of AWS are shorter.
+const NAME_BYTES_MAX: usize = 2048;
 /// DynamoDB has fewer Regions.
 const REPLICAS_MAX: usize = 64;
 
@@ -141,7 +143,7 @@ fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
-    member(value, name)?.as_str().filter(|text| !text.is_empty())
+    member(value, name)?.as_str().filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX)
 }
 
 fn items<'v>(value: Option<&'v Value>, name: &str) -> impl Iterator<Item = &'v Value> {
