@@ -9,6 +9,7 @@
 
 mod access_call;
 mod access_change_facts;
+mod dynamodb_access_windows;
 mod error_echoes;
 mod input;
 mod key_policies;
@@ -16,6 +17,11 @@ mod keys;
 mod moment;
 mod output;
 mod policy;
+mod table_access;
+mod table_keys;
+mod table_periods;
+mod table_settings;
+mod text_tuple;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -97,5 +103,12 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] =
-    &[access_change_facts::ACCESS_CHANGE_FACTS, error_echoes::ERROR_ECHOES, key_policies::KEY_POLICIES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[
+    access_change_facts::ACCESS_CHANGE_FACTS,
+    dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
+    error_echoes::ERROR_ECHOES,
+    key_policies::KEY_POLICIES,
+    keys::KEYS,
+    table_access::TABLE_ACCESS,
+    table_keys::TABLE_KEYS,
+];
