@@ -7,11 +7,14 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod compact;
+mod denial_facts;
 mod error_echoes;
 mod input;
 mod keys;
 mod moment;
 mod output;
+mod period_sweep;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -28,6 +31,8 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
+    /// Columns whose values together are of one row at most, none of them NULL; empty if there are no such.
+    pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,
     /// Begins the computation.
@@ -93,4 +98,4 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS];
