@@ -15,6 +15,9 @@ mod keys;
 mod moment;
 mod output;
 mod period_sweep;
+mod table_keys;
+mod table_periods;
+mod table_settings;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -98,4 +101,8 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
+<<<<<<< HEAD
 pub const TABLES: &[DerivedTable] = &[denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS];
+=======
+pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
+>>>>>>> C
