@@ -101,8 +101,5 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-<<<<<<< HEAD
-pub const TABLES: &[DerivedTable] = &[denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS];
-=======
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
->>>>>>> C
+pub const TABLES: &[DerivedTable] =
+    &[denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
