@@ -9,6 +9,8 @@
 
 mod access_call;
 mod access_change_facts;
+mod compact;
+mod denial_facts;
 mod dynamodb_access_windows;
 mod error_echoes;
 mod input;
@@ -16,6 +18,7 @@ mod key_policies;
 mod keys;
 mod moment;
 mod output;
+mod period_sweep;
 mod policy;
 mod table_access;
 mod table_keys;
@@ -38,6 +41,8 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
+    /// Columns whose values together are of one row at most, none of them NULL; empty if there are no such.
+    pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,
     /// Begins the computation.
@@ -105,6 +110,7 @@ pub trait Derivation: Send {
 /// Every derived table.
 pub const TABLES: &[DerivedTable] = &[
     access_change_facts::ACCESS_CHANGE_FACTS,
+    denial_facts::DENIAL_FACTS,
     dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
     error_echoes::ERROR_ECHOES,
     key_policies::KEY_POLICIES,
