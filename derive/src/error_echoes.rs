@@ -18,6 +18,7 @@ pub(super) const ERROR_ECHOES: DerivedTable = DerivedTable {
     name: "error_echoes",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::None,
     start: |_| Box::new(AllErrors::default()),
 };

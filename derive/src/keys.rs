@@ -18,6 +18,7 @@ pub(super) const KEYS: DerivedTable = DerivedTable {
     name: "keys",
     columns: COLUMNS,
     by: &["key_arn"],
+    unique: &["key_arn"],
     time: RowTime::None,
     start: |_| Box::new(AllKeys::default()),
 };

@@ -12,6 +12,11 @@ mod input;
 mod keys;
 mod moment;
 mod output;
+mod role_sessions;
+mod session_book;
+mod session_origins;
+mod session_persons;
+mod text_pool;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -28,6 +33,9 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
+    /// Columns that together differ in any two rows, NULL being one more value; none where nothing is promised. A left
+    /// join on all of them adds no row, and costs nothing where none of its columns is used.
+    pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,
     /// Begins the computation.
@@ -93,4 +101,5 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] =
+    &[error_echoes::ERROR_ECHOES, keys::KEYS, role_sessions::ROLE_SESSIONS, session_persons::SESSION_PERSONS];
