@@ -36,6 +36,7 @@ impl Audit {
             let complete = json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete);
             members.insert("complete".to_owned(), complete.clone());
             members.insert("input_complete".to_owned(), complete);
+            members.insert("changes_not_read".to_owned(), json!(a.changes_not_read));
             members.insert("accepted_objects".to_owned(), json!(a.accepted.objects));
             members.insert("seen".to_owned(), seen(&self.seen));
             members.insert("expected_missing".to_owned(), json!(self.missing));

@@ -255,6 +255,7 @@ impl DatasetOptions {
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
+            state_events: store::state_events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects,
             quarantine: snapshot.quarantine().await?,
             older_rows: snapshot.older_rows(&self.scope),

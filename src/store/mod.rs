@@ -44,7 +44,7 @@ pub use gc::{GcCounts, GcOptions, collect};
 pub use hash::LogicalHash;
 pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
 pub use location::StoreLocation;
-pub use provider::{FILES_URL, events};
+pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
 
 use append::PendingLedger;
