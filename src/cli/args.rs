@@ -12,6 +12,7 @@ use clap::{Args, ColorChoice, ValueEnum};
 
 use super::accept::Accepts;
 use super::exit::{Failure, say};
+use super::state_files::StateFiles;
 use crate::arn::is_account_id;
 use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
 use crate::normalize::EventFilter;
@@ -160,6 +161,7 @@ impl ScopeArgs {
             scope: self.resolve(now_micros, global)?,
             events: self.asked_filter(),
             salvage: self.salvage,
+            state_answers: Vec::new(),
             now_micros,
             threads: global.threads(),
         })
@@ -233,6 +235,10 @@ pub struct StateArgs {
     /// Also read so much before --since for the state of keys, grants, tables and sessions: 30d, 24h; a store has it
     #[arg(long, value_name = "SPAN", help_heading = "Scope")]
     pub baseline: Option<String>,
+    /// An answer of the AWS CLI as state: describe-table, get-key-policy, list-grants, get-key-rotation-status; a file or
+    /// a folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
+    #[arg(long = "state", value_name = "PATH[@TIME]", help_heading = "Scope")]
+    pub answers: Vec<String>,
 }
 
 impl StateArgs {
@@ -248,9 +254,14 @@ impl StateArgs {
     }
 
     /// The options of a question, which also reads what its state follows from.
-    pub fn with_state(&self, options: DatasetOptions) -> Result<DatasetOptions, Failure> {
+    pub fn with_state(&self, options: DatasetOptions, global: &GlobalArgs) -> Result<DatasetOptions, Failure> {
         let state = Some(StateReach { baseline_days: self.baseline_days()? });
-        Ok(DatasetOptions { scope: Scope { state, ..options.scope }, ..options })
+        let files = StateFiles::read(&self.answers, options.now_micros)?;
+        if let Some(note) = files.note().filter(|_| !global.quiet) {
+            say(format_args!("note: {note}"));
+        }
+        let scope = Scope { state, ..options.scope };
+        Ok(DatasetOptions { scope, state_answers: files.answers, ..options })
     }
 }
 

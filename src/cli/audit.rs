@@ -69,7 +69,7 @@ pub struct SubjectArgs {
 }
 
 pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.state.with_state(args.scope.dataset(&args.locations, &global)?)?;
+    let options = args.state.with_state(args.scope.dataset(&args.locations, &global)?, &global)?;
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }

@@ -18,6 +18,7 @@ mod progress;
 mod queries;
 mod query;
 mod shell;
+mod state_files;
 mod store;
 mod summary;
 

@@ -95,7 +95,7 @@ impl QueryArgs {
 }
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.state.with_state(args.scope.dataset(&args.from, &global)?)?;
+    let options = args.state.with_state(args.scope.dataset(&args.from, &global)?, &global)?;
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }

@@ -57,7 +57,7 @@ struct SqlShell {
 }
 
 pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.state.with_state(args.scope.dataset(&args.from, global)?)?;
+    let options = args.state.with_state(args.scope.dataset(&args.from, global)?, global)?;
     let asks = global.clone();
     if args.scope.dry_run {
         return interruptible(runtime, async move { dry_run(options, &asks).await });

@@ -20,6 +20,7 @@ mod names_function;
 mod read_once;
 pub mod sections;
 mod series;
+pub mod state_answers;
 mod stored_seen;
 pub mod told_names;
 pub mod views;
@@ -60,6 +61,7 @@ use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
+use state_answers::StateAnswer;
 use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
@@ -155,6 +157,8 @@ pub struct EngineOptions {
     pub threads: usize,
     pub memory_bytes_max: usize,
     pub deadline: Option<Duration>,
+    /// Answers of AWS's own, as state.
+    pub state_answers: Vec<StateAnswer>,
 }
 
 /// The parts of a store that answer questions.
@@ -197,6 +201,13 @@ impl RowSource {
             // This report is a placeholder: each question gives its scan one of its own before it runs.
             RowSource::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default(), RowReach::Scope)),
             RowSource::Store { events, .. } => Arc::clone(events),
+        }
+    }
+
+    fn scope(&self) -> &Scope {
+        match self {
+            RowSource::Logs(logs) => &logs.options.scope,
+            RowSource::Store { scope, .. } => scope,
         }
     }
 
@@ -329,7 +340,9 @@ impl Engine {
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
         let earlier = data.state_events().map(|events| EarlierTables { companions: Arc::clone(&events), events });
-        let beside = ViewTables { companions: data.events(), earlier, interval: data.interval() };
+        let answers = state_answers::batch(&state_answers::in_scope(&options.state_answers, data.scope()));
+        let state_answers = Arc::new(MemTable::try_new(state_answers::schema(), vec![vec![answers]])?);
+        let beside = ViewTables { companions: data.events(), earlier, state_answers, interval: data.interval() };
         catalog::add_views(&context, beside)?;
         Ok(Engine { context, data, options })
     }

@@ -12,7 +12,7 @@ use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
 use super::part::{RowPurpose, RowTaker, ScanPart};
-use super::provider::RowReach;
+use super::reach::RowReach;
 use super::spilled_rows::{DeferredRows, RowBits};
 use super::tallies::{ObjectTally, Tallies};
 

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::Sender;
 use super::kept::{self, KeptFrom};
 use super::objects_read::ObjectsRead;
 use super::part::RowTaker;
+use super::reach::RowReach;
 use super::report::ScanEnd;
 use super::scan::{RowHashes, ScanOutput, ScanRequest, scan};
 use super::{LogTable, ScanReport, ScanResult};
@@ -54,16 +55,6 @@ pub struct EventsMention {
     pub filters: Vec<Expr>,
     pub role: MentionRole,
     pub reach: RowReach,
-}
-
-/// The rows that a table of events has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum RowReach {
-    /// Those in the scope.
-    #[default]
-    Scope,
-    /// For state, also those that lie before its interval, and changes that are of no account's Region.
-    State,
 }
 
 /// The purpose of a mention of `events`.

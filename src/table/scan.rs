@@ -23,7 +23,7 @@ use super::changes::GlobalChanges;
 use super::consumer::PartConsumer;
 use super::dedup::Fingerprint;
 use super::part::{RowPurpose, RowTaker, ScanPart};
-use super::provider::RowReach;
+use super::reach::RowReach;
 use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
 use super::{LogTable, ScanProgress};
@@ -541,5 +541,124 @@ fn purpose(scope: &Scope, row: &Row<'_>, object: ObjectPurpose) -> Option<RowPur
         (true, ObjectPurpose::Answer) => Some(RowPurpose::Answer),
         (true, ObjectPurpose::State) => None,
         (false, _) => (is_before_end && (is_listed || normalize::is_global(row))).then_some(RowPurpose::State),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::normalize::ColumnSet;
+    use crate::source::{self, Location, StateReach};
+    use crate::table::ScanOptions;
+    use crate::time::parse_rfc3339;
+
+    /// One record of each line, `ID TIME REGION SOURCE CONTENT`, below the folder of a Region and a day.
+    const OBJECTS: [(&str, &[&str]); 7] = [
+        (
+            "eu-west-1/2026/03/05/a.json",
+            &["old 2026-03-05T10:00:00Z eu-west-1 kms 1", "stray 2026-03-10T10:30:00Z eu-west-1 kms 1"],
+        ),
+        (
+            "eu-west-1/2026/03/05/b.json",
+            &[
+                "old 2026-03-05T10:00:00Z eu-west-1 kms 1",
+                "old 2026-03-05T10:00:00Z eu-west-1 kms 2",
+                "early 2026-03-10T05:00:00Z eu-west-1 kms 1",
+            ],
+        ),
+        (
+            "eu-west-1/2026/03/10/c.json",
+            &[
+                "early 2026-03-10T05:00:00Z eu-west-1 kms 1",
+                "in 2026-03-10T10:00:00Z eu-west-1 kms 1",
+                "in 2026-03-10T10:00:00Z eu-west-1 kms 1",
+                "far 2026-03-10T10:00:00Z us-east-1 kms 1",
+                "after 2026-03-11T00:00:00Z eu-west-1 kms 1",
+            ],
+        ),
+        // The identity of a row of the answer, which conflicts with nothing there.
+        ("eu-west-1/2026/03/09/d.json", &["in 2026-03-09T10:00:00Z eu-west-1 kms 2"]),
+        ("us-east-1/2026/03/05/e.json", &["iam-old 2026-03-05T10:00:00Z us-east-1 iam 1"]),
+        (
+            "us-east-1/2026/03/10/f.json",
+            &["iam 2026-03-10T10:00:00Z us-east-1 iam 1", "other 2026-03-10T10:00:00Z us-east-1 kms 1"],
+        ),
+        ("us-east-2/2026/03/10/g.json", &["unread 2026-03-10T10:00:00Z us-east-2 sts 1"]),
+    ];
+
+    fn write_objects(folder: &Path) {
+        for (name, lines) in OBJECTS {
+            let records = lines.iter().map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                format!(
+                    r#"{{"eventID":"{}","eventTime":"{}","awsRegion":"{}","eventSource":"{}.amazonaws.com","recipientAccountId":"111122223333","n":{}}}"#,
+                    words[0], words[1], words[2], words[3], words[4]
+                )
+            });
+            let path = folder.join("AWSLogs/111122223333/CloudTrail").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("{{\"Records\":[{}]}}", records.collect::<Vec<_>>().join(","))).unwrap();
+        }
+    }
+
+    /// The ids of each output, sorted, and the counts and the number of the objects.
+    fn scanned(folder: &Path, identities_max: usize, reaches: &[RowReach]) -> (Vec<Vec<String>>, Counts, usize) {
+        let scope = Scope {
+            since: parse_rfc3339("2026-03-10T09:00:00Z"),
+            until: parse_rfc3339("2026-03-11T00:00:00Z"),
+            regions: vec!["eu-west-1".to_owned()],
+            state: Some(StateReach { baseline_days: 10 }),
+            ..Scope::default()
+        };
+        let listing = source::list_local(&[Location::Path(folder.to_owned())], &scope).unwrap();
+        let options = ScanOptions {
+            filter: EventFilter::All,
+            scope,
+            threads: 2,
+            salvage: false,
+            identities_max,
+            accepted: Arc::default(),
+            progress: Arc::new(|_| {}),
+        };
+        let logs = LogTable::new(Arc::new(listing), options);
+        let columns = vec![Column::EventId];
+        let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
+        let output = |&reach| ScanOutput { predicate: None, needs: needs.clone(), places: vec![0], reach };
+        let outputs = reaches.iter().map(output).collect();
+        let request = ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent };
+        let mut ids = vec![Vec::new(); reaches.len()];
+        let found = scan(&logs, &request, &mut |output: usize, batch: RecordBatch| {
+            let column = datafusion::common::cast::as_string_array(batch.column(0))?;
+            ids[output].extend(column.iter().map(|id| id.unwrap().to_owned()));
+            Ok(ControlFlow::Continue(()))
+        });
+        let accounting = found.unwrap().accounting(&logs);
+        assert!(accounting.complete && accounting.counts.adds_up());
+        ids.iter_mut().for_each(|ids| ids.sort());
+        (ids, accounting.counts, accounting.by_status.read() as usize)
+    }
+
+    #[test]
+    fn rows_for_state_change_no_answer_and_no_count_of_it() {
+        use RowReach::{Scope as Answer, State};
+        let folder = tempfile::tempdir().unwrap();
+        write_objects(folder.path());
+        let answer = vec!["in"];
+        let state = vec!["early", "iam", "iam-old", "in", "in", "old", "old"];
+        for identities_max in [0, 1, 1000] {
+            for (reaches, expected, filtered, objects) in [
+                (&[Answer][..], vec![&answer], 3, 1),
+                (&[State], vec![&state], 12, 6),
+                (&[Answer, State], vec![&answer, &state], 12, 6),
+            ] {
+                let (ids, counts, read) = scanned(folder.path(), identities_max, reaches);
+                assert_eq!(ids, expected.into_iter().cloned().collect::<Vec<_>>(), "{reaches:?} {identities_max}");
+                let kept = (counts.kept, counts.duplicate, counts.conflicts, counts.filtered, read);
+                assert_eq!(kept, (1, 1, 0, filtered, objects), "{reaches:?} {identities_max}");
+            }
+        }
     }
 }

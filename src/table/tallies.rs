@@ -7,7 +7,7 @@ use std::fmt::Write;
 use arrow::array::RecordBatch;
 
 use super::lacking::LackingRows;
-use super::provider::RowReach;
+use super::reach::RowReach;
 use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
 use crate::objects::{
