@@ -46,7 +46,7 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::derive::{AskedInterval, EarlierHistory};
-use crate::objects::{ColumnError, OBJECT_COLUMNS, ObjectRows, QUARANTINE_COLUMNS};
+use crate::objects::{ColumnError, OBJECT_COLUMNS, ObjectKind, ObjectRows, QUARANTINE_COLUMNS};
 use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
     AcceptedObjects, Accounting, EventsTable, GlobalChanges, HandOutScans, LackingRows, LogTable, RowReach, ScanExtent,
@@ -243,7 +243,8 @@ fn changes_not_read(stored: &StoreContents) -> Result<bool, ColumnError> {
     for batch in &stored.objects {
         let rows = ObjectRows::of(batch)?;
         for row in 0..batch.num_rows() {
-            if rows.outcome(row)?.status().is_read() {
+            let is_history = rows.kind.value(row)? == ObjectKind::EventHistory;
+            if rows.outcome(row)?.status().is_read() && !is_history {
                 changes.see(rows.uri.value(row));
             }
         }
@@ -273,11 +274,9 @@ impl Engine {
     pub async fn over_store(stored: StoreContents, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
-        for rows in &stored.objects {
-            accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
-        }
-        accounting.changes_not_read =
-            changes_not_read(&stored).map_err(|error| SqlError::World { message: error.to_string() })?;
+        let damaged = |error: ColumnError| SqlError::World { message: error.to_string() };
+        stored.objects.iter().try_for_each(|rows| accounting.add_rows(rows)).map_err(damaged)?;
+        accounting.changes_not_read = changes_not_read(&stored).map_err(damaged)?;
         let table = |plan| Arc::new(ViewTable::new(plan, None)) as Arc<dyn TableProvider>;
         let data = RowSource::Store {
             events: table(stored.events),

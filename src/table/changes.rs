@@ -30,7 +30,9 @@ impl GlobalChanges {
     /// The same once the objects of a listing were looked at.
     pub fn of_listing(scope: &Scope, listing: &Listing) -> GlobalChanges {
         let mut changes = GlobalChanges::of(scope);
-        let mut opened = (0..listing.len()).filter(|&index| listing.entry(index).is_opened());
+        // The event history is asked for calls of KMS and DynamoDB alone.
+        let may_have = |index: &usize| listing.entry(*index).is_opened() && !listing.is_history(*index);
+        let mut opened = (0..listing.len()).filter(may_have);
         while changes.are_missing()
             && let Some(index) = opened.next()
         {
@@ -39,7 +41,7 @@ impl GlobalChanges {
         changes
     }
 
-    /// Looks at an object that is read.
+    /// Looks at an object that is read, and is no page of the event history.
     pub fn see(&mut self, uri: &str) {
         match Delivery::of(uri) {
             None => self.wanted.clear(),
