@@ -1,10 +1,11 @@
-"""Asks keytrail for the last use of each key in `asked`, with its answer of GetKeyLastUsage if there is one."""
+"""Asks keytrail for the last use of the keys in some lines of `asked`, each with its answer of GetKeyLastUsage."""
 import csv
 import subprocess
 import sys
 import tempfile
 
-for line in open("asked", encoding="utf-8"):
+first, last = map(int, sys.argv[1:])
+for line in open("asked", encoding="utf-8").readlines()[first - 1 : last]:
     name, key, answer = line.rstrip("\n").split("\t")
     with tempfile.NamedTemporaryFile("w") as file:
         file.write(answer + "\n")
