@@ -18,6 +18,7 @@ pub(super) const KEY_POLICIES: DerivedTable = DerivedTable {
     name: "key_policies",
     columns: COLUMNS,
     by: &["key_arn"],
+    unique: &[],
     time: RowTime::Until("valid_from", "valid_to"),
     start: |interval| Box::new(PolicyHistory::of(*interval)),
 };

@@ -46,12 +46,8 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
-<<<<<<< /tmp/m_o
-    /// Columns whose values together are of one row at most, none of them NULL; empty if there are no such.
-=======
     /// Columns that together differ in any two rows, NULL being one more value; none where nothing is promised. A left
     /// join on all of them adds no row, and costs nothing where none of its columns is used.
->>>>>>> /tmp/m_t
     pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,

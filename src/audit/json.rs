@@ -78,6 +78,7 @@ impl AnswerFacts<'_> {
             ("regions", json!(self.scope.regions)),
             ("complete", complete.clone()),
             ("input_complete", complete),
+            ("changes_not_read", json!(a.changes_not_read)),
             ("seen", seen(self.seen)),
             ("expected_missing", json!(self.missing)),
         ];

@@ -7,7 +7,7 @@ use std::io::Write;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, StateArgs};
 use super::audit_screen::AuditScreen;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
@@ -39,6 +39,8 @@ pub struct AuditArgs {
     #[command(flatten)]
     pub expect: ExpectArgs,
     #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
     pub about: SubjectArgs,
 }
 
@@ -67,7 +69,7 @@ pub struct SubjectArgs {
 }
 
 pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.locations, &global)?;
+    let options = args.state.with_state(args.scope.dataset(&args.locations, &global)?, &global)?;
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
