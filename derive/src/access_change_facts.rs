@@ -53,7 +53,8 @@ type TimedStep = (Option<i64>, String, PolicyStep);
 struct ChangeFacts {
     time: Option<i64>,
     target: AccessTarget,
-    document: BroughtDocument,
+    /// `None` where two events of one id tell of two.
+    document: Option<BroughtDocument>,
     /// Of a grant that ends: its key and id.
     ended_grant: Option<(String, String)>,
 }
@@ -138,13 +139,13 @@ impl AccessFacts {
             // Two events of one id that tell different things: neither is told.
             Some(known) if *known != facts => {
                 known.target = AccessTarget::default();
-                known.document = BroughtDocument::Nothing;
+                known.document = None;
                 known.ended_grant = None;
             }
             Some(_) => {}
             None => {
                 let allowed = match &facts.document {
-                    BroughtDocument::Text(reading) => reading.allows_kms.iter().flatten().map(String::len).sum(),
+                    Some(BroughtDocument::Text(reading)) => reading.allows_kms.iter().flatten().map(String::len).sum(),
                     _ => 0,
                 };
                 self.bytes += EVENT_BYTES + allowed;
@@ -164,8 +165,8 @@ impl AccessFacts {
         let mut naming: BTreeMap<&str, Vec<(Option<i64>, &str, Option<&str>)>> = BTreeMap::new();
         for (event_id, facts) in &self.events {
             let (policy, version) = match &facts.document {
-                BroughtDocument::OfPolicy(policy) => (policy, None),
-                BroughtDocument::OfVersion(policy, version) => (policy, Some(version.as_str())),
+                Some(BroughtDocument::OfPolicy(policy)) => (policy, None),
+                Some(BroughtDocument::OfVersion(policy, version)) => (policy, Some(version.as_str())),
                 _ => continue,
             };
             naming.entry(policy).or_default().push((facts.time, event_id, version));
@@ -248,7 +249,7 @@ impl Derivation for AccessFacts {
             let facts = ChangeFacts {
                 time: calls.event_time.get(row),
                 target: read.target(),
-                document: if is_success { read.document() } else { BroughtDocument::Nothing },
+                document: Some(if is_success { read.document() } else { BroughtDocument::Nothing }),
                 ended_grant: calls.grant(row).filter(|_| ends_grant),
             };
             if is_success {
@@ -284,9 +285,10 @@ impl Derivation for AccessFacts {
                 None => &facts.target,
             };
             let reading = match &facts.document {
-                BroughtDocument::Nothing => Some(&nothing),
-                BroughtDocument::Text(reading) => Some(reading),
-                BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..) => named.readings.get(event_id),
+                Some(BroughtDocument::Nothing) => Some(&nothing),
+                Some(BroughtDocument::Text(reading)) => Some(reading),
+                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event_id),
+                None => None,
             };
             rows.push([
                 event_id.into(),
@@ -546,6 +548,6 @@ mod tests {
         }
         let rows = facts.finish().unwrap();
         assert_eq!(rows.num_rows(), 1);
-        assert!(rows["target"].is_null(0));
+        assert!(rows["target"].is_null(0) && rows["reading"].is_null(0));
     }
 }
