@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 
-use keytrail_rows::arn::is_account_id;
-
 use super::action::ActionPattern;
 use super::document::PolicyDocument;
 use super::gains::{PolicyGain, PolicyGains, newly_allowed, no_longer_denied, statements};
@@ -20,9 +18,6 @@ pub(crate) const UNDECIDED: &str = "undecided";
 const LIST_BYTES_MAX: usize = 256 * 1024;
 /// Comparisons of a Deny that is gone with what stands beside it.
 const STEPS_MAX: usize = 500_000;
-
-/// Condition keys whose values are accounts of callers, in lower case.
-const ACCOUNT_KEYS: [&str; 3] = ["kms:calleraccount", "aws:principalaccount", "aws:sourceaccount"];
 
 /// The columns `newly_allows` and `notable` of a version.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -144,10 +139,8 @@ impl AllowanceList<'_> {
                 if !conditions.iter().any(|condition| condition.limits_callers()) {
                     self.found.notable.insert("public".to_owned());
                 }
-                let of_accounts = |key: &str| ACCOUNT_KEYS.contains(&key);
-                let named =
-                    conditions.iter().filter(|condition| of_accounts(condition.key()) && condition.is_equality());
-                named.flat_map(|condition| condition.values()).for_each(|account| self.note_account(account));
+                let accounts = conditions.iter().flat_map(|condition| condition.caller_accounts());
+                accounts.for_each(|account| self.note_account(account));
             }
             Some(PolicyPrincipal::Service(name)) => drop(self.found.notable.insert(format!("service:{name}"))),
             Some(principal) => principal.account().into_iter().for_each(|account| self.note_account(account)),
@@ -156,7 +149,7 @@ impl AllowanceList<'_> {
     }
 
     fn note_account(&mut self, account: &str) {
-        if is_account_id(account) && Some(account) != self.own_account {
+        if Some(account) != self.own_account {
             self.found.notable.insert(format!("account:{account}"));
         }
     }

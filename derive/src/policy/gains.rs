@@ -31,7 +31,7 @@ pub(crate) struct PolicyGains<'d> {
     pub undecided: Vec<&'d PolicyStatement>,
 }
 
-/// What a document allows beyond an earlier version, or at all. What the same document denies outright is left out.
+/// Finds all that a document allows beyond an earlier version, or at all, but for actions that it denies outright itself.
 pub(crate) fn newly_allowed<'d>(before: Option<&'d PolicyDocument>, after: &'d PolicyDocument) -> PolicyGains<'d> {
     let known = before.map(|before| statements(before, StatementEffect::Allow)).unwrap_or_default();
     let is_outright = |statement: &&PolicyStatement| statement.body.conditions.is_empty();
@@ -39,7 +39,7 @@ pub(crate) fn newly_allowed<'d>(before: Option<&'d PolicyDocument>, after: &'d P
     ReachSearch { known, denials, steps: 0 }.beyond(&statements(after, StatementEffect::Allow))
 }
 
-/// What an earlier version denied and a document does not any more. The statements are the earlier version's.
+/// Finds all that an earlier version denied and a document does not any more. The statements are the earlier version's.
 pub(crate) fn no_longer_denied<'d>(before: &'d PolicyDocument, after: &'d PolicyDocument) -> PolicyGains<'d> {
     let known = statements(after, StatementEffect::Deny);
     ReachSearch { known, denials: Vec::new(), steps: 0 }.beyond(&statements(before, StatementEffect::Deny))
