@@ -9,9 +9,13 @@
 
 mod error_echoes;
 mod input;
+mod key_state;
+mod key_states;
 mod keys;
 mod moment;
 mod output;
+#[cfg(test)]
+mod testing;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -64,6 +68,19 @@ pub struct AskedInterval {
     pub earlier: EarlierHistory,
 }
 
+impl AskedInterval {
+    /// True where the input has everything that the logs have from this time on. The end of a state, or the next change of
+    /// something, may be missing behind an earlier time; a fact that nothing takes back needs no such proof.
+    pub(crate) fn has_all_from(&self, at: Option<i64>) -> bool {
+        !self.lacks_earlier() || at.is_none_or(|at| self.since.is_none_or(|since| at >= since))
+    }
+
+    /// True if what happened before the interval is not part of the input.
+    pub(crate) fn lacks_earlier(&self) -> bool {
+        self.since.is_some() && self.earlier == EarlierHistory::NotRead
+    }
+}
+
 /// Tells whether what happened before the interval is part of the input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EarlierHistory {
@@ -93,4 +110,4 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, key_states::KEY_STATES, keys::KEYS];
