@@ -200,14 +200,20 @@ mod tests {
             ("5 RotateKeyOnDemand, 9 RotateKey m2 AUTOMATIC", "k 5 on_demand - e0; k 9 automatic m2 e1"),
             ("5 RotateKey m2 ON_DEMAND, 9 RotateKeyOnDemand", "k 5 on_demand m2 e0; k 9 on_demand - e1"),
             // Two calls, the record of the first is lost.
-            ("1 RotateKeyOnDemand, 5 RotateKeyOnDemand, 9 RotateKey m2 ON_DEMAND",
-             "k 1 on_demand - e0; k 9 on_demand m2 e2"),
+            (
+                "1 RotateKeyOnDemand, 5 RotateKeyOnDemand, 9 RotateKey m2 ON_DEMAND",
+                "k 1 on_demand - e0; k 9 on_demand m2 e2",
+            ),
             // The same material twice is one rotation.
-            ("5 RotateKey m2 AUTOMATIC, 6 RotateKey m2 AUTOMATIC, 8 RotateKey m3 AUTOMATIC",
-             "k 5 automatic m2 e0; k 8 automatic m3 e2"),
+            (
+                "5 RotateKey m2 AUTOMATIC, 6 RotateKey m2 AUTOMATIC, 8 RotateKey m3 AUTOMATIC",
+                "k 5 automatic m2 e0; k 8 automatic m3 e2",
+            ),
             // Material that is not KMS's own. To import it is no rotation.
-            ("1 ImportKeyMaterial m1 - EXTERNAL, 2 ImportKeyMaterial m2 - EXTERNAL, 5 RotateKeyOnDemand",
-             "k 5 imported - e2"),
+            (
+                "1 ImportKeyMaterial m1 - EXTERNAL, 2 ImportKeyMaterial m2 - EXTERNAL, 5 RotateKeyOnDemand",
+                "k 5 imported - e2",
+            ),
             ("5 RotateKey m2 ON_DEMAND EXTERNAL", "k 5 imported m2 e0"),
             // Old records have neither type nor material.
             ("5 RotateKey", "k 5 - - e0"),

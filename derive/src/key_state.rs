@@ -2,6 +2,8 @@
 //! In: successful calls that change a key's state, with their times. Out: the state after each second that has some.
 //! Never says which of two changes of one second came first, unless only one order could have succeeded.
 
+use super::AskedInterval;
+
 /// A key state as KMS names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KeyState {
@@ -124,11 +126,24 @@ impl StateChange {
     }
 }
 
+/// The state after all changes of one second, and the place of the change that led to it where that is told.
+pub(crate) fn changed_state(
+    before: KeyState,
+    changes: &[StateChange],
+    interval: AskedInterval,
+) -> (KeyState, Option<usize>) {
+    // Unread changes may have left the key waiting for its end, where the loss of material changes nothing.
+    let may_be_going = before == KeyState::Unknown && interval.lacks_earlier();
+    if may_be_going && changes.iter().all(|change| *change == StateChange::LoseMaterial) {
+        return (KeyState::Unknown, None);
+    }
+    settled(before, changes)
+}
+
 /// More changes of one key in one second have no order that we look for.
 const TIED_CHANGES_MAX: usize = 8;
 
-/// The state after all changes of one second, and the place of the change that led to it where that is told.
-pub(crate) fn settled(before: KeyState, changes: &[StateChange]) -> (KeyState, Option<usize>) {
+fn settled(before: KeyState, changes: &[StateChange]) -> (KeyState, Option<usize>) {
     if let [change] = changes {
         // A success is proof: what was before has ended out of sight.
         let state = change.after(before).or_else(|| change.after(KeyState::Unknown)).unwrap_or(KeyState::Unknown);

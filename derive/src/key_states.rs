@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use keytrail_rows::schema::ColumnType::{Text, Timestamp};
 
 use super::input::InputBatch;
-use super::key_state::{KeyState, StateChange, settled};
+use super::key_state::{KeyState, StateChange, changed_state};
 use super::output::{OutputCell, OutputRows, column};
 use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 
@@ -66,14 +66,8 @@ fn periods(changes: &[KeyChange], interval: AskedInterval) -> Vec<StatePeriod<'_
     let mut state = KeyState::Unknown;
     for tied in changes.chunk_by(|left, right| left.at == right.at) {
         let kinds: Vec<StateChange> = tied.iter().map(|change| change.change).collect();
-        // Unread changes may have left the key waiting for its end, where the loss of material changes nothing.
         let is_open = interval.lacks_earlier() && state == KeyState::Unknown;
-        let (next, last) = match settled(state, &kinds) {
-            (KeyState::PendingImport, _) if is_open && kinds == [StateChange::LoseMaterial] => {
-                (KeyState::Unknown, None)
-            }
-            settled => settled,
-        };
+        let (next, last) = changed_state(state, &kinds, interval);
         if next == state {
             continue;
         }

@@ -8,7 +8,12 @@
 #![forbid(unsafe_code)]
 
 mod error_echoes;
+mod grant_uses;
+mod grants;
 mod input;
+mod key_aliases;
+mod key_dependents;
+mod key_rotations;
 mod key_state;
 mod key_states;
 mod keys;
@@ -110,4 +115,12 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, key_states::KEY_STATES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[
+    error_echoes::ERROR_ECHOES,
+    grants::GRANTS,
+    key_aliases::KEY_ALIASES,
+    key_dependents::KEY_DEPENDENTS,
+    key_rotations::KEY_ROTATIONS,
+    key_states::KEY_STATES,
+    keys::KEYS,
+];

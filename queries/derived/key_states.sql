@@ -7,11 +7,8 @@
 -- column: set_by : the principal of the change that began it
 -- column: set_event_id : the event of that change
 SELECT key_arn, event_time, event_id, event_name, principal,
-       CASE event_name
-           -- Imported material is yet to come.
-           WHEN 'CreateKey' THEN coalesce(json_get_str(response_elements, 'keyMetadata', 'keyState'),
-               CASE json_get_str(request_parameters, 'origin') WHEN 'EXTERNAL' THEN 'PendingImport' END)
-           WHEN 'ScheduleKeyDeletion' THEN json_get_str(response_elements, 'keyState') END AS answered_state
+       CASE event_name WHEN 'CreateKey' THEN json_get_str(response_elements, 'keyMetadata', 'keyState')
+                       WHEN 'ScheduleKeyDeletion' THEN json_get_str(response_elements, 'keyState') END AS answered_state
 FROM calls
 WHERE operation_class = 'lifecycle' AND outcome = 'success' AND key_arn IS NOT NULL
   AND event_name IN ('CreateKey', 'EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion', 'DeleteKey',
