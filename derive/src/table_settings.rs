@@ -71,7 +71,7 @@ pub(super) enum AskedEncryption {
     NotTold,
 }
 
-/// What happens to the encryption of one table.
+/// A change, an end or a statement of the encryption of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TableStep {
     /// The table is made, and its key set.

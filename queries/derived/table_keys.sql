@@ -18,7 +18,7 @@ WHERE event_source = 'dynamodb.amazonaws.com' AND outcome = 'success'
   AND event_name IN ('CreateTable', 'UpdateTable', 'DeleteTable', 'RestoreTableFromBackup', 'RestoreTableToPointInTime',
                      'ImportTable', 'CreateGlobalTable', 'UpdateGlobalTable')
 UNION ALL
--- What a ReEncrypt comes from protects the table no longer.
+-- The source key of a ReEncrypt protects the table no longer.
 SELECT 'context', event_time, NULL, NULL, NULL, NULL, NULL, table_arn, table_name, NULL, key_arn, NULL, NULL
 FROM key_calls
 WHERE via_service = 'dynamodb' AND resource_trust = 'service' AND outcome = 'success' AND key_role <> 'source'
