@@ -8,11 +8,11 @@ SELECT c.*, c.event_name AS change, c.principal AS changed_by,
        CASE WHEN c.session_name IS NOT NULL OR p.person IS NOT NULL THEN p.person
             WHEN c.on_behalf_of IS NOT NULL THEN c.on_behalf_of
             WHEN c.source_identity IS NOT NULL THEN c.source_identity
-            WHEN c.principal_type = 'IAMUser' OR c.principal LIKE 'arn:%:user/%' THEN c.principal END AS person,
+            WHEN c.principal_type = 'IAMUser' OR starts_with(split_part(c.principal_arn, ':', 6), 'user/') THEN c.principal END AS person,
        CASE WHEN c.session_name IS NOT NULL OR p.person IS NOT NULL THEN p.person_source
             WHEN c.on_behalf_of IS NOT NULL THEN 'on_behalf_of'
             WHEN c.source_identity IS NOT NULL THEN 'source_identity'
-            WHEN c.principal_type = 'IAMUser' OR c.principal LIKE 'arn:%:user/%' THEN 'principal' END AS person_source
+            WHEN c.principal_type = 'IAMUser' OR starts_with(split_part(c.principal_arn, ':', 6), 'user/') THEN 'principal' END AS person_source
 -- At most one row a call, so that a question without a person reads no more than the calls.
 FROM session_persons p
 RIGHT JOIN calls c
