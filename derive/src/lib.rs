@@ -7,16 +7,29 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod access_call;
+mod access_change_facts;
+mod compact;
+mod denial_facts;
+mod dynamodb_access_windows;
 mod error_echoes;
 mod input;
+mod key_policies;
 mod keys;
 mod moment;
 mod output;
+mod period_sweep;
+mod policy;
 mod role_sessions;
 mod session_book;
 mod session_origins;
 mod session_persons;
+mod table_access;
+mod table_keys;
+mod table_periods;
+mod table_settings;
 mod text_pool;
+mod text_tuple;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -101,5 +114,15 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] =
-    &[error_echoes::ERROR_ECHOES, keys::KEYS, role_sessions::ROLE_SESSIONS, session_persons::SESSION_PERSONS];
+pub const TABLES: &[DerivedTable] = &[
+    access_change_facts::ACCESS_CHANGE_FACTS,
+    denial_facts::DENIAL_FACTS,
+    dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
+    error_echoes::ERROR_ECHOES,
+    key_policies::KEY_POLICIES,
+    keys::KEYS,
+    role_sessions::ROLE_SESSIONS,
+    session_persons::SESSION_PERSONS,
+    table_access::TABLE_ACCESS,
+    table_keys::TABLE_KEYS,
+];
