@@ -28,7 +28,6 @@ mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
-mod text_pool;
 mod text_tuple;
 
 use arrow::array::RecordBatch;

@@ -9,12 +9,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
+use super::compact::{PooledText, TextPool};
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
 use super::moment::TimeSpan;
 use super::output::{OutputCell, OutputRows, column};
 use super::session_book::{SessionBook, SessionColumns, SessionKey};
 use super::session_origins::SessionOrigins;
-use super::text_pool::{PooledText, TextPool};
 use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 
 pub(super) const ROLE_SESSIONS: DerivedTable = DerivedTable {

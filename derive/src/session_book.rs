@@ -8,8 +8,8 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::compact::{PooledText, TextPool};
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
-use super::text_pool::{PooledText, TextPool};
 
 /// A session: its id, as `principal_id`, and the time at which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

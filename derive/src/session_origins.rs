@@ -5,8 +5,8 @@
 use keytrail_rows::arn::Arn;
 use keytrail_rows::time::MICROS_PER_SECOND;
 
+use super::compact::PooledText;
 use super::session_book::{AgreedText, SessionBook, SessionFacts, SessionKey, SessionStart, StsCaller};
-use super::text_pool::PooledText;
 use super::{AskedInterval, EarlierHistory};
 
 /// A session begins in the second in which STS answers; the clocks of the two may differ by a little.
