@@ -9,12 +9,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
+use super::compact::{PooledText, TextPool};
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
 use super::moment::TimeSpan;
 use super::output::{OutputCell, OutputRows, column};
 use super::session_book::{SessionBook, SessionColumns, SessionKey};
 use super::session_origins::SessionOrigins;
-use super::text_pool::{TextNumber, TextPool};
 use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 
 pub(super) const ROLE_SESSIONS: DerivedTable = DerivedTable {
@@ -58,8 +58,8 @@ const ITEM_BYTES: usize = 16;
 struct SessionUse {
     calls: i64,
     denied: i64,
-    keys: HashSet<TextNumber>,
-    tables: HashSet<TextNumber>,
+    keys: HashSet<PooledText>,
+    tables: HashSet<PooledText>,
     addresses: BTreeSet<Box<str>>,
     seen: TimeSpan,
 }
@@ -68,8 +68,8 @@ impl SessionUse {
     fn take(&mut self, row: usize, columns: &UseColumns<'_>, texts: &mut TextPool) {
         self.calls += i64::from(columns.is_call.is_set(row));
         self.denied += i64::from(columns.is_denied.is_set(row));
-        self.keys.extend(columns.key_arn.get(row).map(|key| texts.number(key)));
-        self.tables.extend(columns.table_arn.get(row).map(|table| texts.number(table)));
+        self.keys.extend(columns.key_arn.get(row).map(|key| texts.put(key)));
+        self.tables.extend(columns.table_arn.get(row).map(|table| texts.put(table)));
         self.seen.note(columns.event_time.get(row));
         let source = columns.source_ip_address.get(row).filter(|source| source.parse::<IpAddr>().is_ok());
         if let Some(address) = source.filter(|address| !self.addresses.contains(*address)) {
@@ -150,20 +150,20 @@ impl Derivation for AllSessions {
         let (origins, texts) = (SessionOrigins::of(&book, interval), &book.texts);
         let mut used: Vec<_> = used.into_iter().map(|(key, used)| (key, &book.sessions[&key], used)).collect();
         used.sort_unstable_by_key(|(key, facts, _)| {
-            (texts.text(facts.principal), texts.text(key.principal_id), key.created)
+            (texts.get(facts.principal), texts.get(key.principal_id), key.created)
         });
         let mut rows = OutputRows::new(COLUMNS);
         for (key, facts, used) in used {
             let trace = origins.trace(key);
-            let text = |number: Option<TextNumber>| OutputCell::Text(number.map(|number| texts.text(number)));
+            let text = |number: Option<PooledText>| OutputCell::Text(number.map(|number| texts.get(number)));
             let chain: Option<Vec<String>> =
-                trace.chain.map(|chain| chain.into_iter().map(|caller| texts.text(caller).to_owned()).collect());
+                trace.chain.map(|chain| chain.into_iter().map(|caller| texts.get(caller).to_owned()).collect());
             let addresses: Vec<String> = used.addresses.into_iter().map(String::from).collect();
             rows.push([
-                texts.text(facts.principal).into(),
+                texts.get(facts.principal).into(),
                 text(facts.arn),
                 text(facts.name),
-                texts.text(key.principal_id).into(),
+                texts.get(key.principal_id).into(),
                 OutputCell::Time(key.created),
                 text(trace.assumed_by),
                 trace.event_id.into(),

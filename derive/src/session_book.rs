@@ -8,13 +8,13 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::compact::{PooledText, TextPool};
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
-use super::text_pool::{TextNumber, TextPool};
 
 /// A session: its id, as `principal_id`, and the time at which it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct SessionKey {
-    pub principal_id: TextNumber,
+    pub principal_id: PooledText,
     pub created: Option<i64>,
 }
 
@@ -23,12 +23,12 @@ pub(super) struct SessionKey {
 pub(super) enum AgreedText {
     #[default]
     Untold,
-    One(TextNumber),
+    One(PooledText),
     Several,
 }
 
 impl AgreedText {
-    fn note(&mut self, text: Option<TextNumber>) {
+    fn note(&mut self, text: Option<PooledText>) {
         let Some(text) = text else { return };
         *self = match *self {
             AgreedText::Untold => AgreedText::One(text),
@@ -66,9 +66,9 @@ impl SessionAccessKeys {
 /// One session, as far as the rows so far tell of it.
 #[derive(Debug)]
 pub(super) struct SessionFacts {
-    pub principal: TextNumber,
-    pub arn: Option<TextNumber>,
-    pub name: Option<TextNumber>,
+    pub principal: PooledText,
+    pub arn: Option<PooledText>,
+    pub name: Option<PooledText>,
     pub on_behalf_of: AgreedText,
     pub source_identity: AgreedText,
     pub access_keys: SessionAccessKeys,
@@ -77,12 +77,12 @@ pub(super) struct SessionFacts {
 /// Whoever asked STS for credentials.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct StsCaller {
-    pub principal: TextNumber,
+    pub principal: PooledText,
     /// The session that asked, if it was one.
     pub session: Option<SessionKey>,
     pub is_user: bool,
-    pub on_behalf_of: Option<TextNumber>,
-    pub source_identity: Option<TextNumber>,
+    pub on_behalf_of: Option<PooledText>,
+    pub source_identity: Option<PooledText>,
 }
 
 /// One call of STS that gave the credentials of a session.
@@ -92,10 +92,10 @@ pub(super) struct SessionStart {
     pub event_id: Box<str>,
     pub caller: StsCaller,
     /// The id of the session, as its records have it in `principal_id`.
-    pub session_id: Option<TextNumber>,
-    pub session_arn: Option<TextNumber>,
+    pub session_id: Option<PooledText>,
+    pub session_arn: Option<PooledText>,
     pub access_key: Option<u128>,
-    pub source_identity: Option<TextNumber>,
+    pub source_identity: Option<PooledText>,
 }
 
 /// Rough sizes of a session and of a call of STS, with their places in a table and in the lists that find them.
@@ -113,15 +113,16 @@ pub(super) struct SessionBook {
 impl SessionBook {
     /// Takes the session of a row, and the credentials that it gave if it is a call of STS. Returns the session.
     pub fn take(&mut self, row: usize, columns: &SessionColumns<'_>) -> Option<SessionKey> {
-        let principal = self.texts.number(columns.principal.get(row).unwrap_or_default());
-        let on_behalf_of = self.number(columns.on_behalf_of.get(row));
-        let source_identity = self.number(columns.source_identity.get(row));
+        let principal = self.texts.put(columns.principal.get(row).unwrap_or_default());
+        let on_behalf_of = self.texts.put_cell(columns.on_behalf_of.get(row));
+        let source_identity = self.texts.put_cell(columns.source_identity.get(row));
         let is_session = columns.is_session.is_set(row);
         let principal_id = columns.principal_id.get(row).filter(|_| is_session);
         let created = columns.session_created.get(row);
-        let session = principal_id.map(|id| SessionKey { principal_id: self.texts.number(id), created });
+        let session = principal_id.map(|id| SessionKey { principal_id: self.texts.put(id), created });
         if let Some(key) = session {
-            let (arn, name) = (self.number(columns.session_arn.get(row)), self.number(columns.session_name.get(row)));
+            let (arn, name) =
+                (self.texts.put_cell(columns.session_arn.get(row)), self.texts.put_cell(columns.session_name.get(row)));
             let SessionBook { texts, sessions, .. } = self;
             let facts = sessions.entry(key).or_insert_with(|| SessionFacts {
                 principal,
@@ -147,18 +148,14 @@ impl SessionBook {
                 at: columns.event_time.get(row),
                 event_id: columns.event_id.get(row).unwrap_or_default().into(),
                 caller,
-                session_id: self.number(columns.given_id.get(row)),
-                session_arn: self.number(columns.given_arn.get(row)),
+                session_id: self.texts.put_cell(columns.given_id.get(row)),
+                session_arn: self.texts.put_cell(columns.given_arn.get(row)),
                 access_key: columns.given_access_key.get(row).map(hash),
-                source_identity: self.number(columns.given_identity.get(row)),
+                source_identity: self.texts.put_cell(columns.given_identity.get(row)),
             };
             self.starts.push(start);
         }
         session
-    }
-
-    fn number(&mut self, text: Option<&str>) -> Option<TextNumber> {
-        text.map(|text| self.texts.number(text))
     }
 
     /// Roughly the bytes that it holds.
@@ -172,15 +169,15 @@ fn hash(access_key: &str) -> u128 {
 }
 
 /// The longer text, as a role with its path is longer than one whose path is not told; of two as long the lesser.
-fn fullest(texts: &TextPool, known: TextNumber, said: TextNumber) -> TextNumber {
+fn fullest(texts: &TextPool, known: PooledText, said: PooledText) -> PooledText {
     let order = |number| {
-        let text = texts.text(number);
+        let text = texts.get(number);
         (std::cmp::Reverse(text.len()), text)
     };
     if known == said || order(known) <= order(said) { known } else { said }
 }
 
-fn fuller(texts: &TextPool, known: Option<TextNumber>, said: Option<TextNumber>) -> Option<TextNumber> {
+fn fuller(texts: &TextPool, known: Option<PooledText>, said: Option<PooledText>) -> Option<PooledText> {
     match (known, said) {
         (Some(known), Some(said)) => Some(fullest(texts, known, said)),
         _ => known.or(said),

@@ -5,8 +5,8 @@
 use keytrail_rows::arn::Arn;
 use keytrail_rows::time::MICROS_PER_SECOND;
 
+use super::compact::PooledText;
 use super::session_book::{AgreedText, SessionBook, SessionFacts, SessionKey, SessionStart, StsCaller};
-use super::text_pool::TextNumber;
 use super::{AskedInterval, EarlierHistory};
 
 /// A session begins in the second in which STS answers; the clocks of the two may differ by a little.
@@ -27,8 +27,8 @@ pub(super) struct SessionOrigins<'b> {
     book: &'b SessionBook,
     interval: AskedInterval,
     /// Places of starts in the book, by what a session may know of its start, and their time.
-    by_id: Vec<(TextNumber, Option<i64>, usize)>,
-    by_arn: Vec<(TextNumber, Option<i64>, usize)>,
+    by_id: Vec<(PooledText, Option<i64>, usize)>,
+    by_arn: Vec<(PooledText, Option<i64>, usize)>,
     by_access_key: Vec<(u128, usize)>,
 }
 
@@ -36,13 +36,13 @@ pub(super) struct SessionOrigins<'b> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SessionTrace<'b> {
     /// The caller that began the session.
-    pub assumed_by: Option<TextNumber>,
+    pub assumed_by: Option<PooledText>,
     /// The id of the call that began it; `None` too if the caller made several calls of which any may be it.
     pub event_id: Option<&'b str>,
     /// The outermost caller first; `None` if not even one is known.
-    pub chain: Option<Vec<TextNumber>>,
+    pub chain: Option<Vec<PooledText>>,
     /// The person, and the fact that names the person.
-    pub person: Option<(TextNumber, &'static str)>,
+    pub person: Option<(PooledText, &'static str)>,
 }
 
 /// The start of one session, as far as it is decided.
@@ -51,14 +51,14 @@ struct FoundStart<'b> {
     caller: StsCaller,
     at: Option<i64>,
     event_id: Option<&'b str>,
-    source_identity: Option<TextNumber>,
+    source_identity: Option<PooledText>,
 }
 
 /// A session on the way outward.
 struct TracedLevel<'b> {
     key: SessionKey,
     facts: &'b SessionFacts,
-    given_identity: Option<TextNumber>,
+    given_identity: Option<PooledText>,
 }
 
 impl<'b> SessionOrigins<'b> {
@@ -113,7 +113,7 @@ impl<'b> SessionOrigins<'b> {
         levels: &[TracedLevel<'b>],
         outermost: Option<&FoundStart<'b>>,
         is_cut: bool,
-    ) -> Option<(TextNumber, &'static str)> {
+    ) -> Option<(PooledText, &'static str)> {
         if is_cut {
             return None;
         }
@@ -131,7 +131,7 @@ impl<'b> SessionOrigins<'b> {
     }
 
     /// The person whom the records of a session name.
-    fn told_by(&self, level: &TracedLevel<'b>) -> Option<(TextNumber, &'static str)> {
+    fn told_by(&self, level: &TracedLevel<'b>) -> Option<(PooledText, &'static str)> {
         if let AgreedText::One(user) = level.facts.on_behalf_of {
             return Some((user, "on_behalf_of"));
         }
@@ -151,7 +151,7 @@ impl<'b> SessionOrigins<'b> {
     /// True for roles of Identity Center, which names their sessions after its users. Nobody else may make roles under
     /// this path.
     fn is_of_identity_center(&self, facts: &SessionFacts) -> bool {
-        let arn = Arn::parse(self.book.texts.text(facts.principal));
+        let arn = Arn::parse(self.book.texts.get(facts.principal));
         let role = arn.filter(|arn| arn.service == "iam").and_then(|arn| arn.resource_of("role"));
         let name = role.and_then(|role| role.strip_prefix("aws-reserved/sso.amazonaws.com/"));
         name.is_some_and(|path| path.rsplit('/').next().is_some_and(|name| name.starts_with("AWSReservedSSO_")))
@@ -214,7 +214,7 @@ impl<'b> SessionOrigins<'b> {
     /// The calls from just before a session began that may have begun it. `None` if there are too many.
     fn by_time(&self, level: &TracedLevel<'b>) -> Option<Vec<&'b SessionStart>> {
         let created = level.key.created.filter(|_| !self.may_begin_earlier(level))?;
-        let near = |starts: &[(TextNumber, Option<i64>, usize)], named: TextNumber| {
+        let near = |starts: &[(PooledText, Option<i64>, usize)], named: PooledText| {
             let from = starts
                 .partition_point(|(name, at, _)| (*name, *at) < (named, Some(created.saturating_sub(BEFORE_MAX))));
             let places = starts[from..].iter().take_while(|(name, at, _)| *name == named && *at <= Some(created));
@@ -492,7 +492,7 @@ mod tests {
         let both = ["call by=A:s@100 identity=ann", "call by=A:s@100 identity=eve"];
         assert_eq!(stories(&rows_of("role_sessions", &both, AskedInterval::default())), ["A:s: -, -, -"]);
         let mut book = SessionBook::default();
-        let name = book.texts.number("ann");
+        let name = book.texts.put("ann");
         for (role, is_sso) in [
             (
                 "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Admin_0123456789abcdef",
@@ -508,7 +508,7 @@ mod tests {
             ("account:111122223333/AROA", false),
         ] {
             let facts = SessionFacts {
-                principal: book.texts.number(role),
+                principal: book.texts.put(role),
                 arn: None,
                 name: Some(name),
                 on_behalf_of: AgreedText::Untold,

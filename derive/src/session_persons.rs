@@ -50,13 +50,13 @@ impl Derivation for AllPersons {
         let (origins, texts) = (SessionOrigins::of(&self.book, self.interval), &self.book.texts);
         let known = self.book.sessions.keys().filter_map(|key| Some((*key, origins.trace(*key).person?)));
         let mut known: Vec<_> = known.collect();
-        known.sort_unstable_by_key(|(key, _)| (texts.text(key.principal_id), key.created));
+        known.sort_unstable_by_key(|(key, _)| (texts.get(key.principal_id), key.created));
         let mut rows = OutputRows::new(COLUMNS);
         for (key, (person, source)) in known {
             rows.push([
-                texts.text(key.principal_id).into(),
+                texts.get(key.principal_id).into(),
                 OutputCell::Time(key.created),
-                texts.text(person).into(),
+                texts.get(person).into(),
                 source.into(),
             ])?;
         }

@@ -15,7 +15,7 @@
 -- column: first_seen : the first of these calls
 -- column: last_seen : the last of these calls
 SELECT TRUE AS is_start, session_name IS NOT NULL OR (principal_type = 'Root' AND session_created IS NOT NULL) AS is_session,
-       principal_type = 'IAMUser' OR principal LIKE 'arn:%:user/%' AS is_user,
+       principal_type = 'IAMUser' OR starts_with(split_part(principal_arn, ':', 6), 'user/') AS is_user,
        event_time, event_id, principal, principal_id, session_created, session_arn, session_name, source_identity, on_behalf_of,
        -- A service that calls for a session has another access key.
        CASE WHEN caller_class = 'direct' THEN access_key_id END AS own_access_key,
@@ -28,7 +28,11 @@ SELECT FALSE, TRUE, FALSE,
        event_time, event_id, principal, principal_id, session_created, session_arn, session_name, source_identity, on_behalf_of,
        CASE WHEN caller_class = 'direct' THEN access_key_id END,
        CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR),
-       in_interval(event_time), key_role <> 'source', key_role <> 'source' AND outcome = 'denied', key_arn, table_arn,
-       source_ip_address
+       operation_class IS NOT NULL AND in_interval(event_time), key_role <> 'source', key_role <> 'source' AND outcome = 'denied',
+       key_arn, table_arn, source_ip_address
 FROM key_calls
-WHERE operation_class IS NOT NULL AND session_name IS NOT NULL
+-- Changes of access are no use, but their records name access keys and people as well, as `session_persons` knows.
+WHERE (operation_class IS NOT NULL
+       OR event_source IN ('iam.amazonaws.com', 'organizations.amazonaws.com', 'sso.amazonaws.com', 'ec2.amazonaws.com')
+          AND read_only = FALSE)
+  AND session_name IS NOT NULL

@@ -5,7 +5,7 @@
 -- column: person : who was behind the session
 -- column: person_source : `chain` where a caller names the person, else `on_behalf_of`, `source_identity` or `sso_session_name`
 SELECT TRUE AS is_start, session_name IS NOT NULL OR (principal_type = 'Root' AND session_created IS NOT NULL) AS is_session,
-       principal_type = 'IAMUser' OR principal LIKE 'arn:%:user/%' AS is_user,
+       principal_type = 'IAMUser' OR starts_with(split_part(principal_arn, ':', 6), 'user/') AS is_user,
        event_time, event_id, principal, principal_id, session_created, session_arn, session_name, source_identity, on_behalf_of,
        CASE WHEN caller_class = 'direct' THEN access_key_id END AS own_access_key,
        given_id, given_arn, given_access_key, given_identity
