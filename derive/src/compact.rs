@@ -103,6 +103,11 @@ impl TextPool {
         PooledText(number)
     }
 
+    /// The number of a text that the pool holds.
+    pub fn find(&self, text: &str) -> Option<PooledText> {
+        self.numbers.get(text).copied().map(PooledText)
+    }
+
     pub fn put_cell(&mut self, cell: Option<&str>) -> Option<PooledText> {
         cell.map(|text| self.put(text))
     }

@@ -86,7 +86,7 @@ const INVENTORY_SERVICES: [(&str, &str); 9] = [
 ];
 
 /// The second of a time: what happened in one second has no order.
-fn second(time: i64) -> i64 {
+pub(crate) fn second(time: i64) -> i64 {
     time.div_euclid(MICROS_PER_SECOND)
 }
 

@@ -7,6 +7,7 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod access_chains;
 mod compact;
 mod denial_facts;
 mod error_echoes;
@@ -15,6 +16,7 @@ mod keys;
 mod moment;
 mod output;
 mod period_sweep;
+mod policy;
 mod table_keys;
 mod table_periods;
 mod table_settings;
@@ -102,4 +104,4 @@ pub trait Derivation: Send {
 
 /// Every derived table.
 pub const TABLES: &[DerivedTable] =
-    &[denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
+    &[access_chains::ACCESS_CHAINS, denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
