@@ -7,11 +7,14 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod access_call;
 mod access_chains;
+mod access_change_facts;
 mod compact;
 mod denial_facts;
 mod error_echoes;
 mod input;
+mod key_policies;
 mod keys;
 mod moment;
 mod output;
@@ -103,5 +106,12 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] =
-    &[access_chains::ACCESS_CHAINS, denial_facts::DENIAL_FACTS, error_echoes::ERROR_ECHOES, keys::KEYS, table_keys::TABLE_KEYS];
+pub const TABLES: &[DerivedTable] = &[
+    access_chains::ACCESS_CHAINS,
+    access_change_facts::ACCESS_CHANGE_FACTS,
+    denial_facts::DENIAL_FACTS,
+    error_echoes::ERROR_ECHOES,
+    key_policies::KEY_POLICIES,
+    keys::KEYS,
+    table_keys::TABLE_KEYS,
+];

@@ -182,8 +182,7 @@ impl<'a> CureSearch<'a> {
 
     /// The state of a path before a second, or after the changes of a second.
     fn reach_before(&mut self, path: &PolicyPath, second: i64) -> PathReach {
-        let values: Vec<PlaceValue> =
-            path.links.iter().map(|link| self.history.value_before(*link, second)).collect();
+        let values: Vec<PlaceValue> = path.links.iter().map(|link| self.history.value_before(*link, second)).collect();
         let end = self.history.value_before(path.end, second);
         self.reach_of(&values, end)
     }
@@ -310,11 +309,11 @@ impl<'a> CureSearch<'a> {
         let place = AccessPlace::Boundary(owner);
         let (history, span) = (self.history, self.span);
         let value = history.value_before(place, span.success);
-        let could_allow = |search: &mut Self, policy: PooledText| {
-            match history.value_before(AccessPlace::Managed(policy), span.success) {
-                PlaceValue::Document(document) => search.is_wanted(document, wanted),
-                _ => None,
-            }
+        let could_allow = |search: &mut Self, policy: PooledText| match history
+            .value_before(AccessPlace::Managed(policy), span.success)
+        {
+            PlaceValue::Document(document) => search.is_wanted(document, wanted),
+            _ => None,
         };
         let could = match value {
             PlaceValue::Nothing => Some(true),
@@ -360,12 +359,7 @@ impl<'a> CureSearch<'a> {
         }
     }
 
-    fn organization_cures(
-        &mut self,
-        (number, place): (usize, AccessPlace),
-        kind: &str,
-        wanted: WantedEffect,
-    ) -> bool {
+    fn organization_cures(&mut self, (number, place): (usize, AccessPlace), kind: &str, wanted: WantedEffect) -> bool {
         let (history, span) = (self.history, self.span);
         let second = history.changes[number].second();
         let after = history.value_before(place, second + 1);

@@ -92,10 +92,9 @@ impl ChangeDeed {
         match call.event_name {
             "PutKeyPolicy" | "CreateKey" | "ReplicateKey" => members.key_policy(),
             "CreateGrant" => members.grant(),
-            "RevokeGrant" | "RetireGrant" => Some(ChangeDeed::GrantEnded {
-                key: call.key_arn?.to_owned(),
-                grant: call.grant_id?.to_owned(),
-            }),
+            "RevokeGrant" | "RetireGrant" => {
+                Some(ChangeDeed::GrantEnded { key: call.key_arn?.to_owned(), grant: call.grant_id?.to_owned() })
+            }
             "AddUserToGroup" => members.membership(ChangedLink::Begun),
             "RemoveUserFromGroup" => members.membership(ChangedLink::Ended),
             "ModifyVpcEndpoint" | "CreateVpcEndpoint" => members.endpoint(),
@@ -119,7 +118,8 @@ impl CallMembers<'_> {
             // Without one the key gets a default policy, which the record does not hold.
             "CreateKey" => (call.key_arn?, self.of_request("policy")),
             _ => {
-                let replica = self.answer.get("replicaKeyMetadata").and_then(|key| key.get("arn")).and_then(Value::as_str);
+                let replica =
+                    self.answer.get("replicaKeyMetadata").and_then(|key| key.get("arn")).and_then(Value::as_str);
                 (replica?, self.answer.get("replicaPolicy").and_then(Value::as_str).or(self.of_request("policy")))
             }
         };
@@ -137,11 +137,7 @@ impl CallMembers<'_> {
                 !constraints.is_null() && !is_empty
             }),
         };
-        Some(ChangeDeed::GrantMade {
-            key: self.call.key_arn?.to_owned(),
-            grant: self.call.grant_id?.to_owned(),
-            terms,
-        })
+        Some(ChangeDeed::GrantMade { key: self.call.key_arn?.to_owned(), grant: self.call.grant_id?.to_owned(), terms })
     }
 
     /// The user, role or group that the request names, of the account that logs it.
@@ -183,16 +179,12 @@ impl CallMembers<'_> {
                 policy: name("policyName")?,
                 document: LeftDocument::Deleted,
             },
-            "AttachUserPolicy" | "AttachRolePolicy" | "AttachGroupPolicy" => ChangeDeed::Attachment {
-                owner: self.owner()?,
-                policy: name("policyArn")?,
-                link: ChangedLink::Begun,
-            },
-            "DetachUserPolicy" | "DetachRolePolicy" | "DetachGroupPolicy" => ChangeDeed::Attachment {
-                owner: self.owner()?,
-                policy: name("policyArn")?,
-                link: ChangedLink::Ended,
-            },
+            "AttachUserPolicy" | "AttachRolePolicy" | "AttachGroupPolicy" => {
+                ChangeDeed::Attachment { owner: self.owner()?, policy: name("policyArn")?, link: ChangedLink::Begun }
+            }
+            "DetachUserPolicy" | "DetachRolePolicy" | "DetachGroupPolicy" => {
+                ChangeDeed::Attachment { owner: self.owner()?, policy: name("policyArn")?, link: ChangedLink::Ended }
+            }
             "CreatePolicy" if name("policyDocument").is_some() || name("content").is_none() => {
                 let made = self.answer.get("policy");
                 let of_answer = |member: &str| made?.get(member)?.as_str().map(str::to_owned);
@@ -248,7 +240,9 @@ impl CallMembers<'_> {
             "AttachPolicy" | "DetachPolicy" => {
                 ChangeDeed::OrganizationAttachment { policy: name("policyId")?, target: name("targetId")?, link }
             }
-            "EnablePolicyType" | "DisablePolicyType" => ChangeDeed::OrganizationKind { kind: name("policyType")?, link },
+            "EnablePolicyType" | "DisablePolicyType" => {
+                ChangeDeed::OrganizationKind { kind: name("policyType")?, link }
+            }
             _ => return None,
         };
         Some(deed)

@@ -124,9 +124,7 @@ impl LoggedChanges {
             | ChangeDeed::Version { document, .. }
             | ChangeDeed::OrganizationPolicy { document, .. }
             | ChangeDeed::Inline { document: LeftDocument::Written(document), .. }
-            | ChangeDeed::EndpointPolicy { document, .. } => {
-                document.as_ref().map_or(0, String::len)
-            }
+            | ChangeDeed::EndpointPolicy { document, .. } => document.as_ref().map_or(0, String::len),
             ChangeDeed::GrantMade { terms, .. } => terms.operations.len() * 32,
             _ => 0,
         };
@@ -188,7 +186,8 @@ impl AccessHistory {
     /// Takes the texts out of a deed and puts its value into its place.
     fn place(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
         let second = change.second();
-        let mut set = |history: &mut AccessHistory, place, value| history.set(place, PlaceStep { second, change: number, value });
+        let mut set =
+            |history: &mut AccessHistory, place, value| history.set(place, PlaceStep { second, change: number, value });
         match &mut change.deed {
             ChangeDeed::KeyPolicy { key, document } => {
                 let value = self.document(document);
@@ -228,13 +227,20 @@ impl AccessHistory {
                 set(self, AccessPlace::Managed(policy), value);
             }
             ChangeDeed::Attachment { owner, policy, link } => {
-                self.set_of(AccessPlace::Attachment(texts.put(owner), texts.put(policy)), (second, number, linked(*link)));
+                self.set_of(
+                    AccessPlace::Attachment(texts.put(owner), texts.put(policy)),
+                    (second, number, linked(*link)),
+                );
             }
             ChangeDeed::Membership { user, group, link } => {
-                self.set_of(AccessPlace::Membership(texts.put(user), texts.put(group)), (second, number, linked(*link)));
+                self.set_of(
+                    AccessPlace::Membership(texts.put(user), texts.put(group)),
+                    (second, number, linked(*link)),
+                );
             }
             ChangeDeed::Boundary { owner, policy } => {
-                let value = policy.as_deref().map_or(PlaceValue::Nothing, |policy| PlaceValue::Named(texts.put(policy)));
+                let value =
+                    policy.as_deref().map_or(PlaceValue::Nothing, |policy| PlaceValue::Named(texts.put(policy)));
                 self.set_of(AccessPlace::Boundary(texts.put(owner)), (second, number, value));
             }
             ChangeDeed::EndpointPolicy { endpoint, document } => {
@@ -330,7 +336,11 @@ impl AccessHistory {
         let first = self.steps(place).first().map(|step| step.value);
         match place {
             AccessPlace::Attachment(..) | AccessPlace::Membership(..) | AccessPlace::OrganizationAttachment(..) => {
-                if first == Some(PlaceValue::Nothing) { PlaceValue::Linked } else { PlaceValue::Nothing }
+                if first == Some(PlaceValue::Nothing) {
+                    PlaceValue::Linked
+                } else {
+                    PlaceValue::Nothing
+                }
             }
             AccessPlace::Grant(..) => PlaceValue::Nothing,
             _ => PlaceValue::Unknown,

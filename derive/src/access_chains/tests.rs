@@ -114,7 +114,8 @@ fn chains_of(story: &Story) -> RecordBatch {
                 number += 1;
             }
             Data(at) => {
-                let of = (texts.put(story.principal), texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders"));
+                let of =
+                    (texts.put(story.principal), texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders"));
                 all.data_events.entry(of).or_default().push((micros(*at), PackedEventId::of(&format!("e{at}"))));
             }
             Allow(_) => {}
@@ -225,36 +226,88 @@ fn a_key_policy_or_grant_that_newly_allows_is_named() {
     let session = "arn:aws:sts::111122223333:assumed-role/reader/session";
     for (name, change, expected) in [
         ("the role by its ARN", put_key_policy(500, &[root(), named(ROLE)]), shown),
-        ("the role without its path", put_key_policy(500, &[root(), named("arn:aws:iam::111122223333:role/reader")]), shown),
+        (
+            "the role without its path",
+            put_key_policy(500, &[root(), named("arn:aws:iam::111122223333:role/reader")]),
+            shown,
+        ),
         ("the session of the success", put_key_policy(500, &[root(), named(session)]), shown),
         ("another session", put_key_policy(500, &[root(), named(&session.replace("session", "x"))]), nothing),
         ("everyone", put_key_policy(500, &[root(), named("*")]), possible),
         ("through the service that called", put_key_policy(500, &[root(), with(named(ROLE), "Condition", via)]), shown),
-        ("through another service", put_key_policy(500, &[root(), with(named(ROLE), "Condition", other_via)]), possible),
+        (
+            "through another service",
+            put_key_policy(500, &[root(), with(named(ROLE), "Condition", other_via)]),
+            possible,
+        ),
         ("a condition", put_key_policy(500, &[root(), with(named(ROLE), "Condition", organization)]), possible),
         ("another role", put_key_policy(500, &[root(), named("arn:aws:iam::111122223333:role/writer")]), nothing),
-        ("another account's role", put_key_policy(500, &[root(), named("arn:aws:iam::444455556666:role/reader")]), nothing),
+        (
+            "another account's role",
+            put_key_policy(500, &[root(), named("arn:aws:iam::444455556666:role/reader")]),
+            nothing,
+        ),
         ("another action", put_key_policy(500, &[root(), allow(json!({"AWS": ROLE}), "kms:Describe*")]), nothing),
         ("a pattern of actions", put_key_policy(500, &[root(), allow(json!({"AWS": ROLE}), "kms:De*")]), shown),
-        ("all actions but one", {
-            let statement = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "kms:PutKeyPolicy", "Resource": "*"});
-            put_key_policy(500, &[root(), statement])
-        }, nothing),
+        (
+            "all actions but one",
+            {
+                let statement = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "kms:PutKeyPolicy", "Resource": "*"});
+                put_key_policy(500, &[root(), statement])
+            },
+            nothing,
+        ),
         ("an added Deny", put_key_policy(500, &[root(), with(named(ROLE), "Effect", json!("Deny"))]), nothing),
-        ("an Allow beside a Deny", put_key_policy(500, &[root(), named(ROLE), with(named("*"), "Effect", json!("Deny"))]), nothing),
+        (
+            "an Allow beside a Deny",
+            put_key_policy(500, &[root(), named(ROLE), with(named("*"), "Effect", json!("Deny"))]),
+            nothing,
+        ),
         ("only other words", put_key_policy(500, &[with(root(), "Sid", json!("Root"))]), nothing),
-        ("the root as an account id", put_key_policy(500, &[allow(json!({"AWS": ["111122223333"]}), "kms:*")]), nothing),
-        ("a cut policy", Change(500, "PutKeyPolicy", json!({"request": {"policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Eff"}})), nothing),
+        (
+            "the root as an account id",
+            put_key_policy(500, &[allow(json!({"AWS": ["111122223333"]}), "kms:*")]),
+            nothing,
+        ),
+        (
+            "a cut policy",
+            Change(
+                500,
+                "PutKeyPolicy",
+                json!({"request": {"policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Eff"}}),
+            ),
+            nothing,
+        ),
         ("a policy that is left out", Change(500, "PutKeyPolicy", json!({"request": {"omitted": true}})), nothing),
-        ("another key's policy", Change(500, "PutKeyPolicy", json!({"key": OTHER_KEY, "request": {"policy": document(&[named(ROLE)])}})), nothing),
+        (
+            "another key's policy",
+            Change(500, "PutKeyPolicy", json!({"key": OTHER_KEY, "request": {"policy": document(&[named(ROLE)])}})),
+            nothing,
+        ),
         ("a grant", create_grant(500, "g", ROLE, &["Decrypt", "DescribeKey"]), shown),
         ("a grant for another", create_grant(500, "g", USER, &["Decrypt"]), nothing),
         ("a grant of another operation", create_grant(500, "g", ROLE, &["DescribeKey"]), nothing),
-        ("a grant with a constraint", Change(500, "CreateGrant", json!({"grant": "g", "request": {
+        (
+            "a grant with a constraint",
+            Change(
+                500,
+                "CreateGrant",
+                json!({"grant": "g", "request": {
             "granteePrincipal": ROLE, "operations": ["Decrypt"],
-            "constraints": {"encryptionContextSubset": {"a": "b"}}}})), possible),
-        ("a grant with an empty constraint", Change(500, "CreateGrant", json!({"grant": "g", "request": {
-            "granteePrincipal": ROLE, "operations": ["Decrypt"], "constraints": {"encryptionContextSubset": {}}}})), shown),
+            "constraints": {"encryptionContextSubset": {"a": "b"}}}}),
+            ),
+            possible,
+        ),
+        (
+            "a grant with an empty constraint",
+            Change(
+                500,
+                "CreateGrant",
+                json!({"grant": "g", "request": {
+            "granteePrincipal": ROLE, "operations": ["Decrypt"], "constraints": {"encryptionContextSubset": {}}}}),
+            ),
+            shown,
+        ),
         ("the second of the success", put_key_policy(900, &[root(), named(ROLE)]), nothing),
         ("a second before the success", put_key_policy(899, &[root(), named(ROLE)]), shown),
         ("after the success", put_key_policy(901, &[root(), named(ROLE)]), nothing),
@@ -277,20 +330,84 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
     let allowed = put_key_policy(500, &[root(), named(ROLE)]);
     for (name, acts, expected) in [
         ("taken back", vec![allowed.clone(), put_key_policy(600, &[root()])], NOTHING),
-        ("taken back in the second of the success", vec![allowed.clone(), put_key_policy(900, &[root()])], (Some("c1"), &[][..], "shown")),
-        ("cut after", vec![allowed.clone(), Change(600, "PutKeyPolicy", json!({"request": {"omitted": true}}))], NOTHING),
-        ("narrowed after", vec![allowed.clone(), put_key_policy(600, &[root(), with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))])], NOTHING),
-        ("put again in other words", vec![allowed.clone(), put_key_policy(600, &[named(ROLE), root()])], (Some("c1"), &[], "shown")),
-        ("taken back and given again", vec![allowed.clone(), put_key_policy(600, &[root()]), put_key_policy(700, &[named(ROLE)])], (Some("c3"), &[], "shown")),
+        (
+            "taken back in the second of the success",
+            vec![allowed.clone(), put_key_policy(900, &[root()])],
+            (Some("c1"), &[][..], "shown"),
+        ),
+        (
+            "cut after",
+            vec![allowed.clone(), Change(600, "PutKeyPolicy", json!({"request": {"omitted": true}}))],
+            NOTHING,
+        ),
+        (
+            "narrowed after",
+            vec![
+                allowed.clone(),
+                put_key_policy(
+                    600,
+                    &[root(), with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))],
+                ),
+            ],
+            NOTHING,
+        ),
+        (
+            "put again in other words",
+            vec![allowed.clone(), put_key_policy(600, &[named(ROLE), root()])],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "taken back and given again",
+            vec![allowed.clone(), put_key_policy(600, &[root()]), put_key_policy(700, &[named(ROLE)])],
+            (Some("c3"), &[], "shown"),
+        ),
         ("two in one second", vec![allowed.clone(), put_key_policy(500, &[root()])], NOTHING),
-        ("a grant that is revoked", vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "g"}))], NOTHING),
-        ("a grant of which another is revoked", vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "h"}))], (Some("c1"), &[], "shown")),
-        ("a grant that is asked for twice", vec![create_grant(500, "g", ROLE, &["Decrypt"]), create_grant(600, "g", ROLE, &["Decrypt"])], (Some("c1"), &[], "shown")),
-        ("two that allow", vec![create_grant(500, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])], (Some("c2"), &["c1"], "shown")),
-        ("a role's policy and the key's", vec![put_role_policy(500, &[own("kms:Decrypt", "*")]), put_key_policy(600, &[root(), named(ROLE)])], (Some("c2"), &["c1"], "shown")),
-        ("one before the last refusal and one after", vec![create_grant(350, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])], (Some("c2"), &["c1"], "shown")),
-        ("a role's policy that is deleted", vec![put_role_policy(500, &[own("kms:Decrypt", "*")]), Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "reader", "policyName": "keys"}}))], NOTHING),
-        ("another policy of that name is deleted", vec![put_role_policy(500, &[own("kms:Decrypt", "*")]), Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "writer", "policyName": "keys"}}))], (Some("c1"), &[], "shown")),
+        (
+            "a grant that is revoked",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "g"}))],
+            NOTHING,
+        ),
+        (
+            "a grant of which another is revoked",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "h"}))],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "a grant that is asked for twice",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), create_grant(600, "g", ROLE, &["Decrypt"])],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "two that allow",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "a role's policy and the key's",
+            vec![put_role_policy(500, &[own("kms:Decrypt", "*")]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "one before the last refusal and one after",
+            vec![create_grant(350, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "a role's policy that is deleted",
+            vec![
+                put_role_policy(500, &[own("kms:Decrypt", "*")]),
+                Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "reader", "policyName": "keys"}})),
+            ],
+            NOTHING,
+        ),
+        (
+            "another policy of that name is deleted",
+            vec![
+                put_role_policy(500, &[own("kms:Decrypt", "*")]),
+                Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "writer", "policyName": "keys"}})),
+            ],
+            (Some("c1"), &[], "shown"),
+        ),
     ] {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
         all.extend(acts);
@@ -304,7 +421,11 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     let decrypt = own("kms:Decrypt", KEY);
     let group = |at, name, request| Change(at, name, json!({"request": request}));
     let put_group = |at| {
-        group(at, "PutGroupPolicy", json!({"groupName": "readers", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}))
+        group(
+            at,
+            "PutGroupPolicy",
+            json!({"groupName": "readers", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}),
+        )
     };
     let join = |at, user: &str| group(at, "AddUserToGroup", json!({"groupName": "readers", "userName": user}));
     let leave = |at| group(at, "RemoveUserFromGroup", json!({"groupName": "readers", "userName": "analyst"}));
@@ -314,25 +435,125 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         ("an own policy", ROLE, vec![put_role_policy(500, &[decrypt.clone()])], first),
         ("for another key", ROLE, vec![put_role_policy(500, &[own("kms:Decrypt", OTHER_KEY)])], NOTHING),
         ("for a table", ROLE, vec![put_role_policy(500, &[own("dynamodb:GetItem", "*")])], NOTHING),
-        ("for the keys of a Region", ROLE, vec![put_role_policy(500, &[own("kms:*", "arn:aws:kms:eu-west-1:*:key/*")])], first),
-        ("with a condition", ROLE, vec![put_role_policy(500, &[with(decrypt.clone(), "Condition", json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))])], (Some("c1"), &[], "possible")),
-        ("percent-encoded", ROLE, vec![Change(500, "PutRolePolicy", json!({"request": {"roleName": "reader", "policyName": "p", "policyDocument": "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22kms%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D"}}))], first),
-        ("a role of that name in another account", ROLE, vec![Change(500, "PutRolePolicy", json!({"account": "444455556666", "request": {"roleName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}))], NOTHING),
-        ("a user of the role's name", ROLE, vec![Change(500, "PutUserPolicy", json!({"request": {"userName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}))], NOTHING),
-        ("attached, with its text", ROLE, vec![create_policy(20, &[decrypt.clone()]), attach(500, "AttachRolePolicy", POLICY)], (Some("c2"), &[], "shown")),
-        ("attached, its text elsewhere", ROLE, vec![attach(500, "AttachRolePolicy", "arn:aws:iam::aws:policy/AdministratorAccess")], NOTHING),
-        ("attached and detached", ROLE, vec![create_policy(20, &[decrypt.clone()]), attach(500, "AttachRolePolicy", POLICY), attach(600, "DetachRolePolicy", POLICY)], NOTHING),
-        ("attached to another account's role", ROLE, vec![create_policy(20, &[decrypt.clone()]), Change(500, "AttachRolePolicy", json!({"account": "444455556666", "request": {"roleName": "reader", "policyArn": POLICY}}))], NOTHING),
-        ("a version of an attached policy", ROLE, vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], true)], second),
-        ("a version that is not the default", ROLE, vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], false)], NOTHING),
-        ("a version that becomes the default", ROLE, vec![attach(20, "AttachRolePolicy", POLICY), new_version(30, &[decrypt.clone()], false), Change(500, "SetDefaultPolicyVersion", json!({"request": {"policyArn": POLICY, "versionId": "v30"}}))], (Some("c3"), &[], "possible")),
-        ("a version of a policy that nobody has", ROLE, vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], true)], NOTHING),
+        (
+            "for the keys of a Region",
+            ROLE,
+            vec![put_role_policy(500, &[own("kms:*", "arn:aws:kms:eu-west-1:*:key/*")])],
+            first,
+        ),
+        (
+            "with a condition",
+            ROLE,
+            vec![put_role_policy(
+                500,
+                &[with(decrypt.clone(), "Condition", json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))],
+            )],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "percent-encoded",
+            ROLE,
+            vec![Change(
+                500,
+                "PutRolePolicy",
+                json!({"request": {"roleName": "reader", "policyName": "p", "policyDocument": "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22kms%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D"}}),
+            )],
+            first,
+        ),
+        (
+            "a role of that name in another account",
+            ROLE,
+            vec![Change(
+                500,
+                "PutRolePolicy",
+                json!({"account": "444455556666", "request": {"roleName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}),
+            )],
+            NOTHING,
+        ),
+        (
+            "a user of the role's name",
+            ROLE,
+            vec![Change(
+                500,
+                "PutUserPolicy",
+                json!({"request": {"userName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}),
+            )],
+            NOTHING,
+        ),
+        (
+            "attached, with its text",
+            ROLE,
+            vec![create_policy(20, &[decrypt.clone()]), attach(500, "AttachRolePolicy", POLICY)],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "attached, its text elsewhere",
+            ROLE,
+            vec![attach(500, "AttachRolePolicy", "arn:aws:iam::aws:policy/AdministratorAccess")],
+            NOTHING,
+        ),
+        (
+            "attached and detached",
+            ROLE,
+            vec![
+                create_policy(20, &[decrypt.clone()]),
+                attach(500, "AttachRolePolicy", POLICY),
+                attach(600, "DetachRolePolicy", POLICY),
+            ],
+            NOTHING,
+        ),
+        (
+            "attached to another account's role",
+            ROLE,
+            vec![
+                create_policy(20, &[decrypt.clone()]),
+                Change(
+                    500,
+                    "AttachRolePolicy",
+                    json!({"account": "444455556666", "request": {"roleName": "reader", "policyArn": POLICY}}),
+                ),
+            ],
+            NOTHING,
+        ),
+        (
+            "a version of an attached policy",
+            ROLE,
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], true)],
+            second,
+        ),
+        (
+            "a version that is not the default",
+            ROLE,
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], false)],
+            NOTHING,
+        ),
+        (
+            "a version that becomes the default",
+            ROLE,
+            vec![
+                attach(20, "AttachRolePolicy", POLICY),
+                new_version(30, &[decrypt.clone()], false),
+                Change(500, "SetDefaultPolicyVersion", json!({"request": {"policyArn": POLICY, "versionId": "v30"}})),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "a version of a policy that nobody has",
+            ROLE,
+            vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], true)],
+            NOTHING,
+        ),
         ("a group joined", USER, vec![put_group(20), join(500, "analyst")], second),
         ("a group joined by another", USER, vec![put_group(20), join(500, "other")], NOTHING),
         ("a group joined and left", USER, vec![put_group(20), join(500, "analyst"), leave(600)], NOTHING),
         ("a group's policy", USER, vec![join(20, "analyst"), put_group(500)], second),
         // Who leaves a group was in it.
-        ("a group's policy, left after the success", USER, vec![put_group(500), leave(950)], (Some("c1"), &[], "possible")),
+        (
+            "a group's policy, left after the success",
+            USER,
+            vec![put_group(500), leave(950)],
+            (Some("c1"), &[], "possible"),
+        ),
     ] {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
         all.extend(acts);
@@ -360,50 +581,191 @@ fn a_change_must_be_able_to_cure_the_reason() {
     };
     let scp = |at, name, target: &str| Change(at, name, json!({"request": {"policyId": "p-1", "targetId": target}}));
     let of_organization = |at, name, statement: Value, id: &str| {
-        Change(at, name, json!({
+        Change(
+            at,
+            name,
+            json!({
             "request": {"type": "SERVICE_CONTROL_POLICY", "policyId": if name == "UpdatePolicy" { json!(id) } else { json!(null) }, "content": document(&[statement])},
-            "answer": {"policy": {"policySummary": {"id": id, "type": "SERVICE_CONTROL_POLICY"}}}}))
+            "answer": {"policy": {"policySummary": {"id": id, "type": "SERVICE_CONTROL_POLICY"}}}}),
+        )
     };
     let all_deny = || with(own("kms:*", "*"), "Effect", json!("Deny"));
     let endpoint = |at, statement: Value| {
-        Change(at, "ModifyVpcEndpoint", json!({"request": {"ModifyVpcEndpointRequest": {"VpcEndpointId": "vpce-1", "PolicyDocument": document(&[statement])}}}))
+        Change(
+            at,
+            "ModifyVpcEndpoint",
+            json!({"request": {"ModifyVpcEndpointRequest": {"VpcEndpointId": "vpce-1", "PolicyDocument": document(&[statement])}}}),
+        )
     };
     let key_denies = put_key_policy(20, &[root(), deny(ROLE)]);
     let key_allows = put_key_policy(500, &[root(), named(ROLE)]);
     let role_denies = put_role_policy(20, &[own_deny.clone()]);
     let role_clears = put_role_policy(500, &[own("s3:*", "*")]);
     for (name, (reason, effect), acts, expected) in [
-        ("the key's Deny", ("resource_policy", "explicit"), vec![key_denies.clone(), put_key_policy(500, &[root()])], (Some("c2"), &[][..], "shown")),
-        ("the key's Deny of everyone", ("resource_policy", "explicit"), vec![put_key_policy(20, &[root(), deny("*")]), put_key_policy(500, &[root()])], (Some("c2"), &[], "possible")),
-        ("the key's Deny, and back", ("resource_policy", "explicit"), vec![key_denies.clone(), put_key_policy(500, &[root()]), put_key_policy(600, &[root(), deny(ROLE)])], NOTHING),
+        (
+            "the key's Deny",
+            ("resource_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()])],
+            (Some("c2"), &[][..], "shown"),
+        ),
+        (
+            "the key's Deny of everyone",
+            ("resource_policy", "explicit"),
+            vec![put_key_policy(20, &[root(), deny("*")]), put_key_policy(500, &[root()])],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "the key's Deny, and back",
+            ("resource_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()]), put_key_policy(600, &[root(), deny(ROLE)])],
+            NOTHING,
+        ),
         ("an Allow for an explicit Deny", ("resource_policy", "explicit"), vec![key_allows.clone()], NOTHING),
-        ("a Deny of another's", ("resource_policy", "explicit"), vec![put_key_policy(20, &[root(), deny(USER)]), put_key_policy(500, &[root()])], NOTHING),
-        ("IAM's Deny", ("identity_policy", "explicit"), vec![role_denies.clone(), role_clears.clone()], (Some("c2"), &[], "shown")),
+        (
+            "a Deny of another's",
+            ("resource_policy", "explicit"),
+            vec![put_key_policy(20, &[root(), deny(USER)]), put_key_policy(500, &[root()])],
+            NOTHING,
+        ),
+        (
+            "IAM's Deny",
+            ("identity_policy", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            (Some("c2"), &[], "shown"),
+        ),
         ("IAM's Deny whose text is not here", ("identity_policy", "explicit"), vec![role_clears.clone()], NOTHING),
-        ("the key's Deny for IAM's", ("identity_policy", "explicit"), vec![key_denies.clone(), put_key_policy(500, &[root()])], NOTHING),
-        ("IAM's Deny for the key's", ("resource_policy", "explicit"), vec![role_denies.clone(), role_clears.clone()], NOTHING),
-        ("a Deny of no kind", ("unspecified", "explicit"), vec![role_denies.clone(), role_clears.clone()], (Some("c2"), &[], "possible")),
+        (
+            "the key's Deny for IAM's",
+            ("identity_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()])],
+            NOTHING,
+        ),
+        (
+            "IAM's Deny for the key's",
+            ("resource_policy", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            NOTHING,
+        ),
+        (
+            "a Deny of no kind",
+            ("unspecified", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            (Some("c2"), &[], "possible"),
+        ),
         ("no reason", ("unspecified", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
         ("three causes", ("resource_policy_or_missing", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
         ("other words", ("unparsed", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
         ("a session's policy", ("session_policy", "implicit"), vec![key_allows.clone()], NOTHING),
-        ("a boundary taken off", ("permissions_boundary", "implicit"), vec![boundary(500, "DeleteRolePermissionsBoundary", None)], (Some("c1"), &[], "possible")),
-        ("a boundary taken off and put back", ("permissions_boundary", "implicit"), vec![boundary(500, "DeleteRolePermissionsBoundary", None), boundary(600, "PutRolePermissionsBoundary", Some(POLICY))], (Some("c2"), &[], "possible")),
-        ("a boundary that does not allow", ("permissions_boundary", "implicit"), vec![create_policy(20, &[own("s3:*", "*")]), boundary(500, "PutRolePermissionsBoundary", Some(POLICY))], NOTHING),
-        ("a boundary whose policy allows now", ("permissions_boundary", "implicit"), vec![create_policy(20, &[own("s3:*", "*")]), boundary(30, "PutRolePermissionsBoundary", Some(POLICY)), new_version(500, &[own("kms:*", "*")], true)], (Some("c3"), &[], "possible")),
+        (
+            "a boundary taken off",
+            ("permissions_boundary", "implicit"),
+            vec![boundary(500, "DeleteRolePermissionsBoundary", None)],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "a boundary taken off and put back",
+            ("permissions_boundary", "implicit"),
+            vec![
+                boundary(500, "DeleteRolePermissionsBoundary", None),
+                boundary(600, "PutRolePermissionsBoundary", Some(POLICY)),
+            ],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "a boundary that does not allow",
+            ("permissions_boundary", "implicit"),
+            vec![create_policy(20, &[own("s3:*", "*")]), boundary(500, "PutRolePermissionsBoundary", Some(POLICY))],
+            NOTHING,
+        ),
+        (
+            "a boundary whose policy allows now",
+            ("permissions_boundary", "implicit"),
+            vec![
+                create_policy(20, &[own("s3:*", "*")]),
+                boundary(30, "PutRolePermissionsBoundary", Some(POLICY)),
+                new_version(500, &[own("kms:*", "*")], true),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
         ("a key policy for a boundary", ("permissions_boundary", "implicit"), vec![key_allows.clone()], NOTHING),
-        ("an SCP detached", ("scp", "explicit"), vec![scp(500, "DetachPolicy", "111122223333")], (Some("c1"), &[], "possible")),
-        ("an SCP detached from a unit", ("scp", "explicit"), vec![scp(500, "DetachPolicy", "ou-abcd-1")], (Some("c1"), &[], "possible")),
-        ("an SCP detached from another account", ("scp", "explicit"), vec![scp(500, "DetachPolicy", "444455556666")], NOTHING),
+        (
+            "an SCP detached",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "111122223333")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP detached from a unit",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "ou-abcd-1")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP detached from another account",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "444455556666")],
+            NOTHING,
+        ),
         ("an SCP attached for a Deny", ("scp", "explicit"), vec![scp(500, "AttachPolicy", "111122223333")], NOTHING),
-        ("an SCP detached and attached", ("scp", "explicit"), vec![scp(500, "DetachPolicy", "111122223333"), scp(600, "AttachPolicy", "111122223333")], NOTHING),
-        ("an SCP attached that allows", ("scp", "implicit"), vec![scp(500, "AttachPolicy", "111122223333")], (Some("c1"), &[], "possible")),
-        ("an SCP that was attached is changed", ("scp", "explicit"), vec![scp(20, "AttachPolicy", "111122223333"), of_organization(30, "UpdatePolicy", all_deny(), "p-1"), of_organization(500, "UpdatePolicy", own("*", "*"), "p-1")], (Some("c3"), &[], "possible")),
-        ("an SCP of which no attachment is here is changed", ("scp", "explicit"), vec![of_organization(30, "UpdatePolicy", all_deny(), "p-1"), of_organization(500, "UpdatePolicy", own("*", "*"), "p-1")], NOTHING),
-        ("a policy of another kind is detached", ("rcp", "explicit"), vec![of_organization(30, "CreatePolicy", all_deny(), "p-1"), scp(500, "DetachPolicy", "111122223333")], NOTHING),
-        ("SCPs are switched off", ("scp", "explicit"), vec![Change(500, "DisablePolicyType", json!({"request": {"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}}))], (Some("c1"), &[], "possible")),
-        ("an endpoint's policy", ("vpc_endpoint_policy", "implicit"), vec![endpoint(500, named(ROLE))], (Some("c1"), &[], "shown")),
-        ("an endpoint's policy for another", ("vpc_endpoint_policy", "implicit"), vec![endpoint(500, named(USER))], NOTHING),
+        (
+            "an SCP detached and attached",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "111122223333"), scp(600, "AttachPolicy", "111122223333")],
+            NOTHING,
+        ),
+        (
+            "an SCP attached that allows",
+            ("scp", "implicit"),
+            vec![scp(500, "AttachPolicy", "111122223333")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP that was attached is changed",
+            ("scp", "explicit"),
+            vec![
+                scp(20, "AttachPolicy", "111122223333"),
+                of_organization(30, "UpdatePolicy", all_deny(), "p-1"),
+                of_organization(500, "UpdatePolicy", own("*", "*"), "p-1"),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "an SCP of which no attachment is here is changed",
+            ("scp", "explicit"),
+            vec![
+                of_organization(30, "UpdatePolicy", all_deny(), "p-1"),
+                of_organization(500, "UpdatePolicy", own("*", "*"), "p-1"),
+            ],
+            NOTHING,
+        ),
+        (
+            "a policy of another kind is detached",
+            ("rcp", "explicit"),
+            vec![of_organization(30, "CreatePolicy", all_deny(), "p-1"), scp(500, "DetachPolicy", "111122223333")],
+            NOTHING,
+        ),
+        (
+            "SCPs are switched off",
+            ("scp", "explicit"),
+            vec![Change(
+                500,
+                "DisablePolicyType",
+                json!({"request": {"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}}),
+            )],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an endpoint's policy",
+            ("vpc_endpoint_policy", "implicit"),
+            vec![endpoint(500, named(ROLE))],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "an endpoint's policy for another",
+            ("vpc_endpoint_policy", "implicit"),
+            vec![endpoint(500, named(USER))],
+            NOTHING,
+        ),
     ] {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
         all.extend(acts);
@@ -420,7 +782,8 @@ fn a_run_ends_with_the_first_success_and_counts_what_names_no_key() {
         let text = |name: &str, row: usize| rows[name].as_string::<i32>().value(row).to_owned();
         (0..rows.num_rows())
             .map(|row| {
-                let ids = [text("denied_event_id", row), text("allowed_event_id", row), text("first_data_event_id", row)];
+                let ids =
+                    [text("denied_event_id", row), text("allowed_event_id", row), text("first_data_event_id", row)];
                 (count("denied_count", row), count("denied_unnamed", row), ids.join(" "))
             })
             .collect::<Vec<_>>()
@@ -429,23 +792,45 @@ fn a_run_ends_with_the_first_success_and_counts_what_names_no_key() {
         ("no success", vec![Deny(1)], vec![]),
         ("a success before", vec![Allow(1), Deny(2)], vec![]),
         ("a success in the same second", vec![Deny(2), Allow(2)], vec![]),
-        ("two runs", vec![Deny(1), Deny(2), Allow(3), Allow(4), Deny(5), Allow(6)], vec![(2, 0, "d2 a3 "), (1, 0, "d5 a6 ")]),
+        (
+            "two runs",
+            vec![Deny(1), Deny(2), Allow(3), Allow(4), Deny(5), Allow(6)],
+            vec![(2, 0, "d2 a3 "), (1, 0, "d5 a6 ")],
+        ),
         // Of the refusal and the success of the second second nobody knows which was first.
         ("a tie", vec![Deny(1), Deny(2), Allow(2), Allow(9)], vec![(1, 0, "d1 a2 "), (1, 0, "d2 a9 ")]),
-        ("unnamed between", vec![Deny(1), DenyUnnamed(2, None), DenyUnnamed(3, Some(KEY)), Deny(4), Allow(9)], vec![(2, 2, "d4 a9 ")]),
+        (
+            "unnamed between",
+            vec![Deny(1), DenyUnnamed(2, None), DenyUnnamed(3, Some(KEY)), Deny(4), Allow(9)],
+            vec![(2, 2, "d4 a9 ")],
+        ),
         ("unnamed after the last", vec![Deny(1), DenyUnnamed(2, None), Allow(9)], vec![(1, 1, "d1 a9 ")]),
-        ("unnamed outside", vec![DenyUnnamed(1, None), Deny(2), Allow(9), DenyUnnamed(9, None), DenyUnnamed(10, None)], vec![(1, 0, "d2 a9 ")]),
-        ("unnamed of another key's table", vec![Deny(1), DenyUnnamed(2, Some(OTHER_KEY)), Allow(9)], vec![(1, 0, "d1 a9 "), (0, 1, "d2 a9 ")]),
+        (
+            "unnamed outside",
+            vec![DenyUnnamed(1, None), Deny(2), Allow(9), DenyUnnamed(9, None), DenyUnnamed(10, None)],
+            vec![(1, 0, "d2 a9 ")],
+        ),
+        (
+            "unnamed of another key's table",
+            vec![Deny(1), DenyUnnamed(2, Some(OTHER_KEY)), Allow(9)],
+            vec![(1, 0, "d1 a9 "), (0, 1, "d2 a9 ")],
+        ),
         ("unnamed alone", vec![DenyUnnamed(1, None), Allow(9)], vec![]),
-        ("unnamed alone, of a table", vec![DenyUnnamed(1, Some(KEY)), DenyUnnamed(2, None), Allow(9)], vec![(0, 2, "d1 a9 ")]),
+        (
+            "unnamed alone, of a table",
+            vec![DenyUnnamed(1, Some(KEY)), DenyUnnamed(2, None), Allow(9)],
+            vec![(0, 2, "d1 a9 ")],
+        ),
         ("data events", vec![Deny(1), Data(4), Allow(9), Data(9), Data(12)], vec![(1, 0, "d1 a9 e9")]),
     ] {
         let mut found = numbers(&story(IMPLICIT.0, IMPLICIT.1, &acts));
         found.sort_by(|a, b| b.0.cmp(&a.0).then(a.2.cmp(&b.2)));
-        let expected: Vec<_> = expected.iter().map(|(named, unnamed, ids)| (*named, *unnamed, (*ids).to_owned())).collect();
+        let expected: Vec<_> =
+            expected.iter().map(|(named, unnamed, ids)| (*named, *unnamed, (*ids).to_owned())).collect();
         assert_eq!(found, expected, "{name}");
     }
     // A run of refusals that name no key never shows anything.
-    let acts = [put_key_policy(10, &[root()]), DenyUnnamed(400, Some(KEY)), put_key_policy(500, &[named(ROLE)]), Allow(900)];
+    let acts =
+        [put_key_policy(10, &[root()]), DenyUnnamed(400, Some(KEY)), put_key_policy(500, &[named(ROLE)]), Allow(900)];
     assert_claims("unnamed", &story(IMPLICIT.0, IMPLICIT.1, &acts), &[(Some("c1"), &[], "possible")]);
 }
