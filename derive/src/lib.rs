@@ -12,6 +12,7 @@ mod access_chains;
 mod access_change_facts;
 mod compact;
 mod denial_facts;
+mod dynamodb_access_windows;
 mod error_echoes;
 mod input;
 mod key_policies;
@@ -20,9 +21,11 @@ mod moment;
 mod output;
 mod period_sweep;
 mod policy;
+mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
+mod text_tuple;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -110,8 +113,10 @@ pub const TABLES: &[DerivedTable] = &[
     access_chains::ACCESS_CHAINS,
     access_change_facts::ACCESS_CHANGE_FACTS,
     denial_facts::DENIAL_FACTS,
+    dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
     error_echoes::ERROR_ECHOES,
     key_policies::KEY_POLICIES,
     keys::KEYS,
+    table_access::TABLE_ACCESS,
     table_keys::TABLE_KEYS,
 ];

@@ -95,13 +95,13 @@ impl AliasHistory {
 
 /// All that is known of keys beside tables.
 #[derive(Debug, Default)]
-struct KeyFacts {
+struct KeyLore {
     aliases: HashMap<String, AliasHistory>,
     aws_managed: HashSet<String>,
     customer: HashSet<String>,
 }
 
-impl KeyFacts {
+impl KeyLore {
     /// The key that a request names at a table, if it can be known.
     fn asked_key(&self, table: &TableIdentity, given: &str, at: Option<i64>) -> Option<String> {
         let arn = table.kms_arn(given)?;
@@ -183,7 +183,7 @@ fn is_of_aws(given: &str) -> bool {
 
 impl TableFacts {
     /// Its periods, once all aliases are known.
-    fn into_periods(self, keys: &KeyFacts, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
+    fn into_periods(self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
         let mut life = TableLife { seen: self.seen, ..TableLife::default() };
         for UnresolvedStep { at, event_id, by, step } in self.steps {
             let setting = |of, asked: &AskedEncryption, answered: &Option<String>| {
@@ -216,26 +216,26 @@ struct AllTables {
     since: Option<i64>,
     /// By their ARNs, and by name where the ARN is not told.
     tables: HashMap<String, TableFacts>,
-    keys: KeyFacts,
+    keys: KeyLore,
     bytes: usize,
 }
 
 impl AllTables {
     fn of(interval: &AskedInterval) -> AllTables {
-        AllTables { since: interval.since, tables: HashMap::new(), keys: KeyFacts::default(), bytes: 0 }
+        AllTables { since: interval.since, tables: HashMap::new(), keys: KeyLore::default(), bytes: 0 }
     }
 
     fn table(&mut self, arn: Option<&str>, name: &str) -> &mut TableFacts {
         let place = arn.unwrap_or(name);
         if !self.tables.contains_key(place) {
-            self.bytes += TABLE_BYTES;
+            self.bytes += TABLE_BYTES + 2 * (place.len() + name.len());
             let table = TableIdentity { arn: arn.map(str::to_owned), name: name.to_owned() };
             self.tables.insert(place.to_owned(), TableFacts { table, steps: Vec::new(), seen: HashMap::new() });
         }
         self.tables.get_mut(place).expect("it was just put there")
     }
 
-    fn take_change(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_change(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let change = TableChange {
             event_name: rows.event_name.get(row).unwrap_or_default(),
             region: rows.aws_region.get(row),
@@ -263,7 +263,7 @@ impl AllTables {
         }
     }
 
-    fn take_context(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_context(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(name), Some(key)) = (rows.table_name.get(row), rows.key_arn.get(row)) else { return };
         let seen = &mut self.table(rows.table_arn.get(row), name).seen;
         let mut bytes = SIGHTING_BYTES;
@@ -275,7 +275,7 @@ impl AllTables {
         self.bytes += bytes;
     }
 
-    fn take_alias(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(alias), Some(at)) = (rows.alias_arn.owned(row), rows.event_time.get(row)) else { return };
         let deletes = rows.event_name.get(row) == Some("DeleteAlias");
         let key = rows.key_arn.owned(row).filter(|_| !deletes);
@@ -284,7 +284,7 @@ impl AllTables {
         self.keys.aliases.entry(alias).or_default().changes.push((at, id, key));
     }
 
-    fn take_seen_alias(&mut self, rows: &FactColumns<'_>, row: usize) {
+    fn take_seen_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(alias), Some(key)) = (rows.alias_arn.owned(row), rows.key_arn.owned(row)) else { return };
         self.bytes += STEP_BYTES;
         if is_of_aws(&alias) {
@@ -298,7 +298,7 @@ impl AllTables {
 }
 
 /// The columns of one batch of the input.
-struct FactColumns<'a> {
+struct TableFactColumns<'a> {
     kind: TextCells<'a>,
     event_time: TimeCells<'a>,
     event_id: TextCells<'a>,
@@ -314,9 +314,9 @@ struct FactColumns<'a> {
     response_elements: TextCells<'a>,
 }
 
-impl<'a> FactColumns<'a> {
-    fn of(rows: InputBatch<'a>) -> Result<FactColumns<'a>, ArrowError> {
-        Ok(FactColumns {
+impl<'a> TableFactColumns<'a> {
+    fn of(rows: InputBatch<'a>) -> Result<TableFactColumns<'a>, ArrowError> {
+        Ok(TableFactColumns {
             kind: rows.texts("kind")?,
             event_time: rows.times("event_time")?,
             event_id: rows.texts("event_id")?,
@@ -336,7 +336,7 @@ impl<'a> FactColumns<'a> {
 
 impl Derivation for AllTables {
     fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
-        let facts = FactColumns::of(InputBatch::new("table_keys", rows))?;
+        let facts = TableFactColumns::of(InputBatch::new("table_keys", rows))?;
         for row in 0..rows.num_rows() {
             match facts.kind.get(row) {
                 Some("change") => self.take_change(&facts, row),
@@ -389,5 +389,206 @@ fn basis_name(basis: PeriodBasis) -> &'static str {
         PeriodBasis::Request => "request",
         PeriodBasis::Response => "response",
         PeriodBasis::Context => "context",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::tests::{batch, lines};
+    use super::*;
+
+    const COLUMNS_OF_INPUT: [&str; 13] = [
+        "kind",
+        "event_time",
+        "event_id",
+        "event_name",
+        "principal",
+        "aws_region",
+        "account_id",
+        "table_arn",
+        "table_name",
+        "alias_arn",
+        "key_arn",
+        "request_parameters",
+        "response_elements",
+    ];
+    const TABLE: &str = "arn:aws:dynamodb:eu-west-1:111122223333:table/orders";
+    const ALIAS: &str = "arn:aws:kms:eu-west-1:111122223333:alias/orders";
+
+    fn key(letter: &str) -> String {
+        format!("arn:aws:kms:eu-west-1:111122223333:key/{letter}")
+    }
+
+    /// One row of the input, of these kinds: `context SECONDS KEY`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
+    /// KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for calls. Keys are letters.
+    fn row(fact: &str) -> [String; 13] {
+        let words: Vec<&str> = fact.split_whitespace().collect();
+        let mut cells: [String; 13] = std::array::from_fn(|_| "-".to_owned());
+        let mut put = |column: &str, cell: String| {
+            cells[COLUMNS_OF_INPUT.iter().position(|name| *name == column).unwrap()] = cell;
+        };
+        let with_keys =
+            |json: &str| json.replace("ORDERS", TABLE).replace("KEY:", "arn:aws:kms:eu-west-1:111122223333:key/");
+        put("kind", words[0].to_owned());
+        match words[0] {
+            "new_key" => put("key_arn", key(words[1])),
+            "context" => {
+                put("event_time", words[1].to_owned());
+                put("key_arn", key(words[2]));
+                put("table_arn", TABLE.to_owned());
+                put("table_name", "orders".to_owned());
+            }
+            "alias" => {
+                put("event_time", words[1].to_owned());
+                put("event_name", words[2].to_owned());
+                put("event_id", format!("alias-{}", words[1]));
+                put("alias_arn", ALIAS.to_owned());
+                put("key_arn", key(words[3]));
+            }
+            "seen_alias" => {
+                put("event_time", words[1].to_owned());
+                put("alias_arn", words[2].replace("ALIAS", ALIAS));
+                put("key_arn", key(words[3]));
+            }
+            name => {
+                put("kind", "change".to_owned());
+                put("event_name", name.to_owned());
+                put("event_time", words[1].to_owned());
+                put("event_id", format!("event-{}", words[1]));
+                put("principal", "deploy".to_owned());
+                put("aws_region", "eu-west-1".to_owned());
+                put("account_id", "111122223333".to_owned());
+                put("table_arn", TABLE.to_owned());
+                put("table_name", "orders".to_owned());
+                put("request_parameters", with_keys(words[2]));
+                put("response_elements", with_keys(words[3]));
+            }
+        }
+        cells
+    }
+
+    fn derived(facts: &mut dyn Iterator<Item = &&str>) -> Vec<String> {
+        let mut tables = Box::new(AllTables::of(&AskedInterval::default()));
+        for fact in facts {
+            let cells = row(fact);
+            tables.take(&batch(COLUMNS_OF_INPUT, &[std::array::from_fn(|place| cells[place].as_str())])).unwrap();
+        }
+        assert!(tables.bytes_held() > 0);
+        let lines = lines(&tables.finish().unwrap());
+        let short =
+            |line: String| line.replace(TABLE, "TABLE").replace("arn:aws:kms:eu-west-1:111122223333:key/", "KEY:");
+        lines.into_iter().map(short).collect()
+    }
+
+    const NAMED: &str = r#"{"tableName":"orders","sSESpecification":{"enabled":true,"kMSMasterKeyId":"alias/orders"}}"#;
+
+    #[test]
+    fn an_alias_is_the_key_that_it_named_when_it_was_given() {
+        let make = format!("CreateTable 100 {NAMED} -");
+        let answered = format!(
+            r#"CreateTable 100 {NAMED} {{"tableDescription":{{"tableName":"orders","sSEDescription":{{"kMSMasterKeyArn":"KEY:c"}}}}}}"#
+        );
+        for (facts, expected) in [
+            // The alias moves later, or before.
+            (
+                &["alias 50 CreateAlias a", "alias 150 UpdateAlias b", &make][..],
+                "KEY:a customer 100 - deploy event-100 request",
+            ),
+            (
+                &["alias 50 CreateAlias a", "alias 99 UpdateAlias b", &make],
+                "KEY:b customer 100 - deploy event-100 request",
+            ),
+            // In the same second it may be either.
+            (
+                &["alias 50 CreateAlias a", "alias 100 UpdateAlias b", &make],
+                "KEY:a customer 100 - deploy event-100 request",
+            ),
+            (&["alias 100 CreateAlias a", &make], "- customer 100 - deploy event-100 request"),
+            (&["alias 50 CreateAlias a", "alias 60 DeleteAlias a", &make], "- customer 100 - deploy event-100 request"),
+            // Calls that gave the alias tell its key, unless they had several.
+            (&["seen_alias 20 ALIAS a", &make], "KEY:a customer 100 - deploy event-100 request"),
+            (&["seen_alias 102 ALIAS a", &make], "KEY:a customer 100 - deploy event-100 request"),
+            (&["seen_alias 900 ALIAS a", &make], "- customer 100 - deploy event-100 request"),
+            (&["seen_alias 20 ALIAS a", "seen_alias 30 ALIAS b", &make], "- customer 100 - deploy event-100 request"),
+            (&["alias 50 CreateAlias a", "seen_alias 60 ALIAS b", &make], "- customer 100 - deploy event-100 request"),
+            // The answer to the making of a table knows best.
+            (&[&answered], "KEY:c customer 100 - deploy event-100 response"),
+            (&["alias 50 CreateAlias a", &answered], "KEY:c customer 100 - deploy event-100 response"),
+            (&["alias 50 CreateAlias c", &answered], "KEY:c customer 100 - deploy event-100 request"),
+        ] {
+            let expected = [format!("TABLE orders {expected} 100")];
+            assert_eq!(derived(&mut facts.iter()), expected, "{facts:?}");
+            assert_eq!(derived(&mut facts.iter().rev()), expected, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_kind_is_told_or_unknown() {
+        let given = |key: &str| {
+            format!(
+                r#"CreateTable 100 {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"{key}"}}}} -"#
+            )
+        };
+        let of_aws = given("alias/aws/dynamodb");
+        let seen_of_aws = "seen_alias 101 arn:aws:kms:eu-west-1:111122223333:alias/aws/dynamodb a";
+        let foreign = given("arn:aws:kms:eu-west-1:444455556666:key/x");
+        for (facts, expected) in [
+            (&["context 5 a"][..], "KEY:a unknown - - - - context 5"),
+            (&["context 5 a", "new_key a"], "KEY:a customer - - - - context 5"),
+            (&["context 5 a", seen_of_aws], "KEY:a aws_managed - - - - context 5"),
+            (&[&of_aws], "- aws_managed 100 - deploy event-100 request 100"),
+            (&[&of_aws, seen_of_aws], "KEY:a aws_managed 100 - deploy event-100 request 100"),
+            (&[&foreign], "arn:aws:kms:eu-west-1:444455556666:key/x customer 100 - deploy event-100 request 100"),
+            // A caller may give the ARN of the key that AWS manages.
+            (&[&given("a"), seen_of_aws], "KEY:a aws_managed 100 - deploy event-100 request 100"),
+            (
+                &[r#"CreateTable 100 {"tableName":"orders"} {"tableDescription":{"tableName":"orders"}}"#],
+                "- aws_owned 100 - deploy event-100 response 100",
+            ),
+            (&[r#"CreateTable 100 {"tableName":"orders"} -"#], "- unknown 100 - deploy event-100 request 100"),
+            (
+                &[r#"UpdateTable 100 {"tableName":"orders","sSESpecification":{"enabled":false}} -"#],
+                "- aws_owned 100 - deploy event-100 request 100",
+            ),
+            // Without a time there is a setting, though no order.
+            (
+                &[r#"UpdateTable - {"tableName":"orders","sSESpecification":{"enabled":false}} -"#],
+                "- aws_owned - - deploy event-- request -",
+            ),
+            (&["context - a"], "KEY:a unknown - - - - context -"),
+        ] {
+            assert_eq!(derived(&mut facts.iter()), [format!("TABLE orders {expected}")], "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn a_table_goes_from_key_to_key() {
+        let to = |at: u32, key: &str| {
+            format!(
+                r#"UpdateTable {at} {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"KEY:{key}"}}}} -"#
+            )
+        };
+        let (first, second) = (to(100, "a"), to(200, "b"));
+        let facts = [
+            "context 50 z",
+            &first,
+            "context 101 a",
+            &second,
+            "DeleteTable 300 {\"tableName\":\"orders\"} -",
+            "context 9000 c",
+        ];
+        let expected = [
+            "TABLE orders KEY:z unknown - 100 - - context 50",
+            "TABLE orders KEY:a customer 100 200 deploy event-100 request 100",
+            "TABLE orders KEY:b customer 200 300 deploy event-200 request 200",
+            "TABLE orders KEY:c unknown - - - - context 9000",
+        ];
+        assert_eq!(derived(&mut facts.iter()), expected);
+        assert_eq!(derived(&mut facts.iter().rev()), expected);
+        let restored = r#"RestoreTableFromBackup 400 {"targetTableName":"copy"} -"#;
+        assert_eq!(
+            derived(&mut [restored].iter()),
+            ["arn:aws:dynamodb:eu-west-1:111122223333:table/copy copy - unknown 400 - deploy event-400 request 400"]
+        );
     }
 }

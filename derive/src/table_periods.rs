@@ -377,3 +377,160 @@ fn fill(period: &mut KeyPeriod, span: &SeenSpan<'_>) -> bool {
     period.basis = PeriodBasis::Context;
     true
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: i64 = MICROS_PER_SECOND;
+
+    fn setting(of: SettingOf, key: &str) -> PeriodStep {
+        let (key, kind) = match key {
+            "owned" => (None, SetKeyKind::AwsOwned),
+            "managed" => (None, SetKeyKind::AwsManaged),
+            key => (Some(key.to_owned()), SetKeyKind::Customer),
+        };
+        PeriodStep::Set(KeySetting { key, kind, basis: PeriodBasis::Request, of })
+    }
+
+    /// Steps are `SECONDS WORD [KEY]`, sightings `SECONDS sees KEY`. Periods are `KEY FROM..TO seen SECONDS [BASIS]`.
+    fn periods(story: &[&str], since: Option<i64>) -> Vec<String> {
+        let mut life = TableLife::default();
+        for (number, line) in story.iter().enumerate() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let at = words[0].parse::<i64>().unwrap() * SECOND;
+            let step = match words[1] {
+                "sees" => {
+                    life.seen.entry(words[2].to_owned()).or_default().push(at);
+                    continue;
+                }
+                "makes" => setting(SettingOf::NewTable, words[2]),
+                "replicates" => setting(SettingOf::NewReplica, words[2]),
+                "sets" => setting(SettingOf::OldTable, words[2]),
+                "answers" => PeriodStep::Set(KeySetting {
+                    key: Some(words[2].to_owned()),
+                    kind: SetKeyKind::Customer,
+                    basis: PeriodBasis::Response,
+                    of: SettingOf::OldTable,
+                }),
+                "states" => PeriodStep::Stated(words[2].to_owned()),
+                "ends" => PeriodStep::Ended,
+                other => panic!("no word `{other}`"),
+            };
+            life.steps.push(DatedStep { at, event_id: format!("e{number:02}"), by: None, step });
+        }
+        let told = |period: &KeyPeriod| {
+            let moment = |at: Option<i64>| at.map_or("?".to_owned(), |at| (at / SECOND).to_string());
+            let key = period.key.clone().unwrap_or_else(|| format!("{:?}", period.kind));
+            let basis = match period.basis {
+                PeriodBasis::Request => "",
+                PeriodBasis::Response => " response",
+                PeriodBasis::Context => " context",
+            };
+            let (from, to, seen) = (moment(period.valid_from), moment(period.valid_to), moment(period.seen.in_scope()));
+            format!("{key} {from}..{to} seen {seen}{basis}")
+        };
+        let mut told: Vec<String> = life.periods(since.map(|since| since * SECOND)).iter().map(told).collect();
+        told.sort_unstable();
+        told
+    }
+
+    #[test]
+    fn periods_begin_and_end_with_the_calls_that_are_seen() {
+        for (story, expected) in [
+            (&["0 makes A"][..], &["A 0..? seen 0"][..]),
+            (&["0 makes A", "100 sees A", "200 sets B", "300 sees B"], &["A 0..200 seen 0", "B 200..? seen 200"]),
+            // The second before the setting belongs to it, and DynamoDB finishes with the key before.
+            (
+                &["0 makes A", "9999 sees B", "10000 sets B", "10050 sees A"],
+                &["A 0..10000 seen 0", "B 10000..? seen 9999"],
+            ),
+            // Long after, the key before is used again: nobody saw it set.
+            (
+                &["0 makes A", "10000 sets B", "13601 sees A"],
+                &["A 0..10000 seen 0", "A ?..? seen 13601 context", "B 10000..? seen 10000"],
+            ),
+            (&["0 makes A", "10000 sets B", "13600 sees A"], &["A 0..10000 seen 0", "B 10000..? seen 10000"]),
+            // Deleted and made again.
+            (&["0 makes A", "5 ends -", "9 makes A"], &["A 0..5 seen 0", "A 9..? seen 9"]),
+            (&["0 makes A", "5 ends -", "4000 sees A"], &["A 0..5 seen 0", "A ?..? seen 4000 context"]),
+            (&["0 makes A", "9 makes B"], &["A 0..? seen 0", "B 9..? seen 9"]),
+            // A change tells the end of what was there before, though not its start.
+            (&["0 sees A", "5 sees A", "90 sets B"], &["A ?..90 seen 0 context", "B 90..? seen 90"]),
+            (&["0 sees A", "90 ends -"], &["A ?..90 seen 0 context"]),
+            (&["0 sees A", "90 makes B"], &["A ?..? seen 0 context", "B 90..? seen 90"]),
+            // Moves that no call shows.
+            (&["0 makes A", "100 sees B"], &["A 0..? seen 0", "B ?..? seen 100 context"]),
+            (
+                &["0 makes A", "100 sees B", "900 sets C"],
+                &["A 0..? seen 0", "B ?..900 seen 100 context", "C 900..? seen 900"],
+            ),
+            (
+                &["0 makes A", "100 sees B", "200 sees A", "900 sets C"],
+                &["A 0..900 seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
+            ),
+            // The last is not told.
+            (&["0 sees A", "0 sees B", "9 ends -"], &["A ?..? seen 0 context", "B ?..? seen 0 context"]),
+            // DynamoDB refuses to set the same key, so another lay between.
+            (&["0 makes A", "9 sets A"], &["A 0..? seen 0", "A 9..? seen 9"]),
+            // Answers.
+            (&["0 makes A", "9 states A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
+            (&["0 makes A", "9 states B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 response"]),
+            (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
+            (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
+            (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
+            // Keys that no request names.
+            (
+                &["0 makes owned", "9 sets A", "20 sets owned"],
+                &["A 9..20 seen 9", "AwsOwned 0..9 seen 0", "AwsOwned 20..? seen 20"],
+            ),
+            (&["0 makes owned", "9 sees A"], &["A ?..? seen 9 context", "AwsOwned 0..? seen 0"]),
+            (&["0 makes managed", "60 sees A"], &["A 0..? seen 0 context"]),
+            (&["0 makes managed", "61 sees A"], &["A ?..? seen 61 context", "AwsManaged 0..? seen 0"]),
+            // A replica that its own Region logs too.
+            (&["0 replicates A", "30 makes A", "99 sets B"], &["A 0..99 seen 0", "B 99..? seen 99"]),
+            (&["0 replicates A", "30 makes B"], &["A 0..? seen 0", "B 30..? seen 30"]),
+            (&["0 replicates A", "3601 makes A"], &["A 0..? seen 0", "A 3601..? seen 3601"]),
+        ] {
+            assert_eq!(periods(story, None), expected, "{story:?}");
+            let turned: Vec<&str> = story.iter().rev().copied().collect();
+            // Events of one second go by their ids, which follow the story.
+            let is_tied = story.windows(2).any(|two| two[0].split(' ').next() == two[1].split(' ').next());
+            if !is_tied {
+                assert_eq!(periods(&turned, None), expected, "{turned:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn history_adds_to_what_the_interval_shows() {
+        for (earlier, inside, expected_alone, expected) in [
+            (&["0 makes A"][..], &["100 sees A"][..], &["A ?..? seen 100 context"][..], &["A 0..? seen 100"][..]),
+            // The change before the interval does not explain a key away that is seen in it.
+            (
+                &["0 makes A", "50 sets B"],
+                &["100 sees A"],
+                &["A ?..? seen 100 context"],
+                &["A 0..50 seen 0", "A ?..? seen 100 context", "B 50..? seen 50"],
+            ),
+            (&["0 sees A"], &["100 sets B"], &["B 100..? seen 100"], &["A ?..100 seen 0 context", "B 100..? seen 100"]),
+        ] {
+            assert_eq!(periods(inside, Some(60)), expected_alone, "{inside:?}");
+            let all: Vec<&str> = earlier.iter().chain(inside).copied().collect();
+            assert_eq!(periods(&all, Some(60)), expected, "{all:?}");
+        }
+    }
+
+    #[test]
+    fn many_keys_and_steps_take_no_longer_than_there_are() {
+        let mut life = TableLife::default();
+        for number in 0..20_000 {
+            let key = format!("key-{number}");
+            let at = number * 10 * SECOND;
+            life.seen.insert(key.clone(), vec![at, at + 100_000 * SECOND]);
+            let step = setting(SettingOf::OldTable, &key);
+            life.steps.push(DatedStep { at, event_id: key, by: None, step });
+        }
+        assert!(life.periods(None).len() >= 20_000);
+    }
+}

@@ -8,6 +8,8 @@ use serde_json::Value;
 
 /// CloudTrail cuts parameters long before this size.
 const JSON_BYTES_MAX: usize = 1024 * 1024;
+/// Names, ids and ARNs of AWS are shorter.
+const NAME_BYTES_MAX: usize = 2048;
 /// DynamoDB has fewer Regions.
 const REPLICAS_MAX: usize = 64;
 
@@ -141,7 +143,7 @@ fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
-    member(value, name)?.as_str().filter(|text| !text.is_empty())
+    member(value, name)?.as_str().filter(|text| !text.is_empty() && text.len() <= NAME_BYTES_MAX)
 }
 
 fn items<'v>(value: Option<&'v Value>, name: &str) -> impl Iterator<Item = &'v Value> {
@@ -289,4 +291,236 @@ fn global_steps(change: TableChange<'_>, answer: Option<&Value>) -> Vec<(TableId
         Some((table, TableStep::Stated { key }))
     };
     items(described, "replicationGroup").filter_map(stated).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-1111-4222-8333-44445555aaaa";
+    const TABLE: &str = "arn:aws:dynamodb:eu-west-1:111122223333:table/orders";
+
+    /// The steps of a call on the table `orders`, one a line: `REGION/TABLE: STEP`. `KEY` in the JSON is the ARN.
+    fn steps(event_name: &str, request: &str, answer: &str) -> Vec<String> {
+        let (request, answer) = (request.replace("KEY", KEY), answer.replace("KEY", KEY));
+        let change = TableChange {
+            event_name,
+            region: Some("eu-west-1"),
+            account_id: Some("111122223333"),
+            table_arn: Some(TABLE),
+            table_name: Some("orders"),
+            request: (request != "-").then_some(&request),
+            answer: (answer != "-").then_some(&answer),
+        };
+        let told = |(table, step): (TableIdentity, TableStep)| {
+            let region = Arn::parse(table.arn.as_deref().unwrap()).unwrap().region.to_owned();
+            let asked = |asked: AskedEncryption, answered: Option<String>| {
+                let answered = answered.map(|key| format!(", answered {key}")).unwrap_or_default();
+                format!("{asked:?}{answered}")
+            };
+            let step = match step {
+                TableStep::Made { asked: key, answered, by: MadeBy::OwnRequest } => {
+                    format!("made {}", asked(key, answered))
+                }
+                TableStep::Made { asked: key, answered, .. } => format!("replica {}", asked(key, answered)),
+                TableStep::Changed { asked: key, answered } => format!("changed {}", asked(key, answered)),
+                TableStep::Stated { key } => format!("stated {key}"),
+                TableStep::Ended => "ended".to_owned(),
+            };
+            format!("{region}/{}: {}", table.name, step.replace(KEY, "KEY"))
+        };
+        steps_of(change).into_iter().map(told).collect()
+    }
+
+    #[test]
+    fn a_request_and_its_answer_tell_the_encryption() {
+        for (name, request, answer, expected) in [
+            // A key, however the member is spelled.
+            (
+                "CreateTable",
+                r#"{"tableName":"orders","sSESpecification":{"enabled":true,"sSEType":"KMS","kMSMasterKeyId":"KEY"}}"#,
+                r#"{"tableDescription":{"tableName":"orders","sSEDescription":{"kMSMasterKeyArn":"KEY"}}}"#,
+                &[r#"eu-west-1/orders: made Key("KEY"), answered KEY"#][..],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders","sseSpecification":{"SSEEnabled":1,"kmsMasterKeyId":"alias/orders"}}"#,
+                "-",
+                &[r#"eu-west-1/orders: made Key("alias/orders")"#],
+            ),
+            // The key that AWS manages, and those that it owns.
+            (
+                "CreateTable",
+                r#"{"tableName":"orders","sSESpecification":{"enabled":true}}"#,
+                "-",
+                &["eu-west-1/orders: made ManagedByAws"],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders","sSESpecification":{"enabled":false}}"#,
+                "-",
+                &["eu-west-1/orders: made OwnedByAws"],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders"}"#,
+                r#"{"tableDescription":{"tableName":"orders"}}"#,
+                &["eu-west-1/orders: made OwnedByDefault"],
+            ),
+            // Silence of one side is none: no answer, an answer that describes no table, a request that is cut.
+            ("CreateTable", r#"{"tableName":"orders"}"#, "-", &["eu-west-1/orders: made NotTold"]),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders"}"#,
+                r#"{"tableDescription":{}}"#,
+                &["eu-west-1/orders: made NotTold"],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"ord"#,
+                r#"{"tableDescription":{"tableName":"orders"}}"#,
+                &["eu-west-1/orders: made NotTold"],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders","sSESpecification":{}}"#,
+                r#"{"tableDescription":{"tableName":"orders"}}"#,
+                &["eu-west-1/orders: made NotTold"],
+            ),
+            (
+                "CreateTable",
+                r#"{"tableName":"orders"}"#,
+                r#"{"tableDescription":{"tableName":"orders","sSEDescription":{"kMSMasterKeyArn":"KEY"}}}"#,
+                &["eu-west-1/orders: made NotTold, answered KEY"],
+            ),
+            // A backup is restored to another table, by default with the source's encryption.
+            (
+                "RestoreTableFromBackup",
+                r#"{"targetTableName":"copy","sSESpecificationOverride":{"enabled":true,"kMSMasterKeyId":"KEY"}}"#,
+                "-",
+                &[r#"eu-west-1/copy: made Key("KEY")"#],
+            ),
+            (
+                "RestoreTableToPointInTime",
+                r#"{"sourceTableName":"orders","targetTableName":"copy"}"#,
+                r#"{"tableDescription":{"tableName":"copy","tableArn":"arn:aws:dynamodb:eu-west-1:111122223333:table/copy"}}"#,
+                &["eu-west-1/copy: made NotTold"],
+            ),
+            (
+                "ImportTable",
+                r#"{"tableCreationParameters":{"tableName":"orders","sSESpecification":{"enabled":true,"kMSMasterKeyId":"KEY"}}}"#,
+                "-",
+                &[r#"eu-west-1/orders: made Key("KEY")"#],
+            ),
+            (
+                "ImportTable",
+                r#"{"tableCreationParameters":{"tableName":"orders"}}"#,
+                r#"{"importTableDescription":{"tableCreationParameters":{"tableName":"orders"}}}"#,
+                &["eu-west-1/orders: made OwnedByDefault"],
+            ),
+            // An update that says nothing of encryption sets none, and its answer may still tell it.
+            (
+                "UpdateTable",
+                r#"{"tableName":"orders","billingMode":"PROVISIONED"}"#,
+                r#"{"tableDescription":{"tableName":"orders"}}"#,
+                &[],
+            ),
+            (
+                "UpdateTable",
+                r#"{"tableName":"orders","billingMode":"PROVISIONED"}"#,
+                r#"{"tableDescription":{"sSEDescription":{"kMSMasterKeyArn":"KEY"}}}"#,
+                &["eu-west-1/orders: stated KEY"],
+            ),
+            (
+                "UpdateTable",
+                r#"{"tableName":"orders","sSESpecification":{"enabled":true,"kMSMasterKeyId":"KEY"}}"#,
+                "-",
+                &[r#"eu-west-1/orders: changed Key("KEY")"#],
+            ),
+            (
+                "DeleteTable",
+                r#"{"tableName":"orders"}"#,
+                r#"{"tableDescription":{"sSEDescription":{"kMSMasterKeyArn":"KEY"}}}"#,
+                &["eu-west-1/orders: stated KEY", "eu-west-1/orders: ended"],
+            ),
+            ("DescribeTable", r#"{"tableName":"orders"}"#, "-", &[]),
+        ] {
+            assert_eq!(steps(name, request, answer), expected, "{name} {request} {answer}");
+        }
+    }
+
+    #[test]
+    fn replicas_have_keys_of_their_own() {
+        let updates = r#"{"tableName":"orders","replicaUpdates":[
+            {"create":{"regionName":"us-east-1","kMSMasterKeyId":"alias/orders"}},
+            {"create":{"regionName":"us-east-2"}},
+            {"update":{"regionName":"us-west-1","kMSMasterKeyId":"KEY"}},
+            {"update":{"regionName":"us-west-2"}},
+            {"delete":{"regionName":"eu-north-1"}},
+            {"create":{"regionName":"nowhere"}}]}"#;
+        let other = KEY.replace("eu-west-1", "us-east-2");
+        let answer = format!(
+            r#"{{"tableDescription":{{"replicas":[{{"regionName":"us-east-2","kMSMasterKeyId":"{other}"}},
+                {{"regionName":"eu-west-3","kMSMasterKeyId":"{KEY}"}},{{"regionName":"eu-west-2"}}]}}}}"#
+        );
+        assert_eq!(
+            steps("UpdateTable", updates, &answer),
+            [
+                r#"us-east-1/orders: replica Key("alias/orders")"#.to_owned(),
+                format!("us-east-2/orders: replica NotTold, answered {other}"),
+                r#"us-west-1/orders: changed Key("KEY")"#.to_owned(),
+                "eu-north-1/orders: ended".to_owned(),
+                "eu-west-3/orders: stated KEY".to_owned(),
+            ]
+        );
+        // Global tables of 2017 tell keys in answers alone, and a replica that leaves one stays a table.
+        let group = r#"{"globalTableDescription":{"globalTableName":"orders","replicationGroup":[
+            {"regionName":"eu-west-1","kMSMasterKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"},{"regionName":"us-east-1"}]}}"#;
+        let leaves = r#"{"globalTableName":"orders","replicaUpdates":[{"delete":{"regionName":"us-east-1"}}]}"#;
+        assert_eq!(steps("UpdateGlobalTable", leaves, group), ["eu-west-1/orders: stated KEY"]);
+    }
+
+    #[test]
+    fn json_of_any_shape_gives_steps_or_none() {
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        let many = format!(
+            r#"{{"tableName":"orders","replicaUpdates":[{}{{}}]}}"#,
+            r#"{"delete":{"regionName":"us-east-1"}},"#.repeat(20_000)
+        );
+        let large = format!(
+            r#"{{"tableName":"orders","sSESpecification":{{"enabled":false}},"x":"{}"}}"#,
+            "x".repeat(JSON_BYTES_MAX)
+        );
+        for (request, expected) in [
+            ("null", 0),
+            ("[]", 0),
+            (r#"{"sSESpecification":[],"replicaUpdates":{"create":1}}"#, 0),
+            (r#"{"sSESpecification":{"enabled":"maybe","kMSMasterKeyId":7}}"#, 0),
+            (r#"{"replicaUpdates":[1,null,{"create":"x"},{"create":{"regionName":["us-east-1"]}}]}"#, 0),
+            (deep.as_str(), 0),
+            (large.as_str(), 0),
+            (many.as_str(), REPLICAS_MAX),
+        ] {
+            assert_eq!(steps("UpdateTable", request, "-").len(), expected, "{}", &request[..request.len().min(80)]);
+        }
+    }
+
+    #[test]
+    fn a_key_without_a_place_is_the_tables() {
+        let table = TableIdentity { arn: Some(TABLE.to_owned()), name: "orders".to_owned() };
+        let unplaced = TableIdentity { arn: None, name: "orders".to_owned() };
+        for (given, expected) in [
+            (KEY, Some(KEY)),
+            ("0f1e2d3c-1111-4222-8333-44445555aaaa", Some(KEY)),
+            ("alias/orders", Some("arn:aws:kms:eu-west-1:111122223333:alias/orders")),
+            ("arn:aws:kms:us-east-1:111122223333:alias/x", Some("arn:aws:kms:us-east-1:111122223333:alias/x")),
+            ("arn:aws:s3:::bucket", None),
+            ("alias/", None),
+            ("", None),
+            ("no key", None),
+        ] {
+            assert_eq!(table.kms_arn(given).as_deref(), expected, "{given}");
+            assert_eq!(unplaced.kms_arn(given).is_some(), expected.is_some() && given.starts_with("arn:"), "{given}");
+        }
+    }
 }

@@ -10,7 +10,8 @@
 -- column: basis : the best source that tells the key: `request`, `response` (DynamoDB's answer), `snapshot` (an answer of the AWS CLI) or `context` (DynamoDB's own calls to KMS)
 -- column: first_in_scope : the first time in the interval that table and key were seen together, else the first time before it
 SELECT 'change' AS kind, event_time, event_id, event_name, principal, aws_region, recipient_account_id AS account_id, table_arn,
-       table_name, CAST(NULL AS VARCHAR) AS alias_arn, CAST(NULL AS VARCHAR) AS key_arn, request_parameters,
+       table_name, CASE WHEN false THEN table_arn END AS alias_arn,
+       CASE WHEN false THEN table_arn END AS key_arn, request_parameters,
        response_elements
 FROM calls
 WHERE event_source = 'dynamodb.amazonaws.com' AND outcome = 'success'
