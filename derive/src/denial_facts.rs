@@ -259,7 +259,7 @@ impl AllRefusals {
         self.bytes += PERIOD_BYTES;
     }
 
-    /// Puts everything into the order of time. Where an id comes twice the texts decide, since their numbers are luck.
+    /// Puts everything into the order of time. The texts decide between two rows of one id, since their numbers are luck.
     fn sort(&mut self) {
         self.refusals.sort_unstable_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         self.echoes.values_mut().for_each(|echoes| echoes.ids.sort_unstable());
@@ -376,7 +376,7 @@ impl AllRefusals {
     }
 }
 
-/// What is known of the table that a refusal was for.
+/// The tables that a refusal may have been for, and a key that one tells.
 struct RefusalTables {
     candidates: Option<(Arc<Vec<String>>, &'static str)>,
     /// The key of the table that DynamoDB's own record names, for a refusal that names no key.

@@ -1,6 +1,6 @@
 -- title: Facts about each refused call that other records tell
 -- row: refused call of `refusals`
--- description: What `denials` says beyond the columns of `events`, and what `access_chains` starts from.
+-- description: The columns of `denials` beyond those of `events`, and more that `access_chains` starts from.
 -- column: event_id : the id of the refused call
 -- column: event_time : its time
 -- column: principal : who was refused

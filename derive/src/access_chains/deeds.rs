@@ -282,3 +282,148 @@ fn is_nothing(value: &Value) -> bool {
 pub(super) fn account_of(arn: &str) -> Option<&str> {
     Arn::parse(arn).map(|arn| arn.account).filter(|account| !account.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The deed of a call in account 111122223333, as it is written out.
+    fn deed(event_name: &str, request: &str, answer: &str) -> String {
+        let call = ChangeCall {
+            event_name,
+            account_id: Some("111122223333"),
+            key_arn: Some("k"),
+            grant_id: Some("g"),
+            request: Some(request),
+            answer: Some(answer),
+        };
+        ChangeDeed::of(call).map_or_else(|| "-".to_owned(), |deed| format!("{deed:?}").replace('"', ""))
+    }
+
+    #[test]
+    fn each_call_has_the_deed_that_its_request_tells() {
+        for (name, request, answer, expected) in [
+            ("PutKeyPolicy", r#"{"policy":"p"}"#, "null", "KeyPolicy { key: k, document: Some(p) }"),
+            // Its text was left out, or the request was: the policy is another one all the same.
+            ("PutKeyPolicy", "null", "null", "KeyPolicy { key: k, document: None }"),
+            ("PutKeyPolicy", r#"{"omitted":true}"#, "null", "KeyPolicy { key: k, document: None }"),
+            ("CreateKey", "{}", "null", "KeyPolicy { key: k, document: None }"),
+            (
+                "ReplicateKey",
+                r#"{"replicaRegion":"eu-west-1"}"#,
+                r#"{"replicaKeyMetadata":{"arn":"r"},"replicaPolicy":"p"}"#,
+                "KeyPolicy { key: r, document: Some(p) }",
+            ),
+            ("ReplicateKey", r#"{"policy":"p"}"#, "null", "-"),
+            ("RetireGrant", "null", "null", "GrantEnded { key: k, grant: g }"),
+            (
+                "CreateGrant",
+                r#"{"granteePrincipal":"r","operations":["Decrypt",1],"constraints":{"encryptionContextEquals":{"a":"b"}}}"#,
+                "null",
+                "GrantMade { key: k, grant: g, terms: GrantTerms { grantee: r, operations: [Decrypt], is_constrained: true } }",
+            ),
+            (
+                "CreateGrant",
+                r#"{"granteePrincipal":"r","operations":[],"constraints":{"encryptionContextEquals":null}}"#,
+                "null",
+                "GrantMade { key: k, grant: g, terms: GrantTerms { grantee: r, operations: [], is_constrained: false } }",
+            ),
+            ("CreateGrant", r#"{"operations":["Decrypt"]}"#, "null", "-"),
+            (
+                "PutGroupPolicy",
+                r#"{"groupName":"g","policyName":"p","policyDocument":"{}"}"#,
+                "null",
+                "Inline { owner: 111122223333:group/g, policy: p, document: Written(Some({})) }",
+            ),
+            (
+                "DeleteUserPolicy",
+                r#"{"userName":"u","policyName":"p"}"#,
+                "null",
+                "Inline { owner: 111122223333:user/u, policy: p, document: Deleted }",
+            ),
+            (
+                "DetachRolePolicy",
+                r#"{"roleName":"r","policyArn":"a"}"#,
+                "null",
+                "Attachment { owner: 111122223333:role/r, policy: a, link: Ended }",
+            ),
+            ("AttachRolePolicy", r#"{"roleName":7,"policyArn":"a"}"#, "null", "-"),
+            (
+                "AddUserToGroup",
+                r#"{"groupName":"g","userName":"u"}"#,
+                "null",
+                "Membership { user: 111122223333:user/u, group: 111122223333:group/g, link: Begun }",
+            ),
+            (
+                "CreatePolicy",
+                r#"{"policyName":"p","path":"/team/","policyDocument":"{}"}"#,
+                "null",
+                "Version { policy: arn:aws:iam::111122223333:policy/team/p, version: Some(v1), document: Some({}), link: Default }",
+            ),
+            (
+                "CreatePolicy",
+                r#"{"content":"{}","name":"p","type":"SERVICE_CONTROL_POLICY"}"#,
+                r#"{"policy":{"policySummary":{"id":"p-1","type":"SERVICE_CONTROL_POLICY"}}}"#,
+                "OrganizationPolicy { policy: p-1, kind: Some(SERVICE_CONTROL_POLICY), document: Some({}) }",
+            ),
+            // Only its name is new.
+            ("UpdatePolicy", r#"{"policyId":"p-1","name":"n"}"#, "null", "-"),
+            (
+                "CreatePolicyVersion",
+                r#"{"policyArn":"a","policyDocument":"{}"}"#,
+                r#"{"policyVersion":{"versionId":"v2","isDefaultVersion":false}}"#,
+                "Version { policy: a, version: Some(v2), document: Some({}), link: Spare }",
+            ),
+            (
+                "SetDefaultPolicyVersion",
+                r#"{"policyArn":"a","versionId":"v2"}"#,
+                "null",
+                "DefaultVersion { policy: a, version: v2 }",
+            ),
+            (
+                "PutUserPermissionsBoundary",
+                r#"{"userName":"u","permissionsBoundary":"a"}"#,
+                "null",
+                "Boundary { owner: 111122223333:user/u, policy: Some(a) }",
+            ),
+            (
+                "DeleteRolePermissionsBoundary",
+                r#"{"roleName":"r"}"#,
+                "null",
+                "Boundary { owner: 111122223333:role/r, policy: None }",
+            ),
+            ("CreateRole", r#"{"roleName":"r"}"#, "null", "-"),
+            (
+                "DetachPolicy",
+                r#"{"policyId":"p-1","targetId":"ou-1"}"#,
+                "null",
+                "OrganizationAttachment { policy: p-1, target: ou-1, link: Ended }",
+            ),
+            (
+                "DisablePolicyType",
+                r#"{"rootId":"r-1","policyType":"SERVICE_CONTROL_POLICY"}"#,
+                "null",
+                "OrganizationKind { kind: SERVICE_CONTROL_POLICY, link: Ended }",
+            ),
+            (
+                "ModifyVpcEndpoint",
+                r#"{"ModifyVpcEndpointRequest":{"VpcEndpointId":"vpce-1","PolicyDocument":"{}"}}"#,
+                r#"{"ModifyVpcEndpointResponse":{"return":true}}"#,
+                "EndpointPolicy { endpoint: vpce-1, document: Some({}) }",
+            ),
+            ("ModifyVpcEndpoint", r#"{"ModifyVpcEndpointRequest":{"VpcEndpointId":"vpce-1"}}"#, "null", "-"),
+            ("DescribeKey", "{}", "{}", "-"),
+        ] {
+            assert_eq!(deed(name, request, answer), expected, "{name} {request}");
+        }
+    }
+
+    #[test]
+    fn hostile_parameters_tell_nothing_and_cost_little() {
+        let deep = format!("{}{}", r#"{"policy":"#.repeat(200_000), "}".repeat(200_000));
+        let wide = format!(r#"{{"policy":"{}"}}"#, "x".repeat(PARAMETERS_BYTES_MAX));
+        for request in [&deep, &wide, "[", r#"{"policy":["p"]}"#, "7"] {
+            assert_eq!(deed("PutKeyPolicy", request, request), "KeyPolicy { key: k, document: None }");
+        }
+    }
+}

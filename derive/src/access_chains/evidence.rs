@@ -13,7 +13,7 @@ const MICROS_PER_HOUR: i64 = 3600 * MICROS_PER_SECOND;
 /// Rough size of an hour, held twice while it is sorted.
 const HOUR_BYTES: usize = 32;
 
-/// How well the logs cover an hour, the worst first.
+/// The proof that an hour is covered, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum HourBasis {
     None,

@@ -137,7 +137,7 @@ impl LoggedChanges {
     }
 }
 
-/// What was set when.
+/// The values of all places over time.
 #[derive(Debug, Default)]
 pub(super) struct AccessHistory {
     pub changes: Vec<LoggedChange>,
@@ -356,7 +356,7 @@ fn linked(link: ChangedLink) -> PlaceValue {
 }
 
 impl LoggedChange {
-    /// What happened in one second has no order.
+    /// Changes of one second have no order.
     pub fn second(&self) -> i64 {
         self.time.div_euclid(keytrail_rows::time::MICROS_PER_SECOND)
     }

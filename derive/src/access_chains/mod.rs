@@ -216,14 +216,14 @@ impl ChainTable {
         let named = found.last_key_value().map(|(change, naming)| (*change, *naming));
         let others = found.keys().filter(|change| named.is_none_or(|(named, _)| named != **change));
         let others = others.map(|change| self.history.changes[*change].id.to_string()).collect();
-        let is_global = named.is_some_and(|(change, _)| self.history.changes[change].is_global());
-        let (basis, is_bad) = self.hours.worst(&self.lanes(run, is_global), (run.first_denied, success.time));
+        let change = named.map(|(change, _)| &self.history.changes[change]);
+        let (basis, is_bad) = self.hours.worst(&self.lanes(run, change), (run.first_denied, success.time));
         let is_shown = |(change, naming): (usize, CureNaming)| {
             run.denied_count > 0
                 && naming == CureNaming::Itself
                 && self.history.changes[change].second() > last_second
                 && is_told(self.text(last.reason))
-                && (!is_global || search.is_delegated(run.key))
+                && (!self.history.changes[change].is_global() || search.is_delegated(run.key))
                 && !is_bad
                 && basis != HourBasis::None
         };
@@ -244,10 +244,11 @@ impl ChainTable {
     }
 
     /// The accounts and Regions whose logs must be whole.
-    fn lanes(&self, run: &RefusalRun, is_global: bool) -> Vec<CoverageLane> {
+    fn lanes(&self, run: &RefusalRun, change: Option<&LoggedChange>) -> Vec<CoverageLane> {
         let key = Arn::parse(self.texts.get(run.key));
         let caller = self.text(run.success.account).or(self.text(run.last.account));
         let accounts = [key.map(|key| key.account), caller];
+        let is_global = change.is_some_and(LoggedChange::is_global);
         let global = key.filter(|_| is_global).and_then(|key| global_region(key.partition));
         let regions = [key.map(|key| key.region), global];
         let mut lanes = Vec::new();

@@ -7,6 +7,7 @@ use arrow::datatypes::Int64Type;
 use keytrail_rows::time::MICROS_PER_SECOND;
 use serde_json::{Value, json};
 
+use super::deeds::VersionUse;
 use super::*;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/app/reader";
@@ -205,7 +206,8 @@ fn create_policy(at: i64, statements: &[Value]) -> Act {
     Change(at, "CreatePolicy", members)
 }
 
-fn new_version(at: i64, statements: &[Value], is_default: bool) -> Act {
+fn new_version(at: i64, statements: &[Value], version: VersionUse) -> Act {
+    let is_default = version == VersionUse::Default;
     let members = json!({
         "request": {"policyArn": POLICY, "policyDocument": document(statements), "setAsDefault": is_default},
         "answer": {"policyVersion": {"versionId": format!("v{at}"), "isDefaultVersion": is_default}},
@@ -518,13 +520,13 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         (
             "a version of an attached policy",
             ROLE,
-            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], true)],
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Default)],
             second,
         ),
         (
             "a version that is not the default",
             ROLE,
-            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], false)],
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Spare)],
             NOTHING,
         ),
         (
@@ -532,7 +534,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
             ROLE,
             vec![
                 attach(20, "AttachRolePolicy", POLICY),
-                new_version(30, &[decrypt.clone()], false),
+                new_version(30, &[decrypt.clone()], VersionUse::Spare),
                 Change(500, "SetDefaultPolicyVersion", json!({"request": {"policyArn": POLICY, "versionId": "v30"}})),
             ],
             (Some("c3"), &[], "possible"),
@@ -540,7 +542,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         (
             "a version of a policy that nobody has",
             ROLE,
-            vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], true)],
+            vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], VersionUse::Default)],
             NOTHING,
         ),
         ("a group joined", USER, vec![put_group(20), join(500, "analyst")], second),
@@ -683,7 +685,7 @@ fn a_change_must_be_able_to_cure_the_reason() {
             vec![
                 create_policy(20, &[own("s3:*", "*")]),
                 boundary(30, "PutRolePermissionsBoundary", Some(POLICY)),
-                new_version(500, &[own("kms:*", "*")], true),
+                new_version(500, &[own("kms:*", "*")], VersionUse::Default),
             ],
             (Some("c3"), &[], "possible"),
         ),
