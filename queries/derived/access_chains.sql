@@ -26,13 +26,13 @@
 -- column: first_data_event_id : the principal's first successful data event on that table from the success on
 -- column: evidence : `shown`, `possible` or `unexplained`
 -- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
-SELECT 'refusal' AS kind, event_id, event_time, principal, operation, key_arn, account_id, region, CAST(NULL AS VARCHAR) AS person,
-       CAST(NULL AS VARCHAR) AS person_source, success_table_arn AS table_arn, success_table_name AS table_name, action, key_by_table,
+SELECT 'refusal' AS kind, event_id, event_time, principal, operation, key_arn, account_id, region, arrow_cast(NULL, 'Utf8') AS person,
+       arrow_cast(NULL, 'Utf8') AS person_source, success_table_arn AS table_arn, success_table_name AS table_name, action, key_by_table,
        denial_reason, denial_effect, first_success_event_id AS success_event_id, first_success_after AS success_time,
        success_account_id, success_via_service AS via_service, success_principal_id AS principal_id,
        success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
-       NULL AS response_elements, CAST(NULL AS VARCHAR) AS hour_state, CAST(NULL AS VARCHAR) AS hour_basis,
-       CAST(NULL AS VARCHAR) AS kms_logged
+       NULL AS response_elements, arrow_cast(NULL, 'Utf8') AS hour_state, arrow_cast(NULL, 'Utf8') AS hour_basis,
+       arrow_cast(NULL, 'Utf8') AS kms_logged
 FROM denial_facts
 UNION ALL
 SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, NULL, NULL, NULL, NULL,
