@@ -104,6 +104,8 @@ struct KmsCall<'a> {
     /// `None` if the row has none; it then proves neither that the key was found nor that the call failed.
     outcome: Option<&'a str>,
     is_crypto: bool,
+    /// True if it lies in the interval, of which uses and failures are told.
+    is_in_scope: bool,
     is_aws_managed: bool,
     /// Of a CreateKey, succeeded or not.
     origin: Option<&'a str>,
@@ -140,6 +142,7 @@ impl KeyFacts {
         match call.outcome {
             None => {}
             Some("success") => self.take_success(call, time),
+            Some(_) if !call.is_in_scope => {}
             Some("denied") => drop(self.denied.insert(xxh3_128(call.call_id.as_bytes()))),
             // Every outcome but these two is a failure of some kind.
             Some(_) => drop(self.failed.insert(xxh3_128(call.call_id.as_bytes()))),
@@ -155,7 +158,7 @@ impl KeyFacts {
             "RotateKey" | "RotateKeyOnDemand" => self.rotated.note(time),
             _ => {}
         }
-        if call.is_crypto {
+        if call.is_crypto && call.is_in_scope {
             self.used.note(time);
             self.uses += 1;
         }
@@ -208,6 +211,7 @@ struct CallColumns<'a> {
     event_name: TextCells<'a>,
     outcome: TextCells<'a>,
     operation_class: TextCells<'a>,
+    in_scope: FlagCells<'a>,
     is_aws_managed: FlagCells<'a>,
     origin: TextCells<'a>,
     answered_state: TextCells<'a>,
@@ -227,6 +231,7 @@ impl<'a> CallColumns<'a> {
             event_name: rows.texts("event_name")?,
             outcome: rows.texts("outcome")?,
             operation_class: rows.texts("operation_class")?,
+            in_scope: rows.flags("in_scope")?,
             is_aws_managed: rows.flags("is_aws_managed")?,
             origin: rows.texts("origin")?,
             answered_state: rows.texts("answered_state")?,
@@ -241,6 +246,7 @@ impl<'a> CallColumns<'a> {
             event_name: self.event_name.get(row).unwrap_or_default(),
             outcome: self.outcome.get(row),
             is_crypto: self.operation_class.get(row) == Some("crypto"),
+            is_in_scope: self.in_scope.is_set(row),
             is_aws_managed: self.is_aws_managed.is_set(row),
             origin: self.origin.get(row),
             answered_state: self.answered_state.get(row),
@@ -310,7 +316,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
-    use arrow::datatypes::Int64Type;
+    use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 
     use super::*;
 
@@ -326,6 +332,7 @@ mod tests {
                 event_name: words[1],
                 outcome: (words[2] != "-").then_some(words[2]),
                 is_crypto: false,
+                is_in_scope: false,
                 is_aws_managed: false,
                 origin: None,
                 answered_state: words.get(3).copied(),
@@ -361,6 +368,7 @@ mod tests {
     #[test]
     fn the_order_of_batches_changes_no_row() {
         let texts = |values: &[Option<&str>]| Arc::new(values.iter().copied().collect::<StringArray>()) as ArrayRef;
+        // The interval begins at 2.
         let call = |time: i64, id: &str, name: &str, outcome: &str| {
             let (key, nothing) = (Some("arn:aws:kms:eu-west-1:111122223333:key/mrk-1"), texts(&[None]));
             let times = TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC");
@@ -376,6 +384,7 @@ mod tests {
                     ("event_name", texts(&[Some(name)])),
                     ("outcome", texts(&[Some(outcome)])),
                     ("operation_class", texts(&[Some("crypto")])),
+                    ("in_scope", Arc::new(BooleanArray::from(vec![time >= 2]))),
                     ("is_aws_managed", Arc::new(BooleanArray::from(vec![None]))),
                     ("origin", nothing.clone()),
                     ("answered_state", nothing.clone()),
@@ -391,6 +400,8 @@ mod tests {
             call(3, "b", "EnableKey", "success"),
             call(2, "d", "Decrypt", "denied"),
             call(2, "d", "Decrypt", "denied"),
+            call(1, "e", "Decrypt", "denied"),
+            call(1, "f", "Decrypt", "not_found"),
         ];
         let derived = |calls: &mut dyn Iterator<Item = &RecordBatch>| {
             let mut keys = Box::new(AllKeys::default());
@@ -402,7 +413,9 @@ mod tests {
         let text = |name: &str| rows[name].as_string::<i32>().value(0).to_owned();
         let count = |name: &str| rows[name].as_primitive::<Int64Type>().value(0);
         assert_eq!((text("state").as_str(), text("key_kind").as_str()), ("Disabled", "customer"));
-        assert_eq!((count("uses"), count("denied"), count("failed")), (3, 1, 0));
+        assert_eq!((count("uses"), count("denied"), count("failed")), (2, 1, 0));
+        let time = |name: &str| rows[name].as_primitive::<TimestampMicrosecondType>().value(0);
+        assert_eq!((time("first_use"), time("last_use"), time("created_at")), (3, 3, 1));
         assert!(rows["multi_region"].as_boolean().value(0));
         let mut keys = AllKeys::default();
         calls.iter().for_each(|call| keys.take(call).unwrap());

@@ -21,6 +21,10 @@ mod moment;
 mod output;
 mod period_sweep;
 mod policy;
+mod role_sessions;
+mod session_book;
+mod session_origins;
+mod session_persons;
 mod table_access;
 mod table_keys;
 mod table_periods;
@@ -42,7 +46,8 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
-    /// Columns whose values together are of one row at most, none of them NULL; empty if there are no such.
+    /// Columns that together differ in any two rows, NULL being one more value; none where nothing is promised. A left
+    /// join on all of them adds no row, and costs nothing where none of its columns is used.
     pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,
@@ -117,6 +122,8 @@ pub const TABLES: &[DerivedTable] = &[
     error_echoes::ERROR_ECHOES,
     key_policies::KEY_POLICIES,
     keys::KEYS,
+    role_sessions::ROLE_SESSIONS,
+    session_persons::SESSION_PERSONS,
     table_access::TABLE_ACCESS,
     table_keys::TABLE_KEYS,
 ];

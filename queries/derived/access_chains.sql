@@ -26,19 +26,25 @@
 -- column: first_data_event_id : the principal's first successful data event on that table from the success on
 -- column: evidence : `shown`, `possible` or `unexplained`
 -- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
-SELECT 'refusal' AS kind, event_id, event_time, principal, operation, key_arn, account_id, region, arrow_cast(NULL, 'Utf8') AS person,
-       arrow_cast(NULL, 'Utf8') AS person_source, success_table_arn AS table_arn, success_table_name AS table_name, action, key_by_table,
-       denial_reason, denial_effect, first_success_event_id AS success_event_id, first_success_after AS success_time,
-       success_account_id, success_via_service AS via_service, success_principal_id AS principal_id,
-       success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
+SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, f.key_arn, f.account_id, f.region,
+       -- Of the session that succeeded; a user is its own person.
+       coalesce(p.person, CASE WHEN f.principal LIKE 'arn:%:user/%' THEN f.principal END) AS person,
+       coalesce(p.person_source, CASE WHEN p.person IS NULL AND f.principal LIKE 'arn:%:user/%' THEN 'principal' END)
+           AS person_source,
+       f.success_table_arn AS table_arn, f.success_table_name AS table_name, f.action, f.key_by_table, f.denial_reason,
+       f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
+       f.success_account_id, f.success_via_service AS via_service, f.success_principal_id AS principal_id,
+       f.success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
        NULL AS response_elements, arrow_cast(NULL, 'Utf8') AS hour_state, arrow_cast(NULL, 'Utf8') AS hour_basis,
        arrow_cast(NULL, 'Utf8') AS kms_logged
-FROM denial_facts
+FROM denial_facts f
+LEFT JOIN session_persons p
+    ON f.success_principal_id = p.principal_id AND f.success_session_created IS NOT DISTINCT FROM p.session_created
 UNION ALL
-SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, NULL, NULL, NULL, NULL,
+SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, person, person_source, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, grant_id, request_parameters, response_elements, NULL,
        NULL, NULL
-FROM calls
+FROM call_persons
 WHERE outcome = 'success'
   AND (event_source = 'kms.amazonaws.com'
            AND event_name IN ('CreateGrant', 'CreateKey', 'PutKeyPolicy', 'ReplicateKey', 'RetireGrant', 'RevokeGrant')

@@ -29,8 +29,8 @@ use crate::batch::weight;
 use crate::normalize::{ColumnSet, NORMALIZER, TableNeeds};
 use crate::source::Listing;
 use crate::table::{
-    Accounting, LackingRows, LogTable, RowHashes, ScanOptions, ScanOutput, ScanProgress, ScanRequest, objects_batch,
-    quarantine_batch, scan,
+    Accounting, LackingRows, LogTable, RowHashes, RowReach, ScanOptions, ScanOutput, ScanProgress, ScanRequest,
+    objects_batch, quarantine_batch, scan,
 };
 use crate::time::day_of;
 
@@ -302,7 +302,8 @@ impl BatchReader {
         let logs = LogTable::new(Arc::clone(&self.listing), self.options);
         let columns = rows::scanned_columns();
         let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
-        let output = ScanOutput { predicate: None, needs, places: (0..=columns.len()).collect() };
+        let places = (0..=columns.len()).collect();
+        let output = ScanOutput { predicate: None, needs, places, reach: RowReach::Scope };
         let objects = Some(wanted.clone());
         let request = ScanRequest { columns, outputs: vec![output], objects, hashes: RowHashes::Stable };
         let (send, runs) = sync_channel(0);

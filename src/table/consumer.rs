@@ -11,7 +11,8 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
-use super::part::{RowTaker, ScanPart};
+use super::part::{RowPurpose, RowTaker, ScanPart};
+use super::reach::RowReach;
 use super::spilled_rows::{DeferredRows, RowBits};
 use super::tallies::{ObjectTally, Tallies};
 
@@ -40,13 +41,13 @@ enum RowFate {
 
 impl PartConsumer {
     /// Holds at most so many identities in memory; the rows after them wait on disk until all have been seen.
-    pub fn new(identities_max: usize) -> PartConsumer {
+    pub fn new(identities_max: usize, reach: RowReach) -> PartConsumer {
         PartConsumer {
             seen: SeenRows::default(),
             identities_max,
             deferred: None,
             open_tallies: Vec::new(),
-            tallies: Tallies::default(),
+            tallies: Tallies::of(reach),
             duplicates: 0,
             conflicts: 0,
         }
@@ -82,11 +83,14 @@ impl PartConsumer {
         self.tallies.seen.add(part.seen);
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
+        let mut for_state = part.for_state.iter().copied().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
             while let Some((_, tally)) = ends.next_if(|(end, _)| *end <= index) {
                 self.close(tally);
             }
-            fates.push(self.fate(fingerprint)?);
+            let is_for_state = for_state.next_if_eq(&(index as u32)).is_some();
+            let purpose = if is_for_state { RowPurpose::State } else { RowPurpose::Answer };
+            fates.push(self.fate(fingerprint, purpose)?);
         }
         ends.for_each(|(_, tally)| self.close(tally));
         let mut waiting = self.deferred.as_mut().map(|deferred| &mut deferred.lacking);
@@ -113,16 +117,24 @@ impl PartConsumer {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn fate(&mut self, row: Fingerprint) -> io::Result<RowFate> {
+    fn fate(&mut self, row: Fingerprint, purpose: RowPurpose) -> io::Result<RowFate> {
         let copy = match &mut self.deferred {
             None => self.seen.add(row),
             Some(deferred) => match self.seen.judge(row) {
                 CopyKind::Duplicate => CopyKind::Duplicate,
-                undecided => return deferred.add(row, undecided).map(RowFate::Wait),
+                undecided => {
+                    let ordinal = deferred.add(row, undecided)?;
+                    if purpose == RowPurpose::State {
+                        deferred.for_state.set(ordinal);
+                    }
+                    return Ok(RowFate::Wait(ordinal));
+                }
             },
         };
-        self.duplicates += u64::from(copy == CopyKind::Duplicate);
-        self.conflicts += u64::from(copy == CopyKind::Conflict);
+        if purpose == RowPurpose::Answer {
+            self.duplicates += u64::from(copy == CopyKind::Duplicate);
+            self.conflicts += u64::from(copy == CopyKind::Conflict);
+        }
         Ok(if copy == CopyKind::Duplicate { RowFate::Drop } else { RowFate::Give })
     }
 
@@ -145,7 +157,7 @@ impl PartConsumer {
         self.tallies.lacking.place += verdicts.kept_of(&deferred.lacking.place);
         let mut first = 0;
         for (object, end) in self.open_tallies.drain(..) {
-            let (duplicates, conflicts) = verdicts.counts(first..end);
+            let (duplicates, conflicts) = verdicts.counts(first..end, &deferred.for_state);
             let counts = &mut self.tallies.objects[object].counts;
             counts.duplicate += duplicates;
             counts.kept -= duplicates;

@@ -5,6 +5,7 @@
 
 mod accepted;
 mod accounting;
+mod changes;
 mod consumer;
 mod dedup;
 mod hand_out;
@@ -13,6 +14,7 @@ mod lacking;
 mod objects_read;
 mod part;
 mod provider;
+mod reach;
 mod report;
 mod scan;
 mod seen;
@@ -27,12 +29,14 @@ use crate::source::{Listing, Scope};
 
 pub use accepted::AcceptedObjects;
 pub use accounting::{Accounting, Completeness, ObjectProblem, WithoutLogs};
+pub use changes::GlobalChanges;
 pub use dedup::AlreadyHashed;
 pub use hand_out::HandOutScans;
 pub use kept::KeptTable;
 pub use lacking::LackingRows;
 pub use part::RowTaker;
 pub use provider::{EventsMention, EventsTable, MentionRole, ScanExtent, unqualified};
+pub use reach::RowReach;
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};

@@ -2,7 +2,7 @@
 -- row: call of IAM, Organizations, KMS or EC2 that changes who may do what, with every outcome
 -- description: A plain filter; `access_changes` has what each changes. Of IAM and Organizations every change of a policy, its attachments, memberships, boundaries, roles, users and groups is here, whatever its policy is about, since a new text may take away what an old one allowed. Of EC2 only policies of VPC endpoints that name actions of KMS.
 SELECT *
-FROM calls
+FROM call_persons
 WHERE event_name IN (
     'AddUserToGroup', 'AttachGroupPolicy', 'AttachPolicy', 'AttachRolePolicy', 'AttachUserPolicy', 'CreateGrant',
     'CreateGroup', 'CreateKey', 'CreatePolicy', 'CreatePolicyVersion', 'CreateRole', 'CreateServiceLinkedRole',
