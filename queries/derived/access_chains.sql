@@ -18,7 +18,7 @@
 -- column: changer_person_source : the source that names the person, as in `role_sessions`
 -- column: subject_person : the person behind the success
 -- column: subject_person_source : the source that names the person, as in `role_sessions`
--- column: other_changes : the ids of the other changes that could have cured it, in the order of time
+-- column: other_changes : the ids of the other changes that could have cured it, in the order of time; of one policy the last 200
 -- column: lag_seconds : from the last refusal to the named change, negative where the change was before
 -- column: first_allowed : the success
 -- column: denied_event_id : the id of the last refusal

@@ -90,12 +90,14 @@ pub(super) struct CureSearch<'a> {
     read: HashMap<LoggedDocument, Option<Rc<DocumentReach>>>,
 }
 
+/// Of more changes on one path between a refusal and a success, the last are compared.
+const STEPS_MAX: usize = 200;
+
 /// The state of a path after a change; `None` if it cannot be told.
 type PathReach = Option<Rc<DocumentReach>>;
 
 /// One change on a path, with the state after it.
 struct PathStep {
-    second: i64,
     change: usize,
     place: AccessPlace,
     reach: PathReach,
@@ -180,13 +182,6 @@ impl<'a> CureSearch<'a> {
         paths
     }
 
-    /// The state of a path before a second, or after the changes of a second.
-    fn reach_before(&mut self, path: &PolicyPath, second: i64) -> PathReach {
-        let values: Vec<PlaceValue> = path.links.iter().map(|link| self.history.value_before(*link, second)).collect();
-        let end = self.history.value_before(path.end, second);
-        self.reach_of(&values, end)
-    }
-
     fn reach_of(&mut self, links: &[PlaceValue], end: PlaceValue) -> PathReach {
         if links.contains(&PlaceValue::Nothing) || end == PlaceValue::Nothing {
             return Some(Rc::default());
@@ -214,29 +209,34 @@ impl<'a> CureSearch<'a> {
     /// The state before the span, and after each change in it. `None` if nothing changes in it.
     fn steps(&mut self, path: &PolicyPath) -> Option<(PathReach, Vec<PathStep>)> {
         let span = self.span;
-        let mut changes: Vec<(usize, i64, AccessPlace, PlaceValue)> = Vec::new();
+        let mut changes: Vec<(usize, AccessPlace, PlaceValue)> = Vec::new();
         for place in path.links.iter().chain([&path.end]) {
             let steps = self.history.steps(*place);
             let from = steps.partition_point(|step| step.second < span.from);
             let within = steps[from..].iter().take_while(|step| step.second < span.success);
-            changes.extend(within.map(|step| (step.change, step.second, *place, step.value)));
+            changes.extend(within.map(|step| (step.change, *place, step.value)));
         }
         if changes.is_empty() {
             return None;
         }
         // Changes are numbered in the order of time.
         changes.sort_unstable_by_key(|(change, ..)| *change);
-        let before = self.reach_before(path, span.from);
-        let mut links: Vec<PlaceValue> =
-            path.links.iter().map(|link| self.history.value_before(*link, span.from)).collect();
-        let mut end = self.history.value_before(path.end, span.from);
+        let value = |place: &AccessPlace| self.history.value_before(*place, span.from);
+        let mut links: Vec<PlaceValue> = path.links.iter().map(value).collect();
+        let mut end = value(&path.end);
+        let early = changes.len().saturating_sub(STEPS_MAX);
+        let mut before = if early == 0 { self.reach_of(&links, end) } else { None };
         let mut steps = Vec::new();
-        for (change, second, place, value) in changes {
+        for (number, (change, place, value)) in changes.into_iter().enumerate() {
             match path.links.iter().position(|link| *link == place) {
                 Some(at) => links[at] = value,
                 None => end = value,
             }
-            steps.push(PathStep { second, change, place, reach: self.reach_of(&links, end) });
+            if number + 1 == early {
+                before = self.reach_of(&links, end);
+            } else if number >= early {
+                steps.push(PathStep { change, place, reach: self.reach_of(&links, end) });
+            }
         }
         Some((before, steps))
     }

@@ -2,6 +2,7 @@
 //! In: successful changes, in any order. Out: the value of each place at each second, and the changes that made it.
 //! Never decides an order within a second: a place that one second sets to two values is unknown after it.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -11,13 +12,14 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::deeds::{ChangeDeed, ChangedLink, GrantTerms, LeftDocument, VersionUse};
 use crate::compact::{PackedEventId, PooledText, TextPool};
 use crate::denial_facts::identity;
-use crate::policy::{LoggedPolicy, PolicyDocument};
+use crate::policy::{LoggedPolicy, PolicyDocument, PolicyReading};
 
 /// Larger texts are no policies of AWS, and are unknown ones.
 const DOCUMENT_BYTES_MAX: usize = 384 * 1024;
-/// Rough sizes of a change with its deed, and of a document beyond its letters.
-const CHANGE_BYTES: usize = 320;
-const DOCUMENT_BYTES: usize = 96;
+/// Documents that are held as read, which takes about ten times their text.
+const READ_MAX: usize = 1000;
+/// Rough size of a change with its deed, and its places.
+const CHANGE_BYTES: usize = 480;
 
 /// A text of a policy, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,7 +30,8 @@ pub(super) struct LoggedDocument(u32);
 pub(super) struct DocumentPool {
     numbers: HashMap<u128, u32>,
     texts: Vec<Box<str>>,
-    bytes: usize,
+    /// Those that were read lately: many runs ask for the same.
+    read: RefCell<HashMap<LoggedDocument, Option<Rc<PolicyDocument>>>>,
 }
 
 impl DocumentPool {
@@ -39,7 +42,6 @@ impl DocumentPool {
         let next = u32::try_from(self.texts.len()).expect("four thousand million policies do not fit into memory");
         let number = *self.numbers.entry(xxh3_128(text.as_bytes())).or_insert(next);
         if number == next {
-            self.bytes += text.len() + DOCUMENT_BYTES;
             self.texts.push(text.into());
         }
         Some(LoggedDocument(number))
@@ -47,8 +49,20 @@ impl DocumentPool {
 
     /// The statements of a text; `None` if it cannot be read whole.
     pub fn read(&self, document: LoggedDocument) -> Option<Rc<PolicyDocument>> {
+        let mut read = self.read.borrow_mut();
+        if let Some(known) = read.get(&document) {
+            return known.clone();
+        }
+        if read.len() >= READ_MAX {
+            read.clear();
+        }
         let text = &self.texts[document.0 as usize];
-        LoggedPolicy::read(text, "aws").reading.document().cloned().map(Rc::new)
+        let whole = match LoggedPolicy::read(text, "aws").reading {
+            PolicyReading::Whole(whole) => Some(Rc::new(whole)),
+            PolicyReading::Truncated | PolicyReading::Unparsed => None,
+        };
+        read.insert(document, whole.clone());
+        whole
     }
 }
 
@@ -186,7 +200,7 @@ impl AccessHistory {
     /// Takes the texts out of a deed and puts its value into its place.
     fn place(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
         let second = change.second();
-        let mut set =
+        let set =
             |history: &mut AccessHistory, place, value| history.set(place, PlaceStep { second, change: number, value });
         match &mut change.deed {
             ChangeDeed::KeyPolicy { key, document } => {

@@ -20,7 +20,7 @@ use keytrail_rows::arn::{Arn, partition_of};
 use keytrail_rows::normalize::OPERATIONS;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
-use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, FoundCures};
+use self::cures::{CureKind, CureNaming, CureSearch, CureSpan};
 use self::deeds::{ChangeCall, ChangeDeed};
 use self::evidence::{CoverageLane, CoveredHours, HourBasis, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
