@@ -61,6 +61,14 @@ WHERE outcome = 'success'
                               'UpdatePolicy')
        OR event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateVpcEndpoint', 'ModifyVpcEndpoint'))
 UNION ALL
+-- A new session, where the policy of one refused.
+SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.response_elements, NULL, NULL, NULL
+FROM (SELECT DISTINCT principal FROM denial_facts WHERE denial_reason = 'session_policy') r
+RIGHT SEMI JOIN (
+    SELECT *, json_get_str(request_parameters, 'roleArn') AS role_arn FROM session_starts) s
+ON r.principal = s.role_arn
+UNION ALL
 SELECT 'data_event', d.event_id, d.event_time, d.principal, NULL, NULL, NULL, NULL, NULL, NULL, d.table_arn, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM (SELECT DISTINCT principal, success_table_arn FROM denial_facts WHERE success_table_arn IS NOT NULL) r

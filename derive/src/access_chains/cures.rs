@@ -26,7 +26,9 @@ pub(super) enum CureKind {
     /// Of this kind of policy.
     Organization(&'static str, WantedEffect),
     Endpoint(WantedEffect),
-    /// Of no kind that the logs tell.
+    /// A session that began anew, with its own policy or none.
+    Session,
+    /// A role that could not be assumed uses no key.
     Untold,
 }
 
@@ -47,7 +49,8 @@ impl CureKind {
             (Some("scp"), _) => CureKind::Organization("SERVICE_CONTROL_POLICY", wanted),
             (Some("rcp"), _) => CureKind::Organization("RESOURCE_CONTROL_POLICY", wanted),
             (Some("vpc_endpoint_policy"), _) => CureKind::Endpoint(wanted),
-            (Some("session_policy" | "role_trust_policy"), _) => CureKind::Untold,
+            (Some("session_policy"), _) => CureKind::Session,
+            (Some("role_trust_policy"), _) => CureKind::Untold,
             (Some("unspecified" | "unparsed") | None, WantedEffect::NoDeny) => CureKind::AnyDenyGone,
             _ => CureKind::Allowed,
         }
@@ -73,6 +76,15 @@ pub(super) enum CureNaming {
 
 /// Changes by their number, each once, with the closest naming.
 pub(super) type FoundCures = BTreeMap<usize, CureNaming>;
+
+/// The way that the success took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SuccessRoute {
+    /// The VPC endpoint.
+    pub endpoint: Option<PooledText>,
+    /// The session, by its id with its name.
+    pub session: Option<PooledText>,
+}
 
 /// Places that together decide: a policy counts only while all links to it hold.
 #[derive(Debug, Clone)]
@@ -108,8 +120,8 @@ impl<'a> CureSearch<'a> {
         CureSearch { history, texts, asked, span, read: HashMap::new() }
     }
 
-    /// All changes that could have cured a refusal of this kind. `key` and `endpoint` are of the pool.
-    pub fn cures(&mut self, kind: CureKind, key: PooledText, endpoint: Option<PooledText>) -> FoundCures {
+    /// All changes that could have cured a refusal of this kind on a key.
+    pub fn cures(&mut self, kind: CureKind, key: PooledText, of_success: SuccessRoute) -> FoundCures {
         let mut found = FoundCures::new();
         let of_key = [PolicyPath { links: Vec::new(), end: AccessPlace::KeyPolicy(key) }];
         match kind {
@@ -126,12 +138,20 @@ impl<'a> CureSearch<'a> {
             CureKind::Boundary(wanted) => self.boundary(wanted, &mut found),
             CureKind::Organization(of, wanted) => self.organization(of, wanted, &mut found),
             CureKind::Endpoint(wanted) => {
-                let path = endpoint.map(|of| PolicyPath { links: Vec::new(), end: AccessPlace::EndpointPolicy(of) });
+                let path = of_success
+                    .endpoint
+                    .map(|of| PolicyPath { links: Vec::new(), end: AccessPlace::EndpointPolicy(of) });
                 let path: Vec<PolicyPath> = path.into_iter().collect();
                 match wanted {
                     WantedEffect::Allow => path.iter().for_each(|path| self.newly_allowed(path, &mut found)),
                     WantedEffect::NoDeny => self.no_longer_denied(&path, &mut found),
                 }
+            }
+            CureKind::Session => {
+                let steps = of_success.session.map_or(&[][..], |of| self.history.steps(AccessPlace::Session(of)));
+                let last = steps[..steps.partition_point(|step| step.second < self.span.success)].last();
+                let begun = last.filter(|last| last.second >= self.span.from);
+                found.extend(begun.map(|begun| (begun.change, CureNaming::Loosely)));
             }
             CureKind::Untold => {}
         }

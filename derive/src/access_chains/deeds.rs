@@ -1,5 +1,5 @@
 //! The deed of each change that may let somebody use a key: which policy, grant, attachment or boundary it set to what.
-//! In: the name, request and answer of a successful call of KMS, IAM, Organizations or EC2. Out: one deed, or none.
+//! In: the name, request and answer of a successful call of KMS, IAM, Organizations, STS or EC2. Out: one deed, or none.
 //! Never reads a policy: the text of a document is kept as it came, and one that is not there is an unknown one.
 
 use keytrail_rows::arn::Arn;
@@ -51,19 +51,70 @@ pub(super) enum ChangedLink {
 /// The effect of a change. Users, roles and groups are `ACCOUNT:KIND/NAME`, policies are by their ARN or id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ChangeDeed {
-    KeyPolicy { key: String, document: DocumentText },
-    GrantMade { key: String, grant: String, terms: GrantTerms },
-    GrantEnded { key: String, grant: String },
-    Inline { owner: String, policy: String, document: LeftDocument },
-    Version { policy: String, version: Option<String>, document: DocumentText, link: VersionUse },
-    DefaultVersion { policy: String, version: String },
-    Attachment { owner: String, policy: String, link: ChangedLink },
-    Membership { user: String, group: String, link: ChangedLink },
-    Boundary { owner: String, policy: Option<String> },
-    OrganizationPolicy { policy: String, kind: Option<String>, document: DocumentText },
-    OrganizationAttachment { policy: String, target: String, link: ChangedLink },
-    OrganizationKind { kind: String, link: ChangedLink },
-    EndpointPolicy { endpoint: String, document: DocumentText },
+    KeyPolicy {
+        key: String,
+        document: DocumentText,
+    },
+    GrantMade {
+        key: String,
+        grant: String,
+        terms: GrantTerms,
+    },
+    GrantEnded {
+        key: String,
+        grant: String,
+    },
+    Inline {
+        owner: String,
+        policy: String,
+        document: LeftDocument,
+    },
+    Version {
+        policy: String,
+        version: Option<String>,
+        document: DocumentText,
+        link: VersionUse,
+    },
+    DefaultVersion {
+        policy: String,
+        version: String,
+    },
+    Attachment {
+        owner: String,
+        policy: String,
+        link: ChangedLink,
+    },
+    Membership {
+        user: String,
+        group: String,
+        link: ChangedLink,
+    },
+    Boundary {
+        owner: String,
+        policy: Option<String>,
+    },
+    OrganizationPolicy {
+        policy: String,
+        kind: Option<String>,
+        document: DocumentText,
+    },
+    OrganizationAttachment {
+        policy: String,
+        target: String,
+        link: ChangedLink,
+    },
+    OrganizationKind {
+        kind: String,
+        link: ChangedLink,
+    },
+    EndpointPolicy {
+        endpoint: String,
+        document: DocumentText,
+    },
+    /// By its id with its name, as `AROA…:NAME`.
+    SessionBegun {
+        session: String,
+    },
 }
 
 /// The use that a new version of a policy is put to.
@@ -98,6 +149,10 @@ impl ChangeDeed {
             "AddUserToGroup" => members.membership(ChangedLink::Begun),
             "RemoveUserFromGroup" => members.membership(ChangedLink::Ended),
             "ModifyVpcEndpoint" | "CreateVpcEndpoint" => members.endpoint(),
+            name if name.starts_with("AssumeRole") => {
+                let session = members.answer.get("assumedRoleUser")?.get("assumedRoleId")?.as_str()?;
+                Some(ChangeDeed::SessionBegun { session: session.to_owned() })
+            }
             name if name.ends_with("PermissionsBoundary") || matches!(name, "CreateUser" | "CreateRole") => {
                 members.boundary()
             }
@@ -412,6 +467,13 @@ mod tests {
                 "EndpointPolicy { endpoint: vpce-1, document: Some({}) }",
             ),
             ("ModifyVpcEndpoint", r#"{"ModifyVpcEndpointRequest":{"VpcEndpointId":"vpce-1"}}"#, "null", "-"),
+            (
+                "AssumeRoleWithWebIdentity",
+                "{}",
+                r#"{"assumedRoleUser":{"assumedRoleId":"AROAEXAMPLE:s"}}"#,
+                "SessionBegun { session: AROAEXAMPLE:s }",
+            ),
+            ("AssumeRole", "{}", "null", "-"),
             ("DescribeKey", "{}", "{}", "-"),
         ] {
             assert_eq!(deed(name, request, answer), expected, "{name} {request}");

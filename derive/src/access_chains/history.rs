@@ -86,6 +86,7 @@ pub(super) enum AccessPlace {
     OrganizationAttachment(PooledText, PooledText),
     OrganizationKind(PooledText),
     EndpointPolicy(PooledText),
+    Session(PooledText),
 }
 
 /// The value of a place.
@@ -261,6 +262,9 @@ impl AccessHistory {
                 let value = self.document(document);
                 set(self, AccessPlace::EndpointPolicy(texts.put(endpoint)), value);
             }
+            ChangeDeed::SessionBegun { session } => {
+                set(self, AccessPlace::Session(texts.put(session)), PlaceValue::Linked);
+            }
             _ => self.place_of_organization(number, change, texts),
         }
     }
@@ -383,6 +387,7 @@ impl LoggedChange {
                 | ChangeDeed::GrantMade { .. }
                 | ChangeDeed::GrantEnded { .. }
                 | ChangeDeed::EndpointPolicy { .. }
+                | ChangeDeed::SessionBegun { .. }
         )
     }
 }

@@ -20,7 +20,7 @@ use keytrail_rows::arn::{Arn, partition_of};
 use keytrail_rows::normalize::OPERATIONS;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
-use self::cures::{CureKind, CureNaming, CureSearch, CureSpan};
+use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
 use self::evidence::{CoverageLane, CoveredHours, HourBasis, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
@@ -211,7 +211,8 @@ impl ChainTable {
         let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second(success.time) };
         let mut search = CureSearch::new(&self.history, &self.texts, asked, span);
         let kind = CureKind::of(self.text(last.reason), self.text(last.effect));
-        let found = search.cures(kind, run.key, success.endpoint);
+        let route = SuccessRoute { endpoint: success.endpoint, session: success.principal_id };
+        let found = search.cures(kind, run.key, route);
         // Changes are numbered in the order of time: the last is after the last refusal if any is.
         let named = found.last_key_value().map(|(change, naming)| (*change, *naming));
         let others = found.keys().filter(|change| named.is_none_or(|(named, _)| named != **change));

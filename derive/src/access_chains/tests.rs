@@ -599,6 +599,10 @@ fn a_change_must_be_able_to_cure_the_reason() {
             json!({"request": {"ModifyVpcEndpointRequest": {"VpcEndpointId": "vpce-1", "PolicyDocument": document(&[statement])}}}),
         )
     };
+    let begin = |at, session: &str| {
+        let answer = json!({"assumedRoleUser": {"assumedRoleId": session}});
+        Change(at, "AssumeRole", json!({"answer": answer}))
+    };
     let key_denies = put_key_policy(20, &[root(), deny(ROLE)]);
     let key_allows = put_key_policy(500, &[root(), named(ROLE)]);
     let role_denies = put_role_policy(20, &[own_deny.clone()]);
@@ -658,6 +662,18 @@ fn a_change_must_be_able_to_cure_the_reason() {
         ("three causes", ("resource_policy_or_missing", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
         ("other words", ("unparsed", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
         ("a session's policy", ("session_policy", "implicit"), vec![key_allows.clone()], NOTHING),
+        (
+            "a session begun anew",
+            ("session_policy", "implicit"),
+            vec![begin(350, "AROAEXAMPLE:session"), begin(500, "AROAEXAMPLE:session")],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "another session",
+            ("session_policy", "implicit"),
+            vec![begin(500, "AROAEXAMPLE:other"), begin(900, "AROAEXAMPLE:session")],
+            NOTHING,
+        ),
         (
             "a boundary taken off",
             ("permissions_boundary", "implicit"),
