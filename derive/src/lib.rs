@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod access_call;
+mod access_chains;
 mod access_change_facts;
 mod compact;
 mod denial_facts;
@@ -136,6 +137,7 @@ pub trait Derivation: Send {
 
 /// Every derived table.
 pub const TABLES: &[DerivedTable] = &[
+    access_chains::ACCESS_CHAINS,
     access_change_facts::ACCESS_CHANGE_FACTS,
     denial_facts::DENIAL_FACTS,
     dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
