@@ -27,7 +27,7 @@ struct MadeChange {
 #[derive(Default)]
 struct OpenRun {
     named: Vec<Receipt>,
-    unnamed: usize,
+    unnamed: Vec<Receipt>,
 }
 
 struct Story<'w> {
@@ -206,7 +206,7 @@ impl Story<'_> {
             time
         };
         if let (Some(table), false) = (self.table.clone(), self.has(Given::OldKey)) {
-            if self.world.dice.happens(50) {
+            if self.has(Given::MadeTable) || self.world.dice.happens(50) {
                 let (who, key) = (self.admin.clone(), self.key.clone());
                 let receipt = self.world.create_table(next(), &who, (&table, &key));
                 self.world.book_table_key((&table, &key), (&receipt, &who), None);
@@ -271,7 +271,7 @@ impl Story<'_> {
         }
         match naming {
             Naming::Key => self.run.named.push(receipt),
-            Naming::Nothing => self.run.unnamed += 1,
+            Naming::Nothing => self.run.unnamed.push(receipt),
         }
     }
 
@@ -305,11 +305,12 @@ impl Story<'_> {
         named: Option<usize>,
         (others, evidence): (&[usize], Evidence),
     ) {
-        let (first, last) = (&run.named[0], &run.named[run.named.len() - 1]);
+        let refusals = if run.named.is_empty() { &run.unnamed } else { &run.named };
+        let (first, last) = (&refusals[0], &refusals[refusals.len() - 1]);
         let mut row = json!({
             "principal": self.subject.principal, "principal_arn": self.subject.principal, "key_arn": self.key.arn,
             "operation": self.operation, "table_name": self.table.as_ref().map(|table| &table.name),
-            "denied_count": run.named.len(), "denied_unnamed": run.unnamed, "first_denied": iso(first.time),
+            "denied_count": run.named.len(), "denied_unnamed": run.unnamed.len(), "first_denied": iso(first.time),
             "last_denied": iso(last.time), "denial_reason": self.reason.column, "first_allowed": iso(allowed.time),
             "denied_event_id": last.event_id, "allowed_event_id": allowed.event_id, "first_data_event_id": data_event,
             "subject_person": self.subject.person.as_ref().map(|person| &person.0),
@@ -333,6 +334,11 @@ impl Story<'_> {
             Evidence::Shown | Evidence::Possible => row["evidence"] = json!("possible"),
             Evidence::Unexplained => row["evidence"] = json!("unexplained"),
             Evidence::Open => {}
+        }
+        if run.named.is_empty() {
+            // The contract says of such a run that it gives a row, and not which refusals its times are of.
+            let open = ["first_denied", "last_denied", "denied_event_id", "denial_reason", "lag_seconds"];
+            row.as_object_mut().expect("a row").retain(|column, _| !open.contains(&column.as_str()));
         }
         self.world.truth.add("access_chains", row);
     }
@@ -413,6 +419,10 @@ impl Story<'_> {
             Cure::PolicySubjectVia => {
                 Some(self.allowing("Subject", &subject).only_if(json!({"StringEquals": {"kms:ViaService": service}})))
             }
+            Cure::PolicySubjectAccount => Some(
+                self.allowing("Subject", &subject)
+                    .only_if(json!({"StringEquals": {"kms:CallerAccount": self.subject.account}})),
+            ),
             Cure::PolicySubjectOrg => Some(
                 self.allowing("Subject", &subject)
                     .only_if(json!({"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}})),
@@ -480,13 +490,18 @@ impl Story<'_> {
             Cure::InlineRefused => {
                 let name = if is_user { "PutUserPolicy" } else { "PutRolePolicy" };
                 let who = self.admin.clone();
-                (name, self.world.fail_to_change_iam(time, &who, name))
+                let receipt = self.world.fail_to_change_iam(time, &who, name);
+                self.world.book_rights(&receipt, json!({"reading": "none", "allows_kms": null}));
+                (name, receipt)
             }
             Cure::GroupJoin => self.group(time, "AddUserToGroup"),
             Cure::GroupLeave => self.group(time, "RemoveUserFromGroup"),
             Cure::GroupJoinOther => {
                 let (who, request) = (self.admin.clone(), json!({"groupName": self.stem, "userName": "somebody-else"}));
-                ("AddUserToGroup", self.world.change_iam(time, &who, ("AddUserToGroup", request), None))
+                let receipt = self.world.change_iam(time, &who, ("AddUserToGroup", request), None);
+                let target = format!("arn:aws:iam::{}:user/somebody-else", self.subject.account);
+                self.world.book_rights(&receipt, json!({"target_kind": "user", "target": target}));
+                ("AddUserToGroup", receipt)
             }
             Cure::GroupInline => self.put_group_policy(time),
             Cure::VersionDefault | Cure::VersionNotDefault | Cure::VersionUnattached => self.version(time, cure),
@@ -516,16 +531,40 @@ impl Story<'_> {
         if self.world.dice.happens(20) { percent_encoded(&text) } else { text }
     }
 
+    /// The target of a change as `access_changes` has it; a role that is named without its path is left open.
+    fn target(&self) -> Value {
+        let kind = if self.subject.kind == ActorKind::User { "user" } else { "role" };
+        let mut of = json!({"target_kind": kind});
+        if !self.subject.principal.contains("/service/") {
+            of["target"] = json!(self.subject.principal);
+        }
+        of
+    }
+
     fn put_inline(&mut self, time: i64, statement: WorldStatement) -> (&'static str, Receipt) {
         let name = if self.subject.kind == ActorKind::User { "PutUserPolicy" } else { "PutRolePolicy" };
+        let is_allow = statement.effect == "Allow";
+        let names_kms = statement.actions.iter().any(|action| action.starts_with("kms:"));
+        let allows = if is_allow { statement.actions.clone() } else { Vec::new() };
         let text = self.text_of(statement);
         let request = self.own(json!({"policyName": self.stem, "policyDocument": text}));
-        (name, self.iam(time, name, request))
+        let receipt = self.iam(time, name, request);
+        if names_kms {
+            let mut of = self.target();
+            (of["reading"], of["allows_kms"]) = (json!("whole"), json!(allows));
+            self.world.book_rights(&receipt, of);
+        } else {
+            self.world.leave_rights_open(&receipt);
+        }
+        (name, receipt)
     }
 
     fn group(&mut self, time: i64, name: &'static str) -> (&'static str, Receipt) {
         let request = self.own(json!({"groupName": self.stem}));
-        (name, self.iam(time, name, request))
+        let receipt = self.iam(time, name, request);
+        let of = self.target();
+        self.world.book_rights(&receipt, of);
+        (name, receipt)
     }
 
     fn put_group_policy(&mut self, time: i64) -> (&'static str, Receipt) {
@@ -533,7 +572,13 @@ impl Story<'_> {
         let text = self.text_of(WorldStatement::allow("Group", "", &[&action]).on(&key));
         let request = json!({"groupName": self.stem, "policyName": "read", "policyDocument": text});
         let who = self.admin.clone();
-        ("PutGroupPolicy", self.world.change_iam(time, &who, ("PutGroupPolicy", request), None))
+        let receipt = self.world.change_iam(time, &who, ("PutGroupPolicy", request), None);
+        let group = format!("arn:aws:iam::{}:group/{}", self.subject.account, self.stem);
+        self.world.book_rights(
+            &receipt,
+            json!({"target_kind": "group", "target": group, "reading": "whole", "allows_kms": [action]}),
+        );
+        ("PutGroupPolicy", receipt)
     }
 
     fn policy_arn(&self) -> String {
@@ -554,7 +599,19 @@ impl Story<'_> {
     fn attach(&mut self, time: i64, arn: Option<&str>) -> (&'static str, Receipt) {
         let name = if self.subject.kind == ActorKind::User { "AttachUserPolicy" } else { "AttachRolePolicy" };
         let request = self.own(json!({"policyArn": arn.map_or(self.policy_arn(), str::to_owned)}));
-        (name, self.iam(time, name, request))
+        let receipt = self.iam(time, name, request);
+        let mut of = self.target();
+        match (arn, self.has(Given::Unattached)) {
+            (None, true) => of["reading"] = json!("whole"),
+            _ => return (name, self.open_rights(receipt)),
+        }
+        self.world.book_rights(&receipt, of);
+        (name, receipt)
+    }
+
+    fn open_rights(&mut self, receipt: Receipt) -> Receipt {
+        self.world.leave_rights_open(&receipt);
+        receipt
     }
 
     fn version(&mut self, time: i64, cure: Cure) -> (&'static str, Receipt) {

@@ -238,6 +238,17 @@ impl World {
         receipt
     }
 
+    /// The line of a change of rights: what it names, and what its document allows.
+    pub fn book_rights(&mut self, receipt: &Receipt, mut of: Value) {
+        of["event_id"] = json!(receipt.event_id);
+        self.truth.add("access_changes", of);
+    }
+
+    /// A change of rights of which the contract does not say how it bears on keys.
+    pub fn leave_rights_open(&mut self, receipt: &Receipt) {
+        self.truth.leave_open("access_changes", "event_id", &receipt.event_id);
+    }
+
     pub fn fail_to_change_iam(&mut self, time: i64, who: &Actor, name: &str) -> Receipt {
         let mut draft = RecordDraft::new(time, who, ("iam", name));
         let message = format!("User: {} is not authorized to perform: iam:{name} on resource: user", who.caller_arn());

@@ -260,7 +260,9 @@ fn grants(world: &mut World) {
         _ => {
             let receipt = service_event(world, time, &key, ("DeleteKey", json!({"keyId": key.id})));
             world.end_grant((&key, &grant_id), (&receipt, None), "key_deleted");
+            // The contract does not say how a key that is gone stands among the periods.
             world.truth.leave_open("key_states", "key_arn", &key.arn);
+            world.states.retain(|change| change.key.arn != key.arn);
             return;
         }
     }

@@ -23,6 +23,11 @@ pub fn hour_of(time: i64) -> i64 {
     (time - FIRST_SECOND).div_euclid(3600)
 }
 
+/// The time that `iso` wrote.
+pub fn seconds_of(text: &str) -> i64 {
+    chrono::DateTime::parse_from_rfc3339(text).expect("an answer has times in RFC 3339").timestamp()
+}
+
 /// Hours in which the logs of some account are not what they are elsewhere. No story plants anything in them.
 pub struct OddHours {
     /// Of `MAIN`: the digest names the files, and they are not here.
@@ -159,6 +164,8 @@ pub struct RefusalReason {
 pub struct CallFact {
     pub receipt: Receipt,
     pub who: Actor,
+    /// The account and the Region that log it: the caller's account, or the key's if a service calls.
+    pub lane: (&'static str, &'static str),
     pub operation: String,
     pub is_crypto: bool,
     /// NULL where a refusal names none.
@@ -394,6 +401,7 @@ impl World {
         self.calls.push(CallFact {
             receipt: receipt.clone(),
             who: call.who.clone(),
+            lane: lane_of(call.who, call.key),
             operation: call.operation.to_owned(),
             is_crypto: CRYPTO.contains(&call.operation),
             key: names_key.then(|| call.key.clone()),
@@ -429,11 +437,11 @@ impl World {
         draft.more.push(("recipientAccountId", json!(key.account)));
         let receipt = self.plant(draft);
         let answer = if is_done { Answer::Done } else { Answer::Refused(&UNNAMED_REASON, Naming::Key) };
-        let key = Some(key.clone());
-        let context = Value::Null;
+        let (lane, key, context) = (lane_of(&who, key), Some(key.clone()), Value::Null);
         self.calls.push(CallFact {
             receipt: receipt.clone(),
             who,
+            lane,
             operation: name,
             is_crypto: false,
             key,
@@ -467,6 +475,10 @@ pub static UNNAMED_REASON: RefusalReason = RefusalReason {
     effect: Some("implicit"),
     clause: "because no identity-based policy allows the {} action",
 };
+
+fn lane_of(who: &Actor, key: &WorldKey) -> (&'static str, &'static str) {
+    (if who.kind == ActorKind::Service { key.account } else { who.account }, key.region)
+}
 
 fn parameters(call: &KmsCall) -> Value {
     let mut request = Map::new();

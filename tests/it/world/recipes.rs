@@ -61,6 +61,8 @@ pub enum Given {
     ChangedBySamePerson,
     /// DynamoDB's data events are logged.
     DataEvents,
+    /// The table's creation under the key is in the logs.
+    MadeTable,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -83,6 +85,8 @@ pub enum Cure {
     PolicySubject,
     /// For calls by way of the service only, and the call is.
     PolicySubjectVia,
+    /// For callers of the account, and the caller is.
+    PolicySubjectAccount,
     PolicySubjectOrg,
     PolicyEveryone,
     PolicyAccount,
@@ -182,6 +186,14 @@ pub static RECIPES: &[Recipe] = &[
         &[ByTable],
         PolicySubjectVia,
         FIRST_SHOWN
+    ),
+    once!("the key policy names it for its account", IMPLICIT, &[], PolicySubjectAccount, FIRST_SHOWN),
+    once!(
+        "the key policy names it for calls by DynamoDB only",
+        IMPLICIT,
+        &[Directly],
+        PolicySubjectVia,
+        FIRST_POSSIBLE
     ),
     once!(
         "the key policy names the principal under another condition",
@@ -287,6 +299,12 @@ pub static RECIPES: &[Recipe] = &[
             Change(GrantOther),
             Allow(Row(Some(1), &[], Shown)),
         ],
+    ),
+    recipe(
+        "only refusals without the key's name, and DynamoDB names a table of one key",
+        IMPLICIT,
+        &[ByTable, MadeTable, DataEvents],
+        &[DenyUnnamed, DenyUnnamed, Change(PolicySubject), Allow(FIRST_POSSIBLE)],
     ),
     recipe("data events", IMPLICIT, &[ByTable, DataEvents], &[Deny, Deny, Change(PolicySubject), Allow(FIRST_SHOWN)]),
     recipe(

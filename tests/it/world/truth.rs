@@ -16,20 +16,32 @@ pub type TruthRow = Map<String, Value>;
 pub struct ViewShape {
     pub view: &'static str,
     pub keys: &'static [&'static str],
-    /// Columns whose list has no order that the contract fixes; none is as good as an empty one.
+    /// Columns whose list has no order that the contract fixes.
     pub sets: &'static [&'static str],
+    /// Columns in which no list is as good as an empty one.
+    pub optional: &'static [&'static str],
     /// What stands behind the name of the view.
     pub filter: &'static str,
 }
 
 const fn shape(view: &'static str, keys: &'static [&'static str]) -> ViewShape {
-    ViewShape { view, keys, sets: &[], filter: "" }
+    ViewShape { view, keys, sets: &[], optional: &[], filter: "" }
 }
 
+pub const KEY_USE: &str = "(SELECT principal, key_arn, count(*) AS calls FROM key_use GROUP BY 1, 2)";
+pub const OBJECTS: &str = "(SELECT sum(records) AS records, sum(kept) AS kept, sum(duplicate) AS duplicate, \
+                           sum(filtered) AS filtered FROM objects)";
+
 /// Every view that the model knows the truth of.
-pub const SHAPES: [ViewShape; 14] = [
+pub const SHAPES: [ViewShape; 17] = [
     ViewShape {
-        sets: &["other_changes"],
+        sets: &["allows_kms"],
+        filter: "WHERE event_name IN ('PutUserPolicy', 'PutRolePolicy', 'PutGroupPolicy', 'AddUserToGroup', \
+                 'RemoveUserFromGroup', 'AttachUserPolicy', 'AttachRolePolicy')",
+        ..shape("access_changes", &["event_id"])
+    },
+    ViewShape {
+        optional: &["other_changes"],
         ..shape("access_chains", &["principal", "key_arn", "operation", "allowed_event_id"])
     },
     ViewShape {
@@ -41,25 +53,25 @@ pub const SHAPES: [ViewShape; 14] = [
     shape("dynamodb_key_use_by_principal", &["principal", "table_arn", "key_arn"]),
     ViewShape { sets: &["operations"], ..shape("grants", &["key_arn", "grant_id"]) },
     shape("key_aliases", &["alias_arn", "key_arn", "valid_from"]),
+    ViewShape { filter: "WHERE event_type = 'AwsApiCall'", ..shape("key_changes", &["event_id"]) },
     ViewShape {
         sets: &["added", "removed", "changed", "newly_allows"],
         ..shape("key_policies", &["key_arn", "set_event_id"])
     },
     shape("key_rotations", &["key_arn", "event_id"]),
     shape("key_states", &["key_arn", "valid_from"]),
-    shape("(SELECT principal, key_arn, count(*) AS calls FROM key_use GROUP BY 1, 2)", &["principal", "key_arn"]),
-    shape(
-        "(SELECT sum(records) AS records, sum(kept) AS kept, sum(duplicate) AS duplicate, sum(filtered) AS filtered FROM objects)",
-        &[],
-    ),
-    ViewShape { filter: "WHERE calls > 0", ..shape("role_sessions", &["principal_id", "session_created"]) },
+    shape(KEY_USE, &["principal", "key_arn"]),
+    shape("keys", &["key_arn"]),
+    shape(OBJECTS, &[]),
+    ViewShape {
+        optional: &["chain"],
+        filter: "WHERE calls > 0",
+        ..shape("role_sessions", &["principal_id", "session_created"])
+    },
     shape("table_keys", &["table_arn", "key_arn", "valid_from"]),
 ];
 
-pub const KEY_USE: &str = SHAPES[10].view;
-pub const OBJECTS: &str = SHAPES[11].view;
-
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct WorldTruth {
     rows: BTreeMap<&'static str, Vec<TruthRow>>,
     /// Rows of a view that the contract leaves open, by a column and its value.
@@ -84,6 +96,25 @@ impl WorldTruth {
         self.open.push((view, column, value.to_owned()));
     }
 
+    /// Takes columns out of the rows of a view.
+    pub fn forget(&mut self, view: &str, columns: &[String]) {
+        for row in self.rows.get_mut(view).into_iter().flatten() {
+            row.retain(|column, _| !columns.contains(column));
+        }
+    }
+
+    /// The truth of one view, of some of its rows alone.
+    pub fn only(&self, view: &'static str, keep: impl Fn(&TruthRow) -> bool) -> WorldTruth {
+        let rows = self.rows(view).iter().filter(|row| keep(row)).cloned().collect();
+        WorldTruth { rows: BTreeMap::from([(view, rows)]), open: self.open.clone() }
+    }
+
+    /// True if the contract leaves open what this row is.
+    pub fn is_open(&self, view: &str, row: &TruthRow) -> bool {
+        let mut of_view = self.open.iter().filter(|(open, ..)| *open == view);
+        of_view.any(|(_, column, value)| row.get(*column).and_then(Value::as_str) == Some(value))
+    }
+
     pub fn rows(&self, view: &str) -> &[TruthRow] {
         self.rows.get(view).map_or(&[], Vec::as_slice)
     }
@@ -99,13 +130,9 @@ impl WorldTruth {
 
     /// Every difference between the truth and an answer, as sentences; a column that a row of the truth lacks is open.
     pub fn differences(&self, shape: &ViewShape, answer: &[Value]) -> Vec<String> {
-        let is_open = |row: &TruthRow| {
-            let mut of_view = self.open.iter().filter(|(view, ..)| *view == shape.view);
-            of_view.any(|(_, column, value)| row.get(*column).and_then(Value::as_str) == Some(value))
-        };
         let mut wrong = Vec::new();
         let mut given: BTreeMap<String, &TruthRow> = BTreeMap::new();
-        for row in answer.iter().filter_map(Value::as_object).filter(|row| !is_open(row)) {
+        for row in answer.iter().filter_map(Value::as_object).filter(|row| !self.is_open(shape.view, row)) {
             if given.insert(key_of(shape, row), row).is_some() {
                 wrong.push(format!("{} has two rows of {}", shape.view, key_of(shape, row)));
             }
@@ -136,12 +163,11 @@ fn column_differences(shape: &ViewShape, truth: &TruthRow, got: &TruthRow) -> Ve
 }
 
 fn settled(shape: &ViewShape, column: &str, value: &Value) -> Value {
-    if !shape.sets.contains(&column) {
-        return value.clone();
+    let mut value = value.clone();
+    if let (true, Some(items)) = (shape.sets.contains(&column), value.as_array_mut()) {
+        items.sort_by_key(Value::to_string);
     }
-    let mut items = value.as_array().cloned().unwrap_or_default();
-    items.sort_by_key(Value::to_string);
-    Value::Array(items)
+    if shape.optional.contains(&column) && value == json!([]) { Value::Null } else { value }
 }
 
 /// Fills in the rows that follow from all that was planted.
@@ -158,6 +184,8 @@ pub fn conclude(world: &mut World) {
     add_states(world, &mut truth);
     add_tables(world, &mut truth);
     add_coverage(world, &mut truth);
+    add_keys(world, &mut truth);
+    add_key_changes(world, &mut truth);
     world.truth = truth;
 }
 
@@ -185,6 +213,48 @@ fn add_denials(world: &World, truth: &mut WorldTruth) {
             of.extend(change);
         }
         truth.add("denials", Value::Object(of));
+    }
+}
+
+fn add_keys(world: &World, truth: &mut WorldTruth) {
+    let mut calls: BTreeMap<&str, Vec<&CallFact>> = BTreeMap::new();
+    for call in &world.calls {
+        if let Some(key) = &call.key {
+            calls.entry(&key.arn).or_default().push(call);
+        }
+    }
+    for (key_arn, calls) in calls {
+        let uses: Vec<i64> = calls
+            .iter()
+            .filter(|call| call.is_crypto && call.answer == Answer::Done)
+            .map(|call| call.receipt.time)
+            .collect();
+        let count = |of: fn(&Answer) -> bool| calls.iter().filter(|call| of(&call.answer)).count();
+        let created = calls.iter().find(|call| call.operation == "CreateKey").map(|call| iso(call.receipt.time));
+        let mut of = row(json!({
+            "key_arn": key_arn, "uses": uses.len(), "denied": count(|answer| matches!(answer, Answer::Refused(..))),
+            "failed": count(|answer| *answer == Answer::Disabled), "first_use": uses.first().copied().map(iso),
+            "last_use": uses.last().copied().map(iso), "created_at": created,
+        }));
+        let states = world.states.iter().filter(|change| change.key.arn == key_arn);
+        if let Some(last) = states.max_by_key(|change| change.receipt.time) {
+            of.insert("state".to_owned(), json!(last.state));
+        }
+        truth.add("keys", Value::Object(of));
+    }
+}
+
+/// The calls that change a key, with the person behind each.
+fn add_key_changes(world: &World, truth: &mut WorldTruth) {
+    for call in world.calls.iter().filter(|call| !call.is_crypto && call.operation != "DescribeKey") {
+        truth.add(
+            "key_changes",
+            json!({
+                "event_id": call.receipt.event_id, "change": call.operation, "changed_by": call.who.principal,
+                "person": call.who.person.as_ref().map(|person| &person.0),
+                "person_source": call.who.person.as_ref().map(|person| person.1),
+            }),
+        );
     }
 }
 
