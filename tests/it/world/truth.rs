@@ -33,7 +33,7 @@ pub const OBJECTS: &str = "(SELECT sum(records) AS records, sum(kept) AS kept, s
                            sum(filtered) AS filtered FROM objects)";
 
 /// Every view that the model knows the truth of.
-pub const SHAPES: [ViewShape; 17] = [
+pub static SHAPES: [ViewShape; 17] = [
     ViewShape {
         sets: &["allows_kms"],
         filter: "WHERE event_name IN ('PutUserPolicy', 'PutRolePolicy', 'PutGroupPolicy', 'AddUserToGroup', \
