@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use crate::child::{Ended, Limits, is_exhaustive, keytrail, keytrail_within, on_every_core, root, skipped};
 use actors::{EAST, MAIN, PLAIN, SWITCHED, WEST, iso};
 use delivery::{DeliveryPlan, deliver};
-use model::{Answer, CallFact, FIRST_SECOND, HOURS, World, hour_of};
+use model::{CallFact, FIRST_SECOND, HOURS, KmsAnswer, PlantedWorld, hour_of};
 use truth::{OBJECTS, SHAPES, TruthRow, ViewShape, WorldTruth, key_of};
 
 /// Seeds, and how many records of background each world has.
@@ -35,8 +35,8 @@ fn seeds() -> (Vec<u64>, usize) {
     if is_exhaustive() { ((1..=20).collect(), 100_000) } else { (vec![1, 2], 15_000) }
 }
 
-fn world_of(seed: u64, background: usize) -> World {
-    let mut world = World::new(seed);
+fn world_of(seed: u64, background: usize) -> PlantedWorld {
+    let mut world = PlantedWorld::new(seed);
     background::found(&mut world);
     chains::play_all(&mut world);
     lives::play_all(&mut world);
@@ -63,7 +63,7 @@ const RESTS_ON: [(&str, &str, &str); 3] = [
 fn unknown() -> &'static [(&'static str, Option<String>)] {
     static UNKNOWN: OnceLock<Vec<(&str, Option<String>)>> = OnceLock::new();
     UNKNOWN.get_or_init(|| {
-        let mut world = World::new(1);
+        let mut world = PlantedWorld::new(1);
         background::found(&mut world);
         chains::play_all(&mut world);
         lives::play_all(&mut world);
@@ -148,7 +148,7 @@ fn in_short(wrong: Vec<String>) -> String {
 }
 
 /// Delivers the world and gives its truth, with the numbers of records of this delivery.
-fn delivered(world: &World, plan: &DeliveryPlan, logs: &Path) -> WorldTruth {
+fn delivered(world: &PlantedWorld, plan: &DeliveryPlan, logs: &Path) -> WorldTruth {
     let counts = deliver(world, plan, logs);
     let mut truth = world.truth.clone();
     truth.add(
@@ -274,7 +274,7 @@ const STEADY: [(&str, &[&str], &[&str]); 5] = [
 ];
 
 /// The hour of a lane of the main account in which most chains have an event, and which is as any other.
-fn busiest_hour(world: &World) -> i64 {
+fn busiest_hour(world: &PlantedWorld) -> i64 {
     let of_chain =
         |row: &TruthRow| row["evidence"].as_str() == Some("shown") && row["key_arn"].as_str().unwrap().contains(MAIN);
     let chains = world.truth.rows("access_chains").iter().filter(|row| row.contains_key("evidence") && of_chain(row));
@@ -311,7 +311,7 @@ fn a_lost_hour_turns_no_verdict_into_another() {
 }
 
 /// Chains that are shown and were not, or that rest on the lost hour.
-fn false_chains(world: &World, hour: i64, rows: &[TruthRow]) -> Vec<String> {
+fn false_chains(world: &PlantedWorld, hour: i64, rows: &[TruthRow]) -> Vec<String> {
     let claim = |row: &TruthRow| {
         ["principal", "key_arn", "operation", "change_event_id", "allowed_event_id"]
             .map(|column| row[column].to_string())
@@ -328,7 +328,7 @@ fn false_chains(world: &World, hour: i64, rows: &[TruthRow]) -> Vec<String> {
     rows.iter().filter(is_false).map(|row| format!("shown without ground: {}", Value::Object(row.clone()))).collect()
 }
 
-fn false_hours(world: &World, shape: &ViewShape, (rows, lost): (&[TruthRow], i64)) -> Vec<String> {
+fn false_hours(world: &PlantedWorld, shape: &ViewShape, (rows, lost): (&[TruthRow], i64)) -> Vec<String> {
     let before: BTreeMap<String, &TruthRow> =
         world.truth.rows("coverage").iter().map(|row| (key_of(shape, row), row)).collect();
     let wrong = |row: &TruthRow| {
@@ -347,7 +347,7 @@ fn false_hours(world: &World, shape: &ViewShape, (rows, lost): (&[TruthRow], i64
     rows.iter().filter_map(wrong).collect()
 }
 
-fn false_values(world: &World, shape: &ViewShape, rows: &[TruthRow]) -> Vec<String> {
+fn false_values(world: &PlantedWorld, shape: &ViewShape, rows: &[TruthRow]) -> Vec<String> {
     let Some((view, names, columns)) = STEADY.iter().find(|(view, ..)| *view == shape.view) else { return Vec::new() };
     let name = |row: &TruthRow| named(names, row);
     let before: BTreeMap<String, &TruthRow> = world.truth.rows(view).iter().map(|row| (name(row), row)).collect();
@@ -374,16 +374,16 @@ fn named(names: &[&str], row: &TruthRow) -> String {
 }
 
 /// A stretch of hours of a lane, and the verdict on a key there if nobody else used it.
-struct Stretch {
+struct HourStretch {
     lane: (&'static str, &'static str),
     hours: std::ops::Range<i64>,
     verdict: &'static str,
 }
 
-fn stretches(world: &World) -> Vec<Stretch> {
+fn stretches(world: &PlantedWorld) -> Vec<HourStretch> {
     let odd = &world.odd;
     let calm = |from: i64| (from..HOURS - 5).find(|hour| (*hour..hour + 4).all(|hour| !odd.is_odd(hour))).unwrap();
-    let stretch = |lane, from: i64, verdict| Stretch { lane, hours: from..from + 4, verdict };
+    let stretch = |lane, from: i64, verdict| HourStretch { lane, hours: from..from + 4, verdict };
     vec![
         stretch((MAIN, EAST), calm(1), "none_in_complete_log"),
         stretch((MAIN, WEST), odd.quiet - 1, "none_in_complete_log"),
@@ -413,7 +413,7 @@ fn no_use_is_a_verdict_on_the_hours() {
 }
 
 /// Asks for the use of the lane's busiest key beyond all that used it, or beyond nobody.
-fn false_verdict(world: &World, logs: &Path, (stretch, verdict): (&Stretch, &str)) -> Vec<String> {
+fn false_verdict(world: &PlantedWorld, logs: &Path, (stretch, verdict): (&HourStretch, &str)) -> Vec<String> {
     let (account, region) = stretch.lane;
     let is_used = verdict == "used";
     let of_lane = |call: &&CallFact| {
@@ -421,12 +421,12 @@ fn false_verdict(world: &World, logs: &Path, (stretch, verdict): (&Stretch, &str
     };
     let calls: Vec<&CallFact> = world.calls.iter().filter(of_lane).collect();
     let mut uses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for call in calls.iter().filter(|call| call.answer == Answer::Done) {
+    for call in calls.iter().filter(|call| call.answer == KmsAnswer::Done) {
         uses.entry(&call.key.as_ref().unwrap().arn).or_default().push(&call.who.principal);
     }
     let (key, users) = uses.into_iter().max_by_key(|(_, users)| users.len()).expect("a key of the lane is used");
     let is_refused = |call: &&&CallFact| {
-        matches!(call.answer, Answer::Refused(..)) && (is_used || !users.contains(&call.who.principal.as_str()))
+        matches!(call.answer, KmsAnswer::Refused(..)) && (is_used || !users.contains(&call.who.principal.as_str()))
     };
     let named = |call: &&&CallFact| call.key.as_ref().is_some_and(|of| of.arn == key);
     let principals = if is_used { "role/nobody".to_owned() } else { users.join(",") };

@@ -48,7 +48,7 @@ pub struct SessionOrigin {
 }
 
 #[derive(Clone)]
-pub struct Actor {
+pub struct WorldActor {
     pub account: &'static str,
     pub kind: ActorKind,
     pub name: String,
@@ -63,10 +63,10 @@ pub struct Actor {
     pub address: String,
 }
 
-impl Actor {
-    pub fn user(dice: &mut WorldDice, account: &'static str, name: &str) -> Actor {
+impl WorldActor {
+    pub fn user(dice: &mut WorldDice, account: &'static str, name: &str) -> WorldActor {
         let principal = format!("arn:aws:iam::{account}:user/{name}");
-        Actor {
+        WorldActor {
             account,
             kind: ActorKind::User,
             name: name.to_owned(),
@@ -81,8 +81,8 @@ impl Actor {
     }
 
     /// A role without a session; `path` ends with a slash if there is one.
-    pub fn role(dice: &mut WorldDice, account: &'static str, path_and_name: &str) -> Actor {
-        Actor {
+    pub fn role(dice: &mut WorldDice, account: &'static str, path_and_name: &str) -> WorldActor {
+        WorldActor {
             account,
             kind: ActorKind::Role,
             name: path_and_name.rsplit('/').next().unwrap().to_owned(),
@@ -96,8 +96,8 @@ impl Actor {
         }
     }
 
-    pub fn service(name: &str) -> Actor {
-        Actor {
+    pub fn service(name: &str) -> WorldActor {
+        WorldActor {
             account: "",
             kind: ActorKind::Service,
             name: name.to_owned(),
@@ -112,10 +112,10 @@ impl Actor {
     }
 
     /// The same role in a session whose start nobody logged.
-    pub fn in_session(&self, dice: &mut WorldDice, name: &str, created: i64) -> Actor {
+    pub fn in_session(&self, dice: &mut WorldDice, name: &str, created: i64) -> WorldActor {
         let access_key = format!("ASIA{}", dice.text(BASE32, 16));
         let session = ActorSession { name: name.to_owned(), created, access_key, source_identity: None };
-        Actor { session: Some(session), address: format!("192.0.2.{}", dice.between(1, 254)), ..self.clone() }
+        WorldActor { session: Some(session), address: format!("192.0.2.{}", dice.between(1, 254)), ..self.clone() }
     }
 
     /// The ARN by which AWS's messages name the caller.

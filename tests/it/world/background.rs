@@ -4,34 +4,34 @@
 
 use serde_json::json;
 
-use super::actors::{Actor, DYNAMODB, EAST, SWITCHED, WorldKey, WorldTable, iso};
+use super::actors::{DYNAMODB, EAST, SWITCHED, WorldActor, WorldKey, WorldTable, iso};
 use super::changes::delegation;
 use super::dice::{BASE32, HEX};
-use super::model::{Answer, FIRST_SECOND, HOURS, KmsCall, Naming, PlantedRecord, RecordDraft, World};
+use super::model::{FIRST_SECOND, HOURS, KeyNaming, KmsAnswer, KmsCall, PlantedRecord, PlantedWorld, RecordDraft};
 use super::recipes::{IDENTITY, RESOURCE};
 
 /// One account in one Region.
 struct BusyLane {
     account: &'static str,
     region: &'static str,
-    roles: Vec<Actor>,
+    roles: Vec<WorldActor>,
     /// Roles that are always refused.
-    strangers: Vec<Actor>,
+    strangers: Vec<WorldActor>,
     keys: Vec<WorldKey>,
     tables: Vec<(WorldTable, usize)>,
 }
 
 /// The people who administer, before anything else happens.
-pub fn found(world: &mut World) {
+pub fn found(world: &mut PlantedWorld) {
     for account in super::actors::ACCOUNTS {
-        let custodian = Actor::user(&mut world.dice, account, "key-custodian");
-        let officer = Actor::user(&mut world.dice, account, "security-officer");
-        let keeper = Actor::role(&mut world.dice, account, "KeyAdmin");
+        let custodian = WorldActor::user(&mut world.dice, account, "key-custodian");
+        let officer = WorldActor::user(&mut world.dice, account, "security-officer");
+        let keeper = WorldActor::role(&mut world.dice, account, "KeyAdmin");
         let keeper = world.assume_role(FIRST_SECOND + 5, &officer, (&keeper, "officer"));
-        let deploy = Actor::role(&mut world.dice, account, "ci/deploy");
+        let deploy = WorldActor::role(&mut world.dice, account, "ci/deploy");
         let deploy = deploy.in_session(&mut world.dice, "pipeline", FIRST_SECOND - 300);
         let path = "aws-reserved/sso.amazonaws.com/AWSReservedSSO_Administrator_0123456789abcdef";
-        let single = Actor::role(&mut world.dice, account, path);
+        let single = WorldActor::role(&mut world.dice, account, path);
         let mut single = single.in_session(&mut world.dice, "alex@example.com", FIRST_SECOND - 100);
         single.person = Some(("alex@example.com".to_owned(), "sso_session_name"));
         world.admins.extend([custodian, keeper, deploy, single]);
@@ -40,7 +40,7 @@ pub fn found(world: &mut World) {
 }
 
 /// The trail of one account in all Regions: KMS left out for a while, and later off for a while.
-fn switch_trail(world: &mut World) {
+fn switch_trail(world: &mut PlantedWorld) {
     let who = world.admin(SWITCHED);
     let arn = format!("arn:aws:cloudtrail:{EAST}:{SWITCHED}:trail/audit");
     let odd = |hour: i64, minute: i64| FIRST_SECOND + hour * 3600 + minute * 60;
@@ -72,8 +72,8 @@ fn switch_trail(world: &mut World) {
     }
 }
 
-pub fn fill(world: &mut World, records: usize) {
-    let lanes: Vec<_> = World::lanes().collect();
+pub fn fill(world: &mut PlantedWorld, records: usize) {
+    let lanes: Vec<_> = PlantedWorld::lanes().collect();
     let an_hour = (records / (lanes.len() * HOURS as usize)).max(4);
     for (account, region) in lanes {
         let lane = BusyLane::new(world, account, region);
@@ -88,16 +88,16 @@ pub fn fill(world: &mut World, records: usize) {
 }
 
 impl BusyLane {
-    fn new(world: &mut World, account: &'static str, region: &'static str) -> BusyLane {
+    fn new(world: &mut PlantedWorld, account: &'static str, region: &'static str) -> BusyLane {
         let who = world.admin(account);
         let mut roles = Vec::new();
         for number in 0..10 {
             let path = if number % 4 == 0 { "service/" } else { "" };
-            let role = Actor::role(&mut world.dice, account, &format!("{path}app-{number}-{region}"));
+            let role = WorldActor::role(&mut world.dice, account, &format!("{path}app-{number}-{region}"));
             roles.push(role.in_session(&mut world.dice, &format!("i-0{number}"), FIRST_SECOND - 3600 * (1 + number)));
         }
         let strangers = (0..3).map(|number| {
-            let role = Actor::role(&mut world.dice, account, &format!("stranger-{number}-{region}"));
+            let role = WorldActor::role(&mut world.dice, account, &format!("stranger-{number}-{region}"));
             role.in_session(&mut world.dice, "scan", FIRST_SECOND - 50)
         });
         let strangers = strangers.collect();
@@ -119,7 +119,7 @@ impl BusyLane {
         BusyLane { account, region, roles, strangers, keys, tables }
     }
 
-    fn hour(&self, world: &mut World, (hour, count): (i64, usize)) {
+    fn hour(&self, world: &mut PlantedWorld, (hour, count): (i64, usize)) {
         let start = FIRST_SECOND + hour * 3600;
         let (odd, is_switched) = (&world.odd, self.account == SWITCHED);
         // Files of an hour beside an odd one hold that hour alone.
@@ -154,8 +154,8 @@ impl BusyLane {
         }
     }
 
-    fn key_use(&self, world: &mut World, time: i64) {
-        let service = Actor::service(DYNAMODB);
+    fn key_use(&self, world: &mut PlantedWorld, time: i64) {
+        let service = WorldActor::service(DYNAMODB);
         let role = world.dice.pick(&self.roles).clone();
         let key = world.dice.pick(&self.keys).clone();
         match world.dice.below(20) {
@@ -177,10 +177,10 @@ impl BusyLane {
             15..18 => drop(world.use_key(KmsCall::direct(time, &role, "Encrypt", &key))),
             18 => {
                 let reason = *world.dice.pick(&[&IDENTITY, &RESOURCE]);
-                let naming = if world.dice.happens(70) { Naming::Key } else { Naming::Nothing };
+                let naming = if world.dice.happens(70) { KeyNaming::Key } else { KeyNaming::Nothing };
                 let stranger = world.dice.pick(&self.strangers).clone();
                 world.use_key(
-                    KmsCall::direct(time, &stranger, "Decrypt", &key).answered(Answer::Refused(reason, naming)),
+                    KmsCall::direct(time, &stranger, "Decrypt", &key).answered(KmsAnswer::Refused(reason, naming)),
                 );
             }
             _ => {
@@ -191,7 +191,7 @@ impl BusyLane {
         }
     }
 
-    fn data_event(&self, world: &mut World, time: i64) {
+    fn data_event(&self, world: &mut PlantedWorld, time: i64) {
         let role = world.dice.pick(&self.roles).clone();
         let (table, _) = world.dice.pick(&self.tables).clone();
         if world.dice.happens(80) {
@@ -202,8 +202,8 @@ impl BusyLane {
     }
 
     /// A machine gets its role, which has nothing to do with keys.
-    fn session_start(&self, world: &mut World, time: i64) {
-        let service = Actor::service("ec2.amazonaws.com");
+    fn session_start(&self, world: &mut PlantedWorld, time: i64) {
+        let service = WorldActor::service("ec2.amazonaws.com");
         let mut draft = RecordDraft::new(time, &service, ("sts", "AssumeRole"));
         (draft.region, draft.read_only) = (self.region, true);
         let (name, instance) = (format!("worker-{}", world.dice.below(20)), world.dice.text(HEX, 16));
@@ -221,7 +221,7 @@ impl BusyLane {
     }
 
     /// A record that names no key and that the default filter leaves out.
-    fn other(&self, world: &mut World, time: i64) {
+    fn other(&self, world: &mut PlantedWorld, time: i64) {
         let (service, name, request) = *world.dice.pick(&[
             ("ec2", "DescribeInstances", r#"{"instancesSet":{},"filterSet":{}}"#),
             ("s3", "GetObject", r#"{"bucketName":"amzn-s3-demo-bucket","key":"reports/2026.csv"}"#),

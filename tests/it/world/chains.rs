@@ -6,19 +6,22 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::actors::{ACCOUNTS, Actor, ActorKind, EAST, MAIN, PLAIN, REGIONS, SWITCHED, WorldKey, WorldTable, iso};
+use super::actors::{ACCOUNTS, ActorKind, EAST, MAIN, PLAIN, REGIONS, SWITCHED, WorldActor, WorldKey, WorldTable, iso};
 use super::changes::{GrantWish, PolicyText, delegation};
 use super::documents::{WorldStatement, document, percent_encoded};
 use super::model::{
-    Answer, CRYPTO, FIRST_SECOND, KmsCall, LAST_SECOND, Naming, Receipt, RefusalReason, World, hour_of,
+    CRYPTO, FIRST_SECOND, KeyNaming, KmsAnswer, KmsCall, LAST_SECOND, PlantedWorld, RecordReceipt, RefusalReason,
+    hour_of,
 };
-use super::recipes::{Act, Claim, Cure, Evidence, Given, ORGANIZATION, RECIPES, Recipe};
+use super::recipes::{
+    ChainClaim, ChainRecipe, ClaimedEvidence, ORGANIZATION, RECIPES, StoryAct, StoryCure, StoryGiven,
+};
 
 /// A change that the story made, for the row that names it.
 struct MadeChange {
-    receipt: Receipt,
+    receipt: RecordReceipt,
     name: &'static str,
-    by: Actor,
+    by: WorldActor,
     /// True if the global Region logs it.
     is_global: bool,
 }
@@ -26,16 +29,16 @@ struct MadeChange {
 /// What a run of refusals has so far.
 #[derive(Default)]
 struct OpenRun {
-    named: Vec<Receipt>,
-    unnamed: Vec<Receipt>,
+    named: Vec<RecordReceipt>,
+    unnamed: Vec<RecordReceipt>,
 }
 
-struct Story<'w> {
-    world: &'w mut World,
-    recipe: &'static Recipe,
+struct PlayedStory<'w> {
+    world: &'w mut PlantedWorld,
+    recipe: &'static ChainRecipe,
     reason: &'static RefusalReason,
-    subject: Actor,
-    admin: Actor,
+    subject: WorldActor,
+    admin: WorldActor,
     key: WorldKey,
     statements: Vec<WorldStatement>,
     table: Option<WorldTable>,
@@ -47,31 +50,31 @@ struct Story<'w> {
     run: OpenRun,
 }
 
-pub fn play_all(world: &mut World) {
+pub fn play_all(world: &mut PlantedWorld) {
     for recipe in RECIPES {
         play(world, recipe);
     }
 }
 
-fn play(world: &mut World, recipe: &'static Recipe) {
-    let has = |given: Given| recipe.given.contains(&given);
+fn play(world: &mut PlantedWorld, recipe: &'static ChainRecipe) {
+    let has = |given: StoryGiven| recipe.given.contains(&given);
     let reason = *world.dice.pick(recipe.reasons);
     // What an organization does reaches every principal of an account: each such story has an account of its own.
     let account = match recipe.name {
         "the organization's Deny is lifted" => PLAIN,
-        _ if std::ptr::eq(reason, &ORGANIZATION) || has(Given::Foreigner) => MAIN,
+        _ if std::ptr::eq(reason, &ORGANIZATION) || has(StoryGiven::Foreigner) => MAIN,
         _ => ACCOUNTS[[0, 0, 1, 2][world.dice.below(4)]],
     };
     let region = *world.dice.pick(&REGIONS);
     let (setup, times) = plan(world, recipe);
     let mut story = begin(world, recipe, (account, region, reason), setup);
-    for (act, time) in recipe.acts.iter().filter(|act| !matches!(act, Act::Gap(..))).zip(times) {
+    for (act, time) in recipe.acts.iter().filter(|act| !matches!(act, StoryAct::Gap(..))).zip(times) {
         story.act(*act, time);
     }
 }
 
 /// The second of the setup, and one for each act.
-fn plan(world: &mut World, recipe: &Recipe) -> (i64, Vec<i64>) {
+fn plan(world: &mut PlantedWorld, recipe: &ChainRecipe) -> (i64, Vec<i64>) {
     loop {
         let start = world.dice.between(FIRST_SECOND + 3700, LAST_SECOND - 8 * 3600);
         if let Some(planned) = try_plan(world, recipe, start) {
@@ -80,15 +83,15 @@ fn plan(world: &mut World, recipe: &Recipe) -> (i64, Vec<i64>) {
     }
 }
 
-fn try_plan(world: &mut World, recipe: &Recipe, start: i64) -> Option<(i64, Vec<i64>)> {
-    let is_free = |world: &World, time: i64| world.is_free(time) && world.is_free(time + 5);
+fn try_plan(world: &mut PlantedWorld, recipe: &ChainRecipe, start: i64) -> Option<(i64, Vec<i64>)> {
+    let is_free = |world: &PlantedWorld, time: i64| world.is_free(time) && world.is_free(time + 5);
     // The setup takes up to a minute.
     if !is_free(world, start) || !world.is_free(start + 90) {
         return None;
     }
     let (mut time, mut times, mut tight) = (start + 900, Vec::new(), None);
     for act in recipe.acts {
-        if let Act::Gap(low, high) = act {
+        if let StoryAct::Gap(low, high) = act {
             tight = Some((*low, *high));
             continue;
         }
@@ -114,25 +117,30 @@ fn try_plan(world: &mut World, recipe: &Recipe, start: i64) -> Option<(i64, Vec<
 
 type Cast = (&'static str, &'static str, &'static RefusalReason);
 
-fn begin<'w>(world: &'w mut World, recipe: &'static Recipe, (account, region, reason): Cast, start: i64) -> Story<'w> {
-    let has = |given: Given| recipe.given.contains(&given);
+fn begin<'w>(
+    world: &'w mut PlantedWorld,
+    recipe: &'static ChainRecipe,
+    (account, region, reason): Cast,
+    start: i64,
+) -> PlayedStory<'w> {
+    let has = |given: StoryGiven| recipe.given.contains(&given);
     let stem = world.name("story");
-    let home = if has(Given::Foreigner) { PLAIN } else { account };
+    let home = if has(StoryGiven::Foreigner) { PLAIN } else { account };
     let subject = subject(world, recipe, (home, &stem), start);
     let admin = match () {
-        () if has(Given::ChangedByItself) => subject.clone(),
-        () if has(Given::ChangedBySamePerson) => {
-            let role = Actor::role(&mut world.dice, account, &format!("hat-{stem}"));
+        () if has(StoryGiven::ChangedByItself) => subject.clone(),
+        () if has(StoryGiven::ChangedBySamePerson) => {
+            let role = WorldActor::role(&mut world.dice, account, &format!("hat-{stem}"));
             world.assume_role(start, &subject, (&role, &stem))
         }
         () => world.admin(account),
     };
-    let by_table = !has(Given::Directly) && (has(Given::ByTable) || world.dice.happens(40));
-    let needs_decrypt = by_table || recipe.acts.contains(&Act::DenyUnnamed);
+    let by_table = !has(StoryGiven::Directly) && (has(StoryGiven::ByTable) || world.dice.happens(40));
+    let needs_decrypt = by_table || recipe.acts.contains(&StoryAct::DenyUnnamed);
     let operation = if needs_decrypt { "Decrypt" } else { *world.dice.pick(&CRYPTO) };
     let table = by_table.then(|| WorldTable::new(&world.name("table"), account, region));
     let statements = first_statements(recipe, (account, &subject, operation));
-    let key = match has(Given::OldKey) {
+    let key = match has(StoryGiven::OldKey) {
         true => WorldKey::new(&mut world.dice, account, region),
         false => {
             let creator = world.admin(account);
@@ -140,7 +148,7 @@ fn begin<'w>(world: &'w mut World, recipe: &'static Recipe, (account, region, re
         }
     };
     let (grant_id, changes, run) = (String::new(), Vec::new(), OpenRun::default());
-    let mut story = Story {
+    let mut story = PlayedStory {
         world,
         recipe,
         reason,
@@ -159,43 +167,51 @@ fn begin<'w>(world: &'w mut World, recipe: &'static Recipe, (account, region, re
     story
 }
 
-fn subject(world: &mut World, recipe: &Recipe, (account, stem): (&'static str, &str), start: i64) -> Actor {
-    let has = |given: Given| recipe.given.contains(&given);
-    if has(Given::User) || !has(Given::Role) && world.dice.happens(40) {
-        return Actor::user(&mut world.dice, account, &format!("user-{stem}"));
+fn subject(
+    world: &mut PlantedWorld,
+    recipe: &ChainRecipe,
+    (account, stem): (&'static str, &str),
+    start: i64,
+) -> WorldActor {
+    let has = |given: StoryGiven| recipe.given.contains(&given);
+    if has(StoryGiven::User) || !has(StoryGiven::Role) && world.dice.happens(40) {
+        return WorldActor::user(&mut world.dice, account, &format!("user-{stem}"));
     }
     let path = if world.dice.happens(30) { "service/" } else { "" };
-    let role = Actor::role(&mut world.dice, account, &format!("{path}role-{stem}"));
+    let role = WorldActor::role(&mut world.dice, account, &format!("{path}role-{stem}"));
     if world.dice.happens(60) {
         return role.in_session(&mut world.dice, &format!("session-{stem}"), start);
     }
-    let user = Actor::user(&mut world.dice, account, &format!("behind-{stem}"));
+    let user = WorldActor::user(&mut world.dice, account, &format!("behind-{stem}"));
     world.assume_role(start, &user, (&role, &format!("session-{stem}")))
 }
 
-fn first_statements(recipe: &Recipe, (account, subject, operation): (&str, &Actor, &str)) -> Vec<WorldStatement> {
-    let has = |given: Given| recipe.given.contains(&given);
+fn first_statements(
+    recipe: &ChainRecipe,
+    (account, subject, operation): (&str, &WorldActor, &str),
+) -> Vec<WorldStatement> {
+    let has = |given: StoryGiven| recipe.given.contains(&given);
     let keeper = format!("arn:aws:iam::{account}:role/KeyAdmin");
     let mut all = vec![WorldStatement::allow(
         "Administration",
         &keeper,
         &["kms:PutKeyPolicy", "kms:DescribeKey", "kms:CreateGrant"],
     )];
-    if !has(Given::NoDelegation) {
+    if !has(StoryGiven::NoDelegation) {
         all.push(delegation(account));
     }
-    if has(Given::Bystander) {
+    if has(StoryGiven::Bystander) {
         let bystander = format!("arn:aws:iam::{account}:role/bystander");
         all.push(WorldStatement::allow("Bystander", &bystander, &["kms:Decrypt", "kms:Encrypt"]));
     }
-    if has(Given::DenyInKeyPolicy) {
+    if has(StoryGiven::DenyInKeyPolicy) {
         all.push(WorldStatement::deny("Denied", &subject.principal, &[&format!("kms:{operation}")]));
     }
     all
 }
 
-impl Story<'_> {
-    fn has(&self, given: Given) -> bool {
+impl PlayedStory<'_> {
+    fn has(&self, given: StoryGiven) -> bool {
         self.recipe.given.contains(&given)
     }
 
@@ -205,8 +221,8 @@ impl Story<'_> {
             time += 7;
             time
         };
-        if let (Some(table), false) = (self.table.clone(), self.has(Given::OldKey)) {
-            if self.has(Given::MadeTable) || self.world.dice.happens(50) {
+        if let (Some(table), false) = (self.table.clone(), self.has(StoryGiven::OldKey)) {
+            if self.has(StoryGiven::MadeTable) || self.world.dice.happens(50) {
                 let (who, key) = (self.admin.clone(), self.key.clone());
                 let receipt = self.world.create_table(next(), &who, (&table, &key));
                 self.world.book_table_key((&table, &key), (&receipt, &who), None);
@@ -214,51 +230,51 @@ impl Story<'_> {
         }
         for given in self.recipe.given {
             match given {
-                Given::DenyInOwnPolicy => drop(
+                StoryGiven::DenyInOwnPolicy => drop(
                     self.put_inline(next(), WorldStatement::deny("Never", "", &[&format!("kms:{}", self.operation)])),
                 ),
-                Given::Member => drop(self.group(next(), "AddUserToGroup")),
-                Given::GroupAllows => drop(self.put_group_policy(next())),
-                Given::Attached => {
+                StoryGiven::Member => drop(self.group(next(), "AddUserToGroup")),
+                StoryGiven::GroupAllows => drop(self.put_group_policy(next())),
+                StoryGiven::Attached => {
                     self.create_policy(next(), &["dynamodb:GetItem"]);
                     self.attach(next(), None);
                 }
-                Given::Unattached => self.create_policy(next(), &[&format!("kms:{}", self.operation)]),
-                Given::Bounded => drop(self.boundary(next(), "PutRolePermissionsBoundary")),
-                Given::OrganizationDenies => self.organization_denies(next()),
+                StoryGiven::Unattached => self.create_policy(next(), &[&format!("kms:{}", self.operation)]),
+                StoryGiven::Bounded => drop(self.boundary(next(), "PutRolePermissionsBoundary")),
+                StoryGiven::OrganizationDenies => self.organization_denies(next()),
                 _ => {}
             }
         }
     }
 
-    fn act(&mut self, act: Act, time: i64) {
+    fn act(&mut self, act: StoryAct, time: i64) {
         match act {
-            Act::Deny => self.refuse(time, Naming::Key),
-            Act::DenyUnnamed => self.refuse(time, Naming::Nothing),
-            Act::Change(cure) => self.change(time, cure),
-            Act::Allow(claim) => self.allow(time, claim),
-            Act::Elsewhere => {
+            StoryAct::Deny => self.refuse(time, KeyNaming::Key),
+            StoryAct::DenyUnnamed => self.refuse(time, KeyNaming::Nothing),
+            StoryAct::Change(cure) => self.change(time, cure),
+            StoryAct::Allow(claim) => self.allow(time, claim),
+            StoryAct::Elsewhere => {
                 let other = WorldKey::new(&mut self.world.dice, self.key.account, self.key.region);
                 let who = self.subject.clone();
                 self.world.use_key(KmsCall::direct(time, &who, self.operation, &other));
             }
-            Act::OtherOperation => {
+            StoryAct::OtherOperation => {
                 let other = if self.operation == "Encrypt" { "Decrypt" } else { "Encrypt" };
                 let (who, key) = (self.subject.clone(), self.key.clone());
                 self.world.use_key(KmsCall::direct(time, &who, other, &key));
             }
-            Act::OtherCaller => {
-                let role = Actor::role(&mut self.world.dice, self.key.account, &format!("other-{}", self.stem));
+            StoryAct::OtherCaller => {
+                let role = WorldActor::role(&mut self.world.dice, self.key.account, &format!("other-{}", self.stem));
                 let (who, key) = (role.in_session(&mut self.world.dice, "other", time - 30), self.key.clone());
                 self.world.use_key(KmsCall::direct(time, &who, self.operation, &key));
             }
-            Act::Gap(..) => {}
+            StoryAct::Gap(..) => {}
         }
     }
 
-    fn refuse(&mut self, time: i64, naming: Naming) {
-        let receipt = self.call(time, Answer::Refused(self.reason, naming));
-        if let (true, Some(table)) = (self.has(Given::DataEvents), self.table.clone()) {
+    fn refuse(&mut self, time: i64, naming: KeyNaming) {
+        let receipt = self.call(time, KmsAnswer::Refused(self.reason, naming));
+        if let (true, Some(table)) = (self.has(StoryGiven::DataEvents), self.table.clone()) {
             let wrapped = format!(
                 "KMS key access denied error: com.amazonaws.services.kms.model.AWSKMSException: User: {} is not \
                  authorized to perform: kms:Decrypt (Service: AWSKMS; Status Code: 400; Error Code: \
@@ -270,12 +286,12 @@ impl Story<'_> {
             self.world.get_item(time, (&who, &table), Some(("AccessDeniedException", wrapped)));
         }
         match naming {
-            Naming::Key => self.run.named.push(receipt),
-            Naming::Nothing => self.run.unnamed.push(receipt),
+            KeyNaming::Key => self.run.named.push(receipt),
+            KeyNaming::Nothing => self.run.unnamed.push(receipt),
         }
     }
 
-    fn call(&mut self, time: i64, answer: Answer) -> Receipt {
+    fn call(&mut self, time: i64, answer: KmsAnswer) -> RecordReceipt {
         let (who, key, table) = (self.subject.clone(), self.key.clone(), self.table.clone());
         let call = match &table {
             Some(table) => KmsCall::of_table(time, &who, table, &key),
@@ -284,9 +300,9 @@ impl Story<'_> {
         self.world.use_key(call.answered(answer))
     }
 
-    fn allow(&mut self, time: i64, claim: Claim) {
-        let receipt = self.call(time, Answer::Done);
-        let data_event = match (self.has(Given::DataEvents), self.table.clone()) {
+    fn allow(&mut self, time: i64, claim: ChainClaim) {
+        let receipt = self.call(time, KmsAnswer::Done);
+        let data_event = match (self.has(StoryGiven::DataEvents), self.table.clone()) {
             (true, Some(table)) => {
                 let (who, lag) = (self.subject.clone(), self.world.dice.between(0, 2));
                 Some(self.world.get_item(time + lag, (&who, &table), None).event_id)
@@ -294,16 +310,16 @@ impl Story<'_> {
             _ => None,
         };
         let run = std::mem::take(&mut self.run);
-        if let Claim::Row(named, others, evidence) = claim {
+        if let ChainClaim::Row(named, others, evidence) = claim {
             self.claim((receipt, run, data_event), named, (others, evidence));
         }
     }
 
     fn claim(
         &mut self,
-        (allowed, run, data_event): (Receipt, OpenRun, Option<String>),
+        (allowed, run, data_event): (RecordReceipt, OpenRun, Option<String>),
         named: Option<usize>,
-        (others, evidence): (&[usize], Evidence),
+        (others, evidence): (&[usize], ClaimedEvidence),
     ) {
         let refusals = if run.named.is_empty() { &run.unnamed } else { &run.named };
         let (first, last) = (&refusals[0], &refusals[refusals.len() - 1]);
@@ -330,10 +346,10 @@ impl Story<'_> {
             json!(change.and_then(|change| change.by.person.as_ref()).map(|person| person.1));
         row["lag_seconds"] = json!(change.map(|change| change.receipt.time - last.time));
         match evidence {
-            Evidence::Shown if !is_touched => row["evidence"] = json!("shown"),
-            Evidence::Shown | Evidence::Possible => row["evidence"] = json!("possible"),
-            Evidence::Unexplained => row["evidence"] = json!("unexplained"),
-            Evidence::Open => {}
+            ClaimedEvidence::Shown if !is_touched => row["evidence"] = json!("shown"),
+            ClaimedEvidence::Shown | ClaimedEvidence::Possible => row["evidence"] = json!("possible"),
+            ClaimedEvidence::Unexplained => row["evidence"] = json!("unexplained"),
+            ClaimedEvidence::Open => {}
         }
         if run.named.is_empty() {
             // The contract says of such a run that it gives a row, and not which refusals its times are of.
@@ -343,8 +359,8 @@ impl Story<'_> {
         self.world.truth.add("access_chains", row);
     }
 
-    fn is_self(&self, by: &Actor) -> Option<&'static str> {
-        let person = |of: &Actor| of.person.as_ref().map(|person| person.0.clone());
+    fn is_self(&self, by: &WorldActor) -> Option<&'static str> {
+        let person = |of: &WorldActor| of.person.as_ref().map(|person| person.0.clone());
         match () {
             () if by.principal == self.subject.principal => Some("principal"),
             () if person(by).is_some() && person(by) == person(&self.subject) => Some("person"),
@@ -372,16 +388,17 @@ impl Story<'_> {
 
     // ------------------------------------------------------------ changes
 
-    fn change(&mut self, time: i64, cure: Cure) {
+    fn change(&mut self, time: i64, cure: StoryCure) {
         let (name, receipt) = match cure {
-            Cure::PolicyRefused => ("PutKeyPolicy", {
+            StoryCure::PolicyRefused => ("PutKeyPolicy", {
                 let (who, key) = (self.admin.clone(), self.key.clone());
                 self.world.fail_to_change(time, &who, &key, "PutKeyPolicy")
             }),
-            Cure::GrantSubject | Cure::GrantConstrained | Cure::GrantOther | Cure::GrantDescribe => {
-                ("CreateGrant", self.grant(time, cure))
-            }
-            Cure::GrantRevoke => ("RevokeGrant", {
+            StoryCure::GrantSubject
+            | StoryCure::GrantConstrained
+            | StoryCure::GrantOther
+            | StoryCure::GrantDescribe => ("CreateGrant", self.grant(time, cure)),
+            StoryCure::GrantRevoke => ("RevokeGrant", {
                 let (who, key, id) = (self.admin.clone(), self.key.clone(), self.grant_id.clone());
                 self.world.revoke_grant(time, &who, &key, &id)
             }),
@@ -410,58 +427,58 @@ impl Story<'_> {
     }
 
     /// The key policy with the cure's edit, or nothing if the cure is of another kind.
-    fn put_key_policy(&mut self, time: i64, cure: Cure) -> Option<Receipt> {
+    fn put_key_policy(&mut self, time: i64, cure: StoryCure) -> Option<RecordReceipt> {
         let subject = self.subject.principal.clone();
         let other = format!("arn:aws:iam::{}:role/{}-other", self.key.account, self.stem);
         let service = format!("dynamodb.{}.amazonaws.com", self.key.region);
         let added = match cure {
-            Cure::PolicySubject | Cure::PolicyCut => Some(self.allowing("Subject", &subject)),
-            Cure::PolicySubjectVia => {
+            StoryCure::PolicySubject | StoryCure::PolicyCut => Some(self.allowing("Subject", &subject)),
+            StoryCure::PolicySubjectVia => {
                 Some(self.allowing("Subject", &subject).only_if(json!({"StringEquals": {"kms:ViaService": service}})))
             }
-            Cure::PolicySubjectAccount => Some(
+            StoryCure::PolicySubjectAccount => Some(
                 self.allowing("Subject", &subject)
                     .only_if(json!({"StringEquals": {"kms:CallerAccount": self.subject.account}})),
             ),
-            Cure::PolicySubjectOrg => Some(
+            StoryCure::PolicySubjectOrg => Some(
                 self.allowing("Subject", &subject)
                     .only_if(json!({"StringEquals": {"aws:PrincipalOrgID": "o-exampleorgid"}})),
             ),
-            Cure::PolicyEveryone => Some(self.allowing("Subject", "*")),
-            Cure::PolicyAccount => Some(delegation(self.key.account)),
-            Cure::PolicyOther => Some(self.allowing("Other", &other)),
-            Cure::PolicyDescribe => {
+            StoryCure::PolicyEveryone => Some(self.allowing("Subject", "*")),
+            StoryCure::PolicyAccount => Some(delegation(self.key.account)),
+            StoryCure::PolicyOther => Some(self.allowing("Other", &other)),
+            StoryCure::PolicyDescribe => {
                 Some(WorldStatement::allow("Subject", &subject, &["kms:DescribeKey", "kms:ListGrants"]))
             }
-            Cure::PolicyAddDeny => {
+            StoryCure::PolicyAddDeny => {
                 Some(WorldStatement::deny("Never", &subject, &["kms:ScheduleKeyDeletion", "kms:DisableKey"]))
             }
             _ => None,
         };
         let dropped = match cure {
-            Cure::PolicyDropDeny => "Denied",
-            Cure::PolicyDropBystander => "Bystander",
-            Cure::PolicyTakeBack => "Subject",
-            Cure::PolicyReword => "none",
+            StoryCure::PolicyDropDeny => "Denied",
+            StoryCure::PolicyDropBystander => "Bystander",
+            StoryCure::PolicyTakeBack => "Subject",
+            StoryCure::PolicyReword => "none",
             _ if added.is_some() => "none",
             _ => return None,
         };
         self.statements.retain(|one| one.sid != dropped);
         self.statements.extend(added);
-        let text = if cure == Cure::PolicyCut { PolicyText::Cut } else { PolicyText::Whole };
+        let text = if cure == StoryCure::PolicyCut { PolicyText::Cut } else { PolicyText::Whole };
         let (who, key, statements) = (self.admin.clone(), self.key.clone(), self.statements.clone());
         Some(self.world.put_policy(time, &who, &key, (&statements, text)))
     }
 
-    fn grant(&mut self, time: i64, cure: Cure) -> Receipt {
+    fn grant(&mut self, time: i64, cure: StoryCure) -> RecordReceipt {
         let other = format!("arn:aws:iam::{}:role/{}-other", self.key.account, self.stem);
-        let grantee = if cure == Cure::GrantOther { other } else { self.subject.principal.clone() };
+        let grantee = if cure == StoryCure::GrantOther { other } else { self.subject.principal.clone() };
         let mut operations = vec!["DescribeKey"];
-        if cure != Cure::GrantDescribe {
+        if cure != StoryCure::GrantDescribe {
             operations.push(self.operation);
         }
         let mut wish = GrantWish::to(&grantee, &operations);
-        if let (Cure::GrantConstrained, Some(table)) = (cure, &self.table) {
+        if let (StoryCure::GrantConstrained, Some(table)) = (cure, &self.table) {
             (wish.constraint, wish.table) = (Some(("subset", table.context())), Some(table.clone()));
         }
         let (who, key) = (self.admin.clone(), self.key.clone());
@@ -470,46 +487,54 @@ impl Story<'_> {
         receipt
     }
 
-    fn change_rights(&mut self, time: i64, cure: Cure) -> (&'static str, Receipt) {
+    fn change_rights(&mut self, time: i64, cure: StoryCure) -> (&'static str, RecordReceipt) {
         let action = format!("kms:{}", self.operation);
         let key = self.key.arn.clone();
         let other_key = format!("arn:aws:kms:{}:{}:key/{}", self.key.region, self.key.account, self.world.dice.uuid());
         let is_user = self.subject.kind == ActorKind::User;
         match cure {
-            Cure::Inline => self.put_inline(time, WorldStatement::allow("Own", "", &[&action]).on(&key)),
-            Cure::InlineOtherKey => self.put_inline(time, WorldStatement::allow("Own", "", &[&action]).on(&other_key)),
-            Cure::InlineTable => {
+            StoryCure::Inline => self.put_inline(time, WorldStatement::allow("Own", "", &[&action]).on(&key)),
+            StoryCure::InlineOtherKey => {
+                self.put_inline(time, WorldStatement::allow("Own", "", &[&action]).on(&other_key))
+            }
+            StoryCure::InlineTable => {
                 self.put_inline(time, WorldStatement::allow("Own", "", &["dynamodb:GetItem", "dynamodb:Query"]))
             }
-            Cure::InlineAddDeny => self.put_inline(time, WorldStatement::deny("Own", "", &["kms:ScheduleKeyDeletion"])),
-            Cure::InlineDelete => {
+            StoryCure::InlineAddDeny => {
+                self.put_inline(time, WorldStatement::deny("Own", "", &["kms:ScheduleKeyDeletion"]))
+            }
+            StoryCure::InlineDelete => {
                 let name = if is_user { "DeleteUserPolicy" } else { "DeleteRolePolicy" };
                 let request = self.own(json!({"policyName": self.stem}));
                 (name, self.iam(time, name, request))
             }
-            Cure::InlineRefused => {
+            StoryCure::InlineRefused => {
                 let name = if is_user { "PutUserPolicy" } else { "PutRolePolicy" };
                 let who = self.admin.clone();
                 let receipt = self.world.fail_to_change_iam(time, &who, name);
                 self.world.book_rights(&receipt, json!({"reading": "none", "allows_kms": null}));
                 (name, receipt)
             }
-            Cure::GroupJoin => self.group(time, "AddUserToGroup"),
-            Cure::GroupLeave => self.group(time, "RemoveUserFromGroup"),
-            Cure::GroupJoinOther => {
+            StoryCure::GroupJoin => self.group(time, "AddUserToGroup"),
+            StoryCure::GroupLeave => self.group(time, "RemoveUserFromGroup"),
+            StoryCure::GroupJoinOther => {
                 let (who, request) = (self.admin.clone(), json!({"groupName": self.stem, "userName": "somebody-else"}));
                 let receipt = self.world.change_iam(time, &who, ("AddUserToGroup", request), None);
                 let target = format!("arn:aws:iam::{}:user/somebody-else", self.subject.account);
                 self.world.book_rights(&receipt, json!({"target_kind": "user", "target": target}));
                 ("AddUserToGroup", receipt)
             }
-            Cure::GroupInline => self.put_group_policy(time),
-            Cure::VersionDefault | Cure::VersionNotDefault | Cure::VersionUnattached => self.version(time, cure),
-            Cure::Attach => self.attach(time, None),
-            Cure::AttachUnknown => self.attach(time, Some("arn:aws:iam::aws:policy/job-function/SystemAdministrator")),
-            Cure::BoundaryOff => self.boundary(time, "DeleteRolePermissionsBoundary"),
-            Cure::OrganizationLifts => self.organization_lifts(time, self.subject.account),
-            Cure::OrganizationLiftsOther => self.organization_lifts(time, SWITCHED),
+            StoryCure::GroupInline => self.put_group_policy(time),
+            StoryCure::VersionDefault | StoryCure::VersionNotDefault | StoryCure::VersionUnattached => {
+                self.version(time, cure)
+            }
+            StoryCure::Attach => self.attach(time, None),
+            StoryCure::AttachUnknown => {
+                self.attach(time, Some("arn:aws:iam::aws:policy/job-function/SystemAdministrator"))
+            }
+            StoryCure::BoundaryOff => self.boundary(time, "DeleteRolePermissionsBoundary"),
+            StoryCure::OrganizationLifts => self.organization_lifts(time, self.subject.account),
+            StoryCure::OrganizationLiftsOther => self.organization_lifts(time, SWITCHED),
             _ => unreachable!("a key policy or a grant"),
         }
     }
@@ -521,7 +546,7 @@ impl Story<'_> {
         request
     }
 
-    fn iam(&mut self, time: i64, name: &'static str, request: Value) -> Receipt {
+    fn iam(&mut self, time: i64, name: &'static str, request: Value) -> RecordReceipt {
         let (who, subject) = (self.admin.clone(), self.subject.clone());
         self.world.change_iam(time, &who, (name, request), Some(&subject))
     }
@@ -541,7 +566,7 @@ impl Story<'_> {
         of
     }
 
-    fn put_inline(&mut self, time: i64, statement: WorldStatement) -> (&'static str, Receipt) {
+    fn put_inline(&mut self, time: i64, statement: WorldStatement) -> (&'static str, RecordReceipt) {
         let name = if self.subject.kind == ActorKind::User { "PutUserPolicy" } else { "PutRolePolicy" };
         let is_allow = statement.effect == "Allow";
         let names_kms = statement.actions.iter().any(|action| action.starts_with("kms:"));
@@ -559,7 +584,7 @@ impl Story<'_> {
         (name, receipt)
     }
 
-    fn group(&mut self, time: i64, name: &'static str) -> (&'static str, Receipt) {
+    fn group(&mut self, time: i64, name: &'static str) -> (&'static str, RecordReceipt) {
         let request = self.own(json!({"groupName": self.stem}));
         let receipt = self.iam(time, name, request);
         let of = self.target();
@@ -567,7 +592,7 @@ impl Story<'_> {
         (name, receipt)
     }
 
-    fn put_group_policy(&mut self, time: i64) -> (&'static str, Receipt) {
+    fn put_group_policy(&mut self, time: i64) -> (&'static str, RecordReceipt) {
         let (action, key) = (format!("kms:{}", self.operation), self.key.arn.clone());
         let text = self.text_of(WorldStatement::allow("Group", "", &[&action]).on(&key));
         let request = json!({"groupName": self.stem, "policyName": "read", "policyDocument": text});
@@ -596,12 +621,12 @@ impl Story<'_> {
         self.world.plant(draft);
     }
 
-    fn attach(&mut self, time: i64, arn: Option<&str>) -> (&'static str, Receipt) {
+    fn attach(&mut self, time: i64, arn: Option<&str>) -> (&'static str, RecordReceipt) {
         let name = if self.subject.kind == ActorKind::User { "AttachUserPolicy" } else { "AttachRolePolicy" };
         let request = self.own(json!({"policyArn": arn.map_or(self.policy_arn(), str::to_owned)}));
         let receipt = self.iam(time, name, request);
         let mut of = self.target();
-        match (arn, self.has(Given::Unattached)) {
+        match (arn, self.has(StoryGiven::Unattached)) {
             (None, true) => of["reading"] = json!("whole"),
             _ => return (name, self.open_rights(receipt)),
         }
@@ -609,15 +634,15 @@ impl Story<'_> {
         (name, receipt)
     }
 
-    fn open_rights(&mut self, receipt: Receipt) -> Receipt {
+    fn open_rights(&mut self, receipt: RecordReceipt) -> RecordReceipt {
         self.world.leave_rights_open(&receipt);
         receipt
     }
 
-    fn version(&mut self, time: i64, cure: Cure) -> (&'static str, Receipt) {
+    fn version(&mut self, time: i64, cure: StoryCure) -> (&'static str, RecordReceipt) {
         let action = format!("kms:{}", self.operation);
         let text = self.text_of(WorldStatement::allow("Managed", "", &[&action, "dynamodb:GetItem"]));
-        let is_default = cure != Cure::VersionNotDefault;
+        let is_default = cure != StoryCure::VersionNotDefault;
         let who = self.admin.clone();
         let mut draft = super::model::RecordDraft::new(time, &who, ("iam", "CreatePolicyVersion"));
         draft.request = json!({"policyArn": self.policy_arn(), "policyDocument": text, "setAsDefault": is_default});
@@ -625,7 +650,7 @@ impl Story<'_> {
         ("CreatePolicyVersion", self.world.plant(draft))
     }
 
-    fn boundary(&mut self, time: i64, name: &'static str) -> (&'static str, Receipt) {
+    fn boundary(&mut self, time: i64, name: &'static str) -> (&'static str, RecordReceipt) {
         let mut request = self.own(json!({}));
         if name.starts_with("Put") {
             request["permissionsBoundary"] = json!(format!("arn:aws:iam::{}:policy/limits", self.subject.account));
@@ -644,7 +669,7 @@ impl Story<'_> {
         self.organizations(time + 1, "AttachPolicy", (json!({"policyId": id, "targetId": target}), Value::Null));
     }
 
-    fn organization_lifts(&mut self, time: i64, target: &str) -> (&'static str, Receipt) {
+    fn organization_lifts(&mut self, time: i64, target: &str) -> (&'static str, RecordReceipt) {
         let id = format!("p-{}", &self.stem[self.stem.len() - 6..]);
         (
             "DetachPolicy",
@@ -653,7 +678,7 @@ impl Story<'_> {
     }
 
     /// The organization's own account makes and logs its changes.
-    fn organizations(&mut self, time: i64, name: &'static str, (request, response): (Value, Value)) -> Receipt {
+    fn organizations(&mut self, time: i64, name: &'static str, (request, response): (Value, Value)) -> RecordReceipt {
         self.admin = self.world.admin(MAIN);
         let who = self.admin.clone();
         let mut draft = super::model::RecordDraft::new(time, &who, ("organizations", name));

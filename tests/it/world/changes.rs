@@ -4,10 +4,10 @@
 
 use serde_json::{Value, json};
 
-use super::actors::{Actor, ActorKind, DYNAMODB, SessionOrigin, WorldKey, WorldTable, iso};
+use super::actors::{ActorKind, DYNAMODB, SessionOrigin, WorldActor, WorldKey, WorldTable, iso};
 use super::dice::{BASE32, HEX};
 use super::documents::{WorldStatement, document};
-use super::model::{GrantFact, PolicyVersion, Receipt, RecordDraft, StateChange, World};
+use super::model::{GrantFact, PlantedWorld, PolicyVersion, RecordDraft, RecordReceipt, StateChange};
 
 /// A grant before it is made.
 pub struct GrantWish {
@@ -39,11 +39,11 @@ pub fn delegation(account: &str) -> WorldStatement {
     WorldStatement::allow("Account", &format!("arn:aws:iam::{account}:root"), &["kms:*"])
 }
 
-impl World {
+impl PlantedWorld {
     pub fn create_key(
         &mut self,
         time: i64,
-        who: &Actor,
+        who: &WorldActor,
         (region, statements): (&'static str, &[WorldStatement]),
     ) -> WorldKey {
         let key = WorldKey::new(&mut self.dice, who.account, region);
@@ -76,10 +76,10 @@ impl World {
     pub fn put_policy(
         &mut self,
         time: i64,
-        who: &Actor,
+        who: &WorldActor,
         key: &WorldKey,
         (statements, text): (&[WorldStatement], PolicyText),
-    ) -> Receipt {
+    ) -> RecordReceipt {
         let mut policy = document(statements, &mut self.dice);
         if text == PolicyText::Cut {
             policy.truncate(policy.len() * 2 / 3);
@@ -102,7 +102,7 @@ impl World {
     }
 
     /// A change of a key that KMS refuses: it names the key, and says nothing else of it.
-    pub fn fail_to_change(&mut self, time: i64, who: &Actor, key: &WorldKey, name: &str) -> Receipt {
+    pub fn fail_to_change(&mut self, time: i64, who: &WorldActor, key: &WorldKey, name: &str) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("kms", name));
         let reason = format!("because no identity-based policy allows the kms:{name} action");
         let caller = who.caller_arn();
@@ -112,7 +112,13 @@ impl World {
         self.change_key(key, draft)
     }
 
-    pub fn create_grant(&mut self, time: i64, who: &Actor, key: &WorldKey, wish: GrantWish) -> (Receipt, String) {
+    pub fn create_grant(
+        &mut self,
+        time: i64,
+        who: &WorldActor,
+        key: &WorldKey,
+        wish: GrantWish,
+    ) -> (RecordReceipt, String) {
         let grant_id = self.dice.text(HEX, 64);
         let receipt = self.plant_grant((time, who), key, (&grant_id, &wish));
         self.book_change(&receipt, ("CreateGrant", who), (Some(key), None));
@@ -133,10 +139,10 @@ impl World {
     /// The record of a grant; that of a retry has the id of the first.
     pub fn plant_grant(
         &mut self,
-        (time, who): (i64, &Actor),
+        (time, who): (i64, &WorldActor),
         key: &WorldKey,
         (grant_id, wish): (&str, &GrantWish),
-    ) -> Receipt {
+    ) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("kms", "CreateGrant"));
         draft.via = wish.via;
         draft.request = json!({"keyId": key.arn, "granteePrincipal": wish.grantee, "operations": wish.operations});
@@ -151,7 +157,7 @@ impl World {
         self.change_key(key, draft)
     }
 
-    pub fn revoke_grant(&mut self, time: i64, who: &Actor, key: &WorldKey, grant_id: &str) -> Receipt {
+    pub fn revoke_grant(&mut self, time: i64, who: &WorldActor, key: &WorldKey, grant_id: &str) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("kms", "RevokeGrant"));
         draft.request = json!({"keyId": key.id, "grantId": grant_id});
         draft.response = json!({"keyId": key.arn});
@@ -162,7 +168,7 @@ impl World {
     }
 
     /// A grant that is retired by its token: only the additional data name it.
-    pub fn retire_grant(&mut self, time: i64, who: &Actor, key: &WorldKey, grant_id: &str) -> Receipt {
+    pub fn retire_grant(&mut self, time: i64, who: &WorldActor, key: &WorldKey, grant_id: &str) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("kms", "RetireGrant"));
         draft.response = json!({"keyId": key.arn});
         draft.more.push(("additionalEventData", json!({"grantId": grant_id})));
@@ -175,7 +181,7 @@ impl World {
     pub fn end_grant(
         &mut self,
         (key, grant_id): (&WorldKey, &str),
-        (receipt, by): (&Receipt, Option<String>),
+        (receipt, by): (&RecordReceipt, Option<String>),
         kind: &'static str,
     ) {
         let known = self.grants.iter_mut().find(|grant| grant.grant_id == grant_id && grant.key.arn == key.arn);
@@ -197,7 +203,7 @@ impl World {
     }
 
     /// `DisableKey`, `EnableKey`, `ScheduleKeyDeletion` or `CancelKeyDeletion`.
-    pub fn switch_key(&mut self, time: i64, who: &Actor, key: &WorldKey, name: &str) -> Receipt {
+    pub fn switch_key(&mut self, time: i64, who: &WorldActor, key: &WorldKey, name: &str) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("kms", name));
         draft.request = json!({"keyId": key.id});
         draft.response = json!({"keyId": key.arn});
@@ -218,7 +224,7 @@ impl World {
         receipt
     }
 
-    pub fn book_state(&mut self, key: &WorldKey, (receipt, who): (&Receipt, &Actor), state: &'static str) {
+    pub fn book_state(&mut self, key: &WorldKey, (receipt, who): (&RecordReceipt, &WorldActor), state: &'static str) {
         let by = who.principal.clone();
         self.states.push(StateChange { key: key.clone(), receipt: receipt.clone(), by, state });
     }
@@ -227,10 +233,10 @@ impl World {
     pub fn change_iam(
         &mut self,
         time: i64,
-        who: &Actor,
+        who: &WorldActor,
         (name, request): (&str, Value),
-        target: Option<&Actor>,
-    ) -> Receipt {
+        target: Option<&WorldActor>,
+    ) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("iam", name));
         draft.request = request;
         let receipt = self.plant(draft);
@@ -239,17 +245,17 @@ impl World {
     }
 
     /// The line of a change of rights: what it names, and what its document allows.
-    pub fn book_rights(&mut self, receipt: &Receipt, mut of: Value) {
+    pub fn book_rights(&mut self, receipt: &RecordReceipt, mut of: Value) {
         of["event_id"] = json!(receipt.event_id);
         self.truth.add("access_changes", of);
     }
 
     /// A change of rights of which the contract does not say how it bears on keys.
-    pub fn leave_rights_open(&mut self, receipt: &Receipt) {
+    pub fn leave_rights_open(&mut self, receipt: &RecordReceipt) {
         self.truth.leave_open("access_changes", "event_id", &receipt.event_id);
     }
 
-    pub fn fail_to_change_iam(&mut self, time: i64, who: &Actor, name: &str) -> Receipt {
+    pub fn fail_to_change_iam(&mut self, time: i64, who: &WorldActor, name: &str) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("iam", name));
         let message = format!("User: {} is not authorized to perform: iam:{name} on resource: user", who.caller_arn());
         draft.error = Some(("AccessDenied", message));
@@ -257,7 +263,12 @@ impl World {
     }
 
     /// A session of `role` whose start is in the logs, by `caller`.
-    pub fn assume_role(&mut self, time: i64, caller: &Actor, (role, session_name): (&Actor, &str)) -> Actor {
+    pub fn assume_role(
+        &mut self,
+        time: i64,
+        caller: &WorldActor,
+        (role, session_name): (&WorldActor, &str),
+    ) -> WorldActor {
         let mut session = role.in_session(&mut self.dice, session_name, time);
         let key_id = session.session.as_ref().expect("it was just made").access_key.clone();
         let mut draft = RecordDraft::new(time, caller, ("sts", "AssumeRole"));
@@ -282,10 +293,10 @@ impl World {
     pub fn change_table(
         &mut self,
         time: i64,
-        who: &Actor,
+        who: &WorldActor,
         table: &WorldTable,
         (name, request): (&str, Value),
-    ) -> Receipt {
+    ) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("dynamodb", name));
         (draft.region, draft.read_only) = (table.region, name.starts_with("Describe"));
         draft.request = json!({"tableName": table.name});
@@ -310,9 +321,9 @@ impl World {
     pub fn get_item(
         &mut self,
         time: i64,
-        (who, table): (&Actor, &WorldTable),
+        (who, table): (&WorldActor, &WorldTable),
         error: Option<(&'static str, String)>,
-    ) -> Receipt {
+    ) -> RecordReceipt {
         let mut draft = RecordDraft::new(time, who, ("dynamodb", "GetItem"));
         (draft.region, draft.read_only, draft.error) = (table.region, true, error);
         draft.request = json!({"tableName": table.name, "key": {"id": self.dice.text(HEX, 8)}});
@@ -326,7 +337,12 @@ impl World {
     }
 
     /// A table under a key from its creation on: the call, and what DynamoDB then asks of KMS.
-    pub fn create_table(&mut self, time: i64, who: &Actor, (table, key): (&WorldTable, &WorldKey)) -> Receipt {
+    pub fn create_table(
+        &mut self,
+        time: i64,
+        who: &WorldActor,
+        (table, key): (&WorldTable, &WorldKey),
+    ) -> RecordReceipt {
         let request = json!({"sSESpecification": {"enabled": true, "sSEType": "KMS", "kMSMasterKeyId": key.arn}});
         let receipt = self.change_table(time, who, table, ("CreateTable", request));
         self.grant_to_table(time + 1, who, (table, key));
@@ -334,7 +350,7 @@ impl World {
     }
 
     /// The grant by which DynamoDB works for a table by itself, asked for with the caller's identity.
-    pub fn grant_to_table(&mut self, time: i64, who: &Actor, (table, key): (&WorldTable, &WorldKey)) -> String {
+    pub fn grant_to_table(&mut self, time: i64, who: &WorldActor, (table, key): (&WorldTable, &WorldKey)) -> String {
         let service = format!("dynamodb.{}.amazonaws.com", table.region);
         let operations =
             ["DescribeKey", "GenerateDataKey", "Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo", "RetireGrant"];
@@ -352,7 +368,7 @@ impl World {
     pub fn book_table_key(
         &mut self,
         (table, key): (&WorldTable, &WorldKey),
-        (receipt, who): (&Receipt, &Actor),
+        (receipt, who): (&RecordReceipt, &WorldActor),
         until: Option<i64>,
     ) {
         assert!(who.kind != ActorKind::Service, "a table is set by somebody");

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::actors::{MAIN, PLAIN, SWITCHED, iso};
 use super::dice::{UPPER, WorldDice};
-use super::model::{FIRST_SECOND, HOURS, LaneHour, World, hour_of};
+use super::model::{FIRST_SECOND, HOURS, LaneHour, PlantedWorld, hour_of};
 
 const BUCKET: &str = "amzn-s3-demo-trail-logs";
 
@@ -42,8 +42,8 @@ struct LogFile {
     is_here: bool,
 }
 
-struct Delivery<'w> {
-    world: &'w World,
+struct WorldDelivery<'w> {
+    world: &'w PlantedWorld,
     plan: &'w DeliveryPlan,
     dice: WorldDice,
     files: Vec<LogFile>,
@@ -53,9 +53,9 @@ struct Delivery<'w> {
 }
 
 /// Writes the world into a folder and counts what it holds.
-pub fn deliver(world: &World, plan: &DeliveryPlan, into: &Path) -> DeliveryCounts {
+pub fn deliver(world: &PlantedWorld, plan: &DeliveryPlan, into: &Path) -> DeliveryCounts {
     let (files, paths, seen) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    let mut delivery = Delivery {
+    let mut delivery = WorldDelivery {
         world,
         plan,
         dice: WorldDice::new(plan.seed),
@@ -69,7 +69,7 @@ pub fn deliver(world: &World, plan: &DeliveryPlan, into: &Path) -> DeliveryCount
     for file in delivery.files.iter().filter(|file| file.is_here) {
         write(&into.join(&file.path), &file.content);
     }
-    for lane in World::lanes().filter(|(account, _)| *account != PLAIN) {
+    for lane in PlantedWorld::lanes().filter(|(account, _)| *account != PLAIN) {
         delivery.digests(lane, into);
     }
     delivery.counts
@@ -87,7 +87,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl Delivery<'_> {
+impl WorldDelivery<'_> {
     /// Cuts the records of each lane and hour into files, and puts some into other files too, or late ones.
     fn cut(&mut self) {
         let mut hours: BTreeMap<LaneHour, Vec<usize>> = BTreeMap::new();

@@ -5,13 +5,13 @@
 
 use serde_json::{Value, json};
 
-use super::actors::{ACCOUNTS, Actor, DYNAMODB, REGIONS, WorldKey, WorldTable, iso};
+use super::actors::{ACCOUNTS, DYNAMODB, REGIONS, WorldActor, WorldKey, WorldTable, iso};
 use super::changes::{GrantWish, PolicyText, delegation};
 use super::dice::HEX;
 use super::documents::WorldStatement;
-use super::model::{Answer, FIRST_SECOND, KmsCall, LAST_SECOND, Receipt, RecordDraft, World};
+use super::model::{FIRST_SECOND, KmsAnswer, KmsCall, LAST_SECOND, PlantedWorld, RecordDraft, RecordReceipt};
 
-pub fn play_all(world: &mut World) {
+pub fn play_all(world: &mut PlantedWorld) {
     for _ in 0..4 {
         states(world);
         imported(world);
@@ -31,29 +31,33 @@ pub fn play_all(world: &mut World) {
 struct StoryClock(i64);
 
 impl StoryClock {
-    fn start(world: &mut World) -> StoryClock {
+    fn start(world: &mut PlantedWorld) -> StoryClock {
         let time = world.dice.between(FIRST_SECOND + 3700, FIRST_SECOND + (LAST_SECOND - FIRST_SECOND) / 2);
         StoryClock(world.settle(time))
     }
 
-    fn next(&mut self, world: &mut World) -> i64 {
+    fn next(&mut self, world: &mut PlantedWorld) -> i64 {
         let gap = world.dice.between(30, 4000);
         self.0 = world.settle(self.0 + gap);
         self.0
     }
 }
 
-fn lane(world: &mut World) -> (&'static str, &'static str) {
+fn lane(world: &mut PlantedWorld) -> (&'static str, &'static str) {
     (*world.dice.pick(&ACCOUNTS), *world.dice.pick(&REGIONS))
 }
 
-fn new_key(world: &mut World, clock: &mut StoryClock, (account, region): (&'static str, &'static str)) -> WorldKey {
+fn new_key(
+    world: &mut PlantedWorld,
+    clock: &mut StoryClock,
+    (account, region): (&'static str, &'static str),
+) -> WorldKey {
     let (time, who) = (clock.next(world), world.admin(account));
     world.create_key(time, &who, (region, &[delegation(account)]))
 }
 
 /// Enabled, disabled twice, enabled, to be deleted, and saved; a refused change and a use in vain between.
-fn states(world: &mut World) {
+fn states(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let is_old = world.dice.happens(30);
     let key = if is_old { WorldKey::new(&mut world.dice, lane.0, lane.1) } else { new_key(world, &mut clock, lane) };
@@ -65,9 +69,9 @@ fn states(world: &mut World) {
         world.switch_key(time, &who, &key, name);
         if name == "DisableKey" {
             let user_name = world.name("reader");
-            let user = Actor::user(&mut world.dice, lane.0, &user_name);
+            let user = WorldActor::user(&mut world.dice, lane.0, &user_name);
             let time = clock.next(world);
-            world.use_key(KmsCall::direct(time, &user, "Decrypt", &key).answered(Answer::Disabled));
+            world.use_key(KmsCall::direct(time, &user, "Decrypt", &key).answered(KmsAnswer::Disabled));
         }
         if world.dice.happens(40) {
             let (time, who) = (clock.next(world), world.admin(lane.0));
@@ -77,7 +81,7 @@ fn states(world: &mut World) {
 }
 
 /// A key that waits for its material.
-fn imported(world: &mut World) {
+fn imported(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let key = WorldKey::new(&mut world.dice, lane.0, lane.1);
     let (time, who) = (clock.next(world), world.admin(lane.0));
@@ -99,7 +103,12 @@ fn imported(world: &mut World) {
     world.truth.leave_open("key_rotations", "key_arn", &key.arn);
 }
 
-fn change_alias(world: &mut World, time: i64, (name, alias): (&str, &str), key: &WorldKey) -> (Receipt, Actor) {
+fn change_alias(
+    world: &mut PlantedWorld,
+    time: i64,
+    (name, alias): (&str, &str),
+    key: &WorldKey,
+) -> (RecordReceipt, WorldActor) {
     let who = world.admin(key.account);
     let mut draft = RecordDraft::new(time, &who, ("kms", name));
     draft.request = json!({"aliasName": alias});
@@ -116,11 +125,11 @@ fn change_alias(world: &mut World, time: i64, (name, alias): (&str, &str), key: 
 }
 
 /// An alias that is made, moved and deleted; and one that is seen only as it is deleted.
-fn aliases(world: &mut World) {
+fn aliases(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let alias = format!("alias/{}", world.name("alias"));
     let mut key = WorldKey::new(&mut world.dice, lane.0, lane.1);
-    let mut open: Option<(Receipt, Actor)> = None;
+    let mut open: Option<(RecordReceipt, WorldActor)> = None;
     let moves = world.dice.between(1, 3);
     for turn in 0..=moves {
         let time = clock.next(world);
@@ -149,7 +158,12 @@ fn aliases(world: &mut World) {
     alias_row(world, (&kept, &key), Some(&made), None);
 }
 
-fn alias_row(world: &mut World, (alias, key): (&str, &WorldKey), set: Option<&(Receipt, Actor)>, until: Option<i64>) {
+fn alias_row(
+    world: &mut PlantedWorld,
+    (alias, key): (&str, &WorldKey),
+    set: Option<&(RecordReceipt, WorldActor)>,
+    until: Option<i64>,
+) {
     world.truth.add("key_aliases", json!({
         "alias_arn": key.alias_arn(alias), "key_arn": key.arn, "valid_from": set.map(|(receipt, _)| iso(receipt.time)),
         "valid_to": until.map(iso), "set_by": set.map(|(_, who)| &who.principal),
@@ -158,8 +172,8 @@ fn alias_row(world: &mut World, (alias, key): (&str, &WorldKey), set: Option<&(R
 }
 
 /// What KMS itself tells of a key.
-fn service_event(world: &mut World, time: i64, key: &WorldKey, (name, details): (&str, Value)) -> Receipt {
-    let kms = Actor::service("AWS Internal");
+fn service_event(world: &mut PlantedWorld, time: i64, key: &WorldKey, (name, details): (&str, Value)) -> RecordReceipt {
+    let kms = WorldActor::service("AWS Internal");
     let mut draft = RecordDraft::new(time, &kms, ("kms", name));
     draft.region = key.region;
     draft.more = vec![
@@ -172,7 +186,7 @@ fn service_event(world: &mut World, time: i64, key: &WorldKey, (name, details): 
     world.plant(draft)
 }
 
-fn rotations(world: &mut World) {
+fn rotations(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let key = new_key(world, &mut clock, lane);
     for turn in 0..world.dice.between(1, 3) {
@@ -202,7 +216,12 @@ fn rotations(world: &mut World) {
     }
 }
 
-fn rotation_row(world: &mut World, key: &WorldKey, receipt: &Receipt, (kind, material): (&str, Option<&str>)) {
+fn rotation_row(
+    world: &mut PlantedWorld,
+    key: &WorldKey,
+    receipt: &RecordReceipt,
+    (kind, material): (&str, Option<&str>),
+) {
     world.truth.add(
         "key_rotations",
         json!({
@@ -213,14 +232,14 @@ fn rotation_row(world: &mut World, key: &WorldKey, receipt: &Receipt, (kind, mat
 }
 
 /// A grant with its uses: before it, in it, at another operation, in another context, after it.
-fn grants(world: &mut World) {
+fn grants(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let (key, who) = (new_key(world, &mut clock, lane), world.admin(lane.0));
     let name = world.name("grantee");
-    let role = Actor::role(&mut world.dice, lane.0, &name);
+    let role = WorldActor::role(&mut world.dice, lane.0, &name);
     let grantee = role.in_session(&mut world.dice, "work", FIRST_SECOND - 60);
     let (right, wrong) = (json!({"purpose": "invoices", "tenant": "7"}), json!({"purpose": "letters", "tenant": "7"}));
-    let use_key = |world: &mut World, clock: &mut StoryClock, operation: &str, context: &Value| {
+    let use_key = |world: &mut PlantedWorld, clock: &mut StoryClock, operation: &str, context: &Value| {
         let time = clock.next(world);
         let context = context.clone();
         world.use_key(KmsCall { context, ..KmsCall::direct(time, &grantee, operation, &key) });
@@ -270,7 +289,7 @@ fn grants(world: &mut World) {
 }
 
 /// Grants of which only the end is in the logs.
-fn grants_of_old_times(world: &mut World) {
+fn grants_of_old_times(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let key = WorldKey::new(&mut world.dice, lane.0, lane.1);
     let (who, grant_id) = (world.admin(lane.0), world.dice.text(HEX, 64));
@@ -283,7 +302,7 @@ fn grants_of_old_times(world: &mut World) {
 }
 
 /// Versions that add, remove, change and only reword, with one in vain, and sometimes one that was cut.
-fn policies(world: &mut World) {
+fn policies(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let is_old = world.dice.happens(40);
     let key = if is_old { WorldKey::new(&mut world.dice, lane.0, lane.1) } else { new_key(world, &mut clock, lane) };
@@ -315,12 +334,12 @@ fn policies(world: &mut World) {
 }
 
 /// A table that is made under a key, moves to another, and is deleted; DynamoDB names the pair all the while.
-fn tables(world: &mut World) {
+fn tables(world: &mut PlantedWorld) {
     let (lane, mut clock) = (lane(world), StoryClock::start(world));
     let keys = [new_key(world, &mut clock, lane), WorldKey::new(&mut world.dice, lane.0, lane.1)];
     let table = WorldTable::new(&world.name("moving"), lane.0, lane.1);
     let (who, name) = (world.admin(lane.0), world.name("app"));
-    let role = Actor::role(&mut world.dice, lane.0, &name);
+    let role = WorldActor::role(&mut world.dice, lane.0, &name);
     let app = role.in_session(&mut world.dice, "i-0123456789abcdef0", FIRST_SECOND - 3600);
     let made = clock.next(world);
     let created = world.create_table(made, &who, (&table, &keys[0]));
@@ -334,7 +353,7 @@ fn tables(world: &mut World) {
         let request = json!({"sSESpecification": {"enabled": true, "sSEType": "KMS", "kMSMasterKeyId": keys[1].arn}});
         let moved = world.change_table(time, &who, &table, ("UpdateTable", request));
         world.grant_to_table(time + 1, &who, (&table, &keys[1]));
-        let service = Actor::service(DYNAMODB);
+        let service = WorldActor::service(DYNAMODB);
         world.retire_grant(time + 4, &service, &keys[0], &first_grant);
         world.book_table_key((&table, &keys[0]), (&period.0, &who), Some(time));
         period = (moved, keys[1].clone());
@@ -348,8 +367,12 @@ fn tables(world: &mut World) {
     world.book_table_key((&table, &period.1), (&period.0, &who), until);
 }
 
-fn use_table(world: &mut World, clock: &mut StoryClock, (app, table, key): (&Actor, &WorldTable, &WorldKey)) {
-    let service = Actor::service(DYNAMODB);
+fn use_table(
+    world: &mut PlantedWorld,
+    clock: &mut StoryClock,
+    (app, table, key): (&WorldActor, &WorldTable, &WorldKey),
+) {
+    let service = WorldActor::service(DYNAMODB);
     let time = clock.next(world);
     world.use_key(KmsCall::of_table(time, &service, table, key));
     for _ in 0..world.dice.between(1, 4) {
@@ -359,11 +382,11 @@ fn use_table(world: &mut World, clock: &mut StoryClock, (app, table, key): (&Act
 }
 
 /// Two instances of a role whose calls are as far apart as the rule's edges.
-fn windows(world: &mut World) {
+fn windows(world: &mut PlantedWorld) {
     let (lane, name) = (lane(world), world.name("steady"));
     let key = WorldKey::new(&mut world.dice, lane.0, lane.1);
     let table = WorldTable::new(&world.name("steady"), lane.0, lane.1);
-    let role = Actor::role(&mut world.dice, lane.0, &name);
+    let role = WorldActor::role(&mut world.dice, lane.0, &name);
     let sessions = ["i-0a", "i-0b"].map(|instance| role.in_session(&mut world.dice, instance, FIRST_SECOND - 7200));
     let mut time = StoryClock::start(world).0;
     for _ in 0..30 {
@@ -375,15 +398,15 @@ fn windows(world: &mut World) {
 }
 
 /// A user, as one role, as another; and a near-miss: another user with the same role and session name at another time.
-fn chain_of_roles(world: &mut World) {
+fn chain_of_roles(world: &mut PlantedWorld) {
     let (account, region) = lane(world);
     let stem = world.name("hop");
     let key = WorldKey::new(&mut world.dice, account, region);
-    let roles = ["first", "second"].map(|which| Actor::role(&mut world.dice, account, &format!("{which}-{stem}")));
+    let roles = ["first", "second"].map(|which| WorldActor::role(&mut world.dice, account, &format!("{which}-{stem}")));
     let mut clock = StoryClock::start(world);
     let mut sessions = Vec::new();
     for which in ["one", "two"] {
-        let user = Actor::user(&mut world.dice, account, &format!("{which}-{stem}"));
+        let user = WorldActor::user(&mut world.dice, account, &format!("{which}-{stem}"));
         let time = clock.next(world);
         let first = world.assume_role(time, &user, (&roles[0], &format!("{which}-in-{stem}")));
         let time = clock.next(world);
@@ -400,22 +423,23 @@ fn chain_of_roles(world: &mut World) {
 
 /// Sessions that say themselves who stands behind: Identity Center's, and one with a source identity; and one whose name
 /// only looks like a person.
-fn marked_sessions(world: &mut World) {
+fn marked_sessions(world: &mut PlantedWorld) {
     let (account, region) = lane(world);
     let key = WorldKey::new(&mut world.dice, account, region);
     let (path, id) = ("aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_Reader_", world.dice.text(HEX, 16));
     let mail = format!("{}@example.com", world.name("jane"));
-    let reader = Actor::role(&mut world.dice, account, &format!("{path}{id}"));
+    let reader = WorldActor::role(&mut world.dice, account, &format!("{path}{id}"));
     let mut single = reader.in_session(&mut world.dice, &mail, FIRST_SECOND - 600);
     single.person = Some((mail.clone(), "sso_session_name"));
     let name = world.name("marked");
     let mut marked =
-        Actor::role(&mut world.dice, account, &name).in_session(&mut world.dice, "tool", FIRST_SECOND - 900);
+        WorldActor::role(&mut world.dice, account, &name).in_session(&mut world.dice, "tool", FIRST_SECOND - 900);
     let source = world.name("source");
     marked.session.as_mut().expect("just made").source_identity = Some(source.clone());
     marked.person = Some((source, "source_identity"));
     let name = world.name("plain");
-    let plain = Actor::role(&mut world.dice, account, &name).in_session(&mut world.dice, &mail, FIRST_SECOND - 1200);
+    let plain =
+        WorldActor::role(&mut world.dice, account, &name).in_session(&mut world.dice, &mail, FIRST_SECOND - 1200);
     let mut clock = StoryClock::start(world);
     for who in [&single, &marked, &plain, &single] {
         let time = clock.next(world);

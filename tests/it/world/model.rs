@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::actors::{ACCOUNTS, Actor, ActorKind, DYNAMODB, EAST, MAIN, PLAIN, REGIONS, WorldKey, WorldTable, iso};
+use super::actors::{ACCOUNTS, ActorKind, DYNAMODB, EAST, MAIN, PLAIN, REGIONS, WorldActor, WorldKey, WorldTable, iso};
 use super::dice::WorldDice;
 use super::documents::WorldStatement;
 use super::truth::WorldTruth;
@@ -97,7 +97,7 @@ pub struct PlantedRecord {
 
 pub struct RecordDraft<'a> {
     pub time: i64,
-    pub who: &'a Actor,
+    pub who: &'a WorldActor,
     pub service: &'static str,
     pub name: &'a str,
     pub region: &'static str,
@@ -111,7 +111,7 @@ pub struct RecordDraft<'a> {
 }
 
 impl<'a> RecordDraft<'a> {
-    pub fn new(time: i64, who: &'a Actor, (service, name): (&'static str, &'a str)) -> RecordDraft<'a> {
+    pub fn new(time: i64, who: &'a WorldActor, (service, name): (&'static str, &'a str)) -> RecordDraft<'a> {
         RecordDraft {
             time,
             who,
@@ -130,7 +130,7 @@ impl<'a> RecordDraft<'a> {
 
 /// The ids of a record that was planted.
 #[derive(Clone)]
-pub struct Receipt {
+pub struct RecordReceipt {
     pub time: i64,
     pub event_id: String,
     pub request_id: String,
@@ -138,16 +138,16 @@ pub struct Receipt {
 
 /// The outcome of a call of KMS.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Answer {
+pub enum KmsAnswer {
     Done,
-    Refused(&'static RefusalReason, Naming),
+    Refused(&'static RefusalReason, KeyNaming),
     /// KMS says that the key is disabled.
     Disabled,
 }
 
 /// A refusal names the key, or only "this ciphertext".
 #[derive(Clone, Copy, PartialEq)]
-pub enum Naming {
+pub enum KeyNaming {
     Key,
     Nothing,
 }
@@ -162,8 +162,8 @@ pub struct RefusalReason {
 
 #[derive(Clone)]
 pub struct CallFact {
-    pub receipt: Receipt,
-    pub who: Actor,
+    pub receipt: RecordReceipt,
+    pub who: WorldActor,
     /// The account and the Region that log it: the caller's account, or the key's if a service calls.
     pub lane: (&'static str, &'static str),
     pub operation: String,
@@ -173,40 +173,40 @@ pub struct CallFact {
     pub table: Option<WorldTable>,
     pub context: Value,
     pub via: Option<&'static str>,
-    pub answer: Answer,
+    pub answer: KmsAnswer,
 }
 
 pub struct KmsCall<'a> {
     pub time: i64,
-    pub who: &'a Actor,
+    pub who: &'a WorldActor,
     pub operation: &'a str,
     pub key: &'a WorldKey,
     pub table: Option<&'a WorldTable>,
     pub context: Value,
     pub via: Option<&'static str>,
-    pub answer: Answer,
+    pub answer: KmsAnswer,
 }
 
 impl<'a> KmsCall<'a> {
-    pub fn direct(time: i64, who: &'a Actor, operation: &'a str, key: &'a WorldKey) -> KmsCall<'a> {
-        KmsCall { time, who, operation, key, table: None, context: Value::Null, via: None, answer: Answer::Done }
+    pub fn direct(time: i64, who: &'a WorldActor, operation: &'a str, key: &'a WorldKey) -> KmsCall<'a> {
+        KmsCall { time, who, operation, key, table: None, context: Value::Null, via: None, answer: KmsAnswer::Done }
     }
 
     /// What DynamoDB asks of KMS when somebody reads or writes, or by itself.
-    pub fn of_table(time: i64, who: &'a Actor, table: &'a WorldTable, key: &'a WorldKey) -> KmsCall<'a> {
+    pub fn of_table(time: i64, who: &'a WorldActor, table: &'a WorldTable, key: &'a WorldKey) -> KmsCall<'a> {
         let via = (who.kind != ActorKind::Service).then_some(DYNAMODB);
         let context = table.context();
         KmsCall { table: Some(table), context, via, ..KmsCall::direct(time, who, "Decrypt", key) }
     }
 
-    pub fn answered(self, answer: Answer) -> KmsCall<'a> {
+    pub fn answered(self, answer: KmsAnswer) -> KmsCall<'a> {
         KmsCall { answer, ..self }
     }
 }
 
 /// A change of a key's policy, grants or state, or of a principal.
 pub struct ChangeFact {
-    pub receipt: Receipt,
+    pub receipt: RecordReceipt,
     pub name: String,
     pub by: String,
     pub key: Option<String>,
@@ -222,13 +222,13 @@ pub struct GrantFact {
     /// `subset` or `equals`, and the context.
     pub constraint: Option<(&'static str, Value)>,
     pub table: Option<WorldTable>,
-    pub created: Option<(Receipt, String, Option<&'static str>)>,
-    pub ended: Option<(Receipt, Option<String>, &'static str)>,
+    pub created: Option<(RecordReceipt, String, Option<&'static str>)>,
+    pub ended: Option<(RecordReceipt, Option<String>, &'static str)>,
 }
 
 pub struct PolicyVersion {
     pub key: WorldKey,
-    pub receipt: Receipt,
+    pub receipt: RecordReceipt,
     pub by: String,
     pub statements: Vec<WorldStatement>,
     pub is_whole: bool,
@@ -237,12 +237,12 @@ pub struct PolicyVersion {
 
 pub struct StateChange {
     pub key: WorldKey,
-    pub receipt: Receipt,
+    pub receipt: RecordReceipt,
     pub by: String,
     pub state: &'static str,
 }
 
-pub struct World {
+pub struct PlantedWorld {
     pub dice: WorldDice,
     pub odd: OddHours,
     pub records: Vec<PlantedRecord>,
@@ -253,17 +253,17 @@ pub struct World {
     pub states: Vec<StateChange>,
     pub truth: WorldTruth,
     /// Who may change things, by account.
-    pub admins: Vec<Actor>,
+    pub admins: Vec<WorldActor>,
     names: BTreeSet<String>,
 }
 
 pub const CRYPTO: [&str; 4] = ["Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"];
 
-impl World {
-    pub fn new(seed: u64) -> World {
+impl PlantedWorld {
+    pub fn new(seed: u64) -> PlantedWorld {
         let mut dice = WorldDice::new(seed);
         let odd = OddHours::new(&mut dice);
-        World {
+        PlantedWorld {
             dice,
             odd,
             records: Vec::new(),
@@ -309,14 +309,14 @@ impl World {
         settled
     }
 
-    pub fn admin(&mut self, account: &str) -> Actor {
-        let all: Vec<Actor> = self.admins.iter().filter(|admin| admin.account == account).cloned().collect();
+    pub fn admin(&mut self, account: &str) -> WorldActor {
+        let all: Vec<WorldActor> = self.admins.iter().filter(|admin| admin.account == account).cloned().collect();
         self.dice.pick(&all).clone()
     }
 
     /// Plants a record of the caller's account, or of the one that `more` names as recipient.
-    pub fn plant(&mut self, draft: RecordDraft) -> Receipt {
-        let receipt = Receipt { time: draft.time, event_id: self.dice.uuid(), request_id: self.dice.uuid() };
+    pub fn plant(&mut self, draft: RecordDraft) -> RecordReceipt {
+        let receipt = RecordReceipt { time: draft.time, event_id: self.dice.uuid(), request_id: self.dice.uuid() };
         let is_made_by_service = draft.via.is_some() || draft.who.kind == ActorKind::Service;
         let address = draft.via.unwrap_or(&draft.who.address);
         let agent =
@@ -369,7 +369,7 @@ impl World {
     }
 
     /// Plants a use of a key; of another account's key that was used, both copies.
-    pub fn use_key(&mut self, call: KmsCall) -> Receipt {
+    pub fn use_key(&mut self, call: KmsCall) -> RecordReceipt {
         let mut draft = RecordDraft::new(call.time, call.who, ("kms", call.operation));
         (draft.region, draft.via, draft.read_only) = (call.key.region, call.via, true);
         let is_foreign = call.who.kind != ActorKind::Service && call.who.account != call.key.account;
@@ -377,18 +377,18 @@ impl World {
         if call.who.kind == ActorKind::Service {
             draft.more.push(("recipientAccountId", json!(call.key.account)));
         }
-        if let Answer::Refused(reason, naming) = call.answer {
+        if let KmsAnswer::Refused(reason, naming) = call.answer {
             draft.error = Some(("AccessDenied", refusal(&call, (reason, naming), &action)));
         } else {
             draft.request = parameters(&call);
             draft.more.push(("resources", json!([call.key.resource()])));
         }
         match call.answer {
-            Answer::Disabled => draft.error = Some(("DisabledException", format!("{} is disabled.", call.key.arn))),
-            Answer::Done => draft.more.push(("additionalEventData", json!({"keyMaterialId": call.key.material}))),
-            Answer::Refused(..) => {}
+            KmsAnswer::Disabled => draft.error = Some(("DisabledException", format!("{} is disabled.", call.key.arn))),
+            KmsAnswer::Done => draft.more.push(("additionalEventData", json!({"keyMaterialId": call.key.material}))),
+            KmsAnswer::Refused(..) => {}
         }
-        let is_shared = is_foreign && call.answer == Answer::Done;
+        let is_shared = is_foreign && call.answer == KmsAnswer::Done;
         let shared = json!(self.dice.uuid());
         if is_shared {
             draft.more.push(("sharedEventID", shared.clone()));
@@ -397,7 +397,7 @@ impl World {
         if is_shared {
             self.plant_owners_copy(&call, (&receipt, shared));
         }
-        let names_key = !matches!(call.answer, Answer::Refused(_, Naming::Nothing));
+        let names_key = !matches!(call.answer, KmsAnswer::Refused(_, KeyNaming::Nothing));
         self.calls.push(CallFact {
             receipt: receipt.clone(),
             who: call.who.clone(),
@@ -405,7 +405,7 @@ impl World {
             operation: call.operation.to_owned(),
             is_crypto: CRYPTO.contains(&call.operation),
             key: names_key.then(|| call.key.clone()),
-            table: call.table.filter(|_| call.answer == Answer::Done || call.answer == Answer::Disabled).cloned(),
+            table: call.table.filter(|_| call.answer == KmsAnswer::Done || call.answer == KmsAnswer::Disabled).cloned(),
             context: call.context,
             via: call.via,
             answer: call.answer,
@@ -413,7 +413,7 @@ impl World {
         receipt
     }
 
-    fn plant_owners_copy(&mut self, call: &KmsCall, (receipt, shared): (&Receipt, Value)) {
+    fn plant_owners_copy(&mut self, call: &KmsCall, (receipt, shared): (&RecordReceipt, Value)) {
         let mut draft = RecordDraft::new(call.time, call.who, ("kms", call.operation));
         (draft.region, draft.via, draft.read_only, draft.request) = (call.key.region, call.via, true, parameters(call));
         draft.more = vec![
@@ -427,7 +427,7 @@ impl World {
     }
 
     /// Plants a change of a key by KMS's own API. A refused one has neither parameters nor resources.
-    pub fn change_key(&mut self, key: &WorldKey, draft: RecordDraft) -> Receipt {
+    pub fn change_key(&mut self, key: &WorldKey, draft: RecordDraft) -> RecordReceipt {
         let (who, name, via) = (draft.who.clone(), draft.name.to_owned(), draft.via);
         let mut draft = RecordDraft { region: key.region, ..draft };
         let is_done = draft.error.is_none();
@@ -436,7 +436,7 @@ impl World {
         }
         draft.more.push(("recipientAccountId", json!(key.account)));
         let receipt = self.plant(draft);
-        let answer = if is_done { Answer::Done } else { Answer::Refused(&UNNAMED_REASON, Naming::Key) };
+        let answer = if is_done { KmsAnswer::Done } else { KmsAnswer::Refused(&UNNAMED_REASON, KeyNaming::Key) };
         let (lane, key, context) = (lane_of(&who, key), Some(key.clone()), Value::Null);
         self.calls.push(CallFact {
             receipt: receipt.clone(),
@@ -456,9 +456,9 @@ impl World {
     /// Books a change that bears on a key or a principal.
     pub fn book_change(
         &mut self,
-        receipt: &Receipt,
-        (name, by): (&str, &Actor),
-        on: (Option<&WorldKey>, Option<&Actor>),
+        receipt: &RecordReceipt,
+        (name, by): (&str, &WorldActor),
+        on: (Option<&WorldKey>, Option<&WorldActor>),
     ) {
         self.changes.push(ChangeFact {
             receipt: receipt.clone(),
@@ -476,7 +476,7 @@ pub static UNNAMED_REASON: RefusalReason = RefusalReason {
     clause: "because no identity-based policy allows the {} action",
 };
 
-fn lane_of(who: &Actor, key: &WorldKey) -> (&'static str, &'static str) {
+fn lane_of(who: &WorldActor, key: &WorldKey) -> (&'static str, &'static str) {
     (if who.kind == ActorKind::Service { key.account } else { who.account }, key.region)
 }
 
@@ -496,14 +496,14 @@ fn parameters(call: &KmsCall) -> Value {
     Value::Object(request)
 }
 
-fn refusal(call: &KmsCall, (reason, naming): (&RefusalReason, Naming), action: &str) -> String {
+fn refusal(call: &KmsCall, (reason, naming): (&RefusalReason, KeyNaming), action: &str) -> String {
     let clause = reason.clause.replace("{}", action);
     if reason.column == "unparsed" {
         return format!("Access to {} is refused to {}", call.key.arn, call.who.caller_arn());
     }
     let place = match naming {
-        Naming::Key => format!("on resource: {}", call.key.arn),
-        Naming::Nothing => "on the resource associated with this ciphertext".to_owned(),
+        KeyNaming::Key => format!("on resource: {}", call.key.arn),
+        KeyNaming::Nothing => "on the resource associated with this ciphertext".to_owned(),
     };
     format!("User: {} is not authorized to perform: {action} {place} {clause}", call.who.caller_arn())
         .trim_end()

@@ -33,7 +33,7 @@ pub static WORDS: RefusalReason = reason("unparsed", None, "");
 
 /// A fact before the first refusal, or about who plays.
 #[derive(Clone, Copy, PartialEq)]
-pub enum Given {
+pub enum StoryGiven {
     /// The key is older than the logs: nobody knows its policy.
     OldKey,
     /// The key's policy does not let the account's own policies decide.
@@ -66,14 +66,14 @@ pub enum Given {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Act {
+pub enum StoryAct {
     Deny,
     /// Refused without the key's name.
     DenyUnnamed,
     /// The next act follows after so many seconds.
     Gap(i64, i64),
-    Change(Cure),
-    Allow(Claim),
+    Change(StoryCure),
+    Allow(ChainClaim),
     /// Success on a key that is not the story's.
     Elsewhere,
     OtherOperation,
@@ -81,7 +81,7 @@ pub enum Act {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Cure {
+pub enum StoryCure {
     PolicySubject,
     /// For calls by way of the service only, and the call is.
     PolicySubjectVia,
@@ -125,15 +125,15 @@ pub enum Cure {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Claim {
+pub enum ChainClaim {
     Nothing,
     /// The place of the named change among the story's changes, those of the others that stand beside it, and what is
     /// claimed where no hour of the logs is bad.
-    Row(Option<usize>, &'static [usize], Evidence),
+    Row(Option<usize>, &'static [usize], ClaimedEvidence),
 }
 
 #[derive(Clone, Copy, PartialEq)]
-pub enum Evidence {
+pub enum ClaimedEvidence {
     Shown,
     Possible,
     Unexplained,
@@ -141,32 +141,32 @@ pub enum Evidence {
     Open,
 }
 
-pub struct Recipe {
+pub struct ChainRecipe {
     pub name: &'static str,
     pub reasons: &'static [&'static RefusalReason],
-    pub given: &'static [Given],
-    pub acts: &'static [Act],
+    pub given: &'static [StoryGiven],
+    pub acts: &'static [StoryAct],
 }
 
-use Act::{Allow, Change, Deny, DenyUnnamed, Elsewhere, Gap, OtherCaller, OtherOperation};
-use Claim::{Nothing, Row};
-use Cure::*;
-use Evidence::{Open, Possible, Shown, Unexplained};
-use Given::*;
+use ChainClaim::{Nothing, Row};
+use ClaimedEvidence::{Open, Possible, Shown, Unexplained};
+use StoryAct::{Allow, Change, Deny, DenyUnnamed, Elsewhere, Gap, OtherCaller, OtherOperation};
+use StoryCure::*;
+use StoryGiven::*;
 
-const NONE: Claim = Row(None, &[], Unexplained);
-const FIRST_SHOWN: Claim = Row(Some(0), &[], Shown);
-const FIRST_POSSIBLE: Claim = Row(Some(0), &[], Possible);
+const NONE: ChainClaim = Row(None, &[], Unexplained);
+const FIRST_SHOWN: ChainClaim = Row(Some(0), &[], Shown);
+const FIRST_POSSIBLE: ChainClaim = Row(Some(0), &[], Possible);
 
 static IMPLICIT: &[&RefusalReason] = &[&IDENTITY, &RESOURCE];
 
 const fn recipe(
     name: &'static str,
     reasons: &'static [&'static RefusalReason],
-    given: &'static [Given],
-    acts: &'static [Act],
-) -> Recipe {
-    Recipe { name, reasons, given, acts }
+    given: &'static [StoryGiven],
+    acts: &'static [StoryAct],
+) -> ChainRecipe {
+    ChainRecipe { name, reasons, given, acts }
 }
 
 /// One change that is not between the refusals.
@@ -176,7 +176,7 @@ macro_rules! once {
     };
 }
 
-pub static RECIPES: &[Recipe] = &[
+pub static RECIPES: &[ChainRecipe] = &[
     // Changes that cure.
     once!("the key policy names the principal", IMPLICIT, &[], PolicySubject, FIRST_SHOWN),
     once!("the first known key policy names the principal", IMPLICIT, &[OldKey], PolicySubject, FIRST_SHOWN),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::actors::{WorldKey, WorldTable, iso};
 use super::documents::{difference, newly_allowed};
-use super::model::{Answer, CallFact, GrantFact, Naming, World};
+use super::model::{CallFact, GrantFact, KeyNaming, KmsAnswer, PlantedWorld};
 
 pub type TruthRow = Map<String, Value>;
 
@@ -171,7 +171,7 @@ fn settled(shape: &ViewShape, column: &str, value: &Value) -> Value {
 }
 
 /// Fills in the rows that follow from all that was planted.
-pub fn conclude(world: &mut World) {
+pub fn conclude(world: &mut PlantedWorld) {
     world.calls.sort_by_key(|call| call.receipt.time);
     world.changes.sort_by_key(|change| change.receipt.time);
     let mut truth = std::mem::take(&mut world.truth);
@@ -189,20 +189,20 @@ pub fn conclude(world: &mut World) {
     world.truth = truth;
 }
 
-fn add_denials(world: &World, truth: &mut WorldTruth) {
+fn add_denials(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut successes: BTreeMap<(&str, &str, &str), Vec<&CallFact>> = BTreeMap::new();
-    for call in world.calls.iter().filter(|call| call.answer == Answer::Done) {
+    for call in world.calls.iter().filter(|call| call.answer == KmsAnswer::Done) {
         let key = call.key.as_ref().map_or("", |key| key.arn.as_str());
         successes.entry((&call.who.principal, &call.operation, key)).or_default().push(call);
     }
     for call in &world.calls {
-        let Answer::Refused(reason, naming) = call.answer else { continue };
+        let KmsAnswer::Refused(reason, naming) = call.answer else { continue };
         let mut of = row(json!({
             "event_id": call.receipt.event_id, "principal": call.who.principal, "event_name": call.operation,
             "denial_reason": reason.column, "denial_effect": reason.effect,
             "key_arn": call.key.as_ref().map(|key| &key.arn),
         }));
-        if naming == Naming::Key {
+        if naming == KeyNaming::Key {
             let key = call.key.as_ref().expect("it names its key").arn.as_str();
             let all = successes.get(&(call.who.principal.as_str(), call.operation.as_str(), key));
             let after = all.and_then(|all| all.iter().find(|later| later.receipt.time > call.receipt.time));
@@ -216,7 +216,7 @@ fn add_denials(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_keys(world: &World, truth: &mut WorldTruth) {
+fn add_keys(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut calls: BTreeMap<&str, Vec<&CallFact>> = BTreeMap::new();
     for call in &world.calls {
         if let Some(key) = &call.key {
@@ -226,14 +226,14 @@ fn add_keys(world: &World, truth: &mut WorldTruth) {
     for (key_arn, calls) in calls {
         let uses: Vec<i64> = calls
             .iter()
-            .filter(|call| call.is_crypto && call.answer == Answer::Done)
+            .filter(|call| call.is_crypto && call.answer == KmsAnswer::Done)
             .map(|call| call.receipt.time)
             .collect();
-        let count = |of: fn(&Answer) -> bool| calls.iter().filter(|call| of(&call.answer)).count();
+        let count = |of: fn(&KmsAnswer) -> bool| calls.iter().filter(|call| of(&call.answer)).count();
         let created = calls.iter().find(|call| call.operation == "CreateKey").map(|call| iso(call.receipt.time));
         let mut of = row(json!({
-            "key_arn": key_arn, "uses": uses.len(), "denied": count(|answer| matches!(answer, Answer::Refused(..))),
-            "failed": count(|answer| *answer == Answer::Disabled), "first_use": uses.first().copied().map(iso),
+            "key_arn": key_arn, "uses": uses.len(), "denied": count(|answer| matches!(answer, KmsAnswer::Refused(..))),
+            "failed": count(|answer| *answer == KmsAnswer::Disabled), "first_use": uses.first().copied().map(iso),
             "last_use": uses.last().copied().map(iso), "created_at": created,
         }));
         let states = world.states.iter().filter(|change| change.key.arn == key_arn);
@@ -245,7 +245,7 @@ fn add_keys(world: &World, truth: &mut WorldTruth) {
 }
 
 /// The calls that change a key, with the person behind each.
-fn add_key_changes(world: &World, truth: &mut WorldTruth) {
+fn add_key_changes(world: &PlantedWorld, truth: &mut WorldTruth) {
     for call in world.calls.iter().filter(|call| !call.is_crypto && call.operation != "DescribeKey") {
         truth.add(
             "key_changes",
@@ -260,7 +260,7 @@ fn add_key_changes(world: &World, truth: &mut WorldTruth) {
 
 /// The last change before a refusal that bears on its key or its principal. `CreateKey`, which gives a key both its
 /// policy and its state, is left open, and so are two changes of one second.
-fn nearest_change(world: &World, call: &CallFact) -> Option<TruthRow> {
+fn nearest_change(world: &PlantedWorld, call: &CallFact) -> Option<TruthRow> {
     let key = call.key.as_ref().map(|key| key.arn.as_str());
     let bears = |change: &&super::model::ChangeFact| {
         change.receipt.time < call.receipt.time
@@ -280,9 +280,9 @@ fn nearest_change(world: &World, call: &CallFact) -> Option<TruthRow> {
     }
 }
 
-fn add_key_use(world: &World, truth: &mut WorldTruth) {
+fn add_key_use(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for call in world.calls.iter().filter(|call| call.is_crypto && call.answer == Answer::Done) {
+    for call in world.calls.iter().filter(|call| call.is_crypto && call.answer == KmsAnswer::Done) {
         let key = call.key.as_ref().expect("a success has a key");
         *counts.entry((&call.who.principal, &key.arn)).or_default() += 1;
     }
@@ -291,9 +291,9 @@ fn add_key_use(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_windows(world: &World, truth: &mut WorldTruth) {
+fn add_windows(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut times: BTreeMap<(&str, &str, &str), Vec<i64>> = BTreeMap::new();
-    for call in world.calls.iter().filter(|call| call.answer == Answer::Done) {
+    for call in world.calls.iter().filter(|call| call.answer == KmsAnswer::Done) {
         if let (Some(table), Some(key)) = (&call.table, &call.key) {
             times.entry((&call.who.principal, &table.arn, &key.arn)).or_default().push(call.receipt.time);
         }
@@ -321,7 +321,7 @@ fn add_windows(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_sessions(world: &World, truth: &mut WorldTruth) {
+fn add_sessions(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut sessions: BTreeMap<(String, i64), Vec<&CallFact>> = BTreeMap::new();
     for call in &world.calls {
         if let Some(session) = &call.who.session {
@@ -332,11 +332,11 @@ fn add_sessions(world: &World, truth: &mut WorldTruth) {
         let (who, first, last) = (&calls[0].who, calls[0], calls[calls.len() - 1]);
         let addresses: BTreeSet<&str> =
             calls.iter().filter(|call| call.via.is_none()).map(|call| call.who.address.as_str()).collect();
-        let is_refused = |call: &&&CallFact| matches!(call.answer, Answer::Refused(..));
+        let is_refused = |call: &&&CallFact| matches!(call.answer, KmsAnswer::Refused(..));
         let keys = |all: &[&CallFact]| {
             all.iter().filter_map(|call| call.key.as_ref()).map(|key| key.arn.clone()).collect::<BTreeSet<_>>()
         };
-        let used: Vec<&CallFact> = calls.iter().filter(|call| call.answer == Answer::Done).copied().collect();
+        let used: Vec<&CallFact> = calls.iter().filter(|call| call.answer == KmsAnswer::Done).copied().collect();
         let tables: BTreeSet<&str> =
             calls.iter().filter_map(|call| call.table.as_ref()).map(|table| table.arn.as_str()).collect();
         let mut of = row(json!({
@@ -355,7 +355,7 @@ fn add_sessions(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_grant(world: &World, grant: &GrantFact, truth: &mut WorldTruth) {
+fn add_grant(world: &PlantedWorld, grant: &GrantFact, truth: &mut WorldTruth) {
     let mut of = row(json!({
         "key_arn": grant.key.arn, "grant_id": grant.grant_id,
         "created_at": grant.created.as_ref().map(|(receipt, ..)| iso(receipt.time)),
@@ -389,7 +389,7 @@ fn add_grant(world: &World, grant: &GrantFact, truth: &mut WorldTruth) {
 }
 
 /// The last success of the grantee in the life of the grant whose operation and context fit.
-fn last_possible_use(world: &World, grant: &GrantFact) -> Option<i64> {
+fn last_possible_use(world: &PlantedWorld, grant: &GrantFact) -> Option<i64> {
     let from = grant.created.as_ref()?.0.time;
     let until = grant.ended.as_ref().map_or(i64::MAX, |(receipt, ..)| receipt.time);
     let fits = |context: &Value| match &grant.constraint {
@@ -401,7 +401,7 @@ fn last_possible_use(world: &World, grant: &GrantFact) -> Option<i64> {
         }
     };
     let is_possible = |call: &&CallFact| {
-        call.answer == Answer::Done
+        call.answer == KmsAnswer::Done
             && call.key.as_ref().is_some_and(|key| key.arn == grant.key.arn)
             && call.who.principal == grant.grantee
             && grant.operations.contains(&call.operation)
@@ -412,7 +412,7 @@ fn last_possible_use(world: &World, grant: &GrantFact) -> Option<i64> {
     world.calls.iter().filter(is_possible).map(|call| call.receipt.time).max()
 }
 
-fn add_policies(world: &World, truth: &mut WorldTruth) {
+fn add_policies(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut of_key: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, version) in world.policies.iter().enumerate() {
         of_key.entry(&version.key.arn).or_default().push(place);
@@ -448,7 +448,7 @@ fn add_policies(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_states(world: &World, truth: &mut WorldTruth) {
+fn add_states(world: &PlantedWorld, truth: &mut WorldTruth) {
     let mut of_key: BTreeMap<&str, Vec<&super::model::StateChange>> = BTreeMap::new();
     for change in &world.states {
         of_key.entry(&change.key.arn).or_default().push(change);
@@ -467,7 +467,7 @@ fn add_states(world: &World, truth: &mut WorldTruth) {
 }
 
 /// The tables whose start was not seen: all that the log says is when DynamoDB first named the pair.
-fn add_tables(world: &World, truth: &mut WorldTruth) {
+fn add_tables(world: &PlantedWorld, truth: &mut WorldTruth) {
     let set: BTreeSet<(String, String)> = truth
         .rows("table_keys")
         .iter()
@@ -490,10 +490,10 @@ fn add_tables(world: &World, truth: &mut WorldTruth) {
     }
 }
 
-fn add_coverage(world: &World, truth: &mut WorldTruth) {
+fn add_coverage(world: &PlantedWorld, truth: &mut WorldTruth) {
     use super::actors::SWITCHED;
     use super::model::{FIRST_SECOND, HOURS};
-    for (account, region) in World::lanes() {
+    for (account, region) in PlantedWorld::lanes() {
         for hour in 0..HOURS {
             let lane = (account, region, hour);
             let (odd, is_switched) = (&world.odd, account == SWITCHED);
