@@ -1,7 +1,7 @@
-//! Holds the answers to a world whose truth is known: a model plants calls and changes, delivers them as CloudTrail does,
-//! and says what every view must give of them.
+//! Holds the answers to a world whose truth is known: a model plants calls and changes, delivers them as CloudTrail
+//! does, and says what every view must give of them.
 //! In: seeds. Out: every row that an answer lacks, and every row or value that it claims without ground.
-//! Nothing here reads keytrail's code for the truth: the model has its own books, and the contract decides their columns.
+//! Never asks keytrail's code for the truth: the model has its own books, and the contract decides their columns.
 //!
 //! The usual run takes two small worlds; `KEYTRAIL_EXHAUSTIVE=1` takes twenty, with 100,000 records of background each.
 
@@ -255,8 +255,8 @@ fn a_region_of_the_scope_keeps_the_changes_that_only_the_global_one_logs() {
     }
 }
 
-/// Columns of a view that must stay as they were, or become NULL, when an hour of the logs is lost: the view, what names
-/// one of its rows in both answers, and the columns.
+/// Columns of a view that must stay as they were, or become NULL, when an hour of the logs is lost: the view, what
+/// names one of its rows in both answers, and the columns.
 const STEADY: [(&str, &[&str], &[&str]); 5] = [
     (
         "grants",

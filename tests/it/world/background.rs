@@ -7,7 +7,7 @@ use serde_json::json;
 use super::actors::{DYNAMODB, EAST, SWITCHED, WorldActor, WorldKey, WorldTable, iso};
 use super::changes::delegation;
 use super::dice::{BASE32, HEX};
-use super::model::{FIRST_SECOND, HOURS, KeyNaming, KmsAnswer, KmsCall, PlantedRecord, PlantedWorld, RecordDraft};
+use super::model::{FIRST_SECOND, HOURS, KeyNaming, KmsAnswer, KmsCall, PlantedWorld, RecordDraft};
 use super::recipes::{IDENTITY, RESOURCE};
 
 /// One account in one Region.
@@ -210,7 +210,9 @@ impl BusyLane {
         let role = format!("arn:aws:iam::{}:role/{name}", self.account);
         draft.request = json!({"roleArn": role, "roleSessionName": format!("i-{instance}")});
         draft.response = json!({
-            "credentials": {"accessKeyId": format!("ASIA{}", world.dice.text(BASE32, 16)), "expiration": iso(time + 21600)},
+            "credentials": {
+                "accessKeyId": format!("ASIA{}", world.dice.text(BASE32, 16)), "expiration": iso(time + 21600),
+            },
             "assumedRoleUser": {
                 "assumedRoleId": format!("AROA{}:i-{instance}", world.dice.text(BASE32, 17)),
                 "arn": format!("arn:aws:sts::{}:assumed-role/{name}/i-{instance}", self.account),
@@ -222,25 +224,20 @@ impl BusyLane {
 
     /// A record that names no key and that the default filter leaves out.
     fn other(&self, world: &mut PlantedWorld, time: i64) {
-        let (service, name, request) = *world.dice.pick(&[
-            ("ec2", "DescribeInstances", r#"{"instancesSet":{},"filterSet":{}}"#),
-            ("s3", "GetObject", r#"{"bucketName":"amzn-s3-demo-bucket","key":"reports/2026.csv"}"#),
-            ("logs", "CreateLogStream", r#"{"logGroupName":"/app/orders","logStreamName":"2026/03"}"#),
-            ("lambda", "ListFunctions20150331", "null"),
-            ("sts", "GetCallerIdentity", "null"),
-            ("elasticloadbalancing", "DescribeTargetHealth", r#"{"targetGroupArn":"arn:aws:elasticloadbalancing:x"}"#),
-        ]);
-        let (region, read_only) = (self.region, name != "CreateLogStream");
+        let (service, name, request) = world
+            .dice
+            .pick(&[
+                ("ec2", "DescribeInstances", json!({"instancesSet": {}, "filterSet": {}})),
+                ("s3", "GetObject", json!({"bucketName": "amzn-s3-demo-bucket", "key": "reports/2026.csv"})),
+                ("logs", "CreateLogStream", json!({"logGroupName": "/app/orders", "logStreamName": "2026/03"})),
+                ("lambda", "ListFunctions20150331", json!(null)),
+                ("sts", "GetCallerIdentity", json!(null)),
+                ("elasticloadbalancing", "DescribeTargetHealth", json!({"targetGroupArn": "orders"})),
+            ])
+            .clone();
         let role = world.dice.pick(&self.roles).clone();
-        let text = format!(
-            r#"{{"eventVersion":"1.10","userIdentity":{},"eventTime":"{}","eventSource":"{service}.amazonaws.com","eventName":"{name}","awsRegion":"{region}","sourceIPAddress":"{}","userAgent":"Boto3/1.40","requestParameters":{request},"responseElements":null,"requestID":"{}","eventID":"{}","readOnly":{read_only},"eventType":"AwsApiCall","managementEvent":true,"recipientAccountId":"{}","eventCategory":"Management"}}"#,
-            role.identity(time, None),
-            iso(time),
-            role.address,
-            world.dice.uuid(),
-            world.dice.uuid(),
-            self.account,
-        );
-        world.push(PlantedRecord { time, account: self.account, region: self.region, text, is_kept: false });
+        let mut draft = RecordDraft::new(time, &role, (service, name));
+        (draft.region, draft.read_only, draft.request) = (self.region, name != "CreateLogStream", request);
+        world.plant_beside(draft);
     }
 }

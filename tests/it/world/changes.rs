@@ -275,7 +275,9 @@ impl PlantedWorld {
         (draft.region, draft.read_only) = (super::actors::EAST, true);
         draft.request = json!({"roleArn": role.principal, "roleSessionName": session_name, "durationSeconds": 43200});
         draft.response = json!({
-            "credentials": {"accessKeyId": key_id, "sessionToken": self.dice.text(BASE32, 40), "expiration": iso(time + 43200)},
+            "credentials": {
+                "accessKeyId": key_id, "sessionToken": self.dice.text(BASE32, 40), "expiration": iso(time + 43200),
+            },
             "assumedRoleUser": {"assumedRoleId": session.principal_id(), "arn": session.caller_arn()},
         });
         draft

@@ -1,7 +1,8 @@
-//! Delivers the records of a world as a trail does: in files of no order, some of them twice, some late, with digests by
-//! the hour where the account has them.
-//! In: a world and a plan. Out: files under `AWSLogs`, and how many records they hold. Two plans of one world deliver the
-//! same events. Digests have true hashes and links, and signatures that nobody made.
+//! Delivers the records of a world as a trail does: in files of no order, some of them twice, some late, with digests
+//! by the hour where the account has them.
+//! In: a world and a plan. Out: files under `AWSLogs`, and how many records they hold. Two plans of one world deliver
+//! the same events. Digests have true hashes and links, and signatures that nobody made.
+//! Never judges a record: `model` has written down if the filter keeps it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -230,9 +231,8 @@ impl WorldDelivery<'_> {
                 self.files.iter().filter(|file| file.lane == lane && hour_of(file.delivered) == hour).collect();
             let stamp = iso(end).replace(['-', ':'], "");
             let day = iso(end)[..10].replace('-', "/");
-            let path = format!(
-                "AWSLogs/{account}/CloudTrail-Digest/{region}/{day}/{account}_CloudTrail-Digest_{region}_audit_us-east-1_{stamp}.json.gz"
-            );
+            let name = format!("{account}_CloudTrail-Digest_{region}_audit_us-east-1_{stamp}.json.gz");
+            let path = format!("AWSLogs/{account}/CloudTrail-Digest/{region}/{day}/{name}");
             let digest = json!({
                 "awsAccountId": account, "digestStartTime": iso(start), "digestEndTime": iso(end),
                 "digestS3Bucket": BUCKET, "digestS3Object": path,

@@ -1,5 +1,5 @@
-//! The other stories of the world: lives of keys, aliases, rotations and grants, tables that move, windows of access, and
-//! people behind chains of roles.
+//! The other stories of the world: lives of keys, aliases, rotations and grants, tables that move, windows of access,
+//! and people behind chains of roles.
 //! In: the world. Out: its records, and rows of truth where the books do not give them.
 //! Never touches a key, table or principal of another story.
 
@@ -421,8 +421,8 @@ fn chain_of_roles(world: &mut PlantedWorld) {
     world.use_key(KmsCall::of_table(time, &sessions[0], &forwarded, &key));
 }
 
-/// Sessions that say themselves who stands behind: Identity Center's, and one with a source identity; and one whose name
-/// only looks like a person.
+/// Sessions that say themselves who stands behind: Identity Center's, and one with a source identity; and one whose
+/// name only looks like a person.
 fn marked_sessions(world: &mut PlantedWorld) {
     let (account, region) = lane(world);
     let key = WorldKey::new(&mut world.dice, account, region);

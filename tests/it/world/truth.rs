@@ -342,8 +342,9 @@ fn add_sessions(world: &PlantedWorld, truth: &mut WorldTruth) {
         let mut of = row(json!({
             "principal_id": principal_id, "session_created": iso(created), "principal": who.principal,
             "session_name": who.session.as_ref().map(|session| &session.name), "session_arn": who.caller_arn(),
-            "assumed_by": who.origin.chain.last(), "assumed_by_event_id": who.origin.event_id, "chain": who.origin.chain,
-            "person": who.person.as_ref().map(|person| &person.0), "person_source": who.person.as_ref().map(|person| person.1),
+            "assumed_by": who.origin.chain.last(), "assumed_by_event_id": who.origin.event_id,
+            "chain": who.origin.chain, "person": who.person.as_ref().map(|person| &person.0),
+            "person_source": who.person.as_ref().map(|person| person.1),
             "source_ips": addresses, "calls": calls.len(), "denied": calls.iter().filter(is_refused).count(),
             "tables": tables.len(), "first_seen": iso(first.receipt.time), "last_seen": iso(last.receipt.time),
         }));
