@@ -37,7 +37,6 @@ mod table_keys;
 mod table_periods;
 mod table_settings;
 mod testing;
-mod text_pool;
 mod text_tuple;
 #[cfg(test)]
 use arrow::array::RecordBatch;
