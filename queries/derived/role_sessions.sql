@@ -20,14 +20,14 @@ SELECT TRUE AS is_start, session_name IS NOT NULL OR (principal_type = 'Root' AN
        -- A service that calls for a session has another access key.
        CASE WHEN caller_class = 'direct' THEN access_key_id END AS own_access_key,
        given_id, given_arn, given_access_key, given_identity,
-       FALSE AS is_used, FALSE AS is_call, FALSE AS is_denied, CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_arn,
-       CAST(NULL AS VARCHAR) AS source_ip_address
+       FALSE AS is_used, FALSE AS is_call, FALSE AS is_denied, NULL AS key_arn, NULL AS table_arn,
+       NULL AS source_ip_address
 FROM session_starts
 UNION ALL
 SELECT FALSE, TRUE, FALSE,
        event_time, event_id, principal, principal_id, session_created, session_arn, session_name, source_identity, on_behalf_of,
        CASE WHEN caller_class = 'direct' THEN access_key_id END,
-       CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR),
+       NULL, NULL, NULL, NULL,
        operation_class IS NOT NULL AND in_interval(event_time), key_role <> 'source', key_role <> 'source' AND outcome = 'denied',
        key_arn, table_arn, source_ip_address
 FROM key_calls

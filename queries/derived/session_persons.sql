@@ -14,7 +14,7 @@ UNION ALL
 SELECT FALSE, TRUE, FALSE,
        event_time, event_id, principal, principal_id, session_created, session_arn, session_name, source_identity, on_behalf_of,
        CASE WHEN caller_class = 'direct' THEN access_key_id END,
-       CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR)
+       NULL, NULL, NULL, NULL
 FROM calls
 WHERE (operation_class IS NOT NULL
        OR event_source IN ('iam.amazonaws.com', 'organizations.amazonaws.com', 'sso.amazonaws.com', 'ec2.amazonaws.com')
