@@ -36,9 +36,10 @@ mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
+#[cfg(test)]
 mod testing;
 mod text_tuple;
-#[cfg(test)]
+
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
