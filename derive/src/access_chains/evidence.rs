@@ -10,8 +10,8 @@ use crate::compact::PooledText;
 
 const MICROS_PER_HOUR: i64 = 3600 * MICROS_PER_SECOND;
 
-/// Rough size of an hour, held twice while it is sorted.
-const HOUR_BYTES: usize = 32;
+/// Rough size of a span, held twice while the spans are sorted.
+const SPAN_BYTES: usize = 64;
 
 /// The proof that an hour is covered, the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,12 +40,26 @@ impl HourBasis {
     }
 }
 
-/// One hour of an account and Region.
+/// A run of hours of an account and Region that are alike, from the first to before the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct CoveredHour {
-    hour: i64,
+pub(super) struct CoverageSpan {
+    /// In hours since 1970.
+    from: i64,
+    until: i64,
     is_bad: bool,
     basis: HourBasis,
+}
+
+impl CoverageSpan {
+    /// Of whole hours, in microseconds since 1970.
+    pub fn of(from: i64, until: i64, verdict: Option<&str>, basis: Option<&str>) -> CoverageSpan {
+        CoverageSpan {
+            from: from.div_euclid(MICROS_PER_HOUR),
+            until: until.div_euclid(MICROS_PER_HOUR),
+            is_bad: verdict == Some("bad"),
+            basis: HourBasis::of(basis),
+        }
+    }
 }
 
 /// An account and a Region.
@@ -54,54 +68,52 @@ pub(super) type CoverageLane = (PooledText, PooledText);
 /// The hours of all accounts and Regions.
 #[derive(Debug, Default)]
 pub(super) struct CoveredHours {
-    lanes: HashMap<CoverageLane, Vec<CoveredHour>>,
-    counted: HashMap<CoverageLane, CountedHours>,
+    lanes: HashMap<CoverageLane, Vec<CoverageSpan>>,
+    counted: HashMap<CoverageLane, CountedSpans>,
     bytes: usize,
 }
 
-/// The hours of one lane, with the number of each sort among those before.
+/// The spans of one lane in the order of time, with the number of each sort and of hours among those before.
 #[derive(Debug)]
-struct CountedHours {
-    hours: Vec<i64>,
-    /// Bad ones, those without basis, those by objects.
-    before: Vec<[u32; 3]>,
+struct CountedSpans {
+    spans: Vec<CoverageSpan>,
+    /// Bad ones, those without basis, those by objects, and the hours of all.
+    before: Vec<[i64; 4]>,
 }
 
 impl CoveredHours {
-    pub fn add(&mut self, lane: CoverageLane, time: i64, (is_bad, basis): (bool, HourBasis)) {
-        let hour = time.div_euclid(MICROS_PER_HOUR);
-        self.lanes.entry(lane).or_default().push(CoveredHour { hour, is_bad, basis });
-        self.bytes += HOUR_BYTES;
+    pub fn add(&mut self, lane: CoverageLane, span: CoverageSpan) {
+        self.lanes.entry(lane).or_default().push(span);
+        self.bytes += SPAN_BYTES;
     }
 
     pub fn bytes_held(&self) -> usize {
         self.bytes
     }
 
-    /// Makes questions quick. An hour that is there twice is as the worse says.
+    /// Makes questions quick. No two spans of a lane share an hour.
     pub fn sort(&mut self) {
-        for (lane, mut hours) in self.lanes.drain() {
-            hours.sort_unstable_by_key(|of| (of.hour, !of.is_bad, of.basis));
-            hours.dedup_by_key(|of| of.hour);
-            let mut before = vec![[0; 3]];
-            for of in &hours {
-                let [bad, none, objects] = *before.last().expect("it begins with one");
+        for (lane, mut spans) in self.lanes.drain() {
+            spans.sort_unstable();
+            let mut before = vec![[0; 4]];
+            for span in &spans {
+                let [bad, none, objects, hours] = *before.last().expect("it begins with one");
                 before.push([
-                    bad + u32::from(of.is_bad),
-                    none + u32::from(of.basis == HourBasis::None),
-                    objects + u32::from(of.basis == HourBasis::Objects),
+                    bad + i64::from(span.is_bad),
+                    none + i64::from(span.basis == HourBasis::None),
+                    objects + i64::from(span.basis == HourBasis::Objects),
+                    hours + span.until - span.from,
                 ]);
             }
-            let hours = hours.into_iter().map(|of| of.hour).collect();
-            self.counted.insert(lane, CountedHours { hours, before });
+            self.counted.insert(lane, CountedSpans { spans, before });
         }
     }
 
-    /// The worst basis of the hours of a span, and true if one of them is bad.
+    /// The worst basis of the hours between two times, both of them included, and true if one of them is bad.
     pub fn worst(&self, lanes: &[CoverageLane], (from, to): (i64, i64)) -> (HourBasis, bool) {
-        let (from, to) = (from.div_euclid(MICROS_PER_HOUR), to.div_euclid(MICROS_PER_HOUR));
+        let (from, until) = (from.div_euclid(MICROS_PER_HOUR), to.div_euclid(MICROS_PER_HOUR) + 1);
         let of_lane = |lane: &CoverageLane| match self.counted.get(lane) {
-            Some(counted) => counted.worst(from, to),
+            Some(counted) => counted.worst(from, until),
             None => (HourBasis::None, false),
         };
         let all = lanes.iter().map(of_lane);
@@ -109,18 +121,24 @@ impl CoveredHours {
     }
 }
 
-impl CountedHours {
-    fn worst(&self, from: i64, to: i64) -> (HourBasis, bool) {
-        let place = |hour: i64| self.hours.partition_point(|of| *of < hour);
-        let (first, end) = (place(from), place(to + 1));
+impl CountedSpans {
+    fn worst(&self, from: i64, until: i64) -> (HourBasis, bool) {
+        let first = self.spans.partition_point(|span| span.until <= from);
+        let end = self.spans.partition_point(|span| span.from < until);
         let among = |sort: usize| self.before[end][sort] - self.before[first][sort];
-        let is_whole = (end - first) as i64 == to - from + 1;
+        let beyond = |span: Option<&CoverageSpan>, beyond: fn(&CoverageSpan, i64) -> i64, edge: i64| {
+            span.map_or(0, |span| beyond(span, edge).max(0))
+        };
+        let within = self.spans.get(first..end).unwrap_or(&[]);
+        let early = beyond(within.first(), |span, from| from - span.from, from);
+        let late = beyond(within.last(), |span, until| span.until - until, until);
+        let is_whole = !within.is_empty() && among(3) - early - late == until - from;
         let basis = match () {
             () if !is_whole || among(1) > 0 => HourBasis::None,
             () if among(2) > 0 => HourBasis::Objects,
             () => HourBasis::Digest,
         };
-        (basis, among(0) > 0)
+        (basis, !within.is_empty() && among(0) > 0)
     }
 }
 
@@ -153,26 +171,32 @@ mod tests {
         let lane = (texts.put("111122223333"), texts.put("eu-west-1"));
         let other = (texts.put("444455556666"), texts.put("eu-west-1"));
         let mut hours = CoveredHours::default();
-        for (hour, is_bad, basis) in [
-            (5, false, HourBasis::Objects),
-            (1, false, HourBasis::Digest),
-            (2, false, HourBasis::Digest),
-            (3, false, HourBasis::None),
-            (6, true, HourBasis::Digest),
-            (6, false, HourBasis::Digest),
+        for (from, until, verdict, basis) in [
+            (5, 6, None, "objects"),
+            (0, 3, Some("good"), "digest"),
+            (3, 4, None, "none"),
+            (6, 8, Some("bad"), "digest"),
+            (8, 90, Some("good"), "digest"),
         ] {
-            hours.add(lane, hour * MICROS_PER_HOUR + 1, (is_bad, basis));
+            let (from, until) = (from * MICROS_PER_HOUR, until * MICROS_PER_HOUR);
+            hours.add(lane, CoverageSpan::of(from, until, verdict, Some(basis)));
         }
         hours.sort();
         for (from, to, expected) in [
+            (0, 0, (HourBasis::Digest, false)),
             (1, 2, (HourBasis::Digest, false)),
             (2, 3, (HourBasis::None, false)),
             // Nothing speaks of the fourth hour.
+            (4, 4, (HourBasis::None, false)),
             (4, 5, (HourBasis::None, false)),
             (5, 5, (HourBasis::Objects, false)),
             (5, 6, (HourBasis::Objects, true)),
-            (0, 1, (HourBasis::None, false)),
-            (6, 7, (HourBasis::None, true)),
+            (7, 9, (HourBasis::Digest, true)),
+            (8, 89, (HourBasis::Digest, false)),
+            (20, 20, (HourBasis::Digest, false)),
+            (-1, 1, (HourBasis::None, false)),
+            (89, 90, (HourBasis::None, false)),
+            (95, 99, (HourBasis::None, false)),
         ] {
             let span = (from * MICROS_PER_HOUR, (to + 1) * MICROS_PER_HOUR - 1);
             assert_eq!(hours.worst(&[lane], span), expected, "{from} to {to}");

@@ -1,5 +1,5 @@
 //! Who was refused the use of a key, what changed, and the success that followed.
-//! In: refused uses with their first later success, successful changes of access, data events of tables, and hours of
+//! In: refused uses with their first later success, successful changes of access, data events of tables, and spans of
 //! coverage, in any order. Out: one row a run of refusals that a success ended, by principal, key, operation and time.
 //! Never says that a change was the cause: it says which change could have been, and how much of that the logs show.
 
@@ -22,7 +22,7 @@ use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
 use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
-use self::evidence::{CoverageLane, CoveredHours, HourBasis, global_region, is_told};
+use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
 use self::reach::AskedUse;
 use self::runs::{RefusalRun, RefusedUse, RunSuccess, runs_of};
@@ -155,13 +155,13 @@ impl AllChains {
         self.bytes += DATA_EVENT_BYTES;
     }
 
-    fn add_hour(&mut self, row: usize, columns: &ChainColumns<'_>) {
-        let of = (columns.account_id.get(row), columns.region.get(row), columns.event_time.get(row));
-        let (Some(account), Some(region), Some(time)) = of else { return };
+    fn add_span(&mut self, row: usize, columns: &ChainColumns<'_>) {
+        let of = (columns.account_id.get(row), columns.region.get(row));
+        let times = (columns.event_time.get(row), columns.until_hour.get(row));
+        let ((Some(account), Some(region)), (Some(from), Some(until))) = (of, times) else { return };
         let lane = (self.texts.put(account), self.texts.put(region));
-        let is_missing = columns.hour_state.get(row) == Some("missing");
-        let is_bad = is_missing || matches!(columns.kms_logged.get(row), Some("excluded" | "stopped"));
-        self.hours.add(lane, time, (is_bad, HourBasis::of(columns.hour_basis.get(row))));
+        let span = CoverageSpan::of(from, until, columns.verdict.get(row), columns.basis.get(row));
+        self.hours.add(lane, span);
     }
 }
 
@@ -367,9 +367,9 @@ struct ChainColumns<'a> {
     grant_id: TextCells<'a>,
     request_parameters: TextCells<'a>,
     response_elements: TextCells<'a>,
-    hour_state: TextCells<'a>,
-    hour_basis: TextCells<'a>,
-    kms_logged: TextCells<'a>,
+    until_hour: TimeCells<'a>,
+    verdict: TextCells<'a>,
+    basis: TextCells<'a>,
 }
 
 impl<'a> ChainColumns<'a> {
@@ -400,9 +400,9 @@ impl<'a> ChainColumns<'a> {
             grant_id: rows.texts("grant_id")?,
             request_parameters: rows.texts("request_parameters")?,
             response_elements: rows.texts("response_elements")?,
-            hour_state: rows.texts("hour_state")?,
-            hour_basis: rows.texts("hour_basis")?,
-            kms_logged: rows.texts("kms_logged")?,
+            until_hour: rows.times("until_hour")?,
+            verdict: rows.texts("verdict")?,
+            basis: rows.texts("basis")?,
         })
     }
 }
@@ -415,7 +415,7 @@ impl Derivation for AllChains {
                 Some("refusal") => self.add_refusal(row, &columns),
                 Some("change") => self.add_change(row, &columns),
                 Some("data_event") => self.add_data_event(row, &columns),
-                Some("hour") => self.add_hour(row, &columns),
+                Some("span") => self.add_span(row, &columns),
                 other => return Err(ArrowError::SchemaError(format!("a row of `access_chains` is of kind {other:?}"))),
             }
         }
