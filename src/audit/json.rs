@@ -18,15 +18,13 @@ impl Audit {
         let facts = AnswerFacts { scope: &self.scope, accounting: a, seen: &self.seen, missing: &self.missing };
         let mut head = facts.summary();
         head.insert("about".to_owned(), self.subjects.json(&self.sections));
+        head.insert("unattributed_refusals".to_owned(), json!(self.unattributed_refusals));
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let (head, objects) = (json!(head), json!(objects));
         let mut out = String::new();
         write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{objects}")
             .expect("writing to a String cannot fail");
         for section in &self.sections {
-            if section.name == "findings" {
-                out.push_str(",\n\"access_chains\":[]");
-            }
             write!(out, ",\n\"{}\":", section.name).expect("writing to a String cannot fail");
             rows_json(&mut out, &section.rows);
         }

@@ -53,7 +53,12 @@ pub struct AnsweredSection {
     pub rows: RecordBatch,
     /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
+    /// A sentence on rows that may belong here and do not tell.
+    pub beside: Option<String>,
 }
+
+/// The section of refusals.
+const DENIALS: &str = "denials";
 
 /// The names by which the reader of an audit knows a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -74,6 +79,8 @@ pub struct Audit {
     pub missing: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
+    /// Refusals that name no key and may be of the key or table that was asked for; `None` where neither was.
+    pub unattributed_refusals: Option<u64>,
     /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
     pub aliases: Option<RecordBatch>,
     pub sections: Vec<AnsweredSection>,
@@ -107,7 +114,7 @@ impl Audit {
             let known = BorneNames::of(kind, &prepared.rows(place + number).await?);
             subjects.extend(asked.resolved(&known, aliases.as_ref().filter(|_| kind == NameKind::Key)));
         }
-        let (subjects, mut answered) = (Subjects::new(subjects), Vec::new());
+        let (subjects, mut answered, mut unattributed_refusals) = (Subjects::new(subjects), Vec::new(), None);
         let is_empty = prepared.accounting.verdict(WithoutLogs::IsIncomplete) == Completeness::NoLog;
         for (place, AuditSection { name, title, none, sentence, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
@@ -117,13 +124,27 @@ impl Audit {
                 0 => Cow::Borrowed(*none),
                 without => Cow::Owned(no_rows(&subjects.asked(&not_narrowed), without)),
             };
-            answered.push(AnsweredSection { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
+            let unattributed = if *name == DENIALS { subjects.unattributed(&all)? } else { None };
+            unattributed_refusals = unattributed_refusals.or(unattributed);
+            let beside = unattributed.filter(|refusals| *refusals > 0).map(unattributed_words);
+            let sentence = sentence.as_ref();
+            answered.push(AnsweredSection { name, title, none, sentence, rows, not_narrowed, beside });
         }
         let (names, accounting) = (subjects.sentences(), prepared.accounting);
         let seen = data.engine.seen(Some(&accounting)).await?;
         let (missing, scope) = (expected.missing(&seen), data.scope.clone());
-        Ok(Audit { scope, accounting, subjects, seen, missing, names, aliases, sections: answered })
+        let sections = answered;
+        Ok(Audit { scope, accounting, subjects, seen, missing, names, unattributed_refusals, aliases, sections })
     }
+}
+
+/// The sentence on refusals that may be of the key or table that was asked for.
+fn unattributed_words(refusals: u64) -> String {
+    let unit = if refusals == 1 { "refusal names" } else { "refusals name" };
+    format!(
+        "{} more {unit} no key, and may be of what was asked for or not: audit without --key and --table",
+        count(refusals)
+    )
 }
 
 /// The sentence of a section that has rows, but none about the named subjects.

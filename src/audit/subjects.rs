@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use serde_json::{Value, json};
 
@@ -166,6 +167,29 @@ impl Subjects {
             }
         }
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
+    }
+
+    /// Where a key or a table is asked for: the refusals that name no key, neither by ARN nor by alias, and so may be of it
+    /// or not. `None` where neither is asked for.
+    pub(super) fn unattributed(&self, denials: &RecordBatch) -> Result<Option<u64>, ArrowError> {
+        let has = |kind| self.of(kind).next().is_some();
+        if !has(NameKind::Key) && !has(NameKind::Table) {
+            return Ok(None);
+        }
+        let column = |name: &str| {
+            denials.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("the denials have no `{name}`")))
+        };
+        let named = NameKind::Key.columns().iter().flat_map(|names| names.iter());
+        let named: Vec<&ArrayRef> = named.filter_map(|name| denials.column_by_name(name)).collect();
+        let (principals, counts) = (column("principal")?, column("denied")?.as_primitive::<Int64Type>());
+        let is_asked = |row| {
+            let principal = cell::text(principals, row);
+            !has(NameKind::Principal)
+                || self.of(NameKind::Principal).any(|subject| subject.is_in(&[principal.as_deref()]))
+        };
+        let rows =
+            (0..denials.num_rows()).filter(|row| named.iter().all(|column| column.is_null(*row)) && is_asked(*row));
+        Ok(Some(rows.map(|row| counts.value(row).unsigned_abs()).sum()))
     }
 
     /// The sentences on names that nothing bears, or that several things do.
