@@ -1,0 +1,1 @@
+SELECT started, ended FROM dynamodb_access_windows WHERE table_name = 'orders'

@@ -1,0 +1,1 @@
+SELECT operation, calls FROM table_access WHERE orphan IS NULL
