@@ -33,7 +33,7 @@ pub(crate) struct AccessTarget {
     pub kind: Option<&'static str>,
 }
 
-/// What a policy allows, as far as its text could be read.
+/// The actions that a policy allows, as far as its text could be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct DocumentReading {
     /// As the column `reading` has it.

@@ -54,7 +54,8 @@ type TimedStep = (Option<i64>, String, PolicyStep);
 struct ChangeFacts {
     time: Option<i64>,
     target: AccessTarget,
-    document: BroughtDocument,
+    /// `None` where two events of one id tell of two.
+    document: Option<BroughtDocument>,
     /// Of a grant that ends: its key and id.
     ended_grant: Option<(String, String)>,
 }
@@ -139,13 +140,13 @@ impl AccessFacts {
             // Two events of one id that tell different things: neither is told.
             Some(known) if *known != facts => {
                 known.target = AccessTarget::default();
-                known.document = BroughtDocument::Nothing;
+                known.document = None;
                 known.ended_grant = None;
             }
             Some(_) => {}
             None => {
                 let allowed = match &facts.document {
-                    BroughtDocument::Text(reading) => reading.allows_kms.iter().flatten().map(String::len).sum(),
+                    Some(BroughtDocument::Text(reading)) => reading.allows_kms.iter().flatten().map(String::len).sum(),
                     _ => 0,
                 };
                 self.bytes += EVENT_BYTES + allowed;
@@ -165,8 +166,8 @@ impl AccessFacts {
         let mut naming: BTreeMap<&str, Vec<(Option<i64>, &str, Option<&str>)>> = BTreeMap::new();
         for (event_id, facts) in &self.events {
             let (policy, version) = match &facts.document {
-                BroughtDocument::OfPolicy(policy) => (policy, None),
-                BroughtDocument::OfVersion(policy, version) => (policy, Some(version.as_str())),
+                Some(BroughtDocument::OfPolicy(policy)) => (policy, None),
+                Some(BroughtDocument::OfVersion(policy, version)) => (policy, Some(version.as_str())),
                 _ => continue,
             };
             naming.entry(policy).or_default().push((facts.time, event_id, version));
@@ -249,7 +250,7 @@ impl Derivation for AccessFacts {
             let facts = ChangeFacts {
                 time: calls.event_time.get(row),
                 target: read.target(),
-                document: if is_success { read.document() } else { BroughtDocument::Nothing },
+                document: Some(if is_success { read.document() } else { BroughtDocument::Nothing }),
                 ended_grant: calls.grant(row).filter(|_| ends_grant),
             };
             if is_success {
@@ -276,20 +277,26 @@ impl Derivation for AccessFacts {
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
         let named = self.named_readings();
+        let nothing = DocumentReading { word: "none", allows_kms: None };
         for (event_id, facts) in &self.events {
-            let grantee = facts.ended_grant.as_ref().and_then(|grant| self.grantees.get(grant));
-            let target = grantee.unwrap_or(&facts.target);
+            // The grantee of a grant whose making is not here is not known.
+            let unknown = AccessTarget::default();
+            let target = match &facts.ended_grant {
+                Some(grant) => self.grantees.get(grant).unwrap_or(&unknown),
+                None => &facts.target,
+            };
             let reading = match &facts.document {
-                BroughtDocument::Nothing => None,
-                BroughtDocument::Text(reading) => Some(reading),
-                BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..) => named.readings.get(event_id),
+                Some(BroughtDocument::Nothing) => Some(&nothing),
+                Some(BroughtDocument::Text(reading)) => Some(reading),
+                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event_id),
+                None => None,
             };
             rows.push([
                 event_id.into(),
                 (&target.name).into(),
                 target.kind.into(),
                 OutputCell::Texts(reading.and_then(|reading| reading.allows_kms.as_deref())),
-                reading.map_or("none", |reading| reading.word).into(),
+                OutputCell::Text(reading.map(|reading| reading.word)),
             ])?;
         }
         rows.finish()
@@ -478,7 +485,7 @@ mod tests {
                 &format!("{APP} role whole [kms:Decrypt,kms:Sign]"),
             ),
             (("2 kms RevokeGrant", json!({"grantId": "g1"}), none()), &format!("{APP} role none -")),
-            (("2 kms RevokeGrant", json!({"grantId": "g2"}), none()), &format!("{KEY} key none -")),
+            (("2 kms RevokeGrant", json!({"grantId": "g2"}), none()), "- - none -"),
             (
                 (
                     "1 kms CreateGrant dry_run",
@@ -503,8 +510,9 @@ mod tests {
         const ANN: &str = "arn:aws:iam::111122223333:user/ann user";
         const OF_POLICY: &str = "arn:aws:iam::111122223333:policy/p policy";
         let none = format!("{ANN} none -");
+        let unknown = format!("{ANN} - -");
         assert_facts(&[
-            (attach("1 iam AttachUserPolicy"), &none),
+            (attach("1 iam AttachUserPolicy"), &unknown),
             // Nobody attaches a policy in the second of its making before it is made.
             (attach("2 iam AttachUserPolicy"), &format!("{ANN} whole [kms:Decrypt]")),
             (new("2 iam CreatePolicy", DECRYPT), &format!("{OF_POLICY} whole [kms:Decrypt]")),
@@ -512,23 +520,23 @@ mod tests {
             (version("4 iam CreatePolicyVersion", "v2", READ_BUCKETS, false), &format!("{OF_POLICY} whole []")),
             (attach("4 iam AttachUserPolicy"), &format!("{ANN} whole [kms:Decrypt]")),
             // The default may have changed before or after.
-            (attach("5 iam AttachUserPolicy"), &none),
+            (attach("5 iam AttachUserPolicy"), &unknown),
             (default("5 iam SetDefaultPolicyVersion", "v2"), &format!("{OF_POLICY} whole []")),
             (attach("6 iam AttachUserPolicy"), &format!("{ANN} whole []")),
             (version("7 iam CreatePolicyVersion", "v3", &DECRYPT[..20], true), &format!("{OF_POLICY} truncated -")),
             (attach("8 iam AttachUserPolicy"), &format!("{ANN} truncated -")),
-            (default("8 iam SetDefaultPolicyVersion", "v9"), &format!("{OF_POLICY} none -")),
-            (attach("9 iam AttachUserPolicy"), &none),
-            (default("9 iam SetDefaultPolicyVersion", "v1"), &format!("{OF_POLICY} whole [kms:Decrypt]")),
-            (("10 iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null), &format!("{OF_POLICY} none -")),
-            (attach("11 iam AttachUserPolicy"), &none),
+            (default("9 iam SetDefaultPolicyVersion", "v9"), &format!("{OF_POLICY} - -")),
+            (attach("10 iam AttachUserPolicy"), &unknown),
+            (default("11 iam SetDefaultPolicyVersion", "v1"), &format!("{OF_POLICY} whole [kms:Decrypt]")),
+            (("12 iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null), &format!("{OF_POLICY} none -")),
+            (attach("13 iam AttachUserPolicy"), &unknown),
             (
                 (
-                    "11 iam AttachUserPolicy",
+                    "13 iam AttachUserPolicy",
                     json!({"userName": "ann", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
                     Value::Null,
                 ),
-                &none,
+                &unknown,
             ),
         ]);
     }
@@ -541,6 +549,6 @@ mod tests {
         }
         let rows = facts.finish().unwrap();
         assert_eq!(rows.num_rows(), 1);
-        assert!(rows["target"].is_null(0));
+        assert!(rows["target"].is_null(0) && rows["reading"].is_null(0));
     }
 }

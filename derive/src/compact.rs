@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 /// The id of an event. Orders as its text does.
@@ -74,14 +75,14 @@ impl PartialOrd for PackedEventId {
     }
 }
 
-/// A text of a pool, by its number.
+/// A text of a pool, by its number, which begins with one: so that `None` needs no byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct PooledText(u32);
+pub(crate) struct PooledText(NonZeroU32);
 
 /// Texts that many rows repeat, each held once.
 #[derive(Debug, Default)]
 pub(crate) struct TextPool {
-    numbers: HashMap<Arc<str>, u32>,
+    numbers: HashMap<Arc<str>, PooledText>,
     texts: Vec<Arc<str>>,
     bytes: usize,
 }
@@ -93,14 +94,20 @@ impl TextPool {
     /// The number of a text, a new one if the pool does not hold it yet.
     pub fn put(&mut self, text: &str) -> PooledText {
         if let Some(number) = self.numbers.get(text) {
-            return PooledText(*number);
+            return *number;
         }
-        let number = u32::try_from(self.texts.len()).expect("four thousand million texts do not fit into memory");
+        let number = u32::try_from(self.texts.len() + 1).ok().and_then(NonZeroU32::new);
+        let number = PooledText(number.expect("four thousand million texts do not fit into memory"));
         let shared: Arc<str> = text.into();
         self.texts.push(Arc::clone(&shared));
         self.numbers.insert(shared, number);
         self.bytes += text.len() + POOLED_BYTES;
-        PooledText(number)
+        number
+    }
+
+    /// The number of a text that the pool holds.
+    pub fn find(&self, text: &str) -> Option<PooledText> {
+        self.numbers.get(text).copied()
     }
 
     pub fn put_cell(&mut self, cell: Option<&str>) -> Option<PooledText> {
@@ -108,7 +115,7 @@ impl TextPool {
     }
 
     pub fn get(&self, text: PooledText) -> &str {
-        &self.texts[text.0 as usize]
+        &self.texts[text.0.get() as usize - 1]
     }
 
     pub fn cell(&self, text: Option<PooledText>) -> Option<&str> {
@@ -147,7 +154,7 @@ mod tests {
         assert_eq!(sorted.map(|id| id.to_string()), expected);
         assert!(matches!(PackedEventId::of(ids[1]), PackedEventId::Uuid(_)));
         assert!(matches!(PackedEventId::of(ids[2]), PackedEventId::Other(_)));
-        assert_eq!(size_of::<PackedEventId>(), 24);
+        assert_eq!((size_of::<PackedEventId>(), size_of::<Option<PooledText>>()), (24, 4));
     }
 
     #[test]

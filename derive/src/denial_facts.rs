@@ -86,7 +86,7 @@ const INVENTORY_SERVICES: [(&str, &str); 9] = [
 ];
 
 /// The second of a time: what happened in one second has no order.
-fn second(time: i64) -> i64 {
+pub(crate) fn second(time: i64) -> i64 {
     time.div_euclid(MICROS_PER_SECOND)
 }
 
@@ -259,7 +259,7 @@ impl AllRefusals {
         self.bytes += PERIOD_BYTES;
     }
 
-    /// Puts everything into the order of time. Where an id comes twice the texts decide, since their numbers are luck.
+    /// Puts everything into the order of time. The texts decide between two rows of one id, since their numbers are luck.
     fn sort(&mut self) {
         self.refusals.sort_unstable_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
         self.echoes.values_mut().for_each(|echoes| echoes.ids.sort_unstable());
@@ -376,7 +376,7 @@ impl AllRefusals {
     }
 }
 
-/// What is known of the table that a refusal was for.
+/// The tables that a refusal may have been for, and a key that one tells.
 struct RefusalTables {
     candidates: Option<(Arc<Vec<String>>, &'static str)>,
     /// The key of the table that DynamoDB's own record names, for a refusal that names no key.
@@ -485,5 +485,260 @@ impl Derivation for AllRefusals {
         let mut rows = OutputRows::new(COLUMNS);
         by_id.into_iter().try_for_each(|(refused, tables)| self.push(&mut rows, refused, tables))?;
         rows.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::TimestampMicrosecondType;
+
+    use super::*;
+
+    const TEXTS: [&str; 19] = [
+        "kind",
+        "event_id",
+        "principal",
+        "operation",
+        "action",
+        "key_arn",
+        "denial_reason",
+        "denial_effect",
+        "account_id",
+        "region",
+        "principal_arn",
+        "via_service",
+        "via_source",
+        "table_arn",
+        "table_name",
+        "principal_id",
+        "vpc_endpoint_id",
+        "other_event_id",
+        "target",
+    ];
+    const TIMES: [&str; 3] = ["event_time", "session_created", "valid_to"];
+
+    const ROLE: &str = "arn:aws:iam::111122223333:role/app/reader";
+
+    /// A row of the input: its kind, and `NAME=VALUE` for what is not NULL. Times are seconds. `p` is the principal.
+    fn row(line: &str) -> RecordBatch {
+        let (kind, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let mut cells: BTreeMap<&str, &str> = rest.split(' ').filter_map(|cell| cell.split_once('=')).collect();
+        cells.insert("kind", kind);
+        let texts = TEXTS.map(|name| {
+            let cell = cells.remove(name).map(|cell| if cell == "p" { ROLE } else { cell });
+            (name, Arc::new(StringArray::from(vec![cell])) as ArrayRef, true)
+        });
+        let times = TIMES.map(|name| {
+            let time = cells.remove(name).map(|cell| cell.parse::<i64>().unwrap() * MICROS_PER_SECOND);
+            (name, Arc::new(TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC")) as ArrayRef, true)
+        });
+        assert!(cells.is_empty(), "{line} has {cells:?} beside the columns");
+        RecordBatch::try_from_iter_with_nullable(texts.into_iter().chain(times)).unwrap()
+    }
+
+    fn facts(lines: &[&str]) -> RecordBatch {
+        let derived = |lines: &mut dyn Iterator<Item = &&str>| {
+            let mut all = Box::new(AllRefusals::default());
+            lines.for_each(|line| all.take(&row(line)).unwrap());
+            all.finish().unwrap()
+        };
+        let rows = derived(&mut lines.iter());
+        assert_eq!(rows, derived(&mut lines.iter().rev()), "the order of rows counts: {lines:?}");
+        rows
+    }
+
+    /// The cells of the only row, without NULLs; `-` for no cell.
+    fn told(lines: &[&str], names: &[&str]) -> String {
+        let rows = facts(lines);
+        assert_eq!(rows.num_rows(), 1, "{lines:?}");
+        let cell = |name: &&str| {
+            let column = &rows[*name];
+            if column.is_null(0) {
+                return "-".to_owned();
+            }
+            if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+                return (times.value(0) / MICROS_PER_SECOND).to_string();
+            }
+            match column.as_string_opt::<i32>() {
+                Some(texts) => texts.value(0).to_owned(),
+                None => {
+                    let list = column.as_list::<i32>().value(0);
+                    list.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(",")
+                }
+            }
+        };
+        names.iter().map(cell).collect::<Vec<_>>().join(" ")
+    }
+
+    const REFUSED: &str = "refusal event_id=d event_time=100 principal=p principal_arn=p operation=Decrypt key_arn=k";
+
+    #[test]
+    fn the_first_later_success_is_of_the_same_principal_operation_and_key() {
+        for (name, successes, expected) in [
+            ("none", &[][..], "- -"),
+            (
+                "the first",
+                &[
+                    "event_id=s2 event_time=300 principal=p operation=Decrypt key_arn=k",
+                    "event_id=s1 event_time=200 principal=p operation=Decrypt key_arn=k",
+                ],
+                "200 s1",
+            ),
+            (
+                "two of one second",
+                &[
+                    "event_id=s2 event_time=200 principal=p operation=Decrypt key_arn=k",
+                    "event_id=s1 event_time=200 principal=p operation=Decrypt key_arn=k",
+                ],
+                "200 s1",
+            ),
+            ("of the refusal's second", &["event_id=s event_time=100 principal=p operation=Decrypt key_arn=k"], "- -"),
+            ("before", &["event_id=s event_time=99 principal=p operation=Decrypt key_arn=k"], "- -"),
+            ("without a time", &["event_id=s principal=p operation=Decrypt key_arn=k"], "- -"),
+            ("another's", &["event_id=s event_time=200 principal=q operation=Decrypt key_arn=k"], "- -"),
+            ("at another operation", &["event_id=s event_time=200 principal=p operation=Encrypt key_arn=k"], "- -"),
+            ("on another key", &["event_id=s event_time=200 principal=p operation=Decrypt key_arn=l"], "- -"),
+        ] {
+            let lines: Vec<String> = successes.iter().map(|success| format!("success {success}")).collect();
+            let lines: Vec<&str> = [REFUSED].into_iter().chain(lines.iter().map(String::as_str)).collect();
+            assert_eq!(told(&lines, &["first_success_after", "first_success_event_id"]), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_change_is_the_last_of_an_earlier_second() {
+        for (name, changes, expected) in [
+            ("none", &[][..], "- - -"),
+            (
+                "the last",
+                &[
+                    "event_id=a event_time=10 operation=PutKeyPolicy key_arn=k",
+                    "event_id=b event_time=20 operation=CreateGrant key_arn=k",
+                ],
+                "b CreateGrant 20",
+            ),
+            (
+                "of the key or the role",
+                &[
+                    "event_id=a event_time=10 operation=PutKeyPolicy key_arn=k",
+                    "event_id=b event_time=20 operation=PutRolePolicy target=arn:aws:iam::111122223333:role/reader",
+                ],
+                "b PutRolePolicy 20",
+            ),
+            ("of the refusal's second", &["event_id=a event_time=100 operation=PutKeyPolicy key_arn=k"], "- - -"),
+            ("later", &["event_id=a event_time=101 operation=PutKeyPolicy key_arn=k"], "- - -"),
+            ("another key's", &["event_id=a event_time=10 operation=PutKeyPolicy key_arn=l"], "- - -"),
+            (
+                "another account's role",
+                &["event_id=a event_time=10 operation=PutRolePolicy target=arn:aws:iam::444455556666:role/reader"],
+                "- - -",
+            ),
+            (
+                "a user of that name",
+                &["event_id=a event_time=10 operation=PutUserPolicy target=arn:aws:iam::111122223333:user/reader"],
+                "- - -",
+            ),
+            ("of nobody", &["event_id=a event_time=10 operation=AttachGroupPolicy"], "- - -"),
+        ] {
+            let lines: Vec<String> = changes.iter().map(|change| format!("change principal=admin {change}")).collect();
+            let lines: Vec<&str> = [REFUSED].into_iter().chain(lines.iter().map(String::as_str)).collect();
+            let names = ["nearest_change_event_id", "nearest_change", "nearest_changed_at"];
+            assert_eq!(told(&lines, &names), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn tables_are_those_of_the_key_then_unless_a_record_names_one() {
+        let unnamed = "refusal event_id=d event_time=100 principal=p operation=Decrypt";
+        let echo = "echo event_id=d operation=time other_event_id=e table_arn=t";
+        for (name, lines, expected) in [
+            ("no table", &[REFUSED][..], "- - -"),
+            ("one", &[REFUSED, "table key_arn=k table_arn=t event_time=50"], "t likely -"),
+            ("one whose start was not seen", &[REFUSED, "table key_arn=k table_arn=t"], "t likely -"),
+            ("one that came later", &[REFUSED, "table key_arn=k table_arn=t event_time=101"], "- - -"),
+            ("one that went before", &[REFUSED, "table key_arn=k table_arn=t event_time=50 valid_to=99"], "- - -"),
+            (
+                "two",
+                &[REFUSED, "table key_arn=k table_arn=u", "table key_arn=k table_arn=t event_time=9"],
+                "t,u possible -",
+            ),
+            (
+                "two periods of one",
+                &[REFUSED, "table key_arn=k table_arn=t event_time=9", "table key_arn=k table_arn=t"],
+                "t likely -",
+            ),
+            ("another key's", &[REFUSED, "table key_arn=l table_arn=t"], "- - -"),
+            ("named by DynamoDB", &[REFUSED, echo, "table key_arn=k table_arn=u"], "t certain -"),
+            (
+                "named by its own record",
+                &["refusal event_id=d event_time=100 principal=p operation=Decrypt key_arn=k table_arn=t"],
+                "t certain -",
+            ),
+            ("a key that only the table tells", &[unnamed, echo, "table key_arn=k table_arn=t"], "t certain k"),
+            (
+                "a table with two keys",
+                &[unnamed, echo, "table key_arn=k table_arn=t", "table key_arn=l table_arn=t event_time=10"],
+                "t certain -",
+            ),
+            ("no key and no table", &[unnamed, "table key_arn=k table_arn=t"], "- - -"),
+        ] {
+            let names = ["candidate_tables", "table_certainty", "key_by_table"];
+            assert_eq!(told(lines, &names), expected, "{name}");
+        }
+        let many: Vec<String> = (10..60).map(|number| format!("table key_arn=k table_arn=t{number}")).collect();
+        let many: Vec<&str> = [REFUSED].into_iter().chain(many.iter().map(String::as_str)).collect();
+        let tables = told(&many, &["candidate_tables"]);
+        assert_eq!((tables.split(',').count(), tables.split(',').next_back()), (CANDIDATES_MAX, Some("t29")));
+    }
+
+    #[test]
+    fn echoes_are_listed_by_their_best_basis() {
+        let (time, request) = (
+            "echo event_id=d operation=time other_event_id=f",
+            "echo event_id=d operation=request_id other_event_id=e",
+        );
+        let names = ["echo_event_ids", "echo_basis"];
+        assert_eq!(told(&[REFUSED, time], &names), "f time");
+        assert_eq!(told(&[REFUSED, time, request], &names), "e,f request_id");
+        assert_eq!(told(&[REFUSED, "echo event_id=other operation=time other_event_id=f"], &names), "- -");
+    }
+
+    #[test]
+    fn only_a_service_with_its_own_role_is_noise() {
+        let role = "arn:aws:iam::111122223333:role/aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig";
+        for (arn, via, source, expected) in [
+            (role, Some("config"), Some("invoked_by"), Some("aws_config")),
+            (role, Some("config"), Some("source_ip"), Some("aws_config")),
+            // An encryption context is the caller's word.
+            (role, Some("config"), Some("context"), None),
+            (role, Some("s3"), Some("invoked_by"), None),
+            (role, None, None, None),
+            (&role.replace("role/aws-service-role/", "role/"), Some("config"), Some("invoked_by"), None),
+            (
+                &role.replace("role/aws-service-role/", "role/a/aws-service-role/"),
+                Some("config"),
+                Some("invoked_by"),
+                None,
+            ),
+            (&role.replace("AWSServiceRoleForConfig", "Config"), Some("config"), Some("invoked_by"), None),
+            (&role.replace(":role/", ":user/"), Some("config"), Some("invoked_by"), None),
+            (&role.replace("config.", "batch."), Some("batch"), Some("invoked_by"), None),
+        ] {
+            assert_eq!(noise(Some(arn), via, source).map(|(class, _)| class), expected, "{arn} {via:?} {source:?}");
+        }
+        let evidence = noise(Some(role), Some("config"), Some("invoked_by")).map(|(_, evidence)| evidence);
+        let words = "AWSServiceRoleForConfig of config.amazonaws.com, called from there (invoked_by)";
+        assert_eq!(evidence.as_deref(), Some(words));
+    }
+
+    #[test]
+    fn an_id_has_one_row_and_a_wrong_input_is_an_error() {
+        let again = "refusal event_id=d event_time=90 principal=q operation=Decrypt key_arn=k";
+        assert_eq!(told(&[REFUSED, again], &["principal"]), "q");
+        assert!(AllRefusals::default().take(&row("rumour event_id=d")).is_err());
+        assert!(AllRefusals::default().take(&facts(&[REFUSED])).is_err());
     }
 }

@@ -206,7 +206,7 @@ mod tests {
             (&[640, 1000], Read, &["1000..1000 1 yes"]),
             (&[639, 1000], Read, &["1000..1000 1 no"]),
             (&[700, 1000, 1100], NotRead, &["1000..1100 2 yes"]),
-            // What is in the same files tells of a window, and its silence tells nothing.
+            // Earlier uses in the same files tell of a window, and their absence tells nothing.
             (&[1360], NotRead, &["1360..1360 1 ?"]),
             (&[1361], NotRead, &["1361..1361 1 no"]),
             (&[1000, 1361], NotRead, &["1000..1000 1 ?", "1361..1361 1 no"]),

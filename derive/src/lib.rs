@@ -8,13 +8,21 @@
 #![forbid(unsafe_code)]
 
 mod access_call;
+mod access_chains;
 mod access_change_facts;
 mod compact;
 mod denial_facts;
 mod dynamodb_access_windows;
 mod error_echoes;
+mod grant_uses;
+mod grants;
 mod input;
+mod key_aliases;
+mod key_dependents;
 mod key_policies;
+mod key_rotations;
+mod key_state;
+mod key_states;
 mod keys;
 mod moment;
 mod output;
@@ -28,6 +36,8 @@ mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
+#[cfg(test)]
+mod testing;
 mod text_tuple;
 
 use arrow::array::RecordBatch;
@@ -84,6 +94,19 @@ pub struct AskedInterval {
     pub earlier: EarlierHistory,
 }
 
+impl AskedInterval {
+    /// True where the input has everything that the logs have from this time on. The end of a state, or the next change of
+    /// something, may be missing behind an earlier time; a fact that nothing takes back needs no such proof.
+    pub(crate) fn has_all_from(&self, at: Option<i64>) -> bool {
+        !self.lacks_earlier() || at.is_none_or(|at| self.since.is_none_or(|since| at >= since))
+    }
+
+    /// True if what happened before the interval is not part of the input.
+    pub(crate) fn lacks_earlier(&self) -> bool {
+        self.since.is_some() && self.earlier == EarlierHistory::NotRead
+    }
+}
+
 /// Tells whether what happened before the interval is part of the input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EarlierHistory {
@@ -114,11 +137,17 @@ pub trait Derivation: Send {
 
 /// Every derived table.
 pub const TABLES: &[DerivedTable] = &[
+    access_chains::ACCESS_CHAINS,
     access_change_facts::ACCESS_CHANGE_FACTS,
     denial_facts::DENIAL_FACTS,
     dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
     error_echoes::ERROR_ECHOES,
+    grants::GRANTS,
+    key_aliases::KEY_ALIASES,
+    key_dependents::KEY_DEPENDENTS,
     key_policies::KEY_POLICIES,
+    key_rotations::KEY_ROTATIONS,
+    key_states::KEY_STATES,
     keys::KEYS,
     role_sessions::ROLE_SESSIONS,
     session_persons::SESSION_PERSONS,

@@ -264,7 +264,7 @@ struct GroupKeyUses<'a> {
     of_any: Vec<SessionMoment>,
 }
 
-/// What the uses of the key say to the accesses of an operation on a day.
+/// The word of the uses of the key on the accesses of an operation on a day.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct MatchedAccess {
     any: bool,
@@ -310,7 +310,7 @@ impl<'a> GroupKeyUses<'a> {
     }
 }
 
-/// What the reasons of a group depend on beside its own calls.
+/// All that the reasons of a group depend on beside its own calls.
 struct AccessSurroundings<'a> {
     /// The first moment that was read, where no interval cuts it off.
     first: Option<i64>,

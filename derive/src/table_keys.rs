@@ -263,16 +263,43 @@ impl AllTables {
         }
     }
 
-    fn take_context(&mut self, rows: &TableFactColumns<'_>, row: usize) {
-        let (Some(name), Some(key)) = (rows.table_name.get(row), rows.key_arn.get(row)) else { return };
-        let seen = &mut self.table(rows.table_arn.get(row), name).seen;
-        let mut bytes = SIGHTING_BYTES;
-        if !seen.contains_key(key) {
-            bytes += KEY_BYTES;
-            seen.insert(key.to_owned(), Vec::new());
+    /// Takes in a call that had a key, for a table or by an alias.
+    fn take_use(&mut self, rows: &TableFactColumns<'_>, row: usize) {
+        let Some(key) = rows.key_arn.get(row) else { return };
+        let at = rows.event_time.get(row);
+        if let Some(name) = rows.table_name.get(row) {
+            let seen = &mut self.table(rows.table_arn.get(row), name).seen;
+            let mut bytes = SIGHTING_BYTES;
+            if !seen.contains_key(key) {
+                bytes += KEY_BYTES;
+                seen.insert(key.to_owned(), Vec::new());
+            }
+            seen.get_mut(key).expect("it was just put there").extend(at);
+            self.bytes += bytes;
         }
-        seen.get_mut(key).expect("it was just put there").extend(rows.event_time.get(row));
-        self.bytes += bytes;
+        if let Some(alias) = rows.alias_arn.get(row) {
+            self.take_alias_of(alias, key, at);
+        }
+    }
+
+    fn take_alias_of(&mut self, alias: &str, key: &str, at: Option<i64>) {
+        if is_of_aws(alias) && !self.keys.aws_managed.contains(key) {
+            self.bytes += KEY_BYTES;
+            self.keys.aws_managed.insert(key.to_owned());
+        }
+        let Some(at) = at else { return };
+        if !self.keys.aliases.contains_key(alias) {
+            self.bytes += TABLE_BYTES;
+            self.keys.aliases.insert(alias.to_owned(), AliasHistory::default());
+        }
+        let seen = &mut self.keys.aliases.get_mut(alias).expect("it was just put there").seen;
+        match seen.get_mut(key) {
+            Some(first) => *first = (*first).min(at),
+            None => {
+                self.bytes += KEY_BYTES;
+                seen.insert(key.to_owned(), at);
+            }
+        }
     }
 
     fn take_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
@@ -282,18 +309,6 @@ impl AllTables {
         let id = rows.event_id.owned(row).unwrap_or_default();
         self.bytes += STEP_BYTES;
         self.keys.aliases.entry(alias).or_default().changes.push((at, id, key));
-    }
-
-    fn take_seen_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
-        let (Some(alias), Some(key)) = (rows.alias_arn.owned(row), rows.key_arn.owned(row)) else { return };
-        self.bytes += STEP_BYTES;
-        if is_of_aws(&alias) {
-            self.keys.aws_managed.insert(key.clone());
-        }
-        if let Some(at) = rows.event_time.get(row) {
-            let first = self.keys.aliases.entry(alias).or_default().seen.entry(key).or_insert(at);
-            *first = (*first).min(at);
-        }
     }
 }
 
@@ -340,9 +355,8 @@ impl Derivation for AllTables {
         for row in 0..rows.num_rows() {
             match facts.kind.get(row) {
                 Some("change") => self.take_change(&facts, row),
-                Some("context") => self.take_context(&facts, row),
+                Some("use") => self.take_use(&facts, row),
                 Some("alias") => self.take_alias(&facts, row),
-                Some("seen_alias") => self.take_seen_alias(&facts, row),
                 Some("new_key") => self.keys.customer.extend(facts.key_arn.owned(row)),
                 _ => {}
             }
@@ -433,6 +447,7 @@ mod tests {
         match words[0] {
             "new_key" => put("key_arn", key(words[1])),
             "context" => {
+                put("kind", "use".to_owned());
                 put("event_time", words[1].to_owned());
                 put("key_arn", key(words[2]));
                 put("table_arn", TABLE.to_owned());
@@ -446,6 +461,7 @@ mod tests {
                 put("key_arn", key(words[3]));
             }
             "seen_alias" => {
+                put("kind", "use".to_owned());
                 put("event_time", words[1].to_owned());
                 put("alias_arn", words[2].replace("ALIAS", ALIAS));
                 put("key_arn", key(words[3]));

@@ -242,8 +242,8 @@ impl TableLife {
         gap + usize::from(self.steps.get(gap).filter(sets_it).is_some())
     }
 
-    /// True where the step before the gap does not explain that the key before it is still used. What happened before
-    /// the interval explains nothing, since the answer must not depend on how far back the input goes.
+    /// True where the step before the gap does not explain that the key before it is still used. Steps from before
+    /// the interval explain nothing, since the answer must not depend on how far back the input goes.
     fn is_late(&self, gap: usize, at: i64, since: Option<i64>) -> bool {
         let Some(step) = gap.checked_sub(1).and_then(|before| self.steps.get(before)) else { return true };
         at - step.at > FINISHING_SLACK || since.is_some_and(|since| step.at < since)

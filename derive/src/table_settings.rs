@@ -36,7 +36,7 @@ impl TableIdentity {
     /// The same table in another Region.
     fn in_region(&self, region: &str) -> Option<TableIdentity> {
         let account = Arn::parse(self.arn.as_deref()?)?.account;
-        table_at(&self.name, Some(region), Some(account))
+        table_at(&self.name, Some(region), Some(account)).filter(|table| table.arn.is_some())
     }
 
     /// The ARN of a key or an alias that is given by its id or name at this table; `None` for text that is neither.
@@ -71,7 +71,7 @@ pub(super) enum AskedEncryption {
     NotTold,
 }
 
-/// What happens to the encryption of one table.
+/// A change, an end or a statement of the encryption of one table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TableStep {
     /// The table is made, and its key set.
@@ -287,6 +287,7 @@ fn global_steps(change: TableChange<'_>, answer: Option<&Value>) -> Vec<(TableId
     let name = described.and_then(|table| text(table, "globalTableName")).or(change.table_name);
     let stated = |replica: &Value| {
         let table = table_at(name?, text(replica, "regionName"), change.account_id)?;
+        table.arn.as_ref()?;
         let key = key_arn(&table.kms_arn(text(replica, "kmsMasterKeyId")?)?)?;
         Some((table, TableStep::Stated { key }))
     };

@@ -42,6 +42,6 @@ mod tests {
         let mut tuple = TextTuple::default();
         let texts: std::collections::HashSet<String> = all.iter().map(|texts| tuple.of(texts).to_owned()).collect();
         assert_eq!(texts.len(), all.len());
-        assert_eq!(tuple.of(all[0]), tuple.of(&[Some("a"), Some("b")]).to_owned());
+        assert!(texts.contains(tuple.of(&[Some("a"), Some("b")])));
     }
 }

@@ -1,6 +1,6 @@
 -- title: Facts about each refused call that other records tell
 -- row: refused call of `refusals`
--- description: What `denials` says beyond the columns of `events`, and what `access_chains` starts from.
+-- description: The columns of `denials` beyond those of `events`, and more that `access_chains` starts from.
 -- column: event_id : the id of the refused call
 -- column: event_time : its time
 -- column: principal : who was refused
@@ -42,8 +42,8 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
        via_service, via_source,
        -- A service's own record that stands alone names its table itself.
        CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN coalesce(table_arn, table_name) END AS table_arn,
-       NULL AS table_name, NULL AS principal_id, arrow_cast(NULL, 'Timestamp(µs, "UTC")') AS session_created, NULL AS vpc_endpoint_id,
-       NULL AS other_event_id, NULL AS target, arrow_cast(NULL, 'Timestamp(µs, "UTC")') AS valid_to
+       NULL AS table_name, NULL AS principal_id, NULL AS session_created, NULL AS vpc_endpoint_id,
+       NULL AS other_event_id, NULL AS target, NULL AS valid_to
 FROM refusals
 WHERE in_interval(event_time)
 UNION ALL

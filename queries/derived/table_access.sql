@@ -9,11 +9,11 @@
 -- column: orphan : `no_key_use` where a data event succeeded and no use of the key explains how, `no_data_event` where the key was used and no data event or change of the table tells what for; NULL where every one has its other side, and for calls that need no key
 -- column: orphan_reason : the likely reason, where it is the same for all of them: `key_cached_from_before` (the use of the key lies before the interval), `key_cached_for_other_session` (another session of the same role used it), `log_does_not_reach_back` (the first 360 seconds of what was read), `key_is_aws_owned` (such keys leave no record), `data_events_not_logged` (none of this principal and table is here), `background_service` (DynamoDB itself); NULL where none is known, as when a part of the logs is missing
 SELECT CASE WHEN operation_class IS NOT NULL THEN 'key_use'
-            WHEN coalesce(event_category = 'Data', NOT management_event,
-                          event_name IN ('BatchExecuteStatement', 'BatchGetItem', 'BatchWriteItem', 'DeleteItem',
-                                         'ExecuteStatement', 'ExecuteTransaction', 'GetItem', 'GetRecords',
-                                         'GetShardIterator', 'PutItem', 'Query', 'Scan', 'TransactGetItems',
-                                         'TransactWriteItems', 'UpdateItem')) THEN 'data_event'
+            -- Exports and records of VPC endpoints may not tell that an event is of data.
+            WHEN event_category = 'Data'
+              OR event_name IN ('BatchExecuteStatement', 'BatchGetItem', 'BatchWriteItem', 'DeleteItem', 'ExecuteStatement',
+                                'ExecuteTransaction', 'GetItem', 'GetRecords', 'GetShardIterator', 'PutItem', 'Query',
+                                'Scan', 'TransactGetItems', 'TransactWriteItems', 'UpdateItem') THEN 'data_event'
             WHEN read_only IS FALSE THEN 'table_change'
             ELSE 'table_read' END AS kind,
        principal, principal_id, table_arn, table_name,

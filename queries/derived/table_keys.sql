@@ -9,32 +9,27 @@
 -- column: set_event_id : the event that set the key
 -- column: basis : the best source that tells the key: `request`, `response` (DynamoDB's answer), `snapshot` (an answer of the AWS CLI) or `context` (DynamoDB's own calls to KMS)
 -- column: first_in_scope : the first time in the interval that table and key were seen together, else the first time before it
-SELECT 'change' AS kind, event_time, event_id, event_name, principal, aws_region, recipient_account_id AS account_id, table_arn,
-       table_name, CASE WHEN false THEN table_arn END AS alias_arn,
-       CASE WHEN false THEN table_arn END AS key_arn, request_parameters,
-       response_elements
+SELECT CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN 'change'
+            WHEN event_name = 'CreateKey' THEN 'new_key' ELSE 'alias' END AS kind,
+       event_time, event_id, event_name, principal, aws_region, recipient_account_id AS account_id, table_arn, table_name,
+       alias_arn, key_arn,
+       CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN request_parameters END AS request_parameters,
+       CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN response_elements END AS response_elements
 FROM calls
-WHERE event_source = 'dynamodb.amazonaws.com' AND outcome = 'success'
+WHERE outcome = 'success' AND event_source IN ('dynamodb.amazonaws.com', 'kms.amazonaws.com')
   AND event_name IN ('CreateTable', 'UpdateTable', 'DeleteTable', 'RestoreTableFromBackup', 'RestoreTableToPointInTime',
-                     'ImportTable', 'CreateGlobalTable', 'UpdateGlobalTable')
+                     'ImportTable', 'CreateGlobalTable', 'UpdateGlobalTable',
+                     'CreateAlias', 'UpdateAlias', 'DeleteAlias', 'CreateKey')
+  AND (event_name <> 'CreateKey'
+       OR json_get_str(response_elements, 'keyMetadata', 'keyManager') IS DISTINCT FROM 'AWS')
 UNION ALL
--- What a ReEncrypt comes from protects the table no longer.
-SELECT 'context', event_time, NULL, NULL, NULL, NULL, NULL, table_arn, table_name, NULL, key_arn, NULL, NULL
-FROM key_calls
-WHERE via_service = 'dynamodb' AND resource_trust = 'service' AND outcome = 'success' AND key_role <> 'source'
-  AND (operation_class = 'crypto' OR event_name = 'CreateGrant') AND table_name IS NOT NULL AND key_arn IS NOT NULL
-UNION ALL
-SELECT 'alias', event_time, event_id, event_name, NULL, NULL, NULL, NULL, NULL, alias_arn, key_arn, NULL, NULL
-FROM calls
-WHERE operation_class = 'lifecycle' AND event_name IN ('CreateAlias', 'UpdateAlias', 'DeleteAlias')
-  AND outcome = 'success' AND alias_arn IS NOT NULL
-UNION ALL
-SELECT 'seen_alias', min(event_time), NULL, NULL, NULL, NULL, NULL, NULL, NULL, alias_arn, key_arn, NULL, NULL
-FROM key_calls
-WHERE operation_class IN ('crypto', 'read', 'grant') AND outcome = 'success' AND alias_arn IS NOT NULL AND key_arn IS NOT NULL
-GROUP BY alias_arn, key_arn
-UNION ALL
-SELECT 'new_key', event_time, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, key_arn, NULL, NULL
-FROM calls
-WHERE operation_class = 'lifecycle' AND event_name = 'CreateKey' AND outcome = 'success' AND key_arn IS NOT NULL
-  AND json_get_str(response_elements, 'keyMetadata', 'keyManager') IS DISTINCT FROM 'AWS'
+SELECT 'use', event_time, NULL, NULL, NULL, NULL, NULL,
+       CASE WHEN is_at_table THEN table_arn END, CASE WHEN is_at_table THEN table_name END, alias_arn, key_arn, NULL, NULL
+FROM (
+    -- The source key of a ReEncrypt protects the table no longer.
+    SELECT *, via_service = 'dynamodb' AND resource_trust = 'service' AND table_name IS NOT NULL AND key_role <> 'source'
+              AND (operation_class = 'crypto' OR event_name = 'CreateGrant') AS is_at_table
+    FROM key_calls
+    WHERE operation_class IN ('crypto', 'read', 'grant') AND outcome = 'success' AND key_arn IS NOT NULL
+      AND (requested_alias IS NOT NULL OR via_service = 'dynamodb'))
+WHERE is_at_table OR alias_arn IS NOT NULL

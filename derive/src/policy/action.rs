@@ -12,14 +12,15 @@ use super::wildcard;
 /// Actions of KMS that are no names of events: ReEncrypt needs one on each side, and the last two are not logged yet.
 const MORE_ACTIONS: [&str; 4] = ["ReEncryptFrom", "ReEncryptTo", "Encapsulate", "Decapsulate"];
 
-/// The actions that administer a key: whoever has one can open it to others, or take it away.
-const ADMINISTRATION: [&str; 3] = ["kms:PutKeyPolicy", "kms:CreateGrant", "kms:ScheduleKeyDeletion"];
+/// The actions that administer a key, in lower case: whoever has one can open it to others, or take it away.
+const ADMINISTRATION: [&str; 3] = ["kms:putkeypolicy", "kms:creategrant", "kms:schedulekeydeletion"];
 
 /// One action or pattern of actions, as `kms:Generate*`. Two that differ by case only are equal.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionPattern {
     text: String,
     folded: String,
+    administers_keys: bool,
 }
 
 impl ActionPattern {
@@ -31,7 +32,8 @@ impl ActionPattern {
             Some(name) => format!("kms:{}", canonical_name(name).unwrap_or(name)),
             None => written.to_owned(),
         };
-        ActionPattern { text, folded }
+        let administers_keys = ADMINISTRATION.iter().any(|action| wildcard::covers(&folded, action));
+        ActionPattern { text, folded, administers_keys }
     }
 
     /// As the policy has it, or as AWS spells an action of KMS.
@@ -59,7 +61,7 @@ impl ActionPattern {
 
     /// True if it covers an action that administers a key.
     pub fn administers_keys(&self) -> bool {
-        ADMINISTRATION.iter().any(|action| self.allows(action))
+        self.administers_keys
     }
 
     /// True if it covers this action, as `kms:Decrypt`.

@@ -5,24 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use keytrail_rows::arn::is_account_id;
-
 use super::action::ActionPattern;
 use super::document::PolicyDocument;
 use super::gains::{PolicyGain, PolicyGains, newly_allowed, no_longer_denied, statements};
 use super::principal::PolicyPrincipal;
-use super::statement::{PolicyElement, PolicyStatement, StatementEffect};
+use super::statement::{CoveringItem, PolicyElement, PolicyStatement, StatementEffect};
 
 /// Stands for what is not decided.
 pub(crate) const UNDECIDED: &str = "undecided";
 
 /// The text of a longer list is not held: `undecided` stands for the rest of it.
 const LIST_BYTES_MAX: usize = 256 * 1024;
-/// Pairs of a Deny that is gone and an Allow that are looked at.
-const PAIRS_MAX: usize = 100_000;
-
-/// Condition keys whose values are accounts of callers, in lower case.
-const ACCOUNT_KEYS: [&str; 3] = ["kms:calleraccount", "aws:principalaccount", "aws:sourceaccount"];
+/// Comparisons of a Deny that is gone with what stands beside it.
+const STEPS_MAX: usize = 500_000;
 
 /// The columns `newly_allows` and `notable` of a version.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -35,6 +30,7 @@ pub(crate) struct NewAllowances {
 struct AllowanceList<'a> {
     found: NewAllowances,
     bytes: usize,
+    steps: usize,
     /// Of the key. Its own principals are not notable.
     own_account: Option<&'a str>,
 }
@@ -43,7 +39,7 @@ impl NewAllowances {
     /// All that a key's policy allows beyond an earlier version, or at all. An entry that names no longer being denied
     /// is allowed by a statement that may be old, and was denied by one that is gone.
     pub fn of(before: Option<&PolicyDocument>, after: &PolicyDocument, own_account: Option<&str>) -> NewAllowances {
-        let mut list = AllowanceList { found: NewAllowances::default(), bytes: 0, own_account };
+        let mut list = AllowanceList { found: NewAllowances::default(), bytes: 0, steps: 0, own_account };
         list.take_allowed(newly_allowed(before, after));
         if let Some(before) = before {
             list.take_given_back(before, after);
@@ -55,13 +51,14 @@ impl NewAllowances {
 impl AllowanceList<'_> {
     fn take_allowed(&mut self, new: PolicyGains<'_>) {
         for PolicyGain { principal, actions, statement } in &new.gains {
+            let conditions = statement.body.conditions_text();
             for action in actions {
-                self.add(*principal, action, &statement.body.bracket());
+                self.add(*principal, action, conditions.as_deref());
             }
             self.note_principal(*principal, statement);
         }
         for statement in new.undecided {
-            self.found.newly_allows.insert(UNDECIDED.to_owned());
+            self.add_undecided();
             let principals = statement.body.principals.only().into_iter().flatten();
             principals.for_each(|principal| self.note_principal(Some(principal), statement));
         }
@@ -70,66 +67,66 @@ impl AllowanceList<'_> {
     fn take_given_back(&mut self, before: &PolicyDocument, after: &PolicyDocument) {
         let gone = no_longer_denied(before, after);
         let allowing = statements(after, StatementEffect::Allow);
+        let denying = statements(after, StatementEffect::Deny);
         if !gone.undecided.is_empty() && !allowing.is_empty() {
-            self.found.newly_allows.insert(UNDECIDED.to_owned());
+            self.add_undecided();
         }
-        let mut pairs = 0;
         for gain in &gone.gains {
-            let note = no_longer_denied_note(gain, after);
+            let actions_denied: usize = denying.iter().map(|denial| items(&denial.body.actions)).sum();
+            self.steps += denying.len() + gain.actions.len() * actions_denied;
             for statement in &allowing {
-                let body = &statement.body;
-                let (Some(principals), Some(actions)) = (body.principals.only(), body.actions.only()) else {
-                    self.found.newly_allows.insert(UNDECIDED.to_owned());
-                    continue;
-                };
-                pairs += principals.len() + gain.actions.len() * actions.len();
-                if pairs > PAIRS_MAX {
-                    self.found.newly_allows.insert(UNDECIDED.to_owned());
+                let actions = items(&statement.body.actions);
+                self.steps += 1 + items(&statement.body.principals) * (1 + actions) + gain.actions.len() * actions;
+                if self.steps > STEPS_MAX {
+                    self.add_undecided();
                     return;
                 }
-                let both: BTreeSet<&ActionPattern> = gain
-                    .actions
-                    .iter()
-                    .flat_map(|denied| actions.iter().filter_map(move |of| narrower(denied, of)))
-                    .collect();
-                let named = principals.iter().filter_map(|allowed| meeting(gain.principal?, allowed));
-                for principal in named.collect::<BTreeSet<_>>() {
-                    for action in &both {
-                        self.add_given_back((principal, action), statement, &note);
-                    }
+                self.add_meeting(gain, statement, &denying);
+            }
+        }
+    }
+
+    /// Adds what an Allow allows again for lack of a Deny.
+    fn add_meeting(&mut self, gain: &PolicyGain<'_>, allow: &PolicyStatement, denying: &[&PolicyStatement]) {
+        let (Some(principals), Some(actions)) = (allow.body.principals.only(), allow.body.actions.only()) else {
+            self.add_undecided();
+            return;
+        };
+        let denied = gain.actions.iter();
+        let both: BTreeSet<&ActionPattern> =
+            denied.flat_map(|denied| actions.iter().filter_map(move |of| narrower(denied, of))).collect();
+        let named: BTreeSet<&PolicyPrincipal> =
+            principals.iter().filter_map(|allowed| meeting(gain.principal?, allowed)).collect();
+        if both.is_empty() || named.is_empty() {
+            return;
+        }
+        let conditions = allow.body.conditions_text();
+        let note = no_longer_denied_note(gain, denying);
+        let with_note = conditions.as_ref().map_or(note.clone(), |conditions| format!("{conditions}; {note}"));
+        for principal in named {
+            for action in &both {
+                let is_new = self.found.newly_allows.contains(&entry(Some(principal), action, conditions.as_deref()));
+                if !is_new {
+                    self.add(Some(principal), action, Some(&with_note));
+                    self.note_principal(Some(principal), allow);
                 }
             }
         }
     }
 
-    fn add_given_back(
-        &mut self,
-        (principal, action): (&PolicyPrincipal, &ActionPattern),
-        statement: &PolicyStatement,
-        note: &str,
-    ) {
-        let bracket = statement.body.bracket();
-        let is_new = self.found.newly_allows.contains(&format!("{} {}{bracket}", principal.text(), action.text()));
-        if !is_new {
-            let bracket = match bracket.strip_suffix(']') {
-                Some(conditions) => format!("{conditions}; {note}]"),
-                None => format!(" [{note}]"),
-            };
-            self.add(Some(principal), action, &bracket);
-            self.note_principal(Some(principal), statement);
-        }
+    fn add_undecided(&mut self) {
+        self.found.newly_allows.insert(UNDECIDED.to_owned());
     }
 
-    fn add(&mut self, principal: Option<&PolicyPrincipal>, action: &ActionPattern, bracket: &str) {
+    fn add(&mut self, principal: Option<&PolicyPrincipal>, action: &ActionPattern, bracket: Option<&str>) {
         if action.administers_keys() {
             self.found.notable.insert("administration".to_owned());
         }
         if self.bytes > LIST_BYTES_MAX {
-            self.found.newly_allows.insert(UNDECIDED.to_owned());
+            self.add_undecided();
             return;
         }
-        let principal = principal.map(PolicyPrincipal::text).unwrap_or_default();
-        let entry = format!("{principal} {}{bracket}", action.text());
+        let entry = entry(principal, action, bracket);
         self.bytes += entry.len();
         let entry = if self.bytes <= LIST_BYTES_MAX { entry } else { UNDECIDED.to_owned() };
         self.found.newly_allows.insert(entry);
@@ -142,10 +139,8 @@ impl AllowanceList<'_> {
                 if !conditions.iter().any(|condition| condition.limits_callers()) {
                     self.found.notable.insert("public".to_owned());
                 }
-                let of_accounts = |key: &str| ACCOUNT_KEYS.contains(&key);
-                let named =
-                    conditions.iter().filter(|condition| of_accounts(condition.key()) && condition.is_equality());
-                named.flat_map(|condition| condition.values()).for_each(|account| self.note_account(account));
+                let accounts = conditions.iter().flat_map(|condition| condition.caller_accounts());
+                accounts.for_each(|account| self.note_account(account));
             }
             Some(PolicyPrincipal::Service(name)) => drop(self.found.notable.insert(format!("service:{name}"))),
             Some(principal) => principal.account().into_iter().for_each(|account| self.note_account(account)),
@@ -154,25 +149,35 @@ impl AllowanceList<'_> {
     }
 
     fn note_account(&mut self, account: &str) {
-        if is_account_id(account) && Some(account) != self.own_account {
+        if Some(account) != self.own_account {
             self.found.notable.insert(format!("account:{account}"));
         }
     }
 }
 
+/// One item of `newly_allows`.
+fn entry(principal: Option<&PolicyPrincipal>, action: &ActionPattern, bracket: Option<&str>) -> String {
+    let principal = principal.map(PolicyPrincipal::text).unwrap_or_default();
+    let bracket = bracket.map(|text| format!(" [{text}]")).unwrap_or_default();
+    format!("{principal} {}{bracket}", action.text())
+}
+
+/// The number of items that an element names.
+fn items<T: CoveringItem>(element: &PolicyElement<T>) -> usize {
+    element.only().map_or(0, BTreeSet::len)
+}
+
 /// Says in which way the actions of a Deny that is gone are free.
-fn no_longer_denied_note(gain: &PolicyGain<'_>, after: &PolicyDocument) -> String {
-    let conditions: Vec<String> = gain.statement.body.conditions.iter().map(|condition| condition.text()).collect();
+fn no_longer_denied_note(gain: &PolicyGain<'_>, denying: &[&PolicyStatement]) -> String {
     let still = |denial: &&PolicyStatement| {
         let body = &denial.body;
         let is_named = gain.principal.is_none_or(|of| body.principals.takes_in(of) || body.principals.is_negated());
         is_named && (body.actions.is_negated() || gain.actions.iter().any(|action| body.actions.takes_in(action)))
     };
-    let is_still_denied = statements(after, StatementEffect::Deny).iter().any(still);
-    match (conditions.is_empty(), is_still_denied) {
-        (true, false) => "no longer denied".to_owned(),
-        (true, true) => "no longer always denied".to_owned(),
-        (false, _) => format!("no longer denied where {}", conditions.join(" and ")),
+    match gain.statement.body.conditions_text() {
+        Some(conditions) => format!("no longer denied where {conditions}"),
+        None if denying.iter().any(still) => "no longer always denied".to_owned(),
+        None => "no longer denied".to_owned(),
     }
 }
 
@@ -335,5 +340,29 @@ mod tests {
         let new = NewAllowances::of(None, after.reading.document().unwrap(), None);
         assert!(new.newly_allows.contains(UNDECIDED));
         assert!(new.newly_allows.iter().map(String::len).sum::<usize>() <= LIST_BYTES_MAX + UNDECIDED.len());
+    }
+
+    #[test]
+    fn many_denials_that_are_gone_end_soon() {
+        let items = |kind: &str, count: usize| {
+            (0..count).map(|number| format!("\"{kind}{number}*\"")).collect::<Vec<_>>().join(",")
+        };
+        let statement = |effect: &str, number: usize| {
+            let (principals, actions) =
+                (items("arn:aws:iam::111122223333:role/", 20), items(&format!("kms:{number}"), 20));
+            let condition = format!(r#"{{"StringLike":{{{}}}}}"#, items("k", 20).replace(',', ":1,") + ":1");
+            format!(
+                r#"{{"Effect":"{effect}","Principal":{{"AWS":[{principals}]}},"Action":[{actions}],"Condition":{condition}}}"#
+            )
+        };
+        let policy = |effect: &str| {
+            let statements: Vec<String> = (0..40).map(|number| statement(effect, number)).collect();
+            version(&serde_json::from_str(&format!("[{}]", statements.join(","))).unwrap())
+        };
+        let (before, after) = (policy("Deny"), policy("Allow"));
+        let start = std::time::Instant::now();
+        let new = NewAllowances::of(before.reading.document(), after.reading.document().unwrap(), None);
+        assert!(new.newly_allows.contains(UNDECIDED));
+        assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
     }
 }

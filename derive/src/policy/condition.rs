@@ -4,31 +4,29 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use keytrail_rows::arn::{Arn, is_account_id};
 use serde_json::Value;
 
 /// Longest list of values that is shown as it stands.
 const SHOWN_BYTES_MAX: usize = 200;
 
-/// Keys that narrow `*` down to accounts, organizations, identities, networks or services, in lower case.
-const CALLER_KEYS: [&str; 18] = [
-    "aws:principalaccount",
-    "aws:principalarn",
-    "aws:principalisawsservice",
+/// Keys whose values name accounts, by id or in an ARN, in lower case.
+const ACCOUNT_KEYS: [&str; 5] =
+    ["aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "aws:sourcearn", "kms:calleraccount"];
+
+/// Other keys that narrow `*` down to organizations, identities, networks or services. `kms:ViaService` is none: through
+/// a service anybody may call.
+const CALLER_KEYS: [&str; 10] = [
     "aws:principalorgid",
     "aws:principalorgpaths",
     "aws:principalservicename",
-    "aws:sourceaccount",
-    "aws:sourcearn",
+    "aws:principalservicenameslist",
     "aws:sourceorgid",
     "aws:sourceorgpaths",
     "aws:sourcevpc",
     "aws:sourcevpce",
     "aws:userid",
-    "kms:calleraccount",
-    "kms:encryptioncontext:aws:dynamodb:subscriberid",
-    "kms:granteeprincipal",
-    "kms:recipientattestation:imagesha384",
-    "kms:viaservice",
+    "aws:username",
 ];
 
 /// One operator with one key and the values to compare with. The case of a key says nothing.
@@ -101,18 +99,31 @@ impl PolicyCondition {
         operator.contains("not")
     }
 
-    /// True if it holds nothing but equality, in a way that a missing key does not meet.
+    /// True if it compares for equality or likeness, in a way that a missing key does not meet.
     pub fn is_equality(&self) -> bool {
         let operator = self.operator.strip_prefix("ForAnyValue:").unwrap_or(&self.operator);
         matches!(operator, "StringEquals" | "StringEqualsIgnoreCase" | "StringLike" | "ArnEquals" | "ArnLike")
-            && !self.values.iter().any(|value| !value.is_empty() && value.bytes().all(|byte| byte == b'*'))
+    }
+
+    /// The accounts that it says callers are of.
+    pub fn caller_accounts(&self) -> impl Iterator<Item = &str> {
+        let says = ACCOUNT_KEYS.contains(&self.key()) && self.is_equality();
+        self.values().filter(move |_| says).filter_map(account_of)
     }
 
     /// True if it tells who may call, so that `*` is not everyone.
     pub fn limits_callers(&self) -> bool {
-        let is_flag = self.operator == "Bool" && self.folded_key == "aws:principalisawsservice";
-        let is_set = is_flag && self.values().eq(["true"]);
-        CALLER_KEYS.contains(&self.key()) && (self.is_equality() || is_set)
+        let (key, is_equality) = (self.key(), self.is_equality());
+        if ACCOUNT_KEYS.contains(&key) {
+            return is_equality && self.values().all(|value| account_of(value).is_some());
+        }
+        let begins_plain = |value: &str| {
+            let first = value.split(['/', ':']).next().unwrap_or(value);
+            !first.is_empty() && !first.contains(['*', '?'])
+        };
+        let is_of_services =
+            self.operator == "Bool" && key == "aws:principalisawsservice" && self.values().eq(["true"]);
+        is_of_services || (CALLER_KEYS.contains(&key) && is_equality && self.values().all(begins_plain))
     }
 
     /// The operator, key and values in JSON, for the label of a statement.
@@ -145,6 +156,12 @@ impl Ord for PolicyCondition {
     fn cmp(&self, other: &PolicyCondition) -> Ordering {
         self.order().cmp(&other.order())
     }
+}
+
+/// The account that a value names by its id or in an ARN.
+fn account_of(value: &str) -> Option<&str> {
+    let account = Arn::parse(value).map_or(value, |arn| arn.account);
+    is_account_id(account).then_some(account)
 }
 
 /// A value as text: `true` and `"true"` are one to IAM.
@@ -196,7 +213,13 @@ mod tests {
             ("ForAnyValue:StringLike", "aws:PrincipalOrgPaths", json!("o-example/*"), true),
             ("Bool", "aws:PrincipalIsAWSService", json!(true), true),
             ("Bool", "aws:PrincipalIsAWSService", json!(false), false),
+            ("ArnLike", "aws:PrincipalArn", json!("arn:aws:iam::111122223333:role/*"), true),
+            ("StringLike", "aws:userid", json!("AROAEXAMPLE:*"), true),
+            ("ArnLike", "aws:PrincipalArn", json!("arn:aws:iam::*:role/app"), false),
             ("StringLike", "kms:CallerAccount", json!("*"), false),
+            ("StringEquals", "kms:CallerAccount", json!(["111122223333", "x"]), false),
+            ("StringLike", "aws:PrincipalOrgID", json!("o-*"), false),
+            ("StringEquals", "kms:ViaService", json!("s3.eu-west-1.amazonaws.com"), false),
             ("StringEqualsIfExists", "kms:CallerAccount", json!("111122223333"), false),
             ("ForAllValues:StringEquals", "aws:PrincipalOrgPaths", json!("x"), false),
             ("StringNotEquals", "kms:CallerAccount", json!("111122223333"), false),

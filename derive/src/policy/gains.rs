@@ -3,7 +3,7 @@
 //! Never evaluates a condition: a statement takes in another only if its own conditions are among the other's. Never
 //! guesses about `NotPrincipal` and `NotAction`, and gives up rather than computing for long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::ActionPattern;
 use super::document::PolicyDocument;
@@ -12,7 +12,7 @@ use super::statement::{PolicyElement, PolicyStatement, StatementBody, StatementE
 
 /// Patterns compared in one search, which takes well below a second. Policies that AWS takes need far fewer, unless
 /// they are made for this.
-const STEPS_MAX: usize = 2_000_000;
+const STEPS_MAX: usize = 1_000_000;
 
 /// Actions that a statement reaches for one of its principals, and did not reach before.
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub(crate) struct PolicyGains<'d> {
     pub undecided: Vec<&'d PolicyStatement>,
 }
 
-/// What a document allows beyond an earlier version, or at all. What the same document denies outright is left out.
+/// Finds all that a document allows beyond an earlier version, or at all, but for actions that it denies outright itself.
 pub(crate) fn newly_allowed<'d>(before: Option<&'d PolicyDocument>, after: &'d PolicyDocument) -> PolicyGains<'d> {
     let known = before.map(|before| statements(before, StatementEffect::Allow)).unwrap_or_default();
     let is_outright = |statement: &&PolicyStatement| statement.body.conditions.is_empty();
@@ -39,7 +39,7 @@ pub(crate) fn newly_allowed<'d>(before: Option<&'d PolicyDocument>, after: &'d P
     ReachSearch { known, denials, steps: 0 }.beyond(&statements(after, StatementEffect::Allow))
 }
 
-/// What an earlier version denied and a document does not any more. The statements are the earlier version's.
+/// Finds all that an earlier version denied and a document does not any more. The statements are the earlier version's.
 pub(crate) fn no_longer_denied<'d>(before: &'d PolicyDocument, after: &'d PolicyDocument) -> PolicyGains<'d> {
     let known = statements(after, StatementEffect::Deny);
     ReachSearch { known, denials: Vec::new(), steps: 0 }.beyond(&statements(before, StatementEffect::Deny))
@@ -75,7 +75,8 @@ enum KnownReach {
 impl<'d> ReachSearch<'d> {
     fn beyond(mut self, statements: &[&'d PolicyStatement]) -> PolicyGains<'d> {
         let mut found = PolicyGains::default();
-        for &statement in statements {
+        let unchanged: BTreeSet<&StatementBody> = self.known.iter().map(|known| &known.body).collect();
+        for &statement in statements.iter().filter(|statement| !unchanged.contains(&statement.body)) {
             let body = &statement.body;
             // Nobody knows what a member that IAM does not have does.
             let is_odd = body.principals.is_negated() || !body.others.is_empty();

@@ -11,8 +11,11 @@ use super::condition::PolicyCondition;
 use super::principal::PolicyPrincipal;
 use super::wildcard;
 
-/// Longer lists are compared item by item as they are spelled.
-const COMPARED_ITEMS_MAX: usize = 1000;
+/// Items of longer lists are compared as they are spelled: nobody writes more patterns than KMS has actions.
+const COMPARED_ITEMS_MAX: usize = 256;
+
+/// Conditions whose text is longer are counted.
+const CONDITIONS_BYTES_MAX: usize = 1024;
 
 /// The effect of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,10 +159,12 @@ impl StatementBody {
         }
     }
 
-    /// The conditions as people read them, in brackets; empty without any.
-    pub fn bracket(&self) -> String {
+    /// The conditions as people read them; `None` without any.
+    pub fn conditions_text(&self) -> Option<String> {
         let conditions: Vec<String> = self.conditions.iter().map(PolicyCondition::text).collect();
-        if conditions.is_empty() { String::new() } else { format!(" [{}]", conditions.join("; ")) }
+        let text = conditions.join("; ");
+        let is_short = text.len() <= CONDITIONS_BYTES_MAX;
+        (!conditions.is_empty()).then(|| if is_short { text } else { format!("{} conditions", conditions.len()) })
     }
 }
 
