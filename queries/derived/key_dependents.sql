@@ -6,7 +6,7 @@
 -- column: calls : successful uses of the key in the interval, of a ReEncrypt from the key to itself one; NULL of a grant, since AWS does not log which grant allowed a call
 -- column: first_seen : the first of these uses; of a grant its creation
 -- column: last_seen : the last of these uses; of a grant its last possible use
-SELECT key_arn, event_time AS first_seen, event_time AS last_seen, NULL AS grant_id,
+SELECT key_arn, event_time AS first_seen, event_time AS last_seen, arrow_cast(NULL, 'Utf8') AS grant_id,
        CASE WHEN caller_class <> 'service' THEN principal END AS principal,
        via_service AS service,
        CASE WHEN resource_trust = 'service' THEN coalesce(table_arn, table_name) END AS table_dependent,

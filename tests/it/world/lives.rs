@@ -320,7 +320,7 @@ fn policies(world: &mut PlantedWorld) {
             2 if statements.len() > 1 => {
                 statements.last_mut().expect("more than one").actions.push(format!("kms:Tag{turn}"))
             }
-            3 => statements.push(WorldStatement::deny(&format!("Never{turn}"), "*", &["kms:ScheduleKeyDeletion"])),
+            3 => statements.push(WorldStatement::deny(&format!("Never{turn}"), "*", &[&format!("kms:Schedule{turn}")])),
             _ => {}
         }
         let text = if world.dice.happens(10) { PolicyText::Cut } else { PolicyText::Whole };
