@@ -123,6 +123,9 @@ impl<'a> CureSearch<'a> {
     /// All changes that could have cured a refusal of this kind on a key.
     pub fn cures(&mut self, kind: CureKind, key: PooledText, of_success: SuccessRoute) -> FoundCures {
         let mut found = FoundCures::new();
+        if !self.history.changes_within(self.span.from, self.span.success) {
+            return found;
+        }
         let of_key = [PolicyPath { links: Vec::new(), end: AccessPlace::KeyPolicy(key) }];
         match kind {
             CureKind::Allowed => {

@@ -335,6 +335,12 @@ impl AccessHistory {
         steps.push(step);
     }
 
+    /// True if anything changed from a second to before another.
+    pub fn changes_within(&self, from: i64, until: i64) -> bool {
+        let first = self.changes.partition_point(|change| change.second() < from);
+        self.changes.get(first).is_some_and(|change| change.second() < until)
+    }
+
     /// The values of a place, in the order of time.
     pub fn steps(&self, place: AccessPlace) -> &[PlaceStep] {
         self.places.get(&place).map_or(&[], Vec::as_slice)

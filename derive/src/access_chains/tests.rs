@@ -18,7 +18,7 @@ const POLICY: &str = "arn:aws:iam::111122223333:policy/use-keys";
 
 /// One act, at a second.
 #[derive(Clone)]
-enum Act {
+enum ChainAct {
     Deny(i64),
     /// Without the key's name; with the key of its table.
     DenyUnnamed(i64, Option<&'static str>),
@@ -28,32 +28,32 @@ enum Act {
     Data(i64),
 }
 
-use Act::{Allow, Change, Data, Deny, DenyUnnamed};
+use ChainAct::{Allow, Change, Data, Deny, DenyUnnamed};
 
 /// A story: how the refusal reads, who was refused, and the acts. Changes are `c0`, `c1`, … in their order.
-struct Story {
+struct ToldRefusals {
     principal: &'static str,
     reason: Option<&'static str>,
     effect: Option<&'static str>,
-    acts: Vec<Act>,
+    acts: Vec<ChainAct>,
 }
 
-fn story(reason: &'static str, effect: &'static str, acts: &[Act]) -> Story {
+fn story(reason: &'static str, effect: &'static str, acts: &[ChainAct]) -> ToldRefusals {
     let effect = Some(effect).filter(|effect| !effect.is_empty());
-    Story { principal: ROLE, reason: Some(reason), effect, acts: acts.to_vec() }
+    ToldRefusals { principal: ROLE, reason: Some(reason), effect, acts: acts.to_vec() }
 }
 
 /// The named change, the others, and the evidence of each row.
-type Claim = (Option<&'static str>, &'static [&'static str], &'static str);
+type ToldClaim = (Option<&'static str>, &'static [&'static str], &'static str);
 
-const NOTHING: Claim = (None, &[], "unexplained");
+const NOTHING: ToldClaim = (None, &[], "unexplained");
 
 fn micros(second: i64) -> i64 {
     second * MICROS_PER_SECOND
 }
 
 /// The batch that a story gives, by the code that takes rows.
-fn chains_of(story: &Story) -> RecordBatch {
+fn chains_of(story: &ToldRefusals) -> RecordBatch {
     let mut all = AllChains::default();
     let texts = &mut all.texts;
     let successes: Vec<i64> =
@@ -143,7 +143,7 @@ fn claims(rows: &RecordBatch) -> Vec<(Option<String>, Vec<String>, String)> {
         .collect()
 }
 
-fn assert_claims(name: &str, story: &Story, expected: &[Claim]) {
+fn assert_claims(name: &str, story: &ToldRefusals, expected: &[ToldClaim]) {
     let expected: Vec<_> = expected
         .iter()
         .map(|(named, others, evidence)| {
@@ -174,7 +174,7 @@ fn document(statements: &[Value]) -> String {
     json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-fn put_key_policy(at: i64, statements: &[Value]) -> Act {
+fn put_key_policy(at: i64, statements: &[Value]) -> ChainAct {
     Change(at, "PutKeyPolicy", json!({"request": {"policyName": "default", "policy": document(statements)}}))
 }
 
@@ -182,21 +182,21 @@ fn own(action: &str, resource: &str) -> Value {
     json!({"Effect": "Allow", "Action": action, "Resource": resource})
 }
 
-fn put_role_policy(at: i64, statements: &[Value]) -> Act {
+fn put_role_policy(at: i64, statements: &[Value]) -> ChainAct {
     let request = json!({"roleName": "reader", "policyName": "keys", "policyDocument": document(statements)});
     Change(at, "PutRolePolicy", json!({"request": request}))
 }
 
-fn create_grant(at: i64, id: &str, grantee: &str, operations: &[&str]) -> Act {
+fn create_grant(at: i64, id: &str, grantee: &str, operations: &[&str]) -> ChainAct {
     let request = json!({"granteePrincipal": grantee, "operations": operations, "keyId": KEY});
     Change(at, "CreateGrant", json!({"grant": id, "request": request}))
 }
 
-fn attach(at: i64, name: &'static str, policy: &str) -> Act {
+fn attach(at: i64, name: &'static str, policy: &str) -> ChainAct {
     Change(at, name, json!({"request": {"roleName": "reader", "policyArn": policy}}))
 }
 
-fn create_policy(at: i64, statements: &[Value]) -> Act {
+fn create_policy(at: i64, statements: &[Value]) -> ChainAct {
     let members = json!({
         "request": {"policyName": "use-keys", "policyDocument": document(statements)},
         "answer": {"policy": {"arn": POLICY, "defaultVersionId": "v1"}},
@@ -204,7 +204,7 @@ fn create_policy(at: i64, statements: &[Value]) -> Act {
     Change(at, "CreatePolicy", members)
 }
 
-fn new_version(at: i64, statements: &[Value], version: VersionUse) -> Act {
+fn new_version(at: i64, statements: &[Value], version: VersionUse) -> ChainAct {
     let is_default = version == VersionUse::Default;
     let members = json!({
         "request": {"policyArn": POLICY, "policyDocument": document(statements), "setAsDefault": is_default},
@@ -217,9 +217,9 @@ const IMPLICIT: (&str, &str) = ("identity_policy", "implicit");
 
 #[test]
 fn a_key_policy_or_grant_that_newly_allows_is_named() {
-    let shown: &[Claim] = &[(Some("c1"), &[], "shown")];
-    let possible: &[Claim] = &[(Some("c1"), &[], "possible")];
-    let nothing: &[Claim] = &[NOTHING];
+    let shown: &[ToldClaim] = &[(Some("c1"), &[], "shown")];
+    let possible: &[ToldClaim] = &[(Some("c1"), &[], "possible")];
+    let nothing: &[ToldClaim] = &[NOTHING];
     let via = json!({"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}});
     let other_via = json!({"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}});
     let organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-example"}});
@@ -429,8 +429,8 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     };
     let join = |at, user: &str| group(at, "AddUserToGroup", json!({"groupName": "readers", "userName": user}));
     let leave = |at| group(at, "RemoveUserFromGroup", json!({"groupName": "readers", "userName": "analyst"}));
-    let first: Claim = (Some("c1"), &[], "shown");
-    let second: Claim = (Some("c2"), &[], "possible");
+    let first: ToldClaim = (Some("c1"), &[], "shown");
+    let second: ToldClaim = (Some("c2"), &[], "possible");
     for (name, principal, acts, expected) in [
         ("an own policy", ROLE, vec![put_role_policy(500, &[decrypt.clone()])], first),
         ("for another key", ROLE, vec![put_role_policy(500, &[own("kms:Decrypt", OTHER_KEY)])], NOTHING),
@@ -558,7 +558,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
         all.extend(acts);
         all.push(Allow(900));
-        let story = Story { principal, ..story(IMPLICIT.0, IMPLICIT.1, &all) };
+        let story = ToldRefusals { principal, ..story(IMPLICIT.0, IMPLICIT.1, &all) };
         assert_claims(name, &story, &[expected]);
     }
     // Without a known key policy that leaves the use to IAM, a change of IAM is possible only.
@@ -792,7 +792,7 @@ fn a_change_must_be_able_to_cure_the_reason() {
 
 #[test]
 fn a_run_ends_with_the_first_success_and_counts_what_names_no_key() {
-    let numbers = |story: &Story| {
+    let numbers = |story: &ToldRefusals| {
         let rows = chains_of(story);
         let count = |name: &str, row: usize| rows[name].as_primitive::<Int64Type>().value(row);
         let text = |name: &str, row: usize| rows[name].as_string::<i32>().value(row).to_owned();
