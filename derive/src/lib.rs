@@ -7,11 +7,16 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod coverage;
+mod coverage_facts;
+mod coverage_spans;
 mod error_echoes;
 mod input;
 mod keys;
+mod missing_logs;
 mod moment;
 mod output;
+mod trails;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -93,4 +98,10 @@ pub trait Derivation: Send {
 }
 
 /// Every derived table.
-pub const TABLES: &[DerivedTable] = &[error_echoes::ERROR_ECHOES, keys::KEYS];
+pub const TABLES: &[DerivedTable] = &[
+    coverage::COVERAGE,
+    coverage_spans::COVERAGE_SPANS,
+    error_echoes::ERROR_ECHOES,
+    keys::KEYS,
+    missing_logs::MISSING_LOGS,
+];

@@ -33,17 +33,18 @@ impl Audit {
             for (name, n) in a.counts.each().chain(others) {
                 members.insert(name.to_owned(), json!(n));
             }
-            let complete = json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete);
-            members.insert("complete".to_owned(), complete.clone());
-            members.insert("input_complete".to_owned(), complete);
+            let is_accounted_for = a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete;
+            members.insert("complete".to_owned(), json!(is_accounted_for && self.missing.is_empty()));
+            members.insert("input_complete".to_owned(), json!(is_accounted_for));
             members.insert("accepted_objects".to_owned(), json!(a.accepted.objects));
             members.insert("seen".to_owned(), seen(&self.seen));
             members.insert("expected_missing".to_owned(), json!(self.missing));
         }
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let mut out = String::new();
-        write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
-            .expect("writing to a String cannot fail");
+        write!(out, "{{\n\"summary\":{head},\n\"coverage\":").expect("writing to a String cannot fail");
+        rows_json(&mut out, &self.coverage);
+        write!(out, ",\n\"objects\":{}", json!(objects)).expect("writing to a String cannot fail");
         for section in &self.sections {
             if section.name == "findings" {
                 out.push_str(",\n\"access_chains\":[]");

@@ -72,6 +72,8 @@ pub struct Audit {
     pub missing: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
+    /// The spans of coverage.
+    pub coverage: RecordBatch,
     /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
     pub aliases: Option<RecordBatch>,
     pub sections: Vec<AnsweredSection>,
@@ -91,7 +93,9 @@ impl Audit {
         let has_aliases = naming == KeyNaming::ByAlias || !asked.keys.is_empty();
         let aliases = has_aliases.then(sections::aliases);
         let kinds: Vec<NameKind> = asked.kinds().collect();
+        let of_input = [sections::coverage()].into_iter().chain(expected.is_any().then(sections::missing_logs));
         let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
+        let statements = statements.chain(of_input);
         let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
         let prepared = data.engine.prepare(&statements).await?;
         let mut place = sections::shown().count();
@@ -117,10 +121,15 @@ impl Audit {
             };
             answered.push(AnsweredSection { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
         }
-        let (names, accounting) = (subjects.sentences(), prepared.accounting);
+        let (names, accounting) = (subjects.sentences(), prepared.accounting.clone());
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
-        Ok(Audit { scope, accounting, subjects, seen, missing, names, aliases, sections: answered })
+        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
+        place += kinds.len();
+        let coverage = prepared.rows(place).await?;
+        if expected.is_any() {
+            missing.extend(expected.missing_logs(&prepared.rows(place + 1).await?));
+        }
+        Ok(Audit { scope, accounting, subjects, seen, missing, names, coverage, aliases, sections: answered })
     }
 }
 

@@ -13,6 +13,7 @@ use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{AskedSubjects, Audit, KeyNaming};
+use crate::dataset::DatasetOptions;
 use crate::output::Format;
 use crate::output::screen::ScreenValues;
 use crate::output::visible::visible;
@@ -67,11 +68,12 @@ pub struct SubjectArgs {
 }
 
 pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.locations, &global)?;
+    let expected = args.expect.expected()?;
+    let options = DatasetOptions { expected: expected.clone(), ..args.scope.dataset(&args.locations, &global)? };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let (format, expected) = (args.chosen()?, args.expect.expected()?);
+    let format = args.chosen()?;
     let mut target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);

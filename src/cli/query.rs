@@ -11,6 +11,7 @@ use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, parameter};
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::summary::{self, RunSummary, SummaryBlock};
+use crate::dataset::DatasetOptions;
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, markdown};
 use crate::source::Location;
@@ -95,7 +96,8 @@ impl QueryArgs {
 }
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.from, &global)?;
+    let expected = args.expect.expected()?;
+    let options = DatasetOptions { expected: expected.clone(), ..args.scope.dataset(&args.from, &global)? };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
@@ -103,7 +105,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
     check_given_once(&args.param)?;
-    let (question, expected) = (read_question(source)?, args.expect.expected()?);
+    let question = read_question(source)?;
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
@@ -112,7 +114,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
     opened.progress.clear();
     let delivered = delivered?;
     let missing = match expected.is_any() {
-        true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
+        true => expected.missing_in(&opened.data.engine, delivered.accounting.as_ref()).await?,
         false => Vec::new(),
     };
     let summary = RunSummary { missing, ..opened.summary(delivered.accounting) };

@@ -1,8 +1,14 @@
 //! What somebody expects to be there, held against what was read.
-//! In: accounts and Regions, and a time. Out: a sentence on each of them that is not there. Never reads anything.
+//! In: accounts and Regions, and a time. Out: a sentence on each of them that is not there, and on logs of theirs that a
+//! digest names. Never takes silence for a sign that nothing is missing.
+
+use arrow::array::{Array, AsArray, RecordBatch};
 
 use crate::output::times;
-use crate::table::SeenInput;
+use crate::output::words::count;
+use crate::sql::sections;
+use crate::sql::{Engine, SqlError};
+use crate::table::{Accounting, SeenInput};
 
 /// The accounts and Regions that must be among the input, and the time that it must reach.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,6 +29,42 @@ impl ExpectedInput {
     /// True if anything is expected.
     pub fn is_any(&self) -> bool {
         !self.places.is_empty() || self.until.is_some()
+    }
+
+    /// Names all that is expected and not there, of the input of an answer with these accounts.
+    ///
+    /// # Errors
+    /// Fails if the data cannot be read any further.
+    pub async fn missing_in(&self, data: &Engine, accounting: Option<&Accounting>) -> Result<Vec<String>, SqlError> {
+        let mut missing = self.missing(&data.seen(accounting).await?);
+        missing.extend(self.missing_logs(&data.query(&sections::missing_logs().sql, &[]).await?.rows().await?));
+        Ok(missing)
+    }
+
+    /// Names the accounts and Regions of which digests name logs that are not whole here: rows of the section
+    /// `missing_logs`, which has them by account and Region.
+    pub fn missing_logs(&self, logs: &RecordBatch) -> Vec<String> {
+        let text = |name: &str, row: usize| {
+            let column = logs.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+            column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
+        };
+        let mut found: Vec<MissingLogs<'_>> = Vec::new();
+        for row in 0..logs.num_rows() {
+            let (account, region) = (text("account_id", row), text("region", row));
+            // A log that no account or Region has may be of any.
+            let is_place = |place: &ExpectedPlace| {
+                account.is_none_or(|account| account == place.account)
+                    && region.is_none_or(|region| region == place.region)
+            };
+            if !self.places.is_empty() && !self.places.iter().any(is_place) {
+                continue;
+            }
+            match found.last_mut() {
+                Some(last) if (last.account, last.region) == (account, region) => last.logs += 1,
+                _ => found.push(MissingLogs { account, region, logs: 1, first: text("log", row).unwrap_or_default() }),
+            }
+        }
+        found.iter().map(MissingLogs::sentence).collect()
     }
 
     /// Names all that is expected and not there.
@@ -46,6 +88,26 @@ impl ExpectedInput {
             return late(seen.until_anywhere()).map(|late| format!("what is here {late}")).into_iter().collect();
         }
         self.places.iter().filter_map(place).collect()
+    }
+}
+
+/// The logs of one account and Region that digests name and that are not whole here.
+struct MissingLogs<'l> {
+    account: Option<&'l str>,
+    region: Option<&'l str>,
+    logs: u64,
+    first: &'l str,
+}
+
+impl MissingLogs<'_> {
+    fn sentence(&self) -> String {
+        let (account, region) = (self.account.unwrap_or("?"), self.region.unwrap_or("?"));
+        let logs = match self.logs {
+            1 => "1 log that a digest names is".to_owned(),
+            more => format!("{} logs that digests name are", count(more)),
+        };
+        let first = if self.logs == 1 { self.first.to_owned() } else { format!("{} and others", self.first) };
+        format!("{account}/{region}: {logs} missing or unreadable: {first}")
     }
 }
 

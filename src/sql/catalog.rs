@@ -33,6 +33,8 @@ use crate::schema;
 pub struct ViewTables {
     /// Other records of calls, which only views may name.
     pub companions: Arc<dyn TableProvider>,
+    /// Further tables that only views may name, by their names.
+    pub hidden: Vec<(&'static str, Arc<dyn TableProvider>)>,
     /// Events and companions from before the interval too, for the inputs of derived tables; `None` where those of the
     /// user are the same.
     pub earlier: Option<EarlierTables>,
@@ -186,7 +188,7 @@ impl ViewPlans {
             (FieldAsker::Input, Some(earlier), EVENTS) => Some(&earlier.events),
             (FieldAsker::Input, Some(earlier), COMPANIONS) => Some(&earlier.companions),
             (_, _, COMPANIONS) => Some(&self.beside.companions),
-            _ => None,
+            _ => self.beside.hidden.iter().find(|(hidden, _)| *hidden == name).map(|(_, table)| table),
         }
     }
 }
@@ -262,6 +264,7 @@ mod tests {
     use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
+    use crate::sql::hidden::HiddenTables;
     use crate::sql::sections;
 
     /// A session over no events at all, and its views.
@@ -270,7 +273,8 @@ mod tests {
         functions::register(&context);
         let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
         context.register_table("events", events()).unwrap();
-        let tables = ViewTables { companions: events(), earlier: None, interval: AskedInterval::default() };
+        let hidden = HiddenTables::empty().and_then(HiddenTables::named).unwrap();
+        let tables = ViewTables { companions: events(), hidden, earlier: None, interval: AskedInterval::default() };
         let plans = view_plans(&context, tables).unwrap();
         (context, plans)
     }

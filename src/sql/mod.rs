@@ -13,6 +13,7 @@ pub mod did_you_mean;
 pub mod distinct_from;
 pub mod functions;
 pub mod guard;
+mod hidden;
 mod hints;
 mod interval;
 pub mod named;
@@ -45,11 +46,11 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::derive::{AskedInterval, EarlierHistory};
-use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
+use crate::objects::{HOUR_COLUMNS, OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
     AcceptedObjects, Accounting, EventsTable, HandOutScans, LackingRows, LogTable, ScanExtent, ScanReport, ScanResult,
-    SeenInput,
+    SeenInput, digest_facts, hours_batch,
 };
 
 pub use answer::{Answer, PreparedStatements};
@@ -58,6 +59,7 @@ use answer::Evidence;
 use catalog::ViewTables;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
+use hidden::HiddenTables;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
 use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
@@ -155,6 +157,8 @@ pub struct EngineOptions {
     pub threads: usize,
     pub memory_bytes_max: usize,
     pub deadline: Option<Duration>,
+    /// Accounts and Regions that must be among the input; their hours are told even where nothing of them is here.
+    pub expected: Vec<(String, String)>,
 }
 
 /// The parts of a store that answer questions.
@@ -164,6 +168,9 @@ pub struct StoreContents {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// The hours of objects, and the facts of digests.
+    pub hours: Arc<dyn TableProvider>,
+    pub digests: Arc<dyn TableProvider>,
     /// Rows without a time in all its files, for any scope.
     pub untimed_max: u64,
     /// Rows that name no account or no Region in all its files, for any scope.
@@ -215,7 +222,9 @@ pub struct Engine {
 impl Engine {
     /// Opens a session over raw logs. Fails if DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
-        Engine::new(RowSource::Logs(Arc::new(logs)), (vec![], vec![]), options)
+        let logs = Arc::new(logs);
+        let hidden = HiddenTables { digests: digest_facts(&logs)?, ..HiddenTables::empty()? };
+        Engine::new(RowSource::Logs(logs), (vec![], vec![]), hidden, options)
     }
 
     /// Opens a session over a store. Counts events without a time or a place here, since every scope
@@ -227,9 +236,11 @@ impl Engine {
             accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
         }
         let events = Arc::new(ViewTable::new(stored.events, None));
+        let hidden = HiddenTables { hours: stored.hours, digests: stored.digests, expected: Vec::new() };
         let mut engine = Engine::new(
             RowSource::Store { events, accounting: Box::new(accounting), scope: stored.scope },
             (stored.objects, stored.quarantine),
+            hidden,
             options,
         )?;
         let (url, files) = stored.files;
@@ -258,6 +269,7 @@ impl Engine {
     fn new(
         data: RowSource,
         (objects, quarantine): (Vec<RecordBatch>, Vec<RecordBatch>),
+        hidden: HiddenTables,
         options: EngineOptions,
     ) -> Result<Engine, SqlError> {
         let pool = TrackConsumersPool::new(
@@ -285,7 +297,8 @@ impl Engine {
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
-        let beside = ViewTables { companions: data.events(), earlier: None, interval: data.interval() };
+        let hidden = HiddenTables { expected: options.expected.clone(), ..hidden }.named()?;
+        let beside = ViewTables { companions: data.events(), hidden, earlier: None, interval: data.interval() };
         catalog::add_views(&context, beside)?;
         Ok(Engine { context, data, options })
     }
@@ -442,10 +455,12 @@ impl Engine {
             let extent = if scans.accounts { ScanExtent::All } else { ScanExtent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
+            let hours = scans.hours.then(|| hours_batch(&logs.listing, &scanned.tallies, &|_| true));
             let tables = KeptTables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),
+                hours: Arc::new(MemTable::try_new(HOUR_COLUMNS.schema(), vec![hours.into_iter().collect()])?),
             };
             Ok((tables, scanned))
         });

@@ -120,7 +120,7 @@ pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
             Err(error) => checked.fault(file, format!("cannot be read: {error}")),
         }
     }
-    for id in [TableId::Objects, TableId::Quarantine] {
+    for id in store.tables.present().filter(|id| *id != TableId::Events) {
         for add in store.tables[id].files()? {
             proved_bytes(store, &DataFile::of(&store.location, id, &add)?, &mut checked).await?;
         }

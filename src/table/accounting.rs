@@ -10,8 +10,10 @@ use super::accepted::AcceptedObjects;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::Tallies;
-use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
-use crate::source::{Delivery, Listing};
+use crate::objects::{
+    ColumnError, Counts, Delivery, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts,
+};
+use crate::source::Listing;
 
 /// Most problem objects that a summary names.
 const PROBLEMS_MAX: usize = 1000;

@@ -23,6 +23,8 @@ pub(super) struct PartConsumer {
     deferred: Option<DeferredRows>,
     /// For each object with deferred rows, its place in the tallies and the ordinal after its last row.
     open_tallies: Vec<(usize, u64)>,
+    /// For runs of deferred rows, the row of the hours that counts them and the ordinal after the last.
+    open_hours: Vec<(usize, u64)>,
     pub tallies: Tallies,
     /// Of the object under way.
     duplicates: u64,
@@ -46,6 +48,7 @@ impl PartConsumer {
             identities_max,
             deferred: None,
             open_tallies: Vec::new(),
+            open_hours: Vec::new(),
             tallies: Tallies::default(),
             duplicates: 0,
             conflicts: 0,
@@ -80,13 +83,17 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
+        let hour_of: Vec<u32> = part.hours.rows().collect();
+        let first_hour = self.tallies.hours.absorb(part.hours.tallies);
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
             while let Some((_, tally)) = ends.next_if(|(end, _)| *end <= index) {
                 self.close(tally);
             }
-            fates.push(self.fate(fingerprint)?);
+            let fate = self.fate(fingerprint)?;
+            self.count_hour(first_hour + hour_of[index] as usize, fate);
+            fates.push(fate);
         }
         ends.for_each(|(_, tally)| self.close(tally));
         let mut waiting = self.deferred.as_mut().map(|deferred| &mut deferred.lacking);
@@ -126,6 +133,16 @@ impl PartConsumer {
         Ok(if copy == CopyKind::Duplicate { RowFate::Drop } else { RowFate::Give })
     }
 
+    /// Takes a copy out of the hour in which it was counted, or notes that it may be one.
+    fn count_hour(&mut self, row: usize, fate: RowFate) {
+        match (fate, self.open_hours.last_mut()) {
+            (RowFate::Give, _) => {}
+            (RowFate::Drop, _) => self.tallies.hours.take_back(row, 1),
+            (RowFate::Wait(ordinal), Some((last, end))) if *last == row => *end = ordinal + 1,
+            (RowFate::Wait(ordinal), _) => self.open_hours.push((row, ordinal + 1)),
+        }
+    }
+
     fn close(&mut self, mut tally: ObjectTally) {
         tally.counts.duplicate = std::mem::take(&mut self.duplicates);
         tally.counts.conflicts = std::mem::take(&mut self.conflicts);
@@ -150,6 +167,11 @@ impl PartConsumer {
             counts.duplicate += duplicates;
             counts.kept -= duplicates;
             counts.conflicts += conflicts;
+            first = end;
+        }
+        let mut first = 0;
+        for (row, end) in self.open_hours.drain(..) {
+            self.tallies.hours.take_back(row, verdicts.counts(first..end).0);
             first = end;
         }
         deferred.replay(&verdicts, taker)

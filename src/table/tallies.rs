@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
+use super::hours::HourTallies;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
@@ -64,6 +65,8 @@ pub struct Tallies {
     pub lacking: LackingRows<u64>,
     /// The places and times of the kept and duplicate rows.
     pub seen: SeenInput,
+    /// The hours of the same rows.
+    pub hours: HourTallies,
 }
 
 impl Tallies {
