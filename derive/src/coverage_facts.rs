@@ -82,7 +82,8 @@ pub(crate) struct CoverageFacts {
     switches: Vec<TrailSwitch>,
     /// What no hour or no place has.
     apart: HourCounts,
-    facts: usize,
+    /// The number of hours and of digests that places hold.
+    held: usize,
 }
 
 /// The columns of one batch of the input.
@@ -144,7 +145,6 @@ impl CoverageFacts {
     pub fn take(&mut self, table: &'static str, rows: &RecordBatch) -> Result<(), ArrowError> {
         let columns = FactColumns::of(InputBatch::new(table, rows))?;
         for row in 0..rows.num_rows() {
-            self.facts += 1;
             match columns.kind.get(row) {
                 Some("object") => self.add_object(row, &columns),
                 Some("digest") => self.add_digest(row, &columns),
@@ -165,7 +165,13 @@ impl CoverageFacts {
 
     fn add_counts(&mut self, place: Option<TrailPlace<'_>>, hour: Option<i64>, counts: HourCounts) {
         match place.zip(hour) {
-            Some((place, hour)) => self.place(place).hours.entry(hour).or_default().add(&counts),
+            Some((place, hour)) => {
+                let hours = &mut self.place(place).hours;
+                let before = hours.len();
+                hours.entry(hour).or_default().add(&counts);
+                let new = hours.len() - before;
+                self.held += new;
+            }
             None => self.apart.add(&counts),
         }
     }
@@ -187,7 +193,15 @@ impl CoverageFacts {
         let (place, from, until) = (columns.place(row), columns.from.get(row), columns.until.get(row));
         match (place, from, until) {
             (Some(place), Some(from), Some(until)) if faults == 0 && from < until => {
-                self.place(place).digests.push((from, until));
+                let digests = &mut self.place(place).digests;
+                match digests.last_mut() {
+                    // They mostly come one after the other, and each begins where the last ended.
+                    Some(last) if (last.0..=last.1).contains(&from) => last.1 = last.1.max(until),
+                    _ => {
+                        digests.push((from, until));
+                        self.held += 1;
+                    }
+                }
             }
             // A digest that says nothing would have told of the hours before its end.
             (Some(_), _, Some(until)) if faults > 0 => {
@@ -226,7 +240,7 @@ impl CoverageFacts {
 
     /// Roughly the bytes that all facts take.
     pub fn bytes_held(&self) -> usize {
-        self.facts * FACT_BYTES + self.switches.len() * TrailSwitch::BYTES + self.places.len() * PLACE_BYTES
+        self.held * FACT_BYTES + self.switches.len() * TrailSwitch::BYTES + self.places.len() * PLACE_BYTES
     }
 
     /// The number of places, and what was counted apart from all of them.

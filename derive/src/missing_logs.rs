@@ -2,7 +2,7 @@
 //! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name.
 //! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -35,20 +35,27 @@ const COLUMNS: &[OutputColumn] = &[
 /// The folder of AWS's from which on names are alike in every bucket and every copy.
 const TOP_FOLDER: &str = "AWSLogs/";
 
-/// Rough size of a log that a digest names, with its texts.
-const LOG_BYTES: usize = 448;
+/// Rough size of a log that a digest names, without its texts.
+const LOG_BYTES: usize = 224;
 /// The same of an object that is here: the hash of its name, in a half-full table.
 const OBJECT_BYTES: usize = 40;
 
 /// A log as a digest names it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct NamedLog {
+    name: String,
+    digest: String,
     /// Of the digest, where the name of the log has none.
     account: Option<String>,
     region: Option<String>,
     first_event: Option<i64>,
     last_event: Option<i64>,
-    digest: String,
+}
+
+impl NamedLog {
+    fn bytes(&self) -> usize {
+        LOG_BYTES + self.name.len() + self.digest.len()
+    }
 }
 
 /// The state in which an object is here.
@@ -58,11 +65,13 @@ enum ObjectPresence {
     Read,
 }
 
-/// All logs and objects so far.
+/// All objects so far, and the logs that none of them is. Both by the hashes of the ends of their names.
 #[derive(Default)]
 struct NamedLogs {
-    named: BTreeMap<String, NamedLog>,
+    named: HashMap<u128, NamedLog>,
     here: HashMap<u128, ObjectPresence>,
+    /// Of the logs.
+    bytes: usize,
 }
 
 /// The end of a name that is the same in every copy: from AWS's own folder on, else the name of the file.
@@ -82,23 +91,26 @@ fn hash(name: &str) -> u128 {
 }
 
 impl NamedLogs {
-    fn add_named(&mut self, log: &str, found: NamedLog) {
+    fn add_named(&mut self, found: NamedLog) {
+        if self.presence(&found.name) == Some(ObjectPresence::Read) {
+            return;
+        }
+        let end = hash(end_of(&found.name));
         // Two digests may name one log; the first of them, by its own name, stands for both.
-        match self.named.get_mut(log) {
-            Some(known) => {
-                if found < *known {
-                    *known = found;
-                }
-            }
-            None => {
-                self.named.insert(log.to_owned(), found);
-            }
+        if self.named.get(&end).is_none_or(|known| found < *known) {
+            self.bytes += found.bytes();
+            self.bytes -= self.named.insert(end, found).map_or(0, |known| known.bytes());
         }
     }
 
+    /// A log that is here needs no memory any more; mostly the objects come first.
     fn add_here(&mut self, uri: &str, presence: ObjectPresence) {
-        let known = self.here.entry(hash(end_of(uri))).or_insert(presence);
+        let end = hash(end_of(uri));
+        let known = self.here.entry(end).or_insert(presence);
         *known = presence.max(*known);
+        if *known == ObjectPresence::Read {
+            self.bytes -= self.named.remove(&end).map_or(0, |log| log.bytes());
+        }
     }
 
     /// The best state of an object that may be this log. One that lies outside AWS's folders has only its name.
@@ -137,13 +149,14 @@ impl Derivation for NamedLogs {
                 Some("unreadable") => self.add_here(name, ObjectPresence::Unreadable),
                 _ => {
                     let log = NamedLog {
+                        name: name.to_owned(),
                         account: columns.account.owned(row),
                         region: columns.region.owned(row),
                         first_event: columns.first_event.get(row),
                         last_event: columns.last_event.get(row),
                         digest: columns.digest.owned(row).unwrap_or_default(),
                     };
-                    self.add_named(name, log);
+                    self.add_named(log);
                 }
             }
         }
@@ -151,12 +164,15 @@ impl Derivation for NamedLogs {
     }
 
     fn bytes_held(&self) -> usize {
-        self.named.len() * LOG_BYTES + self.here.len() * OBJECT_BYTES
+        self.bytes + self.here.len() * OBJECT_BYTES
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
-        for (log, found) in &self.named {
+        let mut named: Vec<&NamedLog> = self.named.values().collect();
+        named.sort_unstable();
+        for found in named {
+            let log = found.name.as_str();
             let presence = match self.presence(log) {
                 Some(ObjectPresence::Read) => continue,
                 Some(ObjectPresence::Unreadable) => "unreadable",
@@ -192,15 +208,21 @@ mod tests {
     fn found(objects: &[(String, ObjectPresence)]) -> Option<String> {
         let mut logs = Box::new(NamedLogs::default());
         let named = |digest: &str| NamedLog {
+            name: format!("prefix/{FOLDER}/{LOG}"),
             account: None,
             region: None,
             first_event: None,
             last_event: None,
             digest: digest.to_owned(),
         };
-        logs.add_named(&format!("prefix/{FOLDER}/{LOG}"), named("b"));
-        logs.add_named(&format!("prefix/{FOLDER}/{LOG}"), named("a"));
-        objects.iter().for_each(|(uri, presence)| logs.add_here(uri, *presence));
+        // The objects come before, between and after the digests.
+        let (first, rest) = objects.split_at(objects.len() / 2);
+        first.iter().for_each(|(uri, presence)| logs.add_here(uri, *presence));
+        logs.add_named(named("b"));
+        rest.iter().for_each(|(uri, presence)| logs.add_here(uri, *presence));
+        logs.add_named(named("a"));
+        let is_held = logs.named.is_empty() == (logs.bytes == 0);
+        assert!(is_held, "{} bytes of {} logs", logs.bytes, logs.named.len());
         let rows = logs.finish().unwrap();
         (rows.num_rows() > 0).then(|| {
             let text = |column: &str| rows[column].as_string::<i32>().value(0).to_owned();

@@ -27,6 +27,7 @@ impl Audit {
                 ("unplaced", a.lacking.place),
                 ("unplaced_objects", a.without_organization),
                 ("older_rows", a.older_rows),
+                ("objects_without_hours", a.without_hours),
                 ("bytes", a.bytes),
                 ("event_history_objects", a.history_objects),
             ];

@@ -71,6 +71,12 @@ impl RunSummary {
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
+        if a.without_hours > 0 {
+            let objects = count(a.without_hours);
+            lines.push(format!(
+                "hours     of {objects} objects are unknown: the store had them before its format kept hours"
+            ));
+        }
         if a.accepted.objects > 0 {
             let unit = if a.accepted.objects == 1 { "object" } else { "objects" };
             lines.push(format!("accepted  {} {unit} with a fault, by --accept", count(a.accepted.objects)));

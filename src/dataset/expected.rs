@@ -113,6 +113,10 @@ impl MissingLogs<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
     use super::*;
     use crate::table::SeenPlace;
 
@@ -140,5 +144,30 @@ mod tests {
             assert_eq!(expected.missing(&seen), missing, "{expected:?}");
         }
         assert_eq!(expected(&[], Some(1)).missing(&SeenInput::default()).len(), 1);
+    }
+
+    #[test]
+    fn logs_that_digests_name_are_told_by_place() {
+        let texts = |texts: &[Option<&str>]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let (one, other) = (Some("111122223333"), Some("444455556666"));
+        let logs = RecordBatch::try_from_iter_with_nullable([
+            ("account_id", texts(&[one, one, other, None]), true),
+            ("region", texts(&[Some("eu-west-1"), Some("eu-west-1"), Some("eu-west-1"), None]), true),
+            ("log", texts(&[Some("a"), Some("b"), Some("c"), Some("d")]), true),
+        ])
+        .unwrap();
+        let told = |accounts: &[&str]| {
+            let place =
+                |account: &&str| ExpectedPlace { account: (*account).to_owned(), region: "eu-west-1".to_owned() };
+            ExpectedInput { places: accounts.iter().map(place).collect(), until: None }.missing_logs(&logs)
+        };
+        let (first, second, third) = (
+            "111122223333/eu-west-1: 2 logs that digests name are missing or unreadable: a and others",
+            "444455556666/eu-west-1: 1 log that a digest names is missing or unreadable: c",
+            "?/?: 1 log that a digest names is missing or unreadable: d",
+        );
+        assert_eq!(told(&[]), [first, second, third]);
+        assert_eq!(told(&["111122223333"]), [first, third]);
+        assert_eq!(told(&["222233334444"]), [third]);
     }
 }

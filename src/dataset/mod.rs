@@ -262,6 +262,7 @@ impl DatasetOptions {
             hours: store::hours(&snapshot, &self.scope).map_err(SqlError::from)?,
             digests: store::digest_facts(&snapshot, &self.scope).map_err(SqlError::from)?,
             older_rows: snapshot.older_rows(&self.scope),
+            objects_without_hours: snapshot.objects_without_hours().await?,
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
             scope: self.scope.clone(),
             accepted: Arc::clone(&self.accepted),

@@ -168,6 +168,8 @@ pub struct StoreContents {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// Objects whose hours are unknown, for any scope.
+    pub objects_without_hours: u64,
     /// The hours of objects, and the facts of digests.
     pub hours: Arc<dyn TableProvider>,
     pub digests: Arc<dyn TableProvider>,
@@ -232,6 +234,7 @@ impl Engine {
     pub async fn over_store(stored: StoreContents, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
+        accounting.without_hours = stored.objects_without_hours;
         for rows in &stored.objects {
             accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
         }

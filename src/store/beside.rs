@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{Array, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
@@ -70,29 +70,53 @@ pub(super) fn entered_hours(
     let entered = OBJECT_COLUMNS.uri.of(entered)?;
     let entered: HashSet<&str> = entered.iter().flatten().collect();
     let (hours, mut rows) = (HourRows::of(scanned)?, HourBuilder::default());
-    for row in 0..scanned.num_rows() {
-        let object_uri = hours.object_uri.value(row);
-        if !entered.contains(object_uri) {
-            continue;
-        }
-        let text = |column: &'_ arrow::array::StringArray| column.is_valid(row).then(|| column.value(row).to_owned());
-        let (account, region) = (text(hours.account_id), text(hours.region));
-        let hour = hours.hour.is_valid(row).then(|| hours.hour.value(row));
-        let copies = corrections.copies_of_hour(object_uri, &(account.clone(), region.clone(), hour));
+    let kept: Vec<usize> =
+        (0..scanned.num_rows()).filter(|row| entered.contains(hours.object_uri.value(*row))).collect();
+    let mut records: Vec<Option<i64>> =
+        kept.iter().map(|row| hours.records.is_valid(*row).then(|| hours.records.value(*row))).collect();
+    take_back(&hours, &kept, &mut records, corrections);
+    for (row, records) in kept.into_iter().zip(records) {
         rows.append(HourRow {
-            object_uri,
-            account_id: account.as_deref(),
-            region: region.as_deref(),
-            hour,
-            records: hours
-                .records
-                .is_valid(row)
-                .then(|| hours.records.value(row).saturating_sub_unsigned(copies).max(0)),
+            object_uri: hours.object_uri.value(row),
+            account_id: text(hours.account_id, row),
+            region: text(hours.region, row),
+            hour: hours.hour.is_valid(row).then(|| hours.hour.value(row)),
+            records,
             key_reads: hours.key_reads.value(row),
             faults: hours.faults.value(row),
         });
     }
     Ok(of_batch(&rows.finish(), batch, stored_hours_schema())?)
+}
+
+fn text(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+/// Takes the copies out of the hours in which the scan has counted them. An object with more hours than are counted has
+/// some copies apart, which are taken out of whatever hours it has.
+fn take_back(hours: &HourRows<'_>, kept: &[usize], records: &mut [Option<i64>], corrections: &TallyCorrections) {
+    let mut left: HashMap<&str, i64> = HashMap::new();
+    for (row, records) in kept.iter().zip(records.iter_mut()) {
+        let uri = hours.object_uri.value(*row);
+        let all = || i64::try_from(corrections.copies_of(uri)).unwrap_or(i64::MAX);
+        let left = left.entry(uri).or_insert_with(all);
+        if *left > 0
+            && let Some(records) = records
+        {
+            let place = [hours.account_id, hours.region].map(|column| text(column, *row).map(str::to_owned));
+            let [account, region] = place;
+            let hour = (account, region, hours.hour.is_valid(*row).then(|| hours.hour.value(*row)));
+            let copies = i64::try_from(corrections.copies_of_hour(uri, &hour)).unwrap_or(i64::MAX).min(*records);
+            (*records, *left) = (*records - copies, *left - copies);
+        }
+    }
+    for (row, records) in kept.iter().zip(records.iter_mut()) {
+        if let (Some(left), Some(records)) = (left.get_mut(hours.object_uri.value(*row)), records) {
+            let copies = (*left).clamp(0, *records);
+            (*records, *left) = (*records - copies, *left - copies);
+        }
+    }
 }
 
 /// Digests as a batch stores them. `first_day` is the first day of delivery that was looked at, since 1970.

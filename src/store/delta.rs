@@ -45,8 +45,8 @@ pub(super) struct CommitContent {
     pub removes: Vec<Remove>,
     /// The batch that it carries.
     pub batch: Option<i64>,
-    /// A property that the table has from then on.
-    pub property: Option<(&'static str, String)>,
+    /// Properties that the table has from then on.
+    pub properties: Vec<(&'static str, String)>,
     /// Notes in the commit about itself.
     pub notes: HashMap<String, serde_json::Value>,
 }
@@ -191,9 +191,12 @@ impl StoreTable {
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
         let adds = change.adds.into_iter().map(Action::Add);
         let mut actions: Vec<Action> = adds.chain(change.removes.into_iter().map(Action::Remove)).collect();
-        if let Some((name, value)) = change.property {
-            let metadata = self.snapshot.metadata().clone().add_config_key(name.to_owned(), value);
-            actions.push(Action::Metadata(metadata.map_err(|e| self.cannot(e))?));
+        if !change.properties.is_empty() {
+            let mut metadata = self.snapshot.metadata().clone();
+            for (name, value) in change.properties {
+                metadata = metadata.add_config_key(name.to_owned(), value).map_err(|e| self.cannot(e.into()))?;
+            }
+            actions.push(Action::Metadata(metadata));
         }
         let properties = CommitProperties::default()
             .with_metadata(notes)

@@ -293,19 +293,17 @@ async fn read_digests(listing: &Arc<Listing>, due: &[ObjectToRead]) -> Result<Ba
         return Ok(BatchDigests { read: Vec::new(), due: due.len() });
     }
     let listing = Arc::clone(listing);
-    let (all, reading) = (
-        wanted.len(),
-        tokio::task::spawn_blocking(move || {
-            let (mut read, mut bytes) = (Vec::new(), 0);
-            each_digest(&listing, wanted, &mut |digest: ReadDigest| {
-                bytes += digest.body.len();
-                read.push(digest);
-                if bytes < BATCH_DIGEST_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-            });
-            read
-        }),
-    );
-    let read = reading.await.map_err(|_| StoreError::Thread)?;
+    let all = wanted.len();
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut read, mut bytes) = (Vec::new(), 0);
+        let ended = each_digest(&listing, wanted, &mut |digest: ReadDigest| {
+            bytes += digest.body.len();
+            read.push(digest);
+            if bytes < BATCH_DIGEST_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        ended.map(|()| read)
+    });
+    let read = reading.await.map_err(|_| StoreError::Thread)??;
     let last = read.last().map(|digest| digest.index);
     let due = match last.filter(|_| read.len() < all) {
         Some(last) => due.iter().position(|due| due.index == last).map_or(due.len(), |at| at + 1),

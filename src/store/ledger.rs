@@ -353,6 +353,11 @@ impl TallyCorrections {
         *correction.hours.entry(hour).or_default() += 1;
     }
 
+    /// The number of copies of an object.
+    pub fn copies_of(&self, uri: &str) -> u64 {
+        self.0.get(uri).map_or(0, |correction| correction.duplicates)
+    }
+
     /// The number of copies in an hour of an object.
     pub fn copies_of_hour(&self, uri: &str, hour: &HourOfPlace) -> u64 {
         self.0.get(uri).and_then(|correction| correction.hours.get(hour)).copied().unwrap_or(0)

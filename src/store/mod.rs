@@ -62,6 +62,8 @@ pub const FORMAT_VERSION: u32 = 2;
 
 const FORMAT_PROPERTY: &str = "keytrail.formatVersion";
 const FILTER_PROPERTY: &str = "keytrail.filter";
+/// The first batch that has hours, of a store that was of an earlier format.
+const HOURS_PROPERTY: &str = "keytrail.hoursFromBatch";
 
 /// The reason that a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -207,6 +209,15 @@ impl Store {
         self.format
     }
 
+    /// The first batch that has hours; those before are of an earlier format.
+    fn hours_from(&self) -> i64 {
+        let said = self.tables[TableId::Events].property(HOURS_PROPERTY).and_then(|batch| batch.parse().ok());
+        match self.format {
+            1 => i64::MAX,
+            _ => said.unwrap_or(0),
+        }
+    }
+
     /// Brings a store of an earlier format to the present one. Returns true if it did. The tables come first, so that a
     /// store that says the new format has them.
     async fn upgrade(&mut self) -> Result<bool, StoreError> {
@@ -215,8 +226,9 @@ impl Store {
             for id in TableId::OF_FORMAT_2 {
                 StoreTable::create(&self.location, id, properties(id, self.filter)).await?;
             }
-            let property = Some((FORMAT_PROPERTY, FORMAT_VERSION.to_string()));
-            let change = CommitContent { property, ..CommitContent::default() };
+            let hours_from = (self.batch + 1).to_string();
+            let properties = vec![(FORMAT_PROPERTY, FORMAT_VERSION.to_string()), (HOURS_PROPERTY, hours_from)];
+            let change = CommitContent { properties, ..CommitContent::default() };
             let outcome = self.tables[TableId::Events].commit(change).await?;
             self.refresh().await?;
             if outcome == CommitOutcome::Committed {

@@ -17,6 +17,7 @@ use super::rows::file_schema;
 use super::table_id::TableId;
 use super::{Store, StoreError};
 use crate::normalize::{EventFilter, NORMALIZER};
+use crate::objects::{LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectStatus};
 use crate::source::Scope;
 
 /// Rows that are read at once.
@@ -190,6 +191,23 @@ impl Snapshot {
     /// The rows of the table `objects`.
     pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
         visible_objects(&self.store.ledger_rows().await?, self.batch).map_err(|error| self.store.of_ledger(error))
+    }
+
+    /// The objects whose hours are unknown, since they were read into an earlier format.
+    pub async fn objects_without_hours(&self) -> Result<u64, StoreError> {
+        let (from, mut count) = (self.store.hours_from(), 0);
+        if from > 0 {
+            let columns = [OBJECT_COLUMNS.status.name, LEDGER_COLUMNS.batch.name];
+            self.each_object(&columns, &mut |rows, is_visible| {
+                let (statuses, batches) = (OBJECT_COLUMNS.status.of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
+                for row in is_visible.values().set_indices().filter(|row| batches.value(*row) < from) {
+                    count += u64::from(statuses.value(row)? != ObjectStatus::Skipped);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(count)
     }
 
     /// The rows of the table `quarantine`.

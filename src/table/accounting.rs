@@ -29,6 +29,8 @@ pub struct Accounting {
     pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
     pub older_rows: u64,
+    /// Objects of a store whose hours are unknown, since an earlier format did not keep them.
+    pub without_hours: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
     /// True if the scan read everything in scope; otherwise the counts claim nothing.

@@ -16,6 +16,8 @@ use crate::time::{MICROS_PER_DAY, parse_rfc3339};
 const DIGEST_BYTES_MAX: usize = 64 << 20;
 /// Most logs of one digest.
 const DIGEST_LOGS_MAX: usize = 10_000;
+/// Longest key of an object in S3.
+const KEY_BYTES_MAX: usize = 1024;
 /// A digest is of an hour; one that claims years would prove them quiet.
 const DIGEST_TIME_MAX: i64 = MICROS_PER_DAY;
 
@@ -126,6 +128,9 @@ impl<'de> Deserialize<'de> for LogList {
                     if logs.len() >= DIGEST_LOGS_MAX {
                         return Err(A::Error::custom(TOO_MANY));
                     }
+                    if entry.s3_object.len() > KEY_BYTES_MAX {
+                        return Err(A::Error::custom("a key that S3 does not have"));
+                    }
                     let time = |text: Option<String>| text.as_deref().and_then(parse_rfc3339);
                     let (first_event, last_event) = (time(entry.oldest_event_time), time(entry.newest_event_time));
                     logs.push(DigestLog { object: entry.s3_object, first_event, last_event });
@@ -157,7 +162,8 @@ impl<'n> DigestName<'n> {
     }
 
     fn read(uri: &'n str) -> Option<DigestName<'n>> {
-        let name = uri.rsplit('/').next()?.strip_suffix(".json.gz")?;
+        let name = uri.rsplit('/').next()?;
+        let name = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".json")?;
         let name = name.strip_suffix("_backfill").unwrap_or(name);
         let mut parts = name.splitn(4, '_');
         let (account, kind, region, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -179,12 +185,12 @@ fn second(stamp: &str) -> Option<i64> {
     parse_rfc3339(&format!("{year}-{month}-{day}T{}:{}:{}Z", &time[..2], &time[2..4], &time[4..]))
 }
 
-/// The inflated bytes of a digest.
+/// The inflated bytes of a digest. A copy whose name promises no gzip may be plain.
 ///
 /// # Errors
 /// Fails if they are not one whole gzip stream, or too many.
-pub fn inflated(stored: impl Read) -> Result<Vec<u8>, DigestFault> {
-    let (mut stream, mut bytes) = (InflateStream::new(stored, NamedEncoding::Gzip), Vec::new());
+pub fn inflated(uri: &str, stored: impl Read) -> Result<Vec<u8>, DigestFault> {
+    let (mut stream, mut bytes) = (InflateStream::new(stored, NamedEncoding::from_path(uri)), Vec::new());
     loop {
         match stream.read_chunk(&mut bytes) {
             Ok(_) if bytes.len() > DIGEST_BYTES_MAX => return Err(DigestFault::TooLarge),
@@ -272,6 +278,10 @@ mod tests {
         }
         let many = |logs: usize| parsed(LOG, &vec![LOG; logs].join(",")).map(|digest| digest.logs.len());
         assert_eq!((many(10_000), many(10_001)), (Ok(10_000), Err(DigestFault::TooManyLogs)));
+        for (length, expected) in [(1024, Ok(1)), (1025, Err(DigestFault::Format))] {
+            let key = format!("\"{}\"", "k".repeat(length));
+            assert_eq!(parsed("\"k\"", &key).map(|digest| digest.logs.len()), expected);
+        }
         let deep = format!("\"deep\":{}1{},\"awsAccountId\"", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(parsed("\"awsAccountId\"", &deep), Err(DigestFault::Format));
     }
@@ -305,11 +315,11 @@ mod tests {
             gzip.write_all(bytes).unwrap();
             gzip.finish().unwrap()
         };
-        assert_eq!(inflated(zipped(b"{}").as_slice()), Ok(b"{}".to_vec()));
-        assert_eq!(inflated(&zipped(b"{}")[..10]), Err(DigestFault::Damaged));
+        assert_eq!(inflated("x.gz", zipped(b"{}").as_slice()), Ok(b"{}".to_vec()));
+        assert_eq!(inflated("x.gz", &zipped(b"{}")[..10]), Err(DigestFault::Damaged));
         let most = vec![b' '; DIGEST_BYTES_MAX];
-        assert_eq!(inflated(zipped(&most).as_slice()).map(|bytes| bytes.len()), Ok(DIGEST_BYTES_MAX));
+        assert_eq!(inflated("x.gz", zipped(&most).as_slice()).map(|bytes| bytes.len()), Ok(DIGEST_BYTES_MAX));
         let more = [most.as_slice(), b" "].concat();
-        assert_eq!(inflated(zipped(&more).as_slice()), Err(DigestFault::TooLarge));
+        assert_eq!(inflated("x.gz", zipped(&more).as_slice()), Err(DigestFault::TooLarge));
     }
 }

@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::streaming::StreamingTable;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
@@ -18,7 +18,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use super::digest::{self, DigestFault, DigestName, DigestStatement};
 use super::{FIRST_LOOK, LogTable};
 use crate::objects::{Delivery, SkipReason};
-use crate::source::{Listing, ListingEntry, ReadAhead, Scope};
+use crate::source::{Listing, ListingEntry, ObjectReadError, ReadAhead, Scope};
 use crate::time::day_of;
 
 /// Rows of a batch; the logs of one digest may be more.
@@ -95,18 +95,31 @@ pub fn is_digest(listing: &Listing, index: usize) -> bool {
 }
 
 /// Reads digests of a listing, by their numbers and in their order, until `take` wants no more.
-pub fn each_digest(listing: &Arc<Listing>, wanted: Vec<u32>, take: &mut dyn FnMut(ReadDigest) -> ControlFlow<()>) {
+///
+/// # Errors
+/// Fails if nothing can be read any more. A digest that alone cannot be read is given with its fault.
+pub fn each_digest(
+    listing: &Arc<Listing>,
+    wanted: Vec<u32>,
+    take: &mut dyn FnMut(ReadDigest) -> ControlFlow<()>,
+) -> Result<()> {
     let ahead = ReadAhead::start(listing, FIRST_LOOK, || wanted.clone());
-    for index in wanted {
-        let opened = ahead.open(index as usize).map_err(|_| DigestFault::Unreadable);
-        let body = opened.and_then(digest::inflated);
-        ahead.done(index as usize);
+    for index in wanted.into_iter().map(|index| index as usize) {
+        let uri = listing.uri(index);
+        let body = match ahead.open(index) {
+            Ok(stored) => digest::inflated(&uri, stored),
+            Err(error) => match ObjectReadError::of(&error) {
+                Some(fatal @ ObjectReadError::Fatal(_)) => return Err(DataFusionError::External(Box::new(fatal))),
+                _ => Err(DigestFault::Unreadable),
+            },
+        };
+        ahead.done(index);
         let statement = body.as_ref().map_err(|fault| *fault).and_then(|body| DigestStatement::parse(body));
-        let (index, uri) = (index as usize, listing.uri(index as usize));
         if take(ReadDigest { index, uri, statement, body: body.unwrap_or_default() }).is_break() {
-            return;
+            break;
         }
     }
+    Ok(())
 }
 
 /// Rows of the table so far.
@@ -237,12 +250,12 @@ impl PartitionStream for DigestPartition {
             let (listing, looked_for) = (&logs.listing, LookedFor::of(&logs.options.scope));
             let digests = (0..listing.len()).filter(|index| is_digest(listing, *index));
             let mut rows = DigestFactRows::default();
-            let mut give = |rows: &mut DigestFactRows| sender.blocking_send(rows.take().map_err(Into::into)).is_err();
+            let give = |rows: &mut DigestFactRows| sender.blocking_send(rows.take().map_err(Into::into)).is_err();
             each_digest(listing, digests.map(|index| index as u32).collect(), &mut |read| {
                 rows.add(&read.uri, &read.statement, &looked_for);
                 // The reader may have left.
                 if rows.is_full() && give(&mut rows) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
+            })?;
             if !rows.is_empty() {
                 // If the reader has left, nobody misses these rows.
                 give(&mut rows);

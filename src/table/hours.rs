@@ -117,14 +117,18 @@ impl PartHours {
     }
 }
 
+/// The number of a place of an object, and an hour.
+type HourKey = (usize, Option<i32>);
+
 /// The hours of the object under way.
 pub(super) struct ObjectHours<'u> {
     object: u32,
     delivery: Option<Delivery<'u>>,
     places: Vec<SeenPlace>,
     /// The part, by its number, and the row there that counts a place and an hour.
-    rows: HashMap<(usize, Option<i32>), (u64, u32)>,
-    last: Option<(usize, Option<i32>)>,
+    rows: HashMap<HourKey, (u64, u32)>,
+    /// The last of them: records mostly follow those of their hour.
+    last: Option<(HourKey, (u64, u32))>,
     /// True once a record was left out by the filter: it counts in the hour of the object's name.
     pub is_screened: bool,
 }
@@ -157,7 +161,7 @@ impl<'u> ObjectHours<'u> {
 
     /// The number of a place. Most rows of an object are of the place of the row before.
     fn place(&mut self, account: Option<&str>, region: Option<&str>) -> usize {
-        if let Some((last, _)) = self.last
+        if let Some(((last, _), _)) = self.last
             && self.places[last].is(account, region)
         {
             return last;
@@ -175,23 +179,36 @@ impl<'u> ObjectHours<'u> {
     }
 
     /// The row of the part that counts a place and an hour.
-    fn row(&mut self, part: &mut PartUnderWay<'_>, (place, hour): (usize, Option<i32>)) -> u32 {
+    fn row(&mut self, part: &mut PartUnderWay<'_>, (place, hour): HourKey) -> u32 {
+        if let Some((key, (number, row))) = self.last
+            && (key, number) == ((place, hour), part.number)
+        {
+            return row;
+        }
         let is_apart = self.rows.len() >= OBJECT_HOURS_MAX && !self.rows.contains_key(&(place, hour));
         let key = (place, hour.filter(|_| !is_apart));
-        self.last = Some(key);
-        match self.rows.get(&key) {
+        let row = match self.rows.get(&key) {
             Some((number, row)) if *number == part.number => *row,
-            _ => {
-                let tallies = &mut part.hours.tallies;
-                let row = tallies.rows.len() as u32;
-                let place = tallies.place(&self.places[key.0]);
-                let tally =
-                    HourTally { object: self.object, place, hour: key.1, records: None, key_reads: 0, faults: 0 };
-                tallies.rows.push(tally);
-                self.rows.insert(key, (part.number, row));
-                row
-            }
-        }
+            _ => self.new_row(part, key),
+        };
+        self.last = Some((key, (part.number, row)));
+        row
+    }
+
+    fn new_row(&mut self, part: &mut PartUnderWay<'_>, key: HourKey) -> u32 {
+        let tallies = &mut part.hours.tallies;
+        let row = tallies.rows.len() as u32;
+        let place = tallies.place(&self.places[key.0]);
+        tallies.rows.push(HourTally {
+            object: self.object,
+            place,
+            hour: key.1,
+            records: None,
+            key_reads: 0,
+            faults: 0,
+        });
+        self.rows.insert(key, (part.number, row));
+        row
     }
 
     /// Counts the object itself, once its outcome is known.
@@ -205,19 +222,14 @@ impl<'u> ObjectHours<'u> {
         if !is_faulty {
             return;
         }
-        let mut keys: Vec<(usize, Option<i32>)> = self.rows.keys().copied().collect();
+        let mut keys: Vec<HourKey> = self.rows.keys().copied().collect();
         keys.extend(self.named_hours());
         for key in keys {
             self.count_hour(part, Some(key), |tally| tally.faults = 1);
         }
     }
 
-    fn count_hour(
-        &mut self,
-        part: &mut PartUnderWay<'_>,
-        key: Option<(usize, Option<i32>)>,
-        count: impl FnOnce(&mut HourTally),
-    ) {
+    fn count_hour(&mut self, part: &mut PartUnderWay<'_>, key: Option<HourKey>, count: impl FnOnce(&mut HourTally)) {
         if let Some(key) = key {
             let row = self.row(part, key);
             count(&mut part.hours.tallies.rows[row as usize]);
@@ -225,7 +237,7 @@ impl<'u> ObjectHours<'u> {
     }
 
     /// The hours of its records by its name: that of its delivery is the last. Without a name it has none.
-    fn named_hours(&mut self) -> Vec<(usize, Option<i32>)> {
+    fn named_hours(&mut self) -> Vec<HourKey> {
         let Some(Delivery { account, region, micros }) = self.delivery else {
             return vec![(self.place(None, None), None)];
         };

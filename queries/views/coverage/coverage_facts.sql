@@ -30,7 +30,7 @@ UNION ALL
 SELECT 'expected', account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0
 FROM expected_places
 UNION ALL
-SELECT 'switch', recipient_account_id, aws_region, event_time, event_time, event_id, event_name, request_parameters,
+SELECT 'switch', recipient_account_id, aws_region, event_time, NULL, event_id, event_name, request_parameters,
        response_elements, 0, 0, 0, 0
 FROM events
 WHERE event_source = 'cloudtrail.amazonaws.com' AND outcome = 'success'
