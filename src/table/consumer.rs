@@ -11,6 +11,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
+use super::hours::{PartHours, counting_rows};
 use super::part::{RowTaker, ScanPart};
 use super::spilled_rows::{DeferredRows, RowBits};
 use super::tallies::{ObjectTally, Tallies};
@@ -83,8 +84,8 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
-        let hour_of: Vec<u32> = part.hours.rows().collect();
-        let first_hour = self.tallies.hours.absorb(part.hours.tallies);
+        let PartHours { tallies, runs } = part.hours;
+        let (first_hour, mut hours) = (self.tallies.hours.absorb(tallies), counting_rows(&runs));
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
@@ -92,7 +93,9 @@ impl PartConsumer {
                 self.close(tally);
             }
             let fate = self.fate(fingerprint)?;
-            self.count_hour(first_hour + hour_of[index] as usize, fate);
+            if let Some(hour) = hours.next() {
+                self.count_hour(first_hour + hour as usize, fate);
+            }
             fates.push(fate);
         }
         ends.for_each(|(_, tally)| self.close(tally));

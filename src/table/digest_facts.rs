@@ -3,7 +3,7 @@
 //! Reads a digest only when a question takes rows. A digest that says nothing is a row with its fault, never a missing row.
 
 use std::ops::ControlFlow;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use arrow::array::{RecordBatch, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -23,6 +23,8 @@ use crate::time::day_of;
 
 /// Rows of a batch; the logs of one digest may be more.
 const BATCH_ROWS: usize = 4096;
+/// Bytes of rows that are kept for the next use.
+const KEPT_BYTES_MAX: usize = 16 << 20;
 /// Batches that wait for the reader.
 const BATCHES_WAITING_MAX: usize = 2;
 
@@ -224,18 +226,13 @@ impl DigestFactRows {
 /// # Errors
 /// Fails if DataFusion refuses the schema.
 pub fn digest_facts(logs: &Arc<LogTable>) -> Result<Arc<dyn TableProvider>> {
-    let table = StreamingTable::try_new(digest_facts_schema(), vec![Arc::new(DigestPartition(Arc::clone(logs)))])?;
-    Ok(Arc::new(table))
+    let digests = DigestPartition(Arc::new(DigestReading { logs: Arc::clone(logs), kept: Mutex::default() }));
+    Ok(Arc::new(StreamingTable::try_new(digest_facts_schema(), vec![Arc::new(digests)])?))
 }
 
 /// All digests of some logs.
-struct DigestPartition(Arc<LogTable>);
-
-impl std::fmt::Debug for DigestPartition {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DigestPartition")
-    }
-}
+#[derive(Debug)]
+struct DigestPartition(Arc<DigestReading>);
 
 impl PartitionStream for DigestPartition {
     fn schema(&self) -> &SchemaRef {
@@ -245,23 +242,82 @@ impl PartitionStream for DigestPartition {
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
         let mut builder = RecordBatchReceiverStreamBuilder::new(digest_facts_schema(), BATCHES_WAITING_MAX);
-        let (sender, logs) = (builder.tx(), Arc::clone(&self.0));
-        builder.spawn_blocking(move || {
-            let (listing, looked_for) = (&logs.listing, LookedFor::of(&logs.options.scope));
-            let digests = (0..listing.len()).filter(|index| is_digest(listing, *index));
-            let mut rows = DigestFactRows::default();
-            let give = |rows: &mut DigestFactRows| sender.blocking_send(rows.take().map_err(Into::into)).is_err();
-            each_digest(listing, digests.map(|index| index as u32).collect(), &mut |read| {
-                rows.add(&read.uri, &read.statement, &looked_for);
-                // The reader may have left.
-                if rows.is_full() && give(&mut rows) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            if !rows.is_empty() {
-                // If the reader has left, nobody misses these rows.
-                give(&mut rows);
-            }
-            Ok(())
-        });
+        let (sender, reading) = (builder.tx(), Arc::clone(&self.0));
+        // The reader may leave, and then nobody wants more.
+        builder.spawn_blocking(move || reading.give(&|rows| sender.blocking_send(Ok(rows)).is_ok()));
         builder.build()
+    }
+}
+
+/// The rows of digests that were read before, so that a question with several uses of them reads them once.
+#[derive(Debug, Default)]
+enum KeptFacts {
+    #[default]
+    Unread,
+    All(Vec<RecordBatch>),
+    /// Too many to be kept: they are read each time.
+    TooMany,
+}
+
+/// Reads the digests of some logs.
+#[derive(Debug)]
+struct DigestReading {
+    logs: Arc<LogTable>,
+    kept: Mutex<KeptFacts>,
+}
+
+impl DigestReading {
+    /// Gives all rows, until `give` wants no more.
+    fn give(&self, give: &dyn Fn(RecordBatch) -> bool) -> Result<()> {
+        let kept = self.kept.lock().expect("nothing panics while it reads digests");
+        if let KeptFacts::All(rows) = &*kept {
+            let rows = rows.clone();
+            drop(kept);
+            rows.into_iter().all(give);
+            return Ok(());
+        }
+        if matches!(*kept, KeptFacts::TooMany) {
+            drop(kept);
+            return self.read(&mut |rows| Ok(give(rows)));
+        }
+        // Another use waits for the lock, so nothing is given while it is held.
+        let (mut rows, mut bytes, mut held) = (Vec::new(), 0, Some(kept));
+        self.read(&mut |batch| {
+            bytes += batch.get_array_memory_size();
+            rows.push(batch);
+            if bytes > KEPT_BYTES_MAX
+                && let Some(mut kept) = held.take()
+            {
+                *kept = KeptFacts::TooMany;
+            }
+            Ok(held.is_some() || rows.drain(..).all(give))
+        })?;
+        if let Some(mut kept) = held {
+            *kept = KeptFacts::All(rows.clone());
+        }
+        rows.into_iter().all(give);
+        Ok(())
+    }
+
+    /// Reads all digests, until `take` wants no more.
+    fn read(&self, take: &mut dyn FnMut(RecordBatch) -> Result<bool>) -> Result<()> {
+        let (listing, looked_for) = (&self.logs.listing, LookedFor::of(&self.logs.options.scope));
+        let digests = (0..listing.len()).filter(|index| is_digest(listing, *index)).map(|index| index as u32);
+        let (mut rows, mut failed) = (DigestFactRows::default(), None);
+        let mut flush = |rows: &mut DigestFactRows| {
+            let given = rows.take().map_err(DataFusionError::from).and_then(&mut *take);
+            given.unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
+        };
+        each_digest(listing, digests.collect(), &mut |read| {
+            rows.add(&read.uri, &read.statement, &looked_for);
+            if rows.is_full() && !flush(&mut rows) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if !rows.is_empty() {
+            flush(&mut rows);
+        }
+        failed.map_or(Ok(()), Err)
     }
 }

@@ -109,12 +109,10 @@ pub(super) struct PartHours {
     pub runs: Vec<(u32, u32)>,
 }
 
-impl PartHours {
-    /// The rows of the tallies, fingerprint by fingerprint.
-    pub fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        let begins = std::iter::once(0).chain(self.runs.iter().map(|(end, _)| *end));
-        begins.zip(&self.runs).flat_map(|(begin, (end, row))| (begin..*end).map(move |_| *row))
-    }
+/// The rows of the tallies of a part, fingerprint by fingerprint.
+pub(super) fn counting_rows(runs: &[(u32, u32)]) -> impl Iterator<Item = u32> + '_ {
+    let begins = std::iter::once(0).chain(runs.iter().map(|(end, _)| *end));
+    begins.zip(runs).flat_map(|(begin, (end, row))| (begin..*end).map(move |_| *row))
 }
 
 /// The number of a place of an object, and an hour.
@@ -332,8 +330,7 @@ mod tests {
 
     #[test]
     fn fingerprints_find_the_rows_that_count_them() {
-        let hours = PartHours { runs: vec![(2, 7), (3, 1), (5, 7)], ..PartHours::default() };
-        assert_eq!(hours.rows().collect::<Vec<_>>(), [7, 7, 1, 7, 7]);
+        assert_eq!(counting_rows(&[(2, 7), (3, 1), (5, 7)]).collect::<Vec<_>>(), [7, 7, 1, 7, 7]);
     }
 
     const URI: &str = "111122223333_CloudTrail_eu-west-1_20260310T1002Z_x.json.gz";

@@ -27,7 +27,7 @@ use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
 use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{self, DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
+use crate::decode::{DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
 use crate::json::{RecordScreen, Value};
 use crate::normalize::{self, AccountHints, EventFilter, Record, Row, RowDemand, RowNeeds, TableNeeds};
 use crate::objects::{Counts, FaultReason};
