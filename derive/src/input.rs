@@ -150,3 +150,44 @@ impl MapCells<'_> {
         Some(pairs.collect())
     }
 }
+
+/// Batches of inputs, for the tests of all tables.
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::ArrayRef;
+
+    use super::*;
+
+    /// A batch of texts, `-` for NULL; the columns `event_time` and `ended` have whole seconds.
+    pub(crate) fn batch<const N: usize>(columns: [&str; N], rows: &[[&str; N]]) -> RecordBatch {
+        let column = |place: usize| {
+            let cells = rows.iter().map(|row| (row[place] != "-").then_some(row[place]));
+            match columns[place] {
+                "event_time" | "ended" => {
+                    let times = cells.map(|cell| cell.map(|seconds| seconds.parse::<i64>().unwrap() * 1_000_000));
+                    Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")) as ArrayRef
+                }
+                _ => Arc::new(cells.collect::<StringArray>()) as ArrayRef,
+            }
+        };
+        let named = columns.iter().enumerate().map(|(place, name)| (*name, column(place), true));
+        RecordBatch::try_from_iter_with_nullable(named).unwrap()
+    }
+
+    /// The rows of a table as lines: texts, seconds and numbers, `-` for NULL.
+    pub(crate) fn lines(rows: &RecordBatch) -> Vec<String> {
+        let cell = |column: &ArrayRef, row: usize| {
+            if column.is_null(row) {
+                return "-".to_owned();
+            }
+            if let Some(times) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+                return (times.value(row) / 1_000_000).to_string();
+            }
+            arrow::util::display::array_value_to_string(column, row).unwrap()
+        };
+        let line = |row| rows.columns().iter().map(|column| cell(column, row)).collect::<Vec<_>>().join(" ");
+        (0..rows.num_rows()).map(line).collect()
+    }
+}

@@ -26,6 +26,11 @@ pub fn now_micros() -> i64 {
     })
 }
 
+/// The time of a file, as microseconds since 1970; none before that.
+pub fn micros_of(time: SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_micros()).ok()
+}
+
 /// RFC 3339 with a zone, of the years 1 to 9999, as microseconds since 1970; finer digits are cut off.
 /// A leap second is the last microsecond of its minute, so that it stays in its day.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {

@@ -7,6 +7,7 @@
 mod json;
 mod limits;
 mod subjects;
+mod trace;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,7 @@ use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 pub use json::seen as seen_json;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects};
+pub use trace::{Trace, TracedName};
 
 /// The sentence of every section where there was nothing to read.
 const NOTHING_READ: &str = "Nothing was read: there is no log here, or none in this scope.";

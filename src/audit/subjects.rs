@@ -73,6 +73,11 @@ fn other_names(rows: &RecordBatch, asked: &AskedName) -> BTreeSet<String> {
     pairs.filter_map(other).collect()
 }
 
+/// The keys that an alias was seen to name. The rows pair an alias's ARN and a key.
+pub(super) fn keys_of_alias(rows: &RecordBatch, asked: &AskedName) -> BTreeSet<String> {
+    alias_of(&asked.given).map(|_| other_names(rows, asked)).unwrap_or_default()
+}
+
 /// A key, principal or table that answers are narrowed to.
 pub struct Subject {
     asked: AskedName,

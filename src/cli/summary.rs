@@ -81,6 +81,12 @@ impl RunSummary {
             let unit = if a.accepted.objects == 1 { "object" } else { "objects" };
             lines.push(format!("accepted  {} {unit} with a fault, by --accept", count(a.accepted.objects)));
         }
+        if a.changes_not_read {
+            lines.push(
+                "changes   of IAM, STS and Organizations were not all read: no log of their Region is in scope"
+                    .to_owned(),
+            );
+        }
         lines.extend(expected);
         if a.verdict(self.without_logs) == Completeness::NoLog {
             lines.push("records   none: there is no log here, or none in this scope".to_owned());

@@ -37,8 +37,16 @@ impl ExpectedInput {
     /// Fails if the data cannot be read any further.
     pub async fn missing_in(&self, data: &Engine, accounting: Option<&Accounting>) -> Result<Vec<String>, SqlError> {
         let mut missing = self.missing(&data.seen(accounting).await?);
-        missing.extend(self.missing_logs(&data.query(&sections::missing_logs().sql, &[]).await?.rows().await?));
+        missing.extend(self.missing_logs_in(data).await?);
         Ok(missing)
+    }
+
+    /// Names the accounts and Regions of which digests name logs that are not whole here.
+    ///
+    /// # Errors
+    /// Fails if the data cannot be read any further.
+    pub async fn missing_logs_in(&self, data: &Engine) -> Result<Vec<String>, SqlError> {
+        Ok(self.missing_logs(&data.query(&sections::missing_logs().sql, &[]).await?.rows().await?))
     }
 
     /// Names the accounts and Regions of which digests name logs that are not whole here: rows of the section

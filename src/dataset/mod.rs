@@ -15,6 +15,7 @@ use tokio::task::JoinError;
 use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, Scope, SourceError, regions};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::sql::state_answers::StateAnswer;
 use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
 use crate::store::{self, Store, StoreError, StoreLocation};
 use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanProgress};
@@ -34,6 +35,8 @@ pub struct DatasetOptions {
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
+    /// Answers of AWS's own, as state.
+    pub state_answers: Vec<StateAnswer>,
     pub aws: AwsOptions,
     /// The objects whose faults do not make a run incomplete.
     pub accepted: Arc<AcceptedObjects>,
@@ -257,6 +260,7 @@ impl DatasetOptions {
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
+            state_events: store::state_events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects,
             quarantine: snapshot.quarantine().await?,
             hours: store::hours(&snapshot, &self.scope).map_err(SqlError::from)?,
@@ -314,7 +318,13 @@ fn scan_options(
 
 fn engine_options(options: &DatasetOptions) -> EngineOptions {
     let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
-    EngineOptions { threads: options.threads, memory_bytes_max: MEMORY_BYTES_MAX, deadline: None, expected }
+    EngineOptions {
+        threads: options.threads,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        deadline: None,
+        expected,
+        state_answers: options.state_answers.clone(),
+    }
 }
 
 /// The scope. If only event histories are asked it begins with them, since no answer can reach further back.

@@ -3,14 +3,15 @@
 //! that reports to this question alone.
 //! Never plans a statement and never decides the rows of an answer.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::datasource::{MemTable, provider_as_source, source_as_provider};
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
 
-use crate::table::{EventsMention, EventsTable, KeptTable, LogTable, MentionRole, ScanReport};
+use crate::table::{EventsMention, EventsTable, KeptTable, LogTable, MentionRole, RowReach, ScanReport};
 
 /// The mentions of raw tables in optimized plans.
 #[derive(Default)]
@@ -88,7 +89,14 @@ impl RawTable {
 }
 
 fn mention(scan: &TableScan, role: MentionRole) -> EventsMention {
-    EventsMention::new(scan.projection.as_deref(), scan.filters.clone(), role)
+    EventsMention::new(scan.projection.as_deref(), scan.filters.clone(), role, reach(scan))
+}
+
+/// The rows that the scanned table of events has.
+fn reach(scan: &TableScan) -> RowReach {
+    let provider = source_as_provider(&scan.source).ok();
+    let table = provider.and_then(|table| (table as Arc<dyn Any + Send + Sync>).downcast::<EventsTable>().ok());
+    table.map_or(RowReach::Scope, |table| table.reach())
 }
 
 /// Rows that stand in for the raw tables in the plans of one question.
@@ -108,7 +116,7 @@ pub(super) fn reporting_to(
 ) -> Result<LogicalPlan, DataFusionError> {
     let replaced = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::TableScan(mut scan) if matches!(RawTable::of(&scan), Some(RawTable::Events(_))) => {
-            let table = EventsTable::new(Arc::clone(logs), Arc::clone(report));
+            let table = EventsTable::new(Arc::clone(logs), Arc::clone(report), reach(&scan));
             scan.source = provider_as_source(Arc::new(table));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         }

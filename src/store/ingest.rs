@@ -31,8 +31,8 @@ use crate::normalize::{ColumnSet, NORMALIZER, TableNeeds};
 use crate::objects::ColumnError;
 use crate::source::Listing;
 use crate::table::{
-    Accounting, DigestFault, LackingRows, LogTable, ReadDigest, RowHashes, ScanOptions, ScanOutput, ScanProgress,
-    ScanRequest, each_digest, hours_batch, is_digest, objects_batch, quarantine_batch, scan,
+    Accounting, DigestFault, LackingRows, LogTable, ReadDigest, RowHashes, RowReach, ScanOptions, ScanOutput,
+    ScanProgress, ScanRequest, each_digest, hours_batch, is_digest, objects_batch, quarantine_batch, scan,
 };
 use crate::time::day_of;
 
@@ -409,7 +409,8 @@ impl BatchReader {
         let logs = LogTable::new(Arc::clone(&self.listing), self.options);
         let columns = rows::scanned_columns();
         let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
-        let output = ScanOutput { predicate: None, needs, places: (0..=columns.len()).collect() };
+        let places = (0..=columns.len()).collect();
+        let output = ScanOutput { predicate: None, needs, places, reach: RowReach::Scope };
         let objects = Some(wanted.clone());
         let request = ScanRequest { columns, outputs: vec![output], objects, hashes: RowHashes::Stable };
         let (send, runs) = sync_channel(0);

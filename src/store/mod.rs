@@ -44,10 +44,11 @@ pub use compact::{CompactionCounts, CompactionOptions, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
 pub use gc::{GcCounts, GcOptions, collect};
 pub use hash::LogicalHash;
+pub use hash::sha256_hex;
 pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
 pub use input_tables::{digest_facts, hours};
 pub use location::StoreLocation;
-pub use provider::{FILES_URL, events};
+pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
 
 use append::PendingLedger;

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use super::seen::SeenPlace;
 use super::tallies::Tallies;
 use crate::objects::{Counts, Delivery, HourBuilder, HourRow, ObjectOutcome};
-use crate::source::Listing;
+use crate::source::{Listing, ObjectPurpose};
 use crate::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SECOND, event_day};
 
 /// Records are delivered within minutes and redelivered for a month; one of another time is counted apart.
@@ -105,11 +105,12 @@ impl HourTallies {
 #[derive(Debug, Default)]
 pub(super) struct PartHours {
     pub tallies: HourTallies,
-    /// The row of the tallies that counts each fingerprint: of all up to this number, from the last entry on.
+    /// The row of the tallies that counts each counted row: of all up to this number, from the last entry on.
     pub runs: Vec<(u32, u32)>,
+    counted: u32,
 }
 
-/// The rows of the tallies of a part, fingerprint by fingerprint.
+/// The rows of the tallies of a part, by the rows that they count.
 pub(super) fn counting_rows(runs: &[(u32, u32)]) -> impl Iterator<Item = u32> + '_ {
     let begins = std::iter::once(0).chain(runs.iter().map(|(end, _)| *end));
     begins.zip(runs).flat_map(|(begin, (end, row))| (begin..*end).map(move |_| *row))
@@ -143,17 +144,18 @@ impl<'u> ObjectHours<'u> {
         ObjectHours { object, delivery, places: Vec::new(), rows: HashMap::new(), last: None, is_screened: false }
     }
 
-    /// Counts a row: the part's next fingerprint is its `fingerprint`.
-    pub fn count(&mut self, part: &mut PartUnderWay<'_>, fingerprint: u32, found: &CountedRow<'_>) {
+    /// Counts a row of an answer.
+    pub fn count(&mut self, part: &mut PartUnderWay<'_>, found: &CountedRow<'_>) {
         let place = self.place(found.account, found.region);
         let hour = counted_hour(found.time, self.delivery.map(|delivery| delivery.micros));
         let row = self.row(part, (place, hour));
         let tally = &mut part.hours.tallies.rows[row as usize];
         tally.records = Some(tally.records.unwrap_or(0) + 1);
         tally.key_reads += u32::from(found.is_key_read);
+        part.hours.counted += 1;
         match part.hours.runs.last_mut() {
-            Some((end, last)) if *last == row => *end = fingerprint + 1,
-            _ => part.hours.runs.push((fingerprint + 1, row)),
+            Some((end, last)) if *last == row => *end = part.hours.counted,
+            _ => part.hours.runs.push((part.hours.counted, row)),
         }
     }
 
@@ -265,6 +267,7 @@ pub(super) struct CountedRow<'r> {
 pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) -> bool) -> RecordBatch {
     let mut rows = HourBuilder::default();
     let time = |hour: i32| i64::from(hour) * MICROS_PER_HOUR;
+    let is_for_answers = |index| listing.purpose(index) == ObjectPurpose::Answer;
     let merged = tallies.hours.merged();
     let mut counted = merged.iter().peekable();
     tallies.for_each(listing, |index, outcome, tally| {
@@ -285,7 +288,7 @@ pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) 
             });
         }
         // An object that nobody opened is told by its name alone.
-        if tally.is_none() && outcome.status().is_problem() && wanted(index) {
+        if tally.is_none() && outcome.status().is_problem() && wanted(index) && is_for_answers(index) {
             let delivery = Delivery::of(&uri);
             for hour in delivery.map_or(vec![None], |delivery| hours_before(delivery.micros)) {
                 rows.append(HourRow {
@@ -349,7 +352,7 @@ mod tests {
                 region: Some("eu-west-1"),
                 is_key_read: true,
             };
-            object.count(&mut part, 0, &found);
+            object.count(&mut part, &found);
             all.absorb(hours.tallies);
         }
         let mut hours = PartHours::default();

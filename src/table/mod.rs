@@ -5,6 +5,7 @@
 
 mod accepted;
 mod accounting;
+mod changes;
 mod consumer;
 mod dedup;
 mod digest;
@@ -16,6 +17,7 @@ mod lacking;
 mod objects_read;
 mod part;
 mod provider;
+mod reach;
 mod report;
 mod scan;
 mod seen;
@@ -31,6 +33,7 @@ use crate::source::{FirstLook, Listing, Scope};
 
 pub use accepted::AcceptedObjects;
 pub use accounting::{Accounting, Completeness, ObjectProblem, WithoutLogs};
+pub use changes::GlobalChanges;
 pub use dedup::AlreadyHashed;
 pub use digest::{DigestFault, DigestName, DigestStatement};
 pub use digest_facts::{
@@ -42,6 +45,7 @@ pub use kept::KeptTable;
 pub use lacking::LackingRows;
 pub use part::RowTaker;
 pub use provider::{EventsMention, EventsTable, MentionRole, ScanExtent, unqualified};
+pub use reach::RowReach;
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};

@@ -1,5 +1,5 @@
 //! Stores: their counts, the objects that are read again, and their survival of every disturbance.
-//! In: `sample-logs` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
+//! In: the logs of `tests/store-format` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
 //! Out: always the store of an undisturbed run.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +20,9 @@ use tempfile::TempDir;
 use crate::child::{BINARY, Ended, has_program, is_exhaustive, keytrail, on_every_core, root};
 use crate::cloud::copy_folder;
 
+/// The logs of which the stores of every past format were made: two accounts over four days. `sample-logs` may grow.
 pub fn logs() -> PathBuf {
-    root().join("sample-logs/AWSLogs")
+    root().join("tests/store-format/logs/AWSLogs")
 }
 
 /// A store in a folder that vanishes.
@@ -129,7 +130,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Copies files of `sample-logs` to another folder, where they keep their names.
+/// Copies files of logs to another folder, where they keep their names.
 fn copy(files: &[PathBuf], to: &Path) {
     files.iter().for_each(|file| copy_as(file, &to.join(file.strip_prefix(logs()).unwrap())));
 }
@@ -235,7 +236,7 @@ fn a_store_answers_as_its_logs_do() {
 #[test]
 fn a_store_with_all_events_can_be_narrowed() {
     let question = "SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw";
-    for (logs, left_out) in [("sample-logs/AWSLogs", 33), ("tests/logs", 0), ("tests/records", 5)] {
+    for (logs, left_out) in [("sample-logs/AWSLogs", 39), ("tests/logs", 0), ("tests/records", 5)] {
         let logs = root().join(logs);
         let store = Store::new();
         store.accounts(&logs, &["--events", "all"]);
@@ -629,7 +630,7 @@ fn batches_threads_order_and_compaction_do_not_matter() {
     }
 }
 
-/// Files of `sample-logs` and the names under which they arrive, the last entry first: some come again, with a new
+/// Files of logs and the names under which they arrive, the last entry first: some come again, with a new
 /// suffix or from a second trail, and sometimes the oldest day is late.
 fn arrivals(dice: &mut Dice) -> Vec<(PathBuf, String)> {
     let mut all = Vec::new();
@@ -738,7 +739,7 @@ impl Disturbed {
         Disturbed::new("6000", calls)
     }
 
-    /// Makes an ingest over the objects of `sample-logs` and some small ones.
+    /// Makes an ingest over the objects of the logs and some small ones.
     fn new(batch_bytes: &'static str, calls: [(&'static str, usize); 6]) -> Disturbed {
         let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
         copy(&files(&logs()), folder.path());
