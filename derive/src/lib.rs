@@ -11,6 +11,9 @@ mod access_call;
 mod access_chains;
 mod access_change_facts;
 mod compact;
+mod coverage;
+mod coverage_facts;
+mod coverage_spans;
 mod denial_facts;
 mod dynamodb_access_windows;
 mod error_echoes;
@@ -24,6 +27,7 @@ mod key_rotations;
 mod key_state;
 mod key_states;
 mod keys;
+mod missing_logs;
 mod moment;
 mod output;
 mod period_sweep;
@@ -39,6 +43,7 @@ mod table_settings;
 #[cfg(test)]
 mod testing;
 mod text_tuple;
+mod trails;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -139,6 +144,8 @@ pub trait Derivation: Send {
 pub const TABLES: &[DerivedTable] = &[
     access_chains::ACCESS_CHAINS,
     access_change_facts::ACCESS_CHANGE_FACTS,
+    coverage::COVERAGE,
+    coverage_spans::COVERAGE_SPANS,
     denial_facts::DENIAL_FACTS,
     dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
     error_echoes::ERROR_ECHOES,
@@ -149,6 +156,7 @@ pub const TABLES: &[DerivedTable] = &[
     key_rotations::KEY_ROTATIONS,
     key_states::KEY_STATES,
     keys::KEYS,
+    missing_logs::MISSING_LOGS,
     role_sessions::ROLE_SESSIONS,
     session_persons::SESSION_PERSONS,
     table_access::TABLE_ACCESS,

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Times are microseconds since 1970, UTC, all over the program.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
+/// Of an hour.
+pub const MICROS_PER_HOUR: i64 = 3_600 * MICROS_PER_SECOND;
 /// Of a UTC day, which has no leap second here.
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 

@@ -22,8 +22,9 @@ impl Audit {
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let (head, objects) = (json!(head), json!(objects));
         let mut out = String::new();
-        write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{objects}")
-            .expect("writing to a String cannot fail");
+        write!(out, "{{\n\"summary\":{head},\n\"coverage\":").expect("writing to a String cannot fail");
+        rows_json(&mut out, &self.coverage);
+        write!(out, ",\n\"objects\":{objects}").expect("writing to a String cannot fail");
         for section in &self.sections {
             write!(out, ",\n\"{}\":", section.name).expect("writing to a String cannot fail");
             rows_json(&mut out, &section.rows);
@@ -59,12 +60,13 @@ struct AnswerFacts<'a> {
 impl AnswerFacts<'_> {
     fn summary(&self) -> Map<String, Value> {
         let a = self.accounting;
-        let complete = json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete);
+        let is_accounted_for = a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete;
         let counts = a.counts.each().chain([
             ("untimed", a.lacking.time),
             ("unplaced", a.lacking.place),
             ("unplaced_objects", a.without_organization),
             ("older_rows", a.older_rows),
+            ("objects_without_hours", a.without_hours),
             ("bytes", a.bytes),
             ("event_history_objects", a.history_objects),
             ("accepted_objects", a.accepted.objects),
@@ -74,8 +76,8 @@ impl AnswerFacts<'_> {
             ("until", json!(self.scope.until.map(times::rfc3339))),
             ("accounts", json!(self.scope.accounts)),
             ("regions", json!(self.scope.regions)),
-            ("complete", complete.clone()),
-            ("input_complete", complete),
+            ("complete", json!(is_accounted_for && self.missing.is_empty())),
+            ("input_complete", json!(is_accounted_for)),
             ("changes_not_read", json!(a.changes_not_read)),
             ("seen", seen(self.seen)),
             ("expected_missing", json!(self.missing)),

@@ -81,6 +81,8 @@ pub struct Audit {
     pub names: Vec<String>,
     /// Refusals that name no key and may be of the key or table that was asked for; `None` where neither was.
     pub unattributed_refusals: Option<u64>,
+    /// The spans of coverage.
+    pub coverage: RecordBatch,
     /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
     pub aliases: Option<RecordBatch>,
     pub sections: Vec<AnsweredSection>,
@@ -100,7 +102,9 @@ impl Audit {
         let has_aliases = naming == KeyNaming::ByAlias || !asked.keys.is_empty();
         let aliases = has_aliases.then(sections::aliases);
         let kinds: Vec<NameKind> = asked.kinds().collect();
+        let of_input = [sections::coverage()].into_iter().chain(expected.is_any().then(sections::missing_logs));
         let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
+        let statements = statements.chain(of_input);
         let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
         let prepared = data.engine.prepare(&statements).await?;
         let mut place = sections::shown().count();
@@ -130,11 +134,26 @@ impl Audit {
             let sentence = sentence.as_ref();
             answered.push(AnsweredSection { name, title, none, sentence, rows, not_narrowed, beside });
         }
-        let (names, accounting) = (subjects.sentences(), prepared.accounting);
+        let (names, accounting) = (subjects.sentences(), prepared.accounting.clone());
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
-        let sections = answered;
-        Ok(Audit { scope, accounting, subjects, seen, missing, names, unattributed_refusals, aliases, sections })
+        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
+        place += kinds.len();
+        let (coverage, sections) = (prepared.rows(place).await?, answered);
+        if expected.is_any() {
+            missing.extend(expected.missing_logs(&prepared.rows(place + 1).await?));
+        }
+        Ok(Audit {
+            scope,
+            accounting,
+            subjects,
+            seen,
+            missing,
+            names,
+            unattributed_refusals,
+            coverage,
+            aliases,
+            sections,
+        })
     }
 }
 

@@ -72,7 +72,10 @@ impl Trace {
         let statement = traces::of(kind).expect("a test asks for the statement of every kind");
         let timeline = data.engine.query(statement.sql, &[("subject".to_owned(), name.clone())]).await?.rows().await?;
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
+        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
+        if expected.is_any() {
+            missing.extend(expected.missing_logs_in(&data.engine).await?);
+        }
         Ok(TracedName::One(Box::new(Trace { kind, name, scope, accounting, seen, missing, timeline })))
     }
 

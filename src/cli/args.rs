@@ -156,6 +156,7 @@ impl ScopeArgs {
         }
         Ok(DatasetOptions {
             accepted: Arc::new(accepts.objects),
+            expected: ExpectedInput::default(),
             locations: self::locations(locations)?,
             aws: self.aws.options()?,
             scope: self.resolve(now_micros, global)?,

@@ -13,6 +13,7 @@ use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{AskedSubjects, Audit, KeyNaming};
+use crate::dataset::DatasetOptions;
 use crate::output::Format;
 use crate::output::screen::ScreenValues;
 use crate::output::visible::visible;
@@ -69,11 +70,13 @@ pub struct SubjectArgs {
 }
 
 pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
+    let expected = args.expect.expected()?;
     let options = args.state.with_state(args.scope.dataset(&args.locations, &global)?, &global)?;
+    let options = DatasetOptions { expected: expected.clone(), ..options };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let (format, expected) = (AuditFormat::chosen(args.format, &args.to)?, args.expect.expected()?);
+    let format = AuditFormat::chosen(args.format, &args.to)?;
     let mut target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);

@@ -12,6 +12,7 @@ use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::parameters::{self, bounded_text, parameter};
 use super::summary::{self, RunSummary, SummaryBlock};
+use crate::dataset::DatasetOptions;
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, markdown};
 use crate::source::Location;
@@ -95,7 +96,9 @@ impl QueryArgs {
 }
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) -> Result<RunExitCode, Failure> {
+    let expected = args.expect.expected()?;
     let options = args.state.with_state(args.scope.dataset(&args.from, &global)?, &global)?;
+    let options = DatasetOptions { expected: expected.clone(), ..options };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
@@ -104,7 +107,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
     }
     check_given_once(&args.param)?;
     let params = parameters::values(args.param)?;
-    let (question, expected) = (read_question(source)?, args.expect.expected()?);
+    let question = read_question(source)?;
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
@@ -113,7 +116,7 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
     opened.progress.clear();
     let delivered = delivered?;
     let missing = match expected.is_any() {
-        true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
+        true => expected.missing_in(&opened.data.engine, delivered.accounting.as_ref()).await?,
         false => Vec::new(),
     };
     let summary = RunSummary { missing, ..opened.summary(delivered.accounting) };

@@ -40,6 +40,8 @@ pub struct DatasetOptions {
     pub aws: AwsOptions,
     /// The objects whose faults do not make a run incomplete.
     pub accepted: Arc<AcceptedObjects>,
+    /// What must be among the input.
+    pub expected: ExpectedInput,
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
@@ -261,7 +263,10 @@ impl DatasetOptions {
             state_events: store::state_events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects,
             quarantine: snapshot.quarantine().await?,
+            hours: store::hours(&snapshot, &self.scope).map_err(SqlError::from)?,
+            digests: store::digest_facts(&snapshot, &self.scope).map_err(SqlError::from)?,
             older_rows: snapshot.older_rows(&self.scope),
+            objects_without_hours: snapshot.objects_without_hours().await?,
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
             scope: self.scope.clone(),
             accepted: Arc::clone(&self.accepted),
@@ -312,10 +317,12 @@ fn scan_options(
 }
 
 fn engine_options(options: &DatasetOptions) -> EngineOptions {
+    let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
     EngineOptions {
         threads: options.threads,
         memory_bytes_max: MEMORY_BYTES_MAX,
         deadline: None,
+        expected,
         state_answers: options.state_answers.clone(),
     }
 }

@@ -4,7 +4,6 @@
 //! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
-mod delivery;
 mod etags;
 mod file_names;
 mod history;
@@ -31,7 +30,6 @@ use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
-pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
 pub use object::ListedObject;

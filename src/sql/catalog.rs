@@ -34,6 +34,8 @@ use crate::schema;
 pub struct ViewTables {
     /// Other records of calls, which only views may name.
     pub companions: Arc<dyn TableProvider>,
+    /// Further tables that only views may name, by their names.
+    pub hidden: Vec<(&'static str, Arc<dyn TableProvider>)>,
     /// Events and companions from before the interval too, for the inputs of derived tables; `None` where those of the
     /// user are the same.
     pub earlier: Option<EarlierTables>,
@@ -190,7 +192,7 @@ impl ViewPlans {
             (FieldAsker::Input, Some(earlier), COMPANIONS) => Some(&earlier.companions),
             (_, _, COMPANIONS) => Some(&self.beside.companions),
             (_, _, STATE_ANSWERS) => Some(&self.beside.state_answers),
-            _ => None,
+            _ => self.beside.hidden.iter().find(|(hidden, _)| *hidden == name).map(|(_, table)| table),
         }
     }
 }
@@ -266,6 +268,7 @@ mod tests {
     use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
+    use crate::sql::hidden::HiddenTables;
     use crate::sql::{sections, state_answers, traces};
 
     /// A session over no events at all, and its views.
@@ -275,8 +278,10 @@ mod tests {
         let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
         context.register_table("events", events()).unwrap();
         let answers = MemTable::try_new(state_answers::schema(), vec![vec![]]).unwrap();
-        let (earlier, interval) = (None, AskedInterval::default());
-        let tables = ViewTables { companions: events(), earlier, state_answers: Arc::new(answers), interval };
+        let hidden = HiddenTables::empty().and_then(HiddenTables::named).unwrap();
+        let (companions, state_answers) = (events(), Arc::new(answers));
+        let interval = AskedInterval::default();
+        let tables = ViewTables { companions, hidden, earlier: None, state_answers, interval };
         let plans = view_plans(&context, tables).unwrap();
         (context, plans)
     }

@@ -13,6 +13,7 @@ pub mod did_you_mean;
 pub mod distinct_from;
 pub mod functions;
 pub mod guard;
+mod hidden;
 mod hints;
 mod interval;
 pub mod named;
@@ -47,11 +48,11 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::derive::{AskedInterval, EarlierHistory};
-use crate::objects::{ColumnError, OBJECT_COLUMNS, ObjectKind, ObjectRows, QUARANTINE_COLUMNS};
+use crate::objects::{ColumnError, HOUR_COLUMNS, OBJECT_COLUMNS, ObjectKind, ObjectRows, QUARANTINE_COLUMNS};
 use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
     AcceptedObjects, Accounting, EventsTable, GlobalChanges, HandOutScans, LackingRows, LogTable, RowReach, ScanExtent,
-    ScanReport, ScanResult, SeenInput,
+    ScanReport, ScanResult, SeenInput, digest_facts, hours_batch,
 };
 
 pub use answer::{Answer, PreparedStatements};
@@ -60,6 +61,7 @@ use answer::Evidence;
 use catalog::{EarlierTables, ViewTables};
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
+use hidden::HiddenTables;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
 use state_answers::StateAnswer;
@@ -158,6 +160,8 @@ pub struct EngineOptions {
     pub threads: usize,
     pub memory_bytes_max: usize,
     pub deadline: Option<Duration>,
+    /// Accounts and Regions that must be among the input; their hours are told even where nothing of them is here.
+    pub expected: Vec<(String, String)>,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
 }
@@ -171,6 +175,11 @@ pub struct StoreContents {
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// Objects whose hours are unknown, for any scope.
+    pub objects_without_hours: u64,
+    /// The hours of objects, and the facts of digests.
+    pub hours: Arc<dyn TableProvider>,
+    pub digests: Arc<dyn TableProvider>,
     /// Rows without a time in all its files, for any scope.
     pub untimed_max: u64,
     /// Rows that name no account or no Region in all its files, for any scope.
@@ -267,7 +276,9 @@ pub struct Engine {
 impl Engine {
     /// Opens a session over raw logs. Fails if DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
-        Engine::new(RowSource::Logs(Arc::new(logs)), (vec![], vec![]), options)
+        let logs = Arc::new(logs);
+        let hidden = HiddenTables { digests: digest_facts(&logs)?, ..HiddenTables::empty()? };
+        Engine::new(RowSource::Logs(logs), (vec![], vec![]), hidden, options)
     }
 
     /// Opens a session over a store. Counts events without a time or a place here, since every scope
@@ -275,6 +286,7 @@ impl Engine {
     pub async fn over_store(stored: StoreContents, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
+        accounting.without_hours = stored.objects_without_hours;
         let damaged = |error: ColumnError| SqlError::World { message: error.to_string() };
         stored.objects.iter().try_for_each(|rows| accounting.add_rows(rows)).map_err(damaged)?;
         accounting.changes_not_read = changes_not_read(&stored).map_err(damaged)?;
@@ -285,7 +297,8 @@ impl Engine {
             accounting: Box::new(accounting),
             scope: stored.scope,
         };
-        let mut engine = Engine::new(data, (stored.objects, stored.quarantine), options)?;
+        let hidden = HiddenTables { hours: stored.hours, digests: stored.digests, expected: Vec::new() };
+        let mut engine = Engine::new(data, (stored.objects, stored.quarantine), hidden, options)?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
@@ -312,6 +325,7 @@ impl Engine {
     fn new(
         data: RowSource,
         (objects, quarantine): (Vec<RecordBatch>, Vec<RecordBatch>),
+        hidden: HiddenTables,
         options: EngineOptions,
     ) -> Result<Engine, SqlError> {
         let pool = TrackConsumersPool::new(
@@ -339,10 +353,12 @@ impl Engine {
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
+        let hidden = HiddenTables { expected: options.expected.clone(), ..hidden }.named()?;
         let earlier = data.state_events().map(|events| EarlierTables { companions: Arc::clone(&events), events });
         let answers = state_answers::batch(&state_answers::in_scope(&options.state_answers, data.scope()));
         let state_answers = Arc::new(MemTable::try_new(state_answers::schema(), vec![vec![answers]])?);
-        let beside = ViewTables { companions: data.events(), earlier, state_answers, interval: data.interval() };
+        let (companions, interval) = (data.events(), data.interval());
+        let beside = ViewTables { companions, hidden, earlier, state_answers, interval };
         catalog::add_views(&context, beside)?;
         Ok(Engine { context, data, options })
     }
@@ -499,10 +515,12 @@ impl Engine {
             let extent = if scans.accounts { ScanExtent::All } else { ScanExtent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
+            let hours = scans.hours.then(|| hours_batch(&logs.listing, &scanned.tallies, &|_| true));
             let tables = KeptTables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),
+                hours: Arc::new(MemTable::try_new(HOUR_COLUMNS.schema(), vec![hours.into_iter().collect()])?),
             };
             Ok((tables, scanned))
         });

@@ -21,6 +21,8 @@ pub(super) struct RawMentions {
     /// The number of scans of `events`, repeated mentions included.
     reads: usize,
     pub accounts: bool,
+    /// True if the hours of objects are among them.
+    pub hours: bool,
 }
 
 impl RawMentions {
@@ -37,6 +39,7 @@ impl RawMentions {
                 match RawTable::of(scan) {
                     None => {}
                     Some(RawTable::Objects | RawTable::Quarantine) => self.accounts = true,
+                    Some(RawTable::Hours) => (self.accounts, self.hours) = (true, true),
                     Some(RawTable::Events(role)) => {
                         self.reads += 1;
                         let mention = mention(scan, role);
@@ -58,20 +61,25 @@ impl RawMentions {
 /// The table in which the views look for other records of a call.
 pub const COMPANIONS: &str = "event_companions";
 
+/// The table of the hours of objects, which only views may name.
+pub(super) const OBJECT_HOURS: &str = "object_hours";
+
 /// A table whose rows come from logs. No other table has one of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RawTable {
     Events(MentionRole),
     Objects,
     Quarantine,
+    Hours,
 }
 
 impl RawTable {
-    const ALL: [(&str, RawTable); 4] = [
+    const ALL: [(&str, RawTable); 5] = [
         ("events", RawTable::Events(MentionRole::Events)),
         (COMPANIONS, RawTable::Events(MentionRole::Companions)),
         ("objects", RawTable::Objects),
         ("quarantine", RawTable::Quarantine),
+        (OBJECT_HOURS, RawTable::Hours),
     ];
 
     /// The raw table that a scan reads; `None` for other tables.
@@ -97,6 +105,7 @@ pub(super) struct KeptTables {
     pub events: Vec<(EventsMention, KeptTable)>,
     pub objects: Arc<MemTable>,
     pub quarantine: Arc<MemTable>,
+    pub hours: Arc<MemTable>,
 }
 
 /// Puts a plan that mentions `events` at most once over a scan of the logs that writes to `report`.
@@ -134,6 +143,7 @@ impl KeptTables {
             RawTable::Events(role) => role,
             RawTable::Objects => return Ok(over(scan, &self.objects)),
             RawTable::Quarantine => return Ok(over(scan, &self.quarantine)),
+            RawTable::Hours => return Ok(over(scan, &self.hours)),
         };
         let mention = mention(&scan, role);
         let place = self.events.iter().position(|(known, _)| *known == mention);

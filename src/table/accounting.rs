@@ -10,8 +10,10 @@ use super::accepted::AcceptedObjects;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::Tallies;
-use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
-use crate::source::{Delivery, Listing, ObjectPurpose};
+use crate::objects::{
+    ColumnError, Counts, Delivery, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts,
+};
+use crate::source::{Listing, ObjectPurpose};
 
 /// Most problem objects that a summary names.
 const PROBLEMS_MAX: usize = 1000;
@@ -27,6 +29,8 @@ pub struct Accounting {
     pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
     pub older_rows: u64,
+    /// Objects of a store whose hours are unknown, since an earlier format did not keep them.
+    pub without_hours: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
     /// True if the scan read everything in scope; otherwise the counts claim nothing.

@@ -2,7 +2,8 @@
 //! In: the scope, and the names of the objects. Out: a verdict for the summary. Never opens an object: one whose name
 //! tells no Region may hold such records, and is not held against the answer.
 
-use crate::source::{Delivery, Listing, Scope, regions};
+use crate::objects::Delivery;
+use crate::source::{Listing, Scope, regions};
 
 /// The logs of IAM, STS and Organizations that a scope of lists needs, and those of them that are here.
 #[derive(Debug, Clone, Default)]

@@ -11,6 +11,7 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
+use super::hours::{PartHours, counting_rows};
 use super::part::{RowPurpose, RowTaker, ScanPart};
 use super::reach::RowReach;
 use super::spilled_rows::{DeferredRows, RowBits};
@@ -24,6 +25,8 @@ pub(super) struct PartConsumer {
     deferred: Option<DeferredRows>,
     /// For each object with deferred rows, its place in the tallies and the ordinal after its last row.
     open_tallies: Vec<(usize, u64)>,
+    /// For runs of deferred rows, the row of the hours that counts them and their ordinals.
+    open_hours: Vec<(usize, Range<u64>)>,
     pub tallies: Tallies,
     /// Of the object under way.
     duplicates: u64,
@@ -47,6 +50,7 @@ impl PartConsumer {
             identities_max,
             deferred: None,
             open_tallies: Vec::new(),
+            open_hours: Vec::new(),
             tallies: Tallies::of(reach),
             duplicates: 0,
             conflicts: 0,
@@ -81,6 +85,8 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
+        let PartHours { tallies, runs } = part.hours;
+        let (first_hour, mut hours) = (self.tallies.hours.absorb(tallies), counting_rows(&runs));
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
         let mut for_state = part.for_state.iter().copied().peekable();
@@ -90,7 +96,13 @@ impl PartConsumer {
             }
             let is_for_state = for_state.next_if_eq(&(index as u32)).is_some();
             let purpose = if is_for_state { RowPurpose::State } else { RowPurpose::Answer };
-            fates.push(self.fate(fingerprint, purpose)?);
+            let fate = self.fate(fingerprint, purpose)?;
+            if purpose == RowPurpose::Answer
+                && let Some(hour) = hours.next()
+            {
+                self.count_hour(first_hour + hour as usize, fate);
+            }
+            fates.push(fate);
         }
         ends.for_each(|(_, tally)| self.close(tally));
         let mut waiting = self.deferred.as_mut().map(|deferred| &mut deferred.lacking);
@@ -138,6 +150,16 @@ impl PartConsumer {
         Ok(if copy == CopyKind::Duplicate { RowFate::Drop } else { RowFate::Give })
     }
 
+    /// Takes a copy out of the hour in which it was counted, or notes that it may be one.
+    fn count_hour(&mut self, row: usize, fate: RowFate) {
+        match (fate, self.open_hours.last_mut()) {
+            (RowFate::Give, _) => {}
+            (RowFate::Drop, _) => self.tallies.hours.take_back(row, 1),
+            (RowFate::Wait(ordinal), Some((last, run))) if *last == row && run.end == ordinal => run.end += 1,
+            (RowFate::Wait(ordinal), _) => self.open_hours.push((row, ordinal..ordinal + 1)),
+        }
+    }
+
     fn close(&mut self, mut tally: ObjectTally) {
         tally.counts.duplicate = std::mem::take(&mut self.duplicates);
         tally.counts.conflicts = std::mem::take(&mut self.conflicts);
@@ -163,6 +185,9 @@ impl PartConsumer {
             counts.kept -= duplicates;
             counts.conflicts += conflicts;
             first = end;
+        }
+        for (row, run) in self.open_hours.drain(..) {
+            self.tallies.hours.take_back(row, verdicts.counts(run).0);
         }
         deferred.replay(&verdicts, taker)
     }

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
+use super::hours::PartHours;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::{ObjectTally, QuarantinedRecord};
@@ -59,5 +60,7 @@ pub(super) struct ScanPart {
     pub lacking: LackingRows<Vec<u32>>,
     /// The places and times of the rows.
     pub seen: SeenInput,
+    /// Their hours.
+    pub hours: PartHours,
     pub error: Option<DataFusionError>,
 }

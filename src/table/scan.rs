@@ -22,18 +22,19 @@ use super::accounting::Accounting;
 use super::changes::GlobalChanges;
 use super::consumer::PartConsumer;
 use super::dedup::Fingerprint;
+use super::hours::{CountedRow, ObjectHours, PartUnderWay};
 use super::part::{RowPurpose, RowTaker, ScanPart};
 use super::reach::RowReach;
 use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
-use super::{LogTable, ScanProgress};
+use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{self, DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
+use crate::decode::{DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
 use crate::json::{RecordScreen, Value};
 use crate::normalize::{self, AccountHints, EventFilter, Record, Row, RowDemand, RowNeeds, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
-use crate::source::{FirstLook, Listing, ListingEntry, ObjectPurpose, ObjectReadError, ReadAhead, Scope};
+use crate::source::{Listing, ListingEntry, ObjectPurpose, ObjectReadError, ReadAhead, Scope};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -45,7 +46,6 @@ const RUN_OBJECTS_MAX: usize = 256;
 const PARTS_WAITING_MAX: usize = 2;
 /// Rows that a part accounts for at most, so that a part without columns is bounded too.
 const PART_ROWS_MAX: usize = 65_536;
-const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };
 /// Records that a part names as quarantined at most; each has up to 64 KiB of its text.
 const PART_QUARANTINED_MAX: usize = 64;
 
@@ -246,6 +246,8 @@ struct PartRows<'a> {
     part: ScanPart,
     /// Fingerprint index of each row of the builder.
     row_of: Vec<u32>,
+    /// Parts that were handed over.
+    sent: u64,
 }
 
 impl<'a> ScanWorker<'a> {
@@ -263,7 +265,7 @@ impl<'a> ScanWorker<'a> {
             RowHashes::Absent => RowBuilder::new(schema, columns),
             RowHashes::Stable => RowBuilder::with_content_hash(&schema, columns),
         };
-        let rows = PartRows { shared, builder, part: ScanPart::default(), row_of: Vec::new() };
+        let rows = PartRows { shared, builder, part: ScanPart::default(), row_of: Vec::new(), sent: 0 };
         let digest = match shared.request.hashes {
             RowHashes::Absent => ObjectDigest::None,
             RowHashes::Stable => ObjectDigest::Sha256,
@@ -298,6 +300,7 @@ impl<'a> ScanWorker<'a> {
             counts: Counts::default(),
             span: None,
             place: None,
+            hours: ObjectHours::of(object, &uri),
         };
         let taken_by = match listing.entry(index) {
             ListingEntry::ByContent => TakenBy::Content,
@@ -325,6 +328,9 @@ impl<'a> ScanWorker<'a> {
                 }
             },
         };
+        if seen.purpose == ObjectPurpose::Answer {
+            seen.hours.end(&mut rows.part_hours(), &outcome, &counts);
+        }
         let tally = ObjectTally {
             object,
             outcome,
@@ -343,6 +349,8 @@ impl<'a> ScanWorker<'a> {
 struct FoundRecord<'v> {
     value: Value<'v>,
     index: u64,
+    /// True of a record of KMS that only reads.
+    is_key_read: bool,
 }
 
 /// The facts about the object under way.
@@ -355,6 +363,7 @@ struct ObjectSoFar<'a> {
     span: Option<(i64, i64)>,
     /// The place of the rows since it last changed, with the first and the last of their times.
     place: Option<(SeenPlace, Option<(i64, i64)>)>,
+    hours: ObjectHours<'a>,
 }
 
 impl PartRows<'_> {
@@ -368,7 +377,10 @@ impl PartRows<'_> {
         let index = seen.counts.records;
         seen.counts.records += 1;
         match decoded {
-            DecodedPiece::Irrelevant => seen.counts.filtered += 1,
+            DecodedPiece::Irrelevant => {
+                seen.counts.filtered += 1;
+                seen.hours.is_screened = true;
+            }
             DecodedPiece::Fault(fault) => {
                 self.quarantine(&fault, seen);
             }
@@ -393,10 +405,12 @@ impl PartRows<'_> {
         let options = &self.shared.logs.options;
         if normalize::is_aggregated(record) || !normalize::passes(options.filter, record) {
             seen.counts.filtered += 1;
+            seen.hours.is_screened = true;
             return;
         }
         let origin = AccountHints { account: seen.account, envelope_account };
-        let (shared, found) = (self.shared, FoundRecord { value: record.value(), index });
+        let (shared, is_key_read) = (self.shared, record.is_key_read());
+        let found = FoundRecord { value: record.value(), index, is_key_read };
         normalize::normalize_needed(record, &origin, &shared.needs, &mut |row, demand| {
             self.row(row, demand, &found, seen);
         });
@@ -432,10 +446,13 @@ impl PartRows<'_> {
         match purpose {
             RowPurpose::Answer => {
                 self.part.fingerprints.push(print);
+                let (account, region) = (normalize::account_of(row), normalize::region_of(row));
+                let counted = CountedRow { time: row.event_time, account, region, is_key_read: found.is_key_read };
+                seen.hours.count(&mut self.part_hours(), &counted);
                 if row.event_time.is_none() {
                     self.part.lacking.time.push(fingerprint);
                 }
-                if normalize::account_of(row).is_none() || normalize::region_of(row).is_none() {
+                if account.is_none() || region.is_none() {
                     self.part.lacking.place.push(fingerprint);
                 }
             }
@@ -474,8 +491,13 @@ impl PartRows<'_> {
         }
     }
 
+    fn part_hours(&mut self) -> PartUnderWay<'_> {
+        PartUnderWay { number: self.sent, hours: &mut self.part.hours }
+    }
+
     /// Hands the part over. This fails only if the consumer has stopped, and then nobody wants the part.
     fn send(&mut self, parts: &SyncSender<ScanPart>) {
+        self.sent += 1;
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {

@@ -241,14 +241,18 @@ mod tests {
     use std::ops::ControlFlow;
     use std::path::Path;
 
-    use super::super::{IDENTITIES_MAX, LogTable, RowHashes, RowReach, ScanOptions, ScanOutput, ScanRequest, scan};
+    use arrow::array::AsArray;
+
+    use super::super::{
+        IDENTITIES_MAX, LogTable, RowHashes, RowReach, ScanOptions, ScanOutput, ScanRequest, hours_batch, scan,
+    };
     use super::*;
     use crate::normalize::{ColumnSet, EventFilter, TableNeeds};
     use crate::schema::Column;
     use crate::source::{self, Location, Scope};
 
-    /// Ids in the order in which they are given, and duplicates and conflicts of each object.
-    fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>) {
+    /// Ids in the order in which they are given, duplicates and conflicts of each object, and the hours of all.
+    fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>, RecordBatch) {
         let listing = source::list_local(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
         let options = ScanOptions {
             filter: EventFilter::All,
@@ -273,7 +277,9 @@ mod tests {
         let counts = |object: &super::super::tallies::ObjectTally| {
             (object.counts.kept, object.counts.duplicate, object.counts.conflicts)
         };
-        (ids, scanned.unwrap().tallies.objects.iter().map(counts).collect())
+        let tallies = &scanned.unwrap().tallies;
+        let hours = hours_batch(&logs.listing, tallies, &|_| true);
+        (ids, tallies.objects.iter().map(counts).collect(), hours)
     }
 
     /// Files of a few records that repeat each other, with other content now and then; more files than one worker
@@ -299,6 +305,9 @@ mod tests {
         let whole = read(folder.path(), IDENTITIES_MAX);
         let (duplicates, conflicts) = whole.1.iter().fold((0, 0), |sum, (_, d, c)| (sum.0 + d, sum.1 + c));
         assert!(duplicates > 10 && conflicts > 10, "{whole:?}");
+        let records = whole.2["records"].as_primitive::<arrow::datatypes::Int64Type>();
+        let kept: u64 = whole.1.iter().map(|(kept, ..)| kept).sum();
+        assert_eq!(records.values().iter().sum::<i64>() as u64, kept, "each kept row is in one hour");
         for identities_max in [0, 100, 500] {
             assert_eq!(read(folder.path(), identities_max), whole, "with {identities_max}");
         }

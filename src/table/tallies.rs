@@ -6,6 +6,7 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
+use super::hours::HourTallies;
 use super::lacking::LackingRows;
 use super::reach::RowReach;
 use super::seen::SeenInput;
@@ -65,6 +66,8 @@ pub struct Tallies {
     pub lacking: LackingRows<u64>,
     /// The places and times of the kept and duplicate rows.
     pub seen: SeenInput,
+    /// The hours of the same rows.
+    pub hours: HourTallies,
     /// Tells if the objects that are there for state are among those of the scan.
     pub reach: RowReach,
 }

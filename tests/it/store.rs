@@ -14,7 +14,7 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{BINARY, Ended, has_program, is_exhaustive, keytrail, on_every_core, root};
@@ -179,7 +179,7 @@ fn a_run_accounts_for_what_an_audit_does_and_the_next_reads_nothing() {
     assert_eq!(first["objects"], audit["objects"]);
     let info = store.info();
     assert_eq!(info["events"], first["kept"]);
-    assert_eq!((info["format_version"].as_u64(), info["filter"].as_str()), (Some(1), Some("key-use")));
+    assert_eq!((info["format_version"].as_u64(), info["filter"].as_str()), (Some(2), Some("key-use")));
 
     let second = store.accounts(&logs(), &[]);
     assert_eq!(counts(&second).values().sum::<u64>(), 0);
@@ -1247,13 +1247,69 @@ fn garbage_is_removed_when_it_is_old_enough() {
 
 #[test]
 fn stores_of_every_format_open() {
-    let expected = fs::read_to_string(root().join("tests/store-format/v1.hash")).unwrap();
+    for (format, number) in [("v1", 1), ("v2", 2)] {
+        let expected = fs::read_to_string(root().join(format!("tests/store-format/{format}.hash"))).unwrap();
+        let store = Store::of_format(format);
+        assert_eq!((store.hash().as_str(), &store.info()["format_version"]), (expected.trim(), &json!(number)));
+        store.check();
+        // The objects of the fixture lay elsewhere, so all are read again, but their events are duplicates.
+        let again = store.accounts(&logs(), &[]);
+        assert_eq!((&again["objects"]["read"], &again["upgraded"]), (&json!(38), &json!(number < 2)), "{format}");
+        assert_eq!(store.info()["format_version"], 2);
+        store.check();
+        assert_eq!(store.hash(), undisturbed().0);
+    }
+}
+
+/// The rows of coverage, and the number of objects whose hours are unknown.
+fn coverage(from: &str) -> (Vec<Value>, u64) {
+    let sql = "SELECT * FROM coverage ORDER BY account_id, region, hour";
+    let rows = keytrail(["query", "-q", "-f", "json", sql, "--from", from]).rows().unwrap();
+    let audit = keytrail(["audit", "-q", "-f", "json", from]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    (rows, audit["summary"]["objects_without_hours"].as_u64().unwrap())
+}
+
+/// A store of the first format says what it lacks; what comes after its upgrade has hours.
+#[test]
+fn a_store_of_an_earlier_format_says_what_it_does_not_know() {
     let store = Store::of_format("v1");
-    assert_eq!(store.hash(), expected.trim());
+    let (rows, unknown) = coverage(store.text());
+    assert!(rows.is_empty() && unknown >= 38, "{unknown} {rows:?}");
+    let asked = keytrail(["query", "SELECT count(*) FROM events", "--from", store.text()]);
+    assert!(asked.stderr.contains("objects are unknown: the store had them before"), "{}", asked.stderr);
+    let compacted = keytrail(["store", "compact", store.text()]);
+    assert!(compacted.stderr.contains("the store is of format 2 now"), "{}", compacted.stderr);
+    assert_eq!(store.info()["format_version"], 2);
+    assert_eq!(coverage(store.text()), (rows, unknown));
+    let again = keytrail(["store", "compact", store.text()]);
+    assert!(again.code == Some(0) && !again.stderr.contains("format"), "{}", again.stderr);
+    // The same objects in another place: their records are duplicates, and their hours are known.
+    store.accounts(&logs(), &[]);
+    assert!(!coverage(store.text()).0.is_empty());
     store.check();
-    // The objects of the fixture lay elsewhere, so all are read again, but their events are duplicates.
-    let again = store.accounts(&logs(), &[]);
-    assert_eq!(again["objects"]["read"], 38);
-    store.check();
-    assert_eq!(store.hash(), undisturbed().0);
+}
+
+/// Hours are the same whatever the batches, the order and the merging, and the same as over the logs.
+#[test]
+fn a_store_covers_what_its_logs_do() {
+    let expected = coverage(logs().to_str().unwrap());
+    assert!(expected.0.len() > 20 && expected.1 == 0, "{expected:?}");
+    let kept: u64 = expected.0.iter().map(|row| row["records"].as_u64().unwrap()).sum();
+    for batch_bytes in ["1", "3000", "100000000"] {
+        let store = Store::new();
+        store.accounts(&logs(), &["--batch-bytes", batch_bytes]);
+        assert_eq!(coverage(store.text()), expected, "{batch_bytes}");
+        assert!(kept <= store.info()["events"].as_u64().unwrap());
+        keytrail(["store", "compact", store.text()]);
+        assert_eq!(coverage(store.text()), expected, "{batch_bytes}");
+        store.check();
+        // A second copy of every log has the same records once more.
+        let copies = tempfile::tempdir().unwrap();
+        files(&logs()).iter().for_each(|file| copy_as(file, &copies.path().join(file.strip_prefix(logs()).unwrap())));
+        store.accounts(copies.path(), &[]);
+        let records = |rows: &[Value]| rows.iter().map(|row| row["records"].clone()).collect::<Vec<_>>();
+        assert_eq!(records(&coverage(store.text()).0), records(&expected.0));
+        store.check();
+    }
 }
