@@ -15,6 +15,7 @@ pub(super) const COVERAGE: DerivedTable = DerivedTable {
     name: "coverage",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     // Only hours of the interval are made at all.
     time: RowTime::None,
     start: |interval| Box::new(CoverageHours::new(interval)),

@@ -14,6 +14,7 @@ pub(super) const COVERAGE_SPANS: DerivedTable = DerivedTable {
     name: "coverage_spans",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::Until("from_hour", "until_hour"),
     start: |interval| Box::new(CoverageSpans::new(interval)),
 };

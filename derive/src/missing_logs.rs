@@ -18,6 +18,7 @@ pub(super) const MISSING_LOGS: DerivedTable = DerivedTable {
     name: "missing_logs",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::Through("first_event", "last_event"),
     start: |_| Box::new(NamedLogs::default()),
 };
