@@ -85,7 +85,7 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
-        let PartHours { tallies, runs } = part.hours;
+        let PartHours { tallies, runs, .. } = part.hours;
         let (first_hour, mut hours) = (self.tallies.hours.absorb(tallies), counting_rows(&runs));
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
