@@ -103,7 +103,7 @@ impl<'b> SessionOrigins<'b> {
             assumed_by: callers.first().map(|start| start.caller.principal),
             event_id: callers.first().and_then(|start| start.event_id),
             chain: (!chain.is_empty() && !is_cut).then_some(chain),
-            person: self.person(&levels, callers.last(), is_cut),
+            person: if is_cut { None } else { self.person(&levels, callers.last()) },
         }
     }
 
@@ -112,11 +112,7 @@ impl<'b> SessionOrigins<'b> {
         &self,
         levels: &[TracedLevel<'b>],
         outermost: Option<&FoundStart<'b>>,
-        is_cut: bool,
     ) -> Option<(PooledText, &'static str)> {
-        if is_cut {
-            return None;
-        }
         if let Some(StsCaller { session: None, principal, is_user, on_behalf_of, source_identity }) =
             outermost.map(|start| start.caller)
             && let Some(person) = is_user.then_some(principal).or(on_behalf_of).or(source_identity)
