@@ -85,7 +85,7 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
-        let PartHours { tallies, runs } = part.hours;
+        let PartHours { tallies, runs, .. } = part.hours;
         let (first_hour, mut hours) = (self.tallies.hours.absorb(tallies), counting_rows(&runs));
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
@@ -187,7 +187,7 @@ impl PartConsumer {
             first = end;
         }
         for (row, run) in self.open_hours.drain(..) {
-            self.tallies.hours.take_back(row, verdicts.counts(run).0);
+            self.tallies.hours.take_back(row, verdicts.counts(run, &deferred.for_state).0);
         }
         deferred.replay(&verdicts, taker)
     }

@@ -283,7 +283,7 @@ mod tests {
             assert_eq!(parsed("\"k\"", &key).map(|digest| digest.logs.len()), expected);
         }
         let deep = format!("\"deep\":{}1{},\"awsAccountId\"", "[".repeat(100_000), "]".repeat(100_000));
-        assert_eq!(parsed("\"awsAccountId\"", &deep), Err(DigestFault::Format));
+        assert!(parsed("\"awsAccountId\"", &deep).is_ok(), "nobody looks into a member without a name");
     }
 
     #[test]

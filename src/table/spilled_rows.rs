@@ -277,9 +277,9 @@ mod tests {
         let counts = |object: &super::super::tallies::ObjectTally| {
             (object.counts.kept, object.counts.duplicate, object.counts.conflicts)
         };
-        let tallies = &scanned.unwrap().tallies;
-        let hours = hours_batch(&logs.listing, tallies, &|_| true);
-        (ids, tallies.objects.iter().map(counts).collect(), hours)
+        let scanned = scanned.unwrap();
+        let hours = hours_batch(&logs.listing, &scanned.tallies, &|_| true);
+        (ids, scanned.tallies.objects.iter().map(counts).collect(), hours)
     }
 
     /// Files of a few records that repeat each other, with other content now and then; more files than one worker
