@@ -35,8 +35,7 @@ SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, f.
        f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
        f.success_account_id, f.success_via_service AS via_service, f.success_principal_id AS principal_id,
        f.success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
-       NULL AS response_elements, arrow_cast(NULL, 'Timestamp(Microsecond, Some("UTC"))') AS until_hour,
-       arrow_cast(NULL, 'Utf8') AS verdict, arrow_cast(NULL, 'Utf8') AS basis
+       NULL AS response_elements, NULL AS until_hour, NULL AS verdict, NULL AS basis
 FROM denial_facts f
 LEFT JOIN session_persons p
     ON f.success_principal_id = p.principal_id AND f.success_session_created IS NOT DISTINCT FROM p.session_created
@@ -77,3 +76,7 @@ RIGHT SEMI JOIN (
     WHERE event_source = 'dynamodb.amazonaws.com' AND event_category = 'Data' AND outcome = 'success'
       AND in_interval(event_time)) d
 ON r.principal = d.principal AND r.success_table_arn = d.table_arn
+UNION ALL
+SELECT 'span', NULL, from_hour, NULL, NULL, NULL, account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, until_hour, verdict, basis
+FROM coverage_spans

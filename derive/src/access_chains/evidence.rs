@@ -4,11 +4,9 @@
 
 use std::collections::HashMap;
 
-use keytrail_rows::time::MICROS_PER_SECOND;
+use keytrail_rows::time::MICROS_PER_HOUR;
 
 use crate::compact::PooledText;
-
-const MICROS_PER_HOUR: i64 = 3600 * MICROS_PER_SECOND;
 
 /// Rough size of a span, held twice while the spans are sorted.
 const SPAN_BYTES: usize = 64;
