@@ -3,8 +3,8 @@
 //! In: seeds. Out: every row that an answer lacks, and every row or value that it claims without ground.
 //! Never asks keytrail's code for the truth: the model has its own books, and the contract decides their columns.
 //!
-//! The usual run takes small worlds, one for each test; `KEYTRAIL_EXHAUSTIVE=1` takes twenty for the first of them, with
-//! 100,000 records of background each.
+//! The usual run takes small worlds, one for each test; `KEYTRAIL_EXHAUSTIVE=1` takes twenty for the first of them,
+//! with 100,000 records of background each.
 
 mod actors;
 mod background;
