@@ -280,7 +280,7 @@ const STEADY: [(&str, &[&str], &[&str]); 5] = [
 
 /// The hour of a lane of the main account in which most chains have an event, and which is as any other.
 fn busiest_hour(world: &PlantedWorld) -> i64 {
-    let is_main = |row: &&TruthRow| row["key_arn"].as_str().unwrap().contains(MAIN);
+    let is_main = |row: &&TruthRow| row.contains_key("first_denied") && row["key_arn"].as_str().unwrap().contains(MAIN);
     let chains = world.truth.rows("access_chains").iter().filter(is_main);
     let seconds = |row: &TruthRow, column: &str| model::seconds_of(row[column].as_str().unwrap());
     let mut counts: BTreeMap<i64, usize> = BTreeMap::new();
