@@ -64,7 +64,7 @@ pub static SHAPES: [ViewShape; 17] = [
     shape("keys", &["key_arn"]),
     shape(OBJECTS, &[]),
     ViewShape {
-        optional: &["chain"],
+        optional: &["chain", "source_ips"],
         filter: "WHERE calls > 0",
         ..shape("role_sessions", &["principal_id", "session_created"])
     },
@@ -346,8 +346,12 @@ fn add_sessions(world: &PlantedWorld, truth: &mut WorldTruth) {
             "chain": who.origin.chain, "person": who.person.as_ref().map(|person| &person.0),
             "person_source": who.person.as_ref().map(|person| person.1),
             "source_ips": addresses, "calls": calls.len(), "denied": calls.iter().filter(is_refused).count(),
-            "tables": tables.len(), "first_seen": iso(first.receipt.time), "last_seen": iso(last.receipt.time),
+            "first_seen": iso(first.receipt.time), "last_seen": iso(last.receipt.time),
         }));
+        // A grant with a table's context names a table that the session need not have used.
+        if !calls.iter().any(|call| call.operation == "CreateGrant") {
+            of.insert("tables".to_owned(), json!(tables.len()));
+        }
         // A refusal that names a key does not say whether the session has to do with it.
         if keys(&calls) == keys(&used) {
             of.insert("keys".to_owned(), json!(keys(&used).len()));
@@ -380,8 +384,8 @@ fn add_grant(world: &PlantedWorld, grant: &GrantFact, truth: &mut WorldTruth) {
             "constraint_context": grant.constraint.as_ref().map(|(_, context)| context.clone()),
             "table_name": grant.table.as_ref().map(|table| &table.name),
         })));
-        if grant.grantee.starts_with("arn:") {
-            of.insert("last_possible_use".to_owned(), json!(last_possible_use(world, grant).map(iso)));
+        if let (true, Some(last)) = (grant.grantee.starts_with("arn:"), last_possible_use(world, grant)) {
+            of.insert("last_possible_use".to_owned(), json!(last.map(iso)));
         }
     } else {
         of.extend(row(json!({"grantee_principal": null, "created_at": null, "last_possible_use": null})));
@@ -389,8 +393,9 @@ fn add_grant(world: &PlantedWorld, grant: &GrantFact, truth: &mut WorldTruth) {
     truth.add("grants", Value::Object(of));
 }
 
-/// The last success of the grantee in the life of the grant whose operation and context fit.
-fn last_possible_use(world: &PlantedWorld, grant: &GrantFact) -> Option<i64> {
+/// The last success of the grantee in the life of the grant whose operation and context fit. Nothing, if one of the
+/// second in which the grant begins or ends fits too: the contract does not say on which side it stands.
+fn last_possible_use(world: &PlantedWorld, grant: &GrantFact) -> Option<Option<i64>> {
     let from = grant.created.as_ref()?.0.time;
     let until = grant.ended.as_ref().map_or(i64::MAX, |(receipt, ..)| receipt.time);
     let fits = |context: &Value| match &grant.constraint {
@@ -401,16 +406,16 @@ fn last_possible_use(world: &PlantedWorld, grant: &GrantFact) -> Option<i64> {
             wanted.iter().all(|(name, value)| context.get(name) == Some(value))
         }
     };
-    let is_possible = |call: &&CallFact| {
+    let is_fitting = |call: &&CallFact| {
         call.answer == KmsAnswer::Done
             && call.key.as_ref().is_some_and(|key| key.arn == grant.key.arn)
             && call.who.principal == grant.grantee
             && grant.operations.contains(&call.operation)
-            && from < call.receipt.time
-            && call.receipt.time < until
             && fits(&call.context)
     };
-    world.calls.iter().filter(is_possible).map(|call| call.receipt.time).max()
+    let times: Vec<i64> = world.calls.iter().filter(is_fitting).map(|call| call.receipt.time).collect();
+    let is_at_the_edge = times.iter().any(|time| *time == from || *time == until);
+    (!is_at_the_edge).then(|| times.into_iter().filter(|time| from < *time && *time < until).max())
 }
 
 fn add_policies(world: &PlantedWorld, truth: &mut WorldTruth) {
