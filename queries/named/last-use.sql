@@ -1,6 +1,6 @@
 -- title: The last use of a key, as the logs and as KMS tell it
 -- description: Always one row: the last success that the logs hold, how far they reach in the key's account and Region, and, with a recorded answer of GetKeyLastUsage, if the two agree, or which is newer and why. A key is named by ARN, id or alias. A ReEncrypt is a use of both its keys, and each replica of a multi-Region key has a last use of its own: the answer is about one key, so with it the row is about that one alone, unless it is another.
--- param: key key : ARN or id of the key, ARN or alias/NAME of an alias
+-- param: key key required : ARN or id of the key, ARN or alias/NAME of an alias
 -- param: answer text : the JSON that aws kms get-key-last-usage gave, as answer=@FILE
 WITH attempts AS (
     SELECT key_arn, key_id, event_time, event_id, call_id, event_name, principal, outcome
