@@ -11,6 +11,6 @@ WHERE (coalesce(key_arn, source_key_arn, alias_arn, requested_alias) IS NULL
        OR names_key(CAST($key AS VARCHAR), source_key_arn, NULL)
        OR coalesce(key_arn, alias_arn) IN (
            SELECT CASE WHEN names_key(CAST($key AS VARCHAR), NULL, alias_arn) THEN key_arn ELSE alias_arn END
-           FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)))
+           FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)))
   AND names_principal(CAST($principal AS VARCHAR), principal)
 ORDER BY event_time, event_id, object_uri, record_index

@@ -9,7 +9,7 @@ FROM (
     FROM key_use
     WHERE principal_account_id <> key_account_id
       AND (names_key(CAST($key AS VARCHAR), key_arn, coalesce(alias_arn, requested_alias))
-           OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
+           OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
     GROUP BY principal_account_id, key_account_id) u
 LEFT JOIN (SELECT DISTINCT account_id FROM coverage_spans WHERE objects > 0) l ON l.account_id = u.principal_account_id
 ORDER BY has_logs, u.principal_account_id, u.key_account_id

@@ -15,5 +15,5 @@ FROM (
            created_by, coalesce(create_event_id, end_event_id)
     FROM grants)
 WHERE names_key(CAST($key AS VARCHAR), key_arn, NULL)
-   OR key_arn IN (SELECT key_arn AS named FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
+   OR key_arn IN (SELECT key_arn AS named FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
 ORDER BY key_arn, coalesce(valid_from, valid_to), fact, detail, valid_to, set_event_id

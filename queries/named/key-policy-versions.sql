@@ -4,5 +4,5 @@
 SELECT key_arn, version, valid_from, valid_to, set_by, reading, newly_allows, notable, added, removed, changed, set_event_id
 FROM key_policies
 WHERE names_key(CAST($key AS VARCHAR), key_arn, NULL)
-   OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
+   OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
 ORDER BY key_arn, valid_from, version, set_event_id

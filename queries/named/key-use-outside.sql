@@ -20,7 +20,7 @@ named AS (
     UNION
     SELECT key_arn, CASE WHEN key_arn LIKE '%:key/mrk-%' THEN concat(split_part(key_arn, ':', 5), '/', split_part(key_arn, '/', 2))
                          ELSE key_arn END
-    FROM (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)
+    FROM (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)
           UNION
           -- A key that no record names is known by its ARN alone.
           SELECT CAST($key AS VARCHAR) WHERE CAST($key AS VARCHAR) LIKE 'arn:%:kms:%:key/%')),

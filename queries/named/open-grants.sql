@@ -6,5 +6,5 @@ SELECT created_at, key_arn, grantee_principal, operations, constraint_kind, cons
 FROM grants
 WHERE state = 'open'
   AND (names_key(CAST($key AS VARCHAR), key_arn, NULL)
-       OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
+       OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
 ORDER BY created_at, key_arn, grant_id

@@ -8,5 +8,5 @@ SELECT table_name, table_arn, key_kind, key_arn,
 FROM table_keys
 WHERE names_table(CAST($table AS VARCHAR), table_name, table_arn)
   AND (names_key(CAST($key AS VARCHAR), key_arn, NULL)
-       OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
+       OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
 ORDER BY table_arn, table_name, coalesce(valid_from, first_in_scope), key_arn, first_in_scope, set_event_id

@@ -7,6 +7,6 @@ SELECT first_denied, last_denied, principal, key_arn, operation, table_name, den
        evidence, basis, denied_event_id, change_event_id, allowed_event_id, first_data_event_id, other_changes
 FROM access_chains
 WHERE (names_key(CAST($key AS VARCHAR), key_arn, NULL)
-       OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
+       OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
   AND names_principal(CAST($principal AS VARCHAR), principal)
 ORDER BY first_allowed, principal, key_arn, operation, denied_event_id

@@ -4,5 +4,5 @@
 SELECT key_arn, kind, dependent, calls, first_seen, last_seen
 FROM key_dependents
 WHERE names_key(CAST($key AS VARCHAR), key_arn, NULL)
-   OR key_arn IN (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
+   OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
 ORDER BY key_arn, kind, dependent

@@ -1,4 +1,4 @@
-//! Keeps the generated pages up to date, and the outputs in README.md true.
+//! Keeps the generated pages up to date, and the outputs in README.md and docs/questions.md true.
 //! In: the code and the binary. Out: a failure that names the page; `KEYTRAIL_BLESS=1` rewrites it instead.
 
 use std::collections::BTreeMap;
@@ -255,12 +255,21 @@ fn cli_page() {
     check("docs/cli.md", &page);
 }
 
-/// The fenced block after a line `<!-- output -->` is the output of the `sh` block above it.
 #[test]
 fn readme_outputs() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    check_outputs("README.md");
+}
+
+#[test]
+fn questions_outputs() {
+    check_outputs("docs/questions.md");
+}
+
+/// The fenced block after a line `<!-- output -->` is the output of the `sh` block above it.
+fn check_outputs(path: &str) {
+    let page = fs::read_to_string(root().join(path)).unwrap();
     let (mut made, mut command) = (String::new(), String::new());
-    let mut lines = readme.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
         writeln!(made, "{line}").unwrap();
         if line == "```sh" {
@@ -273,7 +282,7 @@ fn readme_outputs() {
             writeln!(made, "{fence}\n{}\n```", printed(&command)).unwrap();
         }
     }
-    check("README.md", &made);
+    check(path, &made);
 }
 
 fn printed(command: &str) -> String {
