@@ -146,17 +146,25 @@ impl<'u> ObjectHours<'u> {
 
     /// Counts a row of an answer.
     pub fn count(&mut self, part: &mut PartUnderWay<'_>, found: &CountedRow<'_>) {
-        let place = self.place(found.account, found.region);
-        let hour = counted_hour(found.time, self.delivery.map(|delivery| delivery.micros));
-        let row = self.row(part, (place, hour));
+        let row = self.note(part, found);
         let tally = &mut part.hours.tallies.rows[row as usize];
         tally.records = Some(tally.records.unwrap_or(0) + 1);
-        tally.key_reads += u32::from(found.is_key_read);
         part.hours.counted += 1;
         match part.hours.runs.last_mut() {
             Some((end, last)) if *last == row => *end = part.hours.counted,
             _ => part.hours.runs.push((part.hours.counted, row)),
         }
+    }
+
+    /// Notes that the object has a row of an hour, which may be of no answer. Returns the row of the part that counts it.
+    pub fn note(&mut self, part: &mut PartUnderWay<'_>, found: &CountedRow<'_>) -> u32 {
+        let place = self.place(found.account, found.region);
+        let hour = counted_hour(found.time, self.delivery.map(|delivery| delivery.micros));
+        let row = self.row(part, (place, hour));
+        let tally = &mut part.hours.tallies.rows[row as usize];
+        tally.records = Some(tally.records.unwrap_or(0));
+        tally.key_reads += u32::from(found.is_key_read);
+        row
     }
 
     /// The number of a place. Most rows of an object are of the place of the row before.
