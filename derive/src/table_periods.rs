@@ -106,6 +106,8 @@ pub(super) struct KeyPeriod {
     /// The last moment at which the key is known to be that of the table.
     last: i64,
     is_replica: bool,
+    /// True if the key was only seen so soon after a step that it may be one which DynamoDB finished with.
+    may_be_over: bool,
 }
 
 impl KeyPeriod {
@@ -123,6 +125,7 @@ impl KeyPeriod {
             seen,
             last: step.at,
             is_replica: setting.of == SettingOf::NewReplica,
+            may_be_over: false,
         }
     }
 
@@ -139,6 +142,7 @@ impl KeyPeriod {
             seen,
             last,
             is_replica: false,
+            may_be_over: false,
         }
     }
 
@@ -162,7 +166,8 @@ impl KeyPeriod {
 struct SeenSpan<'k> {
     key: &'k str,
     seen: FirstSeen,
-    /// Of these the ones so late that the step before has nothing to do with them.
+    /// Of these the ones that the step before may explain, and those that are too late for that.
+    early: FirstSeen,
     late: FirstSeen,
     last: i64,
 }
@@ -218,12 +223,14 @@ impl TableLife {
                 let gap = self.gap_of(key, at);
                 let all = spans.entry(gap).or_default();
                 if all.last().is_none_or(|span| span.key != key) {
-                    all.push(SeenSpan { key, seen: FirstSeen::default(), late: FirstSeen::default(), last: at });
+                    let none = FirstSeen::default();
+                    all.push(SeenSpan { key, seen: none, early: none, late: none, last: at });
                 }
                 let span = all.last_mut().expect("one was just put there");
                 span.seen.note(at, since);
-                if self.is_late(gap, at, since) {
-                    span.late.note(at, since);
+                match self.is_late(gap, at, since) {
+                    true => span.late.note(at, since),
+                    false => span.early.note(at, since),
                 }
                 span.last = span.last.max(at);
             }
@@ -258,13 +265,13 @@ struct PeriodLine {
     current: Option<usize>,
     /// The places of periods that began since the last step without one.
     strangers: Vec<usize>,
-    /// The keys before the last step.
-    before: HashSet<String>,
+    /// The places of the periods before the last step, by their keys.
+    before: HashMap<String, usize>,
 }
 
 impl PeriodLine {
     fn new(since: Option<i64>) -> PeriodLine {
-        PeriodLine { since, done: Vec::new(), current: None, strangers: Vec::new(), before: HashSet::new() }
+        PeriodLine { since, done: Vec::new(), current: None, strangers: Vec::new(), before: HashMap::new() }
     }
 
     fn take_spans(&mut self, spans: Vec<SeenSpan<'_>>) {
@@ -276,10 +283,18 @@ impl PeriodLine {
                 current.last = current.last.max(span.last);
                 continue;
             }
-            let seen = if self.before.contains(span.key) { span.late } else { span.seen };
+            let seen = match self.before.get(span.key) {
+                None => span.seen,
+                Some(place) => {
+                    // DynamoDB still finishes with it.
+                    self.done[*place].seen.merge(span.early);
+                    span.late
+                }
+            };
             if seen != FirstSeen::default() {
                 self.strangers.push(self.done.len());
-                self.done.push(KeyPeriod::observed(Some(span.key), PeriodBasis::Context, seen, span.last));
+                let period = KeyPeriod::observed(Some(span.key), PeriodBasis::Context, seen, span.last);
+                self.done.push(KeyPeriod { may_be_over: span.late == FirstSeen::default(), ..period });
             }
         }
     }
@@ -306,7 +321,7 @@ impl PeriodLine {
         let period = &mut self.done[place];
         period.basis = period.basis.min(PeriodBasis::Response);
         period.seen.note(step.at, self.since);
-        period.last = step.at;
+        (period.last, period.may_be_over) = (step.at, false);
         self.pass();
         self.current = Some(place);
     }
@@ -316,16 +331,15 @@ impl PeriodLine {
             && current.is_replica
             && setting.of == SettingOf::NewTable
             && setting.key.as_deref().is_none_or(|key| current.key.as_deref().is_none_or(|known| known == key))
-            && current.valid_from.is_some_and(|from| step.at - from <= FINISHING_SLACK)
+            && current
+                .valid_from
+                .is_some_and(|from| step.at - from <= FINISHING_SLACK && self.since.is_none_or(|since| since <= from))
         {
             return self.repeat(setting);
         }
-        let is_old_answer = setting.of == SettingOf::OldTable
-            && setting.basis == PeriodBasis::Response
-            && self.current.is_some_and(|place| self.done[place].key == setting.key);
         let mut period = KeyPeriod::of_setting(step, setting, self.since);
-        if is_old_answer {
-            // DynamoDB refuses to set the key that is set: the answer still tells the one before.
+        if setting.of == SettingOf::OldTable && setting.basis == PeriodBasis::Response && !self.is_new_key(&setting.key)
+        {
             (period.key, period.basis) = (None, PeriodBasis::Request);
         }
         if setting.of == SettingOf::OldTable {
@@ -334,6 +348,14 @@ impl PeriodLine {
         self.pass();
         self.current = Some(self.done.len());
         self.done.push(period);
+    }
+
+    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known, and
+    /// DynamoDB refuses to set it again.
+    fn is_new_key(&self, answered: &Option<String>) -> bool {
+        let known = self.current.is_some_and(|place| self.done[place].key.is_some());
+        let places = || self.current.into_iter().chain(self.strangers.iter().copied());
+        known && places().all(|place| self.done[place].key != *answered)
     }
 
     /// The replica's own Region logs what another's request made.
@@ -354,6 +376,7 @@ impl PeriodLine {
         let Some(last) = places().map(|place| self.done[place].last).max() else { return };
         let mut latest = places().filter(|place| self.done[*place].last == last);
         let (first, second) = (latest.next(), latest.next());
+        let may_end = |period: &KeyPeriod| !period.may_be_over && may_end(period);
         if let Some(place) = first.filter(|place| second.is_none() && may_end(&self.done[*place])) {
             self.done[place].valid_to = Some(at);
         }
@@ -362,7 +385,7 @@ impl PeriodLine {
     /// Goes beyond a step.
     fn pass(&mut self) {
         let places = self.current.into_iter().chain(self.strangers.drain(..));
-        self.before = places.filter_map(|place| self.done[place].key.clone()).collect();
+        self.before = places.filter_map(|place| Some((self.done[place].key.clone()?, place))).collect();
     }
 }
 
@@ -462,8 +485,13 @@ mod tests {
             // Moves that no call shows.
             (&["0 makes A", "100 sees B"], &["A 0..? seen 0", "B ?..? seen 100 context"]),
             (
+                &["0 makes A", "4000 sees B", "9000 sets C"],
+                &["A 0..? seen 0", "B ?..9000 seen 4000 context", "C 9000..? seen 9000"],
+            ),
+            // So soon after another was set, it may be one that DynamoDB finished with.
+            (
                 &["0 makes A", "100 sees B", "900 sets C"],
-                &["A 0..? seen 0", "B ?..900 seen 100 context", "C 900..? seen 900"],
+                &["A 0..? seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
             ),
             (
                 &["0 makes A", "100 sees B", "200 sees A", "900 sets C"],
@@ -479,6 +507,11 @@ mod tests {
             (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
             (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
             (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
+            (
+                &["0 makes A", "5 sees B", "9 answers B"],
+                &["A 0..? seen 0", "B ?..? seen 5 context", "Customer 9..? seen 9"],
+            ),
+            (&["0 sees A", "9 answers B"], &["A ?..9 seen 0 context", "Customer 9..? seen 9"]),
             // Keys that no request names.
             (
                 &["0 makes owned", "9 sets A", "20 sets owned"],
@@ -518,6 +551,58 @@ mod tests {
             assert_eq!(periods(inside, Some(60)), expected_alone, "{inside:?}");
             let all: Vec<&str> = earlier.iter().chain(inside).copied().collect();
             assert_eq!(periods(&all, Some(60)), expected, "{all:?}");
+        }
+    }
+
+    /// True if one period may be the other, known better: all that the part said is what the whole says.
+    fn completes(all: &KeyPeriod, part: &KeyPeriod) -> bool {
+        fn keeps<T: PartialEq>(all: &Option<T>, part: &Option<T>) -> bool {
+            part.is_none() || all == part
+        }
+        keeps(&all.key, &part.key)
+            && keeps(&all.valid_from, &part.valid_from)
+            && keeps(&all.valid_to, &part.valid_to)
+            && keeps(&all.set_event_id, &part.set_event_id)
+    }
+
+    #[test]
+    fn no_value_of_an_interval_becomes_another_with_history() {
+        const SINCE: i64 = 20_000 * SECOND;
+        let mut random = 7_u64;
+        let mut next = |below: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % below
+        };
+        for _ in 0..5_000 {
+            let (mut part, mut all, mut told) = (TableLife::default(), TableLife::default(), Vec::new());
+            for number in 0..14 {
+                // Near each other, and hours apart.
+                let at = (next(8) * 5_000 + next(3) * 40 + number) as i64 * SECOND;
+                let key = ["A", "B", "C"][next(3)];
+                let event_id = format!("e{number:02}");
+                let step = match next(9) {
+                    0..=3 => None,
+                    4 => Some(setting(SettingOf::NewTable, key)),
+                    5 => Some(setting(SettingOf::OldTable, if next(4) == 0 { "owned" } else { key })),
+                    6 => Some(PeriodStep::Stated(key.to_owned())),
+                    7 => Some(setting(SettingOf::NewReplica, key)),
+                    _ => Some(PeriodStep::Ended),
+                };
+                told.push(format!("{} {key} {step:?}", at / SECOND));
+                for life in [Some(&mut all), (at >= SINCE).then_some(&mut part)].into_iter().flatten() {
+                    match &step {
+                        None => life.seen.entry(key.to_owned()).or_default().push(at),
+                        Some(step) => {
+                            let (event_id, step) = (event_id.clone(), step.clone());
+                            life.steps.push(DatedStep { at, event_id, by: None, step });
+                        }
+                    }
+                }
+            }
+            let (part, all) = (part.periods(Some(SINCE)), all.periods(Some(SINCE)));
+            for period in &part {
+                assert!(all.iter().any(|whole| completes(whole, period)), "{told:#?}\n{period:?}\n{all:#?}");
+            }
         }
     }
 
