@@ -484,6 +484,11 @@ mod tests {
             (&["0 makes A", "9 states A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
             (&["0 makes A", "9 states B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 response"]),
             (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
+            // An answer from beside the logs is better than a sighting, and no better than DynamoDB's own.
+            (&["0 sees A", "9 shows A"], &["A ?..? seen 0 snapshot"]),
+            (&["0 states A", "9 shows A"], &["A ?..? seen 0 response"]),
+            (&["0 makes A", "9 shows A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
+            (&["0 makes A", "9 shows B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 snapshot"]),
             (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
             (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
             // Keys that no request names.

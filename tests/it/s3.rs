@@ -272,10 +272,11 @@ fn the_changes_of_another_region_are_read_where_they_may_be() {
         (&baseline[..], "us-east-1", 5, false, true),
         (&count[..], "nothing", 0, false, false),
     ] {
-        let proxy = Proxy::start(upstream, move |request, _| match request.is_list() && request.target.contains(denied) {
-            true => Fault::error(403, "AccessDenied"),
-            false => Fault::Pass,
-        });
+        let proxy =
+            Proxy::start(upstream, move |request, _| match request.is_list() && request.target.contains(denied) {
+                true => Fault::error(403, "AccessDenied"),
+                false => Fault::Pass,
+            });
         let output = run(args, &proxy.url);
         assert_eq!(code(&output), ended, "{args:?} {}", stderr(&output));
         let read = proxy.count(|request| !request.is_list() && is_of_changes(request)) > 0;
