@@ -26,6 +26,8 @@ pub(super) enum SetKeyKind {
 pub(super) enum PeriodBasis {
     Request,
     Response,
+    /// An answer to somebody who asked, beside the logs.
+    Snapshot,
     Context,
 }
 
@@ -52,7 +54,10 @@ pub(super) enum SettingOf {
 pub(super) enum PeriodStep {
     Set(KeySetting),
     /// DynamoDB said that the table is under this key.
-    Stated(String),
+    Stated {
+        key: String,
+        basis: PeriodBasis,
+    },
     Ended,
 }
 
@@ -301,7 +306,7 @@ impl PeriodLine {
 
     fn take_step(&mut self, step: &DatedStep) {
         match &step.step {
-            PeriodStep::Stated(key) => self.state(step, key),
+            PeriodStep::Stated { key, basis } => self.state(step, key, *basis),
             PeriodStep::Set(setting) => self.set(step, setting),
             PeriodStep::Ended => {
                 self.end_at(step.at, |_| true);
@@ -311,15 +316,15 @@ impl PeriodLine {
         }
     }
 
-    fn state(&mut self, step: &DatedStep, key: &str) {
+    fn state(&mut self, step: &DatedStep, key: &str, basis: PeriodBasis) {
         let mut known = self.current.into_iter().chain(self.strangers.iter().copied());
         let place = known.find(|place| self.done[*place].key.as_deref() == Some(key));
         let place = place.unwrap_or_else(|| {
-            self.done.push(KeyPeriod::observed(Some(key), PeriodBasis::Response, FirstSeen::default(), step.at));
+            self.done.push(KeyPeriod::observed(Some(key), basis, FirstSeen::default(), step.at));
             self.done.len() - 1
         });
         let period = &mut self.done[place];
-        period.basis = period.basis.min(PeriodBasis::Response);
+        period.basis = period.basis.min(basis);
         period.seen.note(step.at, self.since);
         (period.last, period.may_be_over) = (step.at, false);
         self.pass();
@@ -436,7 +441,8 @@ mod tests {
                     basis: PeriodBasis::Response,
                     of: SettingOf::OldTable,
                 }),
-                "states" => PeriodStep::Stated(words[2].to_owned()),
+                "states" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Response },
+                "shows" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Snapshot },
                 "ends" => PeriodStep::Ended,
                 other => panic!("no word `{other}`"),
             };
@@ -448,6 +454,7 @@ mod tests {
             let basis = match period.basis {
                 PeriodBasis::Request => "",
                 PeriodBasis::Response => " response",
+                PeriodBasis::Snapshot => " snapshot",
                 PeriodBasis::Context => " context",
             };
             let (from, to, seen) = (moment(period.valid_from), moment(period.valid_to), moment(period.seen.in_scope()));
@@ -505,6 +512,11 @@ mod tests {
             (&["0 makes A", "9 states A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
             (&["0 makes A", "9 states B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 response"]),
             (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
+            // An answer from beside the logs is better than a sighting, and no better than DynamoDB's own.
+            (&["0 sees A", "9 shows A"], &["A ?..? seen 0 snapshot"]),
+            (&["0 states A", "9 shows A"], &["A ?..? seen 0 response"]),
+            (&["0 makes A", "9 shows A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
+            (&["0 makes A", "9 shows B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 snapshot"]),
             (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
             (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
             (
