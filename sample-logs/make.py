@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the sample logs: four days of two accounts, in the key layout and record shapes of AWS CloudTrail.
+"""Writes the sample logs: five days of two accounts, in the key layout and record shapes of AWS CloudTrail.
 
     make.py             write AWSLogs/ anew and the numbers in STORY.md
     make.py --check     fail if AWSLogs/ or the numbers differ from what this script makes
     make.py --numbers   print the numbers, counted from the files by plain JSON reading
 
-The story stands in the functions `day_10` to `day_13`; STORY.md tells it. Everything is invented: the accounts, ids and
+The story stands in the functions `day_10` to `day_14`; STORY.md tells it. Everything is invented: the accounts, ids and
 addresses are those that documentation uses. Nothing here reads a clock or draws a random number, so every run makes
 the same records. The numbers never look at the story, only at the files.
 """
@@ -233,6 +233,7 @@ ARCHIVE_KEY = Key("3456cdef-34cd-46ef-98ab-3456789012cd")
 LEGACY_KEY = Key("4567defa-45de-47fa-a9bc-4567890123de")
 REPORTS_KEY = Key("5678efab-56ef-48ab-bacd-5678901234ef", WEST)
 PARTNER_KEY = Key("6789fabc-67fa-49bc-8bde-6789012345fa", account=PARTNER)
+LEDGER_KEY = Key("789abcde-78ab-4cde-9f01-7890123456ab")
 MISTYPED_KEY = Key("1234abcd-12ab-34cd-56ef-1234567890ba")
 
 FUNCTION = f"arn:aws:lambda:{EAST}:{OWNER}:function:orders-notify"
@@ -269,12 +270,16 @@ def orders_policy(reader=None):
     return json.dumps({"Version": "2012-10-17", "Id": "orders-key-policy", "Statement": statements}, indent=2)
 
 
+def iam_document(actions, resource):
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": actions, "Resource": resource}]})
+
+
 # ------------------------------------------------------------------ records
 
 
 KMS_WRITES = {
     "CancelKeyDeletion", "CreateAlias", "CreateGrant", "CreateKey", "DisableKey", "EnableKey", "EnableKeyRotation",
-    "PutKeyPolicy", "ScheduleKeyDeletion",
+    "PutKeyPolicy", "RetireGrant", "ScheduleKeyDeletion",
 }  # fmt: skip
 MATERIAL_SHOWN = {"Decrypt", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"}
 VERSIONS = {"dynamodb": "1.11", "ec2": "1.10", "iam": "1.10", "kms": "1.11", "lambda": "1.11", "logs": "1.11", "s3": "1.11"}
@@ -789,6 +794,113 @@ def day_13():
     noise("13", "08:22:10", Role("auditor", "auditor-session", "13 08:21:00", PARTNER, address="203.0.113.20"), WEST)
 
 
+def second_change():
+    """Five minutes before the key policy, the analyst's own policy changed too: two changes, and the logs cannot tell which
+    one was needed."""
+    document = iam_document(["kms:Decrypt", "kms:GenerateDataKey"], ORDERS_KEY.arn)
+    request = {"userName": "test-analyst", "policyName": "read-orders-key", "policyDocument": document}
+    api(at("12 09:09:40"), deploy("12 09:00:00"), "iam", "PutUserPolicy", request)
+
+
+def assume(time, caller, role, **more):
+    """`caller` takes on a role, whose session has the access key of the answer."""
+    credentials = {"accessKeyId": access_key("ASIA", role.arn + role.created), "sessionToken": "IQoJb3JpZ2luX2VjEXAMPLETOKEN"}
+    credentials["expiration"] = in_words(time + timedelta(hours=1))
+    answer = {"credentials": credentials, "assumedRoleUser": {"assumedRoleId": f"{role.role_id}:{role.session}", "arn": role.arn}}
+    request = {"roleArn": role.role_arn, "roleSessionName": role.session, "durationSeconds": 3600}
+    resources = [{"accountId": OWNER, "type": "AWS::IAM::Role", "ARN": role.role_arn}]
+    api(time, caller, "sts", "AssumeRole", request, response=answer, resources=resources, read_only=True, **more)
+
+
+LEDGER_GRANTS = {
+    key: hashlib.sha256(f"grant of the table ledger on {key}".encode()).hexdigest() for key in (ORDERS_KEY.arn, LEDGER_KEY.arn)
+}
+
+
+def encrypt_table(time, who, key, name, answer):
+    """DynamoDB takes a key for the table `ledger`: it looks at the key and has itself granted it in the caller's name."""
+    description = {"tableName": "ledger", "tableStatus": answer, "tableArn": table_resource("ledger", EAST)["ARN"]}
+    description["sSEDescription"] = {"status": "ENABLED", "sSEType": "KMS", "kMSMasterKeyArn": key.arn}
+    request = {"tableName": "ledger", "sSESpecification": {"enabled": True, "sSEType": "KMS", "kMSMasterKeyId": key.arn}}
+    dynamodb(time, who, name, "ledger", request=request, response={"tableDescription": description})
+    via, service = "dynamodb.amazonaws.com", f"dynamodb.{EAST}.amazonaws.com"
+    kms(time, who, "DescribeKey", key, {"keyId": key.arn}, via=via)
+    grant = {"keyId": key.arn, "retiringPrincipal": service, "granteePrincipal": service}
+    grant["constraints"] = {"encryptionContextSubset": table_context("ledger")}
+    grant["operations"] = ["DescribeKey", "GenerateDataKey", "Decrypt", "Encrypt", "ReEncryptFrom", "ReEncryptTo", "RetireGrant"]
+    granted = {"grantId": LEDGER_GRANTS[key.arn], "keyId": key.arn}
+    kms(time + timedelta(seconds=1), who, "CreateGrant", key, grant, response=granted, via=via)
+    data_key(time + timedelta(seconds=3), DYNAMODB, key, table_context("ledger"))
+
+
+OPERATOR_SSO = Role(
+    "AWSReservedSSO_LedgerOperators_0123456789abcdef", "dana", "13 09:38:10", path="aws-reserved/sso.amazonaws.com/",
+    address="198.51.100.52", agent=CONSOLE,
+)  # fmt: skip
+
+
+def ledger_operator():
+    return Role("ledger-operator", "ledger-shift", "13 09:41:20", address="198.51.100.52")
+
+
+def ledger_is_made():
+    """A key and a table for the ledger; the table begins under the orders key, by mistake."""
+    admin = assume_key_admin("13 09:00:10")
+    policy = json.loads(orders_policy())
+    policy["Id"], policy["Statement"] = "ledger-key-policy", policy["Statement"][:2]
+    common = {"customerMasterKeySpec": "SYMMETRIC_DEFAULT", "keySpec": "SYMMETRIC_DEFAULT", "keyUsage": "ENCRYPT_DECRYPT"}
+    request = {"policy": json.dumps(policy), "description": "Table ledger", "origin": "AWS_KMS", "multiRegion": False} | common
+    time = at("13 09:02:05")
+    metadata = {"aWSAccountId": OWNER, "keyId": LEDGER_KEY.id, "arn": LEDGER_KEY.arn, "creationDate": in_words(time)}
+    metadata |= {"enabled": True, "keyState": "Enabled", "origin": "AWS_KMS", "keyManager": "CUSTOMER", "multiRegion": False}
+    kms(time, admin, "CreateKey", LEDGER_KEY, request, response={"keyMetadata": metadata | common})
+    alias = {"aliasName": "alias/ledger", "targetKeyId": LEDGER_KEY.id}
+    resources = [LEDGER_KEY.resource, LEDGER_KEY.alias("alias/ledger")]
+    kms(time + timedelta(seconds=2), admin, "CreateAlias", LEDGER_KEY, alias, resources=resources, response={"keyId": LEDGER_KEY.arn})
+    encrypt_table(at("13 09:10:05"), deploy("13 09:00:00"), ORDERS_KEY, "CreateTable", "CREATING")
+
+
+def operator_gets_in():
+    """A person of Identity Center takes on `ledger-operator`, which KMS refuses until its own IAM policy allows the key."""
+    operator = ledger_operator()
+    assume(at("13 09:41:20"), OPERATOR_SSO, operator)
+    where = f"on resource: {ORDERS_KEY.arn} because no identity-based policy allows the kms:Decrypt action"
+    for clock in ("13 10:00:10", "13 10:02:20"):
+        message = not_authorized(operator, "kms:Decrypt", where)
+        refused(at(clock), operator, "Decrypt", message, via="dynamodb.amazonaws.com")
+    document = iam_document("kms:Decrypt", ORDERS_KEY.arn)
+    request = {"roleName": "ledger-operator", "policyName": "ledger-key", "policyDocument": document}
+    api(at("13 10:20:00"), deploy("13 10:18:00"), "iam", "PutRolePolicy", request)
+    for clock in ("13 10:31:00", "13 10:36:05"):
+        table_decrypt(at(clock), operator, table="ledger")
+
+
+def select_events(clock, excluded):
+    """What the trail logs of management events, from now on."""
+    selector = {"readWriteType": "All", "includeManagementEvents": True, "dataResources": []}
+    selector["excludeManagementEventSources"] = excluded
+    trail = f"arn:aws:cloudtrail:{EAST}:{OWNER}:trail/management-trail"
+    request = {"trailName": "management-trail", "eventSelectors": [selector]}
+    answer = {"trailARN": trail, "eventSelectors": [selector]}
+    api(at(clock), deploy("14 11:30:00"), "cloudtrail", "PutEventSelectors", request, response=answer)
+
+
+def day_14():
+    """The ledger moves to its own key; for an hour nobody logs KMS; a file that was delivered is gone."""
+    deployer = deploy("14 09:50:00")
+    encrypt_table(at("14 10:00:05"), deployer, LEDGER_KEY, "UpdateTable", "UPDATING")
+    retired = {"grantId": LEDGER_GRANTS[ORDERS_KEY.arn]}
+    kms(
+        at("14 10:04:40"), DYNAMODB, "RetireGrant", ORDERS_KEY, None, response={"keyId": ORDERS_KEY.arn}, extra=retired
+    )  # fmt: skip
+    table_decrypt(at("14 10:12:00"), ledger_operator(), LEDGER_KEY, "ledger")
+    select_events("14 12:00:00", ["kms.amazonaws.com"])
+    noise("14", "12:20:00", deploy("14 11:30:00"))
+    select_events("14 13:00:00", [])
+    application_at_work("14", "13:05:00", 2)
+    noise("14", "16:30:00", deploy("14 16:00:00"))
+
+
 def late():
     """Two calls of the 11th that CloudTrail delivered on the 12th, eleven hours later."""
     app = orders_app("i-1234567890abcdef0", "11 16:00:00")
@@ -830,22 +942,35 @@ def insight():
     OUT.put(OWNER, EAST, at("11 14:40:00"), pair, "CloudTrail-Insight")
 
 
-def digest(start, end):
-    """The first digest of the trail: it has no predecessor. Hashes are those of the inflated files."""
+FIRST_DIGEST = at("10 13:58:11")
+# Delivered on the 14th, named by the digest of its hour, and not here any more.
+LOST_FILE = f"{LOGS}/{OWNER}/CloudTrail/{EAST}/2026/03/14/{OWNER}_CloudTrail_{EAST}_20260314T1527Z_9mKq2Lr7TzXw4Bce.json.gz"
+
+
+def digests(trail, start, hours, is_of_trail):
+    """A digest an hour, each with the hash of the one before. Hashes are those of the inflated files; signatures are of no
+    key that anybody has."""
+    previous = None
+    for hour in range(hours):
+        previous = digest(trail, start + timedelta(hours=hour), is_of_trail, previous)
+
+
+def digest(trail, start, is_of_trail, previous):
+    end = start + timedelta(hours=1)
     log_files, times = [], []
-    prefix = f"{LOGS}/{OWNER}/CloudTrail/{EAST}/"
     for name, content in sorted(OUT.files.items()):
         stamp = re.search(r"_(\d{8}T\d{4})Z_", name)
         delivered = stamp and datetime.strptime(stamp[1], "%Y%m%dT%H%M").replace(tzinfo=timezone.utc)
-        if not name.startswith(prefix) or not start <= delivered < end:
+        if not delivered or not is_of_trail(name) or not start <= delivered < end:
             continue
-        seen = sorted(record["eventTime"] for record in json.loads(content)["Records"])
+        seen = sorted(record["eventTime"] for record in json.loads(content)["Records"]) if content else [iso(delivered)]
         times += seen
-        entry = {"s3Bucket": BUCKET, "s3Object": name, "hashValue": hashlib.sha256(content).hexdigest()}
+        shown = hashlib.sha256(content or name.encode()).hexdigest()
+        entry = {"s3Bucket": BUCKET, "s3Object": name, "hashValue": shown}
         entry |= {"hashAlgorithm": "SHA-256", "newestEventTime": seen[-1], "oldestEventTime": seen[0]}
         log_files.append(entry)
     folder = f"{LOGS}/{OWNER}/CloudTrail-Digest/{EAST}/{end:%Y/%m/%d}"
-    name = f"{folder}/{OWNER}_CloudTrail-Digest_{EAST}_management-trail_{EAST}_{end:%Y%m%dT%H%M%SZ}.json.gz"
+    name = f"{folder}/{OWNER}_CloudTrail-Digest_{EAST}_{trail}_{EAST}_{end:%Y%m%dT%H%M%SZ}.json.gz"
     content = {
         "awsAccountId": OWNER,
         "digestStartTime": iso(start),
@@ -854,16 +979,17 @@ def digest(start, end):
         "digestS3Object": name,
         "digestPublicKeyFingerprint": hashlib.sha256(b"public key").hexdigest()[:32],
         "digestSignatureAlgorithm": "SHA256withRSA",
-        "newestEventTime": max(times),
-        "oldestEventTime": min(times),
-        "previousDigestS3Bucket": None,
-        "previousDigestS3Object": None,
-        "previousDigestHashValue": None,
-        "previousDigestHashAlgorithm": None,
-        "previousDigestSignature": None,
+        "newestEventTime": max(times, default=None),
+        "oldestEventTime": min(times, default=None),
+        "previousDigestS3Bucket": previous and BUCKET,
+        "previousDigestS3Object": previous,
+        "previousDigestHashValue": previous and hashlib.sha256(OUT.files[previous]).hexdigest(),
+        "previousDigestHashAlgorithm": previous and "SHA-256",
+        "previousDigestSignature": previous and hashlib.sha512(b"signature of " + previous.encode()).hexdigest() * 4,
         "logFiles": log_files,
     }
     OUT.files[name] = json.dumps(content, separators=(",", ":")).encode()
+    return name
 
 
 def make():
@@ -872,11 +998,20 @@ def make():
     delivered_twice = day_12()
     day_13()
     late()
+    second_change()
     OUT.flush()
     # A second trail writes into the same bucket and has these records too.
-    OUT.put(OWNER, EAST, at("12 09:31:00"), delivered_twice)
+    twice = OUT.put(OWNER, EAST, at("12 09:31:00"), delivered_twice)
     insight()
-    digest(at("10 13:58:11"), at("10 14:58:11"))
+    ledger_is_made()
+    operator_gets_in()
+    day_14()
+    OUT.flush()
+    OUT.files[LOST_FILE] = None
+    of_management = lambda name: name.startswith(f"{LOGS}/{OWNER}/CloudTrail/{EAST}/") and name != twice
+    digests("management-trail", FIRST_DIGEST, 100, of_management)
+    digests("security-trail", at("12 08:59:02"), 1, lambda name: name == twice)
+    del OUT.files[LOST_FILE]
     return OUT.files
 
 
@@ -967,7 +1102,7 @@ def caller_of(r):
 
 
 def dynamodb_use(kms_events):
-    use, bins = collections.Counter(), collections.defaultdict(set)
+    use, times = collections.Counter(), collections.defaultdict(list)
     for r in kms_events:
         context = (r["requestParameters"] or {}).get("encryptionContext", {})
         is_ddb = (r["userIdentity"].get("invokedBy") or "").endswith("dynamodb.amazonaws.com")
@@ -975,8 +1110,14 @@ def dynamodb_use(kms_events):
             row = (principal_of(r), context["aws:dynamodb:tableName"], keys_of(r)[0].split("/")[1])
             seconds = datetime.strptime(r["eventTime"] + "+0000", "%Y-%m-%dT%H:%M:%SZ%z").timestamp()
             use[row] += 1
-            bins[row].add(seconds // 300)
-    return [(*row, calls, len(bins[row])) for row, calls in sorted(use.items())]
+            times[row].append(seconds)
+
+    def windows(moments):
+        # A window ends where nothing follows within six minutes.
+        moments = sorted(moments)
+        return 1 + sum(later - sooner > 360 for sooner, later in zip(moments, moments[1:]))
+
+    return [(*row, calls, windows(times[row])) for row, calls in sorted(use.items())]
 
 
 def call_of(r):

@@ -18,6 +18,7 @@ pub(super) const DYNAMODB_ACCESS_WINDOWS: DerivedTable = DerivedTable {
     name: "dynamodb_access_windows",
     columns: COLUMNS,
     by: &["principal", "table_arn", "table_name", "key_arn"],
+    unique: &[],
     time: RowTime::Through("started", "ended"),
     start: |interval| Box::new(AllWindows::of(*interval)),
 };

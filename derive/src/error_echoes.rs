@@ -18,6 +18,7 @@ pub(super) const ERROR_ECHOES: DerivedTable = DerivedTable {
     name: "error_echoes",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::None,
     start: |_| Box::new(AllErrors::default()),
 };
@@ -29,6 +30,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("how", Text),
     column("outcome", Text),
     column("key_arn", Text),
+    column("table_arn", Text),
 ];
 
 /// The clocks of two services, and the time that a call takes: measured between -1 and +2 seconds.
@@ -48,6 +50,8 @@ struct FailedCall {
     session_created: Option<i64>,
     action: Option<String>,
     key_arn: Option<String>,
+    /// That DynamoDB's own record names.
+    table_arn: Option<String>,
     /// Of KMS its own, of a service those that its message names. In lower case.
     request_ids: Vec<String>,
     is_paired: bool,
@@ -81,6 +85,7 @@ struct EchoPair {
     how: &'static str,
     outcome: String,
     key_arn: Option<String>,
+    table_arn: Option<String>,
 }
 
 impl PrincipalErrors {
@@ -117,6 +122,7 @@ impl BothSides<'_> {
             how,
             outcome: kms.outcome.clone(),
             key_arn: echo.key_arn.clone(),
+            table_arn: echo.table_arn.clone(),
         });
     }
 
@@ -168,6 +174,7 @@ impl AllErrors {
             session_created: columns.session_created.get(row).filter(|_| is_role),
             action: columns.action.owned(row),
             key_arn: columns.key_arn.owned(row),
+            table_arn: columns.table_arn.owned(row),
             request_ids: columns.request_id.get(row).map(uuids_in).unwrap_or_default(),
             is_paired: false,
         };
@@ -202,6 +209,7 @@ struct ErrorColumns<'a> {
     request_id: TextCells<'a>,
     action: TextCells<'a>,
     key_arn: TextCells<'a>,
+    table_arn: TextCells<'a>,
 }
 
 impl<'a> ErrorColumns<'a> {
@@ -219,6 +227,7 @@ impl<'a> ErrorColumns<'a> {
             request_id: rows.texts("request_id")?,
             action: rows.texts("action")?,
             key_arn: rows.texts("key_arn")?,
+            table_arn: rows.texts("table_arn")?,
         })
     }
 }
@@ -240,7 +249,7 @@ impl Derivation for AllErrors {
         pairs.sort_unstable_by(|a, b| (&a.event_id, &a.kms_event_id).cmp(&(&b.event_id, &b.kms_event_id)));
         let mut rows = OutputRows::new(COLUMNS);
         for pair in &pairs {
-            let EchoPair { kms_event_id, event_id, service, how, outcome, key_arn } = pair;
+            let EchoPair { kms_event_id, event_id, service, how, outcome, key_arn, table_arn } = pair;
             rows.push([
                 kms_event_id.into(),
                 event_id.into(),
@@ -248,6 +257,7 @@ impl Derivation for AllErrors {
                 (*how).into(),
                 outcome.into(),
                 key_arn.into(),
+                table_arn.into(),
             ])?;
         }
         rows.finish()
@@ -268,6 +278,7 @@ mod tests {
             session_created: None,
             action: None,
             key_arn: None,
+            table_arn: None,
             request_ids: Vec::new(),
             is_paired: false,
         }

@@ -1,8 +1,9 @@
 //! Every key that KMS calls name, with the facts that the logs give of it.
 //! In: KMS calls that name a key, in any order. Out: one row a key, by its ARN; NULL for facts that the logs lack.
-//! Never takes a failed change for one that happened, and gives no row for a key that was never found.
+//! Never takes a failed change for one that happened, gives no row for a key that was never found, and draws no
+//! conclusion from an event behind which others may lie that were not read.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -10,16 +11,19 @@ use keytrail_rows::schema::ColumnType::{Bool, Int, Text, Timestamp};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
+use super::key_state::{KeyState, StateChange, changed_state};
 use super::moment::{EventMoment, LatestValue, TimeSpan};
 use super::output::{OutputCell, OutputRows, column};
-use super::{Derivation, DerivedTable, OutputColumn, RowTime};
+use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 
 pub(super) const KEYS: DerivedTable = DerivedTable {
     name: "keys",
     columns: COLUMNS,
-    by: &["key_arn"],
+    // The keys of a multi-Region family rotate together.
+    by: &["key_family"],
+    unique: &["key_arn"],
     time: RowTime::None,
-    start: |_| Box::new(AllKeys::default()),
+    start: |interval| Box::new(AllKeys { interval: *interval, ..AllKeys::default() }),
 };
 
 const COLUMNS: &[OutputColumn] = &[
@@ -27,11 +31,13 @@ const COLUMNS: &[OutputColumn] = &[
     column("key_id", Text),
     column("key_account_id", Text),
     column("key_region", Text),
+    column("key_family", Text),
     column("key_kind", Text),
     column("state", Text),
     column("origin", Text),
     column("multi_region", Bool),
     column("created_at", Timestamp),
+    column("rotation_setting", Text),
     column("last_rotated", Timestamp),
     column("deletion_date", Text),
     column("first_use", Timestamp),
@@ -41,16 +47,21 @@ const COLUMNS: &[OutputColumn] = &[
     column("failed", Int),
 ];
 
-/// Rough sizes of a key and a call, with their places in a tree and a half-full table.
+/// Rough sizes of a key, a call and a change, with their places in a tree and a half-full table.
 const KEY_BYTES: usize = 1024;
 const CALL_BYTES: usize = 40;
+const CHANGE_BYTES: usize = 32;
 
 /// All keys so far.
 #[derive(Default)]
 struct AllKeys {
+    interval: AskedInterval,
     keys: BTreeMap<String, KeyFacts>,
+    /// By family, where some change tells it.
+    rotations: HashMap<String, RotationSetting>,
     /// Of denied and failed calls.
     calls: usize,
+    changes: usize,
 }
 
 /// One key, as far as the calls so far tell of it.
@@ -59,39 +70,66 @@ struct KeyFacts {
     id: Option<String>,
     account_id: Option<String>,
     region: Option<String>,
+    family: Option<String>,
     origin: Option<String>,
     is_aws_managed: bool,
+    is_customer_managed: bool,
     is_found: bool,
-    is_created: bool,
     created: TimeSpan,
     rotated: TimeSpan,
     used: TimeSpan,
+    used_in_interval: TimeSpan,
     uses: i64,
     /// Calls, by the hashes of their ids.
     denied: HashSet<u128>,
     failed: HashSet<u128>,
-    /// The last of creation, scheduled, cancelled and completed deletion.
-    removal: LatestValue<KeyState>,
-    /// The last change of state. The import of material is left out, since it does not enable a disabled key.
-    settled: LatestValue<KeyState>,
-    /// True if the last change of state imported material.
-    imported_last: LatestValue<bool>,
-    /// Of the last of creation, scheduled and cancelled deletion: NULL unless it scheduled one.
+    changes: Vec<(Option<i64>, StateChange)>,
+    /// As the last scheduling of a deletion tells it.
     deletion_date: LatestValue<Option<String>>,
 }
 
-/// A key state as KMS names it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct KeyState(String);
+/// The last change of automatic rotation: that of one second, or several.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct RotationSetting {
+    at: Option<i64>,
+    is_made: bool,
+    is_on: bool,
+    is_off: bool,
+}
 
-impl KeyState {
-    fn named(name: &str) -> KeyState {
-        KeyState(name.to_owned())
+impl RotationSetting {
+    /// What a successful call says of it; `None` for the others. A key is made without rotation; only the primary of a
+    /// family says so, since a replica has the setting of its family. KMS rotates by itself only where it is on.
+    fn of(call: &KmsCall<'_>) -> Option<RotationSetting> {
+        let none = RotationSetting { at: call.at.0, ..RotationSetting::default() };
+        match call.event_name {
+            "CreateKey" => (!call.is_replica).then_some(RotationSetting { is_made: true, ..none }),
+            "EnableKeyRotation" => Some(RotationSetting { is_on: true, ..none }),
+            "DisableKeyRotation" => Some(RotationSetting { is_off: true, ..none }),
+            "RotateKey" if call.is_automatic => Some(RotationSetting { is_on: true, ..none }),
+            _ => None,
+        }
     }
 
-    /// Only its cancelling undoes a deletion.
-    fn is_removal(&self) -> bool {
-        matches!(self.0.as_str(), "PendingDeletion" | "PendingReplicaDeletion" | "Deleted")
+    fn add(&mut self, other: RotationSetting) {
+        *self = match self.at.cmp(&other.at) {
+            std::cmp::Ordering::Less => other,
+            std::cmp::Ordering::Greater => return,
+            std::cmp::Ordering::Equal => RotationSetting {
+                at: self.at,
+                is_made: self.is_made || other.is_made,
+                is_on: self.is_on || other.is_on,
+                is_off: self.is_off || other.is_off,
+            },
+        };
+    }
+
+    fn word(self) -> &'static str {
+        match (self.is_on, self.is_off, self.is_made) {
+            (true, false, _) => "on",
+            (false, true, _) | (false, false, true) => "off",
+            _ => "unknown",
+        }
     }
 }
 
@@ -103,34 +141,23 @@ struct KmsCall<'a> {
     /// `None` if the row has none; it then proves neither that the key was found nor that the call failed.
     outcome: Option<&'a str>,
     is_crypto: bool,
+    in_interval: bool,
     is_aws_managed: bool,
-    /// Of a CreateKey, succeeded or not.
+    /// True of a call that KMS allows on no key of AWS's.
+    is_customer_managed: bool,
+    /// Of a CreateKey: it made a replica.
+    is_replica: bool,
+    /// Of a RotateKey: KMS did it by itself.
+    is_automatic: bool,
+    /// As a creation, an import or a rotation tells it.
     origin: Option<&'a str>,
     /// The state that the answer of a CreateKey or ScheduleKeyDeletion names.
     answered_state: Option<&'a str>,
     deletion_date: Option<&'a str>,
 }
 
-impl KmsCall<'_> {
-    /// The state of the key after this call, if it succeeds; `None` for calls that change no state.
-    fn new_state(&self) -> Option<KeyState> {
-        let or = |usual| KeyState::named(self.answered_state.unwrap_or(usual));
-        let state = match self.event_name {
-            "CreateKey" => or("Enabled"),
-            "ScheduleKeyDeletion" => or("PendingDeletion"),
-            "EnableKey" | "ImportKeyMaterial" => KeyState::named("Enabled"),
-            "DisableKey" | "CancelKeyDeletion" => KeyState::named("Disabled"),
-            "DeleteKey" => KeyState::named("Deleted"),
-            "DeleteImportedKeyMaterial" | "DeleteExpiredKeyMaterial" => KeyState::named("PendingImport"),
-            _ => return None,
-        };
-        Some(state)
-    }
-}
-
 impl KeyFacts {
-    fn take(&mut self, call: &KmsCall<'_>) {
-        let time = call.at.0;
+    fn take(&mut self, call: &KmsCall<'_>, interval: AskedInterval) {
         self.is_found |= call.outcome.is_some_and(|outcome| outcome != "not_found");
         self.is_aws_managed |= call.is_aws_managed;
         // A key is created once. If rows still differ, the greatest answer is taken, so that their order does not
@@ -138,37 +165,38 @@ impl KeyFacts {
         self.origin = self.origin.take().max(call.origin.map(str::to_owned));
         match call.outcome {
             None => {}
-            Some("success") => self.take_success(call, time),
+            Some("success") => self.take_success(call, interval),
+            Some(_) if !call.in_interval => {}
             Some("denied") => drop(self.denied.insert(xxh3_128(call.call_id.as_bytes()))),
             // Every outcome but these two is a failure of some kind.
             Some(_) => drop(self.failed.insert(xxh3_128(call.call_id.as_bytes()))),
         }
     }
 
-    fn take_success(&mut self, call: &KmsCall<'_>, time: Option<i64>) {
-        match call.event_name {
-            "CreateKey" => {
-                self.is_created = true;
-                self.created.note(time);
-            }
-            "RotateKey" | "RotateKeyOnDemand" => self.rotated.note(time),
-            _ => {}
+    fn take_success(&mut self, call: &KmsCall<'_>, interval: AskedInterval) {
+        let time = call.at.0;
+        self.is_customer_managed |= call.is_customer_managed;
+        if call.event_name == "CreateKey" {
+            self.created.note(time);
         }
         if call.is_crypto {
             self.used.note(time);
-            self.uses += 1;
+            if call.in_interval {
+                self.used_in_interval.note(time);
+                self.uses += 1;
+            }
         }
-        let Some(state) = call.new_state() else { return };
-        let name = call.event_name;
-        self.imported_last.add(call.at, name == "ImportKeyMaterial");
-        if matches!(name, "CreateKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion" | "DeleteKey") {
-            self.removal.add(call.at, state.clone());
+        if !interval.has_all_from(time) {
+            return;
         }
-        if matches!(name, "CreateKey" | "ScheduleKeyDeletion" | "CancelKeyDeletion") {
+        if matches!(call.event_name, "RotateKey" | "RotateKeyOnDemand") {
+            self.rotated.note(time);
+        }
+        if call.event_name == "ScheduleKeyDeletion" {
             self.deletion_date.add(call.at, call.deletion_date.map(str::to_owned));
         }
-        if name != "ImportKeyMaterial" {
-            self.settled.add(call.at, state);
+        if let Some(change) = StateChange::of(call.event_name, call.answered_state) {
+            self.changes.push((time, change));
         }
     }
 
@@ -179,19 +207,18 @@ impl KeyFacts {
 
     /// `None` if the logs do not tell.
     fn kind(&self) -> Option<&'static str> {
-        if self.is_aws_managed { Some("aws_managed") } else { self.is_created.then_some("customer") }
+        if self.is_aws_managed { Some("aws_managed") } else { self.is_customer_managed.then_some("customer") }
     }
 
-    /// Importing material ends the lack of it, but does not enable a disabled key.
-    fn state(&self) -> Option<&str> {
-        let settled = self.settled.get();
-        if let Some(removal) = self.removal.get().filter(|state| state.is_removal()) {
-            return Some(&removal.0);
-        }
-        if self.imported_last.get() == Some(&true) && settled != Some(&KeyState::named("Disabled")) {
-            return Some("Enabled");
-        }
-        settled.map(|state| state.0.as_str())
+    /// The state after all changes.
+    fn state(&self, interval: AskedInterval) -> KeyState {
+        let mut changes = self.changes.clone();
+        changes.sort_unstable();
+        let tied = changes.chunk_by(|(left, _), (right, _)| left == right);
+        tied.fold(KeyState::Unknown, |state, tied| {
+            let changes: Vec<StateChange> = tied.iter().map(|(_, change)| *change).collect();
+            changed_state(state, &changes, interval).0
+        })
     }
 }
 
@@ -201,13 +228,18 @@ struct CallColumns<'a> {
     key_id: TextCells<'a>,
     key_account_id: TextCells<'a>,
     key_region: TextCells<'a>,
+    key_family: TextCells<'a>,
     event_time: TimeCells<'a>,
     event_id: TextCells<'a>,
     call_id: TextCells<'a>,
     event_name: TextCells<'a>,
     outcome: TextCells<'a>,
     operation_class: TextCells<'a>,
+    in_interval: FlagCells<'a>,
     is_aws_managed: FlagCells<'a>,
+    is_customer_managed: FlagCells<'a>,
+    is_replica: FlagCells<'a>,
+    is_automatic: FlagCells<'a>,
     origin: TextCells<'a>,
     answered_state: TextCells<'a>,
     deletion_date: TextCells<'a>,
@@ -220,13 +252,18 @@ impl<'a> CallColumns<'a> {
             key_id: rows.texts("key_id")?,
             key_account_id: rows.texts("key_account_id")?,
             key_region: rows.texts("key_region")?,
+            key_family: rows.texts("key_family")?,
             event_time: rows.times("event_time")?,
             event_id: rows.texts("event_id")?,
             call_id: rows.texts("call_id")?,
             event_name: rows.texts("event_name")?,
             outcome: rows.texts("outcome")?,
             operation_class: rows.texts("operation_class")?,
+            in_interval: rows.flags("in_interval")?,
             is_aws_managed: rows.flags("is_aws_managed")?,
+            is_customer_managed: rows.flags("is_customer_managed")?,
+            is_replica: rows.flags("is_replica")?,
+            is_automatic: rows.flags("is_automatic")?,
             origin: rows.texts("origin")?,
             answered_state: rows.texts("answered_state")?,
             deletion_date: rows.texts("deletion_date")?,
@@ -240,7 +277,11 @@ impl<'a> CallColumns<'a> {
             event_name: self.event_name.get(row).unwrap_or_default(),
             outcome: self.outcome.get(row),
             is_crypto: self.operation_class.get(row) == Some("crypto"),
+            in_interval: self.in_interval.is_set(row),
             is_aws_managed: self.is_aws_managed.is_set(row),
+            is_customer_managed: self.is_customer_managed.is_set(row),
+            is_replica: self.is_replica.is_set(row),
+            is_automatic: self.is_automatic.is_set(row),
             origin: self.origin.get(row),
             answered_state: self.answered_state.get(row),
             deletion_date: self.deletion_date.get(row),
@@ -267,34 +308,50 @@ impl Derivation for AllKeys {
             least(&mut key.id, calls.key_id.get(row));
             least(&mut key.account_id, calls.key_account_id.get(row));
             least(&mut key.region, calls.key_region.get(row));
-            let before = key.calls();
-            key.take(&calls.call(row));
-            self.calls += key.calls() - before;
+            least(&mut key.family, calls.key_family.get(row));
+            let (call, before) = (calls.call(row), (key.calls(), key.changes.len()));
+            key.take(&call, self.interval);
+            self.calls += key.calls() - before.0;
+            self.changes += key.changes.len() - before.1;
+            let is_told = call.outcome == Some("success") && self.interval.has_all_from(call.at.0);
+            if let Some(setting) = RotationSetting::of(&call).filter(|_| is_told) {
+                let family = calls.key_family.get(row).unwrap_or(arn).to_owned();
+                self.rotations.entry(family).or_insert(setting).add(setting);
+            }
         }
         Ok(())
     }
 
     fn bytes_held(&self) -> usize {
-        self.keys.len() * KEY_BYTES + self.calls * CALL_BYTES
+        (self.keys.len() + self.rotations.len()) * KEY_BYTES + self.calls * CALL_BYTES + self.changes * CHANGE_BYTES
     }
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
         for (arn, key) in self.keys.iter().filter(|(_, key)| key.is_found) {
+            let state = key.state(self.interval);
+            let is_going = state.is_pending_deletion() || state == KeyState::Deleted;
+            let setting = self.rotations.get(key.family.as_ref().unwrap_or(arn));
+            // KMS rotates the keys that AWS manages each year, and nobody can change that.
+            let setting = if key.is_aws_managed { "on" } else { setting.map_or("unknown", |setting| setting.word()) };
+            // Of what was not read some use may be earlier than the first, or later than the last.
+            let used = if self.interval.lacks_earlier() { &key.used_in_interval } else { &key.used };
             rows.push([
                 arn.into(),
                 (&key.id).into(),
                 (&key.account_id).into(),
                 (&key.region).into(),
+                (&key.family).into(),
                 key.kind().into(),
-                key.state().into(),
+                Some(state).filter(|state| *state != KeyState::Unknown).map(KeyState::name).into(),
                 (&key.origin).into(),
                 OutputCell::Flag(key.id.as_deref().map(|id| id.starts_with("mrk-"))),
                 OutputCell::Time(key.created.first()),
+                setting.into(),
                 OutputCell::Time(key.rotated.last()),
-                OutputCell::Text(key.deletion_date.get().and_then(Option::as_deref)),
-                OutputCell::Time(key.used.first()),
-                OutputCell::Time(key.used.last()),
+                OutputCell::Text(key.deletion_date.get().and_then(Option::as_deref).filter(|_| is_going)),
+                OutputCell::Time(used.first().filter(|_| !self.interval.lacks_earlier())),
+                OutputCell::Time(used.last()),
                 OutputCell::Count(Some(key.uses)),
                 OutputCell::Count(Some(key.denied.len() as i64)),
                 OutputCell::Count(Some(key.failed.len() as i64)),
@@ -306,107 +363,216 @@ impl Derivation for AllKeys {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
-    use arrow::datatypes::Int64Type;
-
+    use super::super::EarlierHistory;
+    use super::super::testing::{assert_order_free, batch, lines};
     use super::*;
 
     /// Calls of one key, `TIME NAME OUTCOME ANSWERED` each; `-` is NULL.
-    fn state_after(calls: &[&str]) -> (Option<String>, Option<&'static str>) {
+    fn state_after(calls: &[&str]) -> (&'static str, Option<&'static str>) {
         let mut key = KeyFacts::default();
         for (number, call) in calls.iter().enumerate() {
             let words: Vec<&str> = call.split(' ').collect();
             let id = format!("id-{number}");
-            key.take(&KmsCall {
+            let call = KmsCall {
                 at: (words[0].parse().ok(), &id),
                 call_id: &id,
                 event_name: words[1],
                 outcome: (words[2] != "-").then_some(words[2]),
                 is_crypto: false,
+                in_interval: true,
                 is_aws_managed: false,
+                is_customer_managed: words[1] == "CreateKey",
+                is_replica: false,
+                is_automatic: false,
                 origin: None,
                 answered_state: words.get(3).copied(),
                 deletion_date: None,
-            });
+            };
+            key.take(&call, AskedInterval::default());
         }
-        (key.state().map(str::to_owned), key.kind())
+        (key.state(AskedInterval::default()).name(), key.kind())
     }
 
     #[test]
     fn a_state_follows_from_the_changes_in_order_of_time() {
         for (calls, state, kind) in [
-            (&["1 CreateKey success"][..], Some("Enabled"), Some("customer")),
-            (&["1 CreateKey success PendingImport"], Some("PendingImport"), Some("customer")),
-            (&["1 CreateKey denied"], None, None),
-            (&["1 CreateKey success", "2 DisableKey success"], Some("Disabled"), Some("customer")),
-            (&["2 DisableKey success", "1 CreateKey success"], Some("Disabled"), Some("customer")),
-            (&["1 DisableKey success", "2 EnableKey denied"], Some("Disabled"), None),
-            (&["1 ScheduleKeyDeletion success", "2 EnableKey success"], Some("PendingDeletion"), None),
-            (&["1 ScheduleKeyDeletion success", "2 CancelKeyDeletion success"], Some("Disabled"), None),
-            (&["1 ScheduleKeyDeletion success PendingReplicaDeletion"], Some("PendingReplicaDeletion"), None),
-            (&["1 DisableKey success", "2 ImportKeyMaterial success"], Some("Disabled"), None),
-            (&["1 DeleteImportedKeyMaterial success", "2 ImportKeyMaterial success"], Some("Enabled"), None),
-            (&["1 ImportKeyMaterial success", "2 DeleteImportedKeyMaterial success"], Some("PendingImport"), None),
-            (&["- DisableKey success", "1 EnableKey success"], Some("Enabled"), None),
-            (&["1 DescribeKey success"], None, None),
-            (&["1 DisableKey -"], None, None),
+            (&["1 CreateKey success"][..], "Enabled", Some("customer")),
+            (&["1 CreateKey success PendingImport"], "PendingImport", Some("customer")),
+            (&["1 CreateKey denied"], "unknown", None),
+            (&["1 CreateKey success", "2 DisableKey success"], "Disabled", Some("customer")),
+            (&["2 DisableKey success", "1 CreateKey success"], "Disabled", Some("customer")),
+            (&["1 DisableKey success", "2 EnableKey denied"], "Disabled", None),
+            // KMS enables no key that is to be deleted: the cancelling is not in the logs.
+            (&["1 ScheduleKeyDeletion success", "2 EnableKey success"], "Enabled", None),
+            (&["1 ScheduleKeyDeletion success", "2 EnableKey key_unavailable"], "PendingDeletion", None),
+            (&["1 ScheduleKeyDeletion success", "2 CancelKeyDeletion success"], "Disabled", None),
+            (&["1 ScheduleKeyDeletion success PendingReplicaDeletion"], "PendingReplicaDeletion", None),
+            (&["1 DisableKey success", "2 ImportKeyMaterial success"], "Disabled", None),
+            (&["1 ImportKeyMaterial success"], "unknown", None),
+            (&["1 DeleteImportedKeyMaterial success", "2 ImportKeyMaterial success"], "Enabled", None),
+            (&["1 ImportKeyMaterial success", "2 DeleteImportedKeyMaterial success"], "PendingImport", None),
+            (&["- DisableKey success", "1 EnableKey success"], "Enabled", None),
+            (&["1 DisableKey success", "1 EnableKey success"], "unknown", None),
+            (&["1 DescribeKey success"], "unknown", None),
+            (&["1 DisableKey -"], "unknown", None),
         ] {
-            assert_eq!(state_after(calls), (state.map(str::to_owned), kind), "{calls:?}");
+            assert_eq!(state_after(calls), (state, kind), "{calls:?}");
+        }
+    }
+
+    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS` each. The flags are letters: `i` in the interval, `a` AWS's, `c` the
+    /// customer's, `r` a replica, `u` automatic.
+    fn keys(interval: AskedInterval, calls: &str) -> RecordBatch {
+        let calls = calls.split(", ").enumerate().map(|(place, call)| {
+            let words: Vec<&str> = call.split(' ').collect();
+            let (id, nothing) = (format!("e{place}"), OutputCell::Text(None));
+            let flag = |letter: char| OutputCell::Flag(Some(words[5].contains(letter)));
+            let is_crypto = matches!(words[1], "Decrypt" | "Encrypt");
+            let is_scheduled = words[1] == "ScheduleKeyDeletion";
+            batch(&[
+                ("key_arn", words[3].into()),
+                ("key_id", words[3].into()),
+                ("key_account_id", "111122223333".into()),
+                ("key_region", "eu-west-1".into()),
+                ("key_family", words[4].into()),
+                ("event_time", OutputCell::Time(words[0].parse().ok())),
+                ("event_id", (&id).into()),
+                ("call_id", (&id).into()),
+                ("event_name", words[1].into()),
+                ("outcome", words[2].into()),
+                ("operation_class", OutputCell::Text(is_crypto.then_some("crypto"))),
+                ("in_interval", flag('i')),
+                ("is_aws_managed", flag('a')),
+                ("is_customer_managed", flag('c')),
+                ("is_replica", flag('r')),
+                ("is_automatic", flag('u')),
+                ("origin", nothing.clone()),
+                ("answered_state", nothing),
+                ("deletion_date", OutputCell::Text(is_scheduled.then_some("Mar 1, 2026"))),
+            ])
+        });
+        assert_order_free(&KEYS, interval, &calls.collect::<Vec<_>>())
+    }
+
+    fn cells(rows: &RecordBatch, columns: &[&str]) -> String {
+        let places: Vec<usize> = columns.iter().map(|name| rows.schema().index_of(name).unwrap()).collect();
+        lines(&rows.project(&places).unwrap())
+    }
+
+    #[test]
+    fn counts_and_facts_are_of_calls_that_happened() {
+        let rows = keys(
+            AskedInterval::default(),
+            "3 DisableKey success mrk-1 f ic, 1 CreateKey success mrk-1 f ic, 2 Decrypt denied mrk-1 f i, \
+             4 Decrypt success mrk-1 f i, 5 Encrypt success mrk-1 f i, 6 Decrypt throttled mrk-1 f i, \
+             7 DescribeKey not_found k k i",
+        );
+        let columns = [
+            "key_arn",
+            "key_kind",
+            "state",
+            "multi_region",
+            "created_at",
+            "first_use",
+            "last_use",
+            "uses",
+            "denied",
+            "failed",
+        ];
+        assert_eq!(cells(&rows, &columns), "mrk-1 customer Disabled true 1 4 5 2 1 1");
+        // A column that is not there is an error, never a guess.
+        assert!(AllKeys::default().take(&rows).is_err());
+    }
+
+    #[test]
+    fn the_date_of_a_deletion_stands_while_it_is_scheduled() {
+        let columns = ["state", "deletion_date"];
+        for (calls, wanted) in [
+            ("1 ScheduleKeyDeletion success k k i", "PendingDeletion Mar 1, 2026"),
+            ("1 ScheduleKeyDeletion success k k i, 2 CancelKeyDeletion success k k i", "Disabled -"),
+            ("1 ScheduleKeyDeletion denied k k i", "- -"),
+            ("1 ScheduleKeyDeletion success k k i, 2 DeleteKey success k k i", "Deleted Mar 1, 2026"),
+        ] {
+            assert_eq!(cells(&keys(AskedInterval::default(), calls), &columns), wanted, "{calls}");
         }
     }
 
     #[test]
-    fn the_order_of_batches_changes_no_row() {
-        let texts = |values: &[Option<&str>]| Arc::new(values.iter().copied().collect::<StringArray>()) as ArrayRef;
-        let call = |time: i64, id: &str, name: &str, outcome: &str| {
-            let (key, nothing) = (Some("arn:aws:kms:eu-west-1:111122223333:key/mrk-1"), texts(&[None]));
-            let times = TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC");
-            RecordBatch::try_from_iter_with_nullable(
-                [
-                    ("key_arn", texts(&[key])),
-                    ("key_id", texts(&[Some("mrk-1")])),
-                    ("key_account_id", texts(&[Some("111122223333")])),
-                    ("key_region", texts(&[Some("eu-west-1")])),
-                    ("event_time", Arc::new(times)),
-                    ("event_id", texts(&[Some(id)])),
-                    ("call_id", texts(&[Some(id)])),
-                    ("event_name", texts(&[Some(name)])),
-                    ("outcome", texts(&[Some(outcome)])),
-                    ("operation_class", texts(&[Some("crypto")])),
-                    ("is_aws_managed", Arc::new(BooleanArray::from(vec![None]))),
-                    ("origin", nothing.clone()),
-                    ("answered_state", nothing.clone()),
-                    ("deletion_date", nothing),
-                ]
-                .map(|(name, column)| (name, column, true)),
-            )
-            .unwrap()
+    fn the_rotation_of_a_family_is_set_at_its_primary() {
+        for (calls, wanted) in [
+            ("1 CreateKey success k k i", "k off -"),
+            ("1 CreateKey success k k i, 2 EnableKeyRotation success k k i", "k on -"),
+            // By one template, within a second.
+            ("1 EnableKeyRotation success k k i, 1 CreateKey success k k i", "k on -"),
+            ("1 EnableKeyRotation success k k i, 2 DisableKeyRotation success k k i", "k off -"),
+            ("1 EnableKeyRotation success k k i, 2 DisableKeyRotation denied k k i", "k on -"),
+            ("1 EnableKeyRotation success k k i, 1 DisableKeyRotation success k k i", "k unknown -"),
+            ("1 Decrypt success k k i", "k unknown -"),
+            ("1 Decrypt success k k ia", "k on -"),
+            // KMS rotates by itself only where it is on; on demand it does so anyway.
+            ("5 RotateKey success k k iu", "k on 5"),
+            ("5 RotateKey success k k i, 4 RotateKeyOnDemand success k k i", "k unknown 5"),
+            // A replica has the setting of its family, and its own rotations.
+            ("1 EnableKeyRotation success mrk-1 f i, 2 CreateKey success mrk-2 f ir", "mrk-1 on -; mrk-2 on -"),
+            ("2 CreateKey success mrk-2 f ir", "mrk-2 unknown -"),
+            (
+                "3 DisableKeyRotation success mrk-2 f i, 1 EnableKeyRotation success mrk-1 f i, 5 RotateKey success mrk-2 f i",
+                "mrk-1 off -; mrk-2 off 5",
+            ),
+        ] {
+            let columns = ["key_arn", "rotation_setting", "last_rotated"];
+            assert_eq!(cells(&keys(AskedInterval::default(), calls), &columns), wanted, "{calls}");
+        }
+    }
+
+    #[test]
+    fn unread_history_leaves_facts_out_and_changes_none() {
+        let unread = AskedInterval { since: Some(10), until: None, earlier: EarlierHistory::NotRead };
+        let read = AskedInterval { earlier: EarlierHistory::Read, ..unread };
+        let columns =
+            ["state", "created_at", "rotation_setting", "last_rotated", "first_use", "last_use", "uses", "denied"];
+        for (calls, without, with) in [
+            // Counts are of the interval; the first use may lie in what was not read.
+            (
+                "1 Decrypt success k k -, 2 Decrypt denied k k -, 12 Decrypt success k k i, 13 Decrypt denied k k i",
+                "- - unknown - - 12 1 1",
+                "- - unknown - 1 12 1 1",
+            ),
+            (
+                "1 CreateKey success k k c, 2 RotateKey success k k u, 3 Decrypt success k k -",
+                "- 1 unknown - - - 0 0",
+                "Enabled 1 on 2 3 3 0 0",
+            ),
+            (
+                "1 CreateKey success k k c, 12 DisableKey success k k i",
+                "Disabled 1 unknown - - - 0 0",
+                "Disabled 1 off - - - 0 0",
+            ),
+        ] {
+            assert_eq!(cells(&keys(unread, calls), &columns), without, "{calls}");
+            assert_eq!(cells(&keys(read, calls), &columns), with, "{calls}");
+        }
+    }
+
+    #[test]
+    fn a_million_calls_of_one_key_are_one_entry() {
+        let mut key = KeyFacts::default();
+        let call = KmsCall {
+            at: (Some(1), "e"),
+            call_id: "e",
+            event_name: "Decrypt",
+            outcome: Some("success"),
+            is_crypto: true,
+            in_interval: true,
+            is_aws_managed: false,
+            is_customer_managed: false,
+            is_replica: false,
+            is_automatic: false,
+            origin: None,
+            answered_state: None,
+            deletion_date: None,
         };
-        let calls = [
-            call(3, "c", "DisableKey", "success"),
-            call(1, "a", "CreateKey", "success"),
-            call(3, "b", "EnableKey", "success"),
-            call(2, "d", "Decrypt", "denied"),
-            call(2, "d", "Decrypt", "denied"),
-        ];
-        let derived = |calls: &mut dyn Iterator<Item = &RecordBatch>| {
-            let mut keys = Box::new(AllKeys::default());
-            calls.for_each(|call| keys.take(call).unwrap());
-            keys.finish().unwrap()
-        };
-        let rows = derived(&mut calls.iter());
-        assert_eq!(rows, derived(&mut calls.iter().rev()));
-        let text = |name: &str| rows[name].as_string::<i32>().value(0).to_owned();
-        let count = |name: &str| rows[name].as_primitive::<Int64Type>().value(0);
-        assert_eq!((text("state").as_str(), text("key_kind").as_str()), ("Disabled", "customer"));
-        assert_eq!((count("uses"), count("denied"), count("failed")), (3, 1, 0));
-        assert!(rows["multi_region"].as_boolean().value(0));
-        let mut keys = AllKeys::default();
-        calls.iter().for_each(|call| keys.take(call).unwrap());
-        assert_eq!(keys.bytes_held(), KEY_BYTES + CALL_BYTES);
-        // A column that is not there is an error, never a guess.
-        assert!(AllKeys::default().take(&rows).is_err());
+        (0..1_000_000).for_each(|_| key.take(&call, AskedInterval::default()));
+        assert_eq!((key.uses, key.calls(), key.changes.len()), (1_000_000, 0, 0));
     }
 }

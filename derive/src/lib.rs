@@ -7,17 +7,43 @@
 //! DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
+mod access_call;
+mod access_chains;
+mod access_change_facts;
+mod compact;
+mod coverage;
+mod coverage_facts;
+mod coverage_spans;
+mod denial_facts;
 mod dynamodb_access_windows;
 mod error_echoes;
+mod grant_uses;
+mod grants;
 mod input;
+mod key_aliases;
+mod key_dependents;
+mod key_policies;
+mod key_rotations;
+mod key_state;
+mod key_states;
 mod keys;
+mod missing_logs;
 mod moment;
 mod output;
+mod period_sweep;
+mod policy;
+mod role_sessions;
+mod session_book;
+mod session_origins;
+mod session_persons;
 mod table_access;
 mod table_keys;
 mod table_periods;
 mod table_settings;
+#[cfg(test)]
+mod testing;
 mod text_tuple;
+mod trails;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -34,6 +60,9 @@ pub struct DerivedTable {
     /// Columns of both the table and its input that split the work: the rows for one value depend on the input rows of
     /// that value alone. A filter on these may be applied to the input.
     pub by: &'static [&'static str],
+    /// Columns that together differ in any two rows, NULL being one more value; none where nothing is promised. A left
+    /// join on all of them adds no row, and costs nothing where none of its columns is used.
+    pub unique: &'static [&'static str],
     /// Tells which rows lie in the interval that was asked for.
     pub time: RowTime,
     /// Begins the computation.
@@ -70,6 +99,19 @@ pub struct AskedInterval {
     pub earlier: EarlierHistory,
 }
 
+impl AskedInterval {
+    /// True where the input has everything that the logs have from this time on. The end of a state, or the next change of
+    /// something, may be missing behind an earlier time; a fact that nothing takes back needs no such proof.
+    pub(crate) fn has_all_from(&self, at: Option<i64>) -> bool {
+        !self.lacks_earlier() || at.is_none_or(|at| self.since.is_none_or(|since| at >= since))
+    }
+
+    /// True if what happened before the interval is not part of the input.
+    pub(crate) fn lacks_earlier(&self) -> bool {
+        self.since.is_some() && self.earlier == EarlierHistory::NotRead
+    }
+}
+
 /// Tells whether what happened before the interval is part of the input.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum EarlierHistory {
@@ -100,9 +142,23 @@ pub trait Derivation: Send {
 
 /// Every derived table.
 pub const TABLES: &[DerivedTable] = &[
+    access_chains::ACCESS_CHAINS,
+    access_change_facts::ACCESS_CHANGE_FACTS,
+    coverage::COVERAGE,
+    coverage_spans::COVERAGE_SPANS,
+    denial_facts::DENIAL_FACTS,
     dynamodb_access_windows::DYNAMODB_ACCESS_WINDOWS,
     error_echoes::ERROR_ECHOES,
+    grants::GRANTS,
+    key_aliases::KEY_ALIASES,
+    key_dependents::KEY_DEPENDENTS,
+    key_policies::KEY_POLICIES,
+    key_rotations::KEY_ROTATIONS,
+    key_states::KEY_STATES,
     keys::KEYS,
+    missing_logs::MISSING_LOGS,
+    role_sessions::ROLE_SESSIONS,
+    session_persons::SESSION_PERSONS,
     table_access::TABLE_ACCESS,
     table_keys::TABLE_KEYS,
 ];

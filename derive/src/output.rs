@@ -70,7 +70,7 @@ impl<'a> From<&'a Option<String>> for OutputCell<'a> {
 
 /// The builder of one column.
 #[derive(Debug)]
-enum ColumnBuilder {
+pub(crate) enum ColumnBuilder {
     Text(StringBuilder),
     Time(TimestampMicrosecondBuilder),
     Flag(BooleanBuilder),
@@ -81,7 +81,7 @@ enum ColumnBuilder {
 }
 
 impl ColumnBuilder {
-    fn new(ty: ColumnType) -> ColumnBuilder {
+    pub fn new(ty: ColumnType) -> ColumnBuilder {
         match ty {
             ColumnType::Text => ColumnBuilder::Text(StringBuilder::new()),
             ColumnType::Timestamp => {
@@ -102,7 +102,7 @@ impl ColumnBuilder {
     }
 
     /// False if the cell is of another type.
-    fn append(&mut self, cell: &OutputCell<'_>) -> Result<bool, ArrowError> {
+    pub fn append(&mut self, cell: &OutputCell<'_>) -> Result<bool, ArrowError> {
         match (self, cell) {
             (ColumnBuilder::Text(cells), OutputCell::Text(text)) => cells.append_option(*text),
             (ColumnBuilder::Time(cells), OutputCell::Time(time)) => cells.append_option(*time),
@@ -125,7 +125,7 @@ impl ColumnBuilder {
         Ok(true)
     }
 
-    fn finish(self) -> ArrayRef {
+    pub fn finish(self) -> ArrayRef {
         match self {
             ColumnBuilder::Text(mut cells) => Arc::new(cells.finish()),
             ColumnBuilder::Time(mut cells) => Arc::new(cells.finish()),

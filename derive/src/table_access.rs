@@ -20,6 +20,7 @@ pub(super) const TABLE_ACCESS: DerivedTable = DerivedTable {
     name: "table_access",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::None,
     start: |interval| Box::new(AllAccess::of(interval)),
 };

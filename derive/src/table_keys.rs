@@ -23,6 +23,7 @@ pub(super) const TABLE_KEYS: DerivedTable = DerivedTable {
     name: "table_keys",
     columns: COLUMNS,
     by: &[],
+    unique: &[],
     time: RowTime::Until("valid_from", "valid_to"),
     start: |interval| Box::new(AllTables::of(interval)),
 };

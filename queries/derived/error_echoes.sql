@@ -7,12 +7,14 @@
 -- column: how : `request_id` where the message names KMS's request, else `time`
 -- column: outcome : how KMS's call ended
 -- column: key_arn : the key that the service's record names
+-- column: table_arn : the table that DynamoDB's own record names, its name where the ARN is not told
 SELECT CASE WHEN operation_class IS NULL THEN 'service' ELSE 'kms' END AS side,
        event_id, event_time, principal_id, aws_region, outcome, session_created, principal_type,
        CASE WHEN operation_class IS NULL THEN split_part(event_source, '.', 1) ELSE via_service END AS service,
        -- A service's message may name KMS's request.
        CASE WHEN operation_class IS NULL THEN error_message ELSE request_id END AS request_id,
        coalesce(denied_action, CASE WHEN operation_class IS NOT NULL THEN concat('kms:', event_name) END) AS action,
-       coalesce(key_arn, source_key_arn) AS key_arn
+       coalesce(key_arn, source_key_arn) AS key_arn,
+       CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN coalesce(table_arn, table_name) END AS table_arn
 FROM kms_errors
 WHERE principal_id IS NOT NULL AND (operation_class IS NULL OR caller_class <> 'direct')

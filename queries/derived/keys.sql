@@ -1,22 +1,36 @@
 -- title: Every key that KMS calls name, with what the logs say of it
 -- row: key
--- description: NULL where the logs do not say. A key that was never found is none.
--- column: key_kind : `customer` or `aws_managed`, NULL where neither was seen
--- column: state : the last state that a change of the key tells: `Enabled`, `Disabled`, `PendingDeletion`, `PendingReplicaDeletion`, `Deleted`, `PendingImport`
--- column: origin : where the key's material is from, as its creation says
+-- description: NULL where the logs do not say. A key that was never found is none. Counts are of the interval; the rest follows from everything before its end that was read.
+-- column: key_family : what the keys of a multi-Region family share; the key itself of others
+-- column: key_kind : `customer` or `aws_managed`, NULL where nothing tells: AWS lets nobody change a key that it manages
+-- column: state : the last state that the changes of the key tell: `Enabled`, `Disabled`, `PendingDeletion`, `PendingReplicaDeletion`, `Deleted`, `PendingImport`, `Creating`; `key_states` has all of them
+-- column: origin : where the key's material is from, as its creation, an import or a rotation says
 -- column: multi_region : whether the key is a multi-Region key
 -- column: created_at : when the key was created
--- column: last_rotated : the last rotation that was seen
--- column: deletion_date : when the key is to be deleted, as AWS wrote it
--- column: first_use : the first successful use
+-- column: rotation_setting : whether KMS rotates the key by itself: `on`, `off`, or `unknown` where no change of it was seen; of a family it is set at the primary
+-- column: last_rotated : the last rotation that was seen, NULL where none was
+-- column: deletion_date : when the key is or was to be deleted, as AWS wrote it
+-- column: first_use : the first successful use; NULL where what was before the interval was not read
 -- column: last_use : the last successful use
 -- column: uses : successful uses, of a ReEncrypt from the key to itself one
 -- column: denied : refused calls that name the key
 -- column: failed : calls that failed otherwise
-SELECT key_arn, key_id, key_account_id, key_region, event_name, event_time, event_id, call_id, outcome, operation_class,
+SELECT key_arn, key_id, key_account_id, key_region, key_family, event_name, event_time, event_id, call_id, outcome,
+       operation_class, in_interval(event_time) AS in_interval,
        outcome = 'success' AND (requested_alias LIKE 'alias/aws/%' OR requested_alias LIKE '%:alias/aws/%'
            OR json_get_str(response_elements, 'keyMetadata', 'keyManager') = 'AWS') AS is_aws_managed,
-       CASE event_name WHEN 'CreateKey' THEN json_get_str(response_elements, 'keyMetadata', 'origin') END AS origin,
+       -- AWS lets nobody do this to a key that it manages.
+       event_name IN ('CreateKey', 'PutKeyPolicy', 'EnableKey', 'DisableKey', 'ScheduleKeyDeletion', 'CancelKeyDeletion',
+                      'EnableKeyRotation', 'DisableKeyRotation', 'RotateKeyOnDemand', 'ImportKeyMaterial', 'ReplicateKey',
+                      'DeleteImportedKeyMaterial', 'UpdatePrimaryRegion', 'UpdateKeyDescription', 'TagResource',
+                      'UntagResource', 'CreateAlias', 'UpdateAlias') AS is_customer_managed,
+       event_name = 'CreateKey' AND key_id LIKE 'mrk-%'
+           AND json_get_str(response_elements, 'keyMetadata', 'multiRegionConfiguration', 'multiRegionKeyType')
+               IS DISTINCT FROM 'PRIMARY' AS is_replica,
+       json_get_str(service_event_details, 'rotationType') = 'AUTOMATIC' AS is_automatic,
+       CASE event_name WHEN 'CreateKey' THEN json_get_str(response_elements, 'keyMetadata', 'origin')
+                       WHEN 'RotateKey' THEN json_get_str(service_event_details, 'keyOrigin')
+                       WHEN 'ImportKeyMaterial' THEN CASE outcome WHEN 'success' THEN 'EXTERNAL' END END AS origin,
        CASE event_name WHEN 'CreateKey' THEN json_get_str(response_elements, 'keyMetadata', 'keyState')
                        WHEN 'ScheduleKeyDeletion' THEN json_get_str(response_elements, 'keyState') END AS answered_state,
        CASE event_name WHEN 'ScheduleKeyDeletion' THEN json_get_str(response_elements, 'deletionDate') END AS deletion_date

@@ -1,6 +1,6 @@
 -- title: Needs a look
 -- none: Nothing of what was read matches a finding.
--- place: 4
+-- place: 6
 -- sentence: {severity}: {principal}[ on {key_arn}]: {finding}, {calls:call}, {first_seen..last_seen}.
 -- description: Findings by principal and key; a call may have several. `findings` has the rows of every rule of queries/findings, with the severity of its card.
 SELECT severity, detail AS finding, principal, key_arn, count(DISTINCT call_id) AS calls,

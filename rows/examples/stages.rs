@@ -184,7 +184,7 @@ struct Rows {
 
 impl Rows {
     fn new(columns: &[Column], conditions: Vec<ColumnCondition>) -> Rows {
-        let needs = RowNeeds::new([TableNeeds { conditions, columns: ColumnSet::of(columns) }]);
+        let needs = RowNeeds::new([TableNeeds { conditions, columns: ColumnSet::of(columns), since: None }]);
         Rows { needs, builder: RowBuilder::new(events_schema_of(columns), columns) }
     }
 

@@ -7,6 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Times are microseconds since 1970, UTC, all over the program.
 pub const MICROS_PER_SECOND: i64 = 1_000_000;
+/// Of an hour.
+pub const MICROS_PER_HOUR: i64 = 3_600 * MICROS_PER_SECOND;
 /// Of a UTC day, which has no leap second here.
 pub const MICROS_PER_DAY: i64 = 86_400 * MICROS_PER_SECOND;
 
@@ -22,6 +24,11 @@ pub fn now_micros() -> i64 {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX)
     })
+}
+
+/// The time of a file, as microseconds since 1970; none before that.
+pub fn micros_of(time: SystemTime) -> Option<i64> {
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_micros()).ok()
 }
 
 /// RFC 3339 with a zone, of the years 1 to 9999, as microseconds since 1970; finer digits are cut off.

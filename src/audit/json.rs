@@ -1,59 +1,88 @@
-//! An audit as one JSON object, whose members scripts may rely on.
-//! In: an [`Audit`]. Out: text. Never shortens a value and never leaves a row out.
+//! An audit or a trace as one JSON object, whose members scripts may rely on.
+//! In: an [`Audit`] or a [`Trace`]. Out: text. Never shortens a value and never leaves a row out.
 
 use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value, json};
 
-use super::{Audit, limits};
+use super::{Audit, Trace, limits};
 use crate::output::{cell, times, unique_names};
-use crate::table::{Completeness, SeenInput, WithoutLogs};
+use crate::source::Scope;
+use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
 impl Audit {
     /// The whole audit, with every row of every section.
     pub fn to_json(&self) -> String {
         let a = &self.accounting;
-        let mut head = json!({
-            "since": self.scope.since.map(times::rfc3339),
-            "until": self.scope.until.map(times::rfc3339),
-            "accounts": self.scope.accounts,
-            "regions": self.scope.regions,
-            "about": self.subjects.json(&self.sections),
-        });
-        if let Some(members) = head.as_object_mut() {
-            let others = [
-                ("untimed", a.lacking.time),
-                ("unplaced", a.lacking.place),
-                ("unplaced_objects", a.without_organization),
-                ("older_rows", a.older_rows),
-                ("bytes", a.bytes),
-                ("event_history_objects", a.history_objects),
-            ];
-            for (name, n) in a.counts.each().chain(others) {
-                members.insert(name.to_owned(), json!(n));
-            }
-            let complete = json!(a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete);
-            members.insert("complete".to_owned(), complete.clone());
-            members.insert("input_complete".to_owned(), complete);
-            members.insert("accepted_objects".to_owned(), json!(a.accepted.objects));
-            members.insert("seen".to_owned(), seen(&self.seen));
-            members.insert("expected_missing".to_owned(), json!(self.missing));
-        }
+        let facts = AnswerFacts { scope: &self.scope, accounting: a, seen: &self.seen, missing: &self.missing };
+        let mut head = facts.summary();
+        head.insert("about".to_owned(), self.subjects.json(&self.sections));
+        head.insert("unattributed_refusals".to_owned(), json!(self.unattributed_refusals));
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
+        let (head, objects) = (json!(head), json!(objects));
         let mut out = String::new();
-        write!(out, "{{\n\"summary\":{head},\n\"coverage\":null,\n\"objects\":{}", json!(objects))
-            .expect("writing to a String cannot fail");
+        write!(out, "{{\n\"summary\":{head},\n\"coverage\":").expect("writing to a String cannot fail");
+        rows_json(&mut out, &self.coverage);
+        write!(out, ",\n\"objects\":{objects}").expect("writing to a String cannot fail");
         for section in &self.sections {
-            if section.name == "findings" {
-                out.push_str(",\n\"access_chains\":[]");
-            }
             write!(out, ",\n\"{}\":", section.name).expect("writing to a String cannot fail");
             rows_json(&mut out, &section.rows);
         }
         let limits = limits::of(a);
         write!(out, ",\n\"limits\":{}\n}}\n", json!(limits)).expect("writing to a String cannot fail");
         out
+    }
+}
+
+impl Trace {
+    /// The whole life, with every row.
+    pub fn to_json(&self) -> String {
+        let facts =
+            AnswerFacts { scope: &self.scope, accounting: &self.accounting, seen: &self.seen, missing: &self.missing };
+        let (subject, summary) = (json!({"kind": self.kind.word(), "name": self.name}), json!(facts.summary()));
+        let mut out = format!("{{\n\"subject\":{subject},\n\"summary\":{summary},\n\"timeline\":");
+        rows_json(&mut out, &self.timeline);
+        write!(out, ",\n\"limits\":{}\n}}\n", json!(limits::of(&self.accounting)))
+            .expect("writing to a String cannot fail");
+        out
+    }
+}
+
+/// The scope, the accounts and the reach of an answer.
+struct AnswerFacts<'a> {
+    scope: &'a Scope,
+    accounting: &'a Accounting,
+    seen: &'a SeenInput,
+    missing: &'a [String],
+}
+
+impl AnswerFacts<'_> {
+    fn summary(&self) -> Map<String, Value> {
+        let a = self.accounting;
+        let is_accounted_for = a.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete;
+        let counts = a.counts.each().chain([
+            ("untimed", a.lacking.time),
+            ("unplaced", a.lacking.place),
+            ("unplaced_objects", a.without_organization),
+            ("older_rows", a.older_rows),
+            ("objects_without_hours", a.without_hours),
+            ("bytes", a.bytes),
+            ("event_history_objects", a.history_objects),
+            ("accepted_objects", a.accepted.objects),
+        ]);
+        let members = [
+            ("since", json!(self.scope.since.map(times::rfc3339))),
+            ("until", json!(self.scope.until.map(times::rfc3339))),
+            ("accounts", json!(self.scope.accounts)),
+            ("regions", json!(self.scope.regions)),
+            ("complete", json!(is_accounted_for && self.missing.is_empty())),
+            ("input_complete", json!(is_accounted_for)),
+            ("changes_not_read", json!(a.changes_not_read)),
+            ("seen", seen(self.seen)),
+            ("expected_missing", json!(self.missing)),
+        ];
+        counts.map(|(name, n)| (name, json!(n))).chain(members).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

@@ -7,6 +7,7 @@
 mod json;
 mod limits;
 mod subjects;
+mod trace;
 
 use std::borrow::Cow;
 
@@ -26,6 +27,7 @@ use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 pub use json::seen as seen_json;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects};
+pub use trace::{Trace, TracedName};
 
 /// The sentence of every section where there was nothing to read.
 const NOTHING_READ: &str = "Nothing was read: there is no log here, or none in this scope.";
@@ -51,7 +53,12 @@ pub struct AnsweredSection {
     pub rows: RecordBatch,
     /// The narrowing flags for which this section has no column.
     pub not_narrowed: Vec<&'static str>,
+    /// A sentence on rows that may belong here and do not tell.
+    pub beside: Option<String>,
 }
+
+/// The section of refusals.
+const DENIALS: &str = "denials";
 
 /// The names by which the reader of an audit knows a key.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,6 +79,10 @@ pub struct Audit {
     pub missing: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
+    /// Refusals that name no key and may be of the key or table that was asked for; `None` where neither was.
+    pub unattributed_refusals: Option<u64>,
+    /// The spans of coverage.
+    pub coverage: RecordBatch,
     /// The ARN of an alias and of a key that it was seen to name; none where nobody asked for it.
     pub aliases: Option<RecordBatch>,
     pub sections: Vec<AnsweredSection>,
@@ -91,7 +102,9 @@ impl Audit {
         let has_aliases = naming == KeyNaming::ByAlias || !asked.keys.is_empty();
         let aliases = has_aliases.then(sections::aliases);
         let kinds: Vec<NameKind> = asked.kinds().collect();
+        let of_input = [sections::coverage()].into_iter().chain(expected.is_any().then(sections::missing_logs));
         let statements = sections::shown().chain(aliases).chain(kinds.iter().map(|kind| sections::names(*kind)));
+        let statements = statements.chain(of_input);
         let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
         let prepared = data.engine.prepare(&statements).await?;
         let mut place = sections::shown().count();
@@ -105,7 +118,7 @@ impl Audit {
             let known = BorneNames::of(kind, &prepared.rows(place + number).await?);
             subjects.extend(asked.resolved(&known, aliases.as_ref().filter(|_| kind == NameKind::Key)));
         }
-        let (subjects, mut answered) = (Subjects::new(subjects), Vec::new());
+        let (subjects, mut answered, mut unattributed_refusals) = (Subjects::new(subjects), Vec::new(), None);
         let is_empty = prepared.accounting.verdict(WithoutLogs::IsIncomplete) == Completeness::NoLog;
         for (place, AuditSection { name, title, none, sentence, .. }) in sections::shown().enumerate() {
             let all = prepared.rows(place).await?;
@@ -115,13 +128,42 @@ impl Audit {
                 0 => Cow::Borrowed(*none),
                 without => Cow::Owned(no_rows(&subjects.asked(&not_narrowed), without)),
             };
-            answered.push(AnsweredSection { name, title, none, sentence: sentence.as_ref(), rows, not_narrowed });
+            let unattributed = if *name == DENIALS { subjects.unattributed(&all)? } else { None };
+            unattributed_refusals = unattributed_refusals.or(unattributed);
+            let beside = unattributed.filter(|refusals| *refusals > 0).map(unattributed_words);
+            let sentence = sentence.as_ref();
+            answered.push(AnsweredSection { name, title, none, sentence, rows, not_narrowed, beside });
         }
-        let (names, accounting) = (subjects.sentences(), prepared.accounting);
+        let (names, accounting) = (subjects.sentences(), prepared.accounting.clone());
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let (missing, scope) = (expected.missing(&seen), data.scope.clone());
-        Ok(Audit { scope, accounting, subjects, seen, missing, names, aliases, sections: answered })
+        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
+        place += kinds.len();
+        let (coverage, sections) = (prepared.rows(place).await?, answered);
+        if expected.is_any() {
+            missing.extend(expected.missing_logs(&prepared.rows(place + 1).await?));
+        }
+        Ok(Audit {
+            scope,
+            accounting,
+            subjects,
+            seen,
+            missing,
+            names,
+            unattributed_refusals,
+            coverage,
+            aliases,
+            sections,
+        })
     }
+}
+
+/// The sentence on refusals that may be of the key or table that was asked for.
+fn unattributed_words(refusals: u64) -> String {
+    let unit = if refusals == 1 { "refusal names" } else { "refusals name" };
+    format!(
+        "{} more {unit} no key, and may be of what was asked for or not: audit without --key and --table",
+        count(refusals)
+    )
 }
 
 /// The sentence of a section that has rows, but none about the named subjects.

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use serde_json::{Value, json};
 
@@ -71,6 +72,11 @@ fn other_names(rows: &RecordBatch, asked: &AskedName) -> BTreeSet<String> {
         by_alias.or_else(|| asked.is_borne_by(&[Some(key), None]).then(|| alias.to_owned()))
     };
     pairs.filter_map(other).collect()
+}
+
+/// The keys that an alias was seen to name. The rows pair an alias's ARN and a key.
+pub(super) fn keys_of_alias(rows: &RecordBatch, asked: &AskedName) -> BTreeSet<String> {
+    alias_of(&asked.given).map(|_| other_names(rows, asked)).unwrap_or_default()
 }
 
 /// A key, principal or table that answers are narrowed to.
@@ -161,6 +167,29 @@ impl Subjects {
             }
         }
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
+    }
+
+    /// Where a key or a table is asked for: the refusals that name no key, neither by ARN nor by alias, and so may be of it
+    /// or not. `None` where neither is asked for.
+    pub(super) fn unattributed(&self, denials: &RecordBatch) -> Result<Option<u64>, ArrowError> {
+        let has = |kind| self.of(kind).next().is_some();
+        if !has(NameKind::Key) && !has(NameKind::Table) {
+            return Ok(None);
+        }
+        let column = |name: &str| {
+            denials.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("the denials have no `{name}`")))
+        };
+        let named = NameKind::Key.columns().iter().flat_map(|names| names.iter());
+        let named: Vec<&ArrayRef> = named.filter_map(|name| denials.column_by_name(name)).collect();
+        let (principals, counts) = (column("principal")?, column("denied")?.as_primitive::<Int64Type>());
+        let is_asked = |row| {
+            let principal = cell::text(principals, row);
+            !has(NameKind::Principal)
+                || self.of(NameKind::Principal).any(|subject| subject.is_in(&[principal.as_deref()]))
+        };
+        let rows =
+            (0..denials.num_rows()).filter(|row| named.iter().all(|column| column.is_null(*row)) && is_asked(*row));
+        Ok(Some(rows.map(|row| counts.value(row).unsigned_abs()).sum()))
     }
 
     /// The sentences on names that nothing bears, or that several things do.

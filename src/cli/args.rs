@@ -12,15 +12,16 @@ use clap::{Args, ColorChoice, ValueEnum};
 
 use super::accept::Accepts;
 use super::exit::{Failure, say};
+use super::state_files::StateFiles;
 use crate::arn::is_account_id;
 use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
 use crate::normalize::EventFilter;
 use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
-use crate::source::{AwsOptions, Location, Scope, regions};
+use crate::source::{AwsOptions, Location, Scope, StateReach, regions};
 use crate::sql::did_you_mean::did_you_mean;
-use crate::time::now_micros;
+use crate::time::{MICROS_PER_DAY, now_micros};
 
 #[derive(Args, Debug, Clone)]
 pub struct GlobalArgs {
@@ -155,11 +156,13 @@ impl ScopeArgs {
         }
         Ok(DatasetOptions {
             accepted: Arc::new(accepts.objects),
+            expected: ExpectedInput::default(),
             locations: self::locations(locations)?,
             aws: self.aws.options()?,
             scope: self.resolve(now_micros, global)?,
             events: self.asked_filter(),
             salvage: self.salvage,
+            state_answers: Vec::new(),
             now_micros,
             threads: global.threads(),
         })
@@ -186,6 +189,7 @@ impl ScopeArgs {
             regions: self.region.clone(),
             org_ids: self.org_id.clone(),
             late_days: self.late_days,
+            state: None,
         })
     }
 
@@ -220,6 +224,45 @@ impl ScopeArgs {
             say(format_args!("note: --until {day} leaves out {day} itself (UTC)"));
         }
         Ok((since.map(|m| m.micros), until.map(|m| m.micros)))
+    }
+}
+
+/// The longest baseline, in days: ten years.
+const BASELINE_DAYS_MAX: u32 = 3660;
+
+/// What is read for state, beside the interval.
+#[derive(Args, Debug, Clone)]
+pub struct StateArgs {
+    /// Also read so much before --since for the state of keys, grants, tables and sessions: 30d, 24h; a store has it
+    #[arg(long, value_name = "SPAN", help_heading = "Scope")]
+    pub baseline: Option<String>,
+    /// An answer of the AWS CLI as state: describe-table, get-key-policy, list-grants, get-key-rotation-status; a file or
+    /// a folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
+    #[arg(long = "state", value_name = "PATH[@TIME]", help_heading = "Scope")]
+    pub answers: Vec<String>,
+}
+
+impl StateArgs {
+    /// The days that are asked for, whole ones, since AWS files by days.
+    fn baseline_days(&self) -> Result<u32, Failure> {
+        let Some(text) = &self.baseline else { return Ok(0) };
+        let days = times::span(text)
+            .flatten()
+            .map(|micros| micros.div_euclid(MICROS_PER_DAY) + i64::from(micros % MICROS_PER_DAY > 0));
+        let days = days.and_then(|days| u32::try_from(days).ok()).filter(|days| *days <= BASELINE_DAYS_MAX);
+        let wrong = || Failure::usage(format!("cannot read --baseline: `{}` is no span", visible(text)));
+        days.ok_or_else(|| wrong().hint(format!("write 30d or 24h, at most {BASELINE_DAYS_MAX}d")))
+    }
+
+    /// The options of a question, which also reads what its state follows from.
+    pub fn with_state(&self, options: DatasetOptions, global: &GlobalArgs) -> Result<DatasetOptions, Failure> {
+        let state = Some(StateReach { baseline_days: self.baseline_days()? });
+        let files = StateFiles::read(&self.answers, options.now_micros)?;
+        if let Some(note) = files.note().filter(|_| !global.quiet) {
+            say(format_args!("note: {note}"));
+        }
+        let scope = Scope { state, ..options.scope };
+        Ok(DatasetOptions { scope, state_answers: files.answers, ..options })
     }
 }
 
@@ -325,14 +368,6 @@ fn screen_width(columns: Option<&str>, terminal: usize) -> usize {
     columns.and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0).unwrap_or(terminal)
 }
 
-/// `name=value` of `-p`.
-pub fn parameter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.trim_start_matches('$').to_owned(), value.to_owned())),
-        _ => Err("write name=value".to_owned()),
-    }
-}
-
 fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -> Result<(), Failure> {
     match given.iter().find(|g| !is_right(g)) {
         Some(bad) => Err(Failure::usage(format!("`{bad}` is not {what}")).hint(hint)),
@@ -397,12 +432,5 @@ mod tests {
         {
             assert_eq!(screen_width(columns, 120), width, "{columns:?}");
         }
-    }
-
-    #[test]
-    fn splits_parameters_once() {
-        assert_eq!(parameter("key=a=b").unwrap(), ("key".to_owned(), "a=b".to_owned()));
-        assert_eq!(parameter("$key=").unwrap(), ("key".to_owned(), String::new()));
-        assert!(parameter("key").is_err() && parameter("=x").is_err());
     }
 }

@@ -7,12 +7,13 @@ use std::io::Write;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 
-use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, StateArgs};
 use super::audit_screen::AuditScreen;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{AskedSubjects, Audit, KeyNaming};
+use crate::dataset::DatasetOptions;
 use crate::output::Format;
 use crate::output::screen::ScreenValues;
 use crate::output::visible::visible;
@@ -38,6 +39,8 @@ pub struct AuditArgs {
     pub scope: ScopeArgs,
     #[command(flatten)]
     pub expect: ExpectArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
     #[command(flatten)]
     pub about: SubjectArgs,
 }
@@ -67,11 +70,13 @@ pub struct SubjectArgs {
 }
 
 pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.locations, &global)?;
+    let expected = args.expect.expected()?;
+    let options = args.state.with_state(args.scope.dataset(&args.locations, &global)?, &global)?;
+    let options = DatasetOptions { expected: expected.clone(), ..options };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let (format, expected) = (args.chosen()?, args.expect.expected()?);
+    let format = AuditFormat::chosen(args.format, &args.to)?;
     let mut target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
@@ -106,17 +111,18 @@ impl SubjectArgs {
     }
 }
 
-impl AuditArgs {
-    fn chosen(&self) -> Result<AuditFormat, Failure> {
-        if let Some(format) = self.format {
+impl AuditFormat {
+    /// `-f`, else the ending of FILE, else a table.
+    pub fn chosen(format: Option<AuditFormat>, to: &FileArgs) -> Result<AuditFormat, Failure> {
+        if let Some(format) = format {
             return Ok(format);
         }
-        match self.to.by_name()? {
+        match to.by_name()? {
             None | Some(Format::Table) => Ok(AuditFormat::Table),
             Some(Format::Markdown) => Ok(AuditFormat::Markdown),
             Some(Format::Json) => Ok(AuditFormat::Json),
-            Some(_) => Err(Failure::usage("an audit is a table, Markdown or JSON")
-                .hint("choose with -f, or query one section: `keytrail queries` lists them")),
+            Some(_) => Err(Failure::usage("this answer is a table, Markdown or JSON")
+                .hint("choose with -f, or ask `keytrail query`: `keytrail queries` lists the named queries")),
         }
     }
 }

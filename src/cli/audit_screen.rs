@@ -182,7 +182,8 @@ fn short(
     }
 }
 
-/// One line for each flag that could not narrow a section.
+/// One line for each flag that could not narrow a section, and for rows that may belong to it.
 fn not_narrowed(section: &AnsweredSection) -> Vec<String> {
-    section.not_narrowed.iter().map(|flag| format!("not narrowed by {flag}: these rows do not name it")).collect()
+    let flags = section.not_narrowed.iter().map(|flag| format!("not narrowed by {flag}: these rows do not name it"));
+    flags.chain(section.beside.clone()).collect()
 }

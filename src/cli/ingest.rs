@@ -64,6 +64,7 @@ impl IngestArgs {
             batch_bytes_max: self.batch_bytes,
             look_back_days: self.look_back,
             retries_damaged: self.scope.salvage,
+            first_day: None,
         }
     }
 }
@@ -99,6 +100,9 @@ pub async fn run(args: IngestArgs, global: GlobalArgs) -> Result<RunExitCode, Fa
     if !global.quiet {
         summary::print(&summary, SummaryBlock::Whole, &global);
         say(format_args!("store     {}", in_words(&done)));
+        if done.upgraded {
+            say(format_args!("format    {}", summary::upgraded()));
+        }
     }
     if let Some(mut file) = summary_file {
         write_summary(&mut file, &done, &summary)?;
@@ -178,6 +182,7 @@ fn write_summary(to: &mut OutputTarget, done: &IngestOutcome, summary: &RunSumma
         "interval": summary.interval,
         "seconds": summary.elapsed.as_secs_f64(),
         "batches": done.batches,
+        "upgraded": done.upgraded,
         "store_version": done.version,
         "objects_known": done.old,
         "objects": objects,

@@ -12,13 +12,16 @@ mod exit;
 mod ingest;
 mod man;
 mod open;
+mod parameters;
 mod policy;
 mod progress;
 mod queries;
 mod query;
 mod shell;
+mod state_files;
 mod store;
 mod summary;
+mod trace;
 
 use std::future::Future;
 use std::pin::pin;
@@ -60,6 +63,8 @@ enum Verb {
     Audit(audit::AuditArgs),
     /// Run SQL or a named query; with neither, on a terminal, the shell
     Query(query::QueryArgs),
+    /// Tell the life of one key, table or principal, in order of time
+    Trace(trace::TraceArgs),
     /// Read what is new into a store, each object once
     Ingest(ingest::IngestArgs),
     /// Look at a store, prove it, or put it in order
@@ -96,6 +101,7 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
             }
             query::QueryMode::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
         },
+        Verb::Trace(args) => with_runtime(&global, |runtime| interruptible(runtime, trace::run(args, global.clone()))),
         Verb::Ingest(args) => {
             with_runtime(&global, |runtime| interruptible(runtime, ingest::run(args, global.clone())))
         }

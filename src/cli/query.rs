@@ -2,15 +2,17 @@
 //! In: the question and the locations. Out: rows in the requested format, the accounting on stderr.
 
 use std::fs;
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, parameter};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, StateArgs};
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
+use super::parameters::{self, bounded_text, parameter};
 use super::summary::{self, RunSummary, SummaryBlock};
+use crate::dataset::DatasetOptions;
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, markdown};
 use crate::source::Location;
@@ -18,9 +20,6 @@ use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 use crate::sql::told_names::NamesOfAnswer;
 use crate::table::Accounting;
-
-/// A person writes the text of a query, so a larger file is the wrong one.
-const SQL_BYTES_MAX: u64 = 1 << 20;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = with_exit_codes("Examples:
@@ -40,7 +39,7 @@ pub struct QueryArgs {
     /// [default: KEYTRAIL_FROM]
     #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
     pub from: Vec<String>,
-    /// A parameter of the query, `$name` in SQL (repeatable)
+    /// A parameter of the query, `$name` in SQL (repeatable); @FILE takes the value from a file, @@ is a plain @
     #[arg(short, long = "param", value_name = "NAME=VALUE", value_parser = parameter)]
     pub param: Vec<(String, String)>,
     /// Read the SQL from FILE, `-` for stdin
@@ -55,6 +54,8 @@ pub struct QueryArgs {
     pub scope: ScopeArgs,
     #[command(flatten)]
     pub expect: ExpectArgs,
+    #[command(flatten)]
+    pub state: StateArgs,
 }
 
 /// SQL, or the name of a query.
@@ -95,7 +96,9 @@ impl QueryArgs {
 }
 
 pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.from, &global)?;
+    let expected = args.expect.expected()?;
+    let options = args.state.with_state(args.scope.dataset(&args.from, &global)?, &global)?;
+    let options = DatasetOptions { expected: expected.clone(), ..options };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
@@ -103,16 +106,17 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
     check_given_once(&args.param)?;
-    let (question, expected) = (read_question(source)?, args.expect.expected()?);
+    let params = parameters::values(args.param)?;
+    let question = read_question(source)?;
     let format = args.to.format(args.format)?;
     let target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
-    let delivered = answer(&opened, &question, &args.param, OutputOptions { format, target, style }).await;
+    let delivered = answer(&opened, &question, &params, OutputOptions { format, target, style }).await;
     opened.progress.clear();
     let delivered = delivered?;
     let missing = match expected.is_any() {
-        true => expected.missing(&opened.data.engine.seen(delivered.accounting.as_ref()).await?),
+        true => expected.missing_in(&opened.data.engine, delivered.accounting.as_ref()).await?,
         false => Vec::new(),
     };
     let summary = RunSummary { missing, ..opened.summary(delivered.accounting) };
@@ -248,25 +252,12 @@ pub fn unknown_query(name: &str, asker: Asker) -> Failure {
 fn read_question(source: QuestionSource) -> Result<Question, Failure> {
     let sql = match source {
         QuestionSource::Text(text) => return question(&text, Asker::CommandLine),
-        QuestionSource::Stdin => read_sql(io::stdin(), "stdin")?,
+        QuestionSource::Stdin => bounded_text(io::stdin(), "SQL from `stdin`")?,
         QuestionSource::File(path) => {
             let shown = path.to_string_lossy().into_owned();
             let file = fs::File::open(&path).map_err(|e| Failure::world(format!("cannot read `{shown}`: {e}")))?;
-            read_sql(file, &shown)?
+            bounded_text(file, &format!("SQL from `{shown}`"))?
         }
     };
     Ok(Question::Sql(sql))
-}
-
-fn read_sql(from: impl Read, name: &str) -> Result<String, Failure> {
-    let mut text = String::new();
-    let read = from.take(SQL_BYTES_MAX + 1).read_to_string(&mut text);
-    read.map_err(|e| match e.kind() {
-        io::ErrorKind::InvalidData => Failure::usage(format!("cannot read SQL from `{name}`: it is not UTF-8 text")),
-        _ => Failure::world(format!("cannot read SQL from `{name}`: {e}")),
-    })?;
-    if text.len() as u64 > SQL_BYTES_MAX {
-        return Err(Failure::usage(format!("cannot read SQL from `{name}`: it is larger than 1 MiB")));
-    }
-    Ok(text)
 }

@@ -18,10 +18,11 @@ use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 
-use super::args::{GlobalArgs, parameter};
+use super::args::GlobalArgs;
 use super::exit::{Failure, RunExitCode, say};
 use super::interruptible;
 use super::open::{CliSession, dry_run};
+use super::parameters::{self, parameter};
 use super::queries;
 use super::query::{self, Asker, OutputOptions, QueryArgs, Question};
 use crate::output::visible::visible;
@@ -56,7 +57,7 @@ struct SqlShell {
 }
 
 pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.from, global)?;
+    let options = args.state.with_state(args.scope.dataset(&args.from, global)?, global)?;
     let asks = global.clone();
     if args.scope.dry_run {
         return interruptible(runtime, async move { dry_run(options, &asks).await });
@@ -264,7 +265,7 @@ fn read_line(line: &str) -> Result<(Question, Vec<(String, String)>), Failure> {
     if named::find(first).is_some() {
         let params = words.map(parameter).collect::<Result<_, _>>();
         let params = params.map_err(|_| Failure::usage("parameters of a named query are written name=value"))?;
-        return Ok((query::question(first, Asker::Shell)?, params));
+        return Ok((query::question(first, Asker::Shell)?, parameters::values(params)?));
     }
     Ok((query::question(bare, Asker::Shell)?, Vec::new()))
 }

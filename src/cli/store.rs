@@ -153,6 +153,9 @@ async fn compact(args: &CompactArgs, global: &GlobalArgs) -> Result<RunExitCode,
     if global.quiet {
         return Ok(RunExitCode::Done);
     }
+    if done.upgraded {
+        say(format_args!("format    {}", summary::upgraded()));
+    }
     if args.renormalize {
         say(format_args!("rows      {} brought up to date", count(done.renormalized)));
     }

@@ -10,6 +10,7 @@ use crate::output::times;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count, seconds};
 use crate::source::hint_of;
+use crate::store::FORMAT_VERSION;
 use crate::table::{Accounting, Completeness, WithoutLogs};
 
 /// Problem objects to name unless `-v` asks for all.
@@ -70,9 +71,21 @@ impl RunSummary {
         if a.older_rows > 0 {
             lines.push(format!("older     {}", older(a.older_rows)));
         }
+        if a.without_hours > 0 {
+            let objects = count(a.without_hours);
+            lines.push(format!(
+                "hours     of {objects} objects are unknown: the store had them before its format kept hours"
+            ));
+        }
         if a.accepted.objects > 0 {
             let unit = if a.accepted.objects == 1 { "object" } else { "objects" };
             lines.push(format!("accepted  {} {unit} with a fault, by --accept", count(a.accepted.objects)));
+        }
+        if a.changes_not_read {
+            lines.push(
+                "changes   of IAM, STS and Organizations were not all read: no log of their Region is in scope"
+                    .to_owned(),
+            );
         }
         lines.extend(expected);
         if a.verdict(self.without_logs) == Completeness::NoLog {
@@ -158,6 +171,14 @@ pub fn older(rows: u64) -> String {
         "{} rows are in files of an earlier normalizer; keytrail store compact --renormalize brings them up to date; \
          what an earlier filter left out cannot come back",
         count(rows)
+    )
+}
+
+/// The sentence on a store of an earlier format that is of the present one now.
+pub fn upgraded() -> String {
+    format!(
+        "the store is of format {FORMAT_VERSION} now, and earlier versions of keytrail refuse it; the hours of what it had \
+         before are unknown"
     )
 }
 

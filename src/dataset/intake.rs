@@ -13,6 +13,7 @@ use super::{
 };
 use crate::source::{self, Listing, Location, PrunedCounts, ReadCost, Scope};
 use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreError, StoreLocation};
+use crate::time::day_of;
 
 /// Logs that are listed, and the store that they go to.
 pub struct Intake {
@@ -87,7 +88,7 @@ impl Intake {
         if let (Some(store), Some(filter)) = (&store, self.options.events) {
             store.expect_filter(filter)?;
         }
-        let plan = store::plan(store.as_ref(), &self.listing, self.pace).await?;
+        let plan = store::plan(store.as_ref(), &self.listing, self.options.paced(self.pace)).await?;
         let cost = ReadCost {
             list_requests: self.listing.requests(),
             get_requests: plan.get_requests,
@@ -108,11 +109,20 @@ impl Intake {
     /// # Errors
     /// Fails if the store cannot be used or written; it stays at its last commit.
     pub async fn run(self, observer: &Arc<dyn RunObserver>) -> Result<IngestOutcome, DatasetError> {
+        let pace = self.options.paced(self.pace);
         let mut store = Store::open_or_create(self.place, self.options.events).await?;
         observer.listed(self.listing.total_bytes());
         // The ledger counts an object as read, so none of its records may be left out.
         let options = scan_options(&self.options, store.filter(), Scope::default(), observer);
-        Ok(store::ingest(&mut store, self.listing, options, self.pace).await?)
+        Ok(store::ingest(&mut store, self.listing, options, pace).await?)
+    }
+}
+
+impl DatasetOptions {
+    /// The pace of a run over the folders of the scope.
+    fn paced(&self, pace: IngestOptions) -> IngestOptions {
+        let first_day = self.scope.since.and_then(|since| i32::try_from(day_of(since)).ok());
+        IngestOptions { first_day, ..pace }
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::task::JoinError;
 use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, Scope, SourceError, regions};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::sql::state_answers::StateAnswer;
 use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
 use crate::store::{self, Store, StoreError, StoreLocation};
 use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanProgress};
@@ -34,9 +35,13 @@ pub struct DatasetOptions {
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
+    /// Answers of AWS's own, as state.
+    pub state_answers: Vec<StateAnswer>,
     pub aws: AwsOptions,
     /// The objects whose faults do not make a run incomplete.
     pub accepted: Arc<AcceptedObjects>,
+    /// What must be among the input.
+    pub expected: ExpectedInput,
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
@@ -255,16 +260,20 @@ impl DatasetOptions {
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {
             events: store::events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
+            state_events: store::state_events(&snapshot, &self.scope, asked).map_err(SqlError::from)?,
             objects,
             quarantine: snapshot.quarantine().await?,
+            hours: store::hours(&snapshot, &self.scope).map_err(SqlError::from)?,
+            digests: store::digest_facts(&snapshot, &self.scope).map_err(SqlError::from)?,
             older_rows: snapshot.older_rows(&self.scope),
+            objects_without_hours: snapshot.objects_without_hours().await?,
             untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
             scope: self.scope.clone(),
             accepted: Arc::clone(&self.accepted),
             unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).sum(),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
-        let engine = Engine::over_store(stored, engine_options(self.threads)).await?;
+        let engine = Engine::over_store(stored, engine_options(&self)).await?;
         Ok(Dataset { engine, scope: self.scope })
     }
 
@@ -272,7 +281,7 @@ impl DatasetOptions {
         observer.listed(listing.total_bytes());
         let filter = self.events.unwrap_or(EventFilter::KeyUse);
         let options = scan_options(&self, filter, self.scope.clone(), observer);
-        let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(self.threads))?;
+        let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(&self))?;
         Ok(Dataset { engine, scope: self.scope })
     }
 }
@@ -307,8 +316,15 @@ fn scan_options(
     }
 }
 
-fn engine_options(threads: usize) -> EngineOptions {
-    EngineOptions { threads, memory_bytes_max: MEMORY_BYTES_MAX, deadline: None }
+fn engine_options(options: &DatasetOptions) -> EngineOptions {
+    let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
+    EngineOptions {
+        threads: options.threads,
+        memory_bytes_max: MEMORY_BYTES_MAX,
+        deadline: None,
+        expected,
+        state_answers: options.state_answers.clone(),
+    }
 }
 
 /// The scope. If only event histories are asked it begins with them, since no answer can reach further back.

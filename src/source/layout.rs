@@ -12,7 +12,7 @@
 
 use chrono::NaiveDate;
 
-use super::Scope;
+use super::{ObjectPurpose, Scope, regions};
 use crate::arn::is_region;
 use crate::time::MICROS_PER_DAY;
 
@@ -83,6 +83,7 @@ pub(super) struct KeyPosition {
     organization: NamedOrganization,
     knows_region: bool,
     knows_day: bool,
+    purpose: ObjectPurpose,
 }
 
 impl KeyPosition {
@@ -92,6 +93,7 @@ impl KeyPosition {
             return Some(KeyPosition {
                 step: KeyStep::Logs,
                 organization: self.organization,
+                purpose: self.purpose,
                 ..KeyPosition::default()
             });
         }
@@ -104,7 +106,8 @@ impl KeyPosition {
             KeyStep::Logs | KeyStep::Organization => self.enter_logs(name, wanted),
             KeyStep::Account | KeyStep::Digits => self.enter_account(name, wanted),
             KeyStep::Trail if is_region(name) => {
-                wanted.has_region(name).then_some(KeyPosition { step: KeyStep::Region, knows_region: true, ..self })
+                let place = KeyPosition { step: KeyStep::Region, knows_region: true, ..self };
+                Some(place.within(wanted.purpose_of_region(name)?))
             }
             KeyStep::Region | KeyStep::Year(_) | KeyStep::Month(..) => self.enter_date(name, wanted),
             KeyStep::Trail => Some(self.off_grammar()),
@@ -177,7 +180,13 @@ impl KeyPosition {
             return Some(self.off_grammar());
         };
         let knows_day = step == KeyStep::Outside;
-        wanted.has_days(first, last).then_some(KeyPosition { step, knows_day, ..self })
+        let place = KeyPosition { step, knows_day, ..self };
+        Some(place.within(wanted.purpose_of_days(first, last)?))
+    }
+
+    /// The same place for this purpose, if the folders above are not for state alone.
+    fn within(self, purpose: ObjectPurpose) -> KeyPosition {
+        if self.purpose == ObjectPurpose::State { self } else { KeyPosition { purpose, ..self } }
     }
 
     fn off_grammar(self) -> KeyPosition {
@@ -224,10 +233,32 @@ impl KeyPosition {
         };
         // The folders win over the file's name, so a misnamed file is read and not lost.
         let in_scope = (self.account().is_some() || wanted.has_account(facts.account))
-            && (self.knows_region || facts.region.is_none_or(|region| wanted.has_region(region)))
-            && (self.knows_day || facts.day.is_none_or(|day| wanted.has_days(day, day)));
+            && self.purpose_of_name(&facts, wanted).is_some();
         let kind = if self.kind == FolderKind::Log { facts.kind } else { self.kind };
         in_scope.then_some(kind)
+    }
+
+    /// The purpose of a file in this folder, by its own name and the folder's.
+    pub(super) fn file_purpose(self, name: &[u8], wanted: &ScopeFilter) -> ObjectPurpose {
+        let by_name = || file_facts(name).and_then(|facts| self.purpose_of_name(&facts, wanted));
+        match self.purpose {
+            ObjectPurpose::Answer if wanted.has_state => by_name().unwrap_or_default(),
+            known => known,
+        }
+    }
+
+    /// The purpose that a file's name tells, as far as the folders do not; none if it is out of scope.
+    fn purpose_of_name(self, facts: &FileFacts<'_>, wanted: &ScopeFilter) -> Option<ObjectPurpose> {
+        let region = facts.region.filter(|_| !self.knows_region);
+        let day = facts.day.filter(|_| !self.knows_day);
+        let by_region = region.map_or(Some(ObjectPurpose::Answer), |region| wanted.purpose_of_region(region))?;
+        let by_day = day.map_or(Some(ObjectPurpose::Answer), |day| wanted.purpose_of_days(day, day))?;
+        Some(if by_region == ObjectPurpose::Answer { by_day } else { by_region })
+    }
+
+    /// The purpose of this folder.
+    pub(super) fn purpose(self) -> ObjectPurpose {
+        self.purpose
     }
 }
 
@@ -299,41 +330,70 @@ fn day_number(year: i32, month: u32, day: u32) -> Option<i64> {
 pub(super) struct ScopeFilter {
     first_day: i64,
     last_day: i64,
+    /// Days before the first one that are wanted for state.
+    baseline_days: i64,
+    /// True if anything is wanted for state alone.
+    has_state: bool,
     // An unparsable account matches nothing; it stays so that the list is not empty, which would mean "all".
     accounts: Vec<Option<u64>>,
     regions: Vec<Vec<u8>>,
+    /// Regions that are wanted for state, beside those that are asked for.
+    state_regions: Vec<&'static str>,
     organizations: Vec<Vec<u8>>,
 }
 
 impl ScopeFilter {
     pub(super) fn new(scope: &Scope) -> ScopeFilter {
         let day = |micros: i64| micros.div_euclid(MICROS_PER_DAY);
+        let has_regions_of_state = scope.state.is_some() && !scope.regions.is_empty();
+        let asked = scope.regions.iter().map(String::as_str).filter(|_| has_regions_of_state);
+        let state_regions = regions::global_of(asked);
         ScopeFilter {
             // A folder's day is the day of delivery. No event is delivered before it happens; some are delivered late.
             first_day: scope.since.map_or(i64::MIN, day),
             last_day: scope
                 .until
                 .map_or(i64::MAX, |until| day(until.saturating_sub(1)).saturating_add(i64::from(scope.late_days))),
+            baseline_days: i64::from(scope.baseline_days()),
+            has_state: scope.baseline_days() > 0 || !state_regions.is_empty(),
+            state_regions,
             accounts: scope.accounts.iter().map(|text| account_number(text.as_bytes())).collect(),
             regions: scope.regions.iter().map(|text| text.clone().into_bytes()).collect(),
             organizations: scope.org_ids.iter().map(|text| text.to_ascii_lowercase().into_bytes()).collect(),
         }
     }
 
-    fn has_days(&self, first: i64, last: i64) -> bool {
-        first <= self.last_day && last >= self.first_day
+    /// The purpose of a folder of these days; none if it is out of scope.
+    fn purpose_of_days(&self, first: i64, last: i64) -> Option<ObjectPurpose> {
+        if first > self.last_day || last < self.first_state_day() {
+            return None;
+        }
+        Some(if last >= self.first_day { ObjectPurpose::Answer } else { ObjectPurpose::State })
     }
 
     fn has_days_whole(&self, first: i64, last: i64) -> bool {
-        self.first_day <= first && last <= self.last_day
+        self.first_state_day() <= first && last <= self.last_day
+    }
+
+    fn first_state_day(&self) -> i64 {
+        self.first_day.saturating_sub(self.baseline_days)
+    }
+
+    /// True if days before the interval are asked for.
+    pub(super) fn has_baseline(&self) -> bool {
+        self.baseline_days > 0
     }
 
     fn has_account(&self, account: u64) -> bool {
         self.accounts.is_empty() || self.accounts.contains(&Some(account))
     }
 
-    fn has_region(&self, name: &[u8]) -> bool {
-        self.regions.is_empty() || self.regions.iter().any(|region| region == name)
+    /// The purpose of a folder of this Region; none if it is out of scope.
+    fn purpose_of_region(&self, name: &[u8]) -> Option<ObjectPurpose> {
+        if self.regions.is_empty() || self.regions.iter().any(|region| region == name) {
+            return Some(ObjectPurpose::Answer);
+        }
+        self.state_regions.iter().any(|region| region.as_bytes() == name).then_some(ObjectPurpose::State)
     }
 
     /// The same request without all that a record can answer: the part of it for files that the user named.
@@ -361,6 +421,7 @@ impl ScopeFilter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::StateReach;
     use super::*;
 
     fn micros(year: i32, month: u32, day: u32, hour: i64) -> Option<i64> {
@@ -453,6 +514,53 @@ mod tests {
             assert_eq!(kept(&format!("{TRAIL}/{path}"), &scope(2)), expected, "{path}");
         }
         assert!(kept("any/us-east-1/2026/03/01", &scope(2)), "no trail's folder above: read");
+    }
+
+    #[test]
+    fn state_reaches_further_than_answers() {
+        let scope = Scope {
+            since: micros(2026, 3, 10, 6),
+            until: micros(2026, 3, 12, 0),
+            regions: vec!["eu-west-1".into()],
+            state: Some(StateReach { baseline_days: 10 }),
+            ..Scope::default()
+        };
+        let (answer, state) = (Some(ObjectPurpose::Answer), Some(ObjectPurpose::State));
+        let wanted = ScopeFilter::new(&scope);
+        for (path, expected) in [
+            ("CloudTrail/eu-west-1/2026/03/10", answer),
+            ("CloudTrail/eu-west-1/2026/03", answer),
+            ("CloudTrail/eu-west-1/2026/03/09", state),
+            ("CloudTrail/eu-west-1/2026/02/28", state),
+            ("CloudTrail/eu-west-1/2026/02", state),
+            ("CloudTrail/eu-west-1/2026/02/27", None),
+            ("CloudTrail/eu-west-1/2026/03/12", None),
+            ("CloudTrail/us-east-1/2026/03/10", state),
+            ("CloudTrail/us-east-1/2026/02/28", state),
+            ("CloudTrail/us-east-1/2026/02/27", None),
+            ("CloudTrail/us-east-2/2026/03/10", None),
+            ("CloudTrail/us-east-1/2026/03/10/AWSLogs/111122223333", state),
+        ] {
+            assert_eq!(place(path, &scope).map(KeyPosition::purpose), expected, "{path}");
+            let without = Scope { state: None, ..scope.clone() };
+            assert_eq!(
+                place(path, &without).map(KeyPosition::purpose),
+                expected.filter(|_| expected == answer),
+                "{path}"
+            );
+        }
+        for (name, expected) in [
+            ("111122223333_CloudTrail_eu-west-1_20260310T0305Z_AbCdEfGhIjKlMnOp.json.gz", answer),
+            ("111122223333_CloudTrail_eu-west-1_20260301T0305Z_AbCdEfGhIjKlMnOp.json.gz", state),
+            ("111122223333_CloudTrail_us-east-1_20260310T0305Z_AbCdEfGhIjKlMnOp.json.gz", state),
+            ("111122223333_CloudTrail_us-east-2_20260310T0305Z_AbCdEfGhIjKlMnOp.json.gz", None),
+            ("any.json.gz", answer),
+        ] {
+            let flat = KeyPosition::default();
+            let is_wanted = flat.file_kind(name.as_bytes(), &wanted).is_some();
+            let found = is_wanted.then(|| flat.file_purpose(name.as_bytes(), &wanted));
+            assert_eq!(found, expected, "{name}");
+        }
     }
 
     /// Checks 800 days against windows of every length up to 40 days: a day is kept exactly if it can hold a delivery.

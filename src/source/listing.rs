@@ -10,7 +10,7 @@ use super::file_names::NameClass;
 use super::layout::{FolderKind, KeyPosition, LeftOut, ScopeFilter};
 use super::name_arena::{NameArena, NameRef};
 use super::origin::ObjectOrigin;
-use super::{SourceError, layout};
+use super::{ObjectPurpose, SourceError, layout};
 use crate::objects::{FaultReason, ObjectOutcome, SkipReason};
 
 /// The fate of one object before any of it was read.
@@ -165,6 +165,7 @@ struct ListedDirectory {
     suffix: Box<[u8]>,
     account: Option<u64>,
     origin: OriginId,
+    purpose: ObjectPurpose,
 }
 
 /// The number of an origin in the listing under construction.
@@ -174,6 +175,16 @@ pub(super) struct OriginId(u16);
 /// The number of a folder in the listing under construction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct DirectoryId(u32);
+
+/// The numbers of one folder: its objects for answers and those for state are listed apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FolderIds([Option<DirectoryId>; 2]);
+
+impl FolderIds {
+    pub(super) fn of(&mut self, purpose: ObjectPurpose) -> &mut Option<DirectoryId> {
+        &mut self.0[purpose as usize]
+    }
+}
 
 /// The 16 bytes that one name costs: to fit, the size is stored in halves and a `NameRef` as its parts.
 #[derive(Clone, Copy, Debug)]
@@ -329,8 +340,14 @@ impl ListingBuilder {
             suffix: shared.suffix.into(),
             account,
             origin,
+            purpose: ObjectPurpose::Answer,
         });
         Ok(DirectoryId(id))
+    }
+
+    /// Says for what purpose the objects are opened that are listed under this number.
+    pub(super) fn set_purpose(&mut self, directory: DirectoryId, purpose: ObjectPurpose) {
+        self.directories[directory.0 as usize].purpose = purpose;
     }
 
     /// Appends to a part; the caller goes through the names in order.
@@ -362,8 +379,10 @@ impl ListingBuilder {
             _ => self.merge(&parts)?,
         };
         let bytes_opened = merged.items.iter().filter(|item| item.code.entry().is_opened()).map(ListedItem::bytes);
+        let is_for_state = |directory: &ListedDirectory| directory.purpose == ObjectPurpose::State;
         Ok(Listing {
             total_bytes: bytes_opened.sum(),
+            has_state: self.directories.iter().any(is_for_state),
             origins: self.origins,
             directories: self.directories,
             part: merged,
@@ -418,6 +437,8 @@ pub struct Listing {
     part: ListingPart,
     pruned: PrunedCounts,
     total_bytes: u64,
+    /// True if any folder is for state alone.
+    has_state: bool,
     requests: u64,
 }
 
@@ -435,6 +456,21 @@ impl Listing {
     /// The entry of an object, known before it is opened.
     pub fn entry(&self, index: usize) -> ListingEntry {
         self.part.items[index].code.entry()
+    }
+
+    /// The purpose for which an object is opened.
+    pub fn purpose(&self, index: usize) -> ObjectPurpose {
+        if self.has_state { self.directory(index).purpose } else { ObjectPurpose::Answer }
+    }
+
+    /// True of an object that the scope leaves out and that is opened for state alone.
+    pub fn is_for_state(&self, index: usize) -> bool {
+        self.purpose(index) == ObjectPurpose::State
+    }
+
+    /// True if any object is a page of the event history.
+    pub fn has_history(&self) -> bool {
+        self.origins.iter().any(|origin| matches!(origin, ObjectOrigin::History(_)))
     }
 
     /// True of `-`, which can be read once and has no path.

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 
 use super::file_names::{self, NameClass};
 use super::layout::{KeyPosition, ScopeFilter};
-use super::listing::{DirectoryId, EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes};
+use super::listing::{DirectoryId, EntryCode, FolderIds, ListedItem, ListingBuilder, ListingPart, NameAffixes};
 use super::name_arena::NameArena;
-use super::{Location, Scope, SourceError};
+use super::{Location, ObjectPurpose, Scope, SourceError};
 
 /// The error number of too many links, which `io::ErrorKind` does not name yet.
 const TOO_MANY_LINKS: i32 = if cfg!(any(target_os = "linux", target_os = "android")) { 40 } else { 62 };
@@ -223,24 +223,36 @@ impl LocalWalk {
     fn folder(&mut self, folder: &LocalFolder<'_>, part: &mut ListingPart) -> Result<(), SourceError> {
         let mut children = self.read(folder)?;
         if let Some(code) = children.fault {
-            self.report(&folder.shown, code, part)?;
+            self.report(folder, code, part)?;
         }
         children.sort();
-        let mut own: Option<DirectoryId> = None;
+        let mut own = FolderIds::default();
         for child in &children.list {
             let name = children.names.get(child.name());
             let Some(code) = child.code else {
                 self.enter(folder, name, part)?;
                 continue;
             };
-            let id = match own {
-                Some(id) => id,
-                None => self.builder.directory(&folder.shown, children.shared(), folder.place.account())?,
+            let purpose = self.purpose(folder, name);
+            let id = match own.of(purpose) {
+                Some(id) => *id,
+                none => {
+                    *none.insert(self.builder.directory(&folder.shown, children.shared(), folder.place.account())?)
+                }
             };
-            own = Some(id);
+            self.builder.set_purpose(id, purpose);
             self.builder.push(part, id, name, (code, child.bytes()))?;
         }
         Ok(())
+    }
+
+    /// The purpose of a file: one that the user named is part of answers, whatever its name says.
+    fn purpose(&self, folder: &LocalFolder<'_>, name: &[u8]) -> ObjectPurpose {
+        let is_named = || self.named.contains_key(&folder.real.join(OsStr::from_bytes(name)));
+        match folder.place.file_purpose(name, &self.wanted) {
+            ObjectPurpose::State if !is_named() => ObjectPurpose::State,
+            _ => ObjectPurpose::Answer,
+        }
     }
 
     fn enter(&mut self, folder: &LocalFolder<'_>, name: &[u8], part: &mut ListingPart) -> Result<(), SourceError> {
@@ -332,9 +344,10 @@ impl LocalWalk {
     }
 
     /// Enters a folder itself into the list, with a slash at its end.
-    fn report(&mut self, shown: &Path, code: EntryCode, part: &mut ListingPart) -> Result<(), SourceError> {
-        let (parent, name) = split(shown);
+    fn report(&mut self, folder: &LocalFolder<'_>, code: EntryCode, part: &mut ListingPart) -> Result<(), SourceError> {
+        let (parent, name) = split(&folder.shown);
         let id = self.builder.directory(parent, NameAffixes::default(), None)?;
+        self.builder.set_purpose(id, folder.place.purpose());
         self.builder.push(part, id, &[name, b"/"].concat(), (code, 0))
     }
 

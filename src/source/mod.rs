@@ -4,7 +4,6 @@
 //! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
-mod delivery;
 mod etags;
 mod file_names;
 mod history;
@@ -31,7 +30,6 @@ use crate::objects::{ObjectChange, ObjectOutcome, SkipReason};
 
 pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
-pub use delivery::Delivery;
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
 pub use object::ListedObject;
@@ -140,6 +138,44 @@ pub struct Scope {
     pub org_ids: Vec<String>,
     /// Days after the last requested day on which a delivery can still carry its events.
     pub late_days: u32,
+    /// The objects that are opened for state alone; none without it.
+    pub state: Option<StateReach>,
+}
+
+/// Objects that a scope leaves out and that are opened all the same, because state follows from them: those of the
+/// Regions that log the changes of IAM, STS and Organizations, and those of some days before the interval. No row of
+/// them is part of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateReach {
+    /// Days before the interval.
+    pub baseline_days: u32,
+}
+
+/// The purpose for which an object is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ObjectPurpose {
+    /// The scope asks for it.
+    #[default]
+    Answer,
+    /// Only state follows from it.
+    State,
+}
+
+impl Scope {
+    /// True if it lists accounts or Regions.
+    pub fn has_lists(&self) -> bool {
+        !self.accounts.is_empty() || !self.regions.is_empty()
+    }
+
+    /// True if events that it leaves out tell of the state in it: earlier ones, or changes that are of no Region.
+    pub fn has_state_outside(&self) -> bool {
+        self.since.is_some() || self.has_lists()
+    }
+
+    /// The days before the interval that are read for state.
+    pub fn baseline_days(&self) -> u32 {
+        self.state.map_or(0, |state| state.baseline_days)
+    }
 }
 
 /// The means of reaching anything that is not on this machine.

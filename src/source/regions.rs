@@ -2,7 +2,7 @@
 //! In: a Region's name. Out: whether it is one of them, or could be a newer one.
 //! Never decides that a Region unknown here does not exist: where logs are of it, it does.
 
-use crate::arn::is_region;
+use crate::arn::{is_region, partition_of};
 
 /// By partition, as the `partitions.json` of botocore 1.44.8 (November 2026) has them.
 const KNOWN: [(&str, &[&str]); 8] = [
@@ -54,6 +54,19 @@ pub const COMMERCIAL: [&str; 34] = [
     "us-west-2",
 ];
 
+/// The Regions in which a partition logs what is of no Region, the changes of IAM, STS and Organizations, as the
+/// endpoints of botocore 1.44.8 have them.
+const GLOBAL: [(&str, &[&str]); 8] = [
+    ("aws", &["us-east-1"]),
+    ("aws-cn", &["cn-north-1", "cn-northwest-1"]),
+    ("aws-eusc", &["eusc-de-east-1"]),
+    ("aws-iso", &["us-iso-east-1"]),
+    ("aws-iso-b", &["us-isob-east-1"]),
+    ("aws-iso-e", &["eu-isoe-west-1"]),
+    ("aws-iso-f", &["us-isof-south-1"]),
+    ("aws-us-gov", &["us-gov-west-1"]),
+];
+
 /// Regions that AWS has named and that took no requests yet.
 const ANNOUNCED: [&str; 2] = ["me-west-1", "sa-west-1"];
 
@@ -64,6 +77,12 @@ const DIRECTIONS: [&str; 9] =
 /// Every Region that this version knows.
 pub fn known() -> impl Iterator<Item = &'static str> {
     KNOWN.into_iter().flat_map(|(_, regions)| regions.iter().copied()).chain(ANNOUNCED)
+}
+
+/// The Regions that log what is of no Region in the partitions of these Regions.
+pub fn global_of<'r>(regions: impl IntoIterator<Item = &'r str>) -> Vec<&'static str> {
+    let partitions: Vec<&str> = regions.into_iter().map(partition_of).collect();
+    GLOBAL.into_iter().filter(|(name, _)| partitions.contains(name)).flat_map(|(_, regions)| regions).copied().collect()
 }
 
 /// True for a Region that this version knows.
@@ -80,7 +99,6 @@ pub fn may_exist(region: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arn::partition_of;
 
     #[test]
     fn every_known_region_has_its_shape_and_partition() {
@@ -90,6 +108,21 @@ mod tests {
             }
         }
         assert!(known().all(may_exist));
+    }
+
+    #[test]
+    fn each_partition_logs_global_changes_in_regions_of_its_own() {
+        for (partition, regions) in GLOBAL {
+            assert!(regions.iter().all(|region| is_known(region) && partition_of(region) == partition), "{partition}");
+        }
+        for (asked, expected) in [
+            (&[][..], &[][..]),
+            (&["eu-west-1", "us-west-2"], &["us-east-1"]),
+            (&["us-gov-east-1"], &["us-gov-west-1"]),
+            (&["eu-west-1", "cn-north-1"], &["us-east-1", "cn-north-1", "cn-northwest-1"]),
+        ] {
+            assert_eq!(global_of(asked.iter().copied()), expected, "{asked:?}");
+        }
     }
 
     #[test]

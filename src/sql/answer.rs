@@ -135,7 +135,13 @@ mod tests {
                 }
             }),
         };
-        let bounds = EngineOptions { threads, memory_bytes_max: 64 << 20, deadline: None };
+        let bounds = EngineOptions {
+            threads,
+            memory_bytes_max: 64 << 20,
+            deadline: None,
+            expected: Vec::new(),
+            state_answers: Vec::new(),
+        };
         Engine::over_logs(LogTable::new(Arc::new(listing), options), bounds).unwrap()
     }
 

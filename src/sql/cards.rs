@@ -16,9 +16,12 @@ pub enum CardKind {
     Derived,
     Section,
     Finding,
+    /// The life of a key, a table or a principal.
+    Trace,
 }
 
-const KINDS: [CardKind; 5] = [CardKind::Named, CardKind::View, CardKind::Derived, CardKind::Section, CardKind::Finding];
+const KINDS: [CardKind; 6] =
+    [CardKind::Named, CardKind::View, CardKind::Derived, CardKind::Section, CardKind::Finding, CardKind::Trace];
 
 /// The number of times that a key may stand in a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,7 @@ impl CardKind {
             CardKind::Derived => "derived",
             CardKind::Section => "sections",
             CardKind::Finding => "findings",
+            CardKind::Trace => "trace",
         }
     }
 
@@ -56,6 +60,7 @@ impl CardKind {
                 ("sentence", AtMostOnce),
                 ("description", AnyNumber),
             ],
+            CardKind::Trace => &[("title", Once), ("none", Once), ("description", AnyNumber)],
             CardKind::Finding => &[
                 ("title", Once),
                 ("severity", Once),
@@ -74,7 +79,7 @@ impl CardKind {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardError {
     #[error(
-        "`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, derived, sections or findings"
+        "`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, derived, sections, findings or trace"
     )]
     Folder { folder: &'static str, name: &'static str },
     #[error("two files of `queries/{folder}` are named `{name}.sql`")]

@@ -24,6 +24,7 @@ use tokio::sync::OnceCell;
 use super::derived::DerivedView;
 use super::interval::InInterval;
 use super::read_once::COMPANIONS;
+use super::state_answers::STATE_ANSWERS;
 use super::views::{View, ViewRows};
 use super::{distinct_from, functions, views};
 use crate::derive::AskedInterval;
@@ -33,9 +34,13 @@ use crate::schema;
 pub struct ViewTables {
     /// Other records of calls, which only views may name.
     pub companions: Arc<dyn TableProvider>,
+    /// Further tables that only views may name, by their names.
+    pub hidden: Vec<(&'static str, Arc<dyn TableProvider>)>,
     /// Events and companions from before the interval too, for the inputs of derived tables; `None` where those of the
     /// user are the same.
     pub earlier: Option<EarlierTables>,
+    /// What AWS told when it was asked, which only views may name.
+    pub state_answers: Arc<dyn TableProvider>,
     pub interval: AskedInterval,
 }
 
@@ -186,7 +191,8 @@ impl ViewPlans {
             (FieldAsker::Input, Some(earlier), EVENTS) => Some(&earlier.events),
             (FieldAsker::Input, Some(earlier), COMPANIONS) => Some(&earlier.companions),
             (_, _, COMPANIONS) => Some(&self.beside.companions),
-            _ => None,
+            (_, _, STATE_ANSWERS) => Some(&self.beside.state_answers),
+            _ => self.beside.hidden.iter().find(|(hidden, _)| *hidden == name).map(|(_, table)| table),
         }
     }
 }
@@ -262,7 +268,8 @@ mod tests {
     use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
-    use crate::sql::sections;
+    use crate::sql::hidden::HiddenTables;
+    use crate::sql::{sections, state_answers, traces};
 
     /// A session over no events at all, and its views.
     fn session() -> (SessionContext, Arc<ViewPlans>) {
@@ -270,7 +277,11 @@ mod tests {
         functions::register(&context);
         let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
         context.register_table("events", events()).unwrap();
-        let tables = ViewTables { companions: events(), earlier: None, interval: AskedInterval::default() };
+        let answers = MemTable::try_new(state_answers::schema(), vec![vec![]]).unwrap();
+        let hidden = HiddenTables::empty().and_then(HiddenTables::named).unwrap();
+        let (companions, state_answers) = (events(), Arc::new(answers));
+        let interval = AskedInterval::default();
+        let tables = ViewTables { companions, hidden, earlier: None, state_answers, interval };
         let plans = view_plans(&context, tables).unwrap();
         (context, plans)
     }
@@ -341,6 +352,7 @@ mod tests {
         let (view, statement) = tokio::join!(planned(&state, "SELECT * FROM key_calls"), planned(&state, &hidden));
         assert!(view.is_ok() && statement.is_err());
         assert!(planned(&state, &hidden).await.is_err());
+        assert!(planned(&state, &format!("SELECT * FROM {STATE_ANSWERS}")).await.is_err());
         let schema = context.catalog("datafusion").unwrap().schema("public").unwrap();
         assert!(!schema.table_exist(COMPANIONS) && !schema.table_names().iter().any(|name| name == COMPANIONS));
     }
@@ -355,6 +367,12 @@ mod tests {
         }
         for section in sections::shown().chain([sections::aliases()]) {
             planned(&state, &section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
+        }
+        for trace in traces::all() {
+            let plan = planned(&state, trace.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", trace.kind));
+            let columns: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
+            let expected = ["at", "until", "what", "who", "detail", "key_arn", "table_name", "event_id"];
+            assert_eq!(columns, expected, "{}", trace.kind);
         }
         for rule in sections::rules().unwrap() {
             let plan = planned(&state, rule.statement).await.unwrap_or_else(|error| panic!("`{}`: {error}", rule.name));

@@ -12,7 +12,7 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{Constraint, Constraints, DataFusionError, Result};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::MemoryConsumer;
@@ -44,6 +44,8 @@ pub(super) struct DerivedView {
     sql: &'static str,
     input: LogicalPlan,
     interval: AskedInterval,
+    /// Lets the planner drop a left join of which no column of this table is used.
+    constraints: Constraints,
 }
 
 impl DerivedView {
@@ -51,7 +53,8 @@ impl DerivedView {
     pub fn new(view: &'static View, input: LogicalPlan, interval: AskedInterval) -> Result<DerivedView> {
         let table = derive::TABLES.iter().find(|table| table.name == view.name);
         let missing = || DataFusionError::Internal(format!("nothing derives the table `{}`", view.name));
-        Ok(DerivedView { table: table.ok_or_else(missing)?, sql: view.sql, input, interval })
+        let table = table.ok_or_else(missing)?;
+        Ok(DerivedView { table, sql: view.sql, input, interval, constraints: constraints(table)? })
     }
 
     /// The condition of rows of which any part lies in the interval; `None` where all do.
@@ -91,6 +94,10 @@ impl TableProvider for DerivedView {
         self.table.schema()
     }
 
+    fn constraints(&self) -> Option<&Constraints> {
+        Some(&self.constraints)
+    }
+
     /// Users see it as one of the views.
     fn table_type(&self) -> TableType {
         TableType::View
@@ -118,6 +125,15 @@ impl TableProvider for DerivedView {
         let name = self.table.name;
         Err(DataFusionError::Internal(format!("the input of `{name}` was not planned with its question")))
     }
+}
+
+/// The unique columns of a table, as the planner knows them. They are a primary key to it: of a constraint that is only
+/// unique it expects several rows of NULL, and derived tables have one.
+fn constraints(table: &DerivedTable) -> Result<Constraints> {
+    let schema = table.schema();
+    let places: Vec<usize> = table.unique.iter().map(|name| Ok(schema.index_of(name)?)).collect::<Result<_>>()?;
+    let key = (!places.is_empty()).then_some(Constraint::PrimaryKey(places));
+    Ok(Constraints::new_unverified(key.into_iter().collect()))
 }
 
 /// One use of a derived table in the plans of a question. Two uses with the same filters have the same rows.

@@ -13,6 +13,7 @@ pub mod did_you_mean;
 pub mod distinct_from;
 pub mod functions;
 pub mod guard;
+mod hidden;
 mod hints;
 mod interval;
 pub mod named;
@@ -20,8 +21,10 @@ mod names_function;
 mod read_once;
 pub mod sections;
 mod series;
+pub mod state_answers;
 mod stored_seen;
 pub mod told_names;
+pub mod traces;
 pub mod views;
 
 use std::collections::HashMap;
@@ -45,21 +48,23 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::derive::{AskedInterval, EarlierHistory};
-use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
+use crate::objects::{ColumnError, HOUR_COLUMNS, OBJECT_COLUMNS, ObjectKind, ObjectRows, QUARANTINE_COLUMNS};
 use crate::source::{ObjectReadError, Scope, SourceError};
 use crate::table::{
-    AcceptedObjects, Accounting, EventsTable, HandOutScans, LackingRows, LogTable, ScanExtent, ScanReport, ScanResult,
-    SeenInput,
+    AcceptedObjects, Accounting, EventsTable, GlobalChanges, HandOutScans, LackingRows, LogTable, RowReach, ScanExtent,
+    ScanReport, ScanResult, SeenInput, digest_facts, hours_batch,
 };
 
 pub use answer::{Answer, PreparedStatements};
 
 use answer::Evidence;
-use catalog::ViewTables;
+use catalog::{EarlierTables, ViewTables};
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
+use hidden::HiddenTables;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
+use state_answers::StateAnswer;
 use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
@@ -155,15 +160,26 @@ pub struct EngineOptions {
     pub threads: usize,
     pub memory_bytes_max: usize,
     pub deadline: Option<Duration>,
+    /// Accounts and Regions that must be among the input; their hours are told even where nothing of them is here.
+    pub expected: Vec<(String, String)>,
+    /// Answers of AWS's own, as state.
+    pub state_answers: Vec<StateAnswer>,
 }
 
 /// The parts of a store that answer questions.
 pub struct StoreContents {
     /// The plan of `events`.
     pub events: LogicalPlan,
+    /// The same with all that state follows from; none where the scope leaves out none of it.
+    pub state_events: Option<LogicalPlan>,
     /// The rows of `objects` and of `quarantine`.
     pub objects: Vec<RecordBatch>,
     pub quarantine: Vec<RecordBatch>,
+    /// Objects whose hours are unknown, for any scope.
+    pub objects_without_hours: u64,
+    /// The hours of objects, and the facts of digests.
+    pub hours: Arc<dyn TableProvider>,
+    pub digests: Arc<dyn TableProvider>,
     /// Rows without a time in all its files, for any scope.
     pub untimed_max: u64,
     /// Rows that name no account or no Region in all its files, for any scope.
@@ -181,24 +197,69 @@ pub struct StoreContents {
 /// The source of the raw tables' rows.
 enum RowSource {
     Logs(Arc<LogTable>),
-    Store { events: Arc<dyn TableProvider>, accounting: Box<Accounting>, scope: Scope },
+    Store {
+        events: Arc<dyn TableProvider>,
+        state_events: Option<Arc<dyn TableProvider>>,
+        accounting: Box<Accounting>,
+        scope: Scope,
+    },
 }
 
 impl RowSource {
     fn events(&self) -> Arc<dyn TableProvider> {
         match self {
             // This report is a placeholder: each question gives its scan one of its own before it runs.
-            RowSource::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default())),
+            RowSource::Logs(logs) => Arc::new(EventsTable::new(Arc::clone(logs), Arc::default(), RowReach::Scope)),
             RowSource::Store { events, .. } => Arc::clone(events),
+        }
+    }
+
+    fn scope(&self) -> &Scope {
+        match self {
+            RowSource::Logs(logs) => &logs.options.scope,
+            RowSource::Store { scope, .. } => scope,
+        }
+    }
+
+    /// Events for state; none where they are those of the scope.
+    fn state_events(&self) -> Option<Arc<dyn TableProvider>> {
+        match self {
+            RowSource::Logs(logs) => logs.options.scope.has_state_outside().then(|| {
+                let events = EventsTable::new(Arc::clone(logs), Arc::default(), RowReach::State);
+                Arc::new(events) as Arc<dyn TableProvider>
+            }),
+            RowSource::Store { state_events, .. } => state_events.clone(),
         }
     }
 
     fn interval(&self) -> AskedInterval {
         match self {
+            // The event history is asked for the interval alone.
+            RowSource::Logs(logs) if logs.options.scope.baseline_days() > 0 && !logs.listing.has_history() => {
+                interval_of(&logs.options.scope, EarlierHistory::Read)
+            }
             RowSource::Logs(logs) => interval_of(&logs.options.scope, EarlierHistory::NotRead),
-            RowSource::Store { scope, .. } => interval_of(scope, EarlierHistory::NotRead),
+            RowSource::Store { scope, .. } => interval_of(scope, EarlierHistory::Read),
         }
     }
+}
+
+/// True if the logs of a store hold no changes of IAM, STS and Organizations for its scope.
+fn changes_not_read(stored: &StoreContents) -> Result<bool, ColumnError> {
+    let mut changes = GlobalChanges::of(&stored.scope);
+    if !changes.are_missing() {
+        return Ok(false);
+    }
+    for batch in &stored.objects {
+        let rows = ObjectRows::of(batch)?;
+        for row in 0..batch.num_rows() {
+            let is_history = rows.kind.value(row)? == ObjectKind::EventHistory;
+            if rows.outcome(row)?.status().is_read() && !is_history {
+                changes.see(rows.uri.value(row));
+            }
+        }
+    }
+    Ok(changes.are_missing())
 }
 
 fn interval_of(scope: &Scope, earlier: EarlierHistory) -> AskedInterval {
@@ -215,7 +276,9 @@ pub struct Engine {
 impl Engine {
     /// Opens a session over raw logs. Fails if DataFusion cannot make one.
     pub fn over_logs(logs: LogTable, options: EngineOptions) -> Result<Engine, SqlError> {
-        Engine::new(RowSource::Logs(Arc::new(logs)), (vec![], vec![]), options)
+        let logs = Arc::new(logs);
+        let hidden = HiddenTables { digests: digest_facts(&logs)?, ..HiddenTables::empty()? };
+        Engine::new(RowSource::Logs(logs), (vec![], vec![]), hidden, options)
     }
 
     /// Opens a session over a store. Counts events without a time or a place here, since every scope
@@ -223,15 +286,19 @@ impl Engine {
     pub async fn over_store(stored: StoreContents, options: EngineOptions) -> Result<Engine, SqlError> {
         let mut accounting = Accounting::accepting(&stored.accepted);
         (accounting.is_stored, accounting.older_rows) = (true, stored.older_rows);
-        for rows in &stored.objects {
-            accounting.add_rows(rows).map_err(|error| SqlError::World { message: error.to_string() })?;
-        }
-        let events = Arc::new(ViewTable::new(stored.events, None));
-        let mut engine = Engine::new(
-            RowSource::Store { events, accounting: Box::new(accounting), scope: stored.scope },
-            (stored.objects, stored.quarantine),
-            options,
-        )?;
+        accounting.without_hours = stored.objects_without_hours;
+        let damaged = |error: ColumnError| SqlError::World { message: error.to_string() };
+        stored.objects.iter().try_for_each(|rows| accounting.add_rows(rows)).map_err(damaged)?;
+        accounting.changes_not_read = changes_not_read(&stored).map_err(damaged)?;
+        let table = |plan| Arc::new(ViewTable::new(plan, None)) as Arc<dyn TableProvider>;
+        let data = RowSource::Store {
+            events: table(stored.events),
+            state_events: stored.state_events.map(table),
+            accounting: Box::new(accounting),
+            scope: stored.scope,
+        };
+        let hidden = HiddenTables { hours: stored.hours, digests: stored.digests, expected: Vec::new() };
+        let mut engine = Engine::new(data, (stored.objects, stored.quarantine), hidden, options)?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
         let untimed = engine.count_if(stored.untimed_max, "event_time IS NULL").await?;
@@ -258,6 +325,7 @@ impl Engine {
     fn new(
         data: RowSource,
         (objects, quarantine): (Vec<RecordBatch>, Vec<RecordBatch>),
+        hidden: HiddenTables,
         options: EngineOptions,
     ) -> Result<Engine, SqlError> {
         let pool = TrackConsumersPool::new(
@@ -285,7 +353,12 @@ impl Engine {
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
-        let beside = ViewTables { companions: data.events(), earlier: None, interval: data.interval() };
+        let hidden = HiddenTables { expected: options.expected.clone(), ..hidden }.named()?;
+        let earlier = data.state_events().map(|events| EarlierTables { companions: Arc::clone(&events), events });
+        let answers = state_answers::batch(&state_answers::in_scope(&options.state_answers, data.scope()));
+        let state_answers = Arc::new(MemTable::try_new(state_answers::schema(), vec![vec![answers]])?);
+        let (companions, interval) = (data.events(), data.interval());
+        let beside = ViewTables { companions, hidden, earlier, state_answers, interval };
         catalog::add_views(&context, beside)?;
         Ok(Engine { context, data, options })
     }
@@ -438,14 +511,16 @@ impl Engine {
     async fn read(&self, logs: &Arc<LogTable>, scans: RawMentions) -> Result<(KeptTables, Arc<ScanResult>), SqlError> {
         let (logs, state) = (Arc::clone(logs), self.context.state());
         let read = tokio::task::spawn_blocking(move || -> Result<(KeptTables, Arc<ScanResult>), DataFusionError> {
-            let events = EventsTable::new(Arc::clone(&logs), Arc::default());
+            let events = EventsTable::new(Arc::clone(&logs), Arc::default(), RowReach::Scope);
             let extent = if scans.accounts { ScanExtent::All } else { ScanExtent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
+            let hours = scans.hours.then(|| hours_batch(&logs.listing, &scanned.tallies, &|_| true));
             let tables = KeptTables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),
                 quarantine: Arc::new(MemTable::try_new(QUARANTINE_COLUMNS.schema(), vec![quarantine])?),
+                hours: Arc::new(MemTable::try_new(HOUR_COLUMNS.schema(), vec![hours.into_iter().collect()])?),
             };
             Ok((tables, scanned))
         });

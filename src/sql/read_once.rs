@@ -3,14 +3,15 @@
 //! that reports to this question alone.
 //! Never plans a statement and never decides the rows of an answer.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
-use datafusion::datasource::{MemTable, provider_as_source};
+use datafusion::datasource::{MemTable, provider_as_source, source_as_provider};
 use datafusion::logical_expr::{EmptyRelation, LogicalPlan, LogicalPlanBuilder, TableScan};
 
-use crate::table::{EventsMention, EventsTable, KeptTable, LogTable, MentionRole, ScanReport};
+use crate::table::{EventsMention, EventsTable, KeptTable, LogTable, MentionRole, RowReach, ScanReport};
 
 /// The mentions of raw tables in optimized plans.
 #[derive(Default)]
@@ -20,6 +21,8 @@ pub(super) struct RawMentions {
     /// The number of scans of `events`, repeated mentions included.
     reads: usize,
     pub accounts: bool,
+    /// True if the hours of objects are among them.
+    pub hours: bool,
 }
 
 impl RawMentions {
@@ -36,6 +39,7 @@ impl RawMentions {
                 match RawTable::of(scan) {
                     None => {}
                     Some(RawTable::Objects | RawTable::Quarantine) => self.accounts = true,
+                    Some(RawTable::Hours) => (self.accounts, self.hours) = (true, true),
                     Some(RawTable::Events(role)) => {
                         self.reads += 1;
                         let mention = mention(scan, role);
@@ -57,20 +61,25 @@ impl RawMentions {
 /// The table in which the views look for other records of a call.
 pub const COMPANIONS: &str = "event_companions";
 
+/// The table of the hours of objects, which only views may name.
+pub(super) const OBJECT_HOURS: &str = "object_hours";
+
 /// A table whose rows come from logs. No other table has one of these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RawTable {
     Events(MentionRole),
     Objects,
     Quarantine,
+    Hours,
 }
 
 impl RawTable {
-    const ALL: [(&str, RawTable); 4] = [
+    const ALL: [(&str, RawTable); 5] = [
         ("events", RawTable::Events(MentionRole::Events)),
         (COMPANIONS, RawTable::Events(MentionRole::Companions)),
         ("objects", RawTable::Objects),
         ("quarantine", RawTable::Quarantine),
+        (OBJECT_HOURS, RawTable::Hours),
     ];
 
     /// The raw table that a scan reads; `None` for other tables.
@@ -80,7 +89,14 @@ impl RawTable {
 }
 
 fn mention(scan: &TableScan, role: MentionRole) -> EventsMention {
-    EventsMention::new(scan.projection.as_deref(), scan.filters.clone(), role)
+    EventsMention::new(scan.projection.as_deref(), scan.filters.clone(), role, reach(scan))
+}
+
+/// The rows that the scanned table of events has.
+fn reach(scan: &TableScan) -> RowReach {
+    let provider = source_as_provider(&scan.source).ok();
+    let table = provider.and_then(|table| (table as Arc<dyn Any + Send + Sync>).downcast::<EventsTable>().ok());
+    table.map_or(RowReach::Scope, |table| table.reach())
 }
 
 /// Rows that stand in for the raw tables in the plans of one question.
@@ -89,6 +105,7 @@ pub(super) struct KeptTables {
     pub events: Vec<(EventsMention, KeptTable)>,
     pub objects: Arc<MemTable>,
     pub quarantine: Arc<MemTable>,
+    pub hours: Arc<MemTable>,
 }
 
 /// Puts a plan that mentions `events` at most once over a scan of the logs that writes to `report`.
@@ -99,7 +116,7 @@ pub(super) fn reporting_to(
 ) -> Result<LogicalPlan, DataFusionError> {
     let replaced = plan.transform_up_with_subqueries(|node| match node {
         LogicalPlan::TableScan(mut scan) if matches!(RawTable::of(&scan), Some(RawTable::Events(_))) => {
-            let table = EventsTable::new(Arc::clone(logs), Arc::clone(report));
+            let table = EventsTable::new(Arc::clone(logs), Arc::clone(report), reach(&scan));
             scan.source = provider_as_source(Arc::new(table));
             Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
         }
@@ -126,6 +143,7 @@ impl KeptTables {
             RawTable::Events(role) => role,
             RawTable::Objects => return Ok(over(scan, &self.objects)),
             RawTable::Quarantine => return Ok(over(scan, &self.quarantine)),
+            RawTable::Hours => return Ok(over(scan, &self.hours)),
         };
         let mention = mention(&scan, role);
         let place = self.events.iter().position(|(known, _)| *known == mention);

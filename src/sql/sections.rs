@@ -115,6 +115,22 @@ pub fn seen() -> &'static AuditSection {
     all().iter().find(|section| section.name == "seen").expect("a test asks for what was seen")
 }
 
+/// The section that has the spans of coverage.
+///
+/// # Panics
+/// If its file is gone.
+pub fn coverage() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "coverage").expect("a test asks for the coverage")
+}
+
+/// The section that names the logs of digests which are not whole: `account_id`, `region`, `log`, `presence`.
+///
+/// # Panics
+/// If its file is gone.
+pub fn missing_logs() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "missing_logs").expect("a test asks for the logs that are missing")
+}
+
 /// The section that lists the names of a kind which records bear: its columns are the cells of the kind.
 ///
 /// # Panics
@@ -133,12 +149,12 @@ mod tests {
         let sections = read_all().unwrap_or_else(|error| panic!("{error}"));
         let shown: Vec<&AuditSection> = sections.iter().filter(|section| section.place.is_some()).collect();
         let names: Vec<&str> = shown.iter().map(|section| section.name).collect();
-        assert_eq!(names, ["key_use", "dynamodb_key_use", "denials", "findings"]);
+        assert_eq!(names, ["key_use", "dynamodb_key_use", "denials", "access_chains", "findings"]);
         for pair in shown.windows(2) {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
         assert!(shown.iter().all(|section| !section.none.is_empty() && section.sentence.is_some()));
-        assert!(aliases().place.is_none() && seen().place.is_none());
+        assert!([aliases(), seen(), coverage(), missing_logs()].iter().all(|section| section.place.is_none()));
         assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }
 

@@ -6,7 +6,8 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::common::DataFusionError;
 
-use crate::source::{Delivery, Scope};
+use crate::objects::Delivery;
+use crate::source::Scope;
 use crate::table::{SeenInput, SeenPlace};
 use crate::time::MICROS_PER_DAY;
 

@@ -18,17 +18,22 @@ use super::parquet_writer::encode;
 use super::table_id::TableId;
 use super::{Store, StoreError};
 
-/// The notes by which a commit of events names the files of its ledger.
+/// The tables beside the ledger that a batch has rows of, with the notes by which a commit of events names their files.
+const NOTES_BESIDE: [(TableId, &str); 3] = [
+    (TableId::Quarantine, "keytrail.quarantine"),
+    (TableId::Hours, "keytrail.hours"),
+    (TableId::Digests, "keytrail.digests"),
+];
+/// The note that names the file of the ledger.
 const LEDGER_NOTE: &str = "keytrail.objects";
-const QUARANTINE_NOTE: &str = "keytrail.quarantine";
 
 /// The ledger of a batch whose events are committed, but which the ledger's own tables lack.
 #[derive(Debug, Clone)]
 pub(super) struct PendingLedger {
     /// Its file of the table `objects`, in no commit of it.
     pub objects: Add,
-    /// The same of `quarantine`, where the batch has such rows.
-    pub quarantine: Option<Add>,
+    /// The same of other tables, where the batch has such rows.
+    pub beside: Vec<(TableId, Add)>,
 }
 
 impl PendingLedger {
@@ -44,11 +49,22 @@ impl PendingLedger {
         let read = |name: &str| notes.as_ref().and_then(|notes| serde_json::from_value(notes.get(name)?.clone()).ok());
         let objects = read(LEDGER_NOTE)
             .ok_or_else(|| store.damaged(format!("nothing tells of the ledger of batch {}", store.batch)))?;
-        let quarantine = match store.tables[TableId::Quarantine].batch().await? {
-            entered if entered < store.batch => read(QUARANTINE_NOTE),
-            _ => None,
-        };
-        Ok(Some(PendingLedger { objects, quarantine }))
+        let mut beside = Vec::new();
+        for (id, note) in NOTES_BESIDE {
+            let Some(table) = store.tables.get(id) else { continue };
+            if table.batch().await? < store.batch {
+                beside.extend(read(note).map(|file| (id, file)));
+            }
+        }
+        Ok(Some(PendingLedger { objects, beside }))
+    }
+
+    /// The file that waits to be entered in a table.
+    pub fn file_of(&self, id: TableId) -> Option<&Add> {
+        if id == TableId::Objects {
+            return Some(&self.objects);
+        }
+        self.beside.iter().find(|(table, _)| *table == id).map(|(_, file)| file)
     }
 }
 
@@ -60,14 +76,15 @@ pub(super) struct WrittenBatch {
     pub events: Vec<Add>,
     /// Rows of the table `objects`, in no file yet.
     pub objects: RecordBatch,
-    /// The same of `quarantine`.
-    pub quarantine: RecordBatch,
+    /// The same of other tables.
+    pub beside: Vec<(TableId, RecordBatch)>,
 }
 
 impl WrittenBatch {
     /// True if the batch would not change the store.
     pub fn is_empty(&self) -> bool {
-        self.events.is_empty() && self.objects.num_rows() == 0 && self.quarantine.num_rows() == 0
+        let has_rows = self.beside.iter().any(|(_, rows)| rows.num_rows() > 0);
+        self.events.is_empty() && self.objects.num_rows() == 0 && !has_rows
     }
 }
 
@@ -86,20 +103,17 @@ impl Store {
         Ok(())
     }
 
+    /// The table `objects` comes last: once it has the batch, all the others have it.
     async fn enter(&mut self, pending: PendingLedger) -> Result<CommitOutcome, StoreError> {
         let batch = Some(self.batch);
-        if let Some(file) = pending.quarantine {
+        for (id, file) in pending.beside.into_iter().chain([(TableId::Objects, pending.objects)]) {
             let change = CommitContent { adds: vec![file], batch, ..CommitContent::default() };
-            if self.tables[TableId::Quarantine].commit(change).await? == CommitOutcome::Lost {
+            if self.tables[id].commit(change).await? == CommitOutcome::Lost {
                 return Ok(CommitOutcome::Lost);
             }
         }
-        let change = CommitContent { adds: vec![pending.objects], batch, ..CommitContent::default() };
-        let landed = self.tables[TableId::Objects].commit(change).await?;
-        if landed == CommitOutcome::Committed {
-            self.settle(self.batch, None);
-        }
-        Ok(landed)
+        self.settle(self.batch, None);
+        Ok(CommitOutcome::Committed)
     }
 
     pub(super) fn contended(&self) -> StoreError {
@@ -109,11 +123,11 @@ impl Store {
     /// Commits a batch. If another batch came first, nothing of this one is in the store.
     pub(super) async fn append(&mut self, batch: &WrittenBatch) -> Result<CommitOutcome, StoreError> {
         let objects = self.put_rows(TableId::Objects, &batch.objects).await?;
-        let quarantine = match batch.quarantine.num_rows() {
-            0 => None,
-            _ => Some(self.put_rows(TableId::Quarantine, &batch.quarantine).await?),
-        };
-        let pending = PendingLedger { objects, quarantine };
+        let mut beside = Vec::new();
+        for (id, rows) in batch.beside.iter().filter(|(_, rows)| rows.num_rows() > 0) {
+            beside.push((*id, self.put_rows(*id, rows).await?));
+        }
+        let pending = PendingLedger { objects, beside };
         let mut backoff = Backoff::new();
         loop {
             let adds = batch.events.clone();
@@ -145,7 +159,10 @@ impl Store {
     async fn remove_files(&self, batch: &WrittenBatch, pending: &PendingLedger) -> Result<(), StoreError> {
         self.discard(TableId::Events, &batch.events).await?;
         self.discard(TableId::Objects, [&pending.objects]).await?;
-        self.discard(TableId::Quarantine, &pending.quarantine).await
+        for (id, file) in &pending.beside {
+            self.discard(*id, [file]).await?;
+        }
+        Ok(())
     }
 
     /// Removes files that are in no commit.
@@ -166,8 +183,10 @@ impl Store {
 fn notes(pending: &PendingLedger) -> Result<HashMap<String, Value>, StoreError> {
     let as_json = |file: &Add| serde_json::to_value(file).map_err(|e| ArrowError::from_external_error(Box::new(e)));
     let mut notes = HashMap::from([(LEDGER_NOTE.to_owned(), as_json(&pending.objects)?)]);
-    if let Some(file) = &pending.quarantine {
-        notes.insert(QUARANTINE_NOTE.to_owned(), as_json(file)?);
+    for (id, note) in NOTES_BESIDE {
+        if let Some(file) = pending.file_of(id) {
+            notes.insert(note.to_owned(), as_json(file)?);
+        }
     }
     Ok(notes)
 }

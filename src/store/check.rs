@@ -24,7 +24,7 @@ use super::table_id::TableId;
 use super::{Store, StoreError, filter_name};
 use crate::batch::CONTENT_HASH;
 use crate::normalize::NORMALIZER;
-use crate::objects::{Counts, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows};
+use crate::objects::{Counts, HOUR_COLUMNS, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows};
 use crate::source::Scope;
 
 /// Footers that are read at once.
@@ -120,7 +120,7 @@ pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
             Err(error) => checked.fault(file, format!("cannot be read: {error}")),
         }
     }
-    for id in [TableId::Objects, TableId::Quarantine] {
+    for id in store.tables.present().filter(|id| *id != TableId::Events) {
         for add in store.tables[id].files()? {
             proved_bytes(store, &DataFile::of(&store.location, id, &add)?, &mut checked).await?;
         }
@@ -194,6 +194,7 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
         Ok(())
     };
     snapshot.each_object(&columns, &mut add).await?;
+    check_hours(snapshot, checked).await?;
     let Counts { kept, quarantined, .. } = total;
     if kept != checked.events {
         checked.note(format!("the ledger accounts for {kept} events, and {} are there", checked.events));
@@ -209,6 +210,35 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
     let named: usize = rows.iter().map(RecordBatch::num_rows).sum();
     if (named as u64) < quarantined {
         checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
+    }
+    Ok(())
+}
+
+/// Holds the hours to the ledger, from the first batch on that has any.
+async fn check_hours(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
+    let (store, from) = (snapshot.store(), snapshot.store().hours_from());
+    let (mut kept, mut counted) = (0, 0);
+    let columns: Vec<&str> = OBJECT_COLUMNS.counts.columns().iter().map(|column| column.name).collect();
+    let columns = [columns.as_slice(), &[LEDGER_COLUMNS.batch.name]].concat();
+    snapshot
+        .each_object(&columns, &mut |rows, is_visible| {
+            let (counts, batches) = (OBJECT_COLUMNS.counts.of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
+            let rows = is_visible.values().set_indices().filter(|row| batches.value(*row) >= from);
+            kept += rows.map(|row| counts.value(row).kept).sum::<u64>();
+            Ok(())
+        })
+        .await?;
+    let columns = [HOUR_COLUMNS.records.name, LEDGER_COLUMNS.batch.name];
+    store
+        .each_of(TableId::Hours, &columns, &mut |rows| {
+            let (records, is_visible) = (HOUR_COLUMNS.records.of(rows)?, ledger::is_visible(rows, snapshot.batch)?);
+            let rows = is_visible.values().set_indices().filter(|row| records.is_valid(*row));
+            counted += rows.map(|row| records.value(row).unsigned_abs()).sum::<u64>();
+            Ok(())
+        })
+        .await?;
+    if kept != counted {
+        checked.note(format!("the hours have {counted} records, and the ledger accounts for {kept} events of them"));
     }
     Ok(())
 }

@@ -67,6 +67,8 @@ pub struct CompactionCounts {
     pub renormalized: u64,
     /// Rows that an earlier normalizer made, and that stay so.
     pub older_rows: u64,
+    /// True if the store was of an earlier format before.
+    pub upgraded: bool,
 }
 
 /// Merges small files of all tables, and brings the index of event ids up to date. Fails with [`StoreError::Contended`]
@@ -79,10 +81,11 @@ pub async fn compact(store: &mut Store, compaction: CompactionOptions) -> Result
         let renormalized = renormalize(store, compaction.threads).await?;
         (all.renormalized, all.commits) = (renormalized.rows, renormalized.commits);
     }
-    for id in TableId::ALL {
+    for id in store.tables.present().collect::<Vec<_>>() {
         all.commits += merge_all(store, id, compaction.threads).await?;
     }
     index_ids(store).await?;
+    all.upgraded = store.upgrade().await?;
     all.files_after = store.tables.file_count()?;
     all.older_rows = store.as_snapshot()?.older_rows(&Scope::default());
     Ok(all)

@@ -15,6 +15,7 @@ use super::StoreError;
 use super::data_file::{ColumnStats, DataFile};
 use super::ledger::TallyCorrections;
 use super::parquet_reader::StoredFile;
+use super::rows::PlaceColumns;
 use super::snapshot::Snapshot;
 use crate::batch::CONTENT_HASH;
 use crate::schema::Column;
@@ -169,13 +170,14 @@ fn settle(
     let mut keep = Vec::with_capacity(batches.len());
     for (at, (batch, verdicts)) in batches.iter().zip(verdicts).enumerate() {
         let uris = batch[Column::ObjectUri.name()].as_string::<i32>();
+        let hours = PlaceColumns::of(batch);
         for (row, verdict) in verdicts.iter().enumerate() {
             match verdict {
                 StoreVerdict::Unknown => {}
                 StoreVerdict::Conflict if is_counted(at, row) => {}
                 StoreVerdict::Conflict => corrections.conflict(uris.value(row)),
                 StoreVerdict::Duplicate => {
-                    corrections.duplicate(uris.value(row));
+                    corrections.duplicate(uris.value(row), hours.of_hour(row, uris.value(row)));
                     if is_counted(at, row) {
                         corrections.no_conflict(uris.value(row));
                     }

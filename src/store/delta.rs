@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Add, EagerSnapshot, Remove, StructField, StructType, Transaction};
+use deltalake::kernel::{Action, Add, EagerSnapshot, MetadataExt, Remove, StructField, StructType, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, get_actions};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -45,6 +45,8 @@ pub(super) struct CommitContent {
     pub removes: Vec<Remove>,
     /// The batch that it carries.
     pub batch: Option<i64>,
+    /// Properties that the table has from then on.
+    pub properties: Vec<(&'static str, String)>,
     /// Notes in the commit about itself.
     pub notes: HashMap<String, serde_json::Value>,
 }
@@ -188,7 +190,14 @@ impl StoreTable {
         let mut notes = change.notes;
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
         let adds = change.adds.into_iter().map(Action::Add);
-        let actions = adds.chain(change.removes.into_iter().map(Action::Remove)).collect();
+        let mut actions: Vec<Action> = adds.chain(change.removes.into_iter().map(Action::Remove)).collect();
+        if !change.properties.is_empty() {
+            let mut metadata = self.snapshot.metadata().clone();
+            for (name, value) in change.properties {
+                metadata = metadata.add_config_key(name.to_owned(), value).map_err(|e| self.cannot(e.into()))?;
+            }
+            actions.push(Action::Metadata(metadata));
+        }
         let properties = CommitProperties::default()
             .with_metadata(notes)
             .with_max_retries(0)

@@ -11,7 +11,6 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use super::delta::StoreTable;
 use super::durable_files::UNFINISHED;
 use super::id_index::IDS;
-use super::table_id::TableId;
 use super::{Store, StoreError};
 
 /// The choices of a collection.
@@ -39,7 +38,7 @@ pub async fn collect(store: &mut Store, collection: GcOptions) -> Result<GcCount
     store.complete().await?;
     let before = collection.now_millis.saturating_sub(collection.age_millis);
     let mut sweep = GcSweep { store, before, collected: GcCounts::default() };
-    for id in TableId::ALL {
+    for id in store.tables.present() {
         sweep.table(&store.tables[id]).await?;
     }
     // Compaction removes files of the index that are not needed.

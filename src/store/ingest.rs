@@ -3,8 +3,8 @@
 //! In: a listing, a store, and the choices of a scan. Out: the accounts of the objects read.
 //! Never reads an object whose present version the ledger has, and never holds more than two runs of rows.
 
-use std::collections::HashMap;
-use std::ops::Range;
+use std::collections::{HashMap, HashSet};
+use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::append::WrittenBatch;
 use super::backoff::Backoff;
+use super::beside::{self, KnownDigests};
 use super::dedup::MetIdentities;
 use super::delta::CommitOutcome;
 use super::ledger::{
@@ -27,15 +28,26 @@ use super::table_id::TableId;
 use super::{Store, StoreError, dedup};
 use crate::batch::weight;
 use crate::normalize::{ColumnSet, NORMALIZER, TableNeeds};
+use crate::objects::ColumnError;
 use crate::source::Listing;
 use crate::table::{
-    Accounting, LackingRows, LogTable, RowHashes, ScanOptions, ScanOutput, ScanProgress, ScanRequest, objects_batch,
-    quarantine_batch, scan,
+    Accounting, DigestFault, LackingRows, LogTable, ReadDigest, RowHashes, RowReach, ScanOptions, ScanOutput,
+    ScanProgress, ScanRequest, each_digest, hours_batch, is_digest, objects_batch, quarantine_batch, scan,
 };
 use crate::time::day_of;
 
 /// Objects of a batch, so that its ledger is bounded too.
 const BATCH_OBJECTS_MAX: usize = 20_000;
+
+/// Bytes of digests that a batch holds; the digest that reaches it is its last.
+const BATCH_DIGEST_BYTES: usize = 64 << 20;
+
+/// What a store knows of the objects of a listing.
+#[derive(Default)]
+struct KnownObjects {
+    ledger: LedgerIndex,
+    digests: KnownDigests,
+}
 
 /// The objects that a run would read.
 #[derive(Debug, Default)]
@@ -58,16 +70,22 @@ pub struct IngestPlan {
 }
 
 impl IngestPlan {
-    fn of(listing: &Listing, known: &LedgerIndex, is_done: &[bool], look_back_days: u32) -> IngestPlan {
+    fn of(listing: &Listing, known: &KnownObjects, is_done: &[bool], pace: IngestOptions) -> IngestPlan {
         let mut plan = IngestPlan::default();
         for index in (0..listing.len()).filter(|index| !is_done[*index]) {
             let uri = listing.uri(index);
-            plan.has_log |= known.is_log(listing, index);
-            if known.is_settled(&uri, listing.place(index).day, look_back_days) {
+            let ledger = &known.ledger;
+            plan.has_log |= ledger.is_log(listing, index);
+            let is_lacking = is_digest(listing, index) && known.digests.lacks(&uri, pace.first_day);
+            if !is_lacking && ledger.is_settled(&uri, listing.place(index).day, pace.look_back_days) {
                 plan.old += 1;
                 continue;
             }
-            let news = known.news(&uri, &version_of(listing, index));
+            let news = match ledger.news(&uri, &version_of(listing, index)) {
+                // Earlier formats have the ledger of a digest, and not what it says.
+                ObjectFreshness::Old if is_lacking => ObjectFreshness::Again,
+                news => news,
+            };
             match news {
                 ObjectFreshness::Old => plan.old += 1,
                 ObjectFreshness::New => plan.new += 1,
@@ -132,6 +150,8 @@ pub struct IngestOutcome {
     pub version: u64,
     /// True if any listed object is known to be a log, read in this run or before.
     pub has_log: bool,
+    /// True if the store was of an earlier format before.
+    pub upgraded: bool,
 }
 
 impl IngestOutcome {
@@ -158,15 +178,18 @@ pub struct IngestOptions {
     pub look_back_days: u32,
     /// True where objects that were damaged are read again, since now they may give something.
     pub retries_damaged: bool,
+    /// The first day of delivery that the listing has, since 1970; `None` where it has all. A digest may name logs from
+    /// before.
+    pub first_day: Option<i32>,
 }
 
 /// Compares a listing with the ledger; with no store yet, everything is new.
 pub async fn plan(store: Option<&Store>, listing: &Listing, pace: IngestOptions) -> Result<IngestPlan, StoreError> {
     let known = match store {
         Some(store) => known(store, listing, pace).await?,
-        None => LedgerIndex::default(),
+        None => KnownObjects::default(),
     };
-    Ok(IngestPlan::of(listing, &known, &vec![false; listing.len()], pace.look_back_days))
+    Ok(IngestPlan::of(listing, &known, &vec![false; listing.len()], pace))
 }
 
 /// Reads the new objects, batch by batch. Fails with [`StoreError::Contended`] if other writers are first for minutes;
@@ -184,27 +207,37 @@ pub async fn ingest(
         old: 0,
         version: store.tables[TableId::Events].version(),
         has_log: false,
+        upgraded: false,
     };
     let mut is_done = vec![false; listing.len()];
     let (mut bytes_done, mut backoff, mut left) = (0, Backoff::new(), usize::MAX);
     let mut incomplete = IncompleteHistories::default();
     'plan: loop {
         store.complete().await?;
+        run.upgraded |= store.upgrade().await?;
         let mut known = known(store, &listing, pace).await?;
-        let plan = IngestPlan::of(&listing, &known, &is_done, pace.look_back_days);
+        let plan = IngestPlan::of(&listing, &known, &is_done, pace);
         if plan.due.len() < left {
             backoff.relieved();
         }
         (run.old, left) = (plan.old, plan.due.len());
         run.has_log |= plan.has_log;
         for range in plan.batches(&listing, pace.batch_bytes_max) {
-            let due = &plan.due[range];
-            let reading = BatchReader { listing: Arc::clone(&listing), options: from_here(&options, bytes_done) };
-            let (batch, all) = reading.read(store, due, &known, &mut incomplete).await?;
+            let planned = &plan.due[range];
+            let digests = read_digests(&listing, planned).await?;
+            // What comes after the digests that fit is of a later batch.
+            let due = &planned[..digests.due];
+            let options = from_here(&options, bytes_done);
+            let reading = BatchReader { listing: Arc::clone(&listing), options, first_day: pace.first_day };
+            let found = ReadInput { due, digests: &digests.read, known: &known };
+            let (batch, all) = reading.read(store, &found, &mut incomplete).await?;
             if batch.is_empty() {
                 // Every object failed exactly as last time: report it, commit nothing.
                 due.iter().for_each(|due| is_done[due.index] = true);
                 run.account_for(store, &all)?;
+                if due.len() < planned.len() {
+                    continue 'plan;
+                }
                 continue;
             }
             if store.append(&batch).await? == CommitOutcome::Lost {
@@ -215,13 +248,13 @@ pub async fn ingest(
                 continue 'plan;
             }
             backoff.won();
-            known.add(&batch.objects).map_err(|error| store.of_ledger(error.into()))?;
+            known.add(&batch).map_err(|error| store.of_ledger(error.into()))?;
             due.iter().for_each(|due| is_done[due.index] = true);
             bytes_done += due.iter().map(|due| listing.bytes(due.index)).sum::<u64>();
             run.account_for(store, &all)?;
             run.batches += 1;
             // Another batch came after this one, so the objects planned next may have been read.
-            if store.batch != batch.number {
+            if store.batch != batch.number || due.len() < planned.len() {
                 continue 'plan;
             }
         }
@@ -237,11 +270,57 @@ pub async fn ends_of_history(store: &Store) -> Result<HashMap<String, String>, S
     Ok(ends.versions())
 }
 
-async fn known(store: &Store, listing: &Listing, pace: IngestOptions) -> Result<LedgerIndex, StoreError> {
+impl KnownObjects {
+    /// Takes in a batch that was committed.
+    fn add(&mut self, batch: &WrittenBatch) -> Result<(), ColumnError> {
+        self.ledger.add(&batch.objects)?;
+        let digests = batch.beside.iter().filter(|(id, _)| *id == TableId::Digests);
+        digests.into_iter().try_for_each(|(_, rows)| self.digests.add(rows))
+    }
+}
+
+/// Digests of a batch, and the number of its objects up to which they go.
+struct BatchDigests {
+    read: Vec<ReadDigest>,
+    due: usize,
+}
+
+/// Reads the digests among some objects, as many as a batch may hold.
+async fn read_digests(listing: &Arc<Listing>, due: &[ObjectToRead]) -> Result<BatchDigests, StoreError> {
+    let wanted = due.iter().map(|due| due.index).filter(|index| is_digest(listing, *index));
+    let wanted: Vec<u32> = wanted.map(|index| index as u32).collect();
+    if wanted.is_empty() {
+        return Ok(BatchDigests { read: Vec::new(), due: due.len() });
+    }
+    let listing = Arc::clone(listing);
+    let all = wanted.len();
+    let reading = tokio::task::spawn_blocking(move || {
+        let (mut read, mut bytes) = (Vec::new(), 0);
+        let ended = each_digest(&listing, wanted, &mut |digest: ReadDigest| {
+            bytes += digest.body.len();
+            read.push(digest);
+            if bytes < BATCH_DIGEST_BYTES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        ended.map(|()| read)
+    });
+    let read = reading.await.map_err(|_| StoreError::Thread)??;
+    let last = read.last().map(|digest| digest.index);
+    let due = match last.filter(|_| read.len() < all) {
+        Some(last) => due.iter().position(|due| due.index == last).map_or(due.len(), |at| at + 1),
+        None => due.len(),
+    };
+    Ok(BatchDigests { read, due })
+}
+
+async fn known(store: &Store, listing: &Listing, pace: IngestOptions) -> Result<KnownObjects, StoreError> {
     let last_day = i32::try_from(day_of(store.now_micros)).unwrap_or(i32::MAX - 1) + 1;
     let mut known = LedgerIndex::new(listing, LedgerComparison { last_day, retries_damaged: pace.retries_damaged });
     store.each_of_ledger(&LedgerIndex::COLUMNS, &mut |rows| Ok(known.add(rows)?)).await?;
-    Ok(known)
+    let mut digests = KnownDigests::default();
+    if (0..listing.len()).any(|index| is_digest(listing, index)) {
+        store.each_of(TableId::Digests, &KnownDigests::COLUMNS, &mut |rows| Ok(digests.add(rows)?)).await?;
+    }
+    Ok(KnownObjects { ledger: known, digests })
 }
 
 /// The same choices, with progress that continues from the end of the last batch.
@@ -257,6 +336,24 @@ fn from_here(options: &ScanOptions, bytes_done: u64) -> ScanOptions {
 struct BatchReader {
     listing: Arc<Listing>,
     options: ScanOptions,
+    first_day: Option<i32>,
+}
+
+/// The objects of a batch, and what is known of them before the scan.
+struct ReadInput<'a> {
+    due: &'a [ObjectToRead],
+    digests: &'a [ReadDigest],
+    known: &'a KnownObjects,
+}
+
+impl ReadInput<'_> {
+    /// The digests that could not be read, as the last time.
+    fn failed_again(&self) -> HashSet<usize> {
+        let is_as_before = |digest: &&ReadDigest| {
+            digest.statement == Err(DigestFault::Unreadable) && self.known.digests.is_unreadable(&digest.uri)
+        };
+        self.digests.iter().filter(is_as_before).map(|digest| digest.index).collect()
+    }
 }
 
 /// The results of a batch's scan.
@@ -266,6 +363,7 @@ struct ScannedBatch {
     lacking: LackingRows<u64>,
     objects: RecordBatch,
     quarantine: RecordBatch,
+    hours: RecordBatch,
 }
 
 impl BatchReader {
@@ -273,11 +371,11 @@ impl BatchReader {
     async fn read(
         self,
         store: &Store,
-        due: &[ObjectToRead],
-        known: &LedgerIndex,
+        input: &ReadInput<'_>,
         incomplete: &mut IncompleteHistories,
     ) -> Result<(WrittenBatch, BatchAccounts), StoreError> {
-        let (snapshot, number) = (store.as_snapshot()?, store.batch + 1);
+        let (snapshot, number, first_day) = (store.as_snapshot()?, store.batch + 1, self.first_day);
+        let (due, failed_again) = (input.due, input.failed_again());
         let mut wanted = vec![false; self.listing.len()];
         due.iter().for_each(|due| wanted[due.index] = true);
         let (handle, listing) = (Handle::current(), Arc::clone(&self.listing));
@@ -288,21 +386,31 @@ impl BatchReader {
         let read = tokio::task::spawn_blocking(move || self.scan(&writing, wanted));
         let read = read.await.map_err(|_| StoreError::Thread)??;
         let entries = incomplete.hold(&read.objects, &mut versions).map_err(LedgerError::from).and_then(|()| {
-            let (versions, corrections) = (&versions, &read.corrections);
-            let entering = LedgerBatch { due, versions, listing: &listing, corrections, known, batch: number };
-            entering.entries(&read.objects)
+            let (versions, corrections, known) = (&versions, &read.corrections, &input.known.ledger);
+            let (listing, failed_again) = (&listing, &failed_again);
+            let entering = LedgerBatch { due, versions, listing, corrections, known, failed_again, batch: number };
+            let (all, objects) = entering.entries(&read.objects)?;
+            let hours = beside::entered_hours(&read.hours, &objects, corrections, number)?;
+            Ok((all, objects, hours))
         });
-        let (all, objects) = entries.map_err(|error| store.of_ledger(error))?;
-        let quarantine = ledger::quarantined(&read.quarantine, number)?;
+        let (all, objects, hours) = entries.map_err(|error| store.of_ledger(error))?;
+        let digests: Vec<&ReadDigest> =
+            input.digests.iter().filter(|digest| !failed_again.contains(&digest.index)).collect();
+        let beside = vec![
+            (TableId::Quarantine, ledger::quarantined(&read.quarantine, number)?),
+            (TableId::Hours, hours),
+            (TableId::Digests, beside::entered_digests(&digests, first_day, number)?),
+        ];
         let accounts = BatchAccounts { objects: all, lacking: read.lacking };
-        Ok((WrittenBatch { number, events: read.files, objects, quarantine }, accounts))
+        Ok((WrittenBatch { number, events: read.files, objects, beside }, accounts))
     }
 
     fn scan(self, writing: &RunWriter, wanted: Vec<bool>) -> Result<ScannedBatch, StoreError> {
         let logs = LogTable::new(Arc::clone(&self.listing), self.options);
         let columns = rows::scanned_columns();
         let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
-        let output = ScanOutput { predicate: None, needs, places: (0..=columns.len()).collect() };
+        let places = (0..=columns.len()).collect();
+        let output = ScanOutput { predicate: None, needs, places, reach: RowReach::Scope };
         let objects = Some(wanted.clone());
         let request = ScanRequest { columns, outputs: vec![output], objects, hashes: RowHashes::Stable };
         let (send, runs) = sync_channel(0);
@@ -332,7 +440,8 @@ impl BatchReader {
         let scanned = scanned?;
         let objects = objects_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
         let quarantine = quarantine_batch(&self.listing, &scanned.tallies);
-        Ok(ScannedBatch { files, corrections, lacking, objects, quarantine })
+        let hours = hours_batch(&self.listing, &scanned.tallies, &|index| wanted[index]);
+        Ok(ScannedBatch { files, corrections, lacking, objects, quarantine, hours })
     }
 }
 
@@ -426,7 +535,8 @@ mod tests {
     async fn store_with(folder: &std::path::Path, objects: RecordBatch, quarantine: RecordBatch) -> Store {
         let mut store =
             Store::open_or_create(StoreLocation::local(&folder.join("store")).unwrap(), None).await.unwrap();
-        store.append(&WrittenBatch { number: 1, events: Vec::new(), objects, quarantine }).await.unwrap();
+        let beside = vec![(TableId::Quarantine, quarantine)];
+        store.append(&WrittenBatch { number: 1, events: Vec::new(), objects, beside }).await.unwrap();
         store
     }
 
@@ -469,7 +579,7 @@ mod tests {
     #[tokio::test]
     async fn a_run_reads_nothing_by_a_ledger_that_it_does_not_understand() {
         let listing = list_local(&[], &Scope::default()).unwrap();
-        let pace = IngestOptions { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false };
+        let pace = IngestOptions { batch_bytes_max: 1, look_back_days: 0, retries_damaged: false, first_day: None };
         for (objects, is_known) in [(ledger_of_one(), true), (with_text(&ledger_of_one(), "status", "odd"), false)] {
             let folder = tempfile::tempdir().unwrap();
             let store = store_with(folder.path(), objects, quarantine_of(&[])).await;

@@ -323,14 +323,19 @@ fn may_be_salvaged(outcome: &ObjectOutcome) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct TallyCorrections(HashMap<String, TallyCorrection>);
 
-#[derive(Debug, Default, Clone, Copy)]
+#[derive(Debug, Default)]
 struct TallyCorrection {
     duplicates: u64,
     conflicts: i64,
+    /// The duplicates by their hours.
+    hours: HashMap<HourOfPlace, u64>,
 }
 
+/// An account, a Region, and the begin of an hour in microseconds, as far as they are told.
+pub(super) type HourOfPlace = (Option<String>, Option<String>, Option<i64>);
+
 impl TallyCorrection {
-    fn apply(self, counts: Counts) -> Counts {
+    fn apply(&self, counts: Counts) -> Counts {
         Counts {
             kept: counts.kept - self.duplicates,
             duplicate: counts.duplicate + self.duplicates,
@@ -341,8 +346,21 @@ impl TallyCorrection {
 }
 
 impl TallyCorrections {
-    pub fn duplicate(&mut self, uri: &str) {
-        self.of(uri).duplicates += 1;
+    /// Notes a copy, and the hour in which the scan has counted it.
+    pub fn duplicate(&mut self, uri: &str, hour: HourOfPlace) {
+        let correction = self.of(uri);
+        correction.duplicates += 1;
+        *correction.hours.entry(hour).or_default() += 1;
+    }
+
+    /// The number of copies of an object.
+    pub fn copies_of(&self, uri: &str) -> u64 {
+        self.0.get(uri).map_or(0, |correction| correction.duplicates)
+    }
+
+    /// The number of copies in an hour of an object.
+    pub fn copies_of_hour(&self, uri: &str, hour: &HourOfPlace) -> u64 {
+        self.0.get(uri).and_then(|correction| correction.hours.get(hour)).copied().unwrap_or(0)
     }
 
     pub fn conflict(&mut self, uri: &str) {
@@ -366,11 +384,14 @@ impl TallyCorrections {
             let correction = self.0.entry(uri).or_default();
             correction.duplicates += more.duplicates;
             correction.conflicts += more.conflicts;
+            for (hour, copies) in more.hours {
+                *correction.hours.entry(hour).or_default() += copies;
+            }
         }
     }
 
-    fn get(&self, uri: &str) -> TallyCorrection {
-        self.0.get(uri).copied().unwrap_or_default()
+    fn apply(&self, uri: &str, counts: Counts) -> Counts {
+        self.0.get(uri).map_or(counts, |correction| correction.apply(counts))
     }
 }
 
@@ -388,6 +409,8 @@ pub(super) struct LedgerBatch<'a> {
     pub listing: &'a Listing,
     pub corrections: &'a TallyCorrections,
     pub known: &'a LedgerIndex,
+    /// Objects of the listing that failed exactly as last time, beside those that the ledger knows to have.
+    pub failed_again: &'a HashSet<usize>,
     pub batch: i64,
 }
 
@@ -401,12 +424,13 @@ impl LedgerBatch<'_> {
         for (row, (due, version)) in self.due.iter().zip(self.versions).enumerate() {
             let uri = scanned.uri.value(row);
             let outcome = self.outcome(due, scanned.outcome(row)?);
-            is_news.push(!self.known.failed_so(uri, version, &outcome));
+            let is_as_before = self.failed_again.contains(&due.index) || self.known.failed_so(uri, version, &outcome);
+            is_news.push(!is_as_before);
             rows.append(ObjectRow {
                 uri,
                 kind: scanned.kind.value(row)?,
                 status: outcome.status(),
-                counts: self.corrections.get(uri).apply(scanned.counts.value(row)),
+                counts: self.corrections.apply(uri, scanned.counts.value(row)),
                 bytes: scanned.bytes.value(row),
                 sha256: value(scanned.sha256, row),
                 first_event: scanned.first_event.is_valid(row).then(|| scanned.first_event.value(row)),

@@ -5,6 +5,7 @@
 
 mod append;
 mod backoff;
+mod beside;
 mod check;
 mod compact;
 mod data_file;
@@ -15,6 +16,7 @@ mod gc;
 mod hash;
 mod id_index;
 mod ingest;
+mod input_tables;
 mod key_use_filter;
 mod ledger;
 mod location;
@@ -42,21 +44,27 @@ pub use compact::{CompactionCounts, CompactionOptions, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
 pub use gc::{GcCounts, GcOptions, collect};
 pub use hash::LogicalHash;
+pub use hash::sha256_hex;
 pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
+pub use input_tables::{digest_facts, hours};
 pub use location::StoreLocation;
-pub use provider::{FILES_URL, events};
+pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
 
 use append::PendingLedger;
-use delta::StoreTable;
+use backoff::Backoff;
+use delta::{CommitContent, CommitOutcome, StoreTable};
 use table_id::TableId;
 use tables::StoreTables;
 
-/// The format that this version writes, and the newest that it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The format that this version writes, and the newest that it reads. The first lacks the tables of hours, digests and
+/// verdicts.
+pub const FORMAT_VERSION: u32 = 2;
 
 const FORMAT_PROPERTY: &str = "keytrail.formatVersion";
 const FILTER_PROPERTY: &str = "keytrail.filter";
+/// The first batch that has hours, of a store that was of an earlier format.
+const HOURS_PROPERTY: &str = "keytrail.hoursFromBatch";
 
 /// The reason that a store cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -137,6 +145,8 @@ pub struct Store {
     location: StoreLocation,
     tables: StoreTables,
     filter: EventFilter,
+    /// The format of its tables.
+    format: u32,
     /// The time of the run, in microseconds since 1970, which the log names as that of its changes.
     now_micros: i64,
     /// The last batch whose events are committed, and its ledger if that is not entered yet.
@@ -149,7 +159,8 @@ impl Store {
     pub async fn open(location: StoreLocation) -> Result<Store, StoreError> {
         let tables = StoreTables::open(&location).await?;
         let filter = checked(&location, &tables[TableId::Events])?;
-        let mut store = Store { location, tables, filter, now_micros: now_micros(), batch: 0, pending: None };
+        let format = format_of(&location, &tables[TableId::Events])?;
+        let mut store = Store { location, tables, filter, format, now_micros: now_micros(), batch: 0, pending: None };
         store.look().await?;
         Ok(store)
     }
@@ -159,7 +170,8 @@ impl Store {
         let store = match Store::open(location.clone()).await {
             Err(StoreError::Absent { .. }) => {
                 let filter = asked.unwrap_or(EventFilter::KeyUse);
-                for id in [TableId::Objects, TableId::Quarantine, TableId::Events] {
+                let first = TableId::ALL.into_iter().filter(|id| *id != TableId::Events);
+                for id in first.chain([TableId::Events]) {
                     StoreTable::create(&location, id, properties(id, filter)).await?;
                 }
                 Store::open(location).await?
@@ -188,8 +200,46 @@ impl Store {
 
     /// Looks at the tables again.
     async fn refresh(&mut self) -> Result<(), StoreError> {
-        self.tables.refresh().await?;
+        self.tables.refresh(&self.location).await?;
+        self.format = format_of(&self.location, &self.tables[TableId::Events])?;
         self.look().await
+    }
+
+    /// The format of its tables; [`FORMAT_VERSION`] once a run has written to it.
+    pub fn format(&self) -> u32 {
+        self.format
+    }
+
+    /// The first batch that has hours; those before are of an earlier format.
+    fn hours_from(&self) -> i64 {
+        let said = self.tables[TableId::Events].property(HOURS_PROPERTY).and_then(|batch| batch.parse().ok());
+        match self.format {
+            1 => i64::MAX,
+            _ => said.unwrap_or(0),
+        }
+    }
+
+    /// Brings a store of an earlier format to the present one. Returns true if it did. The tables come first, so that a
+    /// store that says the new format has them.
+    async fn upgrade(&mut self) -> Result<bool, StoreError> {
+        let mut backoff = Backoff::new();
+        while self.format < FORMAT_VERSION {
+            for id in TableId::OF_FORMAT_2 {
+                StoreTable::create(&self.location, id, properties(id, self.filter)).await?;
+            }
+            let hours_from = (self.batch + 1).to_string();
+            let properties = vec![(FORMAT_PROPERTY, FORMAT_VERSION.to_string()), (HOURS_PROPERTY, hours_from)];
+            let change = CommitContent { properties, ..CommitContent::default() };
+            let outcome = self.tables[TableId::Events].commit(change).await?;
+            self.refresh().await?;
+            if outcome == CommitOutcome::Committed {
+                return Ok(true);
+            }
+            if !backoff.lost().await {
+                return Err(self.contended());
+            }
+        }
+        Ok(false)
     }
 
     async fn look(&mut self) -> Result<(), StoreError> {
@@ -207,8 +257,10 @@ impl Store {
     /// A batch enters the ledger only after its events are committed. If the ledger has a batch that the events lack
     /// even at a second look, events are gone.
     async fn expect_events_of_ledger(&mut self) -> Result<(), StoreError> {
-        let [objects, quarantine] = [TableId::Objects, TableId::Quarantine].map(|id| &self.tables[id]);
-        let entered = objects.batch().await?.max(quarantine.batch().await?);
+        let mut entered = 0;
+        for id in self.tables.present().filter(|id| *id != TableId::Events) {
+            entered = self.tables[id].batch().await?.max(entered);
+        }
         if entered <= self.batch {
             return Ok(());
         }
@@ -227,12 +279,16 @@ impl Store {
     }
 }
 
-fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter, StoreError> {
+/// The format that a store says to have. Fails if it is none of ours, or newer than this version.
+fn format_of(location: &StoreLocation, events: &StoreTable) -> Result<u32, StoreError> {
     let path = || location.shown.clone();
     let Some(format) = events.property(FORMAT_PROPERTY) else { return Err(StoreError::Foreign { path: path() }) };
-    if format.parse::<u32>().is_ok_and(|n| n > FORMAT_VERSION) || format.parse::<u32>().is_err() {
-        return Err(StoreError::Newer { path: path(), found: format });
-    }
+    let known = format.parse().ok().filter(|number| *number <= FORMAT_VERSION);
+    known.ok_or_else(|| StoreError::Newer { path: path(), found: format })
+}
+
+fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter, StoreError> {
+    let path = || location.shown.clone();
     let filter = events.property(FILTER_PROPERTY).unwrap_or_default();
     let unknown = || StoreError::Damaged { path: path(), what: format!("its filter is `{filter}`") };
     filter_of(&filter).ok_or_else(unknown)
@@ -242,7 +298,9 @@ fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter,
 fn properties(id: TableId, filter: EventFilter) -> Vec<(&'static str, String)> {
     let checkpoints = ("delta.checkpointInterval", "20".to_owned());
     match id {
-        TableId::Objects | TableId::Quarantine => vec![checkpoints],
+        TableId::Objects | TableId::Quarantine | TableId::Hours | TableId::Digests | TableId::Verdicts => {
+            vec![checkpoints]
+        }
         TableId::Events => vec![
             (FORMAT_PROPERTY, FORMAT_VERSION.to_string()),
             (FILTER_PROPERTY, filter_name(filter).to_owned()),

@@ -35,7 +35,7 @@ use super::id_index::{self, IdIndex, IdLookup};
 use super::key_use_filter::bears_on_keys;
 use super::rows::file_schema;
 use super::snapshot::Snapshot;
-use crate::normalize::EventFilter;
+use crate::normalize::{EventFilter, GLOBAL_SOURCES};
 use crate::schema::{COLUMNS, Column};
 use crate::source::Scope;
 
@@ -56,12 +56,16 @@ struct FilesTable {
 /// The plan of `events` over a snapshot: its rows within the scope, which has no organizations, and of the choice of
 /// events asked for.
 pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<LogicalPlan> {
+    planned(snapshot, in_scope(scope, &snapshot.files), asked)
+}
+
+fn planned(snapshot: &Snapshot, in_scope: Vec<Expr>, asked: EventFilter) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
     let files = FilesTable { files: snapshot.files.clone(), index: snapshot.index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
     let is_narrower = asked != snapshot.filter && asked == EventFilter::KeyUse;
-    for filter in in_scope(scope, &snapshot.files).into_iter().chain(is_narrower.then(bears_on_keys)) {
+    for filter in in_scope.into_iter().chain(is_narrower.then(bears_on_keys)) {
         plan = plan.filter(filter)?;
     }
     let columns = (0..COLUMNS.len()).map(Column::from_index).map(|column| match column {
@@ -69,6 +73,21 @@ pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<
         column => col(column.name()),
     });
     plan.project(columns)?.build()
+}
+
+/// The plan of events for state: as [`events`], but also what lies before the interval, and the changes that are of no
+/// Region. None where the scope leaves out none of it.
+pub fn state_events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<Option<LogicalPlan>> {
+    if !scope.has_state_outside() {
+        return Ok(None);
+    }
+    let lists = Scope { since: None, until: None, ..scope.clone() };
+    let until = Scope { until: scope.until, ..Scope::default() };
+    let mut filters = in_scope(&until, &snapshot.files);
+    let listed = conjunction(in_scope(&lists, &snapshot.files));
+    let global = GLOBAL_SOURCES.map(lit).to_vec();
+    filters.extend(listed.map(|listed| listed.or(col(Column::EventSource.name()).in_list(global, false))));
+    planned(snapshot, filters, asked).map(Some)
 }
 
 /// Rows without a time pass every interval, rows that nothing places in an account or Region every list of these.

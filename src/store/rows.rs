@@ -5,17 +5,20 @@
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::{SortOptions, interleave};
 use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 
 use super::StoreError;
+use super::ledger::HourOfPlace;
 use super::parquet_writer::{ColumnParts, ColumnSource, EncodedFile, FileLayout, day_name, encode};
 use crate::batch::{CONTENT_HASH, column_weight};
+use crate::objects::Delivery;
 use crate::schema::{COLUMNS, Column, events_schema_of};
-use crate::table::LackingRows;
+use crate::table::{LackingRows, counted_hour};
+use crate::time::MICROS_PER_HOUR;
 
 /// Rows of a column that are put in order at once: few enough that they are still near when they are encoded.
 pub(super) const PART_ROWS: usize = 1024;
@@ -133,8 +136,8 @@ impl SortedRun {
 }
 
 /// The columns that place rows in time, account and Region.
-struct PlaceColumns<'b> {
-    time: &'b ArrayRef,
+pub(super) struct PlaceColumns<'b> {
+    time: &'b TimestampMicrosecondArray,
     recipient: &'b StringArray,
     caller: &'b StringArray,
     owner: &'b StringArray,
@@ -143,10 +146,10 @@ struct PlaceColumns<'b> {
 }
 
 impl PlaceColumns<'_> {
-    fn of(rows: &RecordBatch) -> PlaceColumns<'_> {
+    pub fn of(rows: &RecordBatch) -> PlaceColumns<'_> {
         let text = |column: Column| rows[column.name()].as_string();
         PlaceColumns {
-            time: &rows[Column::EventTime.name()],
+            time: rows[Column::EventTime.name()].as_primitive(),
             recipient: text(Column::RecipientAccountId),
             caller: text(Column::PrincipalAccountId),
             owner: text(Column::KeyAccountId),
@@ -160,11 +163,32 @@ impl PlaceColumns<'_> {
         self.time.null_count() + self.recipient.null_count() + self.region.null_count() == 0
     }
 
-    /// True of a row that [`crate::normalize::account_of`] and [`crate::normalize::region_of`] place.
+    /// The account of a row, as [`crate::normalize::account_of`] finds it.
+    fn account(&self, row: usize) -> Option<&str> {
+        if self.recipient.is_valid(row) {
+            return Some(self.recipient.value(row));
+        }
+        let is_of_both = self.caller.is_valid(row) && self.owner.is_valid(row);
+        (is_of_both && self.caller.value(row) == self.owner.value(row)).then(|| self.caller.value(row))
+    }
+
+    /// The Region of a row, as [`crate::normalize::region_of`] finds it.
+    fn region(&self, row: usize) -> Option<&str> {
+        let columns = [self.region, self.key_region];
+        columns.into_iter().find(|column| column.is_valid(row)).map(|column| column.value(row))
+    }
+
+    /// True of a row that has both.
     fn is_placed(&self, row: usize) -> bool {
-        let caller = self.caller.is_valid(row).then(|| self.caller.value(row));
-        let is_of_both = caller.is_some_and(|caller| self.owner.is_valid(row) && self.owner.value(row) == caller);
-        (self.recipient.is_valid(row) || is_of_both) && (self.region.is_valid(row) || self.key_region.is_valid(row))
+        self.account(row).is_some() && self.region(row).is_some()
+    }
+
+    /// The account, the Region and the hour in which a scan has counted a row of an object.
+    pub fn of_hour(&self, row: usize, uri: &str) -> HourOfPlace {
+        let time = self.time.is_valid(row).then(|| self.time.value(row));
+        let hour = counted_hour(time, Delivery::of(uri).map(|delivery| delivery.micros));
+        let hour = hour.map(|hour| i64::from(hour) * MICROS_PER_HOUR);
+        (self.account(row).map(str::to_owned), self.region(row).map(str::to_owned), hour)
     }
 }
 

@@ -12,11 +12,12 @@ use futures::{StreamExt, TryStreamExt};
 use super::data_file::DataFile;
 use super::ledger::{LedgerError, is_visible, visible_objects, visible_quarantine};
 use super::location::StoreLocation;
-use super::parquet_reader::StoredFile;
+use super::parquet_reader::{RowStream, StoredFile};
 use super::rows::file_schema;
 use super::table_id::TableId;
-use super::{FORMAT_VERSION, Store, StoreError};
+use super::{Store, StoreError};
 use crate::normalize::{EventFilter, NORMALIZER};
+use crate::objects::{LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectStatus};
 use crate::source::Scope;
 
 /// Rows that are read at once.
@@ -32,7 +33,7 @@ pub struct Snapshot {
     pub version: u64,
     /// The last batch that it holds, from 1; 0 before the first.
     pub batch: i64,
-    /// The format that this version of keytrail writes.
+    /// The format of its tables.
     pub format_version: u32,
     /// The choice of events that the store keeps.
     pub filter: EventFilter,
@@ -57,7 +58,7 @@ impl Store {
         Ok(Snapshot {
             version: self.tables[TableId::Events].version(),
             batch: self.batch,
-            format_version: FORMAT_VERSION,
+            format_version: self.format,
             filter: self.filter,
             files,
             object_store: Arc::clone(&self.location.store),
@@ -73,8 +74,7 @@ impl Store {
 
     /// The rows of the ledger as they are stored, a file at a time, with those not entered yet.
     pub(super) async fn ledger_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        let pending = self.pending.as_ref().map(|pending| &pending.objects);
-        self.table_rows(TableId::Objects, pending).await
+        self.table_rows(TableId::Objects).await
     }
 
     /// Some columns of the same rows, which are never held all at once.
@@ -83,16 +83,29 @@ impl Store {
         columns: &[&str],
         take: &mut (dyn FnMut(&RecordBatch) -> Result<(), LedgerError> + Send),
     ) -> Result<(), StoreError> {
-        let files = self.files_of(TableId::Objects, self.pending.as_ref().map(|pending| &pending.objects))?;
-        let opened = files.iter().map(|file| StoredFile::new(&self.location.store, file));
-        let opened = opened.collect::<Vec<_>>().into_iter().map(|file| file.rows(Some(columns), READ_ROWS));
-        let mut opened = futures::stream::iter(opened).buffered(FILES_AT_ONCE);
-        while let Some(mut rows) = opened.try_next().await? {
-            while let Some(rows) = rows.try_next().await? {
-                take(&rows).map_err(|error| self.of_ledger(error))?;
-            }
+        self.each_of(TableId::Objects, columns, take).await
+    }
+
+    /// Some columns of the rows of a table, as far as the store has it.
+    pub(super) async fn each_of(
+        &self,
+        id: TableId,
+        columns: &[&str],
+        take: &mut (dyn FnMut(&RecordBatch) -> Result<(), LedgerError> + Send),
+    ) -> Result<(), StoreError> {
+        let mut rows = self.rows_of(id, columns).await?;
+        while let Some(rows) = rows.next().await? {
+            take(&rows).map_err(|error| self.of_ledger(error))?;
         }
         Ok(())
+    }
+
+    /// The same rows, as somebody takes them.
+    pub(super) async fn rows_of(&self, id: TableId, columns: &[&str]) -> Result<TableRows, StoreError> {
+        let files = self.all_files(id)?;
+        let files = files.iter().rev().map(|file| StoredFile::new(&self.location.store, file)).collect();
+        let columns = columns.iter().map(|column| (*column).to_owned()).collect();
+        Ok(TableRows { files, columns, open: None })
     }
 
     pub(super) fn of_ledger(&self, error: LedgerError) -> StoreError {
@@ -103,12 +116,19 @@ impl Store {
     }
 
     pub(super) async fn quarantine_rows(&self) -> Result<Vec<RecordBatch>, StoreError> {
-        let pending = self.pending.as_ref().and_then(|pending| pending.quarantine.as_ref());
-        self.table_rows(TableId::Quarantine, pending).await
+        self.table_rows(TableId::Quarantine).await
     }
 
-    async fn table_rows(&self, id: TableId, pending: Option<&Add>) -> Result<Vec<RecordBatch>, StoreError> {
-        let files = self.files_of(id, pending)?;
+    /// The files of a table with one that waits to be entered; none where the format of the store lacks the table.
+    pub(super) fn all_files(&self, id: TableId) -> Result<Vec<DataFile>, StoreError> {
+        match self.tables.get(id) {
+            Some(_) => self.files_of(id, self.pending.as_ref().and_then(|pending| pending.file_of(id))),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn table_rows(&self, id: TableId) -> Result<Vec<RecordBatch>, StoreError> {
+        let files = self.all_files(id)?;
         let stored: Vec<StoredFile> = files.iter().map(|file| StoredFile::new(&self.location.store, file)).collect();
         let read = stored.into_iter().map(|file| async move {
             let rows = file.rows(None, READ_ROWS).await?;
@@ -119,7 +139,35 @@ impl Store {
     }
 }
 
+/// Some columns of the rows of a table, a few at a time.
+pub(super) struct TableRows {
+    /// Files to come, the next one last.
+    files: Vec<StoredFile>,
+    columns: Vec<String>,
+    open: Option<RowStream>,
+}
+
+impl TableRows {
+    /// The next rows, `None` after the last.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>, StoreError> {
+        loop {
+            if let Some(open) = &mut self.open
+                && let Some(rows) = open.try_next().await?
+            {
+                return Ok(Some(rows));
+            }
+            let Some(file) = self.files.pop() else { return Ok(None) };
+            let columns: Vec<&str> = self.columns.iter().map(String::as_str).collect();
+            self.open = Some(file.rows(Some(&columns), READ_ROWS).await?);
+        }
+    }
+}
+
 impl Snapshot {
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(super) fn location(&self) -> &StoreLocation {
         &self.store.location
     }
@@ -143,6 +191,23 @@ impl Snapshot {
     /// The rows of the table `objects`.
     pub async fn objects(&self) -> Result<Vec<RecordBatch>, StoreError> {
         visible_objects(&self.store.ledger_rows().await?, self.batch).map_err(|error| self.store.of_ledger(error))
+    }
+
+    /// The objects whose hours are unknown, since they were read into an earlier format.
+    pub async fn objects_without_hours(&self) -> Result<u64, StoreError> {
+        let (from, mut count) = (self.store.hours_from(), 0);
+        if from > 0 {
+            let columns = [OBJECT_COLUMNS.status.name, LEDGER_COLUMNS.batch.name];
+            self.each_object(&columns, &mut |rows, is_visible| {
+                let (statuses, batches) = (OBJECT_COLUMNS.status.of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
+                for row in is_visible.values().set_indices().filter(|row| batches.value(*row) < from) {
+                    count += u64::from(statuses.value(row)? != ObjectStatus::Skipped);
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(count)
     }
 
     /// The rows of the table `quarantine`.

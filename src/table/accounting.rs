@@ -10,8 +10,10 @@ use super::accepted::AcceptedObjects;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::Tallies;
-use crate::objects::{ColumnError, Counts, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts};
-use crate::source::{Delivery, Listing};
+use crate::objects::{
+    ColumnError, Counts, Delivery, ObjectKind, ObjectOutcome, ObjectRows, ObjectStatus, StatusCounts,
+};
+use crate::source::{Listing, ObjectPurpose};
 
 /// Most problem objects that a summary names.
 const PROBLEMS_MAX: usize = 1000;
@@ -27,10 +29,16 @@ pub struct Accounting {
     pub without_organization: u64,
     /// Rows of a store whose derived columns an earlier normalizer made.
     pub older_rows: u64,
+    /// Objects of a store whose hours are unknown, since an earlier format did not keep them.
+    pub without_hours: u64,
     /// Stored bytes of the objects read.
     pub bytes: u64,
     /// True if the scan read everything in scope; otherwise the counts claim nothing.
     pub complete: bool,
+    /// Logs that were read for state alone: they are counted, and have no row in any answer.
+    pub read_for_state: u64,
+    /// True if a scope of accounts or Regions left out the records of IAM, STS and Organizations.
+    pub changes_not_read: bool,
     /// True if the counts are those of a store, whose logs were read earlier.
     pub is_stored: bool,
     /// The first of the objects that could not be used; `by_status` counts all of them.
@@ -118,7 +126,10 @@ impl Accounting {
             if let Some(tally) = tally {
                 self.counts += tally.counts;
                 self.bytes += if outcome.status() == ObjectStatus::Skipped { 0 } else { listing.bytes(index) };
-                self.see(outcome, &listing.uri(index));
+                match listing.purpose(index) {
+                    ObjectPurpose::Answer => self.see(outcome, &listing.uri(index)),
+                    ObjectPurpose::State => self.read_for_state += u64::from(outcome.status().is_read()),
+                }
             }
             self.note(outcome, tally.map_or(0, |tally| tally.counts.quarantined), || listing.uri(index));
         });
@@ -183,7 +194,9 @@ impl Accounting {
             return Completeness::Incomplete;
         }
         match without_logs {
-            WithoutLogs::IsIncomplete if self.complete && self.by_status.read() == 0 => Completeness::NoLog,
+            WithoutLogs::IsIncomplete if self.complete && self.by_status.read() == self.read_for_state => {
+                Completeness::NoLog
+            }
             WithoutLogs::IsIncomplete | WithoutLogs::IsNothingNew => Completeness::Complete,
         }
     }

@@ -11,7 +11,9 @@ use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
-use super::part::{RowTaker, ScanPart};
+use super::hours::{PartHours, counting_rows};
+use super::part::{RowPurpose, RowTaker, ScanPart};
+use super::reach::RowReach;
 use super::spilled_rows::{DeferredRows, RowBits};
 use super::tallies::{ObjectTally, Tallies};
 
@@ -23,6 +25,8 @@ pub(super) struct PartConsumer {
     deferred: Option<DeferredRows>,
     /// For each object with deferred rows, its place in the tallies and the ordinal after its last row.
     open_tallies: Vec<(usize, u64)>,
+    /// For runs of deferred rows, the row of the hours that counts them and their ordinals.
+    open_hours: Vec<(usize, Range<u64>)>,
     pub tallies: Tallies,
     /// Of the object under way.
     duplicates: u64,
@@ -40,13 +44,14 @@ enum RowFate {
 
 impl PartConsumer {
     /// Holds at most so many identities in memory; the rows after them wait on disk until all have been seen.
-    pub fn new(identities_max: usize) -> PartConsumer {
+    pub fn new(identities_max: usize, reach: RowReach) -> PartConsumer {
         PartConsumer {
             seen: SeenRows::default(),
             identities_max,
             deferred: None,
             open_tallies: Vec::new(),
-            tallies: Tallies::default(),
+            open_hours: Vec::new(),
+            tallies: Tallies::of(reach),
             duplicates: 0,
             conflicts: 0,
         }
@@ -80,13 +85,24 @@ impl PartConsumer {
         }
         self.tallies.parsed += part.parsed;
         self.tallies.seen.add(part.seen);
+        let PartHours { tallies, runs, .. } = part.hours;
+        let (first_hour, mut hours) = (self.tallies.hours.absorb(tallies), counting_rows(&runs));
         let mut fates = Vec::with_capacity(part.fingerprints.len());
         let mut ends = part.ends.into_iter().peekable();
+        let mut for_state = part.for_state.iter().copied().peekable();
         for (index, &fingerprint) in part.fingerprints.iter().enumerate() {
             while let Some((_, tally)) = ends.next_if(|(end, _)| *end <= index) {
                 self.close(tally);
             }
-            fates.push(self.fate(fingerprint)?);
+            let is_for_state = for_state.next_if_eq(&(index as u32)).is_some();
+            let purpose = if is_for_state { RowPurpose::State } else { RowPurpose::Answer };
+            let fate = self.fate(fingerprint, purpose)?;
+            if purpose == RowPurpose::Answer
+                && let Some(hour) = hours.next()
+            {
+                self.count_hour(first_hour + hour as usize, fate);
+            }
+            fates.push(fate);
         }
         ends.for_each(|(_, tally)| self.close(tally));
         let mut waiting = self.deferred.as_mut().map(|deferred| &mut deferred.lacking);
@@ -113,17 +129,35 @@ impl PartConsumer {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn fate(&mut self, row: Fingerprint) -> io::Result<RowFate> {
+    fn fate(&mut self, row: Fingerprint, purpose: RowPurpose) -> io::Result<RowFate> {
         let copy = match &mut self.deferred {
             None => self.seen.add(row),
             Some(deferred) => match self.seen.judge(row) {
                 CopyKind::Duplicate => CopyKind::Duplicate,
-                undecided => return deferred.add(row, undecided).map(RowFate::Wait),
+                undecided => {
+                    let ordinal = deferred.add(row, undecided)?;
+                    if purpose == RowPurpose::State {
+                        deferred.for_state.set(ordinal);
+                    }
+                    return Ok(RowFate::Wait(ordinal));
+                }
             },
         };
-        self.duplicates += u64::from(copy == CopyKind::Duplicate);
-        self.conflicts += u64::from(copy == CopyKind::Conflict);
+        if purpose == RowPurpose::Answer {
+            self.duplicates += u64::from(copy == CopyKind::Duplicate);
+            self.conflicts += u64::from(copy == CopyKind::Conflict);
+        }
         Ok(if copy == CopyKind::Duplicate { RowFate::Drop } else { RowFate::Give })
+    }
+
+    /// Takes a copy out of the hour in which it was counted, or notes that it may be one.
+    fn count_hour(&mut self, row: usize, fate: RowFate) {
+        match (fate, self.open_hours.last_mut()) {
+            (RowFate::Give, _) => {}
+            (RowFate::Drop, _) => self.tallies.hours.take_back(row, 1),
+            (RowFate::Wait(ordinal), Some((last, run))) if *last == row && run.end == ordinal => run.end += 1,
+            (RowFate::Wait(ordinal), _) => self.open_hours.push((row, ordinal..ordinal + 1)),
+        }
     }
 
     fn close(&mut self, mut tally: ObjectTally) {
@@ -145,12 +179,15 @@ impl PartConsumer {
         self.tallies.lacking.place += verdicts.kept_of(&deferred.lacking.place);
         let mut first = 0;
         for (object, end) in self.open_tallies.drain(..) {
-            let (duplicates, conflicts) = verdicts.counts(first..end);
+            let (duplicates, conflicts) = verdicts.counts(first..end, &deferred.for_state);
             let counts = &mut self.tallies.objects[object].counts;
             counts.duplicate += duplicates;
             counts.kept -= duplicates;
             counts.conflicts += conflicts;
             first = end;
+        }
+        for (row, run) in self.open_hours.drain(..) {
+            self.tallies.hours.take_back(row, verdicts.counts(run, &deferred.for_state).0);
         }
         deferred.replay(&verdicts, taker)
     }

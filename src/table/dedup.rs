@@ -26,6 +26,11 @@ impl Fingerprint {
         let recipient = recipient.map_or(0, |account| xxh3_64_with_seed(account.as_bytes(), seed ^ 1));
         Fingerprint { identity: id ^ recipient.rotate_left(1), content }
     }
+
+    /// That of a row for state: it meets no row of an answer, whose counts must not depend on it.
+    pub fn for_state(self) -> Fingerprint {
+        Fingerprint { identity: self.identity ^ 0x9e37_79b9_7f4a_7c15, ..self }
+    }
 }
 
 /// The judgement on a row, by the rows before it.

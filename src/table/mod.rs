@@ -5,14 +5,19 @@
 
 mod accepted;
 mod accounting;
+mod changes;
 mod consumer;
 mod dedup;
+mod digest;
+mod digest_facts;
 mod hand_out;
+mod hours;
 mod kept;
 mod lacking;
 mod objects_read;
 mod part;
 mod provider;
+mod reach;
 mod report;
 mod scan;
 mod seen;
@@ -22,21 +27,32 @@ mod tallies;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
+use crate::decode;
 use crate::normalize::EventFilter;
-use crate::source::{Listing, Scope};
+use crate::source::{FirstLook, Listing, Scope};
 
 pub use accepted::AcceptedObjects;
 pub use accounting::{Accounting, Completeness, ObjectProblem, WithoutLogs};
+pub use changes::GlobalChanges;
 pub use dedup::AlreadyHashed;
+pub use digest::{DigestFault, DigestName, DigestStatement};
+pub use digest_facts::{
+    DigestFactRows, LookedFor, ReadDigest, digest_facts, digest_facts_schema, each_digest, is_digest,
+};
 pub use hand_out::HandOutScans;
+pub use hours::{counted_hour, hours_batch};
 pub use kept::KeptTable;
 pub use lacking::LackingRows;
 pub use part::RowTaker;
 pub use provider::{EventsMention, EventsTable, MentionRole, ScanExtent, unqualified};
+pub use reach::RowReach;
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};
 pub use tallies::{objects_batch, quarantine_batch};
+
+/// The way to tell if an object whose name promises nothing may be a log.
+const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };
 
 /// The progress of a scan.
 #[derive(Debug, Clone, Copy, Default)]

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::scan::ScanRequest;
 use crate::source::Listing;
 
 /// The logs that a scan opens, and those that it leaves out by their paths.
@@ -13,14 +14,11 @@ pub(super) struct ObjectsRead {
 }
 
 impl ObjectsRead {
-    /// Of a scan of these objects, by index; of all without them.
-    pub fn of(listing: &Listing, objects: Option<&[bool]>) -> ObjectsRead {
-        let logs = |index: &usize| listing.entry(*index).is_opened();
-        let total = (0..listing.len()).filter(logs).count();
-        let read = match objects {
-            None => total,
-            Some(objects) => (0..listing.len()).filter(|&index| objects[index]).filter(logs).count(),
-        };
+    /// Of a scan.
+    pub fn of(listing: &Listing, request: &ScanRequest) -> ObjectsRead {
+        let logs = (0..listing.len()).filter(|&index| request.is_about(listing, index));
+        let (total, read) =
+            logs.fold((0, 0), |(total, read), index| (total + 1, read + usize::from(request.needs(index))));
         ObjectsRead { read, pruned: total - read }
     }
 }

@@ -8,6 +8,7 @@ use arrow::array::{RecordBatch, UInt32Array};
 use datafusion::common::DataFusionError;
 
 use super::dedup::Fingerprint;
+use super::hours::PartHours;
 use super::lacking::LackingRows;
 use super::seen::SeenInput;
 use super::tallies::{ObjectTally, QuarantinedRecord};
@@ -32,11 +33,22 @@ impl<F: FnMut(usize, RecordBatch) -> Result<ControlFlow<()>, DataFusionError>> R
     }
 }
 
+/// The use that is made of a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RowPurpose {
+    /// The scope asks for it.
+    Answer,
+    /// Only state follows from it: it counts as filtered, and is judged among its like.
+    State,
+}
+
 /// Rows of one run of objects, in order, with their accounts.
 #[derive(Default)]
 pub(super) struct ScanPart {
     /// One for each row that passed the filters of the run, wanted by the predicate or not.
     pub fingerprints: Vec<Fingerprint>,
+    /// The fingerprints of rows for state, ascending.
+    pub for_state: Vec<u32>,
     /// The rows of each output, and for each row the place of its fingerprint.
     pub batches: Vec<(RecordBatch, UInt32Array)>,
     /// Records that were parsed. The others were dropped by their outline, or are broken.
@@ -48,5 +60,7 @@ pub(super) struct ScanPart {
     pub lacking: LackingRows<Vec<u32>>,
     /// The places and times of the rows.
     pub seen: SeenInput,
+    /// Their hours.
+    pub hours: PartHours,
     pub error: Option<DataFusionError>,
 }

@@ -26,6 +26,7 @@ use tokio::sync::mpsc::Sender;
 use super::kept::{self, KeptFrom};
 use super::objects_read::ObjectsRead;
 use super::part::RowTaker;
+use super::reach::RowReach;
 use super::report::ScanEnd;
 use super::scan::{RowHashes, ScanOutput, ScanRequest, scan};
 use super::{LogTable, ScanReport, ScanResult};
@@ -42,6 +43,7 @@ const REDELIVERY_DAYS: i32 = 31;
 pub struct EventsTable {
     logs: Arc<LogTable>,
     report: Arc<ScanReport>,
+    reach: RowReach,
 }
 
 /// One use that a plan makes of `events`.
@@ -52,6 +54,7 @@ pub struct EventsMention {
     /// Its rows pass all of these.
     pub filters: Vec<Expr>,
     pub role: MentionRole,
+    pub reach: RowReach,
 }
 
 /// The purpose of a mention of `events`.
@@ -64,10 +67,10 @@ pub enum MentionRole {
 
 impl EventsMention {
     /// `projection` holds places in the schema of `events`; all columns without it.
-    pub fn new(projection: Option<&[usize]>, filters: Vec<Expr>, role: MentionRole) -> EventsMention {
+    pub fn new(projection: Option<&[usize]>, filters: Vec<Expr>, role: MentionRole, reach: RowReach) -> EventsMention {
         let all: Vec<usize> = (0..schema::COLUMNS.len()).collect();
         let columns = projection.unwrap_or(&all).iter().map(|&index| Column::from_index(index)).collect();
-        EventsMention { columns, filters, role }
+        EventsMention { columns, filters, role, reach }
     }
 
     /// The columns that it gives, and those that its filters look at.
@@ -81,8 +84,13 @@ impl EventsMention {
 
 impl EventsTable {
     /// A table whose scans put their findings into `report`.
-    pub fn new(logs: Arc<LogTable>, report: Arc<ScanReport>) -> EventsTable {
-        EventsTable { logs, report }
+    pub fn new(logs: Arc<LogTable>, report: Arc<ScanReport>, reach: RowReach) -> EventsTable {
+        EventsTable { logs, report, reach }
+    }
+
+    /// The rows that it has.
+    pub fn reach(&self) -> RowReach {
+        self.reach
     }
 
     /// Reads the logs once and keeps the rows that each mention needs, within one budget of memory. Returns the rows in
@@ -109,7 +117,7 @@ impl EventsTable {
         // The memory of the workers is of no use to the plan that reads these rows.
         keytrail_limits::give_back();
         let source = KeptFrom {
-            objects: ObjectsRead::of(&self.logs.listing, request.objects.as_deref()),
+            objects: ObjectsRead::of(&self.logs.listing, &request),
             parsed: scanned.tallies.parsed,
             columns: request.columns.len(),
         };
@@ -121,13 +129,20 @@ impl EventsTable {
         columns.sort_unstable_by_key(|column| *column as usize);
         columns.dedup();
         let read = DFSchema::try_from(schema::events_schema_of(&columns))?;
+        // Rows before the interval reach a scan only where a mention is about state.
+        let has_state = mentions.iter().any(|mention| mention.reach == RowReach::State);
+        let since = self.logs.options.scope.since.filter(|_| has_state);
         let outputs = mentions.iter().map(|mention| {
             let filter = conjunction(mention.filters.iter().cloned()).map(unqualified).transpose()?;
             let predicate = filter.map(|filter| state.create_physical_expr(filter, &read)).transpose()?;
             let place = |column: &Column| columns.binary_search_by_key(&(*column as usize), |read| *read as usize);
             let places = mention.columns.iter().map(|column| place(column).expect("all columns are read"));
-            let needs = TableNeeds { conditions: needs(&mention.filters), columns: ColumnSet::of(&mention.reads()?) };
-            Ok(ScanOutput { predicate, needs, places: places.collect() })
+            let needs = TableNeeds {
+                conditions: needs(&mention.filters),
+                columns: ColumnSet::of(&mention.reads()?),
+                since: since.filter(|_| mention.reach == RowReach::Scope),
+            };
+            Ok(ScanOutput { predicate, needs, places: places.collect(), reach: mention.reach })
         });
         let outputs = outputs.collect::<Result<_>>()?;
         Ok(ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent })
@@ -221,7 +236,8 @@ impl TableProvider for EventsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let mention = EventsMention::new(projection.map(Vec::as_slice), filters.to_vec(), MentionRole::Events);
+        let projection = projection.map(Vec::as_slice);
+        let mention = EventsMention::new(projection, filters.to_vec(), MentionRole::Events, self.reach);
         let out_schema = schema::events_schema_of(&mention.columns);
         let mut request = self.request(state, std::slice::from_ref(&mention))?;
         request.objects = PathBounds::of(filters).select(&self.logs.listing);
@@ -263,7 +279,7 @@ impl fmt::Debug for ScanExec {
 
 impl DisplayAs for ScanExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        let objects = ObjectsRead::of(&self.logs.listing, self.request.objects.as_deref());
+        let objects = ObjectsRead::of(&self.logs.listing, &self.request);
         let columns: Vec<&str> = self.request.columns.iter().map(|column| column.name()).collect();
         write!(f, "CloudTrailScanExec: {objects}, columns=[{}]", columns.join(", "))?;
         if !self.filters.is_empty() {

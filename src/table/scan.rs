@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute::filter_record_batch;
 use datafusion::common::DataFusionError;
 use datafusion::common::cast::{as_boolean_array, as_uint32_array};
@@ -19,19 +19,22 @@ use datafusion::physical_expr::PhysicalExpr;
 use rayon::ThreadPoolBuilder;
 
 use super::accounting::Accounting;
+use super::changes::GlobalChanges;
 use super::consumer::PartConsumer;
 use super::dedup::Fingerprint;
-use super::part::{RowTaker, ScanPart};
+use super::hours::{CountedRow, ObjectHours, PartUnderWay};
+use super::part::{RowPurpose, RowTaker, ScanPart};
+use super::reach::RowReach;
 use super::seen::SeenPlace;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
-use super::{LogTable, ScanProgress};
+use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
-use crate::decode::{self, DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
+use crate::decode::{DamagePolicy, DecodedPiece, Decoder, EnvelopeFault, ObjectDigest, ObjectSource, TakenBy};
 use crate::json::{RecordScreen, Value};
 use crate::normalize::{self, AccountHints, EventFilter, Record, Row, RowDemand, RowNeeds, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
-use crate::source::{FirstLook, ListingEntry, ObjectReadError, ReadAhead, Scope};
+use crate::source::{Listing, ListingEntry, ObjectPurpose, ObjectReadError, ReadAhead, Scope};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -43,7 +46,6 @@ const RUN_OBJECTS_MAX: usize = 256;
 const PARTS_WAITING_MAX: usize = 2;
 /// Rows that a part accounts for at most, so that a part without columns is bounded too.
 const PART_ROWS_MAX: usize = 65_536;
-const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };
 /// Records that a part names as quarantined at most; each has up to 64 KiB of its text.
 const PART_QUARANTINED_MAX: usize = 64;
 
@@ -74,6 +76,26 @@ pub struct ScanOutput {
     pub needs: TableNeeds,
     /// Places of its columns in the request, in its own order.
     pub places: Vec<usize>,
+    pub reach: RowReach,
+}
+
+impl ScanRequest {
+    /// The reach of its outputs together.
+    pub fn reach(&self) -> RowReach {
+        let is_of_state = |output: &ScanOutput| output.reach == RowReach::State;
+        if self.outputs.iter().any(is_of_state) { RowReach::State } else { RowReach::Scope }
+    }
+
+    /// True of a log that is there for such a request, whether or not a row of it can be needed.
+    pub fn is_about(&self, listing: &Listing, index: usize) -> bool {
+        let is_there = self.reach() == RowReach::State || !listing.is_for_state(index);
+        is_there && listing.entry(index).is_opened()
+    }
+
+    /// True of an object that may have rows that are needed.
+    pub fn needs(&self, index: usize) -> bool {
+        self.objects.as_ref().is_none_or(|objects| objects[index])
+    }
 }
 
 /// The findings of a scan.
@@ -94,6 +116,7 @@ impl ScanResult {
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
         let mut accounts = Accounting::accepting(&logs.options.accepted).with(&logs.listing, &self.tallies);
         accounts.complete = self.complete;
+        accounts.changes_not_read = GlobalChanges::of_listing(&logs.options.scope, &logs.listing).are_missing();
         accounts
     }
 }
@@ -118,8 +141,9 @@ pub fn scan(
         bytes_done: AtomicU64::new(0),
         ahead: ReadAhead::start(&logs.listing, FIRST_LOOK, || wanted(logs, request)),
         seed: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0),
+        reach: request.reach(),
     };
-    let mut consumer = PartConsumer::new(logs.options.identities_max);
+    let mut consumer = PartConsumer::new(logs.options.identities_max, request.reach());
     // Each scan has its own pool: its workers wait for its consumer, and must not hold up another scan. The threads end
     // with the scan.
     let pool = ThreadPoolBuilder::new().num_threads(threads);
@@ -149,6 +173,7 @@ struct SharedScan<'a> {
     bytes_done: AtomicU64,
     ahead: ReadAhead,
     seed: u64,
+    reach: RowReach,
 }
 
 /// The objects that a request opens, in order.
@@ -157,8 +182,7 @@ fn wanted(logs: &LogTable, request: &ScanRequest) -> Vec<u32> {
 }
 
 fn is_wanted(logs: &LogTable, request: &ScanRequest, index: usize) -> bool {
-    let needed = request.objects.as_ref().is_none_or(|objects| objects[index]);
-    needed && logs.listing.entry(index).is_opened()
+    request.needs(index) && request.is_about(&logs.listing, index)
 }
 
 /// The objects that come next; `order` tells the consumer which run's parts to take next.
@@ -222,6 +246,8 @@ struct PartRows<'a> {
     part: ScanPart,
     /// Fingerprint index of each row of the builder.
     row_of: Vec<u32>,
+    /// Parts that were handed over.
+    sent: u64,
 }
 
 impl<'a> ScanWorker<'a> {
@@ -239,7 +265,7 @@ impl<'a> ScanWorker<'a> {
             RowHashes::Absent => RowBuilder::new(schema, columns),
             RowHashes::Stable => RowBuilder::with_content_hash(&schema, columns),
         };
-        let rows = PartRows { shared, builder, part: ScanPart::default(), row_of: Vec::new() };
+        let rows = PartRows { shared, builder, part: ScanPart::default(), row_of: Vec::new(), sent: 0 };
         let digest = match shared.request.hashes {
             RowHashes::Absent => ObjectDigest::None,
             RowHashes::Stable => ObjectDigest::Sha256,
@@ -270,9 +296,11 @@ impl<'a> ScanWorker<'a> {
             object,
             uri: &uri,
             account: account.as_deref(),
+            purpose: listing.purpose(index),
             counts: Counts::default(),
             span: None,
             place: None,
+            hours: ObjectHours::of(object, &uri),
         };
         let taken_by = match listing.entry(index) {
             ListingEntry::ByContent => TakenBy::Content,
@@ -300,6 +328,9 @@ impl<'a> ScanWorker<'a> {
                 }
             },
         };
+        if seen.purpose == ObjectPurpose::Answer {
+            seen.hours.end(&mut rows.part_hours(), &outcome, &counts);
+        }
         let tally = ObjectTally {
             object,
             outcome,
@@ -318,6 +349,8 @@ impl<'a> ScanWorker<'a> {
 struct FoundRecord<'v> {
     value: Value<'v>,
     index: u64,
+    /// True of a record of KMS that only reads.
+    is_key_read: bool,
 }
 
 /// The facts about the object under way.
@@ -325,10 +358,12 @@ struct ObjectSoFar<'a> {
     object: u32,
     uri: &'a str,
     account: Option<&'a str>,
+    purpose: ObjectPurpose,
     counts: Counts,
     span: Option<(i64, i64)>,
     /// The place of the rows since it last changed, with the first and the last of their times.
     place: Option<(SeenPlace, Option<(i64, i64)>)>,
+    hours: ObjectHours<'a>,
 }
 
 impl PartRows<'_> {
@@ -342,7 +377,10 @@ impl PartRows<'_> {
         let index = seen.counts.records;
         seen.counts.records += 1;
         match decoded {
-            DecodedPiece::Irrelevant => seen.counts.filtered += 1,
+            DecodedPiece::Irrelevant => {
+                seen.counts.filtered += 1;
+                seen.hours.is_screened = true;
+            }
             DecodedPiece::Fault(fault) => {
                 self.quarantine(&fault, seen);
             }
@@ -367,22 +405,33 @@ impl PartRows<'_> {
         let options = &self.shared.logs.options;
         if normalize::is_aggregated(record) || !normalize::passes(options.filter, record) {
             seen.counts.filtered += 1;
+            seen.hours.is_screened = true;
             return;
         }
         let origin = AccountHints { account: seen.account, envelope_account };
-        let (shared, found) = (self.shared, FoundRecord { value: record.value(), index });
+        let (shared, is_key_read) = (self.shared, record.is_key_read());
+        let found = FoundRecord { value: record.value(), index, is_key_read };
         normalize::normalize_needed(record, &origin, &shared.needs, &mut |row, demand| {
             self.row(row, demand, &found, seen);
         });
     }
 
     fn row(&mut self, row: &Row<'_>, demand: RowDemand, found: &FoundRecord<'_>, seen: &mut ObjectSoFar) {
-        if !in_scope(&self.shared.logs.options.scope, row) {
-            seen.counts.filtered += 1;
-            return;
-        }
-        seen.counts.kept += 1;
-        self.see(row, seen);
+        let purpose = match purpose(&self.shared.logs.options.scope, row, seen.purpose) {
+            Some(RowPurpose::Answer) => {
+                seen.counts.kept += 1;
+                self.see(row, seen);
+                RowPurpose::Answer
+            }
+            other => {
+                // State is no part of an answer, so its rows count as those that nobody wants.
+                seen.counts.filtered += 1;
+                match other.filter(|_| demand == RowDemand::Wanted && self.shared.reach == RowReach::State) {
+                    Some(purpose) => purpose,
+                    None => return,
+                }
+            }
+        };
         let (value, seed) = (found.value, self.shared.seed);
         let (content, content_hash) = match self.shared.request.hashes {
             RowHashes::Absent => (value.canonical_hash(seed), None),
@@ -393,12 +442,24 @@ impl PartRows<'_> {
         };
         let recipient = row.recipient_account_id.as_deref();
         let fingerprint = self.part.fingerprints.len() as u32;
-        self.part.fingerprints.push(Fingerprint::new(&row.event_id, recipient, content, seed));
-        if row.event_time.is_none() {
-            self.part.lacking.time.push(fingerprint);
-        }
-        if normalize::account_of(row).is_none() || normalize::region_of(row).is_none() {
-            self.part.lacking.place.push(fingerprint);
+        let print = Fingerprint::new(&row.event_id, recipient, content, seed);
+        match purpose {
+            RowPurpose::Answer => {
+                self.part.fingerprints.push(print);
+                let (account, region) = (normalize::account_of(row), normalize::region_of(row));
+                let counted = CountedRow { time: row.event_time, account, region, is_key_read: found.is_key_read };
+                seen.hours.count(&mut self.part_hours(), &counted);
+                if row.event_time.is_none() {
+                    self.part.lacking.time.push(fingerprint);
+                }
+                if account.is_none() || region.is_none() {
+                    self.part.lacking.place.push(fingerprint);
+                }
+            }
+            RowPurpose::State => {
+                self.part.fingerprints.push(print.for_state());
+                self.part.for_state.push(fingerprint);
+            }
         }
         if demand == RowDemand::Unwanted {
             return;
@@ -430,13 +491,18 @@ impl PartRows<'_> {
         }
     }
 
+    fn part_hours(&mut self) -> PartUnderWay<'_> {
+        PartUnderWay { number: self.sent, hours: &mut self.part.hours }
+    }
+
     /// Hands the part over. This fails only if the consumer has stopped, and then nobody wants the part.
     fn send(&mut self, parts: &SyncSender<ScanPart>) {
+        self.sent += 1;
         let mut part = std::mem::take(&mut self.part);
         let row_of = UInt32Array::from(std::mem::take(&mut self.row_of));
         if !self.builder.is_empty() {
             let batch = self.builder.finish();
-            match self.select(&batch, &row_of) {
+            match self.select(&batch, &row_of, &part.for_state) {
                 Ok(batches) => part.batches = batches,
                 Err(error) => part.error = Some(error),
             }
@@ -451,8 +517,14 @@ impl PartRows<'_> {
         &self,
         batch: &RecordBatch,
         row_of: &UInt32Array,
+        for_state: &[u32],
     ) -> Result<Vec<(RecordBatch, UInt32Array)>, DataFusionError> {
+        let answers = if for_state.is_empty() { None } else { Some(without_state(batch, row_of, for_state)?) };
         let select = |output: &ScanOutput| {
+            let (batch, row_of) = match (&answers, output.reach) {
+                (Some((batch, row_of)), RowReach::Scope) => (batch, row_of),
+                _ => (batch, row_of),
+            };
             let projected = batch.project(&output.places)?;
             let Some(predicate) = &output.predicate else { return Ok((projected, row_of.clone())) };
             let wanted = predicate.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -465,13 +537,150 @@ impl PartRows<'_> {
     }
 }
 
-/// Rows without a time pass every interval, rows that nothing places in an account or Region every list of these.
-fn in_scope(scope: &Scope, row: &Row<'_>) -> bool {
+/// The rows of a batch that are part of answers.
+fn without_state(
+    batch: &RecordBatch,
+    row_of: &UInt32Array,
+    for_state: &[u32],
+) -> Result<(RecordBatch, UInt32Array), DataFusionError> {
+    let is_of_answer = |row: &u32| Some(for_state.binary_search(row).is_err());
+    let kept: BooleanArray = row_of.values().iter().map(is_of_answer).collect();
+    let row_of = arrow::compute::filter(row_of, &kept)?;
+    Ok((filter_record_batch(batch, &kept)?, as_uint32_array(&row_of)?.clone()))
+}
+
+/// The purpose of a row; none if nobody wants it. Rows without a time pass every interval, rows that nothing places in
+/// an account or Region every list of these. An object that is opened for state has no part in answers.
+fn purpose(scope: &Scope, row: &Row<'_>, object: ObjectPurpose) -> Option<RowPurpose> {
     let listed = |list: &[String], value: Option<&str>| {
         list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value))
     };
-    row.event_time.is_none_or(|time| {
-        scope.since.is_none_or(|since| time >= since) && scope.until.is_none_or(|until| time < until)
-    }) && listed(&scope.accounts, normalize::account_of(row))
-        && listed(&scope.regions, normalize::region_of(row))
+    let is_after = |bound: Option<i64>| row.event_time.zip(bound).is_none_or(|(time, bound)| time >= bound);
+    let is_before_end = row.event_time.zip(scope.until).is_none_or(|(time, until)| time < until);
+    let is_listed =
+        listed(&scope.accounts, normalize::account_of(row)) && listed(&scope.regions, normalize::region_of(row));
+    match (is_before_end && is_listed && is_after(scope.since), object) {
+        (true, ObjectPurpose::Answer) => Some(RowPurpose::Answer),
+        (true, ObjectPurpose::State) => None,
+        (false, _) => (is_before_end && (is_listed || normalize::is_global(row))).then_some(RowPurpose::State),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::normalize::ColumnSet;
+    use crate::source::{self, Location, StateReach};
+    use crate::table::ScanOptions;
+    use crate::time::parse_rfc3339;
+
+    /// One record of each line, `ID TIME REGION SOURCE CONTENT`, below the folder of a Region and a day.
+    const OBJECTS: [(&str, &[&str]); 7] = [
+        (
+            "eu-west-1/2026/03/05/a.json",
+            &["old 2026-03-05T10:00:00Z eu-west-1 kms 1", "stray 2026-03-10T10:30:00Z eu-west-1 kms 1"],
+        ),
+        (
+            "eu-west-1/2026/03/05/b.json",
+            &[
+                "old 2026-03-05T10:00:00Z eu-west-1 kms 1",
+                "old 2026-03-05T10:00:00Z eu-west-1 kms 2",
+                "early 2026-03-10T05:00:00Z eu-west-1 kms 1",
+            ],
+        ),
+        (
+            "eu-west-1/2026/03/10/c.json",
+            &[
+                "early 2026-03-10T05:00:00Z eu-west-1 kms 1",
+                "in 2026-03-10T10:00:00Z eu-west-1 kms 1",
+                "in 2026-03-10T10:00:00Z eu-west-1 kms 1",
+                "far 2026-03-10T10:00:00Z us-east-1 kms 1",
+                "after 2026-03-11T00:00:00Z eu-west-1 kms 1",
+            ],
+        ),
+        // The identity of a row of the answer, which conflicts with nothing there.
+        ("eu-west-1/2026/03/09/d.json", &["in 2026-03-09T10:00:00Z eu-west-1 kms 2"]),
+        ("us-east-1/2026/03/05/e.json", &["iam-old 2026-03-05T10:00:00Z us-east-1 iam 1"]),
+        (
+            "us-east-1/2026/03/10/f.json",
+            &["iam 2026-03-10T10:00:00Z us-east-1 iam 1", "other 2026-03-10T10:00:00Z us-east-1 kms 1"],
+        ),
+        ("us-east-2/2026/03/10/g.json", &["unread 2026-03-10T10:00:00Z us-east-2 sts 1"]),
+    ];
+
+    fn write_objects(folder: &Path) {
+        for (name, lines) in OBJECTS {
+            let records = lines.iter().map(|line| {
+                let words: Vec<&str> = line.split(' ').collect();
+                format!(
+                    r#"{{"eventID":"{}","eventTime":"{}","awsRegion":"{}","eventSource":"{}.amazonaws.com","recipientAccountId":"111122223333","n":{}}}"#,
+                    words[0], words[1], words[2], words[3], words[4]
+                )
+            });
+            let path = folder.join("AWSLogs/111122223333/CloudTrail").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, format!("{{\"Records\":[{}]}}", records.collect::<Vec<_>>().join(","))).unwrap();
+        }
+    }
+
+    /// The ids of each output, sorted, and the counts and the number of the objects.
+    fn scanned(folder: &Path, identities_max: usize, reaches: &[RowReach]) -> (Vec<Vec<String>>, Counts, usize) {
+        let scope = Scope {
+            since: parse_rfc3339("2026-03-10T09:00:00Z"),
+            until: parse_rfc3339("2026-03-11T00:00:00Z"),
+            regions: vec!["eu-west-1".to_owned()],
+            state: Some(StateReach { baseline_days: 10 }),
+            ..Scope::default()
+        };
+        let listing = source::list_local(&[Location::Path(folder.to_owned())], &scope).unwrap();
+        let options = ScanOptions {
+            filter: EventFilter::All,
+            scope,
+            threads: 2,
+            salvage: false,
+            identities_max,
+            accepted: Arc::default(),
+            progress: Arc::new(|_| {}),
+        };
+        let logs = LogTable::new(Arc::new(listing), options);
+        let columns = vec![Column::EventId];
+        let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
+        let output = |&reach| ScanOutput { predicate: None, needs: needs.clone(), places: vec![0], reach };
+        let outputs = reaches.iter().map(output).collect();
+        let request = ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent };
+        let mut ids = vec![Vec::new(); reaches.len()];
+        let found = scan(&logs, &request, &mut |output: usize, batch: RecordBatch| {
+            let column = datafusion::common::cast::as_string_array(batch.column(0))?;
+            ids[output].extend(column.iter().map(|id| id.unwrap().to_owned()));
+            Ok(ControlFlow::Continue(()))
+        });
+        let accounting = found.unwrap().accounting(&logs);
+        assert!(accounting.complete && accounting.counts.adds_up());
+        ids.iter_mut().for_each(|ids| ids.sort());
+        (ids, accounting.counts, accounting.by_status.read() as usize)
+    }
+
+    #[test]
+    fn rows_for_state_change_no_answer_and_no_count_of_it() {
+        use RowReach::{Scope as Answer, State};
+        let folder = tempfile::tempdir().unwrap();
+        write_objects(folder.path());
+        let answer = vec!["in"];
+        let state = vec!["early", "iam", "iam-old", "in", "in", "old", "old"];
+        for identities_max in [0, 1, 1000] {
+            for (reaches, expected, filtered, objects) in [
+                (&[Answer][..], vec![&answer], 3, 1),
+                (&[State], vec![&state], 12, 6),
+                (&[Answer, State], vec![&answer, &state], 12, 6),
+            ] {
+                let (ids, counts, read) = scanned(folder.path(), identities_max, reaches);
+                assert_eq!(ids, expected.into_iter().cloned().collect::<Vec<_>>(), "{reaches:?} {identities_max}");
+                let kept = (counts.kept, counts.duplicate, counts.conflicts, counts.filtered, read);
+                assert_eq!(kept, (1, 1, 0, filtered, objects), "{reaches:?} {identities_max}");
+            }
+        }
+    }
 }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::Delivery;
+use crate::objects::Delivery;
 
 /// An account and a Region, as far as they are told.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SeenPlace {
     pub account: Option<Box<str>>,
     pub region: Option<Box<str>>,

@@ -31,6 +31,8 @@ pub struct DeferredRows {
     rows: u64,
     /// The rows that a scope cannot judge, by their ordinals.
     pub lacking: LackingRows<RowBits>,
+    /// The rows that are no part of an answer, by their ordinals.
+    pub for_state: RowBits,
     batches: Vec<Option<BatchSpool>>,
 }
 
@@ -44,7 +46,8 @@ impl DeferredRows {
     /// Fails where no temporary file can be made. The files have no names, so they go with this value.
     pub fn new() -> io::Result<DeferredRows> {
         let fingerprints = FingerprintFile::new()?;
-        Ok(DeferredRows { fingerprints, rows: 0, lacking: LackingRows::default(), batches: Vec::new() })
+        let (lacking, for_state) = (LackingRows::default(), RowBits::default());
+        Ok(DeferredRows { fingerprints, rows: 0, lacking, for_state, batches: Vec::new() })
     }
 
     /// The ordinal that the next row gets.
@@ -132,9 +135,10 @@ pub struct DeferredVerdicts {
 }
 
 impl DeferredVerdicts {
-    /// Duplicates and conflicts among the rows with these ordinals.
-    pub fn counts(&self, rows: Range<u64>) -> (u64, u64) {
-        (self.duplicate.count(rows.clone()), self.conflict.count(rows))
+    /// Duplicates and conflicts among the rows with these ordinals, but for some.
+    pub fn counts(&self, rows: Range<u64>, except: &RowBits) -> (u64, u64) {
+        let count = |bits: &RowBits| rows.clone().filter(|&row| bits.has(row) && !except.has(row)).count() as u64;
+        (count(&self.duplicate), count(&self.conflict))
     }
 
     /// Of some rows, the number that are no duplicates.
@@ -171,11 +175,7 @@ impl RowBits {
     }
 
     fn has(&self, row: u64) -> bool {
-        self.0[(row / 64) as usize] >> (row % 64) & 1 == 1
-    }
-
-    fn count(&self, rows: Range<u64>) -> u64 {
-        rows.filter(|&row| self.has(row)).count() as u64
+        self.0.get((row / 64) as usize).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }
 }
 
@@ -241,14 +241,18 @@ mod tests {
     use std::ops::ControlFlow;
     use std::path::Path;
 
-    use super::super::{IDENTITIES_MAX, LogTable, RowHashes, ScanOptions, ScanOutput, ScanRequest, scan};
+    use arrow::array::AsArray;
+
+    use super::super::{
+        IDENTITIES_MAX, LogTable, RowHashes, RowReach, ScanOptions, ScanOutput, ScanRequest, hours_batch, scan,
+    };
     use super::*;
     use crate::normalize::{ColumnSet, EventFilter, TableNeeds};
     use crate::schema::Column;
     use crate::source::{self, Location, Scope};
 
-    /// Ids in the order in which they are given, and duplicates and conflicts of each object.
-    fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>) {
+    /// Ids in the order in which they are given, duplicates and conflicts of each object, and the hours of all.
+    fn read(logs: &Path, identities_max: usize) -> (Vec<String>, Vec<(u64, u64, u64)>, RecordBatch) {
         let listing = source::list_local(&[Location::Path(logs.to_owned())], &Scope::default()).unwrap();
         let options = ScanOptions {
             filter: EventFilter::All,
@@ -262,7 +266,7 @@ mod tests {
         let logs = LogTable::new(Arc::new(listing), options);
         let columns = vec![Column::EventId];
         let needs = TableNeeds::of_every_row(ColumnSet::of(&columns));
-        let outputs = vec![ScanOutput { predicate: None, needs, places: vec![0] }];
+        let outputs = vec![ScanOutput { predicate: None, needs, places: vec![0], reach: RowReach::Scope }];
         let request = ScanRequest { columns, outputs, objects: None, hashes: RowHashes::Absent };
         let mut ids = Vec::new();
         let scanned = scan(&logs, &request, &mut |_: usize, batch: RecordBatch| {
@@ -273,7 +277,9 @@ mod tests {
         let counts = |object: &super::super::tallies::ObjectTally| {
             (object.counts.kept, object.counts.duplicate, object.counts.conflicts)
         };
-        (ids, scanned.unwrap().tallies.objects.iter().map(counts).collect())
+        let scanned = scanned.unwrap();
+        let hours = hours_batch(&logs.listing, &scanned.tallies, &|_| true);
+        (ids, scanned.tallies.objects.iter().map(counts).collect(), hours)
     }
 
     /// Files of a few records that repeat each other, with other content now and then; more files than one worker
@@ -299,6 +305,9 @@ mod tests {
         let whole = read(folder.path(), IDENTITIES_MAX);
         let (duplicates, conflicts) = whole.1.iter().fold((0, 0), |sum, (_, d, c)| (sum.0 + d, sum.1 + c));
         assert!(duplicates > 10 && conflicts > 10, "{whole:?}");
+        let records = whole.2["records"].as_primitive::<arrow::datatypes::Int64Type>();
+        let kept: u64 = whole.1.iter().map(|(kept, ..)| kept).sum();
+        assert_eq!(records.values().iter().sum::<i64>() as u64, kept, "each kept row is in one hour");
         for identities_max in [0, 100, 500] {
             assert_eq!(read(folder.path(), identities_max), whole, "with {identities_max}");
         }

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
+use super::hours::HourTallies;
 use super::lacking::LackingRows;
+use super::reach::RowReach;
 use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
 use crate::objects::{
@@ -64,9 +66,18 @@ pub struct Tallies {
     pub lacking: LackingRows<u64>,
     /// The places and times of the kept and duplicate rows.
     pub seen: SeenInput,
+    /// The hours of the same rows.
+    pub hours: HourTallies,
+    /// Tells if the objects that are there for state are among those of the scan.
+    pub reach: RowReach,
 }
 
 impl Tallies {
+    /// No object yet, of a scan with this reach.
+    pub fn of(reach: RowReach) -> Tallies {
+        Tallies { reach, ..Tallies::default() }
+    }
+
     pub fn quarantine(&mut self, mut record: QuarantinedRecord) {
         self.quarantine_raw_bytes += record.raw.len();
         if self.quarantine_raw_bytes > RAW_BYTES_TOTAL_MAX {
@@ -80,10 +91,11 @@ impl Tallies {
     }
 
     /// Walks all objects of a listing with their outcome, and the tally of those that were opened. Leaves out objects
-    /// that a stopped scan did not reach.
+    /// that a stopped scan did not reach, and those that are there for state if the scan was not about it.
     pub fn for_each(&self, listing: &Listing, mut visit: impl FnMut(usize, &ObjectOutcome, Option<&ObjectTally>)) {
         let mut opened = self.objects.iter().peekable();
-        for index in 0..listing.len() {
+        let is_there = |index: &usize| self.reach == RowReach::State || !listing.is_for_state(*index);
+        for index in (0..listing.len()).filter(is_there) {
             if let Some(outcome) = listing.entry(index).outcome() {
                 visit(index, &outcome, None);
             } else if let Some(tally) = opened.next_if(|tally| tally.object as usize == index) {

@@ -35,3 +35,4 @@ mod slt;
 mod store;
 mod story;
 mod tree;
+mod world;

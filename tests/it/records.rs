@@ -185,7 +185,7 @@ fn a_table_gets_its_rows_whatever_the_others_want() {
     let table = |column: Column, values: &[&str], columns: &[Column]| {
         let values = (!values.is_empty()).then(|| values.iter().map(|value| (*value).to_owned()).collect());
         let columns = ColumnSet::of(columns).and(ColumnSet::of(&[column]));
-        TableNeeds { conditions: vec![ColumnCondition { column, values }], columns }
+        TableNeeds { conditions: vec![ColumnCondition { column, values }], columns, since: None }
     };
     let tables = [
         table(Column::SharedEventId, &[], &[Column::AccountSide, Column::EventCategory, Column::RecipientAccountId]),

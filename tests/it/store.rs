@@ -1,5 +1,5 @@
 //! Stores: their counts, the objects that are read again, and their survival of every disturbance.
-//! In: `sample-logs` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
+//! In: the logs of `tests/store-format` in whole and in parts, runs that are killed or whose system calls fail, several writers at once.
 //! Out: always the store of an undisturbed run.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +14,15 @@ use arrow::datatypes::Int64Type;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::child::{BINARY, Ended, has_program, is_exhaustive, keytrail, on_every_core, root};
 use crate::cloud::copy_folder;
 
+/// The logs of which the stores of every past format were made: two accounts over four days. `sample-logs` may grow.
 pub fn logs() -> PathBuf {
-    root().join("sample-logs/AWSLogs")
+    root().join("tests/store-format/logs/AWSLogs")
 }
 
 /// A store in a folder that vanishes.
@@ -129,7 +130,7 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Copies files of `sample-logs` to another folder, where they keep their names.
+/// Copies files of logs to another folder, where they keep their names.
 fn copy(files: &[PathBuf], to: &Path) {
     files.iter().for_each(|file| copy_as(file, &to.join(file.strip_prefix(logs()).unwrap())));
 }
@@ -178,7 +179,7 @@ fn a_run_accounts_for_what_an_audit_does_and_the_next_reads_nothing() {
     assert_eq!(first["objects"], audit["objects"]);
     let info = store.info();
     assert_eq!(info["events"], first["kept"]);
-    assert_eq!((info["format_version"].as_u64(), info["filter"].as_str()), (Some(1), Some("key-use")));
+    assert_eq!((info["format_version"].as_u64(), info["filter"].as_str()), (Some(2), Some("key-use")));
 
     let second = store.accounts(&logs(), &[]);
     assert_eq!(counts(&second).values().sum::<u64>(), 0);
@@ -235,7 +236,7 @@ fn a_store_answers_as_its_logs_do() {
 #[test]
 fn a_store_with_all_events_can_be_narrowed() {
     let question = "SELECT * EXCLUDE (object_uri) FROM events ORDER BY event_id, raw";
-    for (logs, left_out) in [("sample-logs/AWSLogs", 33), ("tests/logs", 0), ("tests/records", 5)] {
+    for (logs, left_out) in [("sample-logs/AWSLogs", 39), ("tests/logs", 0), ("tests/records", 5)] {
         let logs = root().join(logs);
         let store = Store::new();
         store.accounts(&logs, &["--events", "all"]);
@@ -629,7 +630,7 @@ fn batches_threads_order_and_compaction_do_not_matter() {
     }
 }
 
-/// Files of `sample-logs` and the names under which they arrive, the last entry first: some come again, with a new
+/// Files of logs and the names under which they arrive, the last entry first: some come again, with a new
 /// suffix or from a second trail, and sometimes the oldest day is late.
 fn arrivals(dice: &mut Dice) -> Vec<(PathBuf, String)> {
     let mut all = Vec::new();
@@ -738,7 +739,7 @@ impl Disturbed {
         Disturbed::new("6000", calls)
     }
 
-    /// Makes an ingest over the objects of `sample-logs` and some small ones.
+    /// Makes an ingest over the objects of the logs and some small ones.
     fn new(batch_bytes: &'static str, calls: [(&'static str, usize); 6]) -> Disturbed {
         let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
         copy(&files(&logs()), folder.path());
@@ -1246,13 +1247,69 @@ fn garbage_is_removed_when_it_is_old_enough() {
 
 #[test]
 fn stores_of_every_format_open() {
-    let expected = fs::read_to_string(root().join("tests/store-format/v1.hash")).unwrap();
+    for (format, number) in [("v1", 1), ("v2", 2)] {
+        let expected = fs::read_to_string(root().join(format!("tests/store-format/{format}.hash"))).unwrap();
+        let store = Store::of_format(format);
+        assert_eq!((store.hash().as_str(), &store.info()["format_version"]), (expected.trim(), &json!(number)));
+        store.check();
+        // The objects of the fixture lay elsewhere, so all are read again, but their events are duplicates.
+        let again = store.accounts(&logs(), &[]);
+        assert_eq!((&again["objects"]["read"], &again["upgraded"]), (&json!(38), &json!(number < 2)), "{format}");
+        assert_eq!(store.info()["format_version"], 2);
+        store.check();
+        assert_eq!(store.hash(), undisturbed().0);
+    }
+}
+
+/// The rows of coverage, and the number of objects whose hours are unknown.
+fn coverage(from: &str) -> (Vec<Value>, u64) {
+    let sql = "SELECT * FROM coverage ORDER BY account_id, region, hour";
+    let rows = keytrail(["query", "-q", "-f", "json", sql, "--from", from]).rows().unwrap();
+    let audit = keytrail(["audit", "-q", "-f", "json", from]);
+    let audit: Value = serde_json::from_slice(&audit.stdout).unwrap();
+    (rows, audit["summary"]["objects_without_hours"].as_u64().unwrap())
+}
+
+/// A store of the first format says what it lacks; what comes after its upgrade has hours.
+#[test]
+fn a_store_of_an_earlier_format_says_what_it_does_not_know() {
     let store = Store::of_format("v1");
-    assert_eq!(store.hash(), expected.trim());
+    let (rows, unknown) = coverage(store.text());
+    assert!(rows.is_empty() && unknown >= 38, "{unknown} {rows:?}");
+    let asked = keytrail(["query", "SELECT count(*) FROM events", "--from", store.text()]);
+    assert!(asked.stderr.contains("objects are unknown: the store had them before"), "{}", asked.stderr);
+    let compacted = keytrail(["store", "compact", store.text()]);
+    assert!(compacted.stderr.contains("the store is of format 2 now"), "{}", compacted.stderr);
+    assert_eq!(store.info()["format_version"], 2);
+    assert_eq!(coverage(store.text()), (rows, unknown));
+    let again = keytrail(["store", "compact", store.text()]);
+    assert!(again.code == Some(0) && !again.stderr.contains("format"), "{}", again.stderr);
+    // The same objects in another place: their records are duplicates, and their hours are known.
+    store.accounts(&logs(), &[]);
+    assert!(!coverage(store.text()).0.is_empty());
     store.check();
-    // The objects of the fixture lay elsewhere, so all are read again, but their events are duplicates.
-    let again = store.accounts(&logs(), &[]);
-    assert_eq!(again["objects"]["read"], 38);
-    store.check();
-    assert_eq!(store.hash(), undisturbed().0);
+}
+
+/// Hours are the same whatever the batches, the order and the merging, and the same as over the logs.
+#[test]
+fn a_store_covers_what_its_logs_do() {
+    let expected = coverage(logs().to_str().unwrap());
+    assert!(expected.0.len() > 20 && expected.1 == 0, "{expected:?}");
+    let kept: u64 = expected.0.iter().map(|row| row["records"].as_u64().unwrap()).sum();
+    for batch_bytes in ["1", "3000", "100000000"] {
+        let store = Store::new();
+        store.accounts(&logs(), &["--batch-bytes", batch_bytes]);
+        assert_eq!(coverage(store.text()), expected, "{batch_bytes}");
+        assert!(kept <= store.info()["events"].as_u64().unwrap());
+        keytrail(["store", "compact", store.text()]);
+        assert_eq!(coverage(store.text()), expected, "{batch_bytes}");
+        store.check();
+        // A second copy of every log has the same records once more.
+        let copies = tempfile::tempdir().unwrap();
+        files(&logs()).iter().for_each(|file| copy_as(file, &copies.path().join(file.strip_prefix(logs()).unwrap())));
+        store.accounts(copies.path(), &[]);
+        let records = |rows: &[Value]| rows.iter().map(|row| row["records"].clone()).collect::<Vec<_>>();
+        assert_eq!(records(&coverage(store.text()).0), records(&expected.0));
+        store.check();
+    }
 }

@@ -1,23 +1,23 @@
--- title: Refused calls that concern KMS
+-- title: Refused calls that concern KMS, and what the logs say around each
 -- row: refused call
--- description: Refusals that KMS logged, and those that other services logged alone. A service's record of a refusal that KMS logged too is left out; where only it names the key, the key columns are from there.
-SELECT e.* REPLACE (
-    coalesce(e.key_arn, s.key_arn) AS key_arn,
-    coalesce(e.key_id, split_part(s.key_arn, '/', 2)) AS key_id,
-    coalesce(e.key_account_id, split_part(s.key_arn, ':', 5)) AS key_account_id,
-    coalesce(e.key_region, split_part(s.key_arn, ':', 4)) AS key_region,
-    coalesce(e.key_family, CASE WHEN s.key_arn LIKE '%:key/mrk-%'
-        THEN concat(split_part(s.key_arn, ':', 5), '/', split_part(s.key_arn, '/', 2)) ELSE s.key_arn END) AS key_family,
-    coalesce(e.key_source, CASE WHEN s.key_arn IS NOT NULL THEN 'request' END) AS key_source)
-FROM (
-    SELECT kms_event_id, min(key_arn) AS key_arn
-    FROM error_echoes
-    WHERE outcome = 'denied' AND key_arn IS NOT NULL
-    GROUP BY kms_event_id
-    -- Two services that name two keys for one refusal would be a guess.
-    HAVING min(key_arn) = max(key_arn)) s
-RIGHT JOIN (
-    SELECT f.*
-    FROM (SELECT event_id FROM denial_echoes) d
-    RIGHT ANTI JOIN (SELECT * FROM kms_errors WHERE outcome = 'denied') f ON d.event_id = f.event_id) e
-ON s.kms_event_id = e.event_id AND e.key_arn IS NULL AND e.source_key_arn IS NULL
+-- description: Refusals that KMS logged, and those that other services logged alone. A service's record of a refusal that KMS logged too is left out; where only it names the key, the key columns are from there. Nothing here says why a call was refused or let in: changes and successes stand beside it in the order of time.
+-- column: candidate_tables : the ARNs of the DynamoDB tables that the refusal may have been for, at most 20 by name: the one that DynamoDB's own record names, else those that the key protected then; NULL where neither is known
+-- column: table_certainty : `certain` where DynamoDB's own record names the table, `likely` with one candidate, `possible` with several, else NULL
+-- column: nearest_change_event_id : the last successful change of the key's policy, grants or state, or of a policy, group or boundary of the principal, in an earlier second
+-- column: nearest_change : the operation of that change
+-- column: nearest_changed_at : its time
+-- column: nearest_changed_by : its principal
+-- column: first_success_after : the same principal's first success in a later second at the same operation on that key
+-- column: first_success_event_id : the id of that success
+-- column: noise_class : of a known harmless refusal the service that looked: `access_analyzer`, `audit_manager`, `aws_config`, `macie`, `resource_explorer`, `security_hub`, `trusted_advisor`; only where the service itself called with its own role
+-- column: noise_evidence : that role, and what says that the service called
+-- column: echo_event_ids : the ids of the service's own records of the same refusal
+-- column: echo_basis : `request_id` where such a record names the request of KMS, `time` where the two lie together, NULL without one
+SELECT r.*, f.candidate_tables, f.table_certainty, f.nearest_change_event_id, f.nearest_change, f.nearest_changed_at,
+       f.nearest_changed_by,
+       -- A key that only its table tells is not the record's.
+       CASE WHEN f.key_by_table IS NULL THEN f.first_success_after END AS first_success_after,
+       CASE WHEN f.key_by_table IS NULL THEN f.first_success_event_id END AS first_success_event_id,
+       f.noise_class, f.noise_evidence, f.echo_event_ids, f.echo_basis
+FROM refusals r
+LEFT JOIN denial_facts f ON r.event_id = f.event_id

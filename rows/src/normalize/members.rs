@@ -171,6 +171,13 @@ impl<'a> Record<'a> {
     pub fn value(&self) -> Value<'a> {
         self.value
     }
+
+    /// True of a record of KMS that says that the call only read.
+    pub fn is_key_read(&self) -> bool {
+        let says = self.members.read_only().is_some_and(|value| matches!(value.raw(), b"true" | b"\"true\""));
+        let source = self.members.event_source().filter(|_| says).and_then(Value::text);
+        EventService::of(source.as_deref()).is_kms()
+    }
 }
 
 /// The service that wrote a record, as far as the deciders tell services apart.

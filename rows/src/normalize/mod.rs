@@ -27,7 +27,8 @@ pub use docs::docs_markdown;
 pub use filter::{EventFilter, is_aggregated, is_cloudtrail, passes, screens_out};
 pub use members::Record;
 pub use needs::{ColumnCondition, RowDemand, RowNeeds, TableNeeds};
-pub use place::{account_of, region_of};
+pub use operation::OPERATIONS;
+pub use place::{GLOBAL_SOURCES, account_of, is_global, region_of};
 pub use row::{ColumnSet, Row};
 
 use std::borrow::Cow;

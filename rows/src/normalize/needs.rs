@@ -21,6 +21,8 @@ pub struct TableNeeds {
     pub conditions: Vec<ColumnCondition>,
     /// The columns that it reads, those of the conditions included.
     pub columns: ColumnSet,
+    /// A row before this time is not for it, in microseconds since 1970; a row without a time may be.
+    pub since: Option<i64>,
 }
 
 /// A text column must have a value, or one of these.
@@ -41,7 +43,12 @@ impl ColumnCondition {
 impl TableNeeds {
     /// Those of a table that wants every row.
     pub fn of_every_row(columns: ColumnSet) -> TableNeeds {
-        TableNeeds { conditions: Vec::new(), columns }
+        TableNeeds { conditions: Vec::new(), columns, since: None }
+    }
+
+    /// False of a row that is before its time.
+    fn has_time_of(&self, row: &Row<'_>) -> bool {
+        self.since.is_none_or(|since| row.event_time.is_none_or(|time| time >= since))
     }
 }
 
@@ -65,7 +72,8 @@ impl RowNeeds {
     /// account or no Region is asked for what places it, also if no table wants it: a scope judges it by that.
     pub(super) fn of_row(&self, row: &Row<'_>, known: ColumnSet) -> Option<AskedColumns> {
         let meets = |need: &ColumnCondition| !known.has(need.column) || need.holds(row);
-        let wanting = self.tables.iter().filter(|table| table.conditions.iter().all(meets));
+        let may_want = |table: &&TableNeeds| table.has_time_of(row) && table.conditions.iter().all(meets);
+        let wanting = self.tables.iter().filter(may_want);
         let wanted = wanting.map(|table| table.columns).reduce(ColumnSet::and);
         let place = (!is_placed(row)).then_some(PLACE);
         let columns = wanted.into_iter().chain(place).reduce(ColumnSet::and)?;
@@ -107,7 +115,8 @@ mod tests {
     #[test]
     fn a_row_without_a_place_is_wanted_for_what_places_it() {
         let condition = ColumnCondition { column: Column::EventName, values: Some(vec!["Encrypt".to_owned()]) };
-        let needs = RowNeeds::new([TableNeeds { conditions: vec![condition], columns: ColumnSet::of(&[Column::Raw]) }]);
+        let columns = ColumnSet::of(&[Column::Raw]);
+        let needs = RowNeeds::new([TableNeeds { conditions: vec![condition], columns, since: None }]);
         let known = ColumnSet::of(&[Column::EventName]);
         let placed = placed_decrypt();
         assert_eq!(needs.of_row(&placed, known), None);
@@ -129,6 +138,7 @@ mod tests {
             let table = |conditions: &Vec<ColumnCondition>| TableNeeds {
                 conditions: conditions.clone(),
                 columns: ColumnSet::of(&[]),
+                since: None,
             };
             RowNeeds::new(tables.iter().map(table))
         };
@@ -149,11 +159,28 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_an_interval_wants_no_earlier_row() {
+        let of = |since, columns: &[Column]| TableNeeds { since, ..TableNeeds::of_every_row(ColumnSet::of(columns)) };
+        let needs = RowNeeds::new([of(Some(10), &[Column::Raw]), of(None, &[Column::KeyArn])]);
+        let alone = RowNeeds::new([of(Some(10), &[Column::Raw])]);
+        let both = ColumnSet::of(&[Column::Raw, Column::KeyArn]);
+        for (event_time, columns, is_wanted_alone) in
+            [(Some(9), ColumnSet::of(&[Column::KeyArn]), false), (Some(10), both, true), (None, both, true)]
+        {
+            let row = Row { event_time, ..placed_decrypt() };
+            let known = ColumnSet::of(&[]);
+            assert_eq!(needs.of_row(&row, known).map(|asked| asked.columns), Some(columns), "{event_time:?}");
+            assert_eq!(alone.of_row(&row, known).is_some(), is_wanted_alone, "{event_time:?}");
+        }
+    }
+
+    #[test]
     fn a_table_that_refuses_a_row_asks_for_none_of_its_columns() {
         let row = placed_decrypt();
         let named = |name: &str, columns: &[Column]| TableNeeds {
             conditions: vec![ColumnCondition { column: Column::EventName, values: Some(vec![name.to_owned()]) }],
             columns: ColumnSet::of(columns),
+            since: None,
         };
         let needs = RowNeeds::new([
             named("Decrypt", &[Column::EventName, Column::KeyArn]),

@@ -9,6 +9,15 @@ use crate::schema::Column;
 pub(super) const PLACE: ColumnSet =
     ColumnSet::of(&[Column::PrincipalAccountId, Column::KeyAccountId, Column::KeyRegion]);
 
+/// The services whose records of changes are of no Region: they decide about keys everywhere, and are logged in one
+/// Region of the partition, and those of an organization in one account.
+pub const GLOBAL_SOURCES: [&str; 3] = ["iam.amazonaws.com", "organizations.amazonaws.com", "sts.amazonaws.com"];
+
+/// True of a record that a scope of accounts and Regions lets pass for state.
+pub fn is_global(row: &Row<'_>) -> bool {
+    row.event_source.as_deref().is_some_and(|source| GLOBAL_SOURCES.contains(&source))
+}
+
 /// The account of a row; where it names no recipient, that of the caller if the key is in it too.
 pub fn account_of<'r>(row: &'r Row<'_>) -> Option<&'r str> {
     let of_both =

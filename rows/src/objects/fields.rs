@@ -159,6 +159,7 @@ macro_rules! field {
 field! { TextField required Text StringArray &'a str, StringBuilder append_value StringBuilder::new() }
 field! { OptionalTextField optional Text StringArray Option<&'a str>, StringBuilder append_option StringBuilder::new() }
 field! { NumberField required Int Int64Array i64, Int64Builder append_value Int64Builder::new() }
+field! { OptionalNumberField optional Int Int64Array Option<i64>, Int64Builder append_option Int64Builder::new() }
 field! { OptionalDayField optional Date Date32Array Option<i32>, Date32Builder append_option Date32Builder::new() }
 field! {
     /// Microseconds since 1970 in UTC.

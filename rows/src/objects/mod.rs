@@ -4,6 +4,7 @@
 //! Never decides an outcome; every layer that does so takes its words from here.
 
 mod counts;
+mod delivery;
 mod docs;
 mod fields;
 mod outcome;
@@ -11,12 +12,15 @@ mod tables;
 mod words;
 
 pub use counts::{Counts, StatusCounts};
+pub use delivery::Delivery;
 pub use docs::docs_markdown;
 pub use fields::{ColumnError, CountColumn, CountsColumns, TableColumn, TableField, TypedColumn, WordColumn};
 pub use outcome::ObjectOutcome;
 pub use tables::{
-    LEDGER_COLUMNS, LedgerBuilder, LedgerColumns, LedgerRow, LedgerRows, OBJECT_COLUMNS, ObjectBuilder, ObjectColumns,
-    ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS, QuarantineBuilder, QuarantineColumns, QuarantineRow,
-    QuarantineRows,
+    DIGEST_COLUMNS, DigestBuilder, DigestColumns, DigestRow, DigestRows, HOUR_COLUMNS, HourBuilder, HourColumns,
+    HourRow, HourRows, LEDGER_COLUMNS, LedgerBuilder, LedgerColumns, LedgerRow, LedgerRows, OBJECT_COLUMNS,
+    ObjectBuilder, ObjectColumns, ObjectRow, ObjectRows, OutcomeColumns, QUARANTINE_COLUMNS, QuarantineBuilder,
+    QuarantineColumns, QuarantineRow, QuarantineRows, VERDICT_COLUMNS, VerdictBuilder, VerdictColumns, VerdictRow,
+    VerdictRows,
 };
 pub use words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStatus, SkipReason, UnknownWord, Word};

@@ -1,4 +1,5 @@
-//! THE list of columns of the tables `objects` and `quarantine`, and of a store's ledger beside them.
+//! THE list of columns of the tables `objects` and `quarantine`, of those that stand beside them (hours, digests,
+//! verdicts), and of a store's ledger.
 //! In: nothing. Out: for each table its columns, a reader that borrows them from a batch, a row, and a builder.
 //! Bound by the format of stores: the names, types, nullability and order of these columns are on disk.
 
@@ -8,8 +9,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::fields::{
-    ColumnError, CountField, CountsField, NumberField, OptionalDayField, OptionalTextField, OptionalTimeField,
-    TableColumn, TableField, TextField, TypedColumn, WordColumn, WordField,
+    ColumnError, CountField, CountsField, NumberField, OptionalDayField, OptionalNumberField, OptionalTextField,
+    OptionalTimeField, TableColumn, TableField, TextField, TypedColumn, WordColumn, WordField,
 };
 use super::outcome::ObjectOutcome;
 use super::words::{FaultReason, ObjectKind, ObjectStatus};
@@ -111,6 +112,49 @@ table! {
     length: CountField, "its length there";
     reason: WordField<FaultReason>, "see Reasons";
     raw: TextField, "its text, up to 64 KiB; empty where a run has more than 32 MiB of it";
+}
+
+table! {
+    /// The columns of the hours of objects.
+    HOUR_COLUMNS HourColumns HourRows HourRow HourBuilder
+    object_uri: TextField, "the object";
+    account_id: OptionalTextField, "the account that its records, or its name, are of";
+    region: OptionalTextField, "their Region";
+    hour: OptionalTimeField, "the begin of the hour; NULL of records without a time, or too far from their delivery";
+    records: OptionalNumberField, "its kept records of that hour; NULL where nothing of it could be read";
+    key_reads: CountField, "the records of KMS among them, kept and duplicate, that only read";
+    faults: CountField, "1 where the object could not be used, or a record of it could not be read";
+}
+
+table! {
+    /// The columns of what digests say.
+    DIGEST_COLUMNS DigestColumns DigestRows DigestRow DigestBuilder
+    object_uri: TextField, "the digest";
+    account_id: OptionalTextField, "the account that it is of";
+    region: OptionalTextField, "the Region";
+    trail: OptionalTextField, "the name of the trail";
+    started: OptionalTimeField, "the begin of the time that it tells of";
+    ended: OptionalTimeField, "the first moment after";
+    bucket: OptionalTextField, "the bucket that it says to lie in";
+    object: OptionalTextField, "its key there";
+    previous_bucket: OptionalTextField, "the bucket of the digest before it";
+    previous_object: OptionalTextField, "its key there";
+    previous_hash: OptionalTextField, "the SHA-256 of that digest";
+    previous_signature: OptionalTextField, "its signature";
+    logs: CountField, "the number of logs that it names";
+    fault: OptionalTextField, "the reason that it says nothing";
+    first_day: OptionalDayField, "the first day of delivery that was looked at when it was read; NULL where that was all";
+    body: OptionalTextField, "its inflated text";
+}
+
+table! {
+    /// The columns of the verdicts on objects.
+    VERDICT_COLUMNS VerdictColumns VerdictRows VerdictRow VerdictBuilder
+    object_uri: TextField, "the object";
+    version: TextField, "the version of it that was proved";
+    verdict: TextField, "the verdict";
+    digest: OptionalTextField, "the digest that it rests on";
+    batch: NumberField, "the batch that brought it; the last counts";
 }
 
 table! {

@@ -12,10 +12,10 @@ use futures::stream::FuturesUnordered;
 use super::super::aws::{AwsOptions, AwsTrouble, TroubleClass};
 use super::super::file_names;
 use super::super::layout::{KeyPosition, ListBy, ScopeFilter};
-use super::super::listing::{EntryCode, ListedItem, ListingBuilder, ListingPart, NameAffixes, OriginId};
+use super::super::listing::{EntryCode, FolderIds, ListedItem, ListingBuilder, ListingPart, NameAffixes, OriginId};
 use super::super::name_arena::NameArena;
 use super::super::origin::ObjectOrigin;
-use super::super::{Scope, SourceError};
+use super::super::{ObjectPurpose, Scope, SourceError};
 use super::{Bucket, ListPage, ListRequest, StoredObject};
 
 /// LIST requests that may be under way.
@@ -178,10 +178,20 @@ impl BucketWalk<'_> {
                 running.push(async move { (job, bucket.page(&ask).await) });
             }
             let Some((job, page)) = running.next().await else { return Ok(()) };
-            let prefix = job.prefix.clone();
-            let page = page.map_err(|trouble| self.bucket.list_failed(&prefix, trouble))?;
-            self.take(job, page)?;
+            match page {
+                Ok(page) => self.take(job, page)?,
+                // A caller who may list a Region's folder alone still has an answer about it, without global changes.
+                Err(trouble) if trouble.class == TroubleClass::AccessDenied && self.may_be_missed(&job) => {
+                    self.builder.pruned.directories += 1;
+                }
+                Err(trouble) => return Err(self.bucket.list_failed(&job.prefix, trouble)),
+            }
         }
+    }
+
+    /// True of a folder that nobody asked for by name: it is read for the changes of IAM, STS and Organizations.
+    fn may_be_missed(&self, job: &ListJob) -> bool {
+        job.at.place.purpose() == ObjectPurpose::State && !self.wanted.has_baseline()
     }
 
     fn take(&mut self, mut job: ListJob, page: ListPage) -> Result<(), SourceError> {
@@ -262,9 +272,15 @@ impl BucketWalk<'_> {
         let path = self.shown(&folder.path);
         let shared = NameAffixes::of(folder.objects.iter().map(|(item, _)| folder.names.get(item.name())));
         let account = folder.place.and_then(KeyPosition::account);
-        let id = self.builder.directory_at(self.origin, Path::new(&path), shared, account)?;
+        let mut own = FolderIds::default();
         for (item, etag) in &folder.objects {
             let name = folder.names.get(item.name());
+            let purpose = folder.place.map_or(ObjectPurpose::Answer, |place| place.file_purpose(name, self.wanted));
+            let id = match own.of(purpose) {
+                Some(id) => *id,
+                none => *none.insert(self.builder.directory_at(self.origin, Path::new(&path), shared, account)?),
+            };
+            self.builder.set_purpose(id, purpose);
             self.builder.push(&mut job.part, id, name, (item.code, item.bytes()))?;
             job.part.set_etag(etag);
         }

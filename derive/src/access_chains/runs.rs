@@ -1,0 +1,121 @@
+//! The runs of refusals that a success ended: of one principal, on one key, at one operation.
+//! In: refusals, each with the first success after it, in any order. Out: runs, in the order of principal, key,
+//! operation and time.
+//! Never puts a refusal that names no key into a run as its own: those are counted beside it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::compact::{PackedEventId, PooledText};
+use crate::denial_facts::second;
+
+/// A refused use of a key with the success after it. Its texts are of the pool.
+#[derive(Debug, Clone)]
+pub(super) struct RefusedUse {
+    pub id: PackedEventId,
+    pub time: i64,
+    pub principal: PooledText,
+    pub operation: PooledText,
+    pub action: Option<PooledText>,
+    pub key: Option<PooledText>,
+    /// Of the table that DynamoDB's own record names, where the refusal names no key.
+    pub key_by_table: Option<PooledText>,
+    pub reason: Option<PooledText>,
+    pub effect: Option<PooledText>,
+    pub account: Option<PooledText>,
+    /// The first success after it on its key, or on that of its table.
+    pub success: Option<RunSuccess>,
+}
+
+/// The call that ended a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RunSuccess {
+    pub id: PackedEventId,
+    pub time: i64,
+    pub table_arn: Option<PooledText>,
+    pub table_name: Option<PooledText>,
+    pub via_service: Option<PooledText>,
+    pub account: Option<PooledText>,
+    pub principal_id: Option<PooledText>,
+    pub endpoint: Option<PooledText>,
+    pub person: Option<PooledText>,
+    pub person_source: Option<PooledText>,
+}
+
+/// A run. All its refusals have the same success.
+#[derive(Debug)]
+pub(super) struct RefusalRun {
+    pub key: PooledText,
+    pub first_denied: i64,
+    pub last: RefusedUse,
+    pub success: RunSuccess,
+    /// Zero for a run of refusals that name no key.
+    pub denied_count: i64,
+    pub denied_unnamed: i64,
+}
+
+/// Runs are told apart by principal, operation, key and the success that ended them.
+type RunName = (PooledText, PooledText, PooledText, PackedEventId);
+
+/// The seconds of refusals that name no key, of one principal at one operation, sorted, by the key of their table.
+type UnnamedSeconds = HashMap<(PooledText, PooledText), HashMap<Option<PooledText>, Vec<i64>>>;
+
+/// The runs of some refusals.
+pub(super) fn runs_of(refusals: Vec<RefusedUse>) -> Vec<RefusalRun> {
+    let mut unnamed: UnnamedSeconds = HashMap::new();
+    for refused in refusals.iter().filter(|refused| refused.key.is_none()) {
+        let of = unnamed.entry((refused.principal, refused.operation)).or_default();
+        of.entry(refused.key_by_table).or_default().push(second(refused.time));
+    }
+    unnamed.values_mut().flat_map(HashMap::values_mut).for_each(|seconds| seconds.sort_unstable());
+    let mut runs: BTreeMap<RunName, RefusalRun> = BTreeMap::new();
+    let (named, by_table): (Vec<RefusedUse>, Vec<RefusedUse>) =
+        refusals.into_iter().partition(|refused| refused.key.is_some());
+    named.into_iter().for_each(|refused| add(&mut runs, refused));
+    // Beside a run of refusals that name the key, others of its table are no run of their own.
+    let known: HashSet<RunName> = runs.keys().cloned().collect();
+    let is_alone = |refused: &RefusedUse| run_name(refused).is_some_and(|name| !known.contains(&name));
+    by_table.into_iter().filter(is_alone).for_each(|refused| add(&mut runs, refused));
+    let mut runs: Vec<RefusalRun> = runs.into_values().collect();
+    runs.iter_mut().for_each(|run| run.count_unnamed(&unnamed));
+    runs
+}
+
+fn run_name(refused: &RefusedUse) -> Option<RunName> {
+    let key = refused.key.or(refused.key_by_table)?;
+    Some((refused.principal, refused.operation, key, refused.success.as_ref()?.id.clone()))
+}
+
+fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
+    let Some(name) = run_name(&refused) else { return };
+    let Some(success) = refused.success.clone() else { return };
+    let counted = i64::from(refused.key.is_some());
+    match runs.get_mut(&name) {
+        None => {
+            let (key, first_denied) = (name.2, refused.time);
+            let run =
+                RefusalRun { key, first_denied, last: refused, success, denied_count: counted, denied_unnamed: 0 };
+            runs.insert(name, run);
+        }
+        Some(run) => {
+            run.first_denied = run.first_denied.min(refused.time);
+            run.denied_count += counted;
+            if (refused.time, &refused.id) > (run.last.time, &run.last.id) {
+                run.last = refused;
+            }
+        }
+    }
+}
+
+impl RefusalRun {
+    /// Counts the refusals between the first and the success that may have been of this key.
+    fn count_unnamed(&mut self, unnamed: &UnnamedSeconds) {
+        let Some(of) = unnamed.get(&(self.last.principal, self.last.operation)) else { return };
+        let (first, success) = (second(self.first_denied), second(self.success.time));
+        let within = |key: Option<PooledText>| {
+            let seconds = of.get(&key).map_or(&[][..], Vec::as_slice);
+            seconds.partition_point(|at| *at < success) - seconds.partition_point(|at| *at < first)
+        };
+        // Those of a table with another key were not of this one.
+        self.denied_unnamed = (within(None) + within(Some(self.key))) as i64;
+    }
+}

@@ -1,0 +1,852 @@
+//! Stories of refusals, changes and successes, with the chain that each may claim.
+//! In: acts as data. Out: the row of the chain, or the first story that ends otherwise.
+//! Never reads SQL: the rows are as the input of the table has them.
+
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::Int64Type;
+use keytrail_rows::time::MICROS_PER_SECOND;
+use serde_json::{Value, json};
+
+use super::deeds::VersionUse;
+use super::*;
+
+const ROLE: &str = "arn:aws:iam::111122223333:role/app/reader";
+const USER: &str = "arn:aws:iam::111122223333:user/analyst";
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const OTHER_KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321";
+const POLICY: &str = "arn:aws:iam::111122223333:policy/use-keys";
+
+/// One act, at a second.
+#[derive(Clone)]
+enum ChainAct {
+    Deny(i64),
+    /// Without the key's name; with the key of its table.
+    DenyUnnamed(i64, Option<&'static str>),
+    /// The call, its key or account, its request and its answer.
+    Change(i64, &'static str, Value),
+    Allow(i64),
+    Data(i64),
+}
+
+use ChainAct::{Allow, Change, Data, Deny, DenyUnnamed};
+
+/// A story: how the refusal reads, who was refused, and the acts. Changes are `c0`, `c1`, … in their order.
+struct ToldRefusals {
+    principal: &'static str,
+    reason: Option<&'static str>,
+    effect: Option<&'static str>,
+    acts: Vec<ChainAct>,
+}
+
+fn story(reason: &'static str, effect: &'static str, acts: &[ChainAct]) -> ToldRefusals {
+    let effect = Some(effect).filter(|effect| !effect.is_empty());
+    ToldRefusals { principal: ROLE, reason: Some(reason), effect, acts: acts.to_vec() }
+}
+
+/// The named change, the others, and the evidence of each row.
+type ToldClaim = (Option<&'static str>, &'static [&'static str], &'static str);
+
+const NOTHING: ToldClaim = (None, &[], "unexplained");
+
+fn micros(second: i64) -> i64 {
+    second * MICROS_PER_SECOND
+}
+
+/// The batch that a story gives, by the code that takes rows.
+fn chains_of(story: &ToldRefusals) -> RecordBatch {
+    let mut all = AllChains::default();
+    let texts = &mut all.texts;
+    let successes: Vec<i64> =
+        story.acts.iter().filter_map(|act| if let Allow(at) = act { Some(*at) } else { None }).collect();
+    let refusal = |texts: &mut TextPool, at: i64, key: Option<&str>, by_table: Option<&str>| RefusedUse {
+        id: PackedEventId::of(&format!("d{at}")),
+        time: micros(at),
+        principal: texts.put(story.principal),
+        operation: texts.put("Decrypt"),
+        action: Some(texts.put("kms:Decrypt")),
+        key: texts.put_cell(key),
+        key_by_table: texts.put_cell(by_table),
+        reason: texts.put_cell(story.reason),
+        effect: texts.put_cell(story.effect),
+        account: Some(texts.put("111122223333")),
+        success: successes.iter().filter(|success| **success > at && (key.is_some() || by_table.is_some())).min().map(
+            |success| RunSuccess {
+                id: PackedEventId::of(&format!("a{success}")),
+                time: micros(*success),
+                table_arn: Some(texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders")),
+                table_name: Some(texts.put("orders")),
+                via_service: Some(texts.put("dynamodb")),
+                account: Some(texts.put("111122223333")),
+                principal_id: Some(texts.put("AROAEXAMPLE:session")),
+                endpoint: Some(texts.put("vpce-1")),
+                person: None,
+                person_source: None,
+            },
+        ),
+    };
+    let mut number = 0;
+    for act in &story.acts {
+        match act {
+            Deny(at) => {
+                let refused = refusal(texts, *at, Some(KEY), None);
+                all.refusals.push(refused);
+            }
+            DenyUnnamed(at, key) => {
+                let refused = refusal(texts, *at, None, *key);
+                all.refusals.push(refused);
+            }
+            Change(at, name, members) => {
+                let of = |member: &str| members.get(member).map(|value| value.to_string());
+                let text = |member: &str| members.get(member).and_then(Value::as_str);
+                let (request, answer) = (of("request"), of("answer"));
+                let call = ChangeCall {
+                    event_name: name,
+                    account_id: Some(text("account").unwrap_or("111122223333")),
+                    key_arn: Some(text("key").unwrap_or(KEY)),
+                    grant_id: text("grant"),
+                    request: request.as_deref(),
+                    answer: answer.as_deref(),
+                };
+                let deed = ChangeDeed::of(call).unwrap_or_else(|| panic!("{name} {members} does nothing"));
+                let id = PackedEventId::of(&format!("c{number}"));
+                let (name, by) = (texts.put(name), texts.put("arn:aws:iam::111122223333:role/admin"));
+                let change = LoggedChange { time: micros(*at), id, name, by, person: None, person_source: None, deed };
+                all.changes.add(change);
+                number += 1;
+            }
+            Data(at) => {
+                let of =
+                    (texts.put(story.principal), texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders"));
+                all.data_events.entry(of).or_default().push((micros(*at), PackedEventId::of(&format!("e{at}"))));
+            }
+            Allow(_) => {}
+        }
+    }
+    for region in ["eu-west-1", "us-east-1"] {
+        let lane = (texts.put("111122223333"), texts.put(region));
+        all.hours.add(lane, CoverageSpan::of(0, micros(10 * 3600), Some("good"), Some("digest")));
+    }
+    Box::new(all).finish().unwrap()
+}
+
+fn claims(rows: &RecordBatch) -> Vec<(Option<String>, Vec<String>, String)> {
+    let text = |name: &str, row: usize| {
+        let cells = rows[name].as_string::<i32>();
+        cells.is_valid(row).then(|| cells.value(row).to_owned())
+    };
+    let others = |row: usize| {
+        let list = rows["other_changes"].as_list::<i32>().value(row);
+        list.as_string::<i32>().iter().flatten().map(str::to_owned).collect::<Vec<_>>()
+    };
+    (0..rows.num_rows())
+        .map(|row| (text("change_event_id", row), others(row), text("evidence", row).unwrap()))
+        .collect()
+}
+
+fn assert_claims(name: &str, story: &ToldRefusals, expected: &[ToldClaim]) {
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|(named, others, evidence)| {
+            (named.map(str::to_owned), others.iter().map(|id| (*id).to_owned()).collect(), (*evidence).to_owned())
+        })
+        .collect();
+    assert_eq!(claims(&chains_of(story)), expected, "{name}");
+}
+
+fn allow(principal: Value, action: &str) -> Value {
+    json!({"Effect": "Allow", "Principal": principal, "Action": action, "Resource": "*"})
+}
+
+fn root() -> Value {
+    allow(json!({"AWS": "arn:aws:iam::111122223333:root"}), "kms:*")
+}
+
+fn named(principal: &str) -> Value {
+    allow(json!({"AWS": principal}), "kms:Decrypt")
+}
+
+fn with(mut statement: Value, member: &str, value: Value) -> Value {
+    statement[member] = value;
+    statement
+}
+
+fn document(statements: &[Value]) -> String {
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+fn put_key_policy(at: i64, statements: &[Value]) -> ChainAct {
+    Change(at, "PutKeyPolicy", json!({"request": {"policyName": "default", "policy": document(statements)}}))
+}
+
+fn own(action: &str, resource: &str) -> Value {
+    json!({"Effect": "Allow", "Action": action, "Resource": resource})
+}
+
+fn put_role_policy(at: i64, statements: &[Value]) -> ChainAct {
+    let request = json!({"roleName": "reader", "policyName": "keys", "policyDocument": document(statements)});
+    Change(at, "PutRolePolicy", json!({"request": request}))
+}
+
+fn create_grant(at: i64, id: &str, grantee: &str, operations: &[&str]) -> ChainAct {
+    let request = json!({"granteePrincipal": grantee, "operations": operations, "keyId": KEY});
+    Change(at, "CreateGrant", json!({"grant": id, "request": request}))
+}
+
+fn attach(at: i64, name: &'static str, policy: &str) -> ChainAct {
+    Change(at, name, json!({"request": {"roleName": "reader", "policyArn": policy}}))
+}
+
+fn create_policy(at: i64, statements: &[Value]) -> ChainAct {
+    let members = json!({
+        "request": {"policyName": "use-keys", "policyDocument": document(statements)},
+        "answer": {"policy": {"arn": POLICY, "defaultVersionId": "v1"}},
+    });
+    Change(at, "CreatePolicy", members)
+}
+
+fn new_version(at: i64, statements: &[Value], version: VersionUse) -> ChainAct {
+    let is_default = version == VersionUse::Default;
+    let members = json!({
+        "request": {"policyArn": POLICY, "policyDocument": document(statements), "setAsDefault": is_default},
+        "answer": {"policyVersion": {"versionId": format!("v{at}"), "isDefaultVersion": is_default}},
+    });
+    Change(at, "CreatePolicyVersion", members)
+}
+
+const IMPLICIT: (&str, &str) = ("identity_policy", "implicit");
+
+#[test]
+fn a_key_policy_or_grant_that_newly_allows_is_named() {
+    let shown: &[ToldClaim] = &[(Some("c1"), &[], "shown")];
+    let possible: &[ToldClaim] = &[(Some("c1"), &[], "possible")];
+    let nothing: &[ToldClaim] = &[NOTHING];
+    let via = json!({"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}});
+    let other_via = json!({"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}});
+    let organization = json!({"StringEquals": {"aws:PrincipalOrgID": "o-example"}});
+    let session = "arn:aws:sts::111122223333:assumed-role/reader/session";
+    for (name, change, expected) in [
+        ("the role by its ARN", put_key_policy(500, &[root(), named(ROLE)]), shown),
+        (
+            "the role without its path",
+            put_key_policy(500, &[root(), named("arn:aws:iam::111122223333:role/reader")]),
+            shown,
+        ),
+        ("the session of the success", put_key_policy(500, &[root(), named(session)]), shown),
+        ("another session", put_key_policy(500, &[root(), named(&session.replace("session", "x"))]), nothing),
+        ("everyone", put_key_policy(500, &[root(), named("*")]), possible),
+        ("through the service that called", put_key_policy(500, &[root(), with(named(ROLE), "Condition", via)]), shown),
+        (
+            "through another service",
+            put_key_policy(500, &[root(), with(named(ROLE), "Condition", other_via)]),
+            possible,
+        ),
+        ("a condition", put_key_policy(500, &[root(), with(named(ROLE), "Condition", organization)]), possible),
+        ("another role", put_key_policy(500, &[root(), named("arn:aws:iam::111122223333:role/writer")]), nothing),
+        (
+            "another account's role",
+            put_key_policy(500, &[root(), named("arn:aws:iam::444455556666:role/reader")]),
+            nothing,
+        ),
+        ("another action", put_key_policy(500, &[root(), allow(json!({"AWS": ROLE}), "kms:Describe*")]), nothing),
+        ("a pattern of actions", put_key_policy(500, &[root(), allow(json!({"AWS": ROLE}), "kms:De*")]), shown),
+        (
+            "all actions but one",
+            {
+                let statement = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "kms:PutKeyPolicy", "Resource": "*"});
+                put_key_policy(500, &[root(), statement])
+            },
+            nothing,
+        ),
+        ("an added Deny", put_key_policy(500, &[root(), with(named(ROLE), "Effect", json!("Deny"))]), nothing),
+        (
+            "an Allow beside a Deny",
+            put_key_policy(500, &[root(), named(ROLE), with(named("*"), "Effect", json!("Deny"))]),
+            nothing,
+        ),
+        ("only other words", put_key_policy(500, &[with(root(), "Sid", json!("Root"))]), nothing),
+        (
+            "the root as an account id",
+            put_key_policy(500, &[allow(json!({"AWS": ["111122223333"]}), "kms:*")]),
+            nothing,
+        ),
+        (
+            "a cut policy",
+            Change(
+                500,
+                "PutKeyPolicy",
+                json!({"request": {"policy": "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Eff"}}),
+            ),
+            nothing,
+        ),
+        ("a policy that is left out", Change(500, "PutKeyPolicy", json!({"request": {"omitted": true}})), nothing),
+        (
+            "another key's policy",
+            Change(500, "PutKeyPolicy", json!({"key": OTHER_KEY, "request": {"policy": document(&[named(ROLE)])}})),
+            nothing,
+        ),
+        ("a grant", create_grant(500, "g", ROLE, &["Decrypt", "DescribeKey"]), shown),
+        ("a grant for another", create_grant(500, "g", USER, &["Decrypt"]), nothing),
+        ("a grant of another operation", create_grant(500, "g", ROLE, &["DescribeKey"]), nothing),
+        (
+            "a grant with a constraint",
+            Change(
+                500,
+                "CreateGrant",
+                json!({"grant": "g", "request": {
+            "granteePrincipal": ROLE, "operations": ["Decrypt"],
+            "constraints": {"encryptionContextSubset": {"a": "b"}}}}),
+            ),
+            possible,
+        ),
+        (
+            "a grant with an empty constraint",
+            Change(
+                500,
+                "CreateGrant",
+                json!({"grant": "g", "request": {
+            "granteePrincipal": ROLE, "operations": ["Decrypt"], "constraints": {"encryptionContextSubset": {}}}}),
+            ),
+            shown,
+        ),
+        ("the second of the success", put_key_policy(900, &[root(), named(ROLE)]), nothing),
+        ("a second before the success", put_key_policy(899, &[root(), named(ROLE)]), shown),
+        ("after the success", put_key_policy(901, &[root(), named(ROLE)]), nothing),
+        ("the second of the refusal", put_key_policy(400, &[root(), named(ROLE)]), possible),
+        ("300 seconds before the refusal", put_key_policy(100, &[root(), named(ROLE)]), possible),
+        ("301 seconds before the refusal", put_key_policy(99, &[root(), named(ROLE)]), nothing),
+    ] {
+        let acts = [put_key_policy(10, &[root()]), Deny(300), Deny(400), change, Allow(900), Allow(950)];
+        assert_claims(name, &story(IMPLICIT.0, IMPLICIT.1, &acts), expected);
+        let mut backwards = acts.to_vec();
+        backwards.reverse();
+        let forwards = chains_of(&story(IMPLICIT.0, IMPLICIT.1, &acts));
+        // Ids follow the order of the acts, so that only the number of rows can be compared.
+        assert_eq!(chains_of(&story(IMPLICIT.0, IMPLICIT.1, &backwards)).num_rows(), forwards.num_rows(), "{name}");
+    }
+}
+
+#[test]
+fn a_change_that_is_undone_before_the_success_is_not_named() {
+    let allowed = put_key_policy(500, &[root(), named(ROLE)]);
+    for (name, acts, expected) in [
+        ("taken back", vec![allowed.clone(), put_key_policy(600, &[root()])], NOTHING),
+        (
+            "taken back in the second of the success",
+            vec![allowed.clone(), put_key_policy(900, &[root()])],
+            (Some("c1"), &[][..], "shown"),
+        ),
+        (
+            "cut after",
+            vec![allowed.clone(), Change(600, "PutKeyPolicy", json!({"request": {"omitted": true}}))],
+            NOTHING,
+        ),
+        (
+            "narrowed after",
+            vec![
+                allowed.clone(),
+                put_key_policy(
+                    600,
+                    &[root(), with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))],
+                ),
+            ],
+            NOTHING,
+        ),
+        (
+            "put again in other words",
+            vec![allowed.clone(), put_key_policy(600, &[named(ROLE), root()])],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "taken back and given again",
+            vec![allowed.clone(), put_key_policy(600, &[root()]), put_key_policy(700, &[named(ROLE)])],
+            (Some("c3"), &[], "shown"),
+        ),
+        ("two in one second", vec![allowed.clone(), put_key_policy(500, &[root()])], NOTHING),
+        (
+            "a grant that is revoked",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "g"}))],
+            NOTHING,
+        ),
+        (
+            "a grant of which another is revoked",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), Change(600, "RevokeGrant", json!({"grant": "h"}))],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "a grant that is asked for twice",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), create_grant(600, "g", ROLE, &["Decrypt"])],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "two that allow",
+            vec![create_grant(500, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "a role's policy and the key's",
+            vec![put_role_policy(500, &[own("kms:Decrypt", "*")]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "one before the last refusal and one after",
+            vec![create_grant(350, "g", ROLE, &["Decrypt"]), put_key_policy(600, &[root(), named(ROLE)])],
+            (Some("c2"), &["c1"], "shown"),
+        ),
+        (
+            "a role's policy that is deleted",
+            vec![
+                put_role_policy(500, &[own("kms:Decrypt", "*")]),
+                Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "reader", "policyName": "keys"}})),
+            ],
+            NOTHING,
+        ),
+        (
+            "another policy of that name is deleted",
+            vec![
+                put_role_policy(500, &[own("kms:Decrypt", "*")]),
+                Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "writer", "policyName": "keys"}})),
+            ],
+            (Some("c1"), &[], "shown"),
+        ),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        assert_claims(name, &story(IMPLICIT.0, IMPLICIT.1, &all), &[expected]);
+    }
+}
+
+#[test]
+fn changes_of_iam_count_when_their_text_reaches_the_principal() {
+    let decrypt = own("kms:Decrypt", KEY);
+    let group = |at, name, request| Change(at, name, json!({"request": request}));
+    let put_group = |at| {
+        group(
+            at,
+            "PutGroupPolicy",
+            json!({"groupName": "readers", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}),
+        )
+    };
+    let join = |at, user: &str| group(at, "AddUserToGroup", json!({"groupName": "readers", "userName": user}));
+    let leave = |at| group(at, "RemoveUserFromGroup", json!({"groupName": "readers", "userName": "analyst"}));
+    let first: ToldClaim = (Some("c1"), &[], "shown");
+    let second: ToldClaim = (Some("c2"), &[], "possible");
+    for (name, principal, acts, expected) in [
+        ("an own policy", ROLE, vec![put_role_policy(500, &[decrypt.clone()])], first),
+        ("for another key", ROLE, vec![put_role_policy(500, &[own("kms:Decrypt", OTHER_KEY)])], NOTHING),
+        ("for a table", ROLE, vec![put_role_policy(500, &[own("dynamodb:GetItem", "*")])], NOTHING),
+        (
+            "for the keys of a Region",
+            ROLE,
+            vec![put_role_policy(500, &[own("kms:*", "arn:aws:kms:eu-west-1:*:key/*")])],
+            first,
+        ),
+        (
+            "with a condition",
+            ROLE,
+            vec![put_role_policy(
+                500,
+                &[with(decrypt.clone(), "Condition", json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))],
+            )],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "percent-encoded",
+            ROLE,
+            vec![Change(
+                500,
+                "PutRolePolicy",
+                json!({"request": {"roleName": "reader", "policyName": "p", "policyDocument": "%7B%22Statement%22%3A%7B%22Effect%22%3A%22Allow%22%2C%22Action%22%3A%22kms%3A%2A%22%2C%22Resource%22%3A%22%2A%22%7D%7D"}}),
+            )],
+            first,
+        ),
+        (
+            "a role of that name in another account",
+            ROLE,
+            vec![Change(
+                500,
+                "PutRolePolicy",
+                json!({"account": "444455556666", "request": {"roleName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}),
+            )],
+            NOTHING,
+        ),
+        (
+            "a user of the role's name",
+            ROLE,
+            vec![Change(
+                500,
+                "PutUserPolicy",
+                json!({"request": {"userName": "reader", "policyName": "p", "policyDocument": document(&[own("kms:*", "*")])}}),
+            )],
+            NOTHING,
+        ),
+        (
+            "attached, with its text",
+            ROLE,
+            vec![create_policy(20, &[decrypt.clone()]), attach(500, "AttachRolePolicy", POLICY)],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "attached, its text elsewhere",
+            ROLE,
+            vec![attach(500, "AttachRolePolicy", "arn:aws:iam::aws:policy/AdministratorAccess")],
+            NOTHING,
+        ),
+        (
+            "attached and detached",
+            ROLE,
+            vec![
+                create_policy(20, &[decrypt.clone()]),
+                attach(500, "AttachRolePolicy", POLICY),
+                attach(600, "DetachRolePolicy", POLICY),
+            ],
+            NOTHING,
+        ),
+        (
+            "attached to another account's role",
+            ROLE,
+            vec![
+                create_policy(20, &[decrypt.clone()]),
+                Change(
+                    500,
+                    "AttachRolePolicy",
+                    json!({"account": "444455556666", "request": {"roleName": "reader", "policyArn": POLICY}}),
+                ),
+            ],
+            NOTHING,
+        ),
+        (
+            "a version of an attached policy",
+            ROLE,
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Default)],
+            second,
+        ),
+        (
+            "a version that is not the default",
+            ROLE,
+            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Spare)],
+            NOTHING,
+        ),
+        (
+            "a version that becomes the default",
+            ROLE,
+            vec![
+                attach(20, "AttachRolePolicy", POLICY),
+                new_version(30, &[decrypt.clone()], VersionUse::Spare),
+                Change(500, "SetDefaultPolicyVersion", json!({"request": {"policyArn": POLICY, "versionId": "v30"}})),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "a version of a policy that nobody has",
+            ROLE,
+            vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], VersionUse::Default)],
+            NOTHING,
+        ),
+        ("a group joined", USER, vec![put_group(20), join(500, "analyst")], second),
+        ("a group joined by another", USER, vec![put_group(20), join(500, "other")], NOTHING),
+        ("a group joined and left", USER, vec![put_group(20), join(500, "analyst"), leave(600)], NOTHING),
+        ("a group's policy", USER, vec![join(20, "analyst"), put_group(500)], second),
+        // Who leaves a group was in it.
+        (
+            "a group's policy, left after the success",
+            USER,
+            vec![put_group(500), leave(950)],
+            (Some("c1"), &[], "possible"),
+        ),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        let story = ToldRefusals { principal, ..story(IMPLICIT.0, IMPLICIT.1, &all) };
+        assert_claims(name, &story, &[expected]);
+    }
+    // Without a known key policy that leaves the use to IAM, a change of IAM is possible only.
+    for before in [vec![], vec![put_key_policy(10, &[named(USER)])]] {
+        let mut all = before;
+        let number = all.len();
+        all.extend([Deny(400), put_role_policy(500, &[decrypt.clone()]), Allow(900)]);
+        let expected = (Some(["c0", "c1"][number]), &[][..], "possible");
+        assert_claims("no delegation", &story(IMPLICIT.0, IMPLICIT.1, &all), &[expected]);
+    }
+}
+
+#[test]
+fn a_change_must_be_able_to_cure_the_reason() {
+    let deny = |principal: &str| with(named(principal), "Effect", json!("Deny"));
+    let own_deny = with(own("kms:*", "*"), "Effect", json!("Deny"));
+    let boundary = |at, name, policy: Option<&str>| {
+        let request = json!({"roleName": "reader", "permissionsBoundary": policy});
+        Change(at, name, json!({"request": request}))
+    };
+    let scp = |at, name, target: &str| Change(at, name, json!({"request": {"policyId": "p-1", "targetId": target}}));
+    let of_organization = |at, name, statement: Value, id: &str| {
+        Change(
+            at,
+            name,
+            json!({
+            "request": {"type": "SERVICE_CONTROL_POLICY", "policyId": if name == "UpdatePolicy" { json!(id) } else { json!(null) }, "content": document(&[statement])},
+            "answer": {"policy": {"policySummary": {"id": id, "type": "SERVICE_CONTROL_POLICY"}}}}),
+        )
+    };
+    let all_deny = || with(own("kms:*", "*"), "Effect", json!("Deny"));
+    let endpoint = |at, statement: Value| {
+        Change(
+            at,
+            "ModifyVpcEndpoint",
+            json!({"request": {"ModifyVpcEndpointRequest": {"VpcEndpointId": "vpce-1", "PolicyDocument": document(&[statement])}}}),
+        )
+    };
+    let begin = |at, session: &str| {
+        let answer = json!({"assumedRoleUser": {"assumedRoleId": session}});
+        Change(at, "AssumeRole", json!({"answer": answer}))
+    };
+    let key_denies = put_key_policy(20, &[root(), deny(ROLE)]);
+    let key_allows = put_key_policy(500, &[root(), named(ROLE)]);
+    let role_denies = put_role_policy(20, &[own_deny.clone()]);
+    let role_clears = put_role_policy(500, &[own("s3:*", "*")]);
+    for (name, (reason, effect), acts, expected) in [
+        (
+            "the key's Deny",
+            ("resource_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()])],
+            (Some("c2"), &[][..], "shown"),
+        ),
+        (
+            "the key's Deny of everyone",
+            ("resource_policy", "explicit"),
+            vec![put_key_policy(20, &[root(), deny("*")]), put_key_policy(500, &[root()])],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "the key's Deny, and back",
+            ("resource_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()]), put_key_policy(600, &[root(), deny(ROLE)])],
+            NOTHING,
+        ),
+        ("an Allow for an explicit Deny", ("resource_policy", "explicit"), vec![key_allows.clone()], NOTHING),
+        (
+            "a Deny of another's",
+            ("resource_policy", "explicit"),
+            vec![put_key_policy(20, &[root(), deny(USER)]), put_key_policy(500, &[root()])],
+            NOTHING,
+        ),
+        (
+            "IAM's Deny",
+            ("identity_policy", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            (Some("c2"), &[], "shown"),
+        ),
+        ("IAM's Deny whose text is not here", ("identity_policy", "explicit"), vec![role_clears.clone()], NOTHING),
+        (
+            "the key's Deny for IAM's",
+            ("identity_policy", "explicit"),
+            vec![key_denies.clone(), put_key_policy(500, &[root()])],
+            NOTHING,
+        ),
+        (
+            "IAM's Deny for the key's",
+            ("resource_policy", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            NOTHING,
+        ),
+        (
+            "a Deny of no kind",
+            ("unspecified", "explicit"),
+            vec![role_denies.clone(), role_clears.clone()],
+            (Some("c2"), &[], "possible"),
+        ),
+        ("no reason", ("unspecified", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
+        ("three causes", ("resource_policy_or_missing", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
+        ("other words", ("unparsed", ""), vec![key_allows.clone()], (Some("c1"), &[], "possible")),
+        ("a session's policy", ("session_policy", "implicit"), vec![key_allows.clone()], NOTHING),
+        (
+            "a session begun anew",
+            ("session_policy", "implicit"),
+            vec![begin(350, "AROAEXAMPLE:session"), begin(500, "AROAEXAMPLE:session")],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "another session",
+            ("session_policy", "implicit"),
+            vec![begin(500, "AROAEXAMPLE:other"), begin(900, "AROAEXAMPLE:session")],
+            NOTHING,
+        ),
+        (
+            "a boundary taken off",
+            ("permissions_boundary", "implicit"),
+            vec![boundary(500, "DeleteRolePermissionsBoundary", None)],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "a boundary taken off and put back",
+            ("permissions_boundary", "implicit"),
+            vec![
+                boundary(500, "DeleteRolePermissionsBoundary", None),
+                boundary(600, "PutRolePermissionsBoundary", Some(POLICY)),
+            ],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "a boundary that does not allow",
+            ("permissions_boundary", "implicit"),
+            vec![create_policy(20, &[own("s3:*", "*")]), boundary(500, "PutRolePermissionsBoundary", Some(POLICY))],
+            NOTHING,
+        ),
+        (
+            "a boundary whose policy allows now",
+            ("permissions_boundary", "implicit"),
+            vec![
+                create_policy(20, &[own("s3:*", "*")]),
+                boundary(30, "PutRolePermissionsBoundary", Some(POLICY)),
+                new_version(500, &[own("kms:*", "*")], VersionUse::Default),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        ("a key policy for a boundary", ("permissions_boundary", "implicit"), vec![key_allows.clone()], NOTHING),
+        (
+            "an SCP detached",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "111122223333")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP detached from a unit",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "ou-abcd-1")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP detached from another account",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "444455556666")],
+            NOTHING,
+        ),
+        ("an SCP attached for a Deny", ("scp", "explicit"), vec![scp(500, "AttachPolicy", "111122223333")], NOTHING),
+        (
+            "an SCP detached and attached",
+            ("scp", "explicit"),
+            vec![scp(500, "DetachPolicy", "111122223333"), scp(600, "AttachPolicy", "111122223333")],
+            NOTHING,
+        ),
+        (
+            "an SCP attached that allows",
+            ("scp", "implicit"),
+            vec![scp(500, "AttachPolicy", "111122223333")],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an SCP that was attached is changed",
+            ("scp", "explicit"),
+            vec![
+                scp(20, "AttachPolicy", "111122223333"),
+                of_organization(30, "UpdatePolicy", all_deny(), "p-1"),
+                of_organization(500, "UpdatePolicy", own("*", "*"), "p-1"),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "an SCP of which no attachment is here is changed",
+            ("scp", "explicit"),
+            vec![
+                of_organization(30, "UpdatePolicy", all_deny(), "p-1"),
+                of_organization(500, "UpdatePolicy", own("*", "*"), "p-1"),
+            ],
+            NOTHING,
+        ),
+        (
+            "a policy of another kind is detached",
+            ("rcp", "explicit"),
+            vec![of_organization(30, "CreatePolicy", all_deny(), "p-1"), scp(500, "DetachPolicy", "111122223333")],
+            NOTHING,
+        ),
+        (
+            "SCPs are switched off",
+            ("scp", "explicit"),
+            vec![Change(
+                500,
+                "DisablePolicyType",
+                json!({"request": {"rootId": "r-1", "policyType": "SERVICE_CONTROL_POLICY"}}),
+            )],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "an endpoint's policy",
+            ("vpc_endpoint_policy", "implicit"),
+            vec![endpoint(500, named(ROLE))],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "an endpoint's policy for another",
+            ("vpc_endpoint_policy", "implicit"),
+            vec![endpoint(500, named(USER))],
+            NOTHING,
+        ),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        assert_claims(name, &story(reason, effect, &all), &[expected]);
+    }
+}
+
+#[test]
+fn a_run_ends_with_the_first_success_and_counts_what_names_no_key() {
+    let numbers = |story: &ToldRefusals| {
+        let rows = chains_of(story);
+        let count = |name: &str, row: usize| rows[name].as_primitive::<Int64Type>().value(row);
+        let text = |name: &str, row: usize| rows[name].as_string::<i32>().value(row).to_owned();
+        (0..rows.num_rows())
+            .map(|row| {
+                let ids =
+                    [text("denied_event_id", row), text("allowed_event_id", row), text("first_data_event_id", row)];
+                (count("denied_count", row), count("denied_unnamed", row), ids.join(" "))
+            })
+            .collect::<Vec<_>>()
+    };
+    for (name, acts, expected) in [
+        ("no success", vec![Deny(1)], vec![]),
+        ("a success before", vec![Allow(1), Deny(2)], vec![]),
+        ("a success in the same second", vec![Deny(2), Allow(2)], vec![]),
+        (
+            "two runs",
+            vec![Deny(1), Deny(2), Allow(3), Allow(4), Deny(5), Allow(6)],
+            vec![(2, 0, "d2 a3 "), (1, 0, "d5 a6 ")],
+        ),
+        // Of the refusal and the success of the second second nobody knows which was first.
+        ("a tie", vec![Deny(1), Deny(2), Allow(2), Allow(9)], vec![(1, 0, "d1 a2 "), (1, 0, "d2 a9 ")]),
+        (
+            "unnamed between",
+            vec![Deny(1), DenyUnnamed(2, None), DenyUnnamed(3, Some(KEY)), Deny(4), Allow(9)],
+            vec![(2, 2, "d4 a9 ")],
+        ),
+        ("unnamed after the last", vec![Deny(1), DenyUnnamed(2, None), Allow(9)], vec![(1, 1, "d1 a9 ")]),
+        (
+            "unnamed outside",
+            vec![DenyUnnamed(1, None), Deny(2), Allow(9), DenyUnnamed(9, None), DenyUnnamed(10, None)],
+            vec![(1, 0, "d2 a9 ")],
+        ),
+        (
+            "unnamed of another key's table",
+            vec![Deny(1), DenyUnnamed(2, Some(OTHER_KEY)), Allow(9)],
+            vec![(1, 0, "d1 a9 "), (0, 1, "d2 a9 ")],
+        ),
+        ("unnamed alone", vec![DenyUnnamed(1, None), Allow(9)], vec![]),
+        (
+            "unnamed alone, of a table",
+            vec![DenyUnnamed(1, Some(KEY)), DenyUnnamed(2, None), Allow(9)],
+            vec![(0, 2, "d1 a9 ")],
+        ),
+        ("data events", vec![Deny(1), Data(4), Allow(9), Data(9), Data(12)], vec![(1, 0, "d1 a9 e9")]),
+    ] {
+        let mut found = numbers(&story(IMPLICIT.0, IMPLICIT.1, &acts));
+        found.sort_by(|a, b| b.0.cmp(&a.0).then(a.2.cmp(&b.2)));
+        let expected: Vec<_> =
+            expected.iter().map(|(named, unnamed, ids)| (*named, *unnamed, (*ids).to_owned())).collect();
+        assert_eq!(found, expected, "{name}");
+    }
+    // A run of refusals that name no key never shows anything.
+    let acts =
+        [put_key_policy(10, &[root()]), DenyUnnamed(400, Some(KEY)), put_key_policy(500, &[named(ROLE)]), Allow(900)];
+    assert_claims("unnamed", &story(IMPLICIT.0, IMPLICIT.1, &acts), &[(Some("c1"), &[], "possible")]);
+}

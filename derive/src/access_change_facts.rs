@@ -1,0 +1,554 @@
+//! The target of each change of access, and what its document allows.
+//! In: calls that change who may do what, in any order. Out: one row an event, by its id.
+//! Never reads a policy's text out of a later call, and never takes one of the same second for an earlier one, but for
+//! the call that made the policy: nobody attaches one that is not there yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use keytrail_rows::schema::ColumnType::{Text, TextList};
+
+use super::access_call::{AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall};
+use super::input::{InputBatch, TextCells, TimeCells};
+use super::output::{OutputCell, OutputRows, column};
+use super::{Derivation, DerivedTable, OutputColumn, RowTime};
+
+pub(super) const ACCESS_CHANGE_FACTS: DerivedTable = DerivedTable {
+    name: "access_change_facts",
+    columns: COLUMNS,
+    by: &[],
+    unique: &[],
+    time: RowTime::None,
+    start: |_| Box::new(AccessFacts::default()),
+};
+
+const COLUMNS: &[OutputColumn] = &[
+    column("event_id", Text),
+    column("target", Text),
+    column("target_kind", Text),
+    column("allows_kms", TextList),
+    column("reading", Text),
+];
+
+/// Rough sizes of an event and of a change of a policy, with their places in trees.
+const EVENT_BYTES: usize = 320;
+const STEP_BYTES: usize = 160;
+
+/// The changes so far.
+#[derive(Default)]
+struct AccessFacts {
+    events: BTreeMap<String, ChangeFacts>,
+    /// The changes of each policy, by its ARN or id.
+    policies: BTreeMap<String, BTreeSet<TimedStep>>,
+    /// The grantee of each grant, by key and id.
+    grantees: BTreeMap<(String, String), AccessTarget>,
+    bytes: usize,
+}
+
+/// A change of a policy with its time and the id of its event.
+type TimedStep = (Option<i64>, String, PolicyStep);
+
+/// One change, as its own record tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ChangeFacts {
+    time: Option<i64>,
+    target: AccessTarget,
+    /// `None` where two events of one id tell of two.
+    document: Option<BroughtDocument>,
+    /// Of a grant that ends: its key and id.
+    ended_grant: Option<(String, String)>,
+}
+
+/// The versions of one policy up to some time.
+#[derive(Default)]
+struct PolicyState {
+    default: Option<DocumentReading>,
+    versions: BTreeMap<String, DocumentReading>,
+}
+
+impl PolicyState {
+    fn take(&mut self, step: &PolicyStep) {
+        match step {
+            PolicyStep::Made(reading) => {
+                *self = PolicyState::default();
+                self.versions.insert("v1".to_owned(), reading.clone());
+                self.default = Some(reading.clone());
+            }
+            PolicyStep::Version(id, reading) => self.add(id.as_ref(), reading),
+            PolicyStep::DefaultVersion(id, reading) => {
+                self.add(id.as_ref(), reading);
+                self.default = Some(reading.clone());
+            }
+            PolicyStep::Default(id) => self.default = self.versions.get(id).cloned(),
+            PolicyStep::Deleted => *self = PolicyState::default(),
+        }
+    }
+
+    fn add(&mut self, id: Option<&String>, reading: &DocumentReading) {
+        if let Some(id) = id {
+            self.versions.insert(id.clone(), reading.clone());
+        }
+    }
+}
+
+/// The readings that events name but do not have: those of policies, by the ids of the events.
+#[derive(Default)]
+struct NamedReadings {
+    readings: BTreeMap<String, DocumentReading>,
+}
+
+impl NamedReadings {
+    /// Walks once through the changes of a policy and the events that name it, both by time.
+    fn take(&mut self, steps: &BTreeSet<TimedStep>, mut naming: Vec<(Option<i64>, &str, Option<&str>)>) {
+        naming.sort_unstable();
+        let mut state = PolicyState::default();
+        let mut steps = steps.iter().peekable();
+        for (time, event_id, version) in naming {
+            while let Some((_, _, step)) = steps.next_if(|(at, _, _)| at.is_some() && *at < time) {
+                state.take(step);
+            }
+            let mut same_second = steps.clone().take_while(|(at, _, _)| at.is_some() && *at == time);
+            let reading = match version {
+                // A version must be there before it becomes the default.
+                Some(version) => {
+                    let made_now = same_second.find_map(|(_, _, step)| match step {
+                        PolicyStep::Version(Some(id), reading) if id == version => Some(reading),
+                        PolicyStep::Made(reading) if version == "v1" => Some(reading),
+                        _ => None,
+                    });
+                    made_now.or_else(|| state.versions.get(version)).cloned()
+                }
+                None => match (same_second.next(), same_second.next()) {
+                    (None, _) => state.default.clone(),
+                    (Some((_, _, PolicyStep::Made(reading))), None) if state.default.is_none() => Some(reading.clone()),
+                    // A version that is no default changes nothing for those who have the policy.
+                    (Some((_, _, PolicyStep::Version(..))), None) => state.default.clone(),
+                    _ => None,
+                },
+            };
+            if let Some(reading) = reading {
+                self.readings.insert(event_id.to_owned(), reading);
+            }
+        }
+    }
+}
+
+impl AccessFacts {
+    fn add(&mut self, event_id: &str, facts: ChangeFacts) {
+        match self.events.get_mut(event_id) {
+            // Two events of one id that tell different things: neither is told.
+            Some(known) if *known != facts => {
+                known.target = AccessTarget::default();
+                known.document = None;
+                known.ended_grant = None;
+            }
+            Some(_) => {}
+            None => {
+                let allowed = match &facts.document {
+                    Some(BroughtDocument::Text(reading)) => reading.allows_kms.iter().flatten().map(String::len).sum(),
+                    _ => 0,
+                };
+                self.bytes += EVENT_BYTES + allowed;
+                self.events.insert(event_id.to_owned(), facts);
+            }
+        }
+    }
+
+    fn add_success(&mut self, event_id: &str, facts: &ChangeFacts, call: &ReadCall<'_>) {
+        if let Some((policy, step)) = call.policy_step() {
+            self.bytes += STEP_BYTES + policy.len();
+            self.policies.entry(policy).or_default().insert((facts.time, event_id.to_owned(), step));
+        }
+    }
+
+    fn named_readings(&self) -> NamedReadings {
+        let mut naming: BTreeMap<&str, Vec<(Option<i64>, &str, Option<&str>)>> = BTreeMap::new();
+        for (event_id, facts) in &self.events {
+            let (policy, version) = match &facts.document {
+                Some(BroughtDocument::OfPolicy(policy)) => (policy, None),
+                Some(BroughtDocument::OfVersion(policy, version)) => (policy, Some(version.as_str())),
+                _ => continue,
+            };
+            naming.entry(policy).or_default().push((facts.time, event_id, version));
+        }
+        let mut readings = NamedReadings::default();
+        for (policy, naming) in naming {
+            if let Some(steps) = self.policies.get(policy) {
+                readings.take(steps, naming);
+            }
+        }
+        readings
+    }
+}
+
+/// The columns of one batch of the input.
+struct AccessColumns<'a> {
+    event_id: TextCells<'a>,
+    event_time: TimeCells<'a>,
+    outcome: TextCells<'a>,
+    service: TextCells<'a>,
+    event_name: TextCells<'a>,
+    region: TextCells<'a>,
+    account_id: TextCells<'a>,
+    key_arn: TextCells<'a>,
+    grant_id: TextCells<'a>,
+    grantee_principal: TextCells<'a>,
+    denied_resource: TextCells<'a>,
+    request_parameters: TextCells<'a>,
+    response_elements: TextCells<'a>,
+}
+
+impl<'a> AccessColumns<'a> {
+    fn of(rows: InputBatch<'a>) -> Result<AccessColumns<'a>, ArrowError> {
+        Ok(AccessColumns {
+            event_id: rows.texts("event_id")?,
+            event_time: rows.times("event_time")?,
+            outcome: rows.texts("outcome")?,
+            service: rows.texts("service")?,
+            event_name: rows.texts("event_name")?,
+            region: rows.texts("aws_region")?,
+            account_id: rows.texts("account_id")?,
+            key_arn: rows.texts("key_arn")?,
+            grant_id: rows.texts("grant_id")?,
+            grantee_principal: rows.texts("grantee_principal")?,
+            denied_resource: rows.texts("denied_resource")?,
+            request_parameters: rows.texts("request_parameters")?,
+            response_elements: rows.texts("response_elements")?,
+        })
+    }
+
+    fn call(&self, row: usize) -> AccessCall<'a> {
+        AccessCall {
+            service: self.service.get(row).unwrap_or_default(),
+            event_name: self.event_name.get(row).unwrap_or_default(),
+            region: self.region.get(row),
+            account_id: self.account_id.get(row),
+            key_arn: self.key_arn.get(row),
+            grantee_principal: self.grantee_principal.get(row),
+            denied_resource: self.denied_resource.get(row),
+            request_parameters: self.request_parameters.get(row),
+            response_elements: self.response_elements.get(row),
+        }
+    }
+
+    /// The grant that a call makes or ends, by key and id.
+    fn grant(&self, row: usize) -> Option<(String, String)> {
+        Some((self.key_arn.owned(row)?, self.grant_id.owned(row)?))
+    }
+}
+
+impl Derivation for AccessFacts {
+    fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let calls = AccessColumns::of(InputBatch::new("access_change_facts", rows))?;
+        for row in 0..rows.num_rows() {
+            let Some(event_id) = calls.event_id.get(row) else { continue };
+            let call = calls.call(row);
+            let read = ReadCall::of(call);
+            let is_success = calls.outcome.get(row) == Some("success");
+            let ends_grant = matches!(call.event_name, "RevokeGrant" | "RetireGrant");
+            let facts = ChangeFacts {
+                time: calls.event_time.get(row),
+                target: read.target(),
+                document: Some(if is_success { read.document() } else { BroughtDocument::Nothing }),
+                ended_grant: calls.grant(row).filter(|_| ends_grant),
+            };
+            if is_success {
+                self.add_success(event_id, &facts, &read);
+                let made = calls.grant(row).filter(|_| call.event_name == "CreateGrant");
+                if let Some(grant) = made {
+                    self.bytes += STEP_BYTES;
+                    // A retry has the same grantee; if records still differ, their order must not matter.
+                    let known = self.grantees.entry(grant).or_insert_with(|| facts.target.clone());
+                    if facts.target < *known {
+                        *known = facts.target.clone();
+                    }
+                }
+            }
+            self.add(event_id, facts);
+        }
+        Ok(())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.bytes
+    }
+
+    fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
+        let mut rows = OutputRows::new(COLUMNS);
+        let named = self.named_readings();
+        let nothing = DocumentReading { word: "none", allows_kms: None };
+        for (event_id, facts) in &self.events {
+            // The grantee of a grant whose making is not here is not known.
+            let unknown = AccessTarget::default();
+            let target = match &facts.ended_grant {
+                Some(grant) => self.grantees.get(grant).unwrap_or(&unknown),
+                None => &facts.target,
+            };
+            let reading = match &facts.document {
+                Some(BroughtDocument::Nothing) => Some(&nothing),
+                Some(BroughtDocument::Text(reading)) => Some(reading),
+                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event_id),
+                None => None,
+            };
+            rows.push([
+                event_id.into(),
+                (&target.name).into(),
+                target.kind.into(),
+                OutputCell::Texts(reading.and_then(|reading| reading.allows_kms.as_deref())),
+                OutputCell::Text(reading.map(|reading| reading.word)),
+            ])?;
+        }
+        rows.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1";
+    const DECRYPT: &str = r#"{"Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    const READ_BUCKETS: &str = r#"{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#;
+    const POLICY: &str = "arn:aws:iam::111122223333:policy/p";
+
+    /// A call: `SECOND SERVICE NAME OUTCOME`, its parameters and its answer.
+    type Call<'a> = (&'a str, Value, Value);
+
+    fn batch(number: usize, (words, request, response): &Call<'_>) -> RecordBatch {
+        let words: Vec<&str> = words.split(' ').collect();
+        let text = |value: Option<&str>| Arc::new([value].into_iter().collect::<StringArray>()) as ArrayRef;
+        let json = |value: &Value| text(value.is_object().then(|| value.to_string()).as_deref());
+        let of = |value: &Value, name: &str| text(value[name].as_str());
+        let id = format!("{number:02}");
+        let times = TimestampMicrosecondArray::from(vec![words[0].parse::<i64>().ok()]).with_timezone("UTC");
+        let is_kms = words[1] == "kms";
+        let grant_id = if response["grantId"].is_string() { response } else { request };
+        RecordBatch::try_from_iter_with_nullable(
+            [
+                ("event_id", text(Some(&id))),
+                ("event_time", Arc::new(times)),
+                ("service", text(Some(words[1]))),
+                ("event_name", text(Some(words[2]))),
+                ("outcome", text(Some(words.get(3).unwrap_or(&"success")))),
+                ("aws_region", text(Some("us-east-1"))),
+                ("account_id", text(Some("111122223333"))),
+                ("key_arn", text(is_kms.then_some(KEY))),
+                ("grant_id", of(grant_id, "grantId")),
+                ("grantee_principal", of(request, "granteePrincipal")),
+                ("denied_resource", of(response, "denied")),
+                ("request_parameters", json(request)),
+                ("response_elements", json(response)),
+            ]
+            .map(|(name, column)| (name, column, true)),
+        )
+        .unwrap()
+    }
+
+    /// A row a call: `TARGET KIND READING ALLOWS`, `-` for NULL.
+    fn facts<'a>(calls: impl Iterator<Item = (usize, &'a Call<'a>)>) -> Vec<String> {
+        let mut facts = Box::new(AccessFacts::default());
+        calls.for_each(|(number, call)| facts.take(&batch(number, call)).unwrap());
+        assert!(facts.bytes_held() >= facts.events.len() * EVENT_BYTES);
+        let rows = facts.finish().unwrap();
+        let text = |name: &str, row: usize| {
+            let column = rows[name].as_string::<i32>();
+            if column.is_valid(row) { column.value(row).to_owned() } else { "-".to_owned() }
+        };
+        let allows = |row: usize| {
+            let column = rows["allows_kms"].as_list::<i32>();
+            let items = column.is_valid(row).then(|| column.value(row));
+            let texts = items.map(|items| items.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(","));
+            texts.map_or("-".to_owned(), |texts| format!("[{texts}]"))
+        };
+        let row = |row| [text("target", row), text("target_kind", row), text("reading", row), allows(row)].join(" ");
+        (0..rows.num_rows()).map(row).collect()
+    }
+
+    fn assert_facts(calls: &[(Call<'_>, &str)]) {
+        let wanted: Vec<_> = calls.iter().map(|(_, row)| row.to_string()).collect();
+        assert_eq!(facts(calls.iter().map(|(call, _)| call).enumerate()), wanted);
+        let backwards: Vec<_> = calls.iter().map(|(call, _)| call).enumerate().collect();
+        assert_eq!(facts(backwards.into_iter().rev()), wanted, "in another order");
+    }
+
+    #[test]
+    fn calls_tell_their_target_and_what_they_bring() {
+        let none = || Value::Null;
+        let user = |more: Value| {
+            let mut request = json!({"userName": "ann", "policyName": "x"});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            request
+        };
+        const ANN: &str = "arn:aws:iam::111122223333:user/ann";
+        const APP: &str = "arn:aws:iam::111122223333:role/app";
+        assert_facts(&[
+            (
+                ("1 iam PutUserPolicy", user(json!({"policyDocument": DECRYPT})), none()),
+                &format!("{ANN} user whole [kms:Decrypt]"),
+            ),
+            (
+                ("1 iam PutUserPolicy", user(json!({"policyDocument": READ_BUCKETS})), none()),
+                &format!("{ANN} user whole []"),
+            ),
+            (
+                ("1 iam PutUserPolicy", user(json!({"policyDocument": &DECRYPT[..30]})), none()),
+                &format!("{ANN} user truncated -"),
+            ),
+            (("1 iam PutUserPolicy", user(json!({"policyDocument": "x"})), none()), &format!("{ANN} user unparsed -")),
+            (
+                ("1 iam PutUserPolicy denied", user(json!({"policyDocument": DECRYPT})), none()),
+                &format!("{ANN} user none -"),
+            ),
+            (("1 iam PutUserPolicy denied", none(), json!({"denied": ANN})), &format!("{ANN} user none -")),
+            (("1 iam PutUserPolicy denied", none(), json!({"denied": "user ann"})), &format!("{ANN} user none -")),
+            (("1 iam PutUserPolicy denied", none(), json!({"denied": "*"})), "- user none -"),
+            (("1 iam PutRolePolicy", json!({"omitted": true, "originalSize": 300_000}), none()), "- role truncated -"),
+            (("1 iam DeleteUserPolicy", user(json!({})), none()), &format!("{ANN} user none -")),
+            (
+                ("1 iam AddUserToGroup", json!({"groupName": "g", "userName": "ann"}), none()),
+                &format!("{ANN} user none -"),
+            ),
+            (
+                ("1 iam PutGroupPolicy", json!({"groupName": "g", "policyDocument": DECRYPT}), none()),
+                "arn:aws:iam::111122223333:group/g group whole [kms:Decrypt]",
+            ),
+            (
+                (
+                    "1 iam CreateRole",
+                    json!({"roleName": "app", "path": "/team/", "assumeRolePolicyDocument": READ_BUCKETS}),
+                    none(),
+                ),
+                "arn:aws:iam::111122223333:role/team/app role whole []",
+            ),
+            (
+                (
+                    "1 iam CreateRole",
+                    json!({"roleName": "app", "assumeRolePolicyDocument": READ_BUCKETS}),
+                    json!({"role": {"arn": APP}}),
+                ),
+                &format!("{APP} role whole []"),
+            ),
+            (
+                ("1 iam DeleteRolePermissionsBoundary", json!({"roleName": "app"}), none()),
+                &format!("{APP} role none -"),
+            ),
+            (
+                ("1 iam DeletePolicyVersion", json!({"policyArn": POLICY, "versionId": "v2"}), none()),
+                &format!("{POLICY} policy none -"),
+            ),
+            (
+                (
+                    "1 organizations CreatePolicy",
+                    json!({"content": DECRYPT, "type": "SERVICE_CONTROL_POLICY"}),
+                    json!({"policy": {"policySummary": {"id": "p-1", "arn": "arn:aws:organizations::111122223333:policy/o-1/service_control_policy/p-1"}}}),
+                ),
+                "arn:aws:organizations::111122223333:policy/o-1/service_control_policy/p-1 scp whole [kms:Decrypt]",
+            ),
+            (
+                ("2 organizations AttachPolicy", json!({"policyId": "p-1", "targetId": "444455556666"}), none()),
+                "444455556666 account whole [kms:Decrypt]",
+            ),
+            (
+                ("2 organizations DetachPolicy", json!({"policyId": "p-1", "targetId": "ou-ab12-11111111"}), none()),
+                "ou-ab12-11111111 organizational_unit none -",
+            ),
+            (
+                (
+                    "2 organizations DisablePolicyType",
+                    json!({"rootId": "r-ab12", "policyType": "SERVICE_CONTROL_POLICY"}),
+                    none(),
+                ),
+                "r-ab12 root none -",
+            ),
+            (
+                (
+                    "1 ec2 ModifyVpcEndpoint",
+                    json!({"ModifyVpcEndpointRequest": {"VpcEndpointId": "vpce-1", "PolicyDocument": DECRYPT}}),
+                    none(),
+                ),
+                "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint/vpce-1 vpc_endpoint whole [kms:Decrypt]",
+            ),
+            (("1 kms PutKeyPolicy", json!({"policy": DECRYPT}), none()), &format!("{KEY} key whole [kms:Decrypt]")),
+            (("1 kms CreateKey", json!({"description": ""}), none()), &format!("{KEY} key none -")),
+            (
+                (
+                    "1 kms CreateGrant",
+                    json!({"granteePrincipal": APP, "operations": ["Sign", "Decrypt"]}),
+                    json!({"grantId": "g1"}),
+                ),
+                &format!("{APP} role whole [kms:Decrypt,kms:Sign]"),
+            ),
+            (("2 kms RevokeGrant", json!({"grantId": "g1"}), none()), &format!("{APP} role none -")),
+            (("2 kms RevokeGrant", json!({"grantId": "g2"}), none()), "- - none -"),
+            (
+                (
+                    "1 kms CreateGrant dry_run",
+                    json!({"granteePrincipal": "dynamodb.us-east-1.amazonaws.com", "operations": ["Decrypt"]}),
+                    none(),
+                ),
+                "dynamodb.us-east-1.amazonaws.com service none -",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn attachments_have_the_text_that_was_there_before() {
+        let attach = |time: &'static str| (time, json!({"userName": "ann", "policyArn": POLICY}), Value::Null);
+        let new =
+            |time: &'static str, text: &str| (time, json!({"policyName": "p", "policyDocument": text}), Value::Null);
+        let version = |time: &'static str, id: &str, text: &str, is_default: bool| {
+            let request = json!({"policyArn": POLICY, "policyDocument": text, "setAsDefault": is_default});
+            (time, request, json!({"policyVersion": {"versionId": id}}))
+        };
+        let default = |time: &'static str, id: &str| (time, json!({"policyArn": POLICY, "versionId": id}), Value::Null);
+        const ANN: &str = "arn:aws:iam::111122223333:user/ann user";
+        const OF_POLICY: &str = "arn:aws:iam::111122223333:policy/p policy";
+        let none = format!("{ANN} none -");
+        let unknown = format!("{ANN} - -");
+        assert_facts(&[
+            (attach("1 iam AttachUserPolicy"), &unknown),
+            // Nobody attaches a policy in the second of its making before it is made.
+            (attach("2 iam AttachUserPolicy"), &format!("{ANN} whole [kms:Decrypt]")),
+            (new("2 iam CreatePolicy", DECRYPT), &format!("{OF_POLICY} whole [kms:Decrypt]")),
+            (attach("3 iam AttachUserPolicy denied"), &none),
+            (version("4 iam CreatePolicyVersion", "v2", READ_BUCKETS, false), &format!("{OF_POLICY} whole []")),
+            (attach("4 iam AttachUserPolicy"), &format!("{ANN} whole [kms:Decrypt]")),
+            // The default may have changed before or after.
+            (attach("5 iam AttachUserPolicy"), &unknown),
+            (default("5 iam SetDefaultPolicyVersion", "v2"), &format!("{OF_POLICY} whole []")),
+            (attach("6 iam AttachUserPolicy"), &format!("{ANN} whole []")),
+            (version("7 iam CreatePolicyVersion", "v3", &DECRYPT[..20], true), &format!("{OF_POLICY} truncated -")),
+            (attach("8 iam AttachUserPolicy"), &format!("{ANN} truncated -")),
+            (default("9 iam SetDefaultPolicyVersion", "v9"), &format!("{OF_POLICY} - -")),
+            (attach("10 iam AttachUserPolicy"), &unknown),
+            (default("11 iam SetDefaultPolicyVersion", "v1"), &format!("{OF_POLICY} whole [kms:Decrypt]")),
+            (("12 iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null), &format!("{OF_POLICY} none -")),
+            (attach("13 iam AttachUserPolicy"), &unknown),
+            (
+                (
+                    "13 iam AttachUserPolicy",
+                    json!({"userName": "ann", "policyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+                    Value::Null,
+                ),
+                &unknown,
+            ),
+        ]);
+    }
+
+    #[test]
+    fn two_events_of_one_id_that_differ_tell_nothing() {
+        let mut facts = Box::new(AccessFacts::default());
+        for request in [json!({"userName": "ann"}), json!({"userName": "bob"})] {
+            facts.take(&batch(1, &("1 iam CreateUser", request, Value::Null))).unwrap();
+        }
+        let rows = facts.finish().unwrap();
+        assert_eq!(rows.num_rows(), 1);
+        assert!(rows["target"].is_null(0) && rows["reading"].is_null(0));
+    }
+}

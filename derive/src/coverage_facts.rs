@@ -1,0 +1,543 @@
+//! The hours of an account in a Region, and what the logs of each can prove.
+//! In: objects by hour, digests, the logs that they miss, changes of trails, and KMS's read-only records, in any order.
+//! Out: for each place its hours, as runs of equal ones. Memory goes by facts, never by the hours between them.
+//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use keytrail_rows::time::MICROS_PER_HOUR;
+
+use super::AskedInterval;
+use super::input::{CountCells, InputBatch, TextCells, TimeCells};
+use super::trails::{KmsLogging, TrailCall, TrailHours, TrailPlace, TrailSwitch};
+
+/// Rough sizes of a fact and of a place, each with its share of a tree.
+const FACT_BYTES: usize = 96;
+const PLACE_BYTES: usize = 512;
+
+/// A log that lasts longer says nothing by its hours: nobody but a forger writes such a one.
+const LOG_HOURS_MAX: i64 = 32 * 24;
+
+/// What is known of an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HourVerdict {
+    /// `covered`, `quiet`, `missing` or `unknown`.
+    pub state: &'static str,
+    /// `digest`, `objects` or `none`.
+    pub basis: &'static str,
+    pub kms_logged: &'static str,
+    /// `good` or `bad`; `None` where nothing is proved either way.
+    pub verdict: Option<&'static str>,
+}
+
+/// The counts of one hour, or of several.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HourCounts {
+    pub objects: i64,
+    pub records: i64,
+    /// Objects that could not be used, records that could not be read, digests that say nothing.
+    pub faults: i64,
+    key_reads: i64,
+    /// Logs that a digest names and that are not here, and those that are and could not be read.
+    missing: i64,
+    unreadable: i64,
+}
+
+impl HourCounts {
+    /// Adds those of another hour.
+    pub fn add(&mut self, more: &HourCounts) {
+        self.objects += more.objects;
+        self.records += more.records;
+        self.faults += more.faults;
+        self.key_reads += more.key_reads;
+        self.missing += more.missing;
+        self.unreadable += more.unreadable;
+    }
+}
+
+/// The facts about an account in a Region.
+#[derive(Debug, Default)]
+struct PlaceFacts {
+    hours: BTreeMap<i64, HourCounts>,
+    /// The times of its digests, half-open, in microseconds.
+    digests: Vec<(i64, i64)>,
+}
+
+/// Equal hours in a row. `from` and `until` are hours since 1970, half-open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HourRun {
+    pub from: i64,
+    pub until: i64,
+    pub counts: HourCounts,
+    pub verdict: HourVerdict,
+}
+
+/// All facts so far.
+#[derive(Default)]
+pub(crate) struct CoverageFacts {
+    interval: AskedInterval,
+    places: HashMap<(String, String), PlaceFacts>,
+    switches: Vec<TrailSwitch>,
+    /// What no hour or no place has.
+    apart: HourCounts,
+    /// The number of hours and of digests that places hold.
+    held: usize,
+}
+
+/// The columns of one batch of the input.
+struct FactColumns<'a> {
+    kind: TextCells<'a>,
+    account: TextCells<'a>,
+    region: TextCells<'a>,
+    from: TimeCells<'a>,
+    until: TimeCells<'a>,
+    id: TextCells<'a>,
+    name: TextCells<'a>,
+    request: TextCells<'a>,
+    response: TextCells<'a>,
+    objects: CountCells<'a>,
+    records: CountCells<'a>,
+    key_reads: CountCells<'a>,
+    faults: CountCells<'a>,
+}
+
+impl<'a> FactColumns<'a> {
+    fn of(rows: InputBatch<'a>) -> Result<FactColumns<'a>, ArrowError> {
+        Ok(FactColumns {
+            kind: rows.texts("kind")?,
+            account: rows.texts("account_id")?,
+            region: rows.texts("region")?,
+            from: rows.times("from_time")?,
+            until: rows.times("until_time")?,
+            id: rows.texts("event_id")?,
+            name: rows.texts("name")?,
+            request: rows.texts("request")?,
+            response: rows.texts("response")?,
+            objects: rows.counts("objects")?,
+            records: rows.counts("records")?,
+            key_reads: rows.counts("key_reads")?,
+            faults: rows.counts("faults")?,
+        })
+    }
+
+    fn place(&self, row: usize) -> Option<TrailPlace<'a>> {
+        Some(TrailPlace { account: self.account.get(row)?, region: self.region.get(row)? })
+    }
+}
+
+fn hour_of(micros: i64) -> i64 {
+    micros.div_euclid(MICROS_PER_HOUR)
+}
+
+/// The hour that begins at a time or after it.
+fn hour_from(micros: i64) -> i64 {
+    hour_of(micros) + i64::from(micros.rem_euclid(MICROS_PER_HOUR) != 0)
+}
+
+impl CoverageFacts {
+    pub fn new(interval: &AskedInterval) -> CoverageFacts {
+        CoverageFacts { interval: *interval, ..CoverageFacts::default() }
+    }
+
+    /// Takes some rows of the input of `table`.
+    pub fn take(&mut self, table: &'static str, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let columns = FactColumns::of(InputBatch::new(table, rows))?;
+        for row in 0..rows.num_rows() {
+            match columns.kind.get(row) {
+                Some("object") => self.add_object(row, &columns),
+                Some("digest") => self.add_digest(row, &columns),
+                Some("missing" | "unreadable") => self.add_missing(row, &columns),
+                Some("switch") => self.add_switch(row, &columns),
+                Some("expected") => {
+                    columns.place(row).map(|place| self.place(place));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, place: TrailPlace<'_>) -> &mut PlaceFacts {
+        self.places.entry((place.account.to_owned(), place.region.to_owned())).or_default()
+    }
+
+    fn add_counts(&mut self, place: Option<TrailPlace<'_>>, hour: Option<i64>, counts: HourCounts) {
+        match place.zip(hour) {
+            Some((place, hour)) => {
+                let hours = &mut self.place(place).hours;
+                let before = hours.len();
+                hours.entry(hour).or_default().add(&counts);
+                let new = hours.len() - before;
+                self.held += new;
+            }
+            None => self.apart.add(&counts),
+        }
+    }
+
+    fn add_object(&mut self, row: usize, columns: &FactColumns<'_>) {
+        let count = |cells: CountCells<'_>| cells.get(row).unwrap_or(0);
+        let counts = HourCounts {
+            objects: count(columns.objects),
+            records: count(columns.records),
+            faults: count(columns.faults),
+            key_reads: count(columns.key_reads),
+            ..HourCounts::default()
+        };
+        self.add_counts(columns.place(row), columns.from.get(row).map(hour_of), counts);
+    }
+
+    fn add_digest(&mut self, row: usize, columns: &FactColumns<'_>) {
+        let faults = columns.faults.get(row).unwrap_or(0);
+        let (place, from, until) = (columns.place(row), columns.from.get(row), columns.until.get(row));
+        match (place, from, until) {
+            (Some(place), Some(from), Some(until)) if faults == 0 && from < until => {
+                let digests = &mut self.place(place).digests;
+                match digests.last_mut() {
+                    // They mostly come one after the other, and each begins where the last ended.
+                    Some(last) if (last.0..=last.1).contains(&from) => last.1 = last.1.max(until),
+                    _ => {
+                        digests.push((from, until));
+                        self.held += 1;
+                    }
+                }
+            }
+            // A digest that says nothing would have told of the hours before its end.
+            (Some(_), _, Some(until)) if faults > 0 => {
+                let last = hour_of(until.saturating_sub(1));
+                for hour in [last.saturating_sub(1), last] {
+                    self.add_counts(place, Some(hour), HourCounts { faults, ..HourCounts::default() });
+                }
+            }
+            _ => self.apart.faults += faults,
+        }
+    }
+
+    fn add_missing(&mut self, row: usize, columns: &FactColumns<'_>) {
+        let counts = match columns.kind.get(row) {
+            Some("missing") => HourCounts { missing: 1, ..HourCounts::default() },
+            _ => HourCounts { unreadable: 1, ..HourCounts::default() },
+        };
+        let (place, first, last) = (columns.place(row), columns.from.get(row), columns.until.get(row));
+        let hours = first.zip(last).map(|(first, last)| (hour_of(first), hour_of(last)));
+        match hours.filter(|(first, last)| (0..LOG_HOURS_MAX).contains(&(last - first))) {
+            Some((first, last)) => (first..=last).for_each(|hour| self.add_counts(place, Some(hour), counts)),
+            None => self.apart.faults += 1,
+        }
+    }
+
+    fn add_switch(&mut self, row: usize, columns: &FactColumns<'_>) {
+        let (Some(place), Some(at), Some(event_name)) =
+            (columns.place(row), columns.from.get(row), columns.name.get(row))
+        else {
+            return;
+        };
+        let (request, response) = (columns.request.get(row), columns.response.get(row));
+        let call = TrailCall { place, event_name, request, response };
+        self.switches.extend(TrailSwitch::of(at, columns.id.get(row).unwrap_or_default(), &call));
+    }
+
+    /// Roughly the bytes that all facts take.
+    pub fn bytes_held(&self) -> usize {
+        self.held * FACT_BYTES + self.switches.len() * TrailSwitch::BYTES + self.places.len() * PLACE_BYTES
+    }
+
+    /// The number of places, and what was counted apart from all of them.
+    pub fn place_count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// What no hour of no place has.
+    pub fn apart(&self) -> HourCounts {
+        self.apart
+    }
+
+    /// The hours that rows are about, half-open: those of the interval, else from the first object to the last.
+    pub fn asked_hours(&self) -> Option<(i64, i64)> {
+        let seen = self.places.values().flat_map(|place| {
+            let hours = [place.hours.keys().next(), place.hours.keys().next_back()];
+            let wholes = place.digests.iter().map(|(from, until)| (hour_from(*from), hour_of(*until)));
+            let wholes = wholes.filter(|(from, until)| from < until).flat_map(|(from, until)| [from, until - 1]);
+            hours.into_iter().flatten().copied().chain(wholes)
+        });
+        let seen = seen.fold(None, |span: Option<(i64, i64)>, hour| {
+            let (first, last) = span.unwrap_or((hour, hour));
+            Some((first.min(hour), last.max(hour)))
+        });
+        let from = self.interval.since.map(hour_of).or(seen.map(|(first, _)| first))?;
+        let until = self.interval.until.map(hour_from).or(seen.map(|(_, last)| last + 1))?;
+        (from < until).then_some((from, until))
+    }
+
+    /// The hours from the first fact on, or from the asked interval if that begins earlier.
+    pub fn known_hours(&self) -> Option<(i64, i64)> {
+        let asked = self.asked_hours();
+        let first = self.places.values().filter_map(|place| place.hours.keys().next()).min();
+        asked.map(|(from, until)| (first.map_or(from, |first| from.min(*first)), until))
+    }
+
+    /// Gives the hours of each place one after the other, in the order of places and times: those with counts alone,
+    /// others in runs between which nothing changes.
+    ///
+    /// # Errors
+    /// Fails as `give` does.
+    pub fn each_piece(
+        mut self,
+        (from, until): (i64, i64),
+        give: &mut dyn FnMut(TrailPlace<'_>, HourRun) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        self.switches.sort_unstable();
+        let mut names: Vec<&(String, String)> = self.places.keys().collect();
+        names.sort_unstable();
+        for name in names {
+            let place = TrailPlace { account: &name.0, region: &name.1 };
+            let hours = PlaceHours::of(&self.places[name], TrailHours::of(&self.switches, place));
+            let mut cuts = hours.changes();
+            cuts.extend([from, until]);
+            // A run does not reach over the begin of the interval, so that it lies within or without.
+            cuts.extend(self.interval.since.map(hour_of));
+            let mut begins: Option<i64> = None;
+            for &cut in cuts.range(from..=until) {
+                if let Some(from) = begins.replace(cut) {
+                    give(place, hours.run(from, cut))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the runs of equal hours of each place, in the order of places and times.
+    ///
+    /// # Errors
+    /// Fails as `give` does.
+    pub fn each_run(
+        self,
+        hours: (i64, i64),
+        give: &mut dyn FnMut(TrailPlace<'_>, &HourRun) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let asked = self.interval.since.map(hour_of);
+        let mut open: Option<(String, String, HourRun)> = None;
+        self.each_piece(hours, &mut |place, next| {
+            if let Some((account, region, run)) = &mut open {
+                let is_same = account == place.account && region == place.region && run.until == next.from;
+                if is_same && run.verdict == next.verdict && Some(next.from) != asked {
+                    run.until = next.until;
+                    run.counts.add(&next.counts);
+                    return Ok(());
+                }
+                give(TrailPlace { account, region }, run)?;
+            }
+            open = Some((place.account.to_owned(), place.region.to_owned(), next));
+            Ok(())
+        })?;
+        open.iter().try_for_each(|(account, region, run)| give(TrailPlace { account, region }, run))
+    }
+}
+
+/// The hours of one place.
+struct PlaceHours<'a> {
+    hours: &'a BTreeMap<i64, HourCounts>,
+    /// Hours that digests reach over, as half-open runs.
+    whole: Vec<(i64, i64)>,
+    trails: TrailHours,
+    /// The first hour with a read-only record of KMS.
+    first_read: Option<i64>,
+}
+
+impl PlaceHours<'_> {
+    fn of(facts: &PlaceFacts, trails: TrailHours) -> PlaceHours<'_> {
+        let first_read = facts.hours.iter().find(|(_, counts)| counts.key_reads > 0).map(|(hour, _)| *hour);
+        PlaceHours { hours: &facts.hours, whole: whole_hours(&facts.digests), trails, first_read }
+    }
+
+    /// The hours in which something may begin to be otherwise.
+    fn changes(&self) -> BTreeSet<i64> {
+        let mut changes: BTreeSet<i64> = self.hours.keys().flat_map(|hour| [*hour, hour + 1]).collect();
+        changes.extend(self.whole.iter().flat_map(|(from, until)| [*from, *until]));
+        changes.extend(self.trails.changes());
+        changes
+    }
+
+    /// Some hours between two changes.
+    fn run(&self, from: i64, until: i64) -> HourRun {
+        let counts = self.hours.get(&from).copied().unwrap_or_default();
+        HourRun { from, until, counts, verdict: self.verdict(from, &counts) }
+    }
+
+    fn verdict(&self, hour: i64, counts: &HourCounts) -> HourVerdict {
+        let at = self.whole.partition_point(|(from, _)| *from <= hour);
+        let is_whole = at > 0 && hour < self.whole[at - 1].1;
+        let (state, basis) = if counts.missing > 0 {
+            ("missing", "digest")
+        } else if counts.objects > 0 {
+            ("covered", if is_whole { "digest" } else { "objects" })
+        } else if is_whole && counts.unreadable + counts.faults == 0 {
+            ("quiet", "digest")
+        } else {
+            ("unknown", "none")
+        };
+        let by_records = self.first_read.is_some_and(|first| first <= hour).then_some(KmsLogging::Yes);
+        let kms_logged = match counts.key_reads {
+            0 => self.trails.at(hour).or(by_records).unwrap_or(KmsLogging::Unknown),
+            _ => KmsLogging::Yes,
+        };
+        let is_bad = state == "missing"
+            || counts.faults + counts.unreadable > 0
+            || matches!(kms_logged, KmsLogging::Excluded | KmsLogging::Stopped);
+        let is_good = state != "unknown" && kms_logged == KmsLogging::Yes;
+        let verdict = if is_bad { Some("bad") } else { is_good.then_some("good") };
+        HourVerdict { state, basis, kms_logged: kms_logged.word(), verdict }
+    }
+}
+
+/// The whole hours that lie in the times of digests, which need not begin with the hour.
+fn whole_hours(digests: &[(i64, i64)]) -> Vec<(i64, i64)> {
+    let mut times = digests.to_vec();
+    times.sort_unstable();
+    let mut joined: Vec<(i64, i64)> = Vec::new();
+    for (from, until) in times {
+        match joined.last_mut() {
+            Some(last) if from <= last.1 => last.1 = last.1.max(until),
+            _ => joined.push((from, until)),
+        }
+    }
+    let hours = joined.into_iter().map(|(from, until)| (hour_from(from), hour_of(until)));
+    hours.filter(|(from, until)| from < until).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = MICROS_PER_HOUR;
+    const MINUTE: i64 = HOUR / 60;
+    const HERE: TrailPlace<'static> = TrailPlace { account: "111122223333", region: "eu-west-1" };
+
+    fn object(objects: i64, key_reads: i64, faults: i64) -> HourCounts {
+        HourCounts { objects, records: objects * 10, key_reads, faults, ..HourCounts::default() }
+    }
+
+    /// The runs of one place, as `HOURS STATE BASIS KMS VERDICT`.
+    fn runs(facts: CoverageFacts) -> Vec<String> {
+        let mut found = Vec::new();
+        let Some(hours) = facts.known_hours() else { return found };
+        facts
+            .each_run(hours, &mut |_, run| {
+                let HourVerdict { state, basis, kms_logged, verdict } = run.verdict;
+                let verdict = verdict.unwrap_or("-");
+                found.push(format!("{}..{} {state} {basis} {kms_logged} {verdict}", run.from, run.until));
+                Ok(())
+            })
+            .unwrap();
+        found
+    }
+
+    fn facts(objects: &[(i64, HourCounts)], digests: &[(i64, i64)]) -> CoverageFacts {
+        let mut facts = CoverageFacts::default();
+        for (hour, counts) in objects {
+            facts.add_counts(Some(HERE), Some(*hour), *counts);
+        }
+        facts.place(HERE).digests.extend(digests);
+        facts
+    }
+
+    #[test]
+    fn an_hour_has_what_proves_it() {
+        let missing = HourCounts { missing: 1, ..HourCounts::default() };
+        let unreadable = HourCounts { unreadable: 1, ..HourCounts::default() };
+        for (objects, digests, expected) in [
+            (vec![(5, object(1, 1, 0))], vec![], vec!["5..6 covered objects yes good"]),
+            (vec![(5, object(1, 0, 0))], vec![], vec!["5..6 covered objects unknown -"]),
+            (vec![(5, object(1, 1, 1))], vec![], vec!["5..6 covered objects yes bad"]),
+            (vec![(5, object(0, 0, 1))], vec![], vec!["5..6 unknown none unknown bad"]),
+            // Nothing is proved of the hours between, and the state of KMS is that of the hour before.
+            (
+                vec![(5, object(1, 1, 0)), (8, object(1, 0, 0))],
+                vec![],
+                vec!["5..6 covered objects yes good", "6..8 unknown none yes -", "8..9 covered objects yes good"],
+            ),
+            // Digests that do not begin with the hour prove the hours within.
+            (
+                vec![(5, object(1, 1, 0))],
+                vec![
+                    (4 * HOUR + 10 * MINUTE, 6 * HOUR + 10 * MINUTE),
+                    (6 * HOUR + 10 * MINUTE, 8 * HOUR + 10 * MINUTE),
+                ],
+                vec!["5..6 covered digest yes good", "6..8 quiet digest yes good"],
+            ),
+            // A gap between two digests leaves its hour unproved.
+            (
+                vec![(5, object(1, 1, 0))],
+                vec![(5 * HOUR, 6 * HOUR + 10 * MINUTE), (6 * HOUR + 11 * MINUTE, 8 * HOUR)],
+                vec!["5..6 covered digest yes good", "6..7 unknown none yes -", "7..8 quiet digest yes good"],
+            ),
+            (
+                vec![(5, object(1, 1, 0)), (6, missing)],
+                vec![(5 * HOUR, 8 * HOUR)],
+                vec!["5..6 covered digest yes good", "6..7 missing digest yes bad", "7..8 quiet digest yes good"],
+            ),
+            (
+                vec![(5, object(1, 1, 0)), (6, unreadable), (7, object(0, 0, 1))],
+                vec![(5 * HOUR, 8 * HOUR)],
+                vec!["5..6 covered digest yes good", "6..8 unknown none yes bad"],
+            ),
+            (vec![], vec![(5 * HOUR, 7 * HOUR)], vec!["5..7 quiet digest unknown -"]),
+            (vec![], vec![], vec![]),
+        ] {
+            assert_eq!(runs(facts(&objects, &digests)), expected, "{objects:?} {digests:?}");
+        }
+    }
+
+    #[test]
+    fn rows_are_of_the_interval_and_cut_at_its_begin() {
+        let asked = |since: Option<i64>, until: Option<i64>| {
+            let mut facts = facts(&[(5, object(1, 1, 0)), (6, object(1, 1, 0))], &[]);
+            facts.interval = AskedInterval { since, until, ..AskedInterval::default() };
+            (facts.asked_hours(), facts.known_hours())
+        };
+        assert_eq!(asked(None, None), (Some((5, 7)), Some((5, 7))));
+        assert_eq!(asked(Some(6 * HOUR + 1), None), (Some((6, 7)), Some((5, 7))));
+        assert_eq!(asked(Some(2 * HOUR), Some(9 * HOUR + 1)), (Some((2, 10)), Some((2, 10))));
+        assert_eq!(asked(Some(9 * HOUR), None), (None, None));
+        let mut cut = facts(&[(5, object(1, 1, 0)), (6, object(1, 1, 0))], &[]);
+        cut.interval.since = Some(6 * HOUR);
+        assert_eq!(runs(cut), ["5..6 covered objects yes good", "6..7 covered objects yes good"]);
+    }
+
+    #[test]
+    fn a_place_that_is_expected_has_hours_too() {
+        let mut facts = facts(&[(5, object(1, 1, 0))], &[]);
+        facts.place(TrailPlace { region: "us-east-1", ..HERE });
+        assert_eq!(runs(facts), ["5..6 covered objects yes good", "5..6 unknown none unknown -"]);
+    }
+
+    #[test]
+    fn kms_is_logged_by_its_own_records_first_then_by_what_trails_say() {
+        let exclude = r#"{"trailName":"t","eventSelectors":[{"excludeManagementEventSources":["kms.amazonaws.com"]}]}"#;
+        let include = r#"{"trailName":"t","eventSelectors":[{"readWriteType":"All"}]}"#;
+        let mut facts = facts(&[(1, object(1, 1, 0)), (4, object(1, 1, 0)), (8, object(1, 0, 0))], &[]);
+        for (minutes, request) in [(61, exclude), (6 * 60 + 1, include)] {
+            let call =
+                TrailCall { place: HERE, event_name: "PutEventSelectors", request: Some(request), response: None };
+            facts.switches.extend(TrailSwitch::of(minutes * MINUTE, "id", &call));
+        }
+        let expected = [
+            "1..2 covered objects yes good",
+            "2..4 unknown none excluded bad",
+            "4..5 covered objects yes good",
+            "5..7 unknown none excluded bad",
+            "7..8 unknown none yes -",
+            "8..9 covered objects yes good",
+        ];
+        assert_eq!(runs(facts), expected);
+    }
+
+    /// A thousand years between two facts cost no more than an hour.
+    #[test]
+    fn hours_without_facts_cost_nothing() {
+        let far = 24 * 365 * 1000;
+        let found = runs(facts(&[(0, object(1, 1, 0)), (far, object(1, 1, 0))], &[]));
+        assert_eq!(found.len(), 3, "{found:?}");
+    }
+}

@@ -1,0 +1,388 @@
+//! Every version of a key's policy, with its difference from the one before.
+//! In: calls that set a policy, in any order. Out: one row a version, by key and time.
+//! Never compares with a version that may not be the one before, and never takes a cut text for a policy.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use keytrail_rows::arn::Arn;
+use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
+
+use super::input::InputBatch;
+use super::output::{OutputCell, OutputRows, column};
+use super::policy::{LoggedPolicy, NewAllowances, PolicyDiff, PolicyDocument, PolicyStatement};
+use super::{AskedInterval, Derivation, DerivedTable, EarlierHistory, OutputColumn, RowTime};
+
+pub(super) const KEY_POLICIES: DerivedTable = DerivedTable {
+    name: "key_policies",
+    columns: COLUMNS,
+    by: &["key_arn"],
+    unique: &[],
+    time: RowTime::Until("valid_from", "valid_to"),
+    start: |interval| Box::new(PolicyHistory::of(*interval)),
+};
+
+const COLUMNS: &[OutputColumn] = &[
+    column("key_arn", Text),
+    column("version", Int),
+    column("valid_from", Timestamp),
+    column("valid_to", Timestamp),
+    column("set_by", Text),
+    column("set_event_id", Text),
+    column("policy", Text),
+    column("reading", Text),
+    column("added", TextList),
+    column("removed", TextList),
+    column("changed", TextList),
+    column("newly_allows", TextList),
+    column("notable", TextList),
+];
+
+/// Rough size of a version beside its texts.
+const VERSION_BYTES: usize = 256;
+
+/// The versions of all keys.
+struct PolicyHistory {
+    keys: BTreeMap<String, BTreeSet<PolicyVersion>>,
+    /// True if versions from before the interval may be missing.
+    starts_late: bool,
+    bytes: usize,
+}
+
+/// One call that set a policy, in the order of time: the creation of a key comes before all its changes.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct PolicyVersion {
+    kind: VersionKind,
+    time: Option<i64>,
+    event_id: String,
+    set_by: Option<String>,
+    policy: Option<String>,
+    lockout: LockoutCheck,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum VersionKind {
+    Creation,
+    Change,
+}
+
+/// KMS refuses a policy under which its caller could not change it again, unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum LockoutCheck {
+    Made,
+    Bypassed,
+}
+
+/// The version before, as far as it is known.
+enum KnownBefore<'d> {
+    /// There is none: the key was made with this version.
+    Nothing,
+    Policy(&'d PolicyDocument),
+    Unknown,
+}
+
+/// The columns that compare a version with the one before.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct PolicyDifference {
+    added: Vec<String>,
+    removed: Vec<String>,
+    changed: Vec<String>,
+    newly_allows: Vec<String>,
+    notable: Vec<String>,
+}
+
+impl PolicyHistory {
+    fn of(interval: AskedInterval) -> PolicyHistory {
+        let starts_late = interval.since.is_some() && interval.earlier == EarlierHistory::NotRead;
+        PolicyHistory { keys: BTreeMap::new(), starts_late, bytes: 0 }
+    }
+
+    fn add(&mut self, key_arn: &str, version: PolicyVersion) {
+        let bytes = VERSION_BYTES + version.policy.as_ref().map_or(0, String::len);
+        if !self.keys.contains_key(key_arn) {
+            self.keys.insert(key_arn.to_owned(), BTreeSet::new());
+        }
+        let versions = self.keys.get_mut(key_arn).expect("it was just put there");
+        // One call is one version, also where its event is here twice.
+        if versions.insert(version) {
+            self.bytes += bytes;
+        }
+    }
+}
+
+impl PolicyVersion {
+    fn difference(&self, before: &KnownBefore<'_>, now: &PolicyDocument, key_arn: &str) -> Option<PolicyDifference> {
+        let before = match before {
+            KnownBefore::Unknown => return None,
+            KnownBefore::Nothing => None,
+            KnownBefore::Policy(before) => Some(*before),
+        };
+        let labels = |statements: &[&PolicyStatement]| statements.iter().map(|of| of.label()).collect();
+        let diff = PolicyDiff::of(before, now);
+        let new = NewAllowances::of(before, now, Arn::parse(key_arn).map(|arn| arn.account));
+        let mut notable = new.notable;
+        if self.lockout == LockoutCheck::Bypassed {
+            notable.insert("lockout_bypassed".to_owned());
+        }
+        Some(PolicyDifference {
+            added: labels(&diff.added),
+            removed: labels(&diff.removed),
+            changed: diff.changed.iter().map(|change| change.after.label()).collect(),
+            newly_allows: new.newly_allows.into_iter().collect(),
+            notable: notable.into_iter().collect(),
+        })
+    }
+}
+
+/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions.
+fn in_order(versions: BTreeSet<PolicyVersion>) -> Vec<PolicyVersion> {
+    let mut is_made = false;
+    let once = |version: &PolicyVersion| version.kind == VersionKind::Change || !std::mem::replace(&mut is_made, true);
+    versions.into_iter().filter(once).collect()
+}
+
+/// True if nobody knows which version stood before the one at a place: it shares its second with another change, or the two
+/// before it do.
+fn is_in_doubt(versions: &[PolicyVersion], at: usize) -> bool {
+    let is_tied = |earlier: usize| {
+        let pair = versions.get(earlier..earlier + 2);
+        pair.is_some_and(|pair| pair[0].kind == VersionKind::Change && pair[0].time == pair[1].time)
+    };
+    let ties = [at.checked_sub(2), at.checked_sub(1), Some(at)];
+    ties.into_iter().flatten().any(is_tied)
+}
+
+/// Appends the rows of one key.
+fn push_versions(
+    rows: &mut OutputRows,
+    key_arn: &str,
+    versions: &[PolicyVersion],
+    first_number: Option<i64>,
+) -> Result<(), ArrowError> {
+    let partition = Arn::parse(key_arn).map_or("aws", |arn| arn.partition);
+    // A change without a time may stand anywhere.
+    let is_timed = versions.iter().all(|version| version.time.is_some());
+    let mut before: Option<LoggedPolicy> = None;
+    for (at, version) in versions.iter().enumerate() {
+        let policy = version.policy.as_deref().map(|text| LoggedPolicy::read(text, partition));
+        let later = versions.get(at + 1);
+        let known = match (version.kind, before.as_ref().and_then(|before| before.reading.document())) {
+            (VersionKind::Creation, _) => KnownBefore::Nothing,
+            (VersionKind::Change, Some(before)) if is_timed && !is_in_doubt(versions, at) => {
+                KnownBefore::Policy(before)
+            }
+            (VersionKind::Change, _) => KnownBefore::Unknown,
+        };
+        let now = policy.as_ref().and_then(|policy| policy.reading.document());
+        let difference = now.and_then(|now| version.difference(&known, now, key_arn));
+        let list = |of: fn(&PolicyDifference) -> &Vec<String>| {
+            OutputCell::Texts(difference.as_ref().map(|difference| of(difference).as_slice()))
+        };
+        rows.push([
+            key_arn.into(),
+            OutputCell::Count(first_number.map(|first| first + at as i64)),
+            OutputCell::Time(version.time),
+            OutputCell::Time(later.and_then(|later| later.time)),
+            (&version.set_by).into(),
+            (&version.event_id).into(),
+            OutputCell::Text(policy.as_ref().map(|policy| policy.text.as_str())),
+            policy.as_ref().map_or("unparsed", |policy| policy.reading.word()).into(),
+            list(|difference| &difference.added),
+            list(|difference| &difference.removed),
+            list(|difference| &difference.changed),
+            list(|difference| &difference.newly_allows),
+            list(|difference| &difference.notable),
+        ])?;
+        before = policy;
+    }
+    Ok(())
+}
+
+impl Derivation for PolicyHistory {
+    fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let rows = InputBatch::new("key_policies", rows);
+        let (key_arn, event_id) = (rows.texts("key_arn")?, rows.texts("event_id")?);
+        let (event_time, set_by) = (rows.times("event_time")?, rows.texts("set_by")?);
+        let (kind, policy) = (rows.texts("kind")?, rows.texts("policy")?);
+        let bypasses_lockout_check = rows.flags("bypasses_lockout_check")?;
+        for row in 0..rows.len() {
+            let Some(key_arn) = key_arn.get(row) else { continue };
+            let is_creation = kind.get(row) == Some("creation");
+            let policy = policy.get(row).filter(|policy| *policy != "null");
+            // KMS then gives its default policy, which no record has.
+            if is_creation && policy.is_none() {
+                continue;
+            }
+            let lockout = bypasses_lockout_check.is_set(row);
+            let version = PolicyVersion {
+                kind: if is_creation { VersionKind::Creation } else { VersionKind::Change },
+                time: event_time.get(row),
+                event_id: event_id.owned(row).unwrap_or_default(),
+                set_by: set_by.owned(row),
+                policy: policy.map(str::to_owned),
+                lockout: if lockout { LockoutCheck::Bypassed } else { LockoutCheck::Made },
+            };
+            self.add(key_arn, version);
+        }
+        Ok(())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.bytes
+    }
+
+    fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
+        let mut rows = OutputRows::new(COLUMNS);
+        for (key_arn, versions) in self.keys {
+            let versions = in_order(versions);
+            let is_whole = !self.starts_late || versions.first().is_some_and(|of| of.kind == VersionKind::Creation);
+            push_versions(&mut rows, &key_arn, &versions, is_whole.then_some(1))?;
+        }
+        rows.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+
+    use super::*;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1";
+    const SINCE: AskedInterval = AskedInterval { since: Some(0), until: None, earlier: EarlierHistory::NotRead };
+
+    /// A policy that lets the account's role of this name decrypt, as many roles as there are letters.
+    fn policy(roles: &str) -> String {
+        let statement = |role: char| {
+            format!(
+                r#"{{"Sid":"{role}","Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::111122223333:role/{role}"}},"Action":"kms:Decrypt","Resource":"*"}}"#
+            )
+        };
+        let statements: Vec<String> = roles.chars().map(statement).collect();
+        format!(r#"{{"Statement":[{}]}}"#, statements.join(","))
+    }
+
+    /// A call: `SECOND KIND POLICY`, `-` for NULL; `cut` is a policy that was cut, `bypass` makes the check be left out.
+    fn batch(number: usize, words: &str) -> RecordBatch {
+        let words: Vec<&str> = words.split(' ').collect();
+        let text = match words[2] {
+            "-" => None,
+            "cut" => Some(r#"{"Statement":[{"Sid"#.to_owned()),
+            roles => Some(policy(roles)),
+        };
+        let texts = |value: Option<&str>| Arc::new([value].into_iter().collect::<StringArray>()) as ArrayRef;
+        let times = TimestampMicrosecondArray::from(vec![words[0].parse::<i64>().ok()]).with_timezone("UTC");
+        let is_bypassed = BooleanArray::from(vec![words.get(3).map(|word| *word == "bypass")]);
+        RecordBatch::try_from_iter_with_nullable(
+            [
+                ("key_arn", texts(Some(KEY))),
+                ("event_time", Arc::new(times)),
+                ("event_id", texts(Some(&format!("id-{number}")))),
+                ("set_by", texts(Some("arn:aws:iam::111122223333:user/ann"))),
+                ("kind", texts(Some(words[1]))),
+                ("bypasses_lockout_check", Arc::new(is_bypassed)),
+                ("policy", texts(text.as_deref())),
+            ]
+            .map(|(name, column)| (name, column, true)),
+        )
+        .unwrap()
+    }
+
+    /// A row a version: `VERSION FROM TO READING ADDED REMOVED NOTABLE`, `-` for NULL.
+    fn versions(interval: AskedInterval, calls: &mut dyn Iterator<Item = (usize, &&str)>) -> Vec<String> {
+        let mut history = Box::new(PolicyHistory::of(interval));
+        calls.for_each(|(number, call)| history.take(&batch(number, call)).unwrap());
+        let rows = history.finish().unwrap();
+        let number = |name: &str, row: usize| match name {
+            "version" => {
+                Some(&rows[name]).filter(|of| of.is_valid(row)).map(|of| of.as_primitive::<Int64Type>().value(row))
+            }
+            _ => {
+                let column = rows[name].as_primitive::<TimestampMicrosecondType>();
+                column.is_valid(row).then(|| column.value(row))
+            }
+        };
+        let shown = |number: Option<i64>| number.map_or("-".to_owned(), |number| number.to_string());
+        let list = |name: &str, row: usize| {
+            let column = rows[name].as_list::<i32>();
+            let items = column.is_valid(row).then(|| column.value(row));
+            let texts = items.map(|items| items.as_string::<i32>().iter().flatten().collect::<Vec<_>>().join(","));
+            texts.map_or("-".to_owned(), |texts| format!("[{texts}]"))
+        };
+        let row = |row: usize| {
+            let numbers = ["version", "valid_from", "valid_to"].map(|name| shown(number(name, row))).join(" ");
+            let lists = ["added", "removed", "notable"].map(|name| list(name, row)).join(" ");
+            format!("{numbers} {} {lists}", rows["reading"].as_string::<i32>().value(row))
+        };
+        (0..rows.num_rows()).map(row).collect()
+    }
+
+    #[test]
+    fn versions_follow_from_the_calls_in_order_of_time() {
+        for (calls, rows) in [
+            (&["1 creation a", "2 change ab"][..], &["1 1 2 whole [a] [] []", "2 2 - whole [b] [] []"][..]),
+            (&["2 change ab", "1 creation a"], &["1 1 2 whole [a] [] []", "2 2 - whole [b] [] []"]),
+            (&["1 change a", "2 change b"], &["1 1 2 whole - - -", "2 2 - whole [b] [a] []"]),
+            (&["1 change ab", "2 change ba"], &["1 1 2 whole - - -", "2 2 - whole [] [] []"]),
+            // Without a policy of its own the key has KMS's default one, which is not in the logs.
+            (&["1 creation -", "2 change a"], &["1 2 - whole - - -"]),
+            (
+                &["1 creation a", "2 change cut", "3 change b"],
+                &["1 1 2 whole [a] [] []", "2 2 3 truncated - - -", "3 3 - whole - - -"],
+            ),
+            (
+                &["1 creation a", "2 change -", "3 change b"],
+                &["1 1 2 whole [a] [] []", "2 2 3 unparsed - - -", "3 3 - whole - - -"],
+            ),
+            // Of two changes in one second nobody knows the first, nor which of them is still there.
+            (
+                &["1 creation a", "2 change ab", "2 change b", "3 change c", "4 change cd"],
+                &[
+                    "1 1 2 whole [a] [] []",
+                    "2 2 2 whole - - -",
+                    "3 2 3 whole - - -",
+                    "4 3 4 whole - - -",
+                    "5 4 - whole [d] [] []",
+                ],
+            ),
+            (&["1 creation a", "1 change ab"], &["1 1 1 whole [a] [] []", "2 1 - whole [b] [] []"]),
+            // A replica's making is logged in both Regions.
+            (&["1 creation a", "2 creation a", "3 change b"], &["1 1 3 whole [a] [] []", "2 3 - whole [b] [a] []"]),
+            (
+                &["- change a", "2 change b", "3 change c"],
+                &["1 - 2 whole - - -", "2 2 3 whole - - -", "3 3 - whole - - -"],
+            ),
+            (&["1 creation a bypass"], &["1 1 - whole [a] [] [lockout_bypassed]"]),
+            (&["1 change a", "2 change a bypass"], &["1 1 2 whole - - -", "2 2 - whole [] [] [lockout_bypassed]"]),
+        ] {
+            let found = versions(AskedInterval::default(), &mut calls.iter().enumerate());
+            assert_eq!(found, rows, "{calls:?}");
+            let backwards: Vec<_> = calls.iter().enumerate().rev().collect();
+            assert_eq!(versions(AskedInterval::default(), &mut backwards.into_iter()), rows, "backwards {calls:?}");
+        }
+    }
+
+    #[test]
+    fn versions_are_not_numbered_where_earlier_ones_may_be_missing() {
+        let number = |interval, call: &str| versions(interval, &mut [call].iter().enumerate())[0].clone();
+        assert_eq!(number(SINCE, "1 change a"), "- 1 - whole - - -");
+        assert_eq!(number(SINCE, "1 creation a"), "1 1 - whole [a] [] []");
+        let earlier = AskedInterval { earlier: EarlierHistory::Read, ..SINCE };
+        assert_eq!(number(earlier, "1 change a"), "1 1 - whole - - -");
+    }
+
+    #[test]
+    fn one_call_is_one_version_however_often_its_event_is_here() {
+        let mut history = PolicyHistory::of(AskedInterval::default());
+        for number in [1, 1, 2] {
+            history.take(&batch(number, "1 change a")).unwrap();
+        }
+        assert_eq!(history.keys[KEY].len(), 2);
+        assert_eq!(history.bytes_held(), 2 * (VERSION_BYTES + policy("a").len()));
+        assert!(history.take(&RecordBatch::new_empty(KEY_POLICIES.schema())).is_err());
+    }
+}

@@ -1,0 +1,254 @@
+//! The logs that digests name and that are not here, or could not be read.
+//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name.
+//! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
+use keytrail_rows::objects::Delivery;
+use keytrail_rows::schema::ColumnType::{Text, Timestamp};
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::input::{InputBatch, TextCells, TimeCells};
+use super::output::{OutputCell, OutputRows, column};
+use super::{Derivation, DerivedTable, OutputColumn, RowTime};
+
+pub(super) const MISSING_LOGS: DerivedTable = DerivedTable {
+    name: "missing_logs",
+    columns: COLUMNS,
+    by: &[],
+    unique: &[],
+    time: RowTime::Through("first_event", "last_event"),
+    start: |_| Box::new(NamedLogs::default()),
+};
+
+const COLUMNS: &[OutputColumn] = &[
+    column("account_id", Text),
+    column("region", Text),
+    column("log", Text),
+    column("first_event", Timestamp),
+    column("last_event", Timestamp),
+    column("digest", Text),
+    column("presence", Text),
+];
+
+/// The folder of AWS's from which on names are alike in every bucket and every copy.
+const TOP_FOLDER: &str = "AWSLogs/";
+
+/// Rough size of a log that a digest names, without its texts.
+const LOG_BYTES: usize = 224;
+/// The same of an object that is here: the hash of its name, in a half-full table.
+const OBJECT_BYTES: usize = 40;
+
+/// A log as a digest names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct NamedLog {
+    name: String,
+    digest: String,
+    /// Of the digest, where the name of the log has none.
+    account: Option<String>,
+    region: Option<String>,
+    first_event: Option<i64>,
+    last_event: Option<i64>,
+}
+
+impl NamedLog {
+    fn bytes(&self) -> usize {
+        LOG_BYTES + self.name.len() + self.digest.len()
+    }
+}
+
+/// The state in which an object is here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ObjectPresence {
+    Unreadable,
+    Read,
+}
+
+/// All objects so far, and the logs that none of them is. Both by the hashes of the ends of their names.
+#[derive(Default)]
+struct NamedLogs {
+    named: HashMap<u128, NamedLog>,
+    here: HashMap<u128, ObjectPresence>,
+    /// Of the logs.
+    bytes: usize,
+}
+
+/// The end of a name that is the same in every copy: from AWS's own folder on, else the name of the file.
+fn end_of(name: &str) -> &str {
+    match name.rfind(TOP_FOLDER) {
+        Some(at) if at == 0 || name.as_bytes()[at - 1] == b'/' => &name[at..],
+        _ => file_name(name),
+    }
+}
+
+fn file_name(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+fn hash(name: &str) -> u128 {
+    xxh3_128(name.as_bytes())
+}
+
+impl NamedLogs {
+    fn add_named(&mut self, found: NamedLog) {
+        if self.presence(&found.name) == Some(ObjectPresence::Read) {
+            return;
+        }
+        let end = hash(end_of(&found.name));
+        // Two digests may name one log; the first of them, by its own name, stands for both.
+        if self.named.get(&end).is_none_or(|known| found < *known) {
+            self.bytes += found.bytes();
+            self.bytes -= self.named.insert(end, found).map_or(0, |known| known.bytes());
+        }
+    }
+
+    /// A log that is here needs no memory any more; mostly the objects come first.
+    fn add_here(&mut self, uri: &str, presence: ObjectPresence) {
+        let end = hash(end_of(uri));
+        let known = self.here.entry(end).or_insert(presence);
+        *known = presence.max(*known);
+        if *known == ObjectPresence::Read {
+            self.bytes -= self.named.remove(&end).map_or(0, |log| log.bytes());
+        }
+    }
+
+    /// The best state of an object that may be this log. One that lies outside AWS's folders has only its name.
+    fn presence(&self, log: &str) -> Option<ObjectPresence> {
+        [end_of(log), file_name(log)].into_iter().filter_map(|name| self.here.get(&hash(name)).copied()).max()
+    }
+}
+
+/// The columns of one batch of the input.
+struct NameColumns<'a> {
+    kind: TextCells<'a>,
+    name: TextCells<'a>,
+    account: TextCells<'a>,
+    region: TextCells<'a>,
+    first_event: TimeCells<'a>,
+    last_event: TimeCells<'a>,
+    digest: TextCells<'a>,
+}
+
+impl Derivation for NamedLogs {
+    fn take(&mut self, rows: &RecordBatch) -> Result<(), ArrowError> {
+        let rows = InputBatch::new("missing_logs", rows);
+        let columns = NameColumns {
+            kind: rows.texts("kind")?,
+            name: rows.texts("name")?,
+            account: rows.texts("account_id")?,
+            region: rows.texts("region")?,
+            first_event: rows.times("first_event")?,
+            last_event: rows.times("last_event")?,
+            digest: rows.texts("digest")?,
+        };
+        for row in 0..rows.len() {
+            let Some(name) = columns.name.get(row) else { continue };
+            match columns.kind.get(row) {
+                Some("read") => self.add_here(name, ObjectPresence::Read),
+                Some("unreadable") => self.add_here(name, ObjectPresence::Unreadable),
+                _ => {
+                    let log = NamedLog {
+                        name: name.to_owned(),
+                        account: columns.account.owned(row),
+                        region: columns.region.owned(row),
+                        first_event: columns.first_event.get(row),
+                        last_event: columns.last_event.get(row),
+                        digest: columns.digest.owned(row).unwrap_or_default(),
+                    };
+                    self.add_named(log);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn bytes_held(&self) -> usize {
+        self.bytes + self.here.len() * OBJECT_BYTES
+    }
+
+    fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
+        let mut rows = OutputRows::new(COLUMNS);
+        let mut named: Vec<&NamedLog> = self.named.values().collect();
+        named.sort_unstable();
+        for found in named {
+            let log = found.name.as_str();
+            let presence = match self.presence(log) {
+                Some(ObjectPresence::Read) => continue,
+                Some(ObjectPresence::Unreadable) => "unreadable",
+                None => "missing",
+            };
+            let delivery = Delivery::of(log);
+            let delivered = delivery.map(|delivery| delivery.micros);
+            rows.push([
+                OutputCell::Text(delivery.map(|delivery| delivery.account).or(found.account.as_deref())),
+                OutputCell::Text(delivery.map(|delivery| delivery.region).or(found.region.as_deref())),
+                log.into(),
+                // A digest may leave the times out; no event is later than the delivery.
+                OutputCell::Time(found.first_event.or(delivered)),
+                OutputCell::Time(found.last_event.or(delivered)),
+                (&found.digest).into(),
+                presence.into(),
+            ])?;
+        }
+        rows.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+
+    use super::*;
+
+    const FOLDER: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/10";
+    const LOG: &str = "111122223333_CloudTrail_eu-west-1_20260310T1405Z_Du0a4N7J8mU8rWJL.json.gz";
+
+    /// The presence of the log, where it is not whole.
+    fn found(objects: &[(String, ObjectPresence)]) -> Option<String> {
+        let mut logs = Box::new(NamedLogs::default());
+        let named = |digest: &str| NamedLog {
+            name: format!("prefix/{FOLDER}/{LOG}"),
+            account: None,
+            region: None,
+            first_event: None,
+            last_event: None,
+            digest: digest.to_owned(),
+        };
+        // The objects come before, between and after the digests.
+        let (first, rest) = objects.split_at(objects.len() / 2);
+        first.iter().for_each(|(uri, presence)| logs.add_here(uri, *presence));
+        logs.add_named(named("b"));
+        rest.iter().for_each(|(uri, presence)| logs.add_here(uri, *presence));
+        logs.add_named(named("a"));
+        let is_held = logs.named.is_empty() == (logs.bytes == 0);
+        assert!(is_held, "{} bytes of {} logs", logs.bytes, logs.named.len());
+        let rows = logs.finish().unwrap();
+        (rows.num_rows() > 0).then(|| {
+            let text = |column: &str| rows[column].as_string::<i32>().value(0).to_owned();
+            assert_eq!((text("account_id"), text("digest")), ("111122223333".to_owned(), "a".to_owned()));
+            text("presence")
+        })
+    }
+
+    #[test]
+    fn a_log_is_here_by_the_end_of_its_name() {
+        use ObjectPresence::{Read, Unreadable};
+        let missing = Some("missing".to_owned());
+        for (uri, expected) in [
+            (format!("s3://another-bucket/x/{FOLDER}/{LOG}"), None),
+            (format!("/copies/{FOLDER}/{LOG}"), None),
+            (format!("copies/{LOG}"), None),
+            (LOG.to_owned(), None),
+            (format!("/copies/{}/{LOG}", FOLDER.replace("/10", "/11")), missing.clone()),
+            (format!("/copies/{FOLDER}/x{LOG}"), missing.clone()),
+        ] {
+            assert_eq!(found(&[(uri.clone(), Read)]), expected, "{uri}");
+            let unreadable = expected.clone().or(Some("unreadable".to_owned()));
+            assert_eq!(found(&[(uri.clone(), Unreadable)]), unreadable, "{uri}");
+            assert_eq!(found(&[(uri.clone(), Read), (uri.clone(), Unreadable)]), expected, "{uri}");
+        }
+        assert_eq!(found(&[]), missing);
+    }
+}

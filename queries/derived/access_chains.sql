@@ -1,0 +1,82 @@
+-- title: Who was refused the use of a key, what changed, and the success that followed
+-- row: run of refusals of a principal on a key at one operation without a success since, ended by a success
+-- description: Uses of keys only. A chain is a sequence, never a cause: the named change is one that could have let the principal in and still stood at the success. `shown` says that the sequence is complete in the logs, `possible` that something of it is not told, `unexplained` that no change which could be read explains it. Times of one second have no order. A refusal that names no key is counted with the runs that it lies in; a run of such alone is here where DynamoDB's own records name its table.
+-- column: principal_arn : the same where it is an ARN
+-- column: operation : the operation of KMS
+-- column: table_name : the DynamoDB table of the success
+-- column: denied_count : the refusals of the run that name the key
+-- column: denied_unnamed : refusals of the principal at the operation, from the first to the success, that name no key and may have been of this one
+-- column: first_denied : the first refusal
+-- column: last_denied : the last refusal
+-- column: denial_reason : of the last refusal
+-- column: change_event_name : the named change: the last that could have cured the last refusal's reason, after it or else up to 300 seconds before it
+-- column: change_event_id : its id
+-- column: changed_at : its time
+-- column: changed_by : who made it
+-- column: changed_by_self : `principal` where the refused principal made it, `person` where the person behind both is one, else NULL
+-- column: changer_person : the person behind the change
+-- column: changer_person_source : the source that names the person, as in `role_sessions`
+-- column: subject_person : the person behind the success
+-- column: subject_person_source : the source that names the person, as in `role_sessions`
+-- column: other_changes : the ids of the other changes that could have cured it, in the order of time; of one policy the last 200
+-- column: lag_seconds : from the last refusal to the named change, negative where the change was before
+-- column: first_allowed : the success
+-- column: denied_event_id : the id of the last refusal
+-- column: allowed_event_id : the id of the success
+-- column: first_data_event_id : the principal's first successful data event on that table from the success on
+-- column: evidence : `shown`, `possible` or `unexplained`
+-- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
+SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, f.key_arn, f.account_id, f.region,
+       -- Of the session that succeeded; a user is its own person.
+       coalesce(p.person, CASE WHEN f.principal LIKE 'arn:%:user/%' THEN f.principal END) AS person,
+       coalesce(p.person_source, CASE WHEN p.person IS NULL AND f.principal LIKE 'arn:%:user/%' THEN 'principal' END)
+           AS person_source,
+       f.success_table_arn AS table_arn, f.success_table_name AS table_name, f.action, f.key_by_table, f.denial_reason,
+       f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
+       f.success_account_id, f.success_via_service AS via_service, f.success_principal_id AS principal_id,
+       f.success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
+       NULL AS response_elements, NULL AS until_hour, NULL AS verdict, NULL AS basis
+FROM denial_facts f
+LEFT JOIN session_persons p
+    ON f.success_principal_id = p.principal_id AND f.success_session_created IS NOT DISTINCT FROM p.session_created
+UNION ALL
+SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, person, person_source, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, grant_id, request_parameters, response_elements, NULL,
+       NULL, NULL
+FROM call_persons
+WHERE outcome = 'success'
+  AND (event_source = 'kms.amazonaws.com'
+           AND event_name IN ('CreateGrant', 'CreateKey', 'PutKeyPolicy', 'ReplicateKey', 'RetireGrant', 'RevokeGrant')
+       OR event_source = 'iam.amazonaws.com'
+           AND event_name IN ('AddUserToGroup', 'AttachGroupPolicy', 'AttachRolePolicy', 'AttachUserPolicy', 'CreatePolicy',
+                              'CreatePolicyVersion', 'CreateRole', 'CreateUser', 'DeleteGroupPolicy',
+                              'DeleteRolePermissionsBoundary', 'DeleteRolePolicy', 'DeleteUserPermissionsBoundary',
+                              'DeleteUserPolicy', 'DetachGroupPolicy', 'DetachRolePolicy', 'DetachUserPolicy',
+                              'PutGroupPolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy',
+                              'PutUserPermissionsBoundary', 'PutUserPolicy', 'RemoveUserFromGroup',
+                              'SetDefaultPolicyVersion')
+       OR event_source = 'organizations.amazonaws.com'
+           AND event_name IN ('AttachPolicy', 'CreatePolicy', 'DetachPolicy', 'DisablePolicyType', 'EnablePolicyType',
+                              'UpdatePolicy')
+       OR event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateVpcEndpoint', 'ModifyVpcEndpoint'))
+UNION ALL
+-- A new session, where the policy of one refused.
+SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.response_elements, NULL, NULL, NULL
+FROM (SELECT DISTINCT principal FROM denial_facts WHERE denial_reason = 'session_policy') r
+RIGHT SEMI JOIN (
+    SELECT *, json_get_str(request_parameters, 'roleArn') AS role_arn FROM session_starts) s
+ON r.principal = s.role_arn
+UNION ALL
+SELECT 'data_event', d.event_id, d.event_time, d.principal, NULL, NULL, NULL, NULL, NULL, NULL, d.table_arn, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM (SELECT DISTINCT principal, success_table_arn FROM denial_facts WHERE success_table_arn IS NOT NULL) r
+RIGHT SEMI JOIN (
+    SELECT * FROM table_calls
+    WHERE event_source = 'dynamodb.amazonaws.com' AND event_category = 'Data' AND outcome = 'success'
+      AND in_interval(event_time)) d
+ON r.principal = d.principal AND r.success_table_arn = d.table_arn
+UNION ALL
+SELECT 'span', NULL, from_hour, NULL, NULL, NULL, account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, until_hour, verdict, basis
+FROM coverage_spans

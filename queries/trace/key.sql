@@ -1,0 +1,79 @@
+-- title: The life of a key
+-- none: Nothing of this interval tells of the key.
+-- description: States, policies, aliases, grants, rotations and tables as periods; other changes; uses and refusals by principal and day; who got in after a refusal; and the hours of which the log says nothing.
+SELECT at, until, what, who, detail, key_arn, table_name, event_id
+FROM (
+    SELECT valid_from AS at, valid_to AS until, 'state' AS what, set_by AS who, state AS detail, key_arn,
+           arrow_cast(NULL, 'Utf8') AS table_name, set_event_id AS event_id
+    FROM key_states
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT valid_from, valid_to, 'policy', set_by,
+           concat('version ', version,
+                  CASE WHEN reading <> 'whole' THEN concat(', ', reading)
+                       WHEN newly_allows IS NULL THEN ', the one before is not known'
+                       WHEN cardinality(newly_allows) > 0 THEN concat(', newly allows ', array_to_string(newly_allows, '; '))
+                       WHEN cardinality(added) + cardinality(removed) + cardinality(changed) = 0 THEN ', the same in other words'
+                       ELSE ', allows nothing new' END),
+           key_arn, NULL, set_event_id
+    FROM key_policies
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT valid_from, valid_to, 'alias', set_by, alias_arn, key_arn, NULL, set_event_id
+    FROM key_aliases
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT rotated_at, NULL, 'rotation', NULL, kind, key_arn, NULL, event_id
+    FROM key_rotations
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT created_at, ended_at, 'grant', created_by,
+           concat('to ', coalesce(grantee_principal, 'somebody who is not told'),
+                  CASE WHEN operations IS NOT NULL THEN concat(': ', array_to_string(operations, ', ')) ELSE '' END,
+                  CASE WHEN end_kind IS NOT NULL THEN concat('; ', end_kind) ELSE '' END,
+                  CASE WHEN last_possible_use IS NOT NULL THEN '; may have been used' ELSE '' END),
+           key_arn, table_name, create_event_id
+    FROM grants
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT coalesce(valid_from, first_in_scope), valid_to, 'table', set_by,
+           concat('protects ', table_name, ' (', basis, CASE WHEN valid_from IS NULL THEN ', since when is not known)' ELSE ')' END),
+           key_arn, table_name, set_event_id
+    FROM table_keys
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT event_time, NULL, 'change', changed_by,
+           CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END, key_arn, NULL, event_id
+    FROM key_changes
+    WHERE key_arn = $subject
+      -- Those that succeeded stand above as what they changed.
+      AND (outcome <> 'success' OR change IN ('EnableKeyRotation', 'DisableKeyRotation', 'TagResource', 'UntagResource', 'UpdateKeyDescription',
+                                              'UpdatePrimaryRegion', 'ReplicateKey', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial'))
+    UNION ALL
+    SELECT min(event_time), max(event_time), 'use', principal,
+           concat(count(*), ' × ', event_name, CASE WHEN via_service IS NOT NULL THEN concat(' through ', via_service) ELSE '' END),
+           key_arn, table_name, min(event_id)
+    FROM key_use
+    WHERE key_arn = $subject
+    GROUP BY principal, event_name, via_service, key_arn, table_name, event_date
+    UNION ALL
+    SELECT min(event_time), max(event_time), 'refused', principal,
+           concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified')),
+           key_arn, NULL, min(event_id)
+    FROM denials
+    WHERE key_arn = $subject
+    GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, key_arn, event_date
+    UNION ALL
+    SELECT min(event_time), max(event_time), 'failed', principal, concat(count(*), ' × ', event_name, ': ', outcome), key_arn, table_name, min(event_id)
+    FROM key_attempts
+    WHERE key_arn = $subject AND outcome NOT IN ('success', 'denied')
+    GROUP BY principal, event_name, outcome, key_arn, table_name, event_date
+    UNION ALL
+    SELECT first_allowed, NULL, 'got in', principal,
+           concat(operation, ', refused ', denied_count, CASE denied_count WHEN 1 THEN ' time' ELSE ' times' END, ' since ', first_denied,
+                  CASE WHEN change_event_name IS NULL THEN ', no change that explains it was seen'
+                       ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
+           key_arn, table_name, allowed_event_id
+    FROM access_chains
+    WHERE key_arn = $subject)
+ORDER BY at NULLS FIRST, what, who, detail, event_id

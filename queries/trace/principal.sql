@@ -1,0 +1,49 @@
+-- title: The life of a principal
+-- none: Nothing of this interval tells of the principal.
+-- description: Its uses of keys and its refusals by key and day, the changes that it made and those that were made to it, who got in after a refusal, its sessions and the grants that it was given.
+SELECT at, until, what, who, detail, key_arn, table_name, event_id
+FROM (
+    SELECT min(event_time) AS at, max(event_time) AS until, 'use' AS what, principal AS who,
+           concat(count(*), ' × ', event_name, CASE WHEN via_service IS NOT NULL THEN concat(' through ', via_service) ELSE '' END) AS detail,
+           key_arn, table_name, min(event_id) AS event_id
+    FROM key_use
+    WHERE principal = $subject
+    GROUP BY principal, event_name, via_service, key_arn, table_name, event_date
+    UNION ALL
+    SELECT min(event_time), max(event_time), 'refused', principal,
+           concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified')),
+           key_arn, NULL, min(event_id)
+    FROM denials
+    WHERE principal = $subject
+    GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, key_arn, event_date
+    UNION ALL
+    SELECT event_time, NULL, 'changed', changed_by,
+           CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END, key_arn, NULL, event_id
+    FROM key_changes
+    WHERE principal = $subject
+    UNION ALL
+    SELECT event_time, NULL, 'was given', changed_by,
+           concat(CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END,
+                  CASE WHEN cardinality(allows_kms) > 0 THEN concat(': ', array_to_string(allows_kms, ', ')) ELSE '' END),
+           key_arn, NULL, event_id
+    FROM access_changes
+    WHERE target = $subject
+    UNION ALL
+    SELECT first_allowed, NULL, 'got in', principal,
+           concat(operation, ', refused ', denied_count, CASE denied_count WHEN 1 THEN ' time' ELSE ' times' END,
+                  CASE WHEN change_event_name IS NULL THEN ', no change that explains it was seen'
+                       ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
+           key_arn, table_name, allowed_event_id
+    FROM access_chains
+    WHERE principal = $subject
+    UNION ALL
+    SELECT created_at, ended_at, 'grant', created_by, concat('is granted ', array_to_string(operations, ', ')), key_arn, table_name, create_event_id
+    FROM grants
+    WHERE grantee_principal = $subject
+    UNION ALL
+    SELECT coalesce(session_created, first_seen), last_seen, 'session', assumed_by,
+           concat(session_name, CASE WHEN person IS NOT NULL THEN concat(', of ', person) ELSE '' END, ', ', calls, ' calls'),
+           NULL, NULL, assumed_by_event_id
+    FROM role_sessions
+    WHERE principal = $subject)
+ORDER BY at NULLS FIRST, what, who, detail, event_id

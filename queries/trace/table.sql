@@ -1,0 +1,31 @@
+-- title: The life of a table
+-- none: Nothing of this interval tells of the table.
+-- description: The keys that protected it as periods, the changes of the table, use of its keys through DynamoDB and DynamoDB's own records by principal and day, and who got in after a refusal.
+SELECT at, until, what, who, detail, key_arn, table_name, event_id
+FROM (
+    SELECT coalesce(valid_from, first_in_scope) AS at, valid_to AS until, 'key' AS what, set_by AS who,
+           concat('under a key of kind ', key_kind, ' (', basis,
+                  CASE WHEN valid_from IS NULL THEN ', since when is not known)' ELSE ')' END) AS detail,
+           key_arn, table_name, set_event_id AS event_id
+    FROM table_keys
+    WHERE table_arn = $subject
+    UNION ALL
+    SELECT min(event_time), max(event_time), 'use', principal, concat(count(*), ' × ', event_name), key_arn, table_name, min(event_id)
+    FROM dynamodb_key_use
+    WHERE table_arn = $subject
+    GROUP BY principal, event_name, key_arn, table_name, event_date
+    UNION ALL
+    SELECT min(event_time), max(event_time), CASE outcome WHEN 'success' THEN 'call' ELSE outcome END, principal,
+           concat(count(*), ' × ', event_name), NULL, table_name, min(event_id)
+    FROM table_calls
+    WHERE table_arn = $subject AND event_source = 'dynamodb.amazonaws.com'
+    GROUP BY principal, event_name, outcome, table_name, event_date
+    UNION ALL
+    SELECT first_allowed, NULL, 'got in', principal,
+           concat(operation, ', refused ', denied_count, CASE denied_count WHEN 1 THEN ' time' ELSE ' times' END,
+                  CASE WHEN change_event_name IS NULL THEN ', no change that explains it was seen'
+                       ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
+           key_arn, table_name, allowed_event_id
+    FROM access_chains
+    WHERE table_name = split_part($subject, ':table/', 2) OR table_name = $subject)
+ORDER BY at NULLS FIRST, what, who, detail, event_id

@@ -1,0 +1,148 @@
+//! `keytrail trace`: the life of one key, table or principal, in order of time.
+//! In: arguments. Out: a timeline for a screen or a reader of text, as Markdown or as JSON, and an exit code.
+//! Never answers for one of several things of a name: it lists them.
+
+use std::io::Write;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
+use super::audit::AuditFormat;
+use super::exit::{Failure, RunExitCode, say, with_exit_codes};
+use super::open::{CliSession, dry_run};
+use super::summary::{self, RunSummary, SummaryBlock};
+use crate::audit::{LIMITS, Trace, TracedName};
+use crate::output::visible::visible;
+use crate::output::words::wrapped;
+use crate::output::{self, Format, OutputTarget, Style, markdown};
+
+/// Things that a failure lists.
+const LISTED_MAX: usize = 20;
+
+/// The width of sentences where no screen bounds them.
+const TEXT_WIDTH: usize = 110;
+
+#[derive(Args, Debug, Clone)]
+#[command(after_help = with_exit_codes("Examples:
+  keytrail trace alias/orders --from logs/
+  keytrail trace arn:aws:dynamodb:eu-west-1:111122223333:table/orders --from logs/ --during 2026-03
+  keytrail trace user/test-analyst --from logs/ -f markdown -o analyst.md
+  keytrail trace 1234abcd-12ab-34cd-56ef-1234567890ab --from logs/ -f json | jq '.timeline[]'"))]
+pub struct TraceArgs {
+    /// A key (ARN, id or alias), a table (ARN or name) or a principal (ARN, role/NAME, user/NAME or NAME)
+    #[arg(value_name = "SUBJECT", value_parser = NonEmptyStringValueParser::new())]
+    pub subject: String,
+    /// Where the logs are: a file, a directory, s3://BUCKET/PREFIX, cloudtrail://REGION, `-` for stdin (repeatable)
+    /// [default: KEYTRAIL_FROM]
+    #[arg(long, value_name = "LOCATION", allow_hyphen_values = true)]
+    pub from: Vec<String>,
+    /// Format [default: table, or what FILE ends in]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub format: Option<AuditFormat>,
+    #[command(flatten)]
+    pub to: FileArgs,
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    #[command(flatten)]
+    pub expect: ExpectArgs,
+}
+
+pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
+    let options = args.scope.dataset(&args.from, &global)?;
+    if args.scope.dry_run {
+        return dry_run(options, &global).await;
+    }
+    let (format, expected) = (AuditFormat::chosen(args.format, &args.to)?, args.expect.expected()?);
+    let mut target = args.to.target()?;
+    let opened = CliSession::new(options, &global).await?;
+    let traced = Trace::of(&opened.data, &args.subject, &expected).await;
+    opened.progress.clear();
+    let trace = match traced? {
+        TracedName::One(trace) => trace,
+        TracedName::Several(things) => {
+            let listed = things.iter().take(LISTED_MAX).map(|(kind, name)| format!("\n  {kind} {}", visible(name)));
+            let more = things.len().saturating_sub(LISTED_MAX);
+            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+            let said = format!(
+                "`{}` names {} things:{}{more}",
+                visible(&args.subject),
+                things.len(),
+                listed.collect::<String>()
+            );
+            return Err(Failure::usage(said).hint("name one of them in full"));
+        }
+        TracedName::Nothing { nearest, accounting } => {
+            let nearest = if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) };
+            let subject = &args.subject;
+            say(format_args!(
+                "note: no record names a key, a table or a principal {}{}",
+                visible(subject),
+                visible(&nearest)
+            ));
+            let summary = opened.summary(Some(*accounting));
+            summary::print(&summary, SummaryBlock::Whole, &global);
+            return Ok(summary.code());
+        }
+    };
+    let summary = RunSummary { missing: trace.missing.clone(), ..opened.summary(Some(trace.accounting.clone())) };
+    let page = TracePage { style: global.style(&target), summary: &summary, trace: &trace };
+    match format {
+        AuditFormat::Json => target.write_all(trace.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
+        AuditFormat::Table => page.table(&mut target)?,
+        AuditFormat::Markdown => page.markdown(&mut target)?,
+    }
+    let is_said = target.is_terminal() && format != AuditFormat::Json;
+    target.commit()?;
+    if !global.quiet {
+        summary::print(&summary, if is_said { SummaryBlock::Problems } else { SummaryBlock::Whole }, &global);
+    }
+    Ok(summary.code())
+}
+
+/// A trace for people.
+struct TracePage<'a> {
+    style: Style,
+    summary: &'a RunSummary,
+    trace: &'a Trace,
+}
+
+impl TracePage<'_> {
+    fn table(&self, to: &mut OutputTarget) -> Result<(), Failure> {
+        let write = |e| Failure::write(&e);
+        let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
+        let width = self.style.screen().map_or(TEXT_WIDTH, |look| look.width);
+        let head = self.head();
+        let head = head.iter().flat_map(|line| wrapped(line, width, "          "));
+        head.into_iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
+        writeln!(to, "\n{bold}{}{plain}", self.trace.title()).map_err(write)?;
+        self.rows(to, Format::Table)?;
+        writeln!(to, "\n{bold}Limits of these logs{plain}").map_err(write)?;
+        let limits = LIMITS.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
+        limits.into_iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)
+    }
+
+    fn markdown(&self, to: &mut OutputTarget) -> Result<(), Failure> {
+        let write = |e| Failure::write(&e);
+        writeln!(to, "# {}\n", self.trace.title()).map_err(write)?;
+        self.head().iter().try_for_each(|line| writeln!(to, "- {}", markdown::escaped(line))).map_err(write)?;
+        writeln!(to).map_err(write)?;
+        self.rows(to, Format::Markdown)?;
+        writeln!(to, "\n## Limits of these logs\n").map_err(write)?;
+        LIMITS.iter().try_for_each(|limit| writeln!(to, "- {limit}")).map_err(write)
+    }
+
+    /// The subject in full, and the accounts that its life rests on.
+    fn head(&self) -> Vec<String> {
+        let subject = format!("{:<9} {}", self.trace.kind.word(), visible(&self.trace.name));
+        [subject].into_iter().chain(self.summary.lines()).collect()
+    }
+
+    fn rows(&self, to: &mut OutputTarget, format: Format) -> Result<(), Failure> {
+        if self.trace.timeline.num_rows() == 0 {
+            return writeln!(to, "{}", self.trace.none()).map_err(|e| Failure::write(&e));
+        }
+        let mut sink = output::sink(format, to, &self.trace.timeline.schema(), self.style)?;
+        sink.write(&self.trace.timeline).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+    }
+}

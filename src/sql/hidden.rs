@@ -1,0 +1,48 @@
+//! The tables that only views may name: hours of objects, facts of digests, and places that are expected.
+//! In: tables of logs or of a store. Out: the same under their names. Never shows one to a user's statement.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use datafusion::catalog::TableProvider;
+use datafusion::common::Result;
+use datafusion::datasource::MemTable;
+
+use super::read_once::OBJECT_HOURS;
+use crate::objects::HOUR_COLUMNS;
+use crate::table::digest_facts_schema;
+
+/// The table of what digests say.
+const DIGEST_FACTS: &str = "digest_facts";
+/// The table of accounts and Regions that are expected.
+const EXPECTED_PLACES: &str = "expected_places";
+
+/// The tables of one session.
+pub(super) struct HiddenTables {
+    /// Over logs, a scan stands in for it.
+    pub hours: Arc<dyn TableProvider>,
+    pub digests: Arc<dyn TableProvider>,
+    /// Accounts and Regions.
+    pub expected: Vec<(String, String)>,
+}
+
+impl HiddenTables {
+    /// Tables without rows.
+    pub fn empty() -> Result<HiddenTables> {
+        let hours = MemTable::try_new(HOUR_COLUMNS.schema(), vec![vec![]])?;
+        let digests = MemTable::try_new(digest_facts_schema(), vec![vec![]])?;
+        Ok(HiddenTables { hours: Arc::new(hours), digests: Arc::new(digests), expected: Vec::new() })
+    }
+
+    /// Each with the name by which views read it.
+    pub fn named(self) -> Result<Vec<(&'static str, Arc<dyn TableProvider>)>> {
+        let schema = ["account_id", "region"].map(|name| Field::new(name, DataType::Utf8, true)).to_vec();
+        let schema = Arc::new(Schema::new(schema));
+        let (accounts, regions): (Vec<String>, Vec<String>) = self.expected.into_iter().unzip();
+        let columns = [accounts, regions].map(|texts| Arc::new(StringArray::from(texts)) as ArrayRef).to_vec();
+        let expected = RecordBatch::try_new(Arc::clone(&schema), columns)?;
+        let expected = Arc::new(MemTable::try_new(schema, vec![vec![expected]])?);
+        Ok(vec![(OBJECT_HOURS, self.hours), (DIGEST_FACTS, self.digests), (EXPECTED_PLACES, expected)])
+    }
+}

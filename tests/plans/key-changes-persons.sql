@@ -1,0 +1,1 @@
+SELECT event_time, person FROM key_changes
