@@ -1,0 +1,66 @@
+-- title: Was a key used by anybody else?
+-- description: One row, always. `used` where others than the principals used the key. Else `unknown` where an hour of the interval is bad (a log is missing, KMS was left out of the trail, logging was off, something could not be read) or none is good; `none_in_complete_log` where digests reach over every hour and all are good; `none_seen` where only the logs that are here say so. The hours are those of the key's account and Region, of a multi-Region key of all Regions in which it is known. Calls that name no key may have concerned this one; refusals of callers in other accounts are not logged here at all.
+-- param: key key required : ARN or id of the key, ARN or alias/NAME of an alias
+-- param: principals text : those whose use is expected, by ARN, role/NAME, user/NAME or NAME, with commas between; without them, nobody's
+WITH expected AS (
+    SELECT trim(name) AS name
+    FROM (SELECT unnest(string_to_array(coalesce(CAST($principals AS VARCHAR), ''), ',')) AS name)
+    WHERE trim(name) <> ''),
+calls AS (
+    SELECT principal, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region, count(*) AS calls
+    FROM key_attempts
+    -- GenerateRandom uses no key, and a ReEncrypt from a key to itself is one use of it.
+    WHERE outcome IN ('success', 'denied') AND event_name <> 'GenerateRandom'
+      AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
+    GROUP BY principal, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region),
+named AS (
+    SELECT key_arn, key_family
+    FROM calls
+    WHERE key_arn IS NOT NULL AND names_key(CAST($key AS VARCHAR), key_arn, coalesce(alias_arn, requested_alias))
+    UNION
+    SELECT key_arn, CASE WHEN key_arn LIKE '%:key/mrk-%' THEN concat(split_part(key_arn, ':', 5), '/', split_part(key_arn, '/', 2))
+                         ELSE key_arn END
+    FROM (SELECT key_arn FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)
+          UNION
+          -- A key that no record names is known by its ARN alone.
+          SELECT CAST($key AS VARCHAR) WHERE CAST($key AS VARCHAR) LIKE 'arn:%:kms:%:key/%')),
+places AS (
+    SELECT DISTINCT split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region
+    FROM (SELECT key_arn FROM named
+          UNION
+          SELECT key_arn FROM calls WHERE key_family IN (SELECT key_family FROM named))),
+others AS (
+    SELECT c.calls, c.outcome,
+           CASE WHEN f.key_family IS NOT NULL THEN 1
+                WHEN c.key_arn IS NULL AND names_key(CAST($key AS VARCHAR), NULL, coalesce(c.alias_arn, c.requested_alias)) THEN 1
+                ELSE 0 END AS is_of_key,
+           CASE WHEN c.key_arn IS NULL AND p.account_id IS NOT NULL THEN 1 ELSE 0 END AS may_be_of_key
+    FROM (SELECT DISTINCT principal FROM calls
+          EXCEPT
+          SELECT c.principal FROM calls c JOIN expected e ON names_principal(e.name, c.principal)) o
+    JOIN calls c ON c.principal = o.principal
+    LEFT JOIN (SELECT DISTINCT key_family FROM named) f ON c.key_family = f.key_family
+    LEFT JOIN places p ON c.recipient_account_id = p.account_id AND c.aws_region = p.region),
+counted AS (
+    SELECT coalesce(sum(calls) FILTER (WHERE is_of_key = 1 AND outcome = 'success'), 0) AS uses,
+           coalesce(sum(calls) FILTER (WHERE is_of_key = 1 AND outcome = 'denied'), 0) AS refusals,
+           coalesce(sum(calls) FILTER (WHERE may_be_of_key = 1 AND is_of_key = 0 AND outcome = 'success'), 0) AS unattributed_uses,
+           coalesce(sum(calls) FILTER (WHERE may_be_of_key = 1 AND is_of_key = 0 AND outcome = 'denied'), 0) AS unattributed_refusals
+    FROM others),
+hours AS (
+    SELECT count(DISTINCT p.account_id || '/' || p.region) AS places,
+           count(DISTINCT s.account_id || '/' || s.region) AS told,
+           coalesce(sum(s.hours), 0) AS asked,
+           coalesce(sum(s.hours) FILTER (WHERE s.verdict = 'good'), 0) AS good,
+           coalesce(sum(s.hours) FILTER (WHERE s.verdict = 'good' AND s.basis = 'digest'), 0) AS proved,
+           count(*) FILTER (WHERE s.verdict = 'bad') AS bad
+    FROM places p LEFT JOIN coverage_spans s ON s.account_id = p.account_id AND s.region = p.region),
+-- What nobody can place may be of this key's hours.
+apart AS (SELECT coalesce(sum(faults), 0) AS faults FROM coverage_spans WHERE hours IS NULL)
+SELECT CASE WHEN uses > 0 THEN 'used'
+            WHEN bad > 0 OR faults > 0 OR good = 0 OR told < places THEN 'unknown'
+            WHEN proved = asked THEN 'none_in_complete_log'
+            ELSE 'none_seen' END AS verdict,
+       uses, refusals, unattributed_uses, unattributed_refusals, asked AS hours_asked, good AS hours_good
+FROM counted CROSS JOIN hours CROSS JOIN apart
+ORDER BY verdict
