@@ -77,9 +77,12 @@ struct AliasHistory {
 }
 
 impl AliasHistory {
-    /// The key that the alias named just before a moment. Changes of the same second may be before or after it.
+    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is told.
     fn key_at(&self, at: i64) -> Option<&str> {
         let next = self.changes.partition_point(|(changed, ..)| *changed < at);
+        if self.changes.get(next).is_some_and(|(changed, ..)| *changed == at) {
+            return None;
+        }
         let until = self.changes.get(next).map_or(i64::MAX, |(changed, ..)| *changed - 1).min(at + LOOKUP_SLACK);
         let change = next.checked_sub(1).map(|last| &self.changes[last]);
         let from = change.map_or(i64::MIN, |(changed, ..)| *changed);
@@ -534,7 +537,7 @@ mod tests {
             // In the same second it may be either.
             (
                 &["alias 50 CreateAlias a", "alias 100 UpdateAlias b", &make],
-                "KEY:a customer 100 - deploy event-100 request",
+                "- customer 100 - deploy event-100 request",
             ),
             (&["alias 100 CreateAlias a", &make], "- customer 100 - deploy event-100 request"),
             (&["alias 50 CreateAlias a", "alias 60 DeleteAlias a", &make], "- customer 100 - deploy event-100 request"),
@@ -598,6 +601,31 @@ mod tests {
         ] {
             assert_eq!(derived(&mut facts.iter()), [format!("TABLE orders {expected}")], "{facts:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_change_may_still_tell_the_key_before() {
+        let change = |asked: &str, answered: &str| {
+            format!(
+                r#"UpdateTable 100 {{"tableName":"orders","sSESpecification":{asked}}} {{"tableDescription":{{"sSEDescription":{{"kMSMasterKeyArn":"KEY:{answered}"}}}}}}"#
+            )
+        };
+        let made =
+            r#"CreateTable 50 {"tableName":"orders","sSESpecification":{"enabled":true,"kMSMasterKeyId":"KEY:a"}} -"#;
+        let before = "TABLE orders KEY:a customer 50 100 deploy event-50 request 50";
+        for asked in [r#"{"enabled":true,"kMSMasterKeyId":"alias/orders"}"#, r#"{"enabled":true}"#] {
+            let kind = if asked.contains("alias") { "customer" } else { "aws_managed" };
+            let untold = format!("TABLE orders - {kind} 100 - deploy event-100 request 100");
+            let told = format!("TABLE orders KEY:b {kind} 100 - deploy event-100 response 100");
+            assert_eq!(derived(&mut [&change(asked, "b")[..]].iter()), [&untold[..]], "{asked}");
+            assert_eq!(derived(&mut [made, &change(asked, "a")].iter()), [before, &untold], "{asked}");
+            assert_eq!(derived(&mut [made, &change(asked, "b")].iter()), [before, &told], "{asked}");
+        }
+        let asked = r#"{"enabled":true,"kMSMasterKeyId":"KEY:c"}"#;
+        assert_eq!(
+            derived(&mut [&change(asked, "b")[..]].iter()),
+            ["TABLE orders KEY:c customer 100 - deploy event-100 request 100"]
+        );
     }
 
     #[test]

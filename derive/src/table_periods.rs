@@ -708,11 +708,13 @@ mod tests {
         };
         for _ in 0..50_000 {
             let since = (20_000 + next(3) as i64 * 40) * SECOND;
+            let is_dense = next(2) == 0;
             let begin = since - [0, 30, 5_000][next(3)] * SECOND;
             let (mut part, mut all, mut told) = (TableLife::default(), TableLife::default(), Vec::new());
             for number in 0..14 {
                 // Near each other, and hours apart.
-                let at = (next(8) * 5_000 + next(3) * 40 + number) as i64 * SECOND;
+                let spread = if is_dense { next(30) * 900 } else { next(8) * 5_000 };
+                let at = (spread + next(3) * 40 + number) as i64 * SECOND;
                 let key = ["A", "B", "C"][next(3)];
                 let event_id = format!("e{number:02}");
                 let asked = ["owned", "managed", key, key, key][next(5)];
