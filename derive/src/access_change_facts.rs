@@ -18,7 +18,7 @@ pub(super) const ACCESS_CHANGE_FACTS: DerivedTable = DerivedTable {
     name: "access_change_facts",
     columns: COLUMNS,
     by: &[],
-    unique: &[],
+    unique: &["event_id"],
     time: RowTime::None,
     start: |_| Box::new(AccessFacts::default()),
 };

@@ -65,6 +65,7 @@ impl Derivation for CoverageHours {
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
         let Some((from, until)) = self.facts.asked_hours() else { return rows.finish() };
+        let interval = self.facts.interval();
         let places = self.facts.place_count();
         let count = i64::try_from(places).ok().and_then(|places| places.checked_mul(until - from));
         if count.is_none_or(|count| count > ROWS_MAX) {
@@ -77,7 +78,7 @@ impl Derivation for CoverageHours {
                     place.region.into(),
                     OutputCell::Time(Some(hour * MICROS_PER_HOUR)),
                     OutputCell::Count(Some(run.counts.objects)),
-                    OutputCell::Count(Some(run.counts.records)),
+                    OutputCell::Count((!CoverageFacts::is_cut(&interval, hour)).then_some(run.counts.records)),
                     run.verdict.state.into(),
                     run.verdict.basis.into(),
                     run.verdict.kms_logged.into(),
@@ -137,5 +138,29 @@ mod tests {
     fn too_many_hours_are_refused_as_a_whole() {
         assert_eq!(rows(&[0, ROWS_MAX - 1]).map(|rows| rows.num_rows()).ok(), Some(1_000_000));
         assert!(rows(&[0, ROWS_MAX]).unwrap_err().to_string().contains("coverage_spans"));
+    }
+
+    /// Logs and stores count different parts of an hour that the interval cuts.
+    #[test]
+    fn the_records_of_a_cut_hour_are_not_told() {
+        let half = MICROS_PER_HOUR / 2;
+        let interval = AskedInterval {
+            since: Some(5 * MICROS_PER_HOUR + half),
+            until: Some(8 * MICROS_PER_HOUR + half),
+            ..AskedInterval::default()
+        };
+        let told = |interval: &AskedInterval| {
+            let mut coverage = (COVERAGE.start)(interval);
+            coverage.take(&input(&[5, 6, 8])).unwrap();
+            let rows = coverage.finish().unwrap();
+            rows["records"].as_primitive::<arrow::datatypes::Int64Type>().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(told(&interval), [None, Some(2), Some(0), None]);
+        let whole = AskedInterval {
+            since: Some(5 * MICROS_PER_HOUR),
+            until: Some(9 * MICROS_PER_HOUR),
+            ..AskedInterval::default()
+        };
+        assert_eq!(told(&whole), [Some(2), Some(2), Some(0), Some(2)]);
     }
 }

@@ -270,6 +270,20 @@ impl CoverageFacts {
         (from < until).then_some((from, until))
     }
 
+    /// True of an hour of which only a part is asked for: its records are not counted, since logs that are read for the
+    /// other part are left out.
+    pub fn is_cut(interval: &AskedInterval, hour: i64) -> bool {
+        let cuts = |bound: Option<i64>| {
+            bound.is_some_and(|bound| bound.rem_euclid(MICROS_PER_HOUR) != 0 && hour_of(bound) == hour)
+        };
+        cuts(interval.since) || cuts(interval.until)
+    }
+
+    /// The interval that was asked for.
+    pub fn interval(&self) -> AskedInterval {
+        self.interval
+    }
+
     /// The hours from the first fact on, or from the asked interval if that begins earlier.
     pub fn known_hours(&self) -> Option<(i64, i64)> {
         let asked = self.asked_hours();

@@ -56,7 +56,10 @@ impl Derivation for CoverageSpans {
 
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
-        let apart = self.facts.apart();
+        let (apart, interval) = (self.facts.apart(), self.facts.interval());
+        let bounds = [interval.since, interval.until].map(|bound| bound.map(|bound| bound.div_euclid(MICROS_PER_HOUR)));
+        let cut: Vec<i64> =
+            bounds.into_iter().flatten().filter(|hour| CoverageFacts::is_cut(&interval, *hour)).collect();
         if let Some(hours) = self.facts.known_hours() {
             self.facts.each_run(hours, &mut |place, run| {
                 rows.push([
@@ -66,7 +69,9 @@ impl Derivation for CoverageSpans {
                     OutputCell::Time(Some(run.until * MICROS_PER_HOUR)),
                     OutputCell::Count(Some(run.until - run.from)),
                     OutputCell::Count(Some(run.counts.objects)),
-                    OutputCell::Count(Some(run.counts.records)),
+                    OutputCell::Count(
+                        (!cut.iter().any(|hour| (run.from..run.until).contains(hour))).then_some(run.counts.records),
+                    ),
                     OutputCell::Count(Some(run.counts.faults)),
                     run.verdict.state.into(),
                     run.verdict.basis.into(),

@@ -107,6 +107,12 @@ impl RotationSetting {
             "EnableKeyRotation" => Some(RotationSetting { is_on: true, ..none }),
             "DisableKeyRotation" => Some(RotationSetting { is_off: true, ..none }),
             "RotateKey" if call.is_automatic => Some(RotationSetting { is_on: true, ..none }),
+            // Only an answer from beside the logs has it: CloudTrail logs none.
+            "GetKeyRotationStatus" => match call.answered_state {
+                Some("on") => Some(RotationSetting { is_on: true, ..none }),
+                Some("off") => Some(RotationSetting { is_off: true, ..none }),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -420,7 +426,7 @@ mod tests {
         }
     }
 
-    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS` each. The flags are letters: `i` in the interval, `a` AWS's, `c` the
+    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS [ANSWERED]` each. The flags are letters: `i` in the interval, `a` AWS's, `c` the
     /// customer's, `r` a replica, `u` automatic.
     fn keys(interval: AskedInterval, calls: &str) -> RecordBatch {
         let calls = calls.split(", ").enumerate().map(|(place, call)| {
@@ -446,8 +452,8 @@ mod tests {
                 ("is_customer_managed", flag('c')),
                 ("is_replica", flag('r')),
                 ("is_automatic", flag('u')),
-                ("origin", nothing.clone()),
-                ("answered_state", nothing),
+                ("origin", nothing),
+                ("answered_state", OutputCell::Text(words.get(6).copied())),
                 ("deletion_date", OutputCell::Text(is_scheduled.then_some("Mar 1, 2026"))),
             ])
         });
@@ -508,6 +514,12 @@ mod tests {
             ("1 EnableKeyRotation success k k i, 2 DisableKeyRotation denied k k i", "k on -"),
             ("1 EnableKeyRotation success k k i, 1 DisableKeyRotation success k k i", "k unknown -"),
             ("1 Decrypt success k k i", "k unknown -"),
+            // A call that is logged has no answer; one from beside the logs tells the setting of its time.
+            ("1 GetKeyRotationStatus success k k i", "k unknown -"),
+            ("1 GetKeyRotationStatus success k k - on", "k on -"),
+            ("1 GetKeyRotationStatus success k k - off", "k off -"),
+            ("1 GetKeyRotationStatus success k k - on, 2 DisableKeyRotation success k k i", "k off -"),
+            ("1 DisableKeyRotation success k k i, 2 GetKeyRotationStatus success k k - on", "k on -"),
             ("1 Decrypt success k k ia", "k on -"),
             // KMS rotates by itself only where it is on; on demand it does so anyway.
             ("5 RotateKey success k k iu", "k on 5"),

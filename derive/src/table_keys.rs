@@ -77,9 +77,12 @@ struct AliasHistory {
 }
 
 impl AliasHistory {
-    /// The key that the alias named just before a moment. Changes of the same second may be before or after it.
+    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is told.
     fn key_at(&self, at: i64) -> Option<&str> {
         let next = self.changes.partition_point(|(changed, ..)| *changed < at);
+        if self.changes.get(next).is_some_and(|(changed, ..)| *changed == at) {
+            return None;
+        }
         let until = self.changes.get(next).map_or(i64::MAX, |(changed, ..)| *changed - 1).min(at + LOOKUP_SLACK);
         let change = next.checked_sub(1).map(|last| &self.changes[last]);
         let from = change.map_or(i64::MIN, |(changed, ..)| *changed);
@@ -196,14 +199,15 @@ impl TableFacts {
                 }
                 TableStep::Made { asked, answered, .. } => setting(SettingOf::NewReplica, asked, answered),
                 TableStep::Changed { asked, answered } => setting(SettingOf::OldTable, asked, answered),
-                TableStep::Stated { key } => PeriodStep::Stated(key.clone()),
+                TableStep::Stated { key } => PeriodStep::Stated { key: key.clone(), basis: PeriodBasis::Response },
+                TableStep::Shown { key } => PeriodStep::Stated { key: key.clone(), basis: PeriodBasis::Snapshot },
                 TableStep::Ended => PeriodStep::Ended,
             };
             match (at, step) {
                 (Some(at), step) => life.steps.push(DatedStep { at, event_id, by, step }),
                 (None, PeriodStep::Set(setting)) => life.undated.push((event_id, by, setting)),
                 // Without a time it tells nothing that the calls around it do not.
-                (None, PeriodStep::Stated(_) | PeriodStep::Ended) => {}
+                (None, PeriodStep::Stated { .. } | PeriodStep::Ended) => {}
             }
         }
         (self.table, life.periods(since))
@@ -302,6 +306,19 @@ impl AllTables {
         }
     }
 
+    /// Takes in an answer of AWS's that tells the key of a table at its time.
+    fn take_snapshot(&mut self, rows: &TableFactColumns<'_>, row: usize) {
+        let (Some(name), Some(key)) = (rows.table_name.get(row), rows.key_arn.owned(row)) else { return };
+        self.bytes += STEP_BYTES;
+        let step = UnresolvedStep {
+            at: rows.event_time.get(row),
+            event_id: rows.event_id.owned(row).unwrap_or_default(),
+            by: None,
+            step: TableStep::Shown { key },
+        };
+        self.table(rows.table_arn.get(row), name).steps.push(step);
+    }
+
     fn take_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
         let (Some(alias), Some(at)) = (rows.alias_arn.owned(row), rows.event_time.get(row)) else { return };
         let deletes = rows.event_name.get(row) == Some("DeleteAlias");
@@ -356,6 +373,7 @@ impl Derivation for AllTables {
             match facts.kind.get(row) {
                 Some("change") => self.take_change(&facts, row),
                 Some("use") => self.take_use(&facts, row),
+                Some("snapshot") => self.take_snapshot(&facts, row),
                 Some("alias") => self.take_alias(&facts, row),
                 Some("new_key") => self.keys.customer.extend(facts.key_arn.owned(row)),
                 _ => {}
@@ -402,6 +420,7 @@ fn basis_name(basis: PeriodBasis) -> &'static str {
     match basis {
         PeriodBasis::Request => "request",
         PeriodBasis::Response => "response",
+        PeriodBasis::Snapshot => "snapshot",
         PeriodBasis::Context => "context",
     }
 }
@@ -433,7 +452,7 @@ mod tests {
         format!("arn:aws:kms:eu-west-1:111122223333:key/{letter}")
     }
 
-    /// One row of the input, of these kinds: `context SECONDS KEY`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
+    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
     /// KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for calls. Keys are letters.
     fn row(fact: &str) -> [String; 13] {
         let words: Vec<&str> = fact.split_whitespace().collect();
@@ -446,8 +465,9 @@ mod tests {
         put("kind", words[0].to_owned());
         match words[0] {
             "new_key" => put("key_arn", key(words[1])),
-            "context" => {
-                put("kind", "use".to_owned());
+            "context" | "snapshot" => {
+                put("kind", if words[0] == "context" { "use" } else { "snapshot" }.to_owned());
+                put("event_id", "sha".to_owned());
                 put("event_time", words[1].to_owned());
                 put("key_arn", key(words[2]));
                 put("table_arn", TABLE.to_owned());
@@ -517,7 +537,7 @@ mod tests {
             // In the same second it may be either.
             (
                 &["alias 50 CreateAlias a", "alias 100 UpdateAlias b", &make],
-                "KEY:a customer 100 - deploy event-100 request",
+                "- customer 100 - deploy event-100 request",
             ),
             (&["alias 100 CreateAlias a", &make], "- customer 100 - deploy event-100 request"),
             (&["alias 50 CreateAlias a", "alias 60 DeleteAlias a", &make], "- customer 100 - deploy event-100 request"),
@@ -572,9 +592,40 @@ mod tests {
                 "- aws_owned - - deploy event-- request -",
             ),
             (&["context - a"], "KEY:a unknown - - - - context -"),
+            // An answer of AWS's shows a key whose setting nobody saw, and is better than a sighting.
+            (&["snapshot 5 a"], "KEY:a unknown - - - - snapshot 5"),
+            (&["snapshot 5 a", "new_key a"], "KEY:a customer - - - - snapshot 5"),
+            (&["snapshot 9 a", "context 5 a"], "KEY:a unknown - - - - snapshot 5"),
+            (&["context 9 a", "snapshot 5 a"], "KEY:a unknown - - - - snapshot 5"),
+            (&[&given("a"), "snapshot 200 a"], "KEY:a customer 100 - deploy event-100 request 100"),
         ] {
             assert_eq!(derived(&mut facts.iter()), [format!("TABLE orders {expected}")], "{facts:?}");
         }
+    }
+
+    #[test]
+    fn an_answer_to_a_change_may_still_tell_the_key_before() {
+        let change = |asked: &str, answered: &str| {
+            format!(
+                r#"UpdateTable 100 {{"tableName":"orders","sSESpecification":{asked}}} {{"tableDescription":{{"sSEDescription":{{"kMSMasterKeyArn":"KEY:{answered}"}}}}}}"#
+            )
+        };
+        let made =
+            r#"CreateTable 50 {"tableName":"orders","sSESpecification":{"enabled":true,"kMSMasterKeyId":"KEY:a"}} -"#;
+        let before = "TABLE orders KEY:a customer 50 100 deploy event-50 request 50";
+        for asked in [r#"{"enabled":true,"kMSMasterKeyId":"alias/orders"}"#, r#"{"enabled":true}"#] {
+            let kind = if asked.contains("alias") { "customer" } else { "aws_managed" };
+            let untold = format!("TABLE orders - {kind} 100 - deploy event-100 request 100");
+            let told = format!("TABLE orders KEY:b {kind} 100 - deploy event-100 response 100");
+            assert_eq!(derived(&mut [&change(asked, "b")[..]].iter()), [&untold[..]], "{asked}");
+            assert_eq!(derived(&mut [made, &change(asked, "a")].iter()), [before, &untold], "{asked}");
+            assert_eq!(derived(&mut [made, &change(asked, "b")].iter()), [before, &told], "{asked}");
+        }
+        let asked = r#"{"enabled":true,"kMSMasterKeyId":"KEY:c"}"#;
+        assert_eq!(
+            derived(&mut [&change(asked, "b")[..]].iter()),
+            ["TABLE orders KEY:c customer 100 - deploy event-100 request 100"]
+        );
     }
 
     #[test]
@@ -592,12 +643,15 @@ mod tests {
             &second,
             "DeleteTable 300 {\"tableName\":\"orders\"} -",
             "context 9000 c",
+            // The table went to another key where the logs do not reach.
+            "snapshot 9900 d",
         ];
         let expected = [
             "TABLE orders KEY:z unknown - 100 - - context 50",
             "TABLE orders KEY:a customer 100 200 deploy event-100 request 100",
             "TABLE orders KEY:b customer 200 300 deploy event-200 request 200",
             "TABLE orders KEY:c unknown - - - - context 9000",
+            "TABLE orders KEY:d unknown - - - - snapshot 9900",
         ];
         assert_eq!(derived(&mut facts.iter()), expected);
         assert_eq!(derived(&mut facts.iter().rev()), expected);

@@ -26,6 +26,8 @@ pub(super) enum SetKeyKind {
 pub(super) enum PeriodBasis {
     Request,
     Response,
+    /// An answer to somebody who asked, beside the logs.
+    Snapshot,
     Context,
 }
 
@@ -36,6 +38,13 @@ pub(super) struct KeySetting {
     pub kind: SetKeyKind,
     pub basis: PeriodBasis,
     pub of: SettingOf,
+}
+
+impl KeySetting {
+    /// True if only the answer to a change tells the key: it may still describe the one before.
+    fn may_be_old(&self) -> bool {
+        self.of == SettingOf::OldTable && self.basis == PeriodBasis::Response
+    }
 }
 
 /// The table that a key is set at.
@@ -52,7 +61,10 @@ pub(super) enum SettingOf {
 pub(super) enum PeriodStep {
     Set(KeySetting),
     /// DynamoDB said that the table is under this key.
-    Stated(String),
+    Stated {
+        key: String,
+        basis: PeriodBasis,
+    },
     Ended,
 }
 
@@ -105,7 +117,23 @@ pub(super) struct KeyPeriod {
     pub seen: FirstSeen,
     /// The last moment at which the key is known to be that of the table.
     last: i64,
-    is_replica: bool,
+    /// `None` where it was not seen set.
+    of: Option<SettingOf>,
+    /// True if a new key that is seen right then must be the one that the setting did not name.
+    may_be_filled: bool,
+    hold: KeyHold,
+    /// The time of the step that went beyond it.
+    passed_at: Option<i64>,
+}
+
+/// The trust in a key that it still is the table's when it was seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyHold {
+    Firm,
+    /// It was only seen so soon after a step, known or before the input, that DynamoDB may finish with it.
+    Unsure,
+    /// DynamoDB finishes with it: it was the table's before the step.
+    Finishing,
 }
 
 impl KeyPeriod {
@@ -122,7 +150,10 @@ impl KeyPeriod {
             set_event_id: Some(step.event_id.clone()),
             seen,
             last: step.at,
-            is_replica: setting.of == SettingOf::NewReplica,
+            of: Some(setting.of),
+            may_be_filled: false,
+            hold: KeyHold::Firm,
+            passed_at: None,
         }
     }
 
@@ -138,22 +169,28 @@ impl KeyPeriod {
             set_event_id: None,
             seen,
             last,
-            is_replica: false,
+            of: None,
+            may_be_filled: false,
+            hold: KeyHold::Firm,
+            passed_at: None,
         }
     }
 
-    /// True where a setting changes nothing: DynamoDB refuses those, so something else lay between.
-    fn is_same_as(&self, next: &KeyPeriod) -> bool {
+    /// True where a setting may change nothing: DynamoDB refuses those, so something else lay between.
+    fn may_be_same_as(&self, next: &KeyPeriod) -> bool {
         match (&self.key, &next.key) {
             (Some(key), Some(next)) => key == next,
             (None, None) => self.kind == next.kind && self.kind != SetKeyKind::Unknown,
-            _ => false,
+            (None, Some(_)) => self.kind != SetKeyKind::AwsOwned,
+            (Some(_), None) => false,
         }
     }
 
-    /// True if a key that is seen shortly after the setting must be the one that the setting did not name.
-    fn may_be_filled(&self) -> bool {
-        self.key.is_none() && self.valid_from.is_some() && self.kind != SetKeyKind::AwsOwned
+    /// True if a key that was first seen then, and may be new, must be the one that the setting did not name.
+    fn is_filled_by(&self, seen: FirstSeen) -> bool {
+        let right_then = |from: i64| from..=from + SETTING_SLACK;
+        let is_right_then = seen.ever.zip(self.valid_from).is_some_and(|(seen, from)| right_then(from).contains(&seen));
+        self.key.is_none() && self.may_be_filled && is_right_then
     }
 }
 
@@ -162,8 +199,8 @@ impl KeyPeriod {
 struct SeenSpan<'k> {
     key: &'k str,
     seen: FirstSeen,
-    /// Of these the ones so late that the step before has nothing to do with them.
-    late: FirstSeen,
+    /// True if one of them is too late for DynamoDB to finish with a key from before the step.
+    is_late: bool,
     last: i64,
 }
 
@@ -212,19 +249,21 @@ impl TableLife {
 
     /// The sightings between the steps, by the number of the step that they come before.
     fn spans(&self, since: Option<i64>) -> BTreeMap<usize, Vec<SeenSpan<'_>>> {
+        // Steps before the interval may not be in the input, which has all from its first sighting on.
+        let first = self.seen.values().filter_map(|times| times.first()).min();
+        let begin = since.map(|since| first.map_or(since, |first| since.min(*first)));
         let mut spans: BTreeMap<usize, Vec<SeenSpan>> = BTreeMap::new();
         for (key, times) in &self.seen {
             for &at in times {
                 let gap = self.gap_of(key, at);
                 let all = spans.entry(gap).or_default();
                 if all.last().is_none_or(|span| span.key != key) {
-                    all.push(SeenSpan { key, seen: FirstSeen::default(), late: FirstSeen::default(), last: at });
+                    all.push(SeenSpan { key, seen: FirstSeen::default(), is_late: false, last: at });
                 }
                 let span = all.last_mut().expect("one was just put there");
                 span.seen.note(at, since);
-                if self.is_late(gap, at, since) {
-                    span.late.note(at, since);
-                }
+                let begin = gap.checked_sub(1).map(|before| self.steps[before].at).or(begin);
+                span.is_late |= begin.is_none_or(|begin| at - begin > FINISHING_SLACK);
                 span.last = span.last.max(at);
             }
         }
@@ -232,21 +271,15 @@ impl TableLife {
         spans
     }
 
-    /// The number of the first step after a sighting. One shortly before the setting of its key belongs to that.
+    /// The number of the first step after a sighting. One shortly before the setting of its key belongs to that, unless
+    /// an answer alone tells the key: that may still be the one before.
     fn gap_of(&self, key: &str, at: i64) -> usize {
         let gap = self.steps.partition_point(|step| step.at <= at);
         let sets_it = |step: &&DatedStep| {
-            let is_near = step.at - at <= SETTING_SLACK;
-            is_near && matches!(&step.step, PeriodStep::Set(setting) if setting.key.as_deref() == Some(key))
+            let PeriodStep::Set(setting) = &step.step else { return false };
+            step.at - at <= SETTING_SLACK && setting.key.as_deref() == Some(key) && !setting.may_be_old()
         };
         gap + usize::from(self.steps.get(gap).filter(sets_it).is_some())
-    }
-
-    /// True where the step before the gap does not explain that the key before it is still used. Steps from before
-    /// the interval explain nothing, since the answer must not depend on how far back the input goes.
-    fn is_late(&self, gap: usize, at: i64, since: Option<i64>) -> bool {
-        let Some(step) = gap.checked_sub(1).and_then(|before| self.steps.get(before)) else { return true };
-        at - step.at > FINISHING_SLACK || since.is_some_and(|since| step.at < since)
     }
 }
 
@@ -256,84 +289,148 @@ struct PeriodLine {
     done: Vec<KeyPeriod>,
     /// The place of the period of the last step, if that did not end the table.
     current: Option<usize>,
-    /// The places of periods that began since the last step without one.
-    strangers: Vec<usize>,
-    /// The keys before the last step.
-    before: HashSet<String>,
+    /// The number of periods at the last step: those after it began since, without one.
+    passed: usize,
+    stepped: Option<i64>,
+    /// The keys seen since the last step, each with the place of its period.
+    known: HashMap<String, (usize, FirstSeen)>,
+    /// The places of the periods of all keys that were known between the last step and the one before it.
+    before: HashMap<String, usize>,
 }
 
 impl PeriodLine {
     fn new(since: Option<i64>) -> PeriodLine {
-        PeriodLine { since, done: Vec::new(), current: None, strangers: Vec::new(), before: HashSet::new() }
+        PeriodLine {
+            since,
+            done: Vec::new(),
+            current: None,
+            passed: 0,
+            stepped: None,
+            known: HashMap::new(),
+            before: HashMap::new(),
+        }
     }
 
     fn take_spans(&mut self, spans: Vec<SeenSpan<'_>>) {
+        self.fill(&spans);
         for span in spans {
-            if let Some(current) = self.current.map(|place| &mut self.done[place])
-                && (current.key.as_deref() == Some(span.key) || fill(current, &span))
-            {
-                current.seen.merge(span.seen);
-                current.last = current.last.max(span.last);
-                continue;
-            }
-            let seen = if self.before.contains(span.key) { span.late } else { span.seen };
-            if seen != FirstSeen::default() {
-                self.strangers.push(self.done.len());
-                self.done.push(KeyPeriod::observed(Some(span.key), PeriodBasis::Context, seen, span.last));
-            }
+            let place = self.take_span(&span);
+            self.known.entry(span.key.to_owned()).or_insert((place, FirstSeen::default())).1.merge(span.seen);
         }
+    }
+
+    /// Gives the period of the last step the key that its call did not name, if it can only be this one.
+    fn fill(&mut self, spans: &[SeenSpan<'_>]) {
+        let Some(current) = self.current.map(|place| &mut self.done[place]) else { return };
+        let may_be_new = |key: &str| current.of != Some(SettingOf::OldTable) || !self.before.contains_key(key);
+        let mut fitting = spans.iter().filter(|span| current.is_filled_by(span.seen) && may_be_new(span.key));
+        if let (Some(span), None) = (fitting.next(), fitting.next()) {
+            current.key = Some(span.key.to_owned());
+            current.basis = PeriodBasis::Context;
+        }
+    }
+
+    /// The place of the period that the sightings belong to.
+    fn take_span(&mut self, span: &SeenSpan<'_>) -> usize {
+        let is_current = |place: &usize| self.done[*place].key.as_deref() == Some(span.key);
+        let fresh = || self.known.get(span.key).map(|(place, _)| *place).filter(|place| *place >= self.passed);
+        if let Some(place) = self.current.filter(is_current).or_else(fresh) {
+            let period = &mut self.done[place];
+            period.seen.merge(span.seen);
+            period.last = period.last.max(span.last);
+            if span.is_late {
+                period.hold = KeyHold::Firm;
+            }
+            return place;
+        }
+        let before = self.before.get(span.key).copied().filter(|_| !span.is_late);
+        if let Some(place) = before
+            && !self.is_out_of_scope(place, span.seen)
+        {
+            self.done[place].seen.merge(span.seen);
+            return place;
+        }
+        let hold = match (span.is_late, before) {
+            (true, _) => KeyHold::Firm,
+            (false, None) => KeyHold::Unsure,
+            (false, Some(_)) => KeyHold::Finishing,
+        };
+        let period = KeyPeriod::observed(Some(span.key), PeriodBasis::Context, span.seen, span.last);
+        self.done.push(KeyPeriod { hold, ..period });
+        self.done.len() - 1
+    }
+
+    /// True where a sighting of the interval would be lost with a period that may have ended before it.
+    fn is_out_of_scope(&self, place: usize, seen: FirstSeen) -> bool {
+        let is_past = self.done[place].passed_at.zip(self.since).is_some_and(|(at, since)| at <= since);
+        is_past && seen.inside.is_some()
     }
 
     fn take_step(&mut self, step: &DatedStep) {
         match &step.step {
-            PeriodStep::Stated(key) => self.state(step, key),
+            PeriodStep::Stated { key, basis } => self.state(step, key, *basis),
             PeriodStep::Set(setting) => self.set(step, setting),
             PeriodStep::Ended => {
                 self.end_at(step.at, |_| true);
-                self.pass();
-                self.current = None;
+                self.pass(step, None);
             }
         }
     }
 
-    fn state(&mut self, step: &DatedStep, key: &str) {
-        let mut known = self.current.into_iter().chain(self.strangers.iter().copied());
-        let place = known.find(|place| self.done[*place].key.as_deref() == Some(key));
-        let place = place.unwrap_or_else(|| {
-            self.done.push(KeyPeriod::observed(Some(key), PeriodBasis::Response, FirstSeen::default(), step.at));
+    fn state(&mut self, step: &DatedStep, key: &str, basis: PeriodBasis) {
+        let known = self.known.get(key).copied();
+        let is_current = |place: &usize| self.done[*place].key.as_deref() == Some(key);
+        let fresh = known.map(|(place, _)| place).filter(|place| *place >= self.passed);
+        let place = self.current.filter(is_current).or(fresh).unwrap_or_else(|| {
+            let seen = known.map_or(FirstSeen::default(), |(_, seen)| seen);
+            self.done.push(KeyPeriod::observed(Some(key), basis, seen, step.at));
             self.done.len() - 1
         });
         let period = &mut self.done[place];
-        period.basis = period.basis.min(PeriodBasis::Response);
+        period.basis = period.basis.min(basis);
         period.seen.note(step.at, self.since);
-        period.last = step.at;
-        self.pass();
-        self.current = Some(place);
+        (period.last, period.hold) = (step.at, KeyHold::Firm);
+        self.pass(step, Some(place));
     }
 
     fn set(&mut self, step: &DatedStep, setting: &KeySetting) {
-        if let Some(current) = self.current.map(|place| &self.done[place])
-            && current.is_replica
-            && setting.of == SettingOf::NewTable
-            && setting.key.as_deref().is_none_or(|key| current.key.as_deref().is_none_or(|known| known == key))
-            && current.valid_from.is_some_and(|from| step.at - from <= FINISHING_SLACK)
-        {
+        if self.repeats(step, setting) {
             return self.repeat(setting);
         }
-        let is_old_answer = setting.of == SettingOf::OldTable
-            && setting.basis == PeriodBasis::Response
-            && self.current.is_some_and(|place| self.done[place].key == setting.key);
         let mut period = KeyPeriod::of_setting(step, setting, self.since);
-        if is_old_answer {
-            // DynamoDB refuses to set the key that is set: the answer still tells the one before.
+        if setting.may_be_old() && !self.is_new_key(&setting.key) {
             (period.key, period.basis) = (None, PeriodBasis::Request);
         }
+        let is_known = self.current.is_some_and(|place| self.done[place].key.is_some());
+        let is_settled = self.stepped.is_some_and(|before| step.at - before > FINISHING_SLACK);
+        period.may_be_filled =
+            setting.kind != SetKeyKind::AwsOwned && (setting.of != SettingOf::OldTable || is_known && is_settled);
         if setting.of == SettingOf::OldTable {
-            self.end_at(step.at, |ending| !ending.is_same_as(&period));
+            self.end_at(step.at, |ending| !ending.may_be_same_as(&period));
         }
-        self.pass();
-        self.current = Some(self.done.len());
+        let place = self.done.len();
         self.done.push(period);
+        self.pass(step, Some(place));
+    }
+
+    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known, and
+    /// DynamoDB refuses to set it again.
+    fn is_new_key(&self, answered: &Option<String>) -> bool {
+        let current = self.current.and_then(|place| self.done[place].key.as_ref());
+        let is_seen = answered.as_ref().is_none_or(|key| self.known.contains_key(key));
+        current.is_some_and(|current| Some(current) != answered.as_ref()) && !is_seen
+    }
+
+    /// True if the making of a table only tells again what a request for a replica told. One from before the interval
+    /// counts for itself, since it may not be in the input.
+    fn repeats(&self, step: &DatedStep, setting: &KeySetting) -> bool {
+        let Some(current) = self.current.map(|place| &self.done[place]) else { return false };
+        let is_near = |from: i64| step.at - from <= FINISHING_SLACK && self.since.is_none_or(|since| since <= from);
+        let contradicts = setting.key.is_some() && current.key.is_some() && setting.key != current.key;
+        current.of == Some(SettingOf::NewReplica)
+            && setting.of == SettingOf::NewTable
+            && !contradicts
+            && current.valid_from.is_some_and(is_near)
     }
 
     /// The replica's own Region logs what another's request made.
@@ -350,32 +447,32 @@ impl PeriodLine {
 
     /// Ends the period whose key was the last that is known, if one was and it may end.
     fn end_at(&mut self, at: i64, may_end: impl Fn(&KeyPeriod) -> bool) {
-        let places = || self.current.into_iter().chain(self.strangers.iter().copied());
-        let Some(last) = places().map(|place| self.done[place].last).max() else { return };
-        let mut latest = places().filter(|place| self.done[*place].last == last);
+        let is_finishing = |place: &usize| self.done[*place].hold == KeyHold::Finishing;
+        let old = self.current.into_iter().filter(|place| *place < self.passed);
+        let places: Vec<usize> = old.chain(self.passed..self.done.len()).filter(|place| !is_finishing(place)).collect();
+        let Some(last) = places.iter().map(|place| self.done[*place].last).max() else { return };
+        let mut latest = places.into_iter().filter(|place| self.done[*place].last == last);
         let (first, second) = (latest.next(), latest.next());
+        let may_end = |period: &KeyPeriod| period.hold == KeyHold::Firm && may_end(period);
         if let Some(place) = first.filter(|place| second.is_none() && may_end(&self.done[*place])) {
             self.done[place].valid_to = Some(at);
         }
     }
 
-    /// Goes beyond a step.
-    fn pass(&mut self) {
-        let places = self.current.into_iter().chain(self.strangers.drain(..));
-        self.before = places.filter_map(|place| self.done[place].key.clone()).collect();
+    /// Goes beyond a step, to the period that it begins.
+    fn pass(&mut self, step: &DatedStep, next: Option<usize>) {
+        self.before = self.known.drain().map(|(key, (place, _))| (key, place)).collect();
+        if let Some(place) = self.current
+            && let Some(key) = &self.done[place].key
+        {
+            self.before.insert(key.clone(), place);
+        }
+        let old = self.current.into_iter().filter(|place| *place < self.passed);
+        for place in old.chain(self.passed..self.done.len()) {
+            self.done[place].passed_at = Some(step.at).filter(|_| next != Some(place));
+        }
+        (self.current, self.passed, self.stepped) = (next, self.done.len(), Some(step.at));
     }
-}
-
-/// Gives a period the key that the call which set it did not name, if this one is seen right then.
-fn fill(period: &mut KeyPeriod, span: &SeenSpan<'_>) -> bool {
-    let is_right_then =
-        span.seen.ever.zip(period.valid_from).is_some_and(|(seen, from)| (from..=from + SETTING_SLACK).contains(&seen));
-    if !period.may_be_filled() || !is_right_then {
-        return false;
-    }
-    period.key = Some(span.key.to_owned());
-    period.basis = PeriodBasis::Context;
-    true
 }
 
 #[cfg(test)]
@@ -393,6 +490,11 @@ mod tests {
         PeriodStep::Set(KeySetting { key, kind, basis: PeriodBasis::Request, of })
     }
 
+    fn answer_to_change(key: &str) -> PeriodStep {
+        let (key, kind) = (Some(key.to_owned()), SetKeyKind::Customer);
+        PeriodStep::Set(KeySetting { key, kind, basis: PeriodBasis::Response, of: SettingOf::OldTable })
+    }
+
     /// Steps are `SECONDS WORD [KEY]`, sightings `SECONDS sees KEY`. Periods are `KEY FROM..TO seen SECONDS [BASIS]`.
     fn periods(story: &[&str], since: Option<i64>) -> Vec<String> {
         let mut life = TableLife::default();
@@ -407,13 +509,9 @@ mod tests {
                 "makes" => setting(SettingOf::NewTable, words[2]),
                 "replicates" => setting(SettingOf::NewReplica, words[2]),
                 "sets" => setting(SettingOf::OldTable, words[2]),
-                "answers" => PeriodStep::Set(KeySetting {
-                    key: Some(words[2].to_owned()),
-                    kind: SetKeyKind::Customer,
-                    basis: PeriodBasis::Response,
-                    of: SettingOf::OldTable,
-                }),
-                "states" => PeriodStep::Stated(words[2].to_owned()),
+                "answers" => answer_to_change(words[2]),
+                "states" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Response },
+                "shows" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Snapshot },
                 "ends" => PeriodStep::Ended,
                 other => panic!("no word `{other}`"),
             };
@@ -425,6 +523,7 @@ mod tests {
             let basis = match period.basis {
                 PeriodBasis::Request => "",
                 PeriodBasis::Response => " response",
+                PeriodBasis::Snapshot => " snapshot",
                 PeriodBasis::Context => " context",
             };
             let (from, to, seen) = (moment(period.valid_from), moment(period.valid_to), moment(period.seen.in_scope()));
@@ -462,8 +561,13 @@ mod tests {
             // Moves that no call shows.
             (&["0 makes A", "100 sees B"], &["A 0..? seen 0", "B ?..? seen 100 context"]),
             (
+                &["0 makes A", "4000 sees B", "9000 sets C"],
+                &["A 0..? seen 0", "B ?..9000 seen 4000 context", "C 9000..? seen 9000"],
+            ),
+            // So soon after another was set, it may be one that DynamoDB finished with.
+            (
                 &["0 makes A", "100 sees B", "900 sets C"],
-                &["A 0..? seen 0", "B ?..900 seen 100 context", "C 900..? seen 900"],
+                &["A 0..? seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
             ),
             (
                 &["0 makes A", "100 sees B", "200 sees A", "900 sets C"],
@@ -477,8 +581,33 @@ mod tests {
             (&["0 makes A", "9 states A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
             (&["0 makes A", "9 states B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 response"]),
             (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
+            // An answer from beside the logs is better than a sighting, and no better than DynamoDB's own.
+            (&["0 sees A", "9 shows A"], &["A ?..? seen 0 snapshot"]),
+            (&["0 states A", "9 shows A"], &["A ?..? seen 0 response"]),
+            (&["0 makes A", "9 shows A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
+            (&["0 makes A", "9 shows B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 snapshot"]),
             (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
             (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
+            (
+                &["0 makes A", "5 sees B", "9 answers B"],
+                &["A 0..? seen 0", "B ?..? seen 5 context", "Customer 9..? seen 9"],
+            ),
+            (&["0 sees A", "9 answers B"], &["A ?..9 seen 0 context", "Customer 9..? seen 9"]),
+            (&["0 answers A", "9 sets B"], &["B 9..? seen 9", "Customer 0..? seen 0"]),
+            // A key that is seen as another is set may be the one before, unless that is known.
+            (&["0 sets managed", "9 sees A"], &["A ?..? seen 9 context", "AwsManaged 0..? seen 0"]),
+            (
+                &["0 makes A", "4000 sets managed", "4009 sees A", "4020 sees B"],
+                &["A 0..4000 seen 0", "B 4000..? seen 4000 context"],
+            ),
+            (
+                &["0 makes A", "3600 sets managed", "3609 sees B"],
+                &["A 0..3600 seen 0", "AwsManaged 3600..? seen 3600", "B ?..? seen 3609 context"],
+            ),
+            (
+                &["0 makes managed", "9 sees A", "9 sees B"],
+                &["A ?..? seen 9 context", "AwsManaged 0..? seen 0", "B ?..? seen 9 context"],
+            ),
             // Keys that no request names.
             (
                 &["0 makes owned", "9 sets A", "20 sets owned"],
@@ -513,11 +642,109 @@ mod tests {
                 &["A ?..? seen 100 context"],
                 &["A 0..50 seen 0", "A ?..? seen 100 context", "B 50..? seen 50"],
             ),
-            (&["0 sees A"], &["100 sets B"], &["B 100..? seen 100"], &["A ?..100 seen 0 context", "B 100..? seen 100"]),
+            // DynamoDB may finish with a key from before the input, though not for as long as this.
+            (&["0 sees A"], &["100 sets B"], &["B 100..? seen 100"], &["A ?..? seen 0 context", "B 100..? seen 100"]),
+            (
+                &["0 sees A"],
+                &["3601 sees A", "3700 sets B"],
+                &["A ?..? seen 3601 context", "B 3700..? seen 3700"],
+                &["A ?..3700 seen 3601 context", "B 3700..? seen 3700"],
+            ),
+            (
+                &[],
+                &["3661 sees A", "3700 sets B"],
+                &["A ?..3700 seen 3661 context", "B 3700..? seen 3700"],
+                &["A ?..3700 seen 3661 context", "B 3700..? seen 3700"],
+            ),
+            (
+                &["0 makes A", "50 sets B"],
+                &["100 sees A", "900 sets C"],
+                &["A ?..? seen 100 context", "C 900..? seen 900"],
+                &["A 0..50 seen 0", "A ?..? seen 100 context", "B 50..900 seen 50", "C 900..? seen 900"],
+            ),
+            // An answer may tell the key before, of which the interval may know nothing.
+            (
+                &["0 makes A"],
+                &["100 answers B"],
+                &["Customer 100..? seen 100"],
+                &["A 0..100 seen 0", "B 100..? seen 100 response"],
+            ),
+            (
+                &["0 makes B"],
+                &["100 answers B"],
+                &["Customer 100..? seen 100"],
+                &["B 0..100 seen 0", "Customer 100..? seen 100"],
+            ),
+            // A replica's own record has the word where the request for it lies before the interval.
+            (&["50 replicates A"], &["70 makes A"], &["A 70..? seen 70"], &["A 50..? seen 50", "A 70..? seen 70"]),
         ] {
             assert_eq!(periods(inside, Some(60)), expected_alone, "{inside:?}");
             let all: Vec<&str> = earlier.iter().chain(inside).copied().collect();
             assert_eq!(periods(&all, Some(60)), expected, "{all:?}");
+        }
+    }
+
+    /// True if one period may be the other, known better: all that the part said of the interval is what the whole says.
+    fn completes(all: &KeyPeriod, part: &KeyPeriod, since: i64) -> bool {
+        fn keeps<T: PartialEq>(all: &Option<T>, part: &Option<T>) -> bool {
+            part.is_none() || all == part
+        }
+        // The key of a change may only be known with the history: then its period begins with the change.
+        let is_learned = part.valid_from.is_none() && all.of == Some(SettingOf::OldTable);
+        keeps(&all.key, &part.key)
+            && keeps(&all.valid_from, &part.valid_from)
+            && keeps(&all.valid_to, &part.valid_to)
+            && keeps(&all.set_event_id, &part.set_event_id)
+            && (keeps(&all.seen.inside, &part.seen.inside) || is_learned && all.seen.inside < part.seen.inside)
+            && (part.seen.inside.is_none() || all.valid_to.is_none_or(|to| since < to))
+    }
+
+    #[test]
+    fn no_value_of_an_interval_becomes_another_with_history() {
+        let mut random = 7_u64;
+        let mut next = |below: usize| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % below
+        };
+        for _ in 0..50_000 {
+            let since = (20_000 + next(3) as i64 * 40) * SECOND;
+            let is_dense = next(2) == 0;
+            let begin = since - [0, 30, 5_000][next(3)] * SECOND;
+            let (mut part, mut all, mut told) = (TableLife::default(), TableLife::default(), Vec::new());
+            for number in 0..14 {
+                // Near each other, and hours apart.
+                let spread = if is_dense { next(30) * 900 } else { next(8) * 5_000 };
+                let at = (spread + next(3) * 40 + number) as i64 * SECOND;
+                let key = ["A", "B", "C"][next(3)];
+                let event_id = format!("e{number:02}");
+                let asked = ["owned", "managed", key, key, key][next(5)];
+                let step = match next(10) {
+                    0..=3 => None,
+                    4 => Some(setting(SettingOf::NewTable, asked)),
+                    5 => Some(setting(SettingOf::OldTable, asked)),
+                    6 => Some(PeriodStep::Stated { key: key.to_owned(), basis: PeriodBasis::Response }),
+                    7 => Some(setting(SettingOf::NewReplica, asked)),
+                    8 => Some(answer_to_change(key)),
+                    _ => Some(PeriodStep::Ended),
+                };
+                told.push(format!("{} {key} {step:?}", at / SECOND));
+                for life in [Some(&mut all), (at >= begin).then_some(&mut part)].into_iter().flatten() {
+                    match &step {
+                        None => life.seen.entry(key.to_owned()).or_default().push(at),
+                        Some(step) => {
+                            let (event_id, step) = (event_id.clone(), step.clone());
+                            life.steps.push(DatedStep { at, event_id, by: None, step });
+                        }
+                    }
+                }
+            }
+            let (part, all) = (part.periods(Some(since)), all.periods(Some(since)));
+            for period in &part {
+                assert!(
+                    all.iter().any(|whole| completes(whole, period, since)),
+                    "{told:#?} {since}\n{period:?}\n{all:#?}"
+                );
+            }
         }
     }
 

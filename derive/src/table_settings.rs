@@ -89,6 +89,10 @@ pub(super) enum TableStep {
     Stated {
         key: String,
     },
+    /// The answer to somebody who asked, beside the logs, tells it.
+    Shown {
+        key: String,
+    },
     Ended,
 }
 
@@ -325,7 +329,7 @@ mod tests {
                 }
                 TableStep::Made { asked: key, answered, .. } => format!("replica {}", asked(key, answered)),
                 TableStep::Changed { asked: key, answered } => format!("changed {}", asked(key, answered)),
-                TableStep::Stated { key } => format!("stated {key}"),
+                TableStep::Stated { key } | TableStep::Shown { key } => format!("stated {key}"),
                 TableStep::Ended => "ended".to_owned(),
             };
             format!("{region}/{}: {}", table.name, step.replace(KEY, "KEY"))

@@ -5,7 +5,7 @@
 -- column: region : the Region
 -- column: hour : the begin of the hour
 -- column: objects : the objects with a record in the hour
--- column: records : their kept records
+-- column: records : their kept records; NULL of an hour of which only a part is asked for
 -- column: state : `covered`, `quiet` where digests alone tell of it, `missing` where a digest names a log that is not here, `unknown`
 -- column: basis : what the state rests on: `digest`, `objects` or `none`
 -- column: kms_logged : `yes` in an hour with a read-only record of KMS; else the worst that event selectors and switches seen before say: `excluded` where a selector leaves KMS out, `stopped` where logging was off; else `yes` if there was such a record before; `unknown`

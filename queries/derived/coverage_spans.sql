@@ -7,7 +7,7 @@
 -- column: until_hour : the end of the last
 -- column: hours : the number of hours
 -- column: objects : as in `coverage`, together; an object counts in each of its hours
--- column: records : the kept records
+-- column: records : the kept records; NULL where an hour is among them of which only a part is asked for
 -- column: faults : objects that could not be used, objects with records that could not be read, digests that say nothing
 -- column: state : as in `coverage`
 -- column: basis : as in `coverage`

@@ -38,3 +38,16 @@ FROM key_calls
 -- A ReEncrypt from a key to itself is one use of it.
 WHERE operation_class IS NOT NULL AND key_arn IS NOT NULL
   AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
+UNION ALL
+-- An answer to `aws kms get-key-rotation-status` tells the setting of its time.
+SELECT subject AS key_arn, split_part(subject, '/', 2) AS key_id, split_part(subject, ':', 5) AS key_account_id,
+       split_part(subject, ':', 4) AS key_region,
+       CASE WHEN subject LIKE '%:key/mrk-%' THEN concat(split_part(subject, ':', 5), '/', split_part(subject, '/', 2))
+            ELSE subject END AS key_family,
+       'GetKeyRotationStatus' AS event_name, at AS event_time, sha256 AS event_id, sha256 AS call_id, 'success' AS outcome,
+       'read' AS operation_class, false AS in_interval, false AS is_aws_managed, false AS is_customer_managed,
+       false AS is_replica, false AS is_automatic, NULL AS origin,
+       CASE WHEN json_get_bool(body, 'KeyRotationEnabled') THEN 'on' ELSE 'off' END AS answered_state,
+       NULL AS deletion_date
+FROM state_answers
+WHERE kind = 'get-key-rotation-status' AND subject LIKE 'arn:%:key/%'

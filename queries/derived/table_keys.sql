@@ -33,3 +33,11 @@ FROM (
     WHERE operation_class IN ('crypto', 'read', 'grant') AND outcome = 'success' AND key_arn IS NOT NULL
       AND (requested_alias IS NOT NULL OR via_service = 'dynamodb'))
 WHERE is_at_table OR alias_arn IS NOT NULL
+UNION ALL
+-- An answer to `aws dynamodb describe-table` tells the key of its time.
+SELECT 'snapshot', at, sha256, NULL, NULL, NULL, NULL, subject,
+       coalesce(json_get_str(body, 'Table', 'TableName'), split_part(subject, '/', 2)), NULL,
+       json_get_str(body, 'Table', 'SSEDescription', 'KMSMasterKeyArn'), NULL, NULL
+FROM state_answers
+WHERE kind = 'describe-table' AND json_get_str(body, 'Table', 'SSEDescription', 'Status') = 'ENABLED'
+  AND json_get_str(body, 'Table', 'SSEDescription', 'KMSMasterKeyArn') LIKE '%:key/%'

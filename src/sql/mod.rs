@@ -515,7 +515,9 @@ impl Engine {
             let extent = if scans.accounts { ScanExtent::All } else { ScanExtent::Needed };
             let (kept, scanned) = events.keep(&state, &scans.mentions, extent, KEPT_BYTES_MAX)?;
             let (objects, quarantine) = if scans.accounts { scanned.tables(&logs) } else { (vec![], vec![]) };
-            let hours = scans.hours.then(|| hours_batch(&logs.listing, &scanned.tallies, &|_| true));
+            let hours = scans
+                .hours
+                .then(|| hours_batch(&logs.listing, &scanned.tallies, &|index| !logs.listing.is_for_state(index)));
             let tables = KeptTables {
                 events: scans.mentions.into_iter().zip(kept).collect(),
                 objects: Arc::new(MemTable::try_new(OBJECT_COLUMNS.schema(), vec![objects])?),

@@ -91,9 +91,9 @@ pub struct ReadDigest {
     pub body: Vec<u8>,
 }
 
-/// True of a digest.
+/// True of a digest, unless it lies where a scope looks for state alone.
 pub fn is_digest(listing: &Listing, index: usize) -> bool {
-    listing.entry(index) == ListingEntry::Skipped(SkipReason::Digest)
+    listing.entry(index) == ListingEntry::Skipped(SkipReason::Digest) && !listing.is_for_state(index)
 }
 
 /// Reads digests of a listing, by their numbers and in their order, until `take` wants no more.

@@ -6,12 +6,8 @@
 
 use std::collections::HashMap;
 
-use arrow::array::RecordBatch;
-
 use super::seen::SeenPlace;
-use super::tallies::Tallies;
-use crate::objects::{Counts, Delivery, HourBuilder, HourRow, ObjectOutcome};
-use crate::source::{Listing, ObjectPurpose};
+use crate::objects::{Counts, Delivery, ObjectOutcome};
 use crate::time::{MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SECOND, event_day};
 
 /// Records are delivered within minutes and redelivered for a month; one of another time is counted apart.
@@ -39,15 +35,15 @@ pub fn counted_hour(time: Option<i64>, delivered: Option<i64>) -> Option<i32> {
 
 /// One object in one hour of one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct HourTally {
-    object: u32,
+pub(super) struct HourTally {
+    pub object: u32,
     /// Number of its place in the list beside it.
     place: u32,
-    hour: Option<i32>,
+    pub hour: Option<i32>,
     /// `None` where nothing of the object could be read.
-    records: Option<u32>,
-    key_reads: u32,
-    faults: u32,
+    pub records: Option<u32>,
+    pub key_reads: u32,
+    pub faults: u32,
 }
 
 /// Tallies of some objects, and the places that they name.
@@ -69,6 +65,11 @@ impl HourTallies {
         number
     }
 
+    /// The account and the Region of a row.
+    pub(super) fn place_of(&self, row: &HourTally) -> &SeenPlace {
+        &self.places[row.place as usize]
+    }
+
     /// Adds the rows of a part. Returns the number of the first of them.
     pub(super) fn absorb(&mut self, part: HourTallies) -> usize {
         let places: Vec<u32> = part.places.iter().map(|place| self.place(place)).collect();
@@ -84,7 +85,7 @@ impl HourTallies {
     }
 
     /// One row for each object, place and hour, in this order.
-    fn merged(&self) -> Vec<HourTally> {
+    pub(super) fn merged(&self) -> Vec<HourTally> {
         let mut rows = self.rows.clone();
         let key = |row: &HourTally| (row.object, &self.places[row.place as usize], row.hour);
         rows.sort_by(|a, b| key(a).cmp(&key(b)));
@@ -146,17 +147,25 @@ impl<'u> ObjectHours<'u> {
 
     /// Counts a row of an answer.
     pub fn count(&mut self, part: &mut PartUnderWay<'_>, found: &CountedRow<'_>) {
-        let place = self.place(found.account, found.region);
-        let hour = counted_hour(found.time, self.delivery.map(|delivery| delivery.micros));
-        let row = self.row(part, (place, hour));
+        let row = self.note(part, found);
         let tally = &mut part.hours.tallies.rows[row as usize];
         tally.records = Some(tally.records.unwrap_or(0) + 1);
-        tally.key_reads += u32::from(found.is_key_read);
         part.hours.counted += 1;
         match part.hours.runs.last_mut() {
             Some((end, last)) if *last == row => *end = part.hours.counted,
             _ => part.hours.runs.push((part.hours.counted, row)),
         }
+    }
+
+    /// Notes that the object has a row of an hour, which may be of no answer. Returns the row of the part that counts it.
+    pub fn note(&mut self, part: &mut PartUnderWay<'_>, found: &CountedRow<'_>) -> u32 {
+        let place = self.place(found.account, found.region);
+        let hour = counted_hour(found.time, self.delivery.map(|delivery| delivery.micros));
+        let row = self.row(part, (place, hour));
+        let tally = &mut part.hours.tallies.rows[row as usize];
+        tally.records = Some(tally.records.unwrap_or(0));
+        tally.key_reads += u32::from(found.is_key_read);
+        row
     }
 
     /// The number of a place. Most rows of an object are of the place of the row before.
@@ -247,7 +256,7 @@ impl<'u> ObjectHours<'u> {
 }
 
 /// The hours of records that were delivered at a time, the last being that of the time itself.
-fn hours_before(delivered: i64) -> Vec<Option<i32>> {
+pub(super) fn hours_before(delivered: i64) -> Vec<Option<i32>> {
     let mut hours: Vec<Option<i32>> =
         [delivered.saturating_sub(DELIVERY_TIME), delivered].map(|time| counted_hour(Some(time), None)).to_vec();
     hours.dedup();
@@ -261,49 +270,6 @@ pub(super) struct CountedRow<'r> {
     pub region: Option<&'r str>,
     /// True of a record of KMS that only reads.
     pub is_key_read: bool,
-}
-
-/// The rows of the table of hours, of the objects of a listing that are wanted, by index.
-pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) -> bool) -> RecordBatch {
-    let mut rows = HourBuilder::default();
-    let time = |hour: i32| i64::from(hour) * MICROS_PER_HOUR;
-    let is_for_answers = |index| listing.purpose(index) == ObjectPurpose::Answer;
-    let merged = tallies.hours.merged();
-    let mut counted = merged.iter().peekable();
-    tallies.for_each(listing, |index, outcome, tally| {
-        let uri = wanted(index).then(|| listing.uri(index)).unwrap_or_default();
-        while let Some(row) = counted.next_if(|row| row.object as usize <= index) {
-            if !wanted(index) || row.object as usize != index {
-                continue;
-            }
-            let place = &tallies.hours.places[row.place as usize];
-            rows.append(HourRow {
-                object_uri: &uri,
-                account_id: place.account.as_deref(),
-                region: place.region.as_deref(),
-                hour: row.hour.map(time),
-                records: row.records.map(i64::from),
-                key_reads: u64::from(row.key_reads),
-                faults: u64::from(row.faults),
-            });
-        }
-        // An object that nobody opened is told by its name alone.
-        if tally.is_none() && outcome.status().is_problem() && wanted(index) && is_for_answers(index) {
-            let delivery = Delivery::of(&uri);
-            for hour in delivery.map_or(vec![None], |delivery| hours_before(delivery.micros)) {
-                rows.append(HourRow {
-                    object_uri: &uri,
-                    account_id: delivery.map(|delivery| delivery.account),
-                    region: delivery.map(|delivery| delivery.region),
-                    hour: hour.map(time),
-                    records: None,
-                    key_reads: 0,
-                    faults: 1,
-                });
-            }
-        }
-    });
-    rows.finish()
 }
 
 #[cfg(test)]

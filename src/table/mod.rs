@@ -40,7 +40,7 @@ pub use digest_facts::{
     DigestFactRows, LookedFor, ReadDigest, digest_facts, digest_facts_schema, each_digest, is_digest,
 };
 pub use hand_out::HandOutScans;
-pub use hours::{counted_hour, hours_batch};
+pub use hours::counted_hour;
 pub use kept::KeptTable;
 pub use lacking::LackingRows;
 pub use part::RowTaker;
@@ -49,7 +49,7 @@ pub use reach::RowReach;
 pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};
-pub use tallies::{objects_batch, quarantine_batch};
+pub use tallies::{hours_batch, objects_batch, quarantine_batch};
 
 /// The way to tell if an object whose name promises nothing may be a log.
 const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };

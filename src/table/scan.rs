@@ -426,6 +426,9 @@ impl PartRows<'_> {
             other => {
                 // State is no part of an answer, so its rows count as those that nobody wants.
                 seen.counts.filtered += 1;
+                if seen.purpose == ObjectPurpose::Answer && is_listed(&self.shared.logs.options.scope, row) {
+                    seen.hours.note(&mut self.part_hours(), &counted_row(row, found));
+                }
                 match other.filter(|_| demand == RowDemand::Wanted && self.shared.reach == RowReach::State) {
                     Some(purpose) => purpose,
                     None => return,
@@ -446,13 +449,12 @@ impl PartRows<'_> {
         match purpose {
             RowPurpose::Answer => {
                 self.part.fingerprints.push(print);
-                let (account, region) = (normalize::account_of(row), normalize::region_of(row));
-                let counted = CountedRow { time: row.event_time, account, region, is_key_read: found.is_key_read };
+                let counted = counted_row(row, found);
                 seen.hours.count(&mut self.part_hours(), &counted);
                 if row.event_time.is_none() {
                     self.part.lacking.time.push(fingerprint);
                 }
-                if account.is_none() || region.is_none() {
+                if counted.account.is_none() || counted.region.is_none() {
                     self.part.lacking.place.push(fingerprint);
                 }
             }
@@ -552,18 +554,28 @@ fn without_state(
 /// The purpose of a row; none if nobody wants it. Rows without a time pass every interval, rows that nothing places in
 /// an account or Region every list of these. An object that is opened for state has no part in answers.
 fn purpose(scope: &Scope, row: &Row<'_>, object: ObjectPurpose) -> Option<RowPurpose> {
-    let listed = |list: &[String], value: Option<&str>| {
-        list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value))
-    };
     let is_after = |bound: Option<i64>| row.event_time.zip(bound).is_none_or(|(time, bound)| time >= bound);
     let is_before_end = row.event_time.zip(scope.until).is_none_or(|(time, until)| time < until);
-    let is_listed =
-        listed(&scope.accounts, normalize::account_of(row)) && listed(&scope.regions, normalize::region_of(row));
+    let is_listed = is_listed(scope, row);
     match (is_before_end && is_listed && is_after(scope.since), object) {
         (true, ObjectPurpose::Answer) => Some(RowPurpose::Answer),
         (true, ObjectPurpose::State) => None,
         (false, _) => (is_before_end && (is_listed || normalize::is_global(row))).then_some(RowPurpose::State),
     }
+}
+
+/// True of a row that is of the accounts and Regions of a scope, as far as it tells them.
+fn is_listed(scope: &Scope, row: &Row<'_>) -> bool {
+    let listed = |list: &[String], value: Option<&str>| {
+        list.is_empty() || value.is_none_or(|value| list.iter().any(|item| item == value))
+    };
+    listed(&scope.accounts, normalize::account_of(row)) && listed(&scope.regions, normalize::region_of(row))
+}
+
+/// The row as its hour counts it.
+fn counted_row<'r>(row: &'r Row<'_>, found: &FoundRecord<'_>) -> CountedRow<'r> {
+    let (account, region) = (normalize::account_of(row), normalize::region_of(row));
+    CountedRow { time: row.event_time, account, region, is_key_read: found.is_key_read }
 }
 
 #[cfg(test)]

@@ -1,20 +1,22 @@
-//! Tallies of the objects and records of a scan: the rows of the tables `objects` and `quarantine`.
-//! In: the findings of decoding and deduplication, in the objects' order. Out: batches of the two tables.
+//! Tallies of the objects and records of a scan: the rows of the tables `objects`, `quarantine` and of the hours of objects.
+//! In: the findings of decoding and deduplication, in the objects' order. Out: batches of these tables.
 //! For each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
 
 use std::fmt::Write;
 
 use arrow::array::RecordBatch;
 
-use super::hours::HourTallies;
+use super::hours::{HourTallies, hours_before};
 use super::lacking::LackingRows;
 use super::reach::RowReach;
 use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
 use crate::objects::{
-    Counts, FaultReason, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow, QuarantineBuilder, QuarantineRow,
+    Counts, Delivery, FaultReason, HourBuilder, HourRow, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow,
+    QuarantineBuilder, QuarantineRow,
 };
-use crate::source::Listing;
+use crate::source::{Listing, ObjectPurpose};
+use crate::time::MICROS_PER_HOUR;
 
 /// Most quarantined bytes that are kept for `quarantine.raw`, per record.
 const RAW_BYTES_MAX: usize = 64 << 10;
@@ -146,5 +148,48 @@ pub fn quarantine_batch(listing: &Listing, tallies: &Tallies) -> RecordBatch {
             raw: &record.raw,
         });
     }
+    rows.finish()
+}
+
+/// The rows of the table of hours, of the objects of a listing that are wanted, by index.
+pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) -> bool) -> RecordBatch {
+    let mut rows = HourBuilder::default();
+    let time = |hour: i32| i64::from(hour) * MICROS_PER_HOUR;
+    let is_for_answers = |index| listing.purpose(index) == ObjectPurpose::Answer;
+    let merged = tallies.hours.merged();
+    let mut counted = merged.iter().peekable();
+    tallies.for_each(listing, |index, outcome, tally| {
+        let uri = wanted(index).then(|| listing.uri(index)).unwrap_or_default();
+        while let Some(row) = counted.next_if(|row| row.object as usize <= index) {
+            if !wanted(index) || row.object as usize != index {
+                continue;
+            }
+            let place = tallies.hours.place_of(row);
+            rows.append(HourRow {
+                object_uri: &uri,
+                account_id: place.account.as_deref(),
+                region: place.region.as_deref(),
+                hour: row.hour.map(time),
+                records: row.records.map(i64::from),
+                key_reads: u64::from(row.key_reads),
+                faults: u64::from(row.faults),
+            });
+        }
+        // An object that nobody opened is told by its name alone.
+        if tally.is_none() && outcome.status().is_problem() && wanted(index) && is_for_answers(index) {
+            let delivery = Delivery::of(&uri);
+            for hour in delivery.map_or(vec![None], |delivery| hours_before(delivery.micros)) {
+                rows.append(HourRow {
+                    object_uri: &uri,
+                    account_id: delivery.map(|delivery| delivery.account),
+                    region: delivery.map(|delivery| delivery.region),
+                    hour: hour.map(time),
+                    records: None,
+                    key_reads: 0,
+                    faults: 1,
+                });
+            }
+        }
+    });
     rows.finish()
 }

@@ -256,6 +256,38 @@ fn a_folder_that_is_denied_does_not_stop_the_others() {
     }
 }
 
+/// The folder of global changes is read for a question about state, and for no other. Who may not list it still has an
+/// answer, which says so; a baseline that was asked for is no such extra.
+#[test]
+fn the_changes_of_another_region_are_read_where_they_may_be() {
+    let top = bucket();
+    let upstream = serve(top.path());
+    let audit = ["audit", "s3://logs", "-f", "json", "--region", "eu-west-1", "--since", "2026-03-10"];
+    let baseline = [&audit[..], &["--baseline", "5d"]].concat();
+    let count = [&query(COUNT, "s3://logs")[..], &["--region", "eu-west-1"]].concat();
+    let is_of_changes = |request: &Request| request.target.contains("us-east-1");
+    for (args, denied, ended, reads_changes, is_missing) in [
+        (&audit[..], "nothing", 0, true, false),
+        (&audit[..], "us-east-1", 0, false, true),
+        (&baseline[..], "us-east-1", 5, false, true),
+        (&count[..], "nothing", 0, false, false),
+    ] {
+        let proxy =
+            Proxy::start(upstream, move |request, _| match request.is_list() && request.target.contains(denied) {
+                true => Fault::error(403, "AccessDenied"),
+                false => Fault::Pass,
+            });
+        let output = run(args, &proxy.url);
+        assert_eq!(code(&output), ended, "{args:?} {}", stderr(&output));
+        let read = proxy.count(|request| !request.is_list() && is_of_changes(request)) > 0;
+        assert_eq!(read, reads_changes, "{args:?}");
+        if ended == 0 && args[0] == "audit" {
+            let answer: Value = serde_json::from_str(&stdout(&output)).unwrap();
+            assert_eq!(answer["summary"]["changes_not_read"], is_missing, "{args:?}");
+        }
+    }
+}
+
 /// Runs a question and an ingest through a proxy that fails, and the same without it.
 struct Faulty {
     top: TempDir,

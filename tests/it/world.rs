@@ -339,11 +339,11 @@ fn false_hours(world: &PlantedWorld, shape: &ViewShape, (rows, lost): (&[TruthRo
     let wrong = |row: &TruthRow| {
         let hour = hour_of(model::seconds_of(row["hour"].as_str().unwrap()));
         let is_lost = (&row["account_id"], &row["region"]) == (&json!(MAIN), &json!(EAST)) && hour == lost;
-        // A file of the lost hour may also have held the end of the hour before.
-        let is_before = hour == lost - 1;
+        // A late file of the lost hour may also have held records of other hours, which are missing then too.
+        let is_worse = row["state"] == json!("missing");
         match before.get(&key_of(shape, row)) {
-            _ if is_lost => (row["state"] != json!("missing")).then(|| format!("the lost hour is {}", row["state"])),
-            Some(was) if !is_before && was["state"] != row["state"] => {
+            _ if is_lost => (!is_worse).then(|| format!("the lost hour is {}", row["state"])),
+            Some(was) if !is_worse && was["state"] != row["state"] => {
                 Some(format!("{} was {}", Value::Object(row.clone()), was["state"]))
             }
             _ => None,

@@ -21,7 +21,7 @@ const BUCKET: &str = "amzn-s3-demo-trail-logs";
 pub struct DeliveryPlan {
     pub seed: u64,
     pub records_a_file: i64,
-    /// An hour whose files were deleted after the digests were written.
+    /// An hour: the files with a record of it were deleted after the digests were written.
     pub without: Option<LaneHour>,
 }
 
@@ -178,7 +178,8 @@ impl WorldDelivery<'_> {
         content.extend(b"]}");
         let (oldest, newest) = (times.iter().min().copied().unwrap(), times.iter().max().copied().unwrap());
         let path = self.path(lane, delivered);
-        let is_here = self.plan.without != Some((lane.0, lane.1, hour_of(delivered)));
+        let is_lost = |time: &i64| self.plan.without == Some((lane.0, lane.1, hour_of(*time)));
+        let is_here = !times.iter().any(is_lost);
         self.files.push(LogFile { lane, delivered, path, content, oldest, newest, is_here });
     }
 
