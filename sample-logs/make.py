@@ -800,6 +800,8 @@ def second_change():
     document = iam_document(["kms:Decrypt", "kms:GenerateDataKey"], ORDERS_KEY.arn)
     request = {"userName": "test-analyst", "policyName": "read-orders-key", "policyDocument": document}
     api(at("12 09:09:40"), deploy("12 09:00:00"), "iam", "PutUserPolicy", request)
+    # The trail was new, and logged everything.
+    select_events("10 13:58:40", [])
 
 
 def assume(time, caller, role, **more):
@@ -882,7 +884,8 @@ def select_events(clock, excluded):
     trail = f"arn:aws:cloudtrail:{EAST}:{OWNER}:trail/management-trail"
     request = {"trailName": "management-trail", "eventSelectors": [selector]}
     answer = {"trailARN": trail, "eventSelectors": [selector]}
-    api(at(clock), deploy("14 11:30:00"), "cloudtrail", "PutEventSelectors", request, response=answer)
+    who = deploy(f"{clock[:2]} {'13:50:00' if clock.startswith('10') else '11:30:00'}")
+    api(at(clock), who, "cloudtrail", "PutEventSelectors", request, response=answer)
 
 
 def day_14():
@@ -894,7 +897,7 @@ def day_14():
         at("14 10:04:40"), DYNAMODB, "RetireGrant", ORDERS_KEY, None, response={"keyId": ORDERS_KEY.arn}, extra=retired
     )  # fmt: skip
     table_decrypt(at("14 10:12:00"), ledger_operator(), LEDGER_KEY, "ledger")
-    select_events("14 12:00:00", ["kms.amazonaws.com"])
+    select_events("14 11:59:30", ["kms.amazonaws.com"])
     noise("14", "12:20:00", deploy("14 11:30:00"))
     select_events("14 13:00:00", [])
     application_at_work("14", "13:05:00", 2)

@@ -1,6 +1,6 @@
 -- title: The life of a key
 -- none: Nothing of this interval tells of the key.
--- description: States, policies, aliases, grants, rotations and tables as periods; other changes; uses and refusals by principal and day; who got in after a refusal; and the hours of which the log says nothing.
+-- description: States, policies, aliases, grants, rotations and tables as periods; other changes; uses and refusals by principal and day; who got in after a refusal; and the hours whose logs are missing or leave KMS out.
 SELECT at, until, what, who, detail, key_arn, table_name, event_id
 FROM (
     SELECT valid_from AS at, valid_to AS until, 'state' AS what, set_by AS who, state AS detail, key_arn,
@@ -75,5 +75,11 @@ FROM (
                        ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
            key_arn, table_name, allowed_event_id
     FROM access_chains
-    WHERE key_arn = $subject)
+    WHERE key_arn = $subject
+    UNION ALL
+    SELECT from_hour, until_hour, 'hole', NULL,
+           CASE WHEN kms_logged IN ('excluded', 'stopped') THEN concat('KMS was not logged: ', kms_logged) ELSE concat('logs: ', state) END,
+           $subject, NULL, NULL
+    FROM coverage_spans
+    WHERE verdict = 'bad' AND account_id = split_part($subject, ':', 5) AND region = split_part($subject, ':', 4))
 ORDER BY at NULLS FIRST, what, who, detail, event_id

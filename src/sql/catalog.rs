@@ -268,6 +268,7 @@ mod tests {
     use datafusion::prelude::{DataFrame, SessionConfig};
 
     use super::*;
+    use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
     use crate::sql::hidden::HiddenTables;
     use crate::sql::{sections, state_answers, traces};
 
@@ -277,6 +278,9 @@ mod tests {
         functions::register(&context);
         let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
         context.register_table("events", events()).unwrap();
+        for (name, columns) in [("objects", OBJECT_COLUMNS.schema()), ("quarantine", QUARANTINE_COLUMNS.schema())] {
+            context.register_table(name, Arc::new(MemTable::try_new(columns, vec![vec![]]).unwrap())).unwrap();
+        }
         let answers = MemTable::try_new(state_answers::schema(), vec![vec![]]).unwrap();
         let hidden = HiddenTables::empty().and_then(HiddenTables::named).unwrap();
         let (companions, state_answers) = (events(), Arc::new(answers));
@@ -305,7 +309,7 @@ mod tests {
             planned(&context.state(), sql).await.unwrap();
             assert_eq!(planned_names(&plans), expected, "{sql}");
         }
-        assert_eq!(plans.tables.table_names(), ["events"]);
+        assert_eq!(plans.tables.table_names(), ["events", "objects", "quarantine"]);
     }
 
     #[tokio::test]

@@ -149,7 +149,10 @@ mod tests {
         let sections = read_all().unwrap_or_else(|error| panic!("{error}"));
         let shown: Vec<&AuditSection> = sections.iter().filter(|section| section.place.is_some()).collect();
         let names: Vec<&str> = shown.iter().map(|section| section.name).collect();
-        assert_eq!(names, ["key_use", "dynamodb_key_use", "denials", "access_chains", "findings"]);
+        assert_eq!(
+            names,
+            ["key_use", "dynamodb_key_use", "denials", "access_chains", "coverage_by_region", "findings"]
+        );
         for pair in shown.windows(2) {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
