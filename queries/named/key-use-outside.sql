@@ -15,30 +15,26 @@ calls AS (
     GROUP BY principal, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region),
 named AS (
     SELECT key_arn, key_family
-    FROM calls
-    WHERE key_arn IS NOT NULL AND names_key(CAST($key AS VARCHAR), key_arn, coalesce(alias_arn, requested_alias))
+    FROM keys
+    WHERE names_key(CAST($key AS VARCHAR), key_arn, NULL)
+       OR key_arn IN (SELECT key_arn AS named FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
     UNION
+    -- A key that no record names is known by its ARN alone.
     SELECT key_arn, CASE WHEN key_arn LIKE '%:key/mrk-%' THEN concat(split_part(key_arn, ':', 5), '/', split_part(key_arn, '/', 2))
                          ELSE key_arn END
-    FROM (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)
-          UNION
-          -- A key that no record names is known by its ARN alone.
-          SELECT CAST($key AS VARCHAR) WHERE CAST($key AS VARCHAR) LIKE 'arn:%:kms:%:key/%')),
+    FROM (SELECT CAST($key AS VARCHAR) AS key_arn) WHERE key_arn LIKE 'arn:%:kms:%:key/%'),
 places AS (
     SELECT DISTINCT split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region
     FROM (SELECT key_arn FROM named
           UNION
-          SELECT key_arn FROM calls WHERE key_family IN (SELECT key_family FROM named))),
+          SELECT key_arn FROM keys WHERE key_family IN (SELECT key_family FROM named))),
 others AS (
     SELECT c.calls, c.outcome,
            CASE WHEN f.key_family IS NOT NULL THEN 1
                 WHEN c.key_arn IS NULL AND names_key(CAST($key AS VARCHAR), NULL, coalesce(c.alias_arn, c.requested_alias)) THEN 1
                 ELSE 0 END AS is_of_key,
            CASE WHEN c.key_arn IS NULL AND p.account_id IS NOT NULL THEN 1 ELSE 0 END AS may_be_of_key
-    FROM (SELECT DISTINCT principal FROM calls
-          EXCEPT
-          SELECT c.principal FROM calls c JOIN expected e ON names_principal(e.name, c.principal)) o
-    JOIN calls c ON c.principal = o.principal
+    FROM (SELECT * FROM calls c WHERE NOT EXISTS (SELECT 1 FROM expected e WHERE names_principal(e.name, c.principal))) c
     LEFT JOIN (SELECT DISTINCT key_family FROM named) f ON c.key_family = f.key_family
     LEFT JOIN places p ON c.recipient_account_id = p.account_id AND c.aws_region = p.region),
 counted AS (
