@@ -23,8 +23,8 @@ use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanP
 pub use expected::{ExpectedInput, ExpectedPlace};
 pub use intake::{Intake, IntakePlan, apart};
 
-/// Bytes that the operators of a query may hold before they spill.
-const MEMORY_BYTES_MAX: usize = 128 << 20;
+/// Bytes that the operators of a query may hold before they spill, folds of derived tables included, which cannot spill.
+const MEMORY_BYTES_MAX: usize = 512 << 20;
 
 /// The data that is meant, and the way to read it.
 #[derive(Clone, Debug)]

@@ -70,6 +70,9 @@ use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
 
+/// Memory that a sort reserves for merging what it spilled. It takes more as it needs it.
+const SORT_RESERVED_BYTES: usize = 64 << 10;
+
 /// The condition of events that nothing places in an account or in a Region, as `normalize::account_of` and
 /// `normalize::region_of` find them.
 const UNPLACED: &str = "(recipient_account_id IS NULL AND (principal_account_id IS NULL OR key_account_id IS NULL \
@@ -338,10 +341,14 @@ impl Engine {
             .with_target_partitions(options.threads.max(1))
             .with_information_schema(true)
             // A join holds its small side, which is built once; the other side stays in its partitions.
-            .with_repartition_joins(false);
+            .with_repartition_joins(false)
+            // Our windows look at few rows, such as corrections: a sort for each partition would only take memory.
+            .with_repartition_windows(false);
         // Moving `map['key']` down to the scan renames columns without minding their places, and then a branch of a
         // union gives its values under other columns' names (apache/datafusion#25414, #25448).
         config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
+        // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
+        config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;
         let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
         let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());

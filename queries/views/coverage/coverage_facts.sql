@@ -13,8 +13,8 @@
 -- column: records : the number of their kept records
 -- column: key_reads : the number of KMS's records among them that only read, copies included
 -- column: faults : the number of objects, records and digests that could not be used or read
-SELECT 'object' AS kind, account_id, region, hour AS from_time, hour AS until_time, NULL AS event_id, NULL AS name,
-       NULL AS request, NULL AS response, count(records) AS objects, coalesce(sum(records), 0) AS records,
+SELECT 'object' AS kind, account_id, region, hour AS from_time, hour AS until_time, arrow_cast(NULL, 'Utf8') AS event_id,
+       arrow_cast(NULL, 'Utf8') AS name, arrow_cast(NULL, 'Utf8') AS request, arrow_cast(NULL, 'Utf8') AS response, count(records) AS objects, coalesce(sum(records), 0) AS records,
        sum(key_reads) AS key_reads, sum(faults) AS faults
 FROM object_hours
 GROUP BY account_id, region, hour
