@@ -134,6 +134,9 @@ impl NamedReadings {
     }
 }
 
+/// The time and id of an event that names a version of a policy, and the version; `None` for its default.
+type NamedVersion<'a> = (Option<i64>, &'a str, Option<&'a str>);
+
 impl AccessFacts {
     fn add(&mut self, event_id: &str, facts: ChangeFacts) {
         match self.events.get_mut(event_id) {
@@ -163,7 +166,7 @@ impl AccessFacts {
     }
 
     fn named_readings(&self) -> NamedReadings {
-        let mut naming: BTreeMap<&str, Vec<(Option<i64>, &str, Option<&str>)>> = BTreeMap::new();
+        let mut naming: BTreeMap<&str, Vec<NamedVersion<'_>>> = BTreeMap::new();
         for (event_id, facts) in &self.events {
             let (policy, version) = match &facts.document {
                 Some(BroughtDocument::OfPolicy(policy)) => (policy, None),

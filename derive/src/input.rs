@@ -26,11 +26,6 @@ impl<'a> InputBatch<'a> {
         self.rows.num_rows()
     }
 
-    /// True without rows.
-    pub fn is_empty(self) -> bool {
-        self.len() == 0
-    }
-
     /// A column of texts.
     ///
     /// # Errors

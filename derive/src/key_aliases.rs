@@ -220,7 +220,7 @@ impl Derivation for AllAliases {
             history.changes.sort_unstable();
             for period in history.periods() {
                 rows.push([
-                    (&*arn).into(),
+                    arn.as_str().into(),
                     period.key_arn.into(),
                     OutputCell::Time(period.from),
                     OutputCell::Time(period.to),

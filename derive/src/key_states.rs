@@ -122,7 +122,7 @@ impl Derivation for StateHistory {
             changes.sort_unstable();
             for period in periods(changes, self.interval) {
                 rows.push([
-                    (&*arn).into(),
+                    arn.as_str().into(),
                     period.state.name().into(),
                     OutputCell::Time(period.from),
                     OutputCell::Time(period.to),

@@ -1,11 +1,11 @@
 -- title: Who was denied, and what changed
 -- none: No refusal was seen in what was read.
 -- place: 3
--- sentence: {principal} was refused {event_name} on {key_arn|requested_alias|a key that is not told}: {denied:time}, last {last_denied}, by {denial_reason|a reason that is not told}[ ({denial_effect})][, as {noise_class} does in every account][; {changed_by} called {change_between} {changed_at}][; allowed since {first_success_after}].
+-- sentence: {principal} was refused {event_name} on {key_arn|requested_alias|a key that is not told}: {denied:time}, last {last_denied}, by {denial_reason|a reason that is not told}[ ({denial_effect})][, as {noise_class} does in every account][; {changed_by} called {key_change_between} {changed_at}][; allowed since {first_success_after}].
 -- description: Refusals by principal, action and key; the principal's first success at the same after the last of them; and the last change of policies, grants, IAM or Organizations between the two that may have let it in, as in `access_chains`.
 SELECT principal, event_name, key_arn, requested_alias, denied_resource, denial_reason, denial_effect, noise_class,
        count(*) AS denied, min(event_time) AS first_denied, max(event_time) AS last_denied,
-       last_value(change_event_name ORDER BY event_time, event_id) AS change_between,
+       last_value(change_event_name ORDER BY event_time, event_id) AS key_change_between,
        last_value(changed_by ORDER BY event_time, event_id) AS changed_by,
        last_value(changed_at ORDER BY event_time, event_id) AS changed_at,
        last_value(first_success_after ORDER BY event_time, event_id) AS first_success_after

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use super::screen_rows::{ScreenColumn, ScreenRows};
 use super::visible::{cut_middle, width};
-use super::words::{count, wrapped};
+use super::words::{count, wrapped_anywhere};
 
 /// Between a name and its value.
 const BAR: &str = " │ ";
@@ -62,7 +62,7 @@ pub fn write(to: &mut dyn Write, rows: &ScreenRows, look: RecordsLook, (bold, pl
                 line.end(to)?;
             }
             if is_wide && look.values == RecordValues::Cut {
-                wrapped(&field, look.width, "    ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
+                wrapped_anywhere(&field, look.width, "    ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
                 continue;
             }
             line.push(&field, field_width);

@@ -156,7 +156,7 @@ pub fn common_words(names: &ShortNames, times: &ShortTimes) -> Option<String> {
 /// A line beside the rows, in as many lines of the screen as it takes.
 pub fn note(to: &mut dyn Write, text: &str, look: ScreenLook) -> io::Result<()> {
     let (dim, plain) = look.dim();
-    words::wrapped(text, look.width, "").iter().try_for_each(|line| writeln!(to, "{dim}{line}{plain}"))
+    words::wrapped_anywhere(text, look.width, "").iter().try_for_each(|line| writeln!(to, "{dim}{line}{plain}"))
 }
 
 /// The ARNs behind the short names that were shown.

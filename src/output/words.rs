@@ -54,9 +54,38 @@ pub fn wrapped(text: &str, columns: usize, indent: &str) -> Vec<String> {
     lines
 }
 
+/// The words of a text in lines of at most `columns`, later ones with `indent`. A list of texts breaks between its items,
+/// and what is still too long wherever the line ends.
+pub fn wrapped_anywhere(text: &str, columns: usize, indent: &str) -> Vec<String> {
+    let (mut lines, mut line, mut is_fresh) = (Vec::new(), String::new(), true);
+    let mut end = |line: &mut String| lines.push(std::mem::replace(line, indent.to_owned()).trim_end().to_owned());
+    for part in text.split_inclusive(' ').flat_map(|word| word.split_inclusive("\",")) {
+        if !is_fresh && width(&line) + width(part.trim_end()) > columns {
+            end(&mut line);
+        }
+        for letter in part.chars() {
+            let letter_width = width(letter.encode_utf8(&mut [0; 4]));
+            if letter != ' ' && line.len() > indent.len() && width(&line) + letter_width > columns {
+                end(&mut line);
+            }
+            line.push(letter);
+        }
+        is_fresh = false;
+    }
+    end(&mut line);
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wraps_lists_between_items_and_long_words_anywhere() {
+        assert_eq!(wrapped_anywhere(r#"a │ ["bc","de","fg"]"#, 12, "  "), [r#"a │ ["bc","#, r#"  "de","fg"]"#]);
+        assert_eq!(wrapped_anywhere("abcdefgh", 4, "  "), ["abcd", "  ef", "  gh"]);
+        assert_eq!(wrapped_anywhere("- one two three", 9, "  "), ["- one two", "  three"]);
+    }
 
     #[test]
     fn wraps_words() {

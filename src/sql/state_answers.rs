@@ -81,8 +81,7 @@ pub fn read(file: &AnswerFile<'_>) -> Result<Vec<StateAnswer>, AnswerFault> {
     let parsed: Value = serde_json::from_str(file.text).map_err(|_| AnswerFault::NotJson)?;
     let Value::Object(members) = parsed else { return Err(AnswerFault::NotJson) };
     let parts = parts(&members, file)?;
-    if let Some((told, _)) = parts.iter().filter_map(|part| part.told_at()).filter(|(_, at)| *at > file.at).next_back()
-    {
+    if let Some((told, _)) = parts.iter().filter_map(|part| part.told_at()).rfind(|(_, at)| *at > file.at) {
         return Err(AnswerFault::AfterItsTime { told });
     }
     let sha256 = sha256_hex(file.text.as_bytes());

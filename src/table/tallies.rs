@@ -159,7 +159,7 @@ pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) 
     let merged = tallies.hours.merged();
     let mut counted = merged.iter().peekable();
     tallies.for_each(listing, |index, outcome, tally| {
-        let uri = wanted(index).then(|| listing.uri(index)).unwrap_or_default();
+        let uri = if wanted(index) { listing.uri(index) } else { Default::default() };
         while let Some(row) = counted.next_if(|row| row.object as usize <= index) {
             if !wanted(index) || row.object as usize != index {
                 continue;

@@ -590,6 +590,7 @@ fn the_audit_is_one_object_with_promised_members() {
     let mut promised = [
         "summary",
         "coverage",
+        "coverage_by_region",
         "objects",
         "key_use",
         "dynamodb_key_use",

@@ -188,7 +188,7 @@ fn an_audit_of_nothing_says_so() {
     assert!(!shown.text().contains("was seen in what was read"), "{}", shown.story());
     let lines = shown.text().lines();
     let nothing = "Nothing was read: there is no log here, or none in this scope.";
-    assert_eq!(lines.filter(|line| *line == nothing).count(), 4, "{}", shown.story());
+    assert_eq!(lines.filter(|line| *line == nothing).count(), 6, "{}", shown.story());
 }
 
 #[test]

@@ -33,8 +33,9 @@ const CALLER_KEYS: [&str; 10] = [
 #[derive(Debug, Clone)]
 pub(crate) struct PolicyCondition {
     operator: String,
+    /// As it was written.
+    written_key: String,
     key: String,
-    folded_key: String,
     values: BTreeSet<String>,
 }
 
@@ -48,8 +49,8 @@ impl PolicyCondition {
                     Value::Array(values) => values.iter().map(scalar_text).collect::<Option<BTreeSet<_>>>()?,
                     value => BTreeSet::from([scalar_text(value)?]),
                 };
-                let (operator, folded_key) = (operator.clone(), key.to_ascii_lowercase());
-                conditions.push(PolicyCondition { operator, key: key.clone(), folded_key, values });
+                let (operator, written_key) = (operator.clone(), key.clone());
+                conditions.push(PolicyCondition { operator, written_key, key: key.to_ascii_lowercase(), values });
             }
         }
         conditions.sort_unstable();
@@ -63,7 +64,7 @@ impl PolicyCondition {
 
     /// In lower case, as `kms:viaservice`.
     pub fn key(&self) -> &str {
-        &self.folded_key
+        &self.key
     }
 
     /// In their order.
@@ -78,13 +79,13 @@ impl PolicyCondition {
             0..=SHOWN_BYTES_MAX => self.values().collect::<Vec<_>>().join(", "),
             _ => format!("{} values", self.values.len()),
         };
-        let key: String = self.key.chars().take(SHOWN_BYTES_MAX).collect();
+        let key: String = self.written_key.chars().take(SHOWN_BYTES_MAX).collect();
         format!("{} {key} = {values}", self.operator.chars().take(SHOWN_BYTES_MAX).collect::<String>())
     }
 
     /// True if whatever meets the other meets this one too, by their values alone.
     pub fn covers(&self, other: &PolicyCondition) -> bool {
-        if (&self.operator, &self.folded_key) != (&other.operator, &other.folded_key) {
+        if (&self.operator, &self.key) != (&other.operator, &other.key) {
             return false;
         }
         // Values of most operators are alternatives; of those that negate, all must differ.
@@ -130,11 +131,11 @@ impl PolicyCondition {
     pub fn canonical(&self) -> (&str, &str, Value) {
         let values: Vec<Value> = self.values().map(Value::from).collect();
         let values = if values.len() == 1 { values[0].clone() } else { Value::Array(values) };
-        (&self.operator, &self.key, values)
+        (&self.operator, &self.written_key, values)
     }
 
     fn order(&self) -> (&str, &str, &BTreeSet<String>) {
-        (&self.operator, &self.folded_key, &self.values)
+        (&self.operator, &self.key, &self.values)
     }
 }
 

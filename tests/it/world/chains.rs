@@ -221,12 +221,12 @@ impl PlayedStory<'_> {
             time += 7;
             time
         };
-        if let (Some(table), false) = (self.table.clone(), self.has(StoryGiven::OldKey)) {
-            if self.has(StoryGiven::MadeTable) || self.world.dice.happens(50) {
-                let (who, key) = (self.admin.clone(), self.key.clone());
-                let receipt = self.world.create_table(next(), &who, (&table, &key));
-                self.world.book_table_key((&table, &key), (&receipt, &who), None);
-            }
+        if let (Some(table), false) = (self.table.clone(), self.has(StoryGiven::OldKey))
+            && (self.has(StoryGiven::MadeTable) || self.world.dice.happens(50))
+        {
+            let (who, key) = (self.admin.clone(), self.key.clone());
+            let receipt = self.world.create_table(next(), &who, (&table, &key));
+            self.world.book_table_key((&table, &key), (&receipt, &who), None);
         }
         for given in self.recipe.given {
             match given {

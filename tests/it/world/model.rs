@@ -296,7 +296,7 @@ impl PlantedWorld {
     pub fn is_free(&self, time: i64) -> bool {
         let (hour, minute) = (hour_of(time), (time - FIRST_SECOND) % 3600 / 60);
         let near_odd = self.odd.is_odd(hour + 1) && minute > 50;
-        (0..HOURS).contains(&hour) && !self.odd.is_odd(hour) && !near_odd && !(hour == HOURS - 1 && minute > 50)
+        (0..HOURS).contains(&hour) && !self.odd.is_odd(hour) && !near_odd && (hour != HOURS - 1 || minute <= 50)
     }
 
     /// The first free time from `time` on.
