@@ -432,7 +432,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     let first: ToldClaim = (Some("c1"), &[], "shown");
     let second: ToldClaim = (Some("c2"), &[], "possible");
     for (name, principal, acts, expected) in [
-        ("an own policy", ROLE, vec![put_role_policy(500, &[decrypt.clone()])], first),
+        ("an own policy", ROLE, vec![put_role_policy(500, std::slice::from_ref(&decrypt))], first),
         ("for another key", ROLE, vec![put_role_policy(500, &[own("kms:Decrypt", OTHER_KEY)])], NOTHING),
         ("for a table", ROLE, vec![put_role_policy(500, &[own("dynamodb:GetItem", "*")])], NOTHING),
         (
@@ -483,7 +483,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         (
             "attached, with its text",
             ROLE,
-            vec![create_policy(20, &[decrypt.clone()]), attach(500, "AttachRolePolicy", POLICY)],
+            vec![create_policy(20, std::slice::from_ref(&decrypt)), attach(500, "AttachRolePolicy", POLICY)],
             (Some("c2"), &[], "shown"),
         ),
         (
@@ -496,7 +496,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
             "attached and detached",
             ROLE,
             vec![
-                create_policy(20, &[decrypt.clone()]),
+                create_policy(20, std::slice::from_ref(&decrypt)),
                 attach(500, "AttachRolePolicy", POLICY),
                 attach(600, "DetachRolePolicy", POLICY),
             ],
@@ -506,7 +506,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
             "attached to another account's role",
             ROLE,
             vec![
-                create_policy(20, &[decrypt.clone()]),
+                create_policy(20, std::slice::from_ref(&decrypt)),
                 Change(
                     500,
                     "AttachRolePolicy",
@@ -518,13 +518,19 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         (
             "a version of an attached policy",
             ROLE,
-            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Default)],
+            vec![
+                attach(20, "AttachRolePolicy", POLICY),
+                new_version(500, std::slice::from_ref(&decrypt), VersionUse::Default),
+            ],
             second,
         ),
         (
             "a version that is not the default",
             ROLE,
-            vec![attach(20, "AttachRolePolicy", POLICY), new_version(500, &[decrypt.clone()], VersionUse::Spare)],
+            vec![
+                attach(20, "AttachRolePolicy", POLICY),
+                new_version(500, std::slice::from_ref(&decrypt), VersionUse::Spare),
+            ],
             NOTHING,
         ),
         (
@@ -532,7 +538,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
             ROLE,
             vec![
                 attach(20, "AttachRolePolicy", POLICY),
-                new_version(30, &[decrypt.clone()], VersionUse::Spare),
+                new_version(30, std::slice::from_ref(&decrypt), VersionUse::Spare),
                 Change(500, "SetDefaultPolicyVersion", json!({"request": {"policyArn": POLICY, "versionId": "v30"}})),
             ],
             (Some("c3"), &[], "possible"),
@@ -540,7 +546,10 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
         (
             "a version of a policy that nobody has",
             ROLE,
-            vec![create_policy(20, &[own("s3:*", "*")]), new_version(500, &[decrypt.clone()], VersionUse::Default)],
+            vec![
+                create_policy(20, &[own("s3:*", "*")]),
+                new_version(500, std::slice::from_ref(&decrypt), VersionUse::Default),
+            ],
             NOTHING,
         ),
         ("a group joined", USER, vec![put_group(20), join(500, "analyst")], second),
@@ -565,7 +574,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     for before in [vec![], vec![put_key_policy(10, &[named(USER)])]] {
         let mut all = before;
         let number = all.len();
-        all.extend([Deny(400), put_role_policy(500, &[decrypt.clone()]), Allow(900)]);
+        all.extend([Deny(400), put_role_policy(500, std::slice::from_ref(&decrypt)), Allow(900)]);
         let expected = (Some(["c0", "c1"][number]), &[][..], "possible");
         assert_claims("no delegation", &story(IMPLICIT.0, IMPLICIT.1, &all), &[expected]);
     }
@@ -603,7 +612,7 @@ fn a_change_must_be_able_to_cure_the_reason() {
     };
     let key_denies = put_key_policy(20, &[root(), deny(ROLE)]);
     let key_allows = put_key_policy(500, &[root(), named(ROLE)]);
-    let role_denies = put_role_policy(20, &[own_deny.clone()]);
+    let role_denies = put_role_policy(20, std::slice::from_ref(&own_deny));
     let role_clears = put_role_policy(500, &[own("s3:*", "*")]);
     for (name, (reason, effect), acts, expected) in [
         (

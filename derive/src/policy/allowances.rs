@@ -234,7 +234,8 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::policy::{ChangeDirection, LoggedPolicy, PolicyDiff};
+    use crate::policy::diff::ChangeDirection;
+    use crate::policy::{LoggedPolicy, PolicyDiff};
 
     /// Pairs of versions with the differences that people found in them.
     fn pairs() -> Vec<Value> {
