@@ -1,6 +1,6 @@
 //! The life of each grant: creation, what it allows, its end, and the last call that it may have allowed.
-//! In: calls that create or end grants, deletions of keys, and successful calls of those who hold grants, in any order.
-//! Out: one row a grant, by key and id. Never says that a grant was used, and never that one is open whose end may lie in
+//! In: calls that create or end grants, deletions of keys, successful calls of those who hold grants, and grants that AWS
+//! told when it was asked, in any order. Out: one row a grant, by key and id. Never says that a grant was used, and never that one is open whose end may lie in
 //! what was not read.
 
 use std::collections::{BTreeMap, HashMap};
@@ -47,6 +47,9 @@ const COLUMNS: &[OutputColumn] = &[
     column("last_possible_use", Timestamp),
 ];
 
+/// The operation of a grant that AWS told when it was asked.
+const TOLD: &str = "told";
+
 /// Rough size of a grant, with its place and without its texts.
 const GRANT_BYTES: usize = 512;
 /// Rough size of an end, with its place and without its texts.
@@ -79,13 +82,17 @@ struct GrantFacts {
     /// The first call that created it; the others asked again under the same name.
     created: Option<GrantCreation>,
     ended: Option<GrantEnd>,
+    /// The last time that AWS told of it.
+    told: Option<i64>,
 }
 
 /// A call that created a grant. The order of the fields decides which one was the first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct GrantCreation {
+    source: CreationSource,
     at: Option<i64>,
-    event_id: String,
+    /// Only of a call.
+    event_id: Option<String>,
     by: Option<String>,
     via: Option<String>,
     grantee: Option<String>,
@@ -98,6 +105,13 @@ struct GrantCreation {
     table_name: Option<String>,
     /// A grant with a name may be there already.
     is_named: bool,
+}
+
+/// The source of what is known of a creation; the first tells more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum CreationSource {
+    Call,
+    Answer,
 }
 
 /// The end of a grant. The order of the fields decides which one was the first.
@@ -124,7 +138,9 @@ impl GrantCreation {
         let pairs = self.subset.iter().chain(self.equals.iter().flatten());
         let pairs = pairs.map(|(key, value)| key.len() + value.len() + 2 * size_of::<String>());
         let operations = self.operations.iter().flatten().map(|name| name.len() + size_of::<String>());
-        GRANT_BYTES + self.event_id.len() + texts.chain(pairs).chain(operations).sum::<usize>()
+        GRANT_BYTES
+            + self.event_id.as_ref().map_or(0, String::len)
+            + texts.chain(pairs).chain(operations).sum::<usize>()
     }
 }
 
@@ -156,11 +172,19 @@ impl AllGrants {
         match (operation, grant_id) {
             ("CreateGrant", grant_id) => {
                 let create_event_id = grant_id.is_none().then(|| event_id.clone());
-                let creation = rows.creation(row);
+                let creation = rows.creation(row, CreationSource::Call);
                 self.note_child(rows, row, &creation);
                 self.bytes += creation.bytes();
                 let name = GrantName { key_arn: key.to_owned(), grant_id, create_event_id };
                 keep_first(&mut self.grants.entry(name).or_default().created, creation);
+            }
+            (TOLD, Some(grant_id)) => {
+                let creation = rows.creation(row, CreationSource::Answer);
+                self.bytes += creation.bytes();
+                let name = GrantName { key_arn: key.to_owned(), grant_id: Some(grant_id), create_event_id: None };
+                let grant = self.grants.entry(name).or_default();
+                keep_first(&mut grant.created, creation);
+                grant.told = grant.told.max(at);
             }
             ("RetireGrant", Some(id)) => self.take_end(key, id, end("retired")),
             ("RevokeGrant", Some(id)) => self.take_end(key, id, end("revoked")),
@@ -203,7 +227,10 @@ impl AllGrants {
                 let with_key = deleted.get(&name.key_arn).filter(|end| created.flatten() <= end.at);
                 grant.ended = with_key.cloned();
             }
-            grant.ended.is_some() || created.is_some_and(|at| interval.has_all_from(at))
+            let is_known_since = |at: Option<i64>| interval.has_all_from(at);
+            grant.ended.is_some()
+                || created.is_some_and(is_known_since)
+                || grant.told.is_some_and(|at| is_known_since(Some(at)))
         });
     }
 }
@@ -228,6 +255,8 @@ fn scope(name: &GrantName, grant: &GrantFacts) -> Option<GrantScope> {
 struct GrantColumns<'a> {
     key_arn: TextCells<'a>,
     event_time: TimeCells<'a>,
+    /// The creation that AWS told.
+    told_at: TimeCells<'a>,
     event_id: TextCells<'a>,
     operation: TextCells<'a>,
     is_change: FlagCells<'a>,
@@ -253,6 +282,7 @@ impl<'a> GrantColumns<'a> {
         Ok(GrantColumns {
             key_arn: rows.texts("key_arn")?,
             event_time: rows.times("event_time")?,
+            told_at: rows.times("told_at")?,
             event_id: rows.texts("event_id")?,
             operation: rows.texts("operation")?,
             is_change: rows.flags("is_change")?,
@@ -273,10 +303,14 @@ impl<'a> GrantColumns<'a> {
         })
     }
 
-    fn creation(&self, row: usize) -> GrantCreation {
+    fn creation(&self, row: usize, source: CreationSource) -> GrantCreation {
         GrantCreation {
-            at: self.event_time.get(row),
-            event_id: self.event_id.owned(row).unwrap_or_default(),
+            source,
+            at: match source {
+                CreationSource::Call => self.event_time.get(row),
+                CreationSource::Answer => self.told_at.get(row),
+            },
+            event_id: self.event_id.owned(row),
             by: self.principal.owned(row),
             via: self.via_service.owned(row),
             grantee: self.grantee_principal.owned(row),
@@ -332,7 +366,7 @@ impl SettledGrant<'_> {
             ended.and_then(|end| end.by.as_deref()).into(),
             ended.map(|end| end.kind).into(),
             state.into(),
-            start.map(|start| start.event_id.as_str()).into(),
+            start.and_then(|start| start.event_id.as_deref()).into(),
             ended.map(|end| end.event_id.as_str()).into(),
             OutputCell::Time(self.last_use),
         ])
@@ -401,11 +435,13 @@ mod tests {
         let by = member("by").unwrap_or("admin").to_owned();
         let (operations, subset, equals) = (list("ops"), pairs("subset"), pairs("equals"));
         let (event_id, operation) = (format!("e{place}"), words[1].trim_start_matches('+'));
+        let event_id = Some(event_id.as_str()).filter(|_| operation != TOLD);
         let text = |name: &str| OutputCell::Text(member(name));
         batch(&[
             ("key_arn", words[2].into()),
             ("event_time", OutputCell::Time(words[0].parse().ok())),
-            ("event_id", (&event_id).into()),
+            ("told_at", OutputCell::Time(member("made").and_then(|at| at.parse().ok()))),
+            ("event_id", OutputCell::Text(event_id)),
             ("operation", operation.into()),
             ("is_change", OutputCell::Flag(Some(operation == words[1]))),
             ("principal", (&by).into()),
@@ -460,6 +496,11 @@ mod tests {
                 "1 CreateGrant k id=g name=n; 3 CreateGrant k id=g name=n; 5 RevokeGrant k id=g; 6 RetireGrant k id=g",
                 "k g 1 e0 5 revoked admin ended -",
             ),
+            // What AWS told is a grant whose creation nobody saw; a call that is here tells more.
+            ("9 told k id=g made=2", "k g 2 - - - - open -"),
+            ("9 told k id=g made=2; 5 RevokeGrant k id=g", "k g 2 - 5 revoked admin ended -"),
+            ("9 told k id=g made=2; 1 CreateGrant k id=g; 10 told k id=g made=2", "k g 1 e1 - - - open -"),
+            ("9 told k id=g", "k g - - - - - open -"),
             // The same id on two keys is two grants.
             (
                 "1 CreateGrant k1 id=g; 2 CreateGrant k2 id=g; 5 RevokeGrant k2 id=g",

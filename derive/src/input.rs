@@ -160,7 +160,7 @@ pub(crate) mod tests {
         let column = |place: usize| {
             let cells = rows.iter().map(|row| (row[place] != "-").then_some(row[place]));
             match columns[place] {
-                "event_time" | "ended" => {
+                "event_time" | "ended" | "session_created" => {
                     let times = cells.map(|cell| cell.map(|seconds| seconds.parse::<i64>().unwrap() * 1_000_000));
                     Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC")) as ArrayRef
                 }

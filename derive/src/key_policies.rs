@@ -1,5 +1,6 @@
 //! Every version of a key's policy, with its difference from the one before.
-//! In: calls that set a policy, in any order. Out: one row a version, by key and time.
+//! In: calls that set a policy, and policies that AWS told when it was asked, in any order. Out: one row a version, by key
+//! and time.
 //! Never compares with a version that may not be the one before, and never takes a cut text for a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,10 +9,11 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::arn::Arn;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
+use keytrail_rows::time::MICROS_PER_SECOND;
 
 use super::input::InputBatch;
 use super::output::{OutputCell, OutputRows, column};
-use super::policy::{LoggedPolicy, NewAllowances, PolicyDiff, PolicyDocument, PolicyStatement};
+use super::policy::{LoggedPolicy, NewAllowances, PolicyDiff, PolicyDocument, PolicyReading, PolicyStatement};
 use super::{AskedInterval, Derivation, DerivedTable, EarlierHistory, OutputColumn, RowTime};
 
 pub(super) const KEY_POLICIES: DerivedTable = DerivedTable {
@@ -65,6 +67,8 @@ struct PolicyVersion {
 enum VersionKind {
     Creation,
     Change,
+    /// What AWS told when it was asked: nobody saw it set.
+    Told,
 }
 
 /// KMS refuses a policy under which its caller could not change it again, unless told otherwise.
@@ -112,6 +116,22 @@ impl PolicyHistory {
 }
 
 impl PolicyVersion {
+    fn second(&self) -> Option<i64> {
+        self.time.map(|time| time.div_euclid(MICROS_PER_SECOND))
+    }
+
+    /// True if both policies mean the same.
+    fn says(&self, other: &PolicyVersion, partition: &str) -> bool {
+        let read = |of: &PolicyVersion| of.policy.as_deref().map(|text| LoggedPolicy::read(text, partition).reading);
+        match (read(self), read(other)) {
+            (Some(PolicyReading::Whole(one)), Some(PolicyReading::Whole(other))) => {
+                let diff = PolicyDiff::of(Some(&one), &other);
+                diff.added.is_empty() && diff.removed.is_empty() && diff.changed.is_empty()
+            }
+            _ => self.policy == other.policy,
+        }
+    }
+
     fn difference(&self, before: &KnownBefore<'_>, now: &PolicyDocument, key_arn: &str) -> Option<PolicyDifference> {
         let before = match before {
             KnownBefore::Unknown => return None,
@@ -135,11 +155,22 @@ impl PolicyVersion {
     }
 }
 
-/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions.
-fn in_order(versions: BTreeSet<PolicyVersion>) -> Vec<PolicyVersion> {
+/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions. What AWS told is
+/// one where it is not what the version before says.
+fn in_order(versions: BTreeSet<PolicyVersion>, partition: &str) -> Vec<PolicyVersion> {
     let mut is_made = false;
-    let once = |version: &PolicyVersion| version.kind == VersionKind::Change || !std::mem::replace(&mut is_made, true);
-    versions.into_iter().filter(once).collect()
+    let mut once =
+        |version: &PolicyVersion| version.kind == VersionKind::Change || !std::mem::replace(&mut is_made, true);
+    let (told, mut logged): (Vec<_>, Vec<_>) = versions.into_iter().partition(|of| of.kind == VersionKind::Told);
+    logged.retain(|version| once(version));
+    for told in told {
+        let place = logged.partition_point(|version| version.second() < told.second());
+        let before = place.checked_sub(1).map(|before| &logged[before]);
+        if before.is_none_or(|before| is_in_doubt(&logged, place) || !before.says(&told, partition)) {
+            logged.insert(place, told);
+        }
+    }
+    logged
 }
 
 /// True if nobody knows which version stood before the one at a place: it shares its second with another change, or the two
@@ -160,7 +191,8 @@ fn push_versions(
     versions: &[PolicyVersion],
     first_number: Option<i64>,
 ) -> Result<(), ArrowError> {
-    let partition = Arn::parse(key_arn).map_or("aws", |arn| arn.partition);
+    let partition = partition(key_arn);
+    let mut number = first_number;
     // A change without a time may stand anywhere.
     let is_timed = versions.iter().all(|version| version.time.is_some());
     let mut before: Option<LoggedPolicy> = None;
@@ -172,20 +204,22 @@ fn push_versions(
             (VersionKind::Change, Some(before)) if is_timed && !is_in_doubt(versions, at) => {
                 KnownBefore::Policy(before)
             }
-            (VersionKind::Change, _) => KnownBefore::Unknown,
+            (VersionKind::Change | VersionKind::Told, _) => KnownBefore::Unknown,
         };
         let now = policy.as_ref().and_then(|policy| policy.reading.document());
-        let difference = now.and_then(|now| version.difference(&known, now, key_arn));
+        let is_told = version.kind == VersionKind::Told;
+        let compared = now.filter(|_| !is_told);
+        let difference = compared.and_then(|now| version.difference(&known, now, key_arn));
         let list = |of: fn(&PolicyDifference) -> &Vec<String>| {
             OutputCell::Texts(difference.as_ref().map(|difference| of(difference).as_slice()))
         };
         rows.push([
             key_arn.into(),
-            OutputCell::Count(first_number.map(|first| first + at as i64)),
-            OutputCell::Time(version.time),
-            OutputCell::Time(later.and_then(|later| later.time)),
+            OutputCell::Count(number.filter(|_| !is_told)),
+            OutputCell::Time(version.time.filter(|_| !is_told)),
+            OutputCell::Time(later.filter(|later| later.kind != VersionKind::Told).and_then(|later| later.time)),
             (&version.set_by).into(),
-            (&version.event_id).into(),
+            OutputCell::Text(Some(version.event_id.as_str()).filter(|_| !is_told)),
             OutputCell::Text(policy.as_ref().map(|policy| policy.text.as_str())),
             policy.as_ref().map_or("unparsed", |policy| policy.reading.word()).into(),
             list(|difference| &difference.added),
@@ -194,9 +228,14 @@ fn push_versions(
             list(|difference| &difference.newly_allows),
             list(|difference| &difference.notable),
         ])?;
+        number = number.map(|number| number + i64::from(!is_told));
         before = policy;
     }
     Ok(())
+}
+
+fn partition(key_arn: &str) -> &str {
+    Arn::parse(key_arn).map_or("aws", |arn| arn.partition)
 }
 
 impl Derivation for PolicyHistory {
@@ -208,15 +247,19 @@ impl Derivation for PolicyHistory {
         let bypasses_lockout_check = rows.flags("bypasses_lockout_check")?;
         for row in 0..rows.len() {
             let Some(key_arn) = key_arn.get(row) else { continue };
-            let is_creation = kind.get(row) == Some("creation");
+            let version_kind = match kind.get(row) {
+                Some("creation") => VersionKind::Creation,
+                Some("told") => VersionKind::Told,
+                _ => VersionKind::Change,
+            };
             let policy = policy.get(row).filter(|policy| *policy != "null");
             // KMS then gives its default policy, which no record has.
-            if is_creation && policy.is_none() {
+            if version_kind != VersionKind::Change && policy.is_none() {
                 continue;
             }
             let lockout = bypasses_lockout_check.is_set(row);
             let version = PolicyVersion {
-                kind: if is_creation { VersionKind::Creation } else { VersionKind::Change },
+                kind: version_kind,
                 time: event_time.get(row),
                 event_id: event_id.owned(row).unwrap_or_default(),
                 set_by: set_by.owned(row),
@@ -235,7 +278,7 @@ impl Derivation for PolicyHistory {
     fn finish(self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
         for (key_arn, versions) in self.keys {
-            let versions = in_order(versions);
+            let versions = in_order(versions, partition(&key_arn));
             let is_whole = !self.starts_late || versions.first().is_some_and(|of| of.kind == VersionKind::Creation);
             push_versions(&mut rows, &key_arn, &versions, is_whole.then_some(1))?;
         }
@@ -357,6 +400,21 @@ mod tests {
                 &["1 - 2 whole - - -", "2 2 3 whole - - -", "3 3 - whole - - -"],
             ),
             (&["1 creation a bypass"], &["1 1 - whole [a] [] [lockout_bypassed]"]),
+            // What AWS told stands before the next version, and is one where the logs do not tell it.
+            (&["1000000 told a", "2000000 change ab"], &["- - 2000000 whole - - -", "1 2000000 - whole [b] [] []"]),
+            (
+                &["1000000 creation a", "2000000 told a", "3000000 change ab"],
+                &["1 1000000 3000000 whole [a] [] []", "2 3000000 - whole [b] [] []"],
+            ),
+            (
+                &["1000000 creation a", "2000000 told ac", "3000000 told ca", "4000000 change ab"],
+                &["1 1000000 - whole [a] [] []", "- - 4000000 whole - - -", "2 4000000 - whole [b] [c] []"],
+            ),
+            // An answer of the second of a change may be from before it.
+            (
+                &["1000000 creation a", "2000000 change ab", "2500000 told a"],
+                &["1 1000000 2000000 whole [a] [] []", "2 2000000 - whole [b] [] []"],
+            ),
             (&["1 change a", "2 change a bypass"], &["1 1 2 whole - - -", "2 2 - whole [] [] [lockout_bypassed]"]),
         ] {
             let found = versions(AskedInterval::default(), &mut calls.iter().enumerate());

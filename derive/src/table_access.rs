@@ -92,8 +92,9 @@ struct OperationDay {
 #[derive(Debug, Default)]
 struct GroupAccess {
     texts: AccessGroupTexts,
-    /// The numbers of sessions, by `principal_id`; those without one are one.
-    sessions: HashMap<String, u32>,
+    /// The numbers of sessions, by `principal_id` and the time of their start; those without an id are one.
+    sessions: HashMap<String, BTreeMap<Option<i64>, u32>>,
+    session_count: usize,
     operations: HashMap<String, BTreeMap<Option<i32>, OperationDay>>,
     /// Uses of the key in the interval by operation of KMS, and how many have no time.
     key_uses: BTreeMap<String, (Vec<SessionMoment>, i64)>,
@@ -190,6 +191,37 @@ impl GroupAccess {
         match call.outcome {
             Some("success") => grown + day.accesses.add((session, at)),
             _ => grown,
+        }
+    }
+
+    /// The number of the session of a call, and the size of a new one.
+    fn session(&mut self, id: &str, created: Option<i64>) -> (u32, usize) {
+        let next = u32::try_from(self.session_count).unwrap_or(u32::MAX);
+        if !self.sessions.contains_key(id) {
+            self.sessions.insert(id.to_owned(), BTreeMap::new());
+        }
+        let of_id = self.sessions.get_mut(id).expect("it was just put there");
+        if let Some(known) = of_id.get(&created) {
+            return (*known, 0);
+        }
+        of_id.insert(created, next);
+        self.session_count += 1;
+        (next, SESSION_BYTES + id.len())
+    }
+
+    /// Takes the sessions of an id for one where a call does not tell when its session began.
+    fn settle(&mut self) {
+        let vague = self.sessions.values().filter(|of_id| of_id.len() > 1 && of_id.contains_key(&None));
+        let one: HashMap<u32, u32> =
+            vague.flat_map(|of_id| of_id.values().map(|session| (*session, of_id[&None]))).collect();
+        if one.is_empty() {
+            return;
+        }
+        let days = self.operations.values_mut().flat_map(|days| days.values_mut());
+        let uses = self.key_uses.values_mut().map(|(uses, _)| uses).chain([&mut self.earlier_uses]);
+        let lists = days.map(|day| &mut day.accesses.moments).chain(uses).chain([&mut self.causes.moments]);
+        for (session, _) in lists.flatten() {
+            *session = one.get(session).copied().unwrap_or(*session);
         }
     }
 
@@ -377,12 +409,8 @@ impl AllAccess {
         }
         let group = self.groups.get_mut(place).expect("it was just put there");
         let id = columns.principal_id.get(row).unwrap_or_default();
-        let session = group.sessions.get(id).copied().unwrap_or_else(|| {
-            self.text_bytes += SESSION_BYTES + id.len();
-            let next = u32::try_from(group.sessions.len()).unwrap_or(u32::MAX);
-            group.sessions.insert(id.to_owned(), next);
-            next
-        });
+        let (session, bytes) = group.session(id, columns.session_created.get(row));
+        self.text_bytes += bytes;
         let before = group.days;
         self.moments += group.take(call, session, self.since);
         self.days += group.days - before;
@@ -402,6 +430,7 @@ struct TableCallColumns<'a> {
     kind: TextCells<'a>,
     principal: TextCells<'a>,
     principal_id: TextCells<'a>,
+    session_created: TimeCells<'a>,
     table_arn: TextCells<'a>,
     table_name: TextCells<'a>,
     operation: TextCells<'a>,
@@ -416,6 +445,7 @@ impl<'a> TableCallColumns<'a> {
             kind: rows.texts("kind")?,
             principal: rows.texts("principal")?,
             principal_id: rows.texts("principal_id")?,
+            session_created: rows.times("session_created")?,
             table_arn: rows.texts("table_arn")?,
             table_name: rows.texts("table_name")?,
             operation: rows.texts("operation")?,
@@ -450,6 +480,7 @@ impl Derivation for AllAccess {
         self.aws_owned.values_mut().for_each(|periods| periods.sort_unstable());
         let around =
             AccessSurroundings { first: self.first.filter(|_| self.since.is_none()), aws_owned: &self.aws_owned };
+        self.groups.values_mut().for_each(GroupAccess::settle);
         let mut groups: Vec<&GroupAccess> = self.groups.values().collect();
         groups.sort_unstable_by_key(|group| &group.texts);
         let mut rows = OutputRows::new(COLUMNS);
@@ -480,10 +511,20 @@ mod tests {
     use super::super::input::tests::{batch, lines};
     use super::*;
 
-    const COLUMNS_OF_INPUT: [&str; 9] =
-        ["kind", "principal", "principal_id", "table_arn", "table_name", "operation", "event_time", "ended", "outcome"];
+    const COLUMNS_OF_INPUT: [&str; 10] = [
+        "kind",
+        "principal",
+        "principal_id",
+        "session_created",
+        "table_arn",
+        "table_name",
+        "operation",
+        "event_time",
+        "ended",
+        "outcome",
+    ];
 
-    /// Calls are `KIND SESSION OPERATION SECONDS [OUTCOME]`, and `owned FROM UNTIL` is a period under a key of AWS's own.
+    /// Calls are `KIND SESSION[@START] OPERATION SECONDS [OUTCOME]`, and `owned FROM UNTIL` is a period under a key of AWS's own.
     fn derived(calls: &mut dyn Iterator<Item = &&str>, since: Option<i64>) -> Vec<String> {
         let since = since.map(|since| since * MICROS_PER_SECOND);
         let interval = AskedInterval { since, until: None, earlier: EarlierHistory::NotRead };
@@ -491,11 +532,12 @@ mod tests {
         for call in calls {
             let words: Vec<&str> = call.split(' ').collect();
             let cells = match words[0] {
-                "owned" => ["aws_owned", "-", "-", "arn", "orders", "-", words[1], words[2], "-"],
+                "owned" => ["aws_owned", "-", "-", "-", "arn", "orders", "-", words[1], words[2], "-"],
                 kind => {
                     let principal = if words[1] == "service" { "service:dynamodb.amazonaws.com" } else { "app" };
                     let outcome = words.get(4).copied().unwrap_or("success");
-                    [kind, principal, words[1], "arn", "orders", words[2], words[3], "-", outcome]
+                    let (session, start) = words[1].split_once('@').unwrap_or((words[1], "-"));
+                    [kind, principal, session, start, "arn", "orders", words[2], words[3], "-", outcome]
                 }
             };
             access.take(&batch(COLUMNS_OF_INPUT, &[cells])).unwrap();
@@ -511,6 +553,15 @@ mod tests {
             // The clocks of two services, and the time that DynamoDB keeps a key.
             (&["data_event s GetItem 1000", "key_use s kms:Decrypt 1005"][..], &["app GetItem 01 1 0 both - -"][..]),
             (&["data_event s GetItem 1360", "key_use s kms:Decrypt 1000"], &["app GetItem 01 1 0 both - -"]),
+            // A session is its id and its start, as far as both tell it.
+            (
+                &["data_event s@900 GetItem 1000", "key_use s@100 kms:Decrypt 990"],
+                &[
+                    "app GetItem 01 1 0 data_event no_key_use key_cached_for_other_session",
+                    "app kms:Decrypt 01 1 0 key_use no_data_event -",
+                ],
+            ),
+            (&["data_event s GetItem 1000", "key_use s@100 kms:Decrypt 990"], &["app GetItem 01 1 0 both - -"]),
             (
                 &["data_event s GetItem 1361", "key_use s kms:Decrypt 1000"],
                 &["app GetItem 01 1 0 data_event no_key_use -", "app kms:Decrypt 01 1 0 key_use no_data_event -"],

@@ -405,8 +405,17 @@ impl PeriodLine {
         let is_settled = self.stepped.is_some_and(|before| step.at - before > FINISHING_SLACK);
         period.may_be_filled =
             setting.kind != SetKeyKind::AwsOwned && (setting.of != SettingOf::OldTable || is_known && is_settled);
-        if setting.of == SettingOf::OldTable {
-            self.end_at(step.at, |ending| !ending.may_be_same_as(&period));
+        let since = self.since;
+        match setting.of {
+            SettingOf::OldTable => self.end_at(step.at, |ending| !ending.may_be_same_as(&period)),
+            // A table of that name is made where there is none: the one before is gone by then.
+            SettingOf::NewTable | SettingOf::NewReplica => self.end_at(step.at, |ending| {
+                // The making of a replica is logged twice, the first time perhaps before the interval.
+                let is_near = |from: i64| step.at - from <= FINISHING_SLACK;
+                let may_be_replica = ending.of.is_none() && since.is_some_and(is_near);
+                let is_replica = ending.of == Some(SettingOf::NewReplica) && ending.valid_from.is_none_or(is_near);
+                setting.of == SettingOf::NewReplica || !(is_replica || may_be_replica)
+            }),
         }
         let place = self.done.len();
         self.done.push(period);
@@ -553,11 +562,11 @@ mod tests {
             // Deleted and made again.
             (&["0 makes A", "5 ends -", "9 makes A"], &["A 0..5 seen 0", "A 9..? seen 9"]),
             (&["0 makes A", "5 ends -", "4000 sees A"], &["A 0..5 seen 0", "A ?..? seen 4000 context"]),
-            (&["0 makes A", "9 makes B"], &["A 0..? seen 0", "B 9..? seen 9"]),
+            (&["0 makes A", "9 makes B"], &["A 0..9 seen 0", "B 9..? seen 9"]),
             // A change tells the end of what was there before, though not its start.
             (&["0 sees A", "5 sees A", "90 sets B"], &["A ?..90 seen 0 context", "B 90..? seen 90"]),
             (&["0 sees A", "90 ends -"], &["A ?..90 seen 0 context"]),
-            (&["0 sees A", "90 makes B"], &["A ?..? seen 0 context", "B 90..? seen 90"]),
+            (&["0 sees A", "90 makes B"], &["A ?..90 seen 0 context", "B 90..? seen 90"]),
             // Moves that no call shows.
             (&["0 makes A", "100 sees B"], &["A 0..? seen 0", "B ?..? seen 100 context"]),
             (
@@ -619,7 +628,7 @@ mod tests {
             // A replica that its own Region logs too.
             (&["0 replicates A", "30 makes A", "99 sets B"], &["A 0..99 seen 0", "B 99..? seen 99"]),
             (&["0 replicates A", "30 makes B"], &["A 0..? seen 0", "B 30..? seen 30"]),
-            (&["0 replicates A", "3601 makes A"], &["A 0..? seen 0", "A 3601..? seen 3601"]),
+            (&["0 replicates A", "3601 makes A"], &["A 0..3601 seen 0", "A 3601..? seen 3601"]),
         ] {
             assert_eq!(periods(story, None), expected, "{story:?}");
             let turned: Vec<&str> = story.iter().rev().copied().collect();

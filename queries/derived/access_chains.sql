@@ -26,10 +26,11 @@
 -- column: first_data_event_id : the principal's first successful data event on that table from the success on
 -- column: evidence : `shown`, `possible` or `unexplained`
 -- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
+-- column: bad_hours : the number of these hours that are bad, as in `key-use-outside`: a log is missing, could not be read, or leaves KMS out. NULL where something that could not be read may be of any hour
 SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, f.key_arn, f.account_id, f.region,
        -- Of the session that succeeded; a user is its own person.
-       coalesce(p.person, CASE WHEN f.principal LIKE 'arn:%:user/%' THEN f.principal END) AS person,
-       coalesce(p.person_source, CASE WHEN p.person IS NULL AND f.principal LIKE 'arn:%:user/%' THEN 'principal' END)
+       coalesce(p.person, CASE WHEN starts_with(split_part(f.principal, ':', 6), 'user/') THEN f.principal END) AS person,
+       coalesce(p.person_source, CASE WHEN p.person IS NULL AND starts_with(split_part(f.principal, ':', 6), 'user/') THEN 'principal' END)
            AS person_source,
        f.success_table_arn AS table_arn, f.success_table_name AS table_name, f.action, f.key_by_table, f.denial_reason,
        f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
@@ -68,6 +69,12 @@ RIGHT SEMI JOIN (
     SELECT *, json_get_str(request_parameters, 'roleArn') AS role_arn FROM session_starts) s
 ON r.principal = s.role_arn
 UNION ALL
+-- An answer to `aws kms get-key-policy` tells the policy of its time.
+SELECT 'told_policy', NULL, at, NULL, NULL, subject, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, json_get_str(body, 'Policy'), NULL, NULL, NULL, NULL
+FROM state_answers
+WHERE kind = 'get-key-policy' AND subject LIKE 'arn:%:key/%'
+UNION ALL
 SELECT 'data_event', d.event_id, d.event_time, d.principal, NULL, NULL, NULL, NULL, NULL, NULL, d.table_arn, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM (SELECT DISTINCT principal, success_table_arn FROM denial_facts WHERE success_table_arn IS NOT NULL) r
@@ -78,5 +85,7 @@ RIGHT SEMI JOIN (
 ON r.principal = d.principal AND r.success_table_arn = d.table_arn
 UNION ALL
 SELECT 'span', NULL, from_hour, NULL, NULL, NULL, account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, until_hour, verdict, basis
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, until_hour,
+       -- What nobody can place may be of any hour.
+       CASE WHEN hours IS NULL AND faults > 0 THEN 'bad' ELSE verdict END, basis
 FROM coverage_spans

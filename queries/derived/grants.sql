@@ -1,6 +1,6 @@
 -- title: The grants of each key, from creation to end
 -- row: grant
--- description: From CreateGrant, RetireGrant, RevokeGrant and the deletion of the key, where they succeeded. A grant that was asked for twice under one name is one row. What a grant allows is from its creation; of a grant whose creation was not seen, what its end does not say is NULL.
+-- description: From CreateGrant, RetireGrant, RevokeGrant and the deletion of the key, where they succeeded. A grant that was asked for twice under one name is one row. What a grant allows is from its creation; of a grant whose creation was not seen, what its end does not say is NULL. A grant of an answer to ListGrants that was given with `--state` is here too; what an answer does not list is not said to be gone.
 -- column: grantee_principal : who may use the key by it: the ARN of a user, role, session or account, or a service such as `dynamodb.us-east-1.amazonaws.com`
 -- column: retiring_principal : who may retire it
 -- column: operations : the operations that it allows
@@ -10,16 +10,16 @@
 -- column: resource_arn : that resource, or the one that its constraint names by `sourceArn`
 -- column: table_name : the DynamoDB table that this context names
 -- column: created_at : when it was created; NULL where that was not seen
--- column: created_by : the principal that created it
+-- column: created_by : the principal that created it, NULL where only an answer tells of it
 -- column: created_via : the service through which it was created, by its short name; NULL where directly
 -- column: ended_at : when it ended
 -- column: ended_by : the principal that ended it; NULL if it ended with its key
 -- column: end_kind : `retired`, `revoked`, or `key_deleted`
 -- column: state : `open` where no end was seen, `ended`, or `start_not_seen`
--- column: create_event_id : the event that created it
+-- column: create_event_id : the event that created it, NULL where only an answer tells of it
 -- column: end_event_id : the event that ended it
 -- column: last_possible_use : the last successful call of the grantee within its life whose operation and context fit; the grant may have allowed it, and so may a policy. Both ends of the life belong to it. NULL where none was seen, and where the caller is known by an id alone
-SELECT key_arn, event_time, event_id, event_name AS operation, true AS is_change, principal, via_service, grant_id,
+SELECT key_arn, event_time, NULL AS told_at, event_id, event_name AS operation, true AS is_change, principal, via_service, grant_id,
        grantee_principal, resource_service, resource_arn, table_name,
        coalesce(json_get_str(request_parameters, 'retiringPrincipal'),
                 json_get_str(request_parameters, 'retiringServicePrincipal')) AS retiring_principal,
@@ -33,8 +33,26 @@ FROM key_calls
 WHERE operation_class IN ('grant', 'lifecycle') AND outcome = 'success' AND key_arn IS NOT NULL
   AND event_name IN ('CreateGrant', 'RetireGrant', 'RevokeGrant', 'DeleteKey')
 UNION ALL
+-- An answer to `aws kms list-grants` tells the grants of its time.
+SELECT subject, at, told_at, NULL, 'told', true, NULL, NULL, json_get_str(body, 'GrantId'),
+       coalesce(json_get_str(body, 'GranteePrincipal'), json_get_str(body, 'GranteeServicePrincipal')),
+       CASE WHEN table_name IS NOT NULL THEN 'dynamodb' END,
+       CASE WHEN table_name IS NOT NULL
+           THEN concat('arn:', split_part(subject, ':', 2), ':dynamodb:', split_part(subject, ':', 4), ':', subscriber,
+                       ':table/', table_name) END,
+       table_name, coalesce(json_get_str(body, 'RetiringPrincipal'), json_get_str(body, 'RetiringServicePrincipal')), false,
+       json_get_str(body, 'Constraints', 'SourceArn'), json_get_list(body, 'Operations'),
+       json_get_map(body, 'Constraints', 'EncryptionContextSubset'), json_get_map(body, 'Constraints', 'EncryptionContextEquals'),
+       json_get_list('', '')
+FROM (
+    SELECT *, json_get_str(body, 'Constraints', 'EncryptionContextSubset', 'aws:dynamodb:subscriberId') AS subscriber,
+           CASE WHEN json_get_str(body, 'Constraints', 'EncryptionContextSubset', 'aws:dynamodb:subscriberId') IS NOT NULL
+               THEN json_get_str(body, 'Constraints', 'EncryptionContextSubset', 'aws:dynamodb:tableName') END AS table_name
+    FROM state_answers
+    WHERE kind = 'list-grants' AND subject LIKE 'arn:%:key/%')
+UNION ALL
 -- The calls of those who were granted something on that key. A subset of a use is the context that it had.
-SELECT u.key_arn, u.event_time, NULL, u.operation, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false, NULL,
+SELECT u.key_arn, u.event_time, NULL, NULL, u.operation, false, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, false, NULL,
        json_get_list('', ''), u.encryption_context, json_get_map('', ''),
        make_array(CASE WHEN u.caller = 'service' THEN u.principal ELSE u.caller END)
 FROM (
@@ -42,9 +60,15 @@ FROM (
                                   THEN 'account:' || split_part(grantee_principal, ':', 5)
                                   WHEN grantee_principal LIKE '%.amazonaws.com%' THEN 'service'
                                   ELSE grantee_principal END AS caller
-    FROM events
-    WHERE event_source = 'kms.amazonaws.com' AND event_name = 'CreateGrant' AND outcome = 'success'
-      AND key_arn IS NOT NULL AND grantee_principal IS NOT NULL) g
+    FROM (
+        SELECT key_arn, grantee_principal
+        FROM events
+        WHERE event_source = 'kms.amazonaws.com' AND event_name = 'CreateGrant' AND outcome = 'success'
+          AND key_arn IS NOT NULL AND grantee_principal IS NOT NULL
+        UNION ALL
+        SELECT subject, coalesce(json_get_str(body, 'GranteePrincipal'), json_get_str(body, 'GranteeServicePrincipal'))
+        FROM state_answers
+        WHERE kind = 'list-grants' AND subject LIKE 'arn:%:key/%')) g
 RIGHT SEMI JOIN (
     SELECT key_arn, event_time, principal, encryption_context,
            CASE WHEN event_name <> 'ReEncrypt' THEN event_name

@@ -1,12 +1,12 @@
 -- title: Every version of a key's policy, and what it newly allows to whom
 -- row: version of a key's policy in the logs
--- description: From CreateKey and ReplicateKey with a policy, and every successful PutKeyPolicy. A version that says the same in other words has empty lists. The lists are NULL where the version before is not known: it is not in the logs, could not be read, or was set in the same second. Conditions are named in brackets and never evaluated.
+-- description: From CreateKey and ReplicateKey with a policy, and every successful PutKeyPolicy. A version that says the same in other words has empty lists. The lists are NULL where the version before is not known: it is not in the logs, could not be read, or was set in the same second. An answer to GetKeyPolicy that was given with `--state` stands before the next version; it has a row without a number and a beginning where the logs do not tell its policy. Conditions are named in brackets and never evaluated.
 -- column: key_arn : the key
--- column: version : its number among those in the logs, from 1; NULL where `--since` leaves out earlier ones
--- column: valid_from : when it was set
--- column: valid_to : when the next one was set, NULL for the last
--- column: set_by : the principal that set it
--- column: set_event_id : the id of the event
+-- column: version : its number among those in the logs, from 1; NULL where `--since` leaves out earlier ones, and of an answer
+-- column: valid_from : when it was set, NULL where that was not seen
+-- column: valid_to : when the next one was set, NULL for the last and where that was not seen
+-- column: set_by : the principal that set it, NULL of an answer
+-- column: set_event_id : the id of the event, NULL of an answer
 -- column: policy : the policy as JSON text, as AWS wrote it
 -- column: reading : `whole`, `truncated` where CloudTrail cut it, or `unparsed`
 -- column: added : statements that are new, by Sid, else as canonical JSON
@@ -34,3 +34,8 @@ FROM (
     WHERE event_name IN ('CreateKey', 'PutKeyPolicy', 'ReplicateKey') AND operation_class IN ('policy', 'lifecycle')
       AND outcome = 'success')
 WHERE key_arn IS NOT NULL
+UNION ALL
+-- An answer to `aws kms get-key-policy` tells the policy of its time.
+SELECT subject, at, NULL, NULL, 'told', false, json_get_str(body, 'Policy')
+FROM state_answers
+WHERE kind = 'get-key-policy' AND subject LIKE 'arn:%:key/%'

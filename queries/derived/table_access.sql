@@ -1,6 +1,6 @@
 -- title: Who reached which DynamoDB table how, day by day
 -- row: principal × table × operation × day
--- description: From DynamoDB's own records that name the table, DescribeTable included, and from its uses of keys in the principal's name. One use of a key explains the accesses of the same session (of a role) or user to the same table from then on: DynamoDB keeps the key for 300 seconds, and 60 more are allowed for; 5 seconds before it are allowed for, since the clocks of two services differ. A use of a key that a record of DynamoDB's explains has no row of its own. Facts are of the interval alone. Refusals by KMS name no table, so `denied` has those that DynamoDB's own records tell; `denials` has all.
+-- description: From DynamoDB's own records that name the table, DescribeTable included, and from its uses of keys in the principal's name. One use of a key explains the accesses of the same session (of a role; where a record does not tell its start, of all that share its id) or user to the same table from then on: DynamoDB keeps the key for 300 seconds, and 60 more are allowed for; 5 seconds before it are allowed for, since the clocks of two services differ. A use of a key that a record of DynamoDB's explains has no row of its own. Facts are of the interval alone. Refusals by KMS name no table, so `denied` has those that DynamoDB's own records tell; `denials` has all.
 -- column: operation : the operation of DynamoDB, or `kms:` and that of KMS for uses of a key that no record of DynamoDB's explains
 -- column: day : the day of the calls, UTC; NULL where they have no time
 -- column: calls : all calls, refused and failed ones too; in rows of key use the successful uses that nothing explains
@@ -16,7 +16,7 @@ SELECT CASE WHEN operation_class IS NOT NULL THEN 'key_use'
                                 'Scan', 'TransactGetItems', 'TransactWriteItems', 'UpdateItem') THEN 'data_event'
             WHEN read_only IS FALSE THEN 'table_change'
             ELSE 'table_read' END AS kind,
-       principal, principal_id, table_arn, table_name,
+       principal, principal_id, session_created, table_arn, table_name,
        CASE WHEN operation_class IS NOT NULL THEN concat('kms:', event_name) ELSE event_name END AS operation,
        event_time, CASE WHEN false THEN event_time END AS ended, outcome
 FROM table_calls
@@ -26,6 +26,6 @@ WHERE (in_interval(event_time) OR in_interval(event_time + INTERVAL '360 seconds
            -- A ReEncrypt is one use.
            AND key_role <> 'source'))
 UNION ALL
-SELECT 'aws_owned', NULL, NULL, table_arn, table_name, NULL, valid_from, valid_to, NULL
+SELECT 'aws_owned', NULL, NULL, NULL, table_arn, table_name, NULL, valid_from, valid_to, NULL
 FROM table_keys
 WHERE key_kind = 'aws_owned'

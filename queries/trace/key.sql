@@ -1,6 +1,6 @@
 -- title: The life of a key
 -- none: Nothing of this interval tells of the key.
--- description: States, policies, aliases, grants, rotations and tables as periods; other changes; uses and refusals by principal and day; who got in after a refusal; and the hours whose logs are missing or leave KMS out.
+-- description: States, policies, aliases, grants, rotations and tables as periods; other changes; uses and refusals by principal and day, also those that name no key and may be of it; who got in after a refusal; and the hours whose logs are missing or leave KMS out.
 SELECT at, until, what, who, detail, key_arn, table_name, event_id
 FROM (
     SELECT valid_from AS at, valid_to AS until, 'state' AS what, set_by AS who, state AS detail, key_arn,
@@ -63,6 +63,15 @@ FROM (
     FROM denials
     WHERE key_arn = $subject
     GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, key_arn, event_date
+    UNION ALL
+    -- What names no key, in the key's account and Region.
+    SELECT min(event_time), max(event_time), 'refused, may be of it', principal,
+           concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified'), ', no key named'),
+           NULL, NULL, min(event_id)
+    FROM denials
+    WHERE key_arn IS NULL AND source_key_arn IS NULL AND requested_alias IS NULL
+      AND recipient_account_id = split_part($subject, ':', 5) AND aws_region = split_part($subject, ':', 4)
+    GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, event_date
     UNION ALL
     SELECT min(event_time), max(event_time), 'failed', principal, concat(count(*), ' × ', event_name, ': ', outcome), key_arn, table_name, min(event_id)
     FROM key_attempts

@@ -1,6 +1,6 @@
 -- title: The life of a principal
 -- none: Nothing of this interval tells of the principal.
--- description: Its uses of keys and its refusals by key and day, the changes that it made and those that were made to it, who got in after a refusal, its sessions and the grants that it was given.
+-- description: Its uses of keys and its refusals by key and day, its calls of tables, the changes that it made and those that were made to it, who got in after a refusal, its sessions, the grants that it was given, and the hours of its account whose logs are missing or leave KMS out.
 SELECT at, until, what, who, detail, key_arn, table_name, event_id
 FROM (
     SELECT min(event_time) AS at, max(event_time) AS until, 'use' AS what, principal AS who,
@@ -9,6 +9,12 @@ FROM (
     FROM key_use
     WHERE principal = $subject
     GROUP BY principal, event_name, via_service, key_arn, table_name, event_date
+    UNION ALL
+    SELECT min(event_time), max(event_time), CASE outcome WHEN 'success' THEN 'call' ELSE outcome END, principal,
+           concat(count(*), ' × ', event_name), NULL, table_name, min(event_id)
+    FROM table_calls
+    WHERE principal = $subject AND event_source = 'dynamodb.amazonaws.com'
+    GROUP BY principal, event_name, outcome, table_name, event_date
     UNION ALL
     SELECT min(event_time), max(event_time), 'refused', principal,
            concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified')),
@@ -45,5 +51,12 @@ FROM (
            concat(session_name, CASE WHEN person IS NOT NULL THEN concat(', of ', person) ELSE '' END, ', ', calls, ' calls'),
            NULL, NULL, assumed_by_event_id
     FROM role_sessions
-    WHERE principal = $subject)
+    WHERE principal = $subject
+    UNION ALL
+    SELECT from_hour, until_hour, 'hole', NULL,
+           concat(region, CASE WHEN kms_logged IN ('excluded', 'stopped') THEN concat(': KMS was not logged: ', kms_logged)
+                               ELSE concat(': logs: ', state) END),
+           NULL, NULL, NULL
+    FROM coverage_spans
+    WHERE verdict = 'bad' AND account_id = split_part($subject, ':', 5))
 ORDER BY at NULLS FIRST, what, who, detail, event_id

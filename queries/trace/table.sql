@@ -1,6 +1,6 @@
 -- title: The life of a table
 -- none: Nothing of this interval tells of the table.
--- description: The keys that protected it as periods, the changes of the table, use of its keys through DynamoDB and DynamoDB's own records by principal and day, and who got in after a refusal.
+-- description: The keys that protected it as periods, the changes of the table, use of its keys through DynamoDB and DynamoDB's own records by principal and day, who got in after a refusal, and the hours whose logs are missing or leave KMS out.
 SELECT at, until, what, who, detail, key_arn, table_name, event_id
 FROM (
     SELECT coalesce(valid_from, first_in_scope) AS at, valid_to AS until, 'key' AS what, set_by AS who,
@@ -27,5 +27,11 @@ FROM (
                        ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
            key_arn, table_name, allowed_event_id
     FROM access_chains
-    WHERE table_name = split_part($subject, ':table/', 2) OR table_name = $subject)
+    WHERE table_name = split_part($subject, ':table/', 2) OR table_name = $subject
+    UNION ALL
+    SELECT from_hour, until_hour, 'hole', NULL,
+           CASE WHEN kms_logged IN ('excluded', 'stopped') THEN concat('KMS was not logged: ', kms_logged) ELSE concat('logs: ', state) END,
+           NULL, NULL, NULL
+    FROM coverage_spans
+    WHERE verdict = 'bad' AND account_id = split_part($subject, ':', 5) AND region = split_part($subject, ':', 4))
 ORDER BY at NULLS FIRST, what, who, detail, event_id

@@ -130,12 +130,16 @@ impl Audit {
             };
             let unattributed = if *name == DENIALS { subjects.unattributed(&all)? } else { None };
             unattributed_refusals = unattributed_refusals.or(unattributed);
-            let beside = unattributed.filter(|refusals| *refusals > 0).map(unattributed_words);
+            // Where nothing narrows the section, they are among its rows.
+            let shown = if unattributed.is_some() { subjects.unattributed(&rows)? } else { None };
+            let beside = unattributed.zip(shown).map(|(all, shown)| all - shown);
+            let beside = beside.filter(|refusals| *refusals > 0).map(unattributed_words);
             let sentence = sentence.as_ref();
             answered.push(AnsweredSection { name, title, none, sentence, rows, not_narrowed, beside });
         }
-        let (names, accounting) = (subjects.sentences(), prepared.accounting.clone());
+        let (names, mut accounting) = (subjects.sentences(), prepared.accounting.clone());
         let seen = data.engine.seen(Some(&accounting)).await?;
+        accounting.seen = seen.clone();
         let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
         place += kinds.len();
         let (coverage, sections) = (prepared.rows(place).await?, answered);

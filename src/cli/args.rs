@@ -236,8 +236,8 @@ pub struct StateArgs {
     /// Also read so much before --since for the state of keys, grants, tables and sessions: 30d, 24h; a store has it
     #[arg(long, value_name = "SPAN", help_heading = "Scope")]
     pub baseline: Option<String>,
-    /// An answer of the AWS CLI as state: describe-table, get-key-rotation-status (get-key-policy and list-grants are
-    /// checked, and no view uses them yet); a file or a folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
+    /// An answer of the AWS CLI as state: describe-table, get-key-policy, list-grants, get-key-rotation-status; a file or a
+    /// folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
     #[arg(long = "state", value_name = "PATH[@TIME]", help_heading = "Scope")]
     pub answers: Vec<String>,
 }

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 
 use super::exit::Failure;
+use super::page;
 use super::summary::RunSummary;
 use crate::audit::{AnsweredSection, Audit, LIMITS};
 use crate::output::fit::{Cuts, FittedTable};
@@ -20,9 +21,6 @@ use crate::output::{self, Format, OutputTarget, Style, markdown};
 
 /// Rows of a section on a screen.
 const ROWS_SHOWN: usize = 12;
-
-/// The width of sentences where no screen bounds them.
-const TEXT_WIDTH: usize = 110;
 
 /// The note on the parts that a screen leaves out.
 const SHORT_NOTE: &str =
@@ -59,7 +57,7 @@ impl AuditScreen<'_> {
             screen::note(to, &words, look)?;
         }
         for section in &self.audit.sections {
-            self.title(to, section.title)?;
+            page::title(to, section.title, self.style)?;
             match look.values {
                 _ if section.rows.num_rows() == 0 => writeln!(to, "{}", visible(&section.none))?,
                 ScreenValues::Short => short(to, section, &mut shorts, look)?,
@@ -70,12 +68,12 @@ impl AuditScreen<'_> {
         let mut limits = LIMITS.to_vec();
         if look.values == ScreenValues::Short {
             if shorts.names.has_legend() {
-                self.title(to, "Names in full")?;
+                page::title(to, "Names in full", self.style)?;
                 screen::write_legend(to, &mut shorts.names, look)?;
             }
             limits.push(SHORT_NOTE);
         }
-        self.limits(to, &limits, look.width)
+        page::limits(to, &limits, (self.style, look.width))
     }
 
     /// Every row, column and value, for a pipe or a file.
@@ -83,11 +81,11 @@ impl AuditScreen<'_> {
         let write = |e: io::Error| Failure::write(&e);
         self.head().iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
         for section in &self.audit.sections {
-            self.title(to, section.title).map_err(write)?;
+            page::title(to, section.title, self.style).map_err(write)?;
             self.rows(to, section, Format::Table)?;
             not_narrowed(section).iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
         }
-        self.limits(to, &LIMITS, TEXT_WIDTH).map_err(write)
+        page::limits(to, &LIMITS, (self.style, page::TEXT_WIDTH)).map_err(write)
     }
 
     /// Every row, column and value as Markdown.
@@ -119,17 +117,6 @@ impl AuditScreen<'_> {
     fn head(&self) -> Vec<String> {
         let names = self.audit.names.iter().map(|sentence| format!("names     {}", visible(sentence)));
         self.summary.lines().into_iter().chain(names).collect()
-    }
-
-    fn title(&self, to: &mut OutputTarget, title: &str) -> io::Result<()> {
-        let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
-        writeln!(to, "\n{bold}{title}{plain}")
-    }
-
-    fn limits(&self, to: &mut OutputTarget, limits: &[&str], width: usize) -> io::Result<()> {
-        self.title(to, "Limits of these logs")?;
-        let mut lines = limits.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
-        lines.try_for_each(|line| writeln!(to, "{line}"))
     }
 }
 

@@ -12,6 +12,7 @@ mod exit;
 mod ingest;
 mod man;
 mod open;
+mod page;
 mod parameters;
 mod policy;
 mod progress;

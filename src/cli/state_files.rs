@@ -59,6 +59,12 @@ impl StateFiles {
                 }
             }
         }
+        let unplaced = |answer: StateAnswer| {
+            let why = format!("nothing tells the account and Region of the key {}", visible(&answer.subject));
+            unusable(&answer.uri, &why)
+                .hint(format!("name the file by them too: 111122223333_eu-west-1_{}.json", visible(&answer.subject)))
+        };
+        all.answers = state_answers::placed(std::mem::take(&mut all.answers)).map_err(unplaced)?;
         Ok(all)
     }
 

@@ -1,6 +1,7 @@
 //! The accounts of a run in words: the block on stderr, and the exit code that follows from it.
 //! In: the accounts of an answer. Out: counts in words. Never hides an unusable object: it is named or counted.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::args::GlobalArgs;
@@ -15,6 +16,9 @@ use crate::table::{Accounting, Completeness, WithoutLogs};
 
 /// Problem objects to name unless `-v` asks for all.
 const PROBLEMS_SHOWN: usize = 5;
+
+/// Accounts, and Regions, to name.
+const PLACES_SHOWN: usize = 3;
 
 pub struct RunSummary {
     /// None if the question needed no logs, such as `SELECT 1`.
@@ -54,6 +58,7 @@ impl RunSummary {
         let expected = self.missing.iter().map(|missing| format!("expected  {}", visible(missing)));
         let Some(a) = &self.accounting else { return expected.collect() };
         lines.push(format!("interval  {}", self.interval));
+        lines.extend(seen(a).map(|seen| format!("seen      {seen}")));
         lines.push(format!("objects   {}", objects(a)));
         if a.history_objects > 0 {
             let objects = count(a.history_objects);
@@ -151,6 +156,22 @@ pub fn print(summary: &RunSummary, block: SummaryBlock, global: &GlobalArgs) {
     if hidden > 0 {
         say(format_args!("          and {} more: keytrail query \"{}\"", count(hidden), problem_sql()));
     }
+}
+
+/// The times, accounts and Regions that the answer speaks for, where all of the input was read for it.
+fn seen(a: &Accounting) -> Option<String> {
+    let (Some(first), Some(last)) = (a.seen.first_event, a.seen.last_event) else { return None };
+    let listed = |all: BTreeSet<&str>, unit: &str| match all.len() {
+        0 => format!("no {unit} told"),
+        listed @ 1..=PLACES_SHOWN => {
+            let all: Vec<String> = all.into_iter().map(visible).map(Into::into).collect();
+            format!("{unit}{} {}", if listed == 1 { "" } else { "s" }, all.join(", "))
+        }
+        more => format!("{} {unit}s", count(more as u64)),
+    };
+    let (accounts, regions) = (listed(a.seen.accounts(), "account"), listed(a.seen.regions(), "Region"));
+    let span = [first, last].map(times::rfc3339);
+    a.complete.then(|| format!("events from {} to {}; {accounts}; {regions}", span[0], span[1]))
 }
 
 /// The query for all problem objects.

@@ -11,6 +11,7 @@ use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
 use super::audit::AuditFormat;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
+use super::page;
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{LIMITS, Trace, TracedName};
 use crate::output::visible::visible;
@@ -19,9 +20,6 @@ use crate::output::{self, Format, OutputTarget, Style, markdown};
 
 /// Things that a failure lists.
 const LISTED_MAX: usize = 20;
-
-/// The width of sentences where no screen bounds them.
-const TEXT_WIDTH: usize = 110;
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = with_exit_codes("Examples:
@@ -110,16 +108,13 @@ struct TracePage<'a> {
 impl TracePage<'_> {
     fn table(&self, to: &mut OutputTarget) -> Result<(), Failure> {
         let write = |e| Failure::write(&e);
-        let (bold, plain) = if self.style.color { ("\x1b[1;36m", "\x1b[0m") } else { ("", "") };
-        let width = self.style.screen().map_or(TEXT_WIDTH, |look| look.width);
+        let width = self.style.screen().map_or(page::TEXT_WIDTH, |look| look.width);
         let head = self.head();
         let head = head.iter().flat_map(|line| wrapped(line, width, "          "));
         head.into_iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)?;
-        writeln!(to, "\n{bold}{}{plain}", self.trace.title()).map_err(write)?;
+        page::title(to, self.trace.title(), self.style).map_err(write)?;
         self.rows(to, Format::Table)?;
-        writeln!(to, "\n{bold}Limits of these logs{plain}").map_err(write)?;
-        let limits = LIMITS.iter().flat_map(|limit| wrapped(&format!("- {limit}"), width, "  "));
-        limits.into_iter().try_for_each(|line| writeln!(to, "{line}")).map_err(write)
+        page::limits(to, &LIMITS, (self.style, width)).map_err(write)
     }
 
     fn markdown(&self, to: &mut OutputTarget) -> Result<(), Failure> {

@@ -5,7 +5,7 @@
 //! computes to plan: `EXPLAIN` shows the reading without doing it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -28,10 +28,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream,
 };
-use futures::TryStreamExt;
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, TryFutureExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
 use super::interval::timestamp;
+use super::physical::{explains, physical_plan};
 use super::views::View;
 use crate::derive::{self, AskedInterval, DerivedTable, RowTime};
 use crate::table::unqualified;
@@ -153,6 +155,8 @@ pub(super) struct DerivedInputs {
     /// The input of each mention, in the order of the mentions.
     inputs: Vec<LogicalPlan>,
     rows: Vec<Option<Arc<DerivedRows>>>,
+    /// True if a plan is asked for, and so the reading of the inputs.
+    explains: bool,
 }
 
 impl DerivedInputs {
@@ -160,6 +164,7 @@ impl DerivedInputs {
     pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<DerivedInputs> {
         let mut all = DerivedInputs::default();
         plans.iter().try_for_each(|plan| all.add(plan, state))?;
+        all.explains = plans.iter().any(explains);
         Ok(all)
     }
 
@@ -220,7 +225,9 @@ impl DerivedInputs {
             return Ok(Arc::clone(rows));
         }
         let input = self.replace(self.inputs[place].clone(), read)?;
-        let rows = Arc::new(DerivedRows { table: table.table, input, interval: table.interval, rows: Arc::default() });
+        let (table, interval, shows_input) = (table.table, table.interval, self.explains);
+        let (planned, rows) = (OnceCell::default(), Arc::default());
+        let rows = Arc::new(DerivedRows { table, input, interval, shows_input, planned, rows });
         self.rows[place] = Some(Arc::clone(&rows));
         Ok(rows)
     }
@@ -251,9 +258,16 @@ struct DerivedRows {
     table: &'static DerivedTable,
     input: LogicalPlan,
     interval: AskedInterval,
-    /// The first use of the table that runs computes these.
-    rows: Arc<OnceCell<RecordBatch>>,
+    shows_input: bool,
+    /// The first use of the table plans its input, for all.
+    planned: OnceCell<Arc<dyn ExecutionPlan>>,
+    /// The first use of the table that runs begins to compute these.
+    rows: Arc<OnceLock<ComputedRows>>,
 }
+
+/// The rows as they are computed. Whoever waits for them drives the work, so one that gives up does not undo it: a plan can
+/// be run only once.
+type ComputedRows = Shared<BoxFuture<'static, Result<RecordBatch, Arc<DataFusionError>>>>;
 
 #[async_trait]
 impl TableProvider for DerivedRows {
@@ -272,7 +286,9 @@ impl TableProvider for DerivedRows {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = state.create_physical_plan(&self.input).await?;
+        let state = state.as_any().downcast_ref::<SessionState>();
+        let state = state.ok_or_else(|| DataFusionError::Internal("a question has no session of ours".into()))?;
+        let input = self.planned.get_or_try_init(|| physical_plan(state, &self.input)).await?;
         let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::new(self.schema().project(&projection)?)),
@@ -284,7 +300,8 @@ impl TableProvider for DerivedRows {
             table: self.table,
             interval: self.interval,
             // A derivation needs all rows in one partition.
-            input: Arc::new(CoalescePartitionsExec::new(input)),
+            input: Arc::new(CoalescePartitionsExec::new(Arc::clone(input))),
+            shows_input: self.shows_input,
             projection,
             rows: Arc::clone(&self.rows),
             properties: Arc::new(properties),
@@ -298,8 +315,10 @@ struct DerivedExec {
     table: &'static DerivedTable,
     interval: AskedInterval,
     input: Arc<dyn ExecutionPlan>,
+    /// Else this plan has no children: its input is planned to its end, and not again for each use.
+    shows_input: bool,
     projection: Vec<usize>,
-    rows: Arc<OnceCell<RecordBatch>>,
+    rows: Arc<OnceLock<ComputedRows>>,
     properties: Arc<PlanProperties>,
 }
 
@@ -319,11 +338,11 @@ impl ExecutionPlan for DerivedExec {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
+        self.shows_input.then_some(&self.input).into_iter().collect()
     }
 
     fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition]
+        vec![Distribution::SinglePartition; self.children().len()]
     }
 
     fn apply_expressions(
@@ -336,17 +355,18 @@ impl ExecutionPlan for DerivedExec {
     fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
         let (projection, rows) = (self.projection.clone(), Arc::clone(&self.rows));
+        let (table, interval, shows_input) = (self.table, self.interval, self.shows_input);
         let properties = Arc::clone(&self.properties);
-        Ok(Arc::new(DerivedExec { table: self.table, interval: self.interval, input, projection, rows, properties }))
+        Ok(Arc::new(DerivedExec { table, interval, input, shows_input, projection, rows, properties }))
     }
 
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (table, interval, input) = (self.table, self.interval, Arc::clone(&self.input));
         let (rows, projection) = (Arc::clone(&self.rows), self.projection.clone());
-        let computed = async move {
-            let all = rows.get_or_try_init(|| compute(table, interval, input, context)).await?;
-            Ok(all.project(&projection)?)
-        };
+        let computing =
+            rows.get_or_init(|| compute(table, interval, input, context).map_err(Arc::new).boxed().shared());
+        let computing = computing.clone();
+        let computed = async move { Ok(computing.await.map_err(DataFusionError::Shared)?.project(&projection)?) };
         let schema = self.properties.eq_properties.schema();
         Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), futures::stream::once(computed))))
     }

@@ -18,6 +18,7 @@ mod hints;
 mod interval;
 pub mod named;
 mod names_function;
+mod physical;
 mod read_once;
 pub mod sections;
 mod series;
@@ -42,8 +43,9 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::prelude::{DataFrame, SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use object_store::ObjectStore;
 
@@ -62,6 +64,7 @@ use catalog::{EarlierTables, ViewTables};
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 use hidden::HiddenTables;
+use physical::physical_plan;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
 use state_answers::StateAnswer;
@@ -434,7 +437,7 @@ impl Engine {
     }
 
     async fn run(&self, plan: LogicalPlan, evidence: Evidence, started: Instant) -> Result<Answer, SqlError> {
-        let batches = DataFrame::new(self.context.state(), plan).execute_stream().await?;
+        let batches = execute_stream(physical_plan(&self.context.state(), &plan).await?, self.context.task_ctx())?;
         Ok(Answer::new(self.bounded(batches, started), evidence))
     }
 

@@ -35,10 +35,12 @@ pub struct AnswerFile<'f> {
 pub struct StateAnswer {
     /// The command of the AWS CLI that gave it.
     pub kind: &'static str,
-    /// The ARN of the table or the key; the bare id of a key where nothing tells the rest.
+    /// The ARN of the table or the key; of a key its id alone until [`placed`] finds the rest.
     pub subject: String,
     /// In microseconds since 1970.
     pub at: i64,
+    /// The latest date that it tells, such as of the creation of a grant, in microseconds since 1970.
+    pub told_at: Option<i64>,
     /// JSON: the answer, or of several grants one.
     pub body: String,
     /// Of the bytes of the file.
@@ -66,7 +68,7 @@ impl AnswerFault {
             AnswerFault::NotJson => Some("save it with --output json"),
             AnswerFault::UnknownKind => Some("save the whole answer, without --query"),
             AnswerFault::NoSubject => {
-                Some("name the file by the key's id, such as 1234abcd-12ab-34cd-56ef-1234567890ab.json")
+                Some("name the file by its key: 111122223333_eu-west-1_1234abcd-12ab-34cd-56ef-1234567890ab.json")
             }
             AnswerFault::AfterItsTime { .. } => Some("say when AWS gave the answer: --state FILE@2026-03-10T09:00:00Z"),
         }
@@ -86,9 +88,10 @@ pub fn read(file: &AnswerFile<'_>) -> Result<Vec<StateAnswer>, AnswerFault> {
     }
     let sha256 = sha256_hex(file.text.as_bytes());
     let answer = |part: AnswerPart<'_>| {
+        let told_at = part.told_at().map(|(_, at)| at);
         let subject = part.subject.or_else(|| key_in_name(file.uri)).ok_or(AnswerFault::NoSubject)?;
         let (body, sha256, uri) = (Value::Object(part.body.clone()).to_string(), sha256.clone(), file.uri.to_owned());
-        Ok(StateAnswer { kind: part.kind, subject, at: file.at, body, sha256, uri })
+        Ok(StateAnswer { kind: part.kind, subject, at: file.at, told_at, body, sha256, uri })
     };
     parts.into_iter().map(answer).collect()
 }
@@ -169,27 +172,35 @@ fn key_id(text: &str) -> Option<&str> {
     uuid.or_else(|| text.get(..36).filter(|id| is_multi_region_id(id)))
 }
 
-/// The rows of the answers that a scope lets pass: from before its end, of its accounts and Regions. A key that one
-/// answer names by its id alone is the one of that id that another names.
-pub fn in_scope(answers: &[StateAnswer], scope: &Scope) -> Vec<StateAnswer> {
-    let mut by_id: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-    for answer in answers {
+/// The same answers, where a key that one names by its id alone is the one of that id that another names.
+///
+/// # Errors
+/// Fails with an answer of which nothing tells the whole ARN.
+pub fn placed(answers: Vec<StateAnswer>) -> Result<Vec<StateAnswer>, StateAnswer> {
+    let mut by_id: BTreeMap<String, Option<String>> = BTreeMap::new();
+    for answer in &answers {
         let Some(id) = Arn::parse(&answer.subject).and_then(|arn| arn.kms_key_id()) else { continue };
         // The keys of a multi-Region family share their id.
-        let known = by_id.entry(id).or_insert(Some(&answer.subject));
-        *known = known.filter(|known| *known == answer.subject);
+        let known = by_id.entry(id.to_owned()).or_insert_with(|| Some(answer.subject.clone()));
+        *known = known.take().filter(|known| *known == answer.subject);
     }
-    let named = |answer: &StateAnswer| {
-        let arn = by_id.get(answer.subject.as_str()).copied().flatten();
-        StateAnswer { subject: arn.unwrap_or(&answer.subject).to_owned(), ..answer.clone() }
+    let place = |answer: StateAnswer| match by_id.get(&answer.subject) {
+        Some(Some(arn)) => Ok(StateAnswer { subject: arn.clone(), ..answer }),
+        _ if Arn::parse(&answer.subject).is_some() => Ok(answer),
+        _ => Err(answer),
     };
+    answers.into_iter().map(place).collect()
+}
+
+/// The answers that a scope lets pass, sorted: from before its end, of its accounts and Regions.
+pub fn in_scope(answers: &[StateAnswer], scope: &Scope) -> Vec<StateAnswer> {
     let listed = |list: &[String], value: &str| list.is_empty() || list.iter().any(|item| item == value);
-    let is_wanted = |answer: &StateAnswer| {
+    let is_wanted = |answer: &&StateAnswer| {
         let place = Arn::parse(&answer.subject);
         scope.until.is_none_or(|until| answer.at < until)
             && place.is_none_or(|arn| listed(&scope.accounts, arn.account) && listed(&scope.regions, arn.region))
     };
-    let mut rows: Vec<StateAnswer> = answers.iter().map(named).filter(is_wanted).collect();
+    let mut rows: Vec<StateAnswer> = answers.iter().filter(is_wanted).cloned().collect();
     rows.sort_by(|a, b| {
         (a.at, &a.kind, &a.subject, &a.body, &a.uri).cmp(&(b.at, &b.kind, &b.subject, &b.body, &b.uri))
     });
@@ -199,8 +210,10 @@ pub fn in_scope(answers: &[StateAnswer], scope: &Scope) -> Vec<StateAnswer> {
 /// The columns of the table.
 pub fn schema() -> SchemaRef {
     let text = |name| Field::new(name, DataType::Utf8, false);
-    let at = Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), false);
-    Arc::new(Schema::new(vec![text("kind"), text("subject"), at, text("body"), text("sha256"), text("uri")]))
+    let time =
+        |name, nullable| Field::new(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), nullable);
+    let (at, told_at) = (time("at", false), time("told_at", true));
+    Arc::new(Schema::new(vec![text("kind"), text("subject"), at, told_at, text("body"), text("sha256"), text("uri")]))
 }
 
 /// The answers as one batch.
@@ -208,10 +221,12 @@ pub fn batch(answers: &[StateAnswer]) -> RecordBatch {
     let texts =
         |of: fn(&StateAnswer) -> &str| Arc::new(StringArray::from_iter_values(answers.iter().map(of))) as ArrayRef;
     let times = TimestampMicrosecondArray::from_iter_values(answers.iter().map(|answer| answer.at));
+    let told = TimestampMicrosecondArray::from_iter(answers.iter().map(|answer| answer.told_at));
     let columns = vec![
         texts(|answer| answer.kind),
         texts(|answer| &answer.subject),
         Arc::new(times.with_timezone("UTC")),
+        Arc::new(told.with_timezone("UTC")),
         texts(|answer| &answer.body),
         texts(|answer| &answer.sha256),
         texts(|answer| &answer.uri),
@@ -319,20 +334,42 @@ mod tests {
         assert!(found("a.json", &rotation).is_ok());
     }
 
-    #[test]
-    fn a_scope_lets_pass_what_is_of_it_and_from_before_its_end() {
-        let answer = |subject: &str, at: i64| StateAnswer {
+    fn answers(subjects: &[&str]) -> Vec<StateAnswer> {
+        let answer = |subject: &&str| StateAnswer {
             kind: "get-key-policy",
-            subject: subject.to_owned(),
-            at,
+            subject: (*subject).to_owned(),
+            at: 5,
+            told_at: None,
             body: "{}".to_owned(),
             sha256: String::new(),
             uri: "a.json".to_owned(),
         };
+        subjects.iter().map(answer).collect()
+    }
+
+    #[test]
+    fn a_key_named_by_its_id_is_the_one_that_another_answer_names() {
+        let replica = "arn:aws:kms:us-east-1:111122223333:key/mrk-1";
+        let primary = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1";
+        for (subjects, expected) in [
+            (&[KEY, ID][..], Ok(vec![KEY, KEY])),
+            (&[ID], Err(ID)),
+            // The keys of a family share an id, so it names none of them.
+            (&[primary, replica, "mrk-1"], Err("mrk-1")),
+            (&[primary, primary, "mrk-1"], Ok(vec![primary, primary, primary])),
+        ] {
+            let subject = |answer: StateAnswer| answer.subject;
+            let found = placed(answers(subjects)).map(|all| all.into_iter().map(subject).collect::<Vec<_>>());
+            let expected = expected.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned);
+            assert_eq!(found.map_err(subject), expected, "{subjects:?}");
+        }
+    }
+
+    #[test]
+    fn a_scope_lets_pass_what_is_of_it_and_from_before_its_end() {
         let replica = "arn:aws:kms:us-east-1:111122223333:key/mrk-1";
         let primary = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1";
         let other = "arn:aws:kms:eu-west-1:444455556666:key/other";
-        let given = |subjects: &[&str]| subjects.iter().map(|subject| answer(subject, 5)).collect::<Vec<_>>();
         let scope = |accounts: &[&str], regions: &[&str], until| Scope {
             until,
             accounts: accounts.iter().map(|text| (*text).to_owned()).collect(),
@@ -340,18 +377,12 @@ mod tests {
             ..Scope::default()
         };
         for (subjects, scope, expected) in [
-            (&[KEY, ID][..], scope(&[], &[], None), vec![KEY, KEY]),
-            (&[ID], scope(&[], &[], None), vec![ID]),
-            // The keys of a family share an id, so it names none of them.
-            (&[primary, replica, "mrk-1"], scope(&[], &[], None), vec![primary, replica, "mrk-1"]),
-            (&[primary, primary, "mrk-1"], scope(&[], &[], None), vec![primary, primary, primary]),
-            (&[KEY, other], scope(&["111122223333"], &[], None), vec![KEY]),
+            (&[KEY, other][..], scope(&["111122223333"], &[], None), vec![KEY]),
             (&[primary, replica], scope(&[], &["us-east-1"], None), vec![replica]),
             (&[KEY], scope(&[], &[], Some(5)), vec![]),
             (&[KEY], scope(&[], &[], Some(6)), vec![KEY]),
-            (&["mrk-1"], scope(&["111122223333"], &["eu-west-1"], None), vec!["mrk-1"]),
         ] {
-            let rows = in_scope(&given(subjects), &scope);
+            let rows = in_scope(&answers(subjects), &scope);
             let found: Vec<&str> = rows.iter().map(|answer| answer.subject.as_str()).collect();
             assert_eq!(found, expected, "{subjects:?}");
         }

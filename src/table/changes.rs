@@ -1,7 +1,8 @@
 //! Tells if the records of changes that are of no Region are among the logs that a scope of accounts and Regions opens.
-//! In: the scope, and the names of the objects. Out: a verdict for the summary. Never opens an object: one whose name
-//! tells no Region may hold such records, and is not held against the answer.
+//! In: the scope, the names of the objects, and what became of them. Out: a verdict for the summary. Never opens an object: one whose name
+//! tells no Region may hold such records, and is not held against the answer once it was read as a log.
 
+use super::tallies::Tallies;
 use crate::objects::Delivery;
 use crate::source::{Listing, Scope, regions};
 
@@ -28,16 +29,23 @@ impl GlobalChanges {
         GlobalChanges { wanted, regions }
     }
 
-    /// The same once the objects of a listing were looked at.
-    pub fn of_listing(scope: &Scope, listing: &Listing) -> GlobalChanges {
+    /// The same once a scan looked at the objects of a listing. One that the scan did not need counts by its name.
+    pub fn of_scan(scope: &Scope, listing: &Listing, tallies: &Tallies) -> GlobalChanges {
         let mut changes = GlobalChanges::of(scope);
-        // The event history is asked for calls of KMS and DynamoDB alone.
-        let may_have = |index: &usize| listing.entry(*index).is_opened() && !listing.is_history(*index);
-        let mut opened = (0..listing.len()).filter(may_have);
-        while changes.are_missing()
-            && let Some(index) = opened.next()
-        {
-            changes.see(&listing.uri(index));
+        let mut opened = tallies.objects.iter().peekable();
+        for index in 0..listing.len() {
+            let tally = opened.next_if(|tally| tally.object as usize == index);
+            let is_here = |uri: &str| match tally {
+                Some(tally) => tally.outcome.status().is_read(),
+                None => listing.entry(index).is_opened() && Delivery::of(uri).is_some(),
+            };
+            // The event history is asked for calls of KMS and DynamoDB alone.
+            if changes.are_missing() && !listing.is_history(index) {
+                let uri = listing.uri(index);
+                if is_here(&uri) {
+                    changes.see(&uri);
+                }
+            }
         }
         changes
     }

@@ -116,7 +116,8 @@ impl ScanResult {
     pub fn accounting(&self, logs: &LogTable) -> Accounting {
         let mut accounts = Accounting::accepting(&logs.options.accepted).with(&logs.listing, &self.tallies);
         accounts.complete = self.complete;
-        accounts.changes_not_read = GlobalChanges::of_listing(&logs.options.scope, &logs.listing).are_missing();
+        accounts.changes_not_read =
+            GlobalChanges::of_scan(&logs.options.scope, &logs.listing, &self.tallies).are_missing();
         accounts
     }
 }

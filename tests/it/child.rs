@@ -45,7 +45,7 @@ pub fn has_program(name: &str, args: &[&str]) -> bool {
 
 /// Says that the test of this thread was skipped, so that nobody takes it for a pass. Writes straight to standard
 /// error, since the test runner hides `eprintln!` in a test that passes.
-pub fn skipped(why: &str) {
+fn skipped(why: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let mut past_the_capture = std::io::stderr();
     writeln!(past_the_capture, "SKIPPED: {test}: {why}").unwrap();

@@ -1074,9 +1074,9 @@ fn foreign_and_broken_stores_are_refused() {
     let commit = store.path.join("events/_delta_log/00000000000000000000.json");
     let text = fs::read_to_string(&commit).unwrap();
     for (from, to, said) in [
-        ("\"keytrail.formatVersion\":\"1\"", "\"keytrail.formatVersion\":\"2\"", "has format 2"),
-        ("\"keytrail.formatVersion\":\"1\"", "\"keytrail.formatVersion\":\"1b\"", "has format 1b"),
-        ("\"keytrail.formatVersion\":\"1\"", "\"else\":\"1\"", "none that keytrail made"),
+        ("\"keytrail.formatVersion\":\"2\"", "\"keytrail.formatVersion\":\"3\"", "has format 3"),
+        ("\"keytrail.formatVersion\":\"2\"", "\"keytrail.formatVersion\":\"2b\"", "has format 2b"),
+        ("\"keytrail.formatVersion\":\"2\"", "\"else\":\"2\"", "none that keytrail made"),
     ] {
         assert!(text.contains(from), "{text}");
         fs::write(&commit, text.replace(from, to)).unwrap();

@@ -20,12 +20,11 @@ mod truth;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::child::{Ended, Limits, is_exhaustive, keytrail, keytrail_within, on_every_core, root, skipped};
+use crate::child::{Ended, Limits, is_exhaustive, keytrail_within, on_every_core};
 use actors::{EAST, MAIN, PLAIN, SWITCHED, WEST, iso};
 use delivery::{DeliveryPlan, deliver};
 use model::{CallFact, FIRST_SECOND, HOURS, KmsAnswer, PlantedWorld, hour_of};
@@ -43,74 +42,11 @@ fn world_of(seed: u64, background: usize) -> PlantedWorld {
     lives::play_all(&mut world);
     background::fill(&mut world, background);
     truth::conclude(&mut world);
-    for (view, column) in unknown() {
-        world.truth.forget(view, column.as_slice());
-    }
     world
 }
 
 fn plan(seed: u64) -> DeliveryPlan {
     DeliveryPlan { seed, records_a_file: 600, without: None }
-}
-
-/// Columns that are there already, but mean what the contract says only with a view that may be missing.
-const RESTS_ON: [(&str, &str, &str); 5] = [
-    ("coverage", "access_chains", "basis"),
-    ("coverage", "access_chains", "evidence"),
-    ("dynamodb_access_windows", "dynamodb_key_use_by_principal", "windows"),
-    ("role_sessions", "key_changes", "person"),
-    ("role_sessions", "key_changes", "person_source"),
-];
-
-/// Views and columns that this keytrail does not have; each is said aloud once.
-fn unknown() -> &'static [(&'static str, Option<String>)] {
-    static UNKNOWN: OnceLock<Vec<(&str, Option<String>)>> = OnceLock::new();
-    UNKNOWN.get_or_init(|| {
-        let mut world = PlantedWorld::new(1);
-        background::found(&mut world);
-        chains::play_all(&mut world);
-        lives::play_all(&mut world);
-        truth::conclude(&mut world);
-        let shapes: Vec<&'static ViewShape> = SHAPES.iter().collect();
-        let asked = on_every_core(&shapes, |shape| missing_parts(&world.truth, shape));
-        let mut all: Vec<(&str, Option<String>)> = asked.into_iter().flatten().collect();
-        for (view, of, column) in RESTS_ON {
-            if all.contains(&(view, None)) {
-                skipped(&format!("column {column} of view {of} rests on {view}"));
-                all.push((of, Some(column.to_owned())));
-            }
-        }
-        all
-    })
-}
-
-fn missing_parts(truth: &WorldTruth, shape: &'static ViewShape) -> Vec<(&'static str, Option<String>)> {
-    let (mut missing, mut question) = (Vec::new(), truth.question(shape));
-    let logs = root().join("sample-logs");
-    loop {
-        let ended = keytrail(["query", "-f", "json", &question, "--from", logs.to_str().unwrap()]);
-        let field = ended
-            .stderr
-            .split_once("No field named ")
-            .map(|(_, after)| after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>());
-        match field {
-            Some(field) if question.contains(&format!("{field}, ")) => {
-                skipped(&format!("column {field} of view {} does not exist", shape.view));
-                question = question.replacen(&format!("{field}, "), "", 1);
-                missing.push((shape.view, Some(field)));
-            }
-            _ if ended.stderr.contains(&format!("main.{}' not found", shape.view)) => {
-                skipped(&format!("view {} does not exist", shape.view));
-                return vec![(shape.view, None)];
-            }
-            _ => return missing,
-        }
-    }
-}
-
-fn known_shapes() -> Vec<&'static ViewShape> {
-    let is_known = |shape: &&ViewShape| !unknown().iter().any(|(view, column)| *view == shape.view && column.is_none());
-    SHAPES.iter().filter(is_known).collect()
 }
 
 fn asked(question: &str, location: &Path, more: &[&str]) -> Result<Vec<Value>, String> {
@@ -127,13 +63,18 @@ fn slow<'w>(words: impl Iterator<Item = &'w &'w str>) -> Ended {
     keytrail_within(words.copied(), Limits { time: Duration::from_secs(600), ..Limits::default() })
 }
 
+fn shape_of(view: &str) -> &'static ViewShape {
+    SHAPES.iter().find(|shape| shape.view == view).unwrap_or_else(|| panic!("the model knows no {view}"))
+}
+
 /// Every difference between the truth and the answers over a location.
 fn differences(truth: &WorldTruth, location: &Path, more: &[&str]) -> Vec<String> {
     let of_view = |shape: &&ViewShape| match asked(&truth.question(shape), location, more) {
         Ok(rows) => truth.differences(shape, &rows),
         Err(story) => vec![story],
     };
-    on_every_core(&known_shapes(), of_view).into_iter().flatten().collect()
+    let shapes: Vec<&ViewShape> = SHAPES.iter().collect();
+    on_every_core(&shapes, of_view).into_iter().flatten().collect()
 }
 
 /// At most eight differences of each view.
@@ -209,7 +150,7 @@ fn a_store_tells_the_whole_of_each_period_that_reaches_into_the_interval() {
     ingested(&logs, &store);
     let since = iso(FIRST_SECOND + HOURS * 1800);
     for (view, end) in PERIODS {
-        let Some(shape) = known_shapes().into_iter().find(|shape| shape.view == view) else { continue };
+        let shape = shape_of(view);
         // The last possible use is one of the interval's facts for some readers and of the history for others.
         let mut truth = world.truth.only(view, |row| row[end].as_str().is_none_or(|end| end > since.as_str()));
         truth.forget(view, &["last_possible_use".to_owned()]);
@@ -227,21 +168,20 @@ fn logs_from_a_later_day_on_claim_nothing_else() {
     deliver(&world, &plan(7), folder.path());
     let since = iso(FIRST_SECOND + HOURS * 1800);
     let (mut wrong, mut seen) = (Vec::new(), 0);
-    for shape in known_shapes().into_iter().filter(|shape| STEADY.iter().any(|(view, ..)| *view == shape.view)) {
+    for shape in SHAPES.iter().filter(|shape| STEADY.iter().any(|(view, ..)| *view == shape.view)) {
         let rows =
             asked(&world.truth.question(shape), folder.path(), &["--since", &since, "--late-days", "0"]).unwrap();
         seen += rows.len();
         wrong.extend(false_values(&world, shape, &rows.into_iter().map(truth::row).collect::<Vec<_>>()));
     }
-    let has_rows = known_shapes().iter().any(|shape| STEADY.iter().any(|(view, ..)| *view == shape.view));
-    assert!(seen > 0 || !has_rows, "no row since {since}");
+    assert!(seen > 0, "no row since {since}");
     assert!(wrong.is_empty(), "{}", in_short(wrong));
 }
 
 /// IAM's changes and the starts of sessions are logged in another Region than the one that is asked about.
 #[test]
 fn a_region_of_the_scope_keeps_the_changes_that_only_the_global_one_logs() {
-    let Some(shape) = known_shapes().into_iter().find(|shape| shape.view == "access_chains") else { return };
+    let shape = shape_of("access_chains");
     let (world, folder) = (world_of(8, 1_000), tempfile::tempdir().unwrap());
     let (logs, store) = (folder.path().join("logs"), folder.path().join("store"));
     deliver(&world, &plan(8), &logs);
@@ -301,7 +241,7 @@ fn a_lost_hour_turns_no_verdict_into_another() {
         let lane = (MAIN, EAST, hour);
         deliver(&world, &DeliveryPlan { without: Some(lane), ..plan(seed) }, folder.path());
         let mut wrong = Vec::new();
-        for shape in known_shapes().into_iter().filter(|shape| shape.view != OBJECTS) {
+        for shape in SHAPES.iter().filter(|shape| shape.view != OBJECTS) {
             let rows = asked(&world.truth.question(shape), folder.path(), &[]).unwrap();
             let rows: Vec<TruthRow> = rows.into_iter().map(truth::row).collect();
             match shape.view {
@@ -403,9 +343,6 @@ fn stretches(world: &PlantedWorld) -> Vec<HourStretch> {
 
 #[test]
 fn no_use_is_a_verdict_on_the_hours() {
-    if keytrail(["queries", "key-use-outside"]).code != Some(0) {
-        return skipped("query key-use-outside does not exist");
-    }
     let (world, folder) = (world_of(6, 5_000), tempfile::tempdir().unwrap());
     let (logs, store) = (folder.path().join("logs"), folder.path().join("store"));
     deliver(&world, &plan(6), &logs);
@@ -495,17 +432,11 @@ fn a_fault_in_an_answer_is_seen() {
 #[test]
 fn the_world_has_what_it_is_asked_about() {
     let world = world_of(1, 500);
-    for shape in SHAPES
-        .iter()
-        .filter(|shape| shape.view != OBJECTS && known_shapes().iter().any(|known| known.view == shape.view))
-    {
+    for shape in SHAPES.iter().filter(|shape| shape.view != OBJECTS) {
         assert!(!world.truth.rows(shape.view).is_empty(), "{} has no truth", shape.view);
     }
     for evidence in ["shown", "possible", "unexplained"] {
         let rows = world.truth.rows("access_chains").iter();
-        if !rows.clone().any(|row| row.contains_key("evidence")) {
-            break;
-        }
         let count = rows.filter(|row| row.get("evidence") == Some(&json!(evidence))).count();
         assert!(count >= 5, "{count} chains are {evidence}");
     }

@@ -229,7 +229,7 @@ impl<'a> CureSearch<'a> {
         reach.or_insert_with(read).clone()
     }
 
-    /// The state before the span, and after each change in it. `None` if nothing changes in it.
+    /// The state before the first change of the span, and after each. `None` if nothing changes in it.
     fn steps(&mut self, path: &PolicyPath) -> Option<(PathReach, Vec<PathStep>)> {
         let span = self.span;
         let mut changes: Vec<(usize, AccessPlace, PlaceValue)> = Vec::new();
@@ -244,7 +244,8 @@ impl<'a> CureSearch<'a> {
         }
         // Changes are numbered in the order of time.
         changes.sort_unstable_by_key(|(change, ..)| *change);
-        let value = |place: &AccessPlace| self.history.value_before(*place, span.from);
+        let first = self.history.changes[changes[0].0].second();
+        let value = |place: &AccessPlace| self.history.value_before(*place, first);
         let mut links: Vec<PlaceValue> = path.links.iter().map(value).collect();
         let mut end = value(&path.end);
         let early = changes.len().saturating_sub(STEPS_MAX);

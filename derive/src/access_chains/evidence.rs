@@ -68,14 +68,25 @@ pub(super) type CoverageLane = (PooledText, PooledText);
 pub(super) struct CoveredHours {
     lanes: HashMap<CoverageLane, Vec<CoverageSpan>>,
     counted: HashMap<CoverageLane, CountedSpans>,
+    /// True if something that could not be read may be of any hour.
+    has_unplaced_faults: bool,
     bytes: usize,
+}
+
+/// The worth of some hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct HoursWorth {
+    /// That of the worst hour.
+    pub basis: HourBasis,
+    /// The number of bad hours; `None` where any may be one.
+    pub bad: Option<i64>,
 }
 
 /// The spans of one lane in the order of time, with the number of each sort and of hours among those before.
 #[derive(Debug)]
 struct CountedSpans {
     spans: Vec<CoverageSpan>,
-    /// Bad ones, those without basis, those by objects, and the hours of all.
+    /// The hours of bad ones, the number of those without basis and of those by objects, and the hours of all.
     before: Vec<[i64; 4]>,
 }
 
@@ -83,6 +94,11 @@ impl CoveredHours {
     pub fn add(&mut self, lane: CoverageLane, span: CoverageSpan) {
         self.lanes.entry(lane).or_default().push(span);
         self.bytes += SPAN_BYTES;
+    }
+
+    /// Notes what could not be read and may be of any hour.
+    pub fn add_unplaced_faults(&mut self) {
+        self.has_unplaced_faults = true;
     }
 
     pub fn bytes_held(&self) -> usize {
@@ -97,7 +113,7 @@ impl CoveredHours {
             for span in &spans {
                 let [bad, none, objects, hours] = *before.last().expect("it begins with one");
                 before.push([
-                    bad + i64::from(span.is_bad),
+                    bad + span.bad_hours(span.from, span.until),
                     none + i64::from(span.basis == HourBasis::None),
                     objects + i64::from(span.basis == HourBasis::Objects),
                     hours + span.until - span.from,
@@ -107,36 +123,43 @@ impl CoveredHours {
         }
     }
 
-    /// The worst basis of the hours between two times, both of them included, and true if one of them is bad.
-    pub fn worst(&self, lanes: &[CoverageLane], (from, to): (i64, i64)) -> (HourBasis, bool) {
+    /// The worth of the hours between two times, both of them included, in distinct lanes.
+    pub fn worth(&self, lanes: &[CoverageLane], (from, to): (i64, i64)) -> HoursWorth {
         let (from, until) = (from.div_euclid(MICROS_PER_HOUR), to.div_euclid(MICROS_PER_HOUR) + 1);
         let of_lane = |lane: &CoverageLane| match self.counted.get(lane) {
-            Some(counted) => counted.worst(from, until),
-            None => (HourBasis::None, false),
+            Some(counted) => counted.worth(from, until),
+            None => (HourBasis::None, 0),
         };
         let all = lanes.iter().map(of_lane);
-        all.reduce(|a, b| (a.0.min(b.0), a.1 || b.1)).unwrap_or((HourBasis::None, false))
+        let (basis, bad) = all.reduce(|a, b| (a.0.min(b.0), a.1 + b.1)).unwrap_or((HourBasis::None, 0));
+        HoursWorth { basis, bad: (!self.has_unplaced_faults).then_some(bad) }
+    }
+}
+
+impl CoverageSpan {
+    /// The bad hours of it from one to before another.
+    fn bad_hours(&self, from: i64, until: i64) -> i64 {
+        if self.is_bad { (self.until.min(until) - self.from.max(from)).max(0) } else { 0 }
     }
 }
 
 impl CountedSpans {
-    fn worst(&self, from: i64, until: i64) -> (HourBasis, bool) {
+    fn worth(&self, from: i64, until: i64) -> (HourBasis, i64) {
         let first = self.spans.partition_point(|span| span.until <= from);
         let end = self.spans.partition_point(|span| span.from < until);
         let among = |sort: usize| self.before[end][sort] - self.before[first][sort];
-        let beyond = |span: Option<&CoverageSpan>, beyond: fn(&CoverageSpan, i64) -> i64, edge: i64| {
-            span.map_or(0, |span| beyond(span, edge).max(0))
+        let Some(([early, ..], [.., late])) = self.spans.get(first..end).map(|within| (within, within)) else {
+            return (HourBasis::None, 0);
         };
-        let within = self.spans.get(first..end).unwrap_or(&[]);
-        let early = beyond(within.first(), |span, from| from - span.from, from);
-        let late = beyond(within.last(), |span, until| span.until - until, until);
-        let is_whole = !within.is_empty() && among(3) - early - late == until - from;
+        // What of the outer spans lies beyond the hours that are asked for.
+        let outside = (from - early.from).max(0) + (late.until - until).max(0);
+        let bad_outside = early.bad_hours(early.from, from) + late.bad_hours(until, late.until);
         let basis = match () {
-            () if !is_whole || among(1) > 0 => HourBasis::None,
+            () if among(3) - outside != until - from || among(1) > 0 => HourBasis::None,
             () if among(2) > 0 => HourBasis::Objects,
             () => HourBasis::Digest,
         };
-        (basis, !within.is_empty() && among(0) > 0)
+        (basis, among(0) - bad_outside)
     }
 }
 
@@ -181,24 +204,29 @@ mod tests {
         }
         hours.sort();
         for (from, to, expected) in [
-            (0, 0, (HourBasis::Digest, false)),
-            (1, 2, (HourBasis::Digest, false)),
-            (2, 3, (HourBasis::None, false)),
+            (0, 0, (HourBasis::Digest, 0)),
+            (1, 2, (HourBasis::Digest, 0)),
+            (2, 3, (HourBasis::None, 0)),
             // Nothing speaks of the fourth hour.
-            (4, 4, (HourBasis::None, false)),
-            (4, 5, (HourBasis::None, false)),
-            (5, 5, (HourBasis::Objects, false)),
-            (5, 6, (HourBasis::Objects, true)),
-            (7, 9, (HourBasis::Digest, true)),
-            (8, 89, (HourBasis::Digest, false)),
-            (20, 20, (HourBasis::Digest, false)),
-            (-1, 1, (HourBasis::None, false)),
-            (89, 90, (HourBasis::None, false)),
-            (95, 99, (HourBasis::None, false)),
+            (4, 4, (HourBasis::None, 0)),
+            (4, 5, (HourBasis::None, 0)),
+            (5, 5, (HourBasis::Objects, 0)),
+            (5, 6, (HourBasis::Objects, 1)),
+            (7, 9, (HourBasis::Digest, 1)),
+            (5, 9, (HourBasis::Objects, 2)),
+            (6, 6, (HourBasis::Digest, 1)),
+            (8, 89, (HourBasis::Digest, 0)),
+            (20, 20, (HourBasis::Digest, 0)),
+            (-1, 1, (HourBasis::None, 0)),
+            (89, 90, (HourBasis::None, 0)),
+            (95, 99, (HourBasis::None, 0)),
         ] {
             let span = (from * MICROS_PER_HOUR, (to + 1) * MICROS_PER_HOUR - 1);
-            assert_eq!(hours.worst(&[lane], span), expected, "{from} to {to}");
-            assert_eq!(hours.worst(&[lane, other], span).0, HourBasis::None);
+            let (basis, bad) = expected;
+            assert_eq!(hours.worth(&[lane], span), HoursWorth { basis, bad: Some(bad) }, "{from} to {to}");
+            assert_eq!(hours.worth(&[lane, other], span).basis, HourBasis::None);
         }
+        hours.add_unplaced_faults();
+        assert_eq!(hours.worth(&[lane], (0, 0)), HoursWorth { basis: HourBasis::Digest, bad: None });
     }
 }

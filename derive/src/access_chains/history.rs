@@ -125,10 +125,19 @@ pub(super) struct LoggedChange {
     pub deed: ChangeDeed,
 }
 
-/// All changes so far.
+/// A key's policy as AWS told it when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct ToldPolicy {
+    second: i64,
+    key: PooledText,
+    text: String,
+}
+
+/// All changes so far, and what AWS told beside them.
 #[derive(Debug, Default)]
 pub(super) struct LoggedChanges {
     changes: Vec<LoggedChange>,
+    told: Vec<ToldPolicy>,
     bytes: usize,
 }
 
@@ -145,6 +154,11 @@ impl LoggedChanges {
         };
         self.bytes += CHANGE_BYTES + letters;
         self.changes.push(change);
+    }
+
+    pub fn add_told(&mut self, key: PooledText, time: i64, text: &str) {
+        self.bytes += size_of::<ToldPolicy>() + text.len();
+        self.told.push(ToldPolicy { second: second_of(time), key, text: text.to_owned() });
     }
 
     pub fn bytes_held(&self) -> usize {
@@ -168,6 +182,8 @@ pub(super) struct AccessHistory {
     /// The kind of each policy of Organizations, as `SERVICE_CONTROL_POLICY`.
     pub kinds: HashMap<PooledText, PooledText>,
     versions: HashMap<(PooledText, PooledText), PlaceValue>,
+    /// The policy of each key as AWS told it, by second.
+    told: HashMap<PooledText, Vec<(i64, PlaceValue)>>,
 }
 
 /// The name under which the grants of a grantee are found: a session's grants are with its role.
@@ -193,6 +209,12 @@ impl AccessHistory {
         let mut history = AccessHistory::default();
         for (number, change) in changes.iter_mut().enumerate() {
             history.place(number, change, texts);
+        }
+        let mut told = logged.told;
+        told.sort_unstable();
+        for policy in told {
+            let value = history.documents.put(&policy.text).map_or(PlaceValue::Unknown, PlaceValue::Document);
+            history.told.entry(policy.key).or_default().push((policy.second, value));
         }
         history.changes = changes;
         history
@@ -349,10 +371,20 @@ impl AccessHistory {
     /// The value before a second. Of a link that is first seen as it ends, it is that it was there.
     pub fn value_before(&self, place: AccessPlace, second: i64) -> PlaceValue {
         let steps = self.steps(place);
-        match steps[..steps.partition_point(|step| step.second < second)].last() {
-            Some(step) => step.value,
-            None => self.value_at_first(place),
+        let step = steps[..steps.partition_point(|step| step.second < second)].last();
+        // What AWS told after the last change that is here holds, also where the change that made it is not.
+        let told = self.told_before(place, second).filter(|(told, _)| step.is_none_or(|step| *told > step.second));
+        match (told, step) {
+            (Some((_, value)), _) => value,
+            (None, Some(step)) => step.value,
+            (None, None) => self.value_at_first(place),
         }
+    }
+
+    fn told_before(&self, place: AccessPlace, second: i64) -> Option<(i64, PlaceValue)> {
+        let AccessPlace::KeyPolicy(key) = place else { return None };
+        let told = self.told.get(&key)?;
+        told[..told.partition_point(|(told, _)| *told < second)].last().copied()
     }
 
     /// The value before all changes that are here.
@@ -372,6 +404,10 @@ impl AccessHistory {
     }
 }
 
+fn second_of(time: i64) -> i64 {
+    time.div_euclid(keytrail_rows::time::MICROS_PER_SECOND)
+}
+
 fn linked(link: ChangedLink) -> PlaceValue {
     match link {
         ChangedLink::Begun => PlaceValue::Linked,
@@ -382,7 +418,7 @@ fn linked(link: ChangedLink) -> PlaceValue {
 impl LoggedChange {
     /// Changes of one second have no order.
     pub fn second(&self) -> i64 {
-        self.time.div_euclid(keytrail_rows::time::MICROS_PER_SECOND)
+        second_of(self.time)
     }
 
     /// True of changes that the global Region of a partition logs.

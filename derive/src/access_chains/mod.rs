@@ -22,7 +22,7 @@ use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
 use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
-use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, global_region, is_told};
+use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, HoursWorth, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
 use self::reach::AskedUse;
 use self::runs::{RefusalRun, RefusedUse, RunSuccess, runs_of};
@@ -69,6 +69,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("first_data_event_id", Text),
     column("evidence", Text),
     column("basis", Text),
+    column("bad_hours", Int),
 ];
 
 /// IAM and KMS take a while: a change this long before the last refusal may not have reached it.
@@ -146,6 +147,12 @@ impl AllChains {
         });
     }
 
+    fn add_told_policy(&mut self, row: usize, columns: &ChainColumns<'_>) {
+        let of = (columns.key_arn.get(row), columns.event_time.get(row), columns.request_parameters.get(row));
+        let (Some(key), Some(time), Some(policy)) = of else { return };
+        self.changes.add_told(self.texts.put(key), time, policy);
+    }
+
     fn add_data_event(&mut self, row: usize, columns: &ChainColumns<'_>) {
         let of = (columns.principal.get(row), columns.table_arn.get(row), columns.event_time.get(row));
         let (Some(principal), Some(table), Some(time)) = of else { return };
@@ -158,7 +165,12 @@ impl AllChains {
     fn add_span(&mut self, row: usize, columns: &ChainColumns<'_>) {
         let of = (columns.account_id.get(row), columns.region.get(row));
         let times = (columns.event_time.get(row), columns.until_hour.get(row));
-        let ((Some(account), Some(region)), (Some(from), Some(until))) = (of, times) else { return };
+        let ((Some(account), Some(region)), (Some(from), Some(until))) = (of, times) else {
+            if columns.verdict.get(row) == Some("bad") {
+                self.hours.add_unplaced_faults();
+            }
+            return;
+        };
         let lane = (self.texts.put(account), self.texts.put(region));
         let span = CoverageSpan::of(from, until, columns.verdict.get(row), columns.basis.get(row));
         self.hours.add(lane, span);
@@ -185,7 +197,8 @@ struct ChainStory {
     named: Option<(usize, CureNaming)>,
     others: Vec<String>,
     evidence: &'static str,
-    basis: HourBasis,
+    /// Of the hours between.
+    worth: HoursWorth,
 }
 
 impl ChainTable {
@@ -218,22 +231,22 @@ impl ChainTable {
         let others = found.keys().filter(|change| named.is_none_or(|(named, _)| named != **change));
         let others = others.map(|change| self.history.changes[*change].id.to_string()).collect();
         let change = named.map(|(change, _)| &self.history.changes[change]);
-        let (basis, is_bad) = self.hours.worst(&self.lanes(run, change), (run.first_denied, success.time));
+        let worth = self.hours.worth(&self.lanes(run, change), (run.first_denied, success.time));
         let is_shown = |(change, naming): (usize, CureNaming)| {
             run.denied_count > 0
                 && naming == CureNaming::Itself
                 && self.history.changes[change].second() > last_second
                 && is_told(self.text(last.reason))
                 && (!self.history.changes[change].is_global() || search.is_delegated(run.key))
-                && !is_bad
-                && basis != HourBasis::None
+                && worth.bad == Some(0)
+                && worth.basis != HourBasis::None
         };
         let evidence = match named {
             None => "unexplained",
             Some(named) if is_shown(named) => "shown",
             Some(_) => "possible",
         };
-        ChainStory { named, others, evidence, basis }
+        ChainStory { named, others, evidence, worth }
     }
 
     /// The session of the success as policies name it; `None` where a principal has no sessions.
@@ -257,7 +270,8 @@ impl ChainTable {
             for region in regions.into_iter().flatten() {
                 // A lane that no hour names is one without coverage.
                 let named = |text: &str| self.texts.find(text).unwrap_or(self.unnamed_lane());
-                lanes.push((named(account), named(region)));
+                let lane = (named(account), named(region));
+                lanes.extend((!lanes.contains(&lane)).then_some(lane));
             }
         }
         lanes
@@ -319,7 +333,8 @@ impl ChainTable {
             (&success.id.to_string()).into(),
             (&data_event).into(),
             story.evidence.into(),
-            story.basis.word().into(),
+            story.worth.basis.word().into(),
+            OutputCell::Count(story.worth.bad),
         ])
     }
 }
@@ -414,6 +429,7 @@ impl Derivation for AllChains {
             match columns.kind.get(row) {
                 Some("refusal") => self.add_refusal(row, &columns),
                 Some("change") => self.add_change(row, &columns),
+                Some("told_policy") => self.add_told_policy(row, &columns),
                 Some("data_event") => self.add_data_event(row, &columns),
                 Some("span") => self.add_span(row, &columns),
                 other => return Err(ArrowError::SchemaError(format!("a row of `access_chains` is of kind {other:?}"))),
