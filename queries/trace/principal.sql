@@ -1,6 +1,6 @@
 -- title: The life of a principal
 -- none: Nothing of this interval tells of the principal.
--- description: Its uses of keys and its refusals by key and day, its calls of tables, the changes that it made and those that were made to it, who got in after a refusal, its sessions, the grants that it was given, and the hours of its account whose logs are missing or leave KMS out.
+-- description: Its uses of keys and its refusals by key and day, its calls of tables, the changes that it made, also through roles, and those that were made to it, who got in after a refusal, its sessions, the sessions of roles in which it acted, the grants that it was given, and the hours of its account whose logs are missing or leave KMS out.
 SELECT at, until, what, who, detail, key_arn, table_name, event_id
 FROM (
     SELECT min(event_time) AS at, max(event_time) AS until, 'use' AS what, principal AS who,
@@ -26,7 +26,16 @@ FROM (
     SELECT event_time, NULL, 'changed', changed_by,
            CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END, key_arn, NULL, event_id
     FROM key_changes
-    WHERE principal = $subject
+    WHERE principal = $subject OR person = $subject
+    UNION ALL
+    SELECT event_time, NULL, 'changed', changed_by,
+           concat(CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END,
+                  CASE WHEN target IS NOT NULL THEN concat(' of ', target) ELSE '' END,
+                  CASE WHEN cardinality(allows_kms) > 0 THEN concat(': ', array_to_string(allows_kms, ', ')) ELSE '' END),
+           key_arn, NULL, event_id
+    FROM access_changes
+    -- Those of KMS stand above.
+    WHERE (principal = $subject OR person = $subject) AND event_source <> 'kms.amazonaws.com'
     UNION ALL
     SELECT event_time, NULL, 'was given', changed_by,
            concat(CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END,
@@ -52,6 +61,11 @@ FROM (
            NULL, NULL, assumed_by_event_id
     FROM role_sessions
     WHERE principal = $subject
+    UNION ALL
+    SELECT coalesce(session_created, first_seen), last_seen, 'acted as', principal,
+           concat(session_name, ', ', calls, ' calls, ', denied, ' refused'), NULL, NULL, assumed_by_event_id
+    FROM role_sessions
+    WHERE (person = $subject OR assumed_by = $subject) AND principal <> $subject
     UNION ALL
     SELECT from_hour, until_hour, 'hole', NULL,
            concat(region, CASE WHEN kms_logged IN ('excluded', 'stopped') THEN concat(': KMS was not logged: ', kms_logged)

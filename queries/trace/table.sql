@@ -8,17 +8,17 @@ FROM (
                   CASE WHEN valid_from IS NULL THEN ', since when is not known)' ELSE ')' END) AS detail,
            key_arn, table_name, set_event_id AS event_id
     FROM table_keys
-    WHERE table_arn = $subject
+    WHERE table_arn = $subject OR table_arn IS NULL AND table_name = $subject
     UNION ALL
     SELECT min(event_time), max(event_time), 'use', principal, concat(count(*), ' × ', event_name), key_arn, table_name, min(event_id)
     FROM dynamodb_key_use
-    WHERE table_arn = $subject
+    WHERE table_arn = $subject OR table_arn IS NULL AND table_name = $subject
     GROUP BY principal, event_name, key_arn, table_name, event_date
     UNION ALL
     SELECT min(event_time), max(event_time), CASE outcome WHEN 'success' THEN 'call' ELSE outcome END, principal,
            concat(count(*), ' × ', event_name), NULL, table_name, min(event_id)
     FROM table_calls
-    WHERE table_arn = $subject AND event_source = 'dynamodb.amazonaws.com'
+    WHERE (table_arn = $subject OR table_arn IS NULL AND table_name = $subject) AND event_source = 'dynamodb.amazonaws.com'
     GROUP BY principal, event_name, outcome, table_name, event_date
     UNION ALL
     SELECT first_allowed, NULL, 'got in', principal,
@@ -27,7 +27,9 @@ FROM (
                        ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
            key_arn, table_name, allowed_event_id
     FROM access_chains
-    WHERE table_name = split_part($subject, ':table/', 2) OR table_name = $subject
+    -- A table and its key are in one Region.
+    WHERE table_name = split_part($subject, ':table/', 2) AND split_part(key_arn, ':', 4) = split_part($subject, ':', 4)
+       OR table_name = $subject
     UNION ALL
     SELECT from_hour, until_hour, 'hole', NULL,
            CASE WHEN kms_logged IN ('excluded', 'stopped') THEN concat('KMS was not logged: ', kms_logged) ELSE concat('logs: ', state) END,

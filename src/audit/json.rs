@@ -6,7 +6,7 @@ use std::fmt::Write;
 use arrow::array::RecordBatch;
 use serde_json::{Map, Value, json};
 
-use super::{Audit, Trace, limits};
+use super::{Audit, Trace, UnknownName, limits};
 use crate::output::{cell, times, unique_names};
 use crate::source::Scope;
 use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
@@ -40,13 +40,29 @@ impl Trace {
     pub fn to_json(&self) -> String {
         let facts =
             AnswerFacts { scope: &self.scope, accounting: &self.accounting, seen: &self.seen, missing: &self.missing };
-        let (subject, summary) = (json!({"kind": self.kind.word(), "name": self.name}), json!(facts.summary()));
-        let mut out = format!("{{\n\"subject\":{subject},\n\"summary\":{summary},\n\"timeline\":");
-        rows_json(&mut out, &self.timeline);
-        write!(out, ",\n\"limits\":{}\n}}\n", json!(limits::of(&self.accounting)))
-            .expect("writing to a String cannot fail");
-        out
+        trace_json(&json!({"kind": self.kind.word(), "name": self.name, "seen": true}), &facts, Some(&self.timeline))
     }
+}
+
+impl UnknownName {
+    /// A life without rows.
+    pub fn to_json(&self) -> String {
+        let facts =
+            AnswerFacts { scope: &self.scope, accounting: &self.accounting, seen: &self.seen, missing: &self.missing };
+        trace_json(&json!({"kind": null, "name": self.name, "seen": false, "nearest": self.nearest}), &facts, None)
+    }
+}
+
+fn trace_json(subject: &Value, facts: &AnswerFacts<'_>, timeline: Option<&RecordBatch>) -> String {
+    let summary = json!(facts.summary());
+    let mut out = format!("{{\n\"subject\":{subject},\n\"summary\":{summary},\n\"timeline\":");
+    match timeline {
+        Some(rows) => rows_json(&mut out, rows),
+        None => out.push_str("[]"),
+    }
+    write!(out, ",\n\"limits\":{}\n}}\n", json!(limits::of(facts.accounting)))
+        .expect("writing to a String cannot fail");
+    out
 }
 
 /// The scope, the accounts and the reach of an answer.

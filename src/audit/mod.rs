@@ -27,7 +27,7 @@ use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 pub use json::seen as seen_json;
 pub use limits::LIMITS;
 pub use subjects::{AskedSubjects, Subject, Subjects};
-pub use trace::{Trace, TracedName};
+pub use trace::{Trace, TracedName, UnknownName};
 
 /// The sentence of every section where there was nothing to read.
 const NOTHING_READ: &str = "Nothing was read: there is no log here, or none in this scope.";

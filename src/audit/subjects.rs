@@ -103,12 +103,17 @@ impl Subject {
         self.asked.kind == NameKind::Key && first.is_some_and(|text| self.also.contains(text))
     }
 
+    /// True if records bear the name, or told earlier which key it stands for.
+    fn is_seen(&self) -> bool {
+        !self.named.is_empty() || (alias_of(&self.asked.given).is_some() && !self.also.is_empty())
+    }
+
     fn json(&self) -> Value {
-        let nearest: &[String] = if self.named.is_empty() { &self.nearest } else { &[] };
+        let nearest: &[String] = if self.is_seen() { &[] } else { &self.nearest };
         json!({
             "name": self.asked.given,
             "also": self.also,
-            "seen": !self.named.is_empty(),
+            "seen": self.is_seen(),
             "names": self.named,
             "nearest": nearest,
         })
@@ -125,7 +130,7 @@ impl Subject {
                 keys.join(", ")
             ));
         }
-        self.sentence.clone()
+        self.sentence.clone().filter(|_| !self.named.is_empty() || !self.is_seen())
     }
 }
 

@@ -38,8 +38,20 @@ pub enum TracedName {
     One(Box<Trace>),
     /// It names several: their kinds and whole names.
     Several(Vec<(NameKind, String)>),
-    /// No record bears it: the names most like it, and the accounts of the search.
-    Nothing { nearest: Vec<String>, accounting: Box<Accounting> },
+    /// No record bears it.
+    Nothing(Box<UnknownName>),
+}
+
+/// A name that no record bears, and the search for it.
+pub struct UnknownName {
+    pub name: String,
+    /// The names most like it, each after its kind.
+    pub nearest: Vec<String>,
+    pub scope: Scope,
+    pub accounting: Accounting,
+    pub seen: SeenInput,
+    /// Sentences on what is expected and not there.
+    pub missing: Vec<String>,
 }
 
 impl Trace {
@@ -64,18 +76,22 @@ impl Trace {
         let things = things.into_iter().filter_map(|(word, name)| Some((NameKind::read(word)?, name)));
         let things: Vec<(NameKind, String)> = things.collect();
         let accounting = prepared.accounting;
-        let (kind, name) = match things.as_slice() {
-            [] => return Ok(TracedName::Nothing { nearest, accounting: Box::new(accounting) }),
-            [one] => one.clone(),
-            _ => return Ok(TracedName::Several(things)),
-        };
-        let statement = traces::of(kind).expect("a test asks for the statement of every kind");
-        let timeline = data.engine.query(statement.sql, &[("subject".to_owned(), name.clone())]).await?.rows().await?;
         let seen = data.engine.seen(Some(&accounting)).await?;
         let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
         if expected.is_any() {
             missing.extend(expected.missing_logs_in(&data.engine).await?);
         }
+        let (kind, name) = match things.as_slice() {
+            [one] => one.clone(),
+            [] => {
+                let name = given.to_owned();
+                let unknown = UnknownName { name, nearest, scope, accounting, seen, missing };
+                return Ok(TracedName::Nothing(Box::new(unknown)));
+            }
+            _ => return Ok(TracedName::Several(things)),
+        };
+        let statement = traces::of(kind).expect("a test asks for the statement of every kind");
+        let timeline = data.engine.query(statement.sql, &[("subject".to_owned(), name.clone())]).await?.rows().await?;
         Ok(TracedName::One(Box::new(Trace { kind, name, scope, accounting, seen, missing, timeline })))
     }
 

@@ -92,7 +92,7 @@ impl AuditScreen<'_> {
     pub fn markdown(&self, to: &mut OutputTarget) -> Result<(), Failure> {
         let write = |e: io::Error| Failure::write(&e);
         writeln!(to, "# Key audit\n").map_err(write)?;
-        self.head().iter().try_for_each(|line| writeln!(to, "- {line}")).map_err(write)?;
+        self.head().iter().try_for_each(|line| writeln!(to, "- {}", markdown::escaped(line))).map_err(write)?;
         for section in &self.audit.sections {
             writeln!(to, "\n## {}\n", section.title).map_err(write)?;
             self.rows(to, section, Format::Markdown)?;
@@ -107,10 +107,17 @@ impl AuditScreen<'_> {
 
     fn rows(&self, to: &mut OutputTarget, section: &AnsweredSection, format: Format) -> Result<(), Failure> {
         if section.rows.num_rows() == 0 {
-            return writeln!(to, "{}", visible(&section.none)).map_err(|e| Failure::write(&e));
+            return self.none(to, section, format).map_err(|e| Failure::write(&e));
         }
         let mut sink = output::sink(format, to, &section.rows.schema(), self.style)?;
         sink.write(&section.rows).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+    }
+
+    fn none(&self, to: &mut OutputTarget, section: &AnsweredSection, format: Format) -> io::Result<()> {
+        match format {
+            Format::Markdown => writeln!(to, "{}", markdown::escaped(&visible(&section.none))),
+            _ => writeln!(to, "{}", visible(&section.none)),
+        }
     }
 
     /// The interval, objects and records on which the sections rest, and the names that were asked for in vain.

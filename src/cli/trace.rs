@@ -7,13 +7,14 @@ use std::io::Write;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
-use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs};
+use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, StateArgs};
 use super::audit::AuditFormat;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
 use super::page;
 use super::summary::{self, RunSummary, SummaryBlock};
-use crate::audit::{LIMITS, Trace, TracedName};
+use crate::audit::{LIMITS, Trace, TracedName, UnknownName};
+use crate::dataset::DatasetOptions;
 use crate::output::visible::visible;
 use crate::output::words::wrapped;
 use crate::output::{self, Format, OutputTarget, Style, markdown};
@@ -43,15 +44,19 @@ pub struct TraceArgs {
     #[command(flatten)]
     pub scope: ScopeArgs,
     #[command(flatten)]
+    pub state: StateArgs,
+    #[command(flatten)]
     pub expect: ExpectArgs,
 }
 
 pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
-    let options = args.scope.dataset(&args.from, &global)?;
+    let expected = args.expect.expected()?;
+    let options = args.state.with_state(args.scope.dataset(&args.from, &global)?, &global)?;
+    let options = DatasetOptions { expected: expected.clone(), ..options };
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let (format, expected) = (AuditFormat::chosen(args.format, &args.to)?, args.expect.expected()?);
+    let format = AuditFormat::chosen(args.format, &args.to)?;
     let mut target = args.to.target()?;
     let opened = CliSession::new(options, &global).await?;
     let traced = Trace::of(&opened.data, &args.subject, &expected).await;
@@ -70,17 +75,9 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
             );
             return Err(Failure::usage(said).hint("name one of them in full"));
         }
-        TracedName::Nothing { nearest, accounting } => {
-            let nearest = if nearest.is_empty() { String::new() } else { format!("; nearest: {}", nearest.join(", ")) };
-            let subject = &args.subject;
-            say(format_args!(
-                "note: no record names a key, a table or a principal {}{}",
-                visible(subject),
-                visible(&nearest)
-            ));
-            let summary = opened.summary(Some(*accounting));
-            summary::print(&summary, SummaryBlock::Whole, &global);
-            return Ok(summary.code());
+        TracedName::Nothing(unknown) => {
+            let summary = opened.summary(Some(unknown.accounting.clone()));
+            return unknown_name(&unknown, summary, (format, target), &global);
         }
     };
     let summary = RunSummary { missing: trace.missing.clone(), ..opened.summary(Some(trace.accounting.clone())) };
@@ -94,6 +91,31 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
     target.commit()?;
     if !global.quiet {
         summary::print(&summary, if is_said { SummaryBlock::Problems } else { SummaryBlock::Whole }, &global);
+    }
+    Ok(summary.code())
+}
+
+/// Says that no record bears the name.
+fn unknown_name(
+    unknown: &UnknownName,
+    summary: RunSummary,
+    (format, mut target): (AuditFormat, OutputTarget),
+    global: &GlobalArgs,
+) -> Result<RunExitCode, Failure> {
+    let near =
+        if unknown.nearest.is_empty() { String::new() } else { format!("; nearest: {}", unknown.nearest.join(", ")) };
+    say(format_args!(
+        "note: no record names a key, a table or a principal {}{}",
+        visible(&unknown.name),
+        visible(&near)
+    ));
+    if format == AuditFormat::Json {
+        target.write_all(unknown.to_json().as_bytes()).map_err(|e| Failure::write(&e))?;
+        target.commit()?;
+    }
+    let summary = RunSummary { missing: unknown.missing.clone(), ..summary };
+    if !global.quiet {
+        summary::print(&summary, SummaryBlock::Whole, global);
     }
     Ok(summary.code())
 }
