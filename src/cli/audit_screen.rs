@@ -20,7 +20,7 @@ use crate::output::words::{count, wrapped};
 use crate::output::{self, Format, OutputTarget, Style, markdown};
 
 /// Rows of a section on a screen.
-const ROWS_SHOWN: usize = 12;
+const ROWS_SHOWN: usize = 8;
 
 /// The note on the parts that a screen leaves out.
 const SHORT_NOTE: &str =
