@@ -1,7 +1,7 @@
 //! The story of each refused call beyond its own record: tables that it may have been for, the change before it, the
 //! success after it, the service's record of it, and if it is a known harmless one.
-//! In: refusals, their echoes, successes, changes, and the keys of tables, in any order. Out: one row a refused call, by
-//! its id.
+//! In: refusals, their echoes, successes, changes, and the keys of tables and aliases, in any order. Out: one row a refused
+//! call, by its id.
 //! Never calls what happened in one second earlier or later, and never hides a refusal for being harmless.
 
 use std::collections::HashMap;
@@ -36,6 +36,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("action", Text),
     column("key_arn", Text),
     column("key_by_table", Text),
+    column("key_by_alias", Text),
     column("denial_reason", Text),
     column("denial_effect", Text),
     column("account_id", Text),
@@ -111,6 +112,10 @@ struct RefusedCall {
     operation: Option<PooledText>,
     action: Option<PooledText>,
     key: Option<PooledText>,
+    /// Of a refusal that names no key.
+    alias: Option<PooledText>,
+    /// The operation whose successes are later ones of the same: of a ReEncrypt at the refused side.
+    success_operation: Option<PooledText>,
     reason: Option<PooledText>,
     effect: Option<PooledText>,
     account: Option<PooledText>,
@@ -166,7 +171,7 @@ struct AllRefusals {
     refusals: Vec<RefusedCall>,
     /// By the id of KMS's record.
     echoes: HashMap<PackedEventId, RefusalEchoes>,
-    /// By principal, operation and key.
+    /// By principal, operation and key; those of ReEncrypt also by the operation of their side.
     successes: HashMap<[PooledText; 3], Vec<LaterSuccess>>,
     origins: HashMap<SuccessOrigin, u32>,
     /// The same once all rows are here.
@@ -175,6 +180,7 @@ struct AllRefusals {
     changes: HashMap<PooledText, Vec<EarlierChange>>,
     tables_of_keys: HashMap<PooledText, PeriodSweep>,
     keys_of_tables: HashMap<PooledText, PeriodSweep>,
+    keys_of_aliases: HashMap<PooledText, PeriodSweep>,
     bytes: usize,
 }
 
@@ -182,14 +188,18 @@ impl AllRefusals {
     fn add_refusal(&mut self, row: usize, columns: &RefusalColumns<'_>) {
         let texts = &mut self.texts;
         let principal_arn = columns.principal_arn.get(row);
+        let (operation, side) = (columns.operation.get(row), columns.key_role.get(row));
+        let side = operation.zip(side).and_then(|(operation, side)| operation_of_side(operation, side));
         let noise = noise(principal_arn, columns.via_service.get(row), columns.via_source.get(row));
         self.refusals.push(RefusedCall {
             id: PackedEventId::of(columns.event_id.get(row).unwrap_or_default()),
             time: columns.event_time.get(row),
             principal: texts.put(columns.principal.get(row).unwrap_or_default()),
-            operation: texts.put_cell(columns.operation.get(row)),
+            operation: texts.put_cell(operation),
             action: texts.put_cell(columns.action.get(row)),
             key: texts.put_cell(columns.key_arn.get(row)),
+            alias: texts.put_cell(columns.alias_arn.get(row).filter(|_| columns.key_arn.get(row).is_none())),
+            success_operation: texts.put_cell(side.or(operation)),
             reason: texts.put_cell(columns.denial_reason.get(row)),
             effect: texts.put_cell(columns.denial_effect.get(row)),
             account: texts.put_cell(columns.account_id.get(row)),
@@ -220,7 +230,9 @@ impl AllRefusals {
         let ([Some(principal), Some(operation), Some(key)], Some(time)) = (of, columns.event_time.get(row)) else {
             return;
         };
-        let of = [texts.put(principal), texts.put(operation), texts.put(key)];
+        let side = columns.key_role.get(row).and_then(|side| operation_of_side(operation, side));
+        let of = [operation].into_iter().chain(side);
+        let of: Vec<_> = of.map(|operation| [texts.put(principal), texts.put(operation), texts.put(key)]).collect();
         let origin = SuccessOrigin {
             table_arn: texts.put_cell(columns.table_arn.get(row)),
             table_name: texts.put_cell(columns.table_name.get(row)),
@@ -232,9 +244,11 @@ impl AllRefusals {
         };
         let next = u32::try_from(self.origins.len()).expect("four thousand million sessions do not fit into memory");
         let by = *self.origins.entry(origin).or_insert(next);
-        self.bytes += SUCCESS_BYTES + if by == next { SESSION_BYTES } else { 0 };
-        let id = PackedEventId::of(columns.event_id.get(row).unwrap_or_default());
-        self.successes.entry(of).or_default().push(LaterSuccess { time, id, by });
+        self.bytes += of.len() * SUCCESS_BYTES + if by == next { SESSION_BYTES } else { 0 };
+        for of in of {
+            let id = PackedEventId::of(columns.event_id.get(row).unwrap_or_default());
+            self.successes.entry(of).or_default().push(LaterSuccess { time, id, by });
+        }
     }
 
     fn add_change(&mut self, row: usize, columns: &RefusalColumns<'_>) {
@@ -259,9 +273,20 @@ impl AllRefusals {
         self.bytes += PERIOD_BYTES;
     }
 
+    /// A period in which an alias named a key.
+    fn add_alias(&mut self, row: usize, columns: &RefusalColumns<'_>) {
+        let (Some(alias), Some(key)) = (columns.alias_arn.get(row), columns.key_arn.get(row)) else { return };
+        let (start, end) = (columns.event_time.get(row), columns.valid_to.get(row));
+        let alias = self.texts.put(alias);
+        self.keys_of_aliases.entry(alias).or_default().add(key, start, end);
+        self.bytes += PERIOD_BYTES;
+    }
+
     /// Puts everything into the order of time. The texts decide between two rows of one id, since their numbers are luck.
     fn sort(&mut self) {
-        self.refusals.sort_unstable_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
+        let texts = &self.texts;
+        let by_id = |a: &RefusedCall, b: &RefusedCall| (a.time, &a.id).cmp(&(b.time, &b.id));
+        self.refusals.sort_unstable_by(|a, b| by_id(a, b).then_with(|| a.texts(texts).cmp(&b.texts(texts))));
         self.echoes.values_mut().for_each(|echoes| echoes.ids.sort_unstable());
         let mut origins: Vec<(SuccessOrigin, u32)> = self.origins.drain().collect();
         origins.sort_unstable_by_key(|(_, number)| *number);
@@ -280,20 +305,20 @@ impl AllRefusals {
     }
 
     /// The last change before the second of the refusal that bears on its key or its principal.
-    fn nearest_change(&self, refused: &RefusedCall) -> Option<&EarlierChange> {
+    fn nearest_change(&self, refused: &RefusedCall, key: Option<PooledText>) -> Option<&EarlierChange> {
         let now = second(refused.time?);
         let last = |of: PooledText| {
             let changes = self.changes.get(&of)?;
             changes[..changes.partition_point(|change| second(change.time) < now)].last()
         };
-        let found = [refused.key, refused.identity].into_iter().flatten().filter_map(last);
+        let found = [key, refused.identity].into_iter().flatten().filter_map(last);
         found.max_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)))
     }
 
     /// The first success after the second of the refusal, of the same principal at the same operation on the key.
     fn first_success(&self, refused: &RefusedCall, key: PooledText) -> Option<&LaterSuccess> {
         let now = second(refused.time?);
-        let successes = self.successes.get(&[refused.principal, refused.operation?, key])?;
+        let successes = self.successes.get(&[refused.principal, refused.success_operation?, key])?;
         successes.get(successes.partition_point(|success| second(success.time) <= now))
     }
 
@@ -303,9 +328,15 @@ impl AllRefusals {
         keys.first().filter(|_| count == 1).map(|key| self.texts.put(key))
     }
 
-    /// The tables that a refusal may have been for, and how sure that is.
-    fn candidates(&mut self, refused: &RefusedCall) -> Option<(Arc<Vec<String>>, &'static str)> {
-        let (tables, count) = self.tables_of_keys.get_mut(&refused.key?)?.at(refused.time?, CANDIDATES_MAX);
+    /// The key that an alias named at a time, if it was one and only one.
+    fn key_of_alias(&mut self, alias: PooledText, time: i64) -> Option<PooledText> {
+        let (keys, count) = self.keys_of_aliases.get_mut(&alias)?.at(time, 1);
+        keys.first().filter(|_| count == 1).map(|key| self.texts.put(key))
+    }
+
+    /// The tables that were under a key at a time, and how sure it is that a refusal was for one.
+    fn candidates(&mut self, key: PooledText, time: i64) -> Option<(Arc<Vec<String>>, &'static str)> {
+        let (tables, count) = self.tables_of_keys.get_mut(&key)?.at(time, CANDIDATES_MAX);
         match count {
             0 => None,
             1 => Some((tables, "likely")),
@@ -317,15 +348,17 @@ impl AllRefusals {
     fn tables_of(&mut self, refusals: &[RefusedCall]) -> Vec<RefusalTables> {
         let tables_of = |refused: &RefusedCall| {
             let told = refused.table.or_else(|| self.echoes.get(&refused.id)?.table);
-            let key_by_table = match (refused.key, told, refused.time) {
+            let key_by_alias = refused.alias.zip(refused.time).and_then(|(alias, time)| self.key_of_alias(alias, time));
+            let key = refused.key.or(key_by_alias);
+            let key_by_table = match (key, told, refused.time) {
                 (None, Some(table), Some(time)) => self.key_of_table(table, time),
                 _ => None,
             };
             let candidates = match told {
                 Some(table) => Some((Arc::new(vec![self.texts.get(table).to_owned()]), "certain")),
-                None => self.candidates(refused),
+                None => key.zip(refused.time).and_then(|(key, time)| self.candidates(key, time)),
             };
-            RefusalTables { candidates, key_by_table }
+            RefusalTables { candidates, key_by_table, key_by_alias }
         };
         refusals.iter().map(tables_of).collect()
     }
@@ -335,9 +368,10 @@ impl AllRefusals {
         let echoes = self.echoes.get(&refused.id);
         let echo_ids = echoes.map(|echoes| echoes.ids.iter().map(ToString::to_string).collect::<Vec<_>>());
         let basis = echoes.map(|echoes| if echoes.named_request { "request_id" } else { "time" });
-        let change = self.nearest_change(refused);
+        let key = refused.key.or(tables.key_by_alias);
+        let change = self.nearest_change(refused, key);
         let change_id = change.map(|change| change.id.to_string());
-        let success = refused.key.or(tables.key_by_table).and_then(|key| self.first_success(refused, key));
+        let success = key.or(tables.key_by_table).and_then(|key| self.first_success(refused, key));
         let success_id = success.map(|success| success.id.to_string());
         let origin = success.and_then(|success| self.origins_by_number.get(success.by as usize));
         let of_origin = |cell: fn(&SuccessOrigin) -> Option<PooledText>| text(origin.and_then(cell));
@@ -349,6 +383,7 @@ impl AllRefusals {
             text(refused.action),
             text(refused.key),
             text(tables.key_by_table),
+            text(tables.key_by_alias),
             text(refused.reason),
             text(refused.effect),
             text(refused.account),
@@ -381,6 +416,41 @@ struct RefusalTables {
     candidates: Option<(Arc<Vec<String>>, &'static str)>,
     /// The key of the table that DynamoDB's own record names, for a refusal that names no key.
     key_by_table: Option<PooledText>,
+    /// The key that the alias named then, for a refusal that names an alias in place of a key.
+    key_by_alias: Option<PooledText>,
+}
+
+impl RefusedCall {
+    /// All that its record tells beside its time and its id.
+    fn texts<'t>(&self, texts: &'t TextPool) -> [Option<&'t str>; 14] {
+        let (class, evidence) = self.noise.unzip();
+        let of = [
+            Some(self.principal),
+            self.operation,
+            self.action,
+            self.key,
+            self.alias,
+            self.success_operation,
+            self.reason,
+            self.effect,
+            self.account,
+            self.region,
+            self.identity,
+            self.table,
+            class,
+            evidence,
+        ];
+        of.map(|text| texts.cell(text))
+    }
+}
+
+/// The operation that KMS allows or refuses at one side of a ReEncrypt.
+fn operation_of_side(operation: &str, side: &str) -> Option<&'static str> {
+    match (operation, side) {
+        ("ReEncrypt", "source") => Some("ReEncryptFrom"),
+        ("ReEncrypt", "destination") => Some("ReEncryptTo"),
+        _ => None,
+    }
 }
 
 impl SuccessOrigin {
@@ -408,6 +478,9 @@ struct RefusalColumns<'a> {
     operation: TextCells<'a>,
     action: TextCells<'a>,
     key_arn: TextCells<'a>,
+    alias_arn: TextCells<'a>,
+    /// Of a ReEncrypt the side that was refused or that succeeded.
+    key_role: TextCells<'a>,
     denial_reason: TextCells<'a>,
     denial_effect: TextCells<'a>,
     account_id: TextCells<'a>,
@@ -435,6 +508,8 @@ impl<'a> RefusalColumns<'a> {
             operation: rows.texts("operation")?,
             action: rows.texts("action")?,
             key_arn: rows.texts("key_arn")?,
+            alias_arn: rows.texts("alias_arn")?,
+            key_role: rows.texts("key_role")?,
             denial_reason: rows.texts("denial_reason")?,
             denial_effect: rows.texts("denial_effect")?,
             account_id: rows.texts("account_id")?,
@@ -464,6 +539,7 @@ impl Derivation for AllRefusals {
                 Some("success") => self.add_success(row, &columns),
                 Some("change") => self.add_change(row, &columns),
                 Some("table") => self.add_table(row, &columns),
+                Some("alias") => self.add_alias(row, &columns),
                 other => return Err(ArrowError::SchemaError(format!("a row of `denial_facts` is of kind {other:?}"))),
             }
         }
@@ -497,13 +573,15 @@ mod tests {
 
     use super::*;
 
-    const TEXTS: [&str; 19] = [
+    const TEXTS: [&str; 21] = [
         "kind",
         "event_id",
         "principal",
         "operation",
         "action",
         "key_arn",
+        "alias_arn",
+        "key_role",
         "denial_reason",
         "denial_effect",
         "account_id",
@@ -606,6 +684,75 @@ mod tests {
             let lines: Vec<&str> = [REFUSED].into_iter().chain(lines.iter().map(String::as_str)).collect();
             assert_eq!(told(&lines, &["first_success_after", "first_success_event_id"]), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_success_of_a_re_encrypt_is_of_the_refused_side() {
+        let success = |role: &str| {
+            let role = if role == "-" { String::new() } else { format!(" key_role={role}") };
+            format!("success event_id={role}s event_time=200 principal=p operation=ReEncrypt key_arn=k{role}")
+        };
+        for (refused, succeeded, expected) in [
+            ("source", "source", "200"),
+            ("source", "destination", "-"),
+            ("destination", "destination", "200"),
+            ("destination", "source", "-"),
+            // The refusal does not tell its side.
+            ("-", "source", "200"),
+            ("-", "destination", "200"),
+        ] {
+            let side = if refused == "-" { String::new() } else { format!(" key_role={refused}") };
+            let refusal = format!("refusal event_id=d event_time=100 principal=p operation=ReEncrypt key_arn=k{side}");
+            let found = told(&[&refusal, &success(succeeded)], &["first_success_after"]);
+            assert_eq!(found, expected, "{refused} {succeeded}");
+        }
+        // From a key to itself: one call, and both its sides.
+        let refusal =
+            "refusal event_id=d event_time=100 principal=p operation=ReEncrypt key_arn=k key_role=destination";
+        let itself = ["source", "destination"].map(|role| {
+            format!("success event_id=s event_time=200 principal=p operation=ReEncrypt key_arn=k key_role={role}")
+        });
+        assert_eq!(told(&[refusal, &itself[0], &itself[1]], &["first_success_event_id"]), "s");
+        let other = "success event_id=s event_time=200 principal=p operation=Decrypt key_arn=k key_role=only";
+        assert_eq!(told(&[REFUSED, other], &["first_success_after"]), "200");
+    }
+
+    #[test]
+    fn an_alias_stands_for_the_one_key_that_it_named_then() {
+        let by_alias = "refusal event_id=d event_time=100 principal=p operation=Decrypt alias_arn=a";
+        let (success, change) = (
+            "success event_id=s event_time=200 principal=p operation=Decrypt key_arn=k",
+            "change event_id=c event_time=50 operation=PutKeyPolicy principal=admin key_arn=k",
+        );
+        for (name, periods, expected) in [
+            ("none", &[][..], "- - - -"),
+            ("one", &["alias alias_arn=a key_arn=k event_time=10"], "- k s c"),
+            ("one whose start was not seen", &["alias alias_arn=a key_arn=k"], "- k s c"),
+            (
+                "moved before",
+                &["alias alias_arn=a key_arn=l event_time=10 valid_to=20", "alias alias_arn=a key_arn=k event_time=20"],
+                "- k s c",
+            ),
+            (
+                "moved in that second",
+                &[
+                    "alias alias_arn=a key_arn=l event_time=10 valid_to=100",
+                    "alias alias_arn=a key_arn=k event_time=100",
+                ],
+                "- - - -",
+            ),
+            ("two keys", &["alias alias_arn=a key_arn=k", "alias alias_arn=a key_arn=l"], "- - - -"),
+            ("deleted", &["alias alias_arn=a key_arn=k event_time=10 valid_to=99"], "- - - -"),
+            ("made later", &["alias alias_arn=a key_arn=k event_time=101"], "- - - -"),
+            ("another alias", &["alias alias_arn=b key_arn=k"], "- - - -"),
+        ] {
+            let lines: Vec<&str> = [by_alias, success, change].into_iter().chain(periods.iter().copied()).collect();
+            let names = ["key_arn", "key_by_alias", "first_success_event_id", "nearest_change_event_id"];
+            assert_eq!(told(&lines, &names), expected, "{name}");
+        }
+        // A record that names a key needs no alias.
+        let named = "refusal event_id=d event_time=100 principal=p operation=Decrypt key_arn=l alias_arn=a";
+        assert_eq!(told(&[named, "alias alias_arn=a key_arn=k"], &["key_arn", "key_by_alias"]), "l -");
     }
 
     #[test]
@@ -738,6 +885,9 @@ mod tests {
     fn an_id_has_one_row_and_a_wrong_input_is_an_error() {
         let again = "refusal event_id=d event_time=90 principal=q operation=Decrypt key_arn=k";
         assert_eq!(told(&[REFUSED, again], &["principal"]), "q");
+        // Of one time, the texts decide.
+        let again = "refusal event_id=d event_time=100 principal=p principal_arn=p operation=Decrypt key_arn=j";
+        assert_eq!(told(&[REFUSED, again], &["key_arn"]), "j");
         assert!(AllRefusals::default().take(&row("rumour event_id=d")).is_err());
         assert!(AllRefusals::default().take(&facts(&[REFUSED])).is_err());
     }

@@ -1,9 +1,10 @@
 //! The key that each alias named, over time.
-//! In: changes of aliases that succeeded, and calls that sent an alias with the key that it named, in any order.
+//! In: changes of aliases that succeeded, calls that sent an alias with the key that it named, and deletions of keys, in any
+//! order.
 //! Out: one row for an alias, a key and a period, by alias and time. Never invents a start or an end: a call proves only
 //! that the alias named the key at that time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -17,7 +18,8 @@ use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 pub(super) const KEY_ALIASES: DerivedTable = DerivedTable {
     name: "key_aliases",
     columns: COLUMNS,
-    by: &["alias_arn"],
+    // The deletion of a key, which ends its aliases, names none of them.
+    by: &[],
     unique: &[],
     time: RowTime::Until("valid_from", "valid_to"),
     start: |interval| Box::new(AllAliases { interval: *interval, ..AllAliases::default() }),
@@ -40,6 +42,8 @@ const ENTRY_BYTES: usize = 128;
 struct AllAliases {
     interval: AskedInterval,
     aliases: BTreeMap<String, AliasHistory>,
+    /// The deletion of each key, which is the end of its aliases.
+    deleted: HashMap<String, i64>,
     bytes: usize,
 }
 
@@ -174,6 +178,20 @@ impl AllAliases {
         self.aliases.get_mut(arn).expect("it was just put there")
     }
 
+    fn delete_key(&mut self, key_arn: Option<&str>, at: Option<i64>) {
+        let Some((key, at)) = key_arn.zip(at).filter(|_| self.interval.has_all_from(at)) else { return };
+        self.bytes += ENTRY_BYTES + key.len();
+        let first = self.deleted.entry(key.to_owned()).or_insert(at);
+        *first = at.min(*first);
+    }
+
+    /// The end of a period: a key takes its aliases along.
+    fn end_of(&self, period: &AliasPeriod<'_>) -> Option<i64> {
+        let deleted = period.key_arn.and_then(|key| self.deleted.get(key).copied());
+        let deleted = deleted.filter(|at| period.from.is_none_or(|from| from <= *at));
+        period.to.into_iter().chain(deleted).min()
+    }
+
     fn see(&mut self, alias_arn: &str, key_arn: &str, at: Option<i64>) {
         let alias = self.alias(alias_arn);
         if let Some(span) = alias.seen.get_mut(key_arn) {
@@ -194,6 +212,10 @@ impl Derivation for AllAliases {
         let (changes, principals) = (batch.texts("alias_change")?, batch.texts("principal")?);
         for row in 0..batch.len() {
             let at = times.get(row);
+            if changes.get(row) == Some("DeleteKey") {
+                self.delete_key(keys.get(row), at);
+                continue;
+            }
             let Some(alias) = aliases.get(row).filter(|_| self.interval.has_all_from(at)) else { continue };
             match (changes.get(row).and_then(AliasChangeKind::of), keys.get(row)) {
                 (None, None) => {}
@@ -216,14 +238,14 @@ impl Derivation for AllAliases {
 
     fn finish(mut self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         let mut rows = OutputRows::new(COLUMNS);
-        for (arn, history) in &mut self.aliases {
-            history.changes.sort_unstable();
+        self.aliases.values_mut().for_each(|history| history.changes.sort_unstable());
+        for (arn, history) in &self.aliases {
             for period in history.periods() {
                 rows.push([
                     arn.as_str().into(),
                     period.key_arn.into(),
                     OutputCell::Time(period.from),
-                    OutputCell::Time(period.to),
+                    OutputCell::Time(self.end_of(&period)),
                     period.set.and_then(|change| change.by.as_deref()).into(),
                     period.set.map(|change| change.event_id.as_str()).into(),
                 ])?;
@@ -239,13 +261,14 @@ mod tests {
     use super::super::testing::{assert_order_free, batch, lines};
     use super::*;
 
-    /// Records of the alias `a`, `TIME WHAT KEY` each, `See` a call that sent it; `-` is no key. Their ids are their places.
+    /// Records of the alias `a`, `TIME WHAT KEY` each, `See` a call that sent it, `Key` the deletion of a key; `-` is no key. Their
+    /// ids are their places.
     fn aliases(interval: AskedInterval, records: &str) -> String {
         let records = records.split(", ").enumerate().map(|(place, record)| {
             let words: Vec<&str> = record.split(' ').collect();
-            let change = format!("{}Alias", words[1]);
+            let change = if words[1] == "Key" { "DeleteKey".to_owned() } else { format!("{}Alias", words[1]) };
             batch(&[
-                ("alias_arn", "a".into()),
+                ("alias_arn", OutputCell::Text((words[1] != "Key").then_some("a"))),
                 ("key_arn", OutputCell::Text((words[2] != "-").then_some(words[2]))),
                 ("event_time", OutputCell::Time(words[0].parse().ok())),
                 ("event_id", OutputCell::Text(Some(&format!("e{place}")))),
@@ -289,6 +312,12 @@ mod tests {
             ("1 Create k1, 5 See k2", "a k1 1 - p e0; a k2 - - - -"),
             ("3 See k2, 3 See k1", "a k1 - - - -; a k2 - - - -"),
             ("1 Create k1, 3 Delete k1, 5 See k1", "a k1 1 3 p e0; a k1 - - - -"),
+            // A key takes its aliases along, and no other's.
+            ("1 Create k1, 5 Key k1", "a k1 1 5 p e0"),
+            ("1 Create k1, 5 Key k2", "a k1 1 - p e0"),
+            ("3 See k1, 5 Key k1", "a k1 - 5 - -"),
+            ("1 Create k1, 5 Key k1, 9 Create k2", "a k1 1 5 p e0; a k2 9 - p e2"),
+            ("1 Create k1, 3 Update k2, 5 Key k1", "a k1 1 3 p e0; a k2 3 - p e1"),
         ] {
             assert_eq!(aliases(AskedInterval::default(), records), wanted, "{records}");
         }

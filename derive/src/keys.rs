@@ -1,13 +1,14 @@
 //! Every key that KMS calls name, with the facts that the logs give of it.
 //! In: KMS calls that name a key, in any order. Out: one row a key, by its ARN; NULL for facts that the logs lack.
-//! Never takes a failed change for one that happened, gives no row for a key that was never found, and draws no
-//! conclusion from an event behind which others may lie that were not read.
+//! Never takes a failed change for one that happened, gives no row for a key that was never found, draws no conclusion
+//! from an event behind which others may lie that were not read, and gives no state that a later use contradicts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::schema::ColumnType::{Bool, Int, Text, Timestamp};
+use keytrail_rows::time::MICROS_PER_SECOND;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::input::{FlagCells, InputBatch, TextCells, TimeCells};
@@ -46,6 +47,9 @@ const COLUMNS: &[OutputColumn] = &[
     column("denied", Int),
     column("failed", Int),
 ];
+
+/// KMS takes a while until a change holds everywhere.
+const CHANGE_SLACK: i64 = 300 * MICROS_PER_SECOND;
 
 /// Rough sizes of a key, a call and a change, with their places in a tree and a half-full table.
 const KEY_BYTES: usize = 1024;
@@ -216,15 +220,35 @@ impl KeyFacts {
         if self.is_aws_managed { Some("aws_managed") } else { self.is_customer_managed.then_some("customer") }
     }
 
-    /// The state after all changes.
+    /// The state after all changes, unless a later use contradicts it.
     fn state(&self, interval: AskedInterval) -> KeyState {
         let mut changes = self.changes.clone();
         changes.sort_unstable();
         let tied = changes.chunk_by(|(left, _), (right, _)| left == right);
-        tied.fold(KeyState::Unknown, |state, tied| {
+        let state = tied.fold(KeyState::Unknown, |state, tied| {
             let changes: Vec<StateChange> = tied.iter().map(|(_, change)| *change).collect();
             changed_state(state, &changes, interval).0
-        })
+        });
+        let changed = changes.last().and_then(|(at, _)| *at);
+        changed.zip(self.used.last()).map_or(state, |(changed, used)| state_when_used(state, used - changed))
+    }
+}
+
+/// The state of a key that was used so long after the change that led to it. A use proves that the key was enabled then.
+fn state_when_used(state: KeyState, after: i64) -> KeyState {
+    match state {
+        // Nothing else tells when a replica is ready.
+        KeyState::Creating if after >= 0 => KeyState::Enabled,
+        KeyState::Disabled
+        | KeyState::PendingImport
+        | KeyState::PendingDeletion
+        | KeyState::PendingReplicaDeletion
+        | KeyState::Unavailable
+            if after > CHANGE_SLACK =>
+        {
+            KeyState::Unknown
+        }
+        state => state,
     }
 }
 
@@ -488,6 +512,38 @@ mod tests {
         assert_eq!(cells(&rows, &columns), "mrk-1 customer Disabled true 1 4 5 2 1 1");
         // A column that is not there is an error, never a guess.
         assert!(AllKeys::default().take(&rows).is_err());
+    }
+
+    #[test]
+    fn a_use_proves_that_a_key_was_enabled() {
+        // Times are microseconds.
+        let (soon, late) = (CHANGE_SLACK + 1, CHANGE_SLACK + 2);
+        for (change, state) in [
+            ("DisableKey success k k i", "Disabled"),
+            ("ScheduleKeyDeletion success k k i", "PendingDeletion"),
+            ("ScheduleKeyDeletion success k k i PendingReplicaDeletion", "PendingReplicaDeletion"),
+            ("DeleteImportedKeyMaterial success k k i", "PendingImport"),
+        ] {
+            let used = |at: i64, outcome: &str| {
+                let calls = format!("1 {change}, {at} Decrypt {outcome} k k i");
+                cells(&keys(AskedInterval::default(), &calls), &["state"])
+            };
+            assert_eq!((used(0, "success"), used(soon, "success")), (state.to_owned(), state.to_owned()), "{change}");
+            assert_eq!((used(late, "success"), used(late, "denied")), ("-".to_owned(), state.to_owned()), "{change}");
+        }
+        for (calls, state) in [
+            ("5 CreateKey success k k i Creating, 6 Decrypt success k k i", "Enabled"),
+            ("5 CreateKey success k k i Creating, 6 Decrypt denied k k i", "Creating"),
+            ("5 CreateKey success k k i Creating", "Creating"),
+            ("5 CreateKey success k k i, 900000000 Decrypt success k k i", "Enabled"),
+            // It was disabled after its use.
+            (
+                "1 EnableKey success k k i, 900000000 Decrypt success k k i, 900000001 DisableKey success k k i",
+                "Disabled",
+            ),
+        ] {
+            assert_eq!(cells(&keys(AskedInterval::default(), calls), &["state"]), state, "{calls}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::output::{OutputCell, OutputRows, column};
 use super::table_periods::{
     DatedStep, KeyPeriod, KeySetting, PeriodBasis, PeriodStep, SetKeyKind, SettingOf, TableLife,
 };
-use super::table_settings::{AskedEncryption, MadeBy, TableChange, TableIdentity, TableStep, steps_of};
+use super::table_settings::{AskedEncryption, MadeBy, TableChange, TableIdentity, TableStep, shown_steps, steps_of};
 use super::{AskedInterval, Derivation, DerivedTable, OutputColumn, RowTime};
 
 pub(super) const TABLE_KEYS: DerivedTable = DerivedTable {
@@ -199,7 +199,9 @@ impl TableFacts {
                 }
                 TableStep::Made { asked, answered, .. } => setting(SettingOf::NewReplica, asked, answered),
                 TableStep::Changed { asked, answered } => setting(SettingOf::OldTable, asked, answered),
-                TableStep::Stated { key } => PeriodStep::Stated { key: key.clone(), basis: PeriodBasis::Response },
+                TableStep::Stated { key } => {
+                    PeriodStep::Stated { key: Some(key.clone()), basis: PeriodBasis::Response }
+                }
                 TableStep::Shown { key } => PeriodStep::Stated { key: key.clone(), basis: PeriodBasis::Snapshot },
                 TableStep::Ended => PeriodStep::Ended,
             };
@@ -306,17 +308,16 @@ impl AllTables {
         }
     }
 
-    /// Takes in an answer of AWS's that tells the key of a table at its time.
+    /// Takes in an answer of AWS's that tells the key of a table and its replicas at its time.
     fn take_snapshot(&mut self, rows: &TableFactColumns<'_>, row: usize) {
-        let (Some(name), Some(key)) = (rows.table_name.get(row), rows.key_arn.owned(row)) else { return };
-        self.bytes += STEP_BYTES;
-        let step = UnresolvedStep {
-            at: rows.event_time.get(row),
-            event_id: rows.event_id.owned(row).unwrap_or_default(),
-            by: None,
-            step: TableStep::Shown { key },
-        };
-        self.table(rows.table_arn.get(row), name).steps.push(step);
+        let (Some(name), Some(answer)) = (rows.table_name.owned(row), rows.response_elements.get(row)) else { return };
+        let described = TableIdentity { arn: rows.table_arn.owned(row), name };
+        for (table, step) in shown_steps(&described, answer) {
+            self.bytes += STEP_BYTES;
+            let event_id = rows.event_id.owned(row).unwrap_or_default();
+            let step = UnresolvedStep { at: rows.event_time.get(row), event_id, by: None, step };
+            self.table(table.arn.as_deref(), &table.name).steps.push(step);
+        }
     }
 
     fn take_alias(&mut self, rows: &TableFactColumns<'_>, row: usize) {
@@ -452,7 +453,7 @@ mod tests {
         format!("arn:aws:kms:eu-west-1:111122223333:key/{letter}")
     }
 
-    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
+    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY` or `snapshot SECONDS owned`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
     /// KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for calls. Keys are letters.
     fn row(fact: &str) -> [String; 13] {
         let words: Vec<&str> = fact.split_whitespace().collect();
@@ -469,7 +470,14 @@ mod tests {
                 put("kind", if words[0] == "context" { "use" } else { "snapshot" }.to_owned());
                 put("event_id", "sha".to_owned());
                 put("event_time", words[1].to_owned());
-                put("key_arn", key(words[2]));
+                match (words[0], words[2]) {
+                    ("context", letter) => put("key_arn", key(letter)),
+                    (_, "owned") => put("response_elements", r#"{"Table":{"TableName":"orders"}}"#.to_owned()),
+                    (_, letter) => {
+                        let answer = r#"{"Table":{"SSEDescription":{"Status":"ENABLED","KMSMasterKeyArn":"KEY"}}}"#;
+                        put("response_elements", answer.replace("KEY\"", &format!("{}\"", key(letter))));
+                    }
+                }
                 put("table_arn", TABLE.to_owned());
                 put("table_name", "orders".to_owned());
             }
@@ -598,6 +606,15 @@ mod tests {
             (&["snapshot 9 a", "context 5 a"], "KEY:a unknown - - - - snapshot 5"),
             (&["context 9 a", "snapshot 5 a"], "KEY:a unknown - - - - snapshot 5"),
             (&[&given("a"), "snapshot 200 a"], "KEY:a customer 100 - deploy event-100 request 100"),
+            (&["snapshot 5 owned"], "- aws_owned - - - - snapshot 5"),
+            (&["snapshot 5 owned", "snapshot 9 owned"], "- aws_owned - - - - snapshot 5"),
+            (
+                &[
+                    r#"UpdateTable 100 {"tableName":"orders","sSESpecification":{"enabled":false}} -"#,
+                    "snapshot 200 owned",
+                ],
+                "- aws_owned 100 - deploy event-100 request 100",
+            ),
         ] {
             assert_eq!(derived(&mut facts.iter()), [format!("TABLE orders {expected}")], "{facts:?}");
         }
@@ -655,6 +672,21 @@ mod tests {
         ];
         assert_eq!(derived(&mut facts.iter()), expected);
         assert_eq!(derived(&mut facts.iter().rev()), expected);
+        // A key that AWS owns ends where a customer's is set, and another that is seen later shows a change that is not here.
+        assert_eq!(
+            derived(&mut ["snapshot 50 owned", &first[..]].iter()),
+            [
+                "TABLE orders - aws_owned - 100 - - snapshot 50",
+                "TABLE orders KEY:a customer 100 - deploy event-100 request 100",
+            ]
+        );
+        assert_eq!(
+            derived(&mut [&first[..], "snapshot 9000 owned"].iter()),
+            [
+                "TABLE orders KEY:a customer 100 - deploy event-100 request 100",
+                "TABLE orders - aws_owned - - - - snapshot 9000",
+            ]
+        );
         let restored = r#"RestoreTableFromBackup 400 {"targetTableName":"copy"} -"#;
         assert_eq!(
             derived(&mut [restored].iter()),

@@ -60,9 +60,9 @@ pub(super) enum SettingOf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum PeriodStep {
     Set(KeySetting),
-    /// DynamoDB said that the table is under this key.
+    /// DynamoDB said that the table is under this key; `None` is one that AWS owns.
     Stated {
-        key: String,
+        key: Option<String>,
         basis: PeriodBasis,
     },
     Ended,
@@ -368,7 +368,7 @@ impl PeriodLine {
 
     fn take_step(&mut self, step: &DatedStep) {
         match &step.step {
-            PeriodStep::Stated { key, basis } => self.state(step, key, *basis),
+            PeriodStep::Stated { key, basis } => self.state(step, key.as_deref(), *basis),
             PeriodStep::Set(setting) => self.set(step, setting),
             PeriodStep::Ended => {
                 self.end_at(step.at, |_| true);
@@ -377,13 +377,17 @@ impl PeriodLine {
         }
     }
 
-    fn state(&mut self, step: &DatedStep, key: &str, basis: PeriodBasis) {
-        let known = self.known.get(key).copied();
-        let is_current = |place: &usize| self.done[*place].key.as_deref() == Some(key);
+    fn state(&mut self, step: &DatedStep, key: Option<&str>, basis: PeriodBasis) {
+        let known = key.and_then(|key| self.known.get(key).copied());
+        let is_current = |place: &usize| {
+            let period = &self.done[*place];
+            period.key.as_deref() == key && (key.is_some() || period.kind == SetKeyKind::AwsOwned)
+        };
         let fresh = known.map(|(place, _)| place).filter(|place| *place >= self.passed);
         let place = self.current.filter(is_current).or(fresh).unwrap_or_else(|| {
             let seen = known.map_or(FirstSeen::default(), |(_, seen)| seen);
-            self.done.push(KeyPeriod::observed(Some(key), basis, seen, step.at));
+            let kind = if key.is_some() { SetKeyKind::Unknown } else { SetKeyKind::AwsOwned };
+            self.done.push(KeyPeriod { kind, ..KeyPeriod::observed(key, basis, seen, step.at) });
             self.done.len() - 1
         });
         let period = &mut self.done[place];
@@ -519,8 +523,8 @@ mod tests {
                 "replicates" => setting(SettingOf::NewReplica, words[2]),
                 "sets" => setting(SettingOf::OldTable, words[2]),
                 "answers" => answer_to_change(words[2]),
-                "states" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Response },
-                "shows" => PeriodStep::Stated { key: words[2].to_owned(), basis: PeriodBasis::Snapshot },
+                "states" => PeriodStep::Stated { key: Some(words[2].to_owned()), basis: PeriodBasis::Response },
+                "shows" => PeriodStep::Stated { key: Some(words[2].to_owned()), basis: PeriodBasis::Snapshot },
                 "ends" => PeriodStep::Ended,
                 other => panic!("no word `{other}`"),
             };
@@ -731,7 +735,7 @@ mod tests {
                     0..=3 => None,
                     4 => Some(setting(SettingOf::NewTable, asked)),
                     5 => Some(setting(SettingOf::OldTable, asked)),
-                    6 => Some(PeriodStep::Stated { key: key.to_owned(), basis: PeriodBasis::Response }),
+                    6 => Some(PeriodStep::Stated { key: Some(key.to_owned()), basis: PeriodBasis::Response }),
                     7 => Some(setting(SettingOf::NewReplica, asked)),
                     8 => Some(answer_to_change(key)),
                     _ => Some(PeriodStep::Ended),

@@ -89,9 +89,9 @@ pub(super) enum TableStep {
     Stated {
         key: String,
     },
-    /// The answer to somebody who asked, beside the logs, tells it.
+    /// The answer to somebody who asked, beside the logs, tells it; `None` is a key that AWS owns.
     Shown {
-        key: String,
+        key: Option<String>,
     },
     Ended,
 }
@@ -130,6 +130,31 @@ pub(super) fn steps_of(change: TableChange<'_>) -> Vec<(TableIdentity, TableStep
             }
         }
     }
+}
+
+/// The steps that an answer to `aws dynamodb describe-table` shows, of the table and of its replicas. One that describes a
+/// table without encryption is of a table under a key that AWS owns, as the answer to CreateTable is; encryption that is
+/// being changed tells nothing.
+pub(super) fn shown_steps(table: &TableIdentity, answer: &str) -> Vec<(TableIdentity, TableStep)> {
+    let answer = parsed(answer);
+    let Some(described) = answer.as_ref().and_then(|answer| member(answer, "table")) else { return Vec::new() };
+    let encryption = member(described, "sseDescription");
+    let own = match encryption.map(|encryption| text(encryption, "status")) {
+        None => text(described, "tableName").map(|_| None),
+        Some(Some("DISABLED")) => Some(None),
+        Some(Some("ENABLED")) => {
+            encryption.and_then(|encryption| text(encryption, "kmsMasterKeyArn")).and_then(key_arn).map(Some)
+        }
+        Some(_) => None,
+    };
+    let own = own.map(|key| (table.clone(), TableStep::Shown { key }));
+    let replicas = items(Some(described), "replicas").filter_map(|replica| {
+        let place = table.in_region(text(replica, "regionName")?).filter(|place| place != table)?;
+        text(replica, "replicaStatus").filter(|status| *status == "ACTIVE")?;
+        let key = key_arn(&place.kms_arn(text(replica, "kmsMasterKeyId")?)?)?;
+        Some((place, TableStep::Shown { key: Some(key) }))
+    });
+    own.into_iter().chain(replicas).collect()
 }
 
 fn parsed(text: &str) -> Option<Value> {
@@ -317,24 +342,65 @@ mod tests {
             request: (request != "-").then_some(&request),
             answer: (answer != "-").then_some(&answer),
         };
-        let told = |(table, step): (TableIdentity, TableStep)| {
-            let region = Arn::parse(table.arn.as_deref().unwrap()).unwrap().region.to_owned();
-            let asked = |asked: AskedEncryption, answered: Option<String>| {
-                let answered = answered.map(|key| format!(", answered {key}")).unwrap_or_default();
-                format!("{asked:?}{answered}")
-            };
-            let step = match step {
-                TableStep::Made { asked: key, answered, by: MadeBy::OwnRequest } => {
-                    format!("made {}", asked(key, answered))
-                }
-                TableStep::Made { asked: key, answered, .. } => format!("replica {}", asked(key, answered)),
-                TableStep::Changed { asked: key, answered } => format!("changed {}", asked(key, answered)),
-                TableStep::Stated { key } | TableStep::Shown { key } => format!("stated {key}"),
-                TableStep::Ended => "ended".to_owned(),
-            };
-            format!("{region}/{}: {}", table.name, step.replace(KEY, "KEY"))
-        };
         steps_of(change).into_iter().map(told).collect()
+    }
+
+    fn told((table, step): (TableIdentity, TableStep)) -> String {
+        let region = Arn::parse(table.arn.as_deref().unwrap()).unwrap().region.to_owned();
+        let asked = |asked: AskedEncryption, answered: Option<String>| {
+            let answered = answered.map(|key| format!(", answered {key}")).unwrap_or_default();
+            format!("{asked:?}{answered}")
+        };
+        let step = match step {
+            TableStep::Made { asked: key, answered, by: MadeBy::OwnRequest } => {
+                format!("made {}", asked(key, answered))
+            }
+            TableStep::Made { asked: key, answered, .. } => format!("replica {}", asked(key, answered)),
+            TableStep::Changed { asked: key, answered } => format!("changed {}", asked(key, answered)),
+            TableStep::Stated { key } => format!("stated {key}"),
+            TableStep::Shown { key } => format!("shown {}", key.unwrap_or_default()),
+            TableStep::Ended => "ended".to_owned(),
+        };
+        format!("{region}/{}: {}", table.name, step.replace(KEY, "KEY"))
+    }
+
+    #[test]
+    fn a_description_shows_the_keys_of_a_table_and_its_replicas() {
+        let table = TableIdentity { arn: Some(TABLE.to_owned()), name: "orders".to_owned() };
+        let shown = |described: &str| -> Vec<String> {
+            let answer = format!(r#"{{"Table":{{{}}}}}"#, described.replace("KEY", KEY));
+            shown_steps(&table, &answer).into_iter().map(told).collect()
+        };
+        let with = |encryption: &str| shown(&format!(r#""TableName":"orders","SSEDescription":{encryption}"#));
+        assert_eq!(
+            with(r#"{"Status":"ENABLED","SSEType":"KMS","KMSMasterKeyArn":"KEY"}"#),
+            ["eu-west-1/orders: shown KEY"]
+        );
+        assert_eq!(with(r#"{"Status":"DISABLED"}"#), ["eu-west-1/orders: shown "]);
+        assert_eq!(shown(r#""TableName":"orders","TableStatus":"ACTIVE""#), ["eu-west-1/orders: shown "]);
+        for silent in [
+            r#"{"Status":"UPDATING","KMSMasterKeyArn":"KEY"}"#,
+            r#"{"Status":"ENABLING"}"#,
+            r#"{"Status":"DISABLING","KMSMasterKeyArn":"KEY"}"#,
+            r#"{"Status":"ENABLED"}"#,
+            r#"{"Status":"ENABLED","KMSMasterKeyArn":"alias/orders"}"#,
+            r#"{"KMSMasterKeyArn":"KEY"}"#,
+            "{}",
+            "7",
+        ] {
+            assert!(with(silent).is_empty(), "{silent}");
+        }
+        // An answer that describes no table.
+        assert!(shown("").is_empty() && shown_steps(&table, "{}").is_empty() && shown_steps(&table, "[").is_empty());
+        let replicas = r#""TableName":"orders","SSEDescription":{"Status":"ENABLED","KMSMasterKeyArn":"KEY"},"Replicas":[
+            {"RegionName":"us-east-1","ReplicaStatus":"ACTIVE","KMSMasterKeyId":"0f1e2d3c"},
+            {"RegionName":"us-east-2","ReplicaStatus":"ACTIVE"},
+            {"RegionName":"us-west-1","ReplicaStatus":"CREATING","KMSMasterKeyId":"0f1e2d3c"},
+            {"RegionName":"us-west-2","ReplicaStatus":"ACTIVE","KMSMasterKeyId":"alias/orders"},
+            {"RegionName":"eu-west-1","ReplicaStatus":"ACTIVE","KMSMasterKeyId":"0f1e2d3c"},
+            {"RegionName":"nowhere","ReplicaStatus":"ACTIVE","KMSMasterKeyId":"0f1e2d3c"}]"#;
+        let replica = "us-east-1/orders: shown arn:aws:kms:us-east-1:111122223333:key/0f1e2d3c";
+        assert_eq!(shown(replicas), ["eu-west-1/orders: shown KEY", replica]);
     }
 
     #[test]

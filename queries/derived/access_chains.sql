@@ -4,7 +4,7 @@
 -- column: principal_arn : the same where it is an ARN
 -- column: operation : the operation of KMS
 -- column: table_name : the DynamoDB table of the success
--- column: denied_count : the refusals of the run that name the key
+-- column: denied_count : the refusals of the run that name the key, or an alias that named this key alone then
 -- column: denied_unnamed : refusals of the principal at the operation, from the first to the success, that name no key and may have been of this one
 -- column: first_denied : the first refusal
 -- column: last_denied : the last refusal
@@ -27,7 +27,7 @@
 -- column: evidence : `shown`, `possible` or `unexplained`
 -- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
 -- column: bad_hours : the number of these hours that are bad, as in `key-use-outside`: a log is missing, could not be read, or leaves KMS out. NULL where something that could not be read may be of any hour
-SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, f.key_arn, f.account_id, f.region,
+SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, coalesce(f.key_arn, f.key_by_alias) AS key_arn, f.account_id, f.region,
        -- Of the session that succeeded; a user is its own person.
        coalesce(p.person, CASE WHEN starts_with(split_part(f.principal, ':', 6), 'user/') THEN f.principal END) AS person,
        coalesce(p.person_source, CASE WHEN p.person IS NULL AND starts_with(split_part(f.principal, ':', 6), 'user/') THEN 'principal' END)

@@ -8,6 +8,7 @@
 -- column: action : the action that the message names, as `kms:Decrypt`, NULL where it names none
 -- column: key_arn : the key, NULL where no record names it
 -- column: key_by_table : for a refusal that names no key, the one key of the table that DynamoDB's own record names
+-- column: key_by_alias : for a refusal that names an alias and no key, the one key that the alias named then
 -- column: denial_reason : as in `events`
 -- column: denial_effect : as in `events`
 -- column: account_id : the account whose log has the refusal
@@ -18,7 +19,7 @@
 -- column: nearest_change : as in `denials`
 -- column: nearest_changed_at : as in `denials`
 -- column: nearest_changed_by : as in `denials`
--- column: first_success_after : the principal's first success in a later second at the same operation on `key_arn`, else on `key_by_table`
+-- column: first_success_after : the principal's first success in a later second at the same operation on `key_arn`, else on `key_by_alias` or `key_by_table`; of a ReEncrypt at the refused side where the refusal tells it
 -- column: first_success_event_id : the id of that success
 -- column: success_table_arn : the table that it concerned
 -- column: success_table_name : the name of that table
@@ -38,6 +39,8 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
        CASE WHEN starts_with(denied_action, 'kms:') THEN denied_action END AS action,
        CASE WHEN denied_action = 'kms:ReEncryptFrom' THEN coalesce(source_key_arn, key_arn)
             ELSE coalesce(key_arn, source_key_arn) END AS key_arn,
+       alias_arn,
+       CASE denied_action WHEN 'kms:ReEncryptFrom' THEN 'source' WHEN 'kms:ReEncryptTo' THEN 'destination' END AS key_role,
        denial_reason, denial_effect, recipient_account_id AS account_id, aws_region AS region, principal_arn,
        via_service, via_source,
        -- A service's own record that stands alone names its table itself.
@@ -47,13 +50,13 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
 FROM refusals
 WHERE in_interval(event_time)
 UNION ALL
-SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, event_id, NULL, NULL
 FROM error_echoes
 WHERE outcome = 'denied'
 UNION ALL
-SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, NULL, k.principal_account_id, NULL, NULL,
-       k.via_service, NULL, CASE WHEN k.via_service = 'dynamodb' THEN k.table_arn END,
+SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, k.key_role, NULL, NULL, k.principal_account_id, NULL,
+       NULL, k.via_service, NULL, CASE WHEN k.via_service = 'dynamodb' THEN k.table_arn END,
        CASE WHEN k.via_service = 'dynamodb' THEN k.table_name END, k.principal_id, k.session_created, k.vpc_endpoint_id, NULL, NULL, NULL
 FROM (
     -- Only who was refused an operation needs its successes.
@@ -66,12 +69,10 @@ FROM (
 RIGHT SEMI JOIN (
     SELECT *
     FROM key_calls
-    WHERE outcome = 'success' AND operation_class IS NOT NULL AND key_arn IS NOT NULL AND in_interval(event_time)
-      -- A ReEncrypt from a key to itself is one use of it.
-      AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE) k
+    WHERE outcome = 'success' AND operation_class IS NOT NULL AND key_arn IS NOT NULL AND in_interval(event_time)) k
 ON r.principal = k.principal AND r.operation = k.event_name
 UNION ALL
-SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL,
        -- Who is changed, in the form of an ARN; requests of IAM name users and roles of their own account.
        CASE WHEN event_source = 'iam.amazonaws.com'
@@ -92,7 +93,12 @@ WHERE outcome = 'success'
                               'PutUserPermissionsBoundary', 'PutUserPolicy', 'RemoveUserFromGroup',
                               'UpdateAssumeRolePolicy'))
 UNION ALL
-SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, NULL, NULL, valid_to
 FROM table_keys
+WHERE key_arn IS NOT NULL
+UNION ALL
+SELECT 'alias', NULL, valid_from, NULL, NULL, NULL, key_arn, alias_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL, valid_to
+FROM key_aliases
 WHERE key_arn IS NOT NULL

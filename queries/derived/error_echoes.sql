@@ -1,6 +1,6 @@
 -- title: Other services' own records of errors that KMS logged as well
 -- row: record of a service that tells of the error in KMS's record
--- description: The two are one call: the message names KMS's request, or KMS failed the same principal, in the same session of a role where both tell it, through that service within five seconds, for what may be the same action and key. Each record is of one pair at most, in the order of time; those that ended alike go first.
+-- description: The two are one call: the message names KMS's request, or KMS failed the same principal, in the same session of a role where both tell it, through that service within five seconds, for what may be the same action and key. A message that names another request of KMS is of no call by its time. Each record is of one pair at most: requests go first, then times in their order, of those the ones that ended alike.
 -- column: kms_event_id : the id of KMS's record
 -- column: event_id : the id of the service's record
 -- column: service : the service, by its short name

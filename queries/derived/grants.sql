@@ -58,7 +58,7 @@ SELECT u.key_arn, u.event_time, NULL, NULL, u.operation, false, NULL, NULL, NULL
 FROM (
     SELECT DISTINCT key_arn, CASE WHEN grantee_principal LIKE 'arn:%:iam::%:root'
                                   THEN 'account:' || split_part(grantee_principal, ':', 5)
-                                  WHEN grantee_principal LIKE '%.amazonaws.com%' THEN 'service'
+                                  WHEN grantee_principal LIKE '%.amazonaws.com%' AND grantee_principal NOT LIKE 'arn:%' THEN 'service'
                                   ELSE grantee_principal END AS caller
     FROM (
         SELECT key_arn, grantee_principal

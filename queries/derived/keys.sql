@@ -3,7 +3,7 @@
 -- description: NULL where the logs do not say. A key that was never found is none. Counts are of the interval; the rest follows from everything before its end that was read.
 -- column: key_family : what the keys of a multi-Region family share; the key itself of others
 -- column: key_kind : `customer` or `aws_managed`, NULL where nothing tells: AWS lets nobody change a key that it manages
--- column: state : the last state that the changes of the key tell: `Enabled`, `Disabled`, `PendingDeletion`, `PendingReplicaDeletion`, `Deleted`, `PendingImport`, `Creating`; `key_states` has all of them
+-- column: state : the last state that the changes of the key tell: `Enabled`, `Disabled`, `PendingDeletion`, `PendingReplicaDeletion`, `Deleted`, `PendingImport`, `Creating`; `key_states` has all of them. A use proves that the key was enabled then: one more than 300 seconds after a change that forbids it leaves NULL, since a change is not in the logs, and a `Creating` replica that was used is `Enabled`
 -- column: origin : where the key's material is from, as its creation, an import or a rotation says
 -- column: multi_region : whether the key is a multi-Region key
 -- column: created_at : when the key was created

@@ -2,7 +2,7 @@
 -- row: table × period under one key
 -- description: From the calls that make, change, restore, import, replicate and delete tables, and from the encryption contexts of DynamoDB's own calls to KMS; a direct caller's context is no proof. A table that was deleted and made again has a new period. A key that was seen at a table while no change to it was is a row of its own, which no other row's end is guessed from.
 -- column: key_arn : the key, NULL for a key that AWS owns and where the logs do not tell it; an alias names the key that it stood for when it was given
--- column: key_kind : `customer`, `aws_managed`, `aws_owned` or `unknown`. `aws_owned` is said only where a request switches to it, or where a table was made without naming encryption and DynamoDB's answer describes it without any
+-- column: key_kind : `customer`, `aws_managed`, `aws_owned` or `unknown`. `aws_owned` is said only where a request switches to it, or where a table was made without naming encryption and DynamoDB's answer describes it without any; an answer of the AWS CLI that describes a table without encryption says it for its time
 -- column: valid_from : when the key was set, NULL where that was not seen
 -- column: valid_to : when another key was set or the table was deleted, NULL where no end was seen: the key may still protect the table, or its end is not in the logs
 -- column: set_by : the principal that set the key
@@ -34,10 +34,8 @@ FROM (
       AND (requested_alias IS NOT NULL OR via_service = 'dynamodb'))
 WHERE is_at_table OR alias_arn IS NOT NULL
 UNION ALL
--- An answer to `aws dynamodb describe-table` tells the key of its time.
+-- An answer to `aws dynamodb describe-table` tells the keys of the table and its replicas at its time.
 SELECT 'snapshot', at, sha256, NULL, NULL, NULL, NULL, subject,
-       coalesce(json_get_str(body, 'Table', 'TableName'), split_part(subject, '/', 2)), NULL,
-       json_get_str(body, 'Table', 'SSEDescription', 'KMSMasterKeyArn'), NULL, NULL
+       coalesce(json_get_str(body, 'Table', 'TableName'), split_part(subject, '/', 2)), NULL, NULL, NULL, body
 FROM state_answers
-WHERE kind = 'describe-table' AND json_get_str(body, 'Table', 'SSEDescription', 'Status') = 'ENABLED'
-  AND json_get_str(body, 'Table', 'SSEDescription', 'KMSMasterKeyArn') LIKE '%:key/%'
+WHERE kind = 'describe-table'

@@ -1,18 +1,19 @@
 -- title: Was a key used by anybody else?
 -- description: One row, always. `used` where others than the principals used the key. Else `unknown` where an hour of the interval is bad (a log is missing, KMS was left out of the trail, logging was off, something could not be read) or none is good; `none_in_complete_log` where digests reach over every hour and all are good; `none_seen` where only the logs that are here say so. The hours are those of the key's account and Region, of a multi-Region key of all Regions in which it is known. Calls that name no key may have concerned this one; refusals of callers in other accounts are not logged here at all.
 -- param: key key required : ARN or id of the key, ARN or alias/NAME of an alias
--- param: principals text : those whose use is expected, by ARN, role/NAME, user/NAME or NAME, with commas between; without them, nobody's
+-- param: principals text : those whose use is expected, by ARN, role/NAME, user/NAME or NAME, with commas between; without them, nobody's. A name without an account is of the key's account, or of a service
 WITH expected AS (
     SELECT trim(name) AS name
     FROM (SELECT unnest(string_to_array(coalesce(CAST($principals AS VARCHAR), ''), ',')) AS name)
     WHERE trim(name) <> ''),
 calls AS (
-    SELECT principal, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region, count(*) AS calls
+    SELECT principal, principal_account_id, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region,
+           count(*) AS calls
     FROM key_attempts
     -- GenerateRandom uses no key, and a ReEncrypt from a key to itself is one use of it.
     WHERE outcome IN ('success', 'denied') AND event_name <> 'GenerateRandom'
       AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
-    GROUP BY principal, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region),
+    GROUP BY principal, principal_account_id, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region),
 named AS (
     SELECT key_arn, key_family
     FROM keys
@@ -34,7 +35,15 @@ others AS (
                 WHEN c.key_arn IS NULL AND names_key(CAST($key AS VARCHAR), NULL, coalesce(c.alias_arn, c.requested_alias)) THEN 1
                 ELSE 0 END AS is_of_key,
            CASE WHEN c.key_arn IS NULL AND p.account_id IS NOT NULL THEN 1 ELSE 0 END AS may_be_of_key
-    FROM (SELECT * FROM calls c WHERE NOT EXISTS (SELECT 1 FROM expected e WHERE names_principal(e.name, c.principal))) c
+    FROM (
+        SELECT *
+        FROM (
+            SELECT c.*, c.principal_account_id IS NULL OR a.account_id IS NOT NULL AS is_of_account
+            FROM calls c LEFT JOIN (SELECT DISTINCT account_id FROM places) a ON c.principal_account_id = a.account_id) c
+        -- A bare name is of the key's account: another account may have a role of that name as well.
+        WHERE NOT EXISTS (
+            SELECT 1 FROM expected e
+            WHERE names_principal(e.name, c.principal) AND (c.is_of_account OR strpos(e.name, ':') > 0))) c
     LEFT JOIN (SELECT DISTINCT key_family FROM named) f ON c.key_family = f.key_family
     LEFT JOIN places p ON c.recipient_account_id = p.account_id AND c.aws_region = p.region),
 counted AS (

@@ -22,6 +22,9 @@ told AS (
            coalesce(try_cast(json_get_str(answer, 'TrackingStartDate') AS TIMESTAMPTZ),
                     to_timestamp_micros(try_cast(
                         try_cast(json_get_json(answer, 'TrackingStartDate') AS DOUBLE) * 1e6 AS BIGINT))) AS tracked_from,
+           json_get_json(answer, 'KeyLastUsage', 'Timestamp') IS NOT NULL
+               OR json_get_str(answer, 'KeyLastUsage', 'CloudTrailEventId') IS NOT NULL
+               OR json_get_str(answer, 'KeyLastUsage', 'KmsRequestId') IS NOT NULL AS is_use_given,
            json_get_str(answer, 'KeyLastUsage', 'Operation') AS operation_told,
            lower(json_get_str(answer, 'KeyLastUsage', 'CloudTrailEventId')) AS event_id_told,
            lower(json_get_str(answer, 'KeyLastUsage', 'KmsRequestId')) AS request_id_told,
@@ -81,10 +84,11 @@ judged AS (
                 WHEN is_answer IS NOT TRUE THEN 'unreadable'
                 WHEN is_same_key IS NOT TRUE THEN 'other_key'
                 WHEN cardinality(keys) > 1 THEN 'several_keys'
-                WHEN last_told IS NULL AND (last_use IS NULL OR last_use < tracked_from) THEN 'agree'
-                WHEN last_told IS NULL THEN 'logs_newer'
                 -- KMS may count a call a moment after its time.
                 WHEN told_use = last_use THEN 'agree'
+                WHEN last_told IS NULL AND is_use_given THEN 'unreadable'
+                WHEN last_told IS NULL AND (last_use IS NULL OR last_use < tracked_from) THEN 'agree'
+                WHEN last_told IS NULL THEN 'logs_newer'
                 WHEN last_use IS NULL OR second_told > last_use THEN 'answer_newer'
                 WHEN second_told < last_use THEN 'logs_newer'
                 ELSE 'not_in_logs' END AS verdict
@@ -92,11 +96,13 @@ judged AS (
 SELECT CAST($key AS VARCHAR) AS key, key_arn, keys, last_use, operation, event_id, principal, uses, failed, last_failed,
        logs_from, logs_to, last_told, operation_told, event_id_told, tracked_from, verdict,
        CASE verdict
-           WHEN 'unreadable' THEN 'the answer is not one of GetKeyLastUsage'
+           WHEN 'unreadable' THEN CASE
+               WHEN is_answer IS TRUE THEN 'the time of the use in the answer cannot be read'
+               ELSE 'the answer is not one of GetKeyLastUsage' END
            WHEN 'other_key' THEN concat('the answer is about ', key_told)
            WHEN 'several_keys' THEN 'the answer names its key by an id that several keys have'
            WHEN 'agree' THEN CASE
-               WHEN last_told IS NOT NULL THEN 'the call that the answer names is the last one here'
+               WHEN told_use = last_use THEN 'the call that the answer names is the last one here'
                WHEN last_use IS NULL THEN 'neither knows a use'
                ELSE 'the last use here is from before KMS began to keep track' END
            WHEN 'logs_newer' THEN CASE
@@ -106,8 +112,8 @@ SELECT CAST($key AS VARCHAR) AS key, key_arn, keys, last_use, operation, event_i
            WHEN 'not_in_logs' THEN 'the answer names another call of the same second, which is not here'
            WHEN 'answer_newer' THEN CASE
                WHEN logs_to IS NULL THEN 'no log of the key''s account and Region is here'
-               WHEN second_told > logs_to THEN 'the logs end before it'
-               WHEN second_told < logs_from THEN 'the logs begin after it'
+               WHEN second_told > logs_to THEN 'the logs, or the interval asked for, end before it'
+               WHEN second_told < logs_from THEN 'the logs, or the interval asked for, begin after it'
                ELSE 'the logs lack it: one is missing, or the scope leaves it out' END
            END AS why
 FROM judged

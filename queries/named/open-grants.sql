@@ -7,4 +7,4 @@ FROM grants
 WHERE state = 'open'
   AND (names_key(CAST($key AS VARCHAR), key_arn, NULL)
        OR key_arn IN (SELECT key_arn FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn)))
-ORDER BY created_at, key_arn, grant_id
+ORDER BY created_at, key_arn, grant_id, create_event_id

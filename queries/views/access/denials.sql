@@ -7,7 +7,7 @@
 -- column: nearest_change : the operation of that change
 -- column: nearest_changed_at : its time
 -- column: nearest_changed_by : its principal
--- column: first_success_after : the same principal's first success in a later second at the same operation on that key
+-- column: first_success_after : the same principal's first success in a later second at the same operation on that key, of a ReEncrypt at the same side of it; the key is the one that the record names, or that its alias named then
 -- column: first_success_event_id : the id of that success
 -- column: noise_class : of a known harmless refusal the service that looked: `access_analyzer`, `audit_manager`, `aws_config`, `macie`, `resource_explorer`, `security_hub`, `trusted_advisor`; only where the service itself called with its own role
 -- column: noise_evidence : that role, and what says that the service called
