@@ -38,6 +38,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("key_by_table", Text),
     column("denial_reason", Text),
     column("denial_effect", Text),
+    column("denial_policy_arn", Text),
     column("account_id", Text),
     column("region", Text),
     column("candidate_tables", TextList),
@@ -113,6 +114,7 @@ struct RefusedCall {
     key: Option<PooledText>,
     reason: Option<PooledText>,
     effect: Option<PooledText>,
+    denied_by: Option<PooledText>,
     account: Option<PooledText>,
     region: Option<PooledText>,
     /// The user or role that is the principal, as changes name it.
@@ -192,6 +194,7 @@ impl AllRefusals {
             key: texts.put_cell(columns.key_arn.get(row)),
             reason: texts.put_cell(columns.denial_reason.get(row)),
             effect: texts.put_cell(columns.denial_effect.get(row)),
+            denied_by: texts.put_cell(columns.denial_policy_arn.get(row)),
             account: texts.put_cell(columns.account_id.get(row)),
             region: texts.put_cell(columns.region.get(row)),
             identity: principal_arn.and_then(identity).map(|name| texts.put(&name)),
@@ -351,6 +354,7 @@ impl AllRefusals {
             text(tables.key_by_table),
             text(refused.reason),
             text(refused.effect),
+            text(refused.denied_by),
             text(refused.account),
             text(refused.region),
             OutputCell::Texts(tables.candidates.as_ref().map(|(tables, _)| &tables[..])),
@@ -410,6 +414,7 @@ struct RefusalColumns<'a> {
     key_arn: TextCells<'a>,
     denial_reason: TextCells<'a>,
     denial_effect: TextCells<'a>,
+    denial_policy_arn: TextCells<'a>,
     account_id: TextCells<'a>,
     region: TextCells<'a>,
     principal_arn: TextCells<'a>,
@@ -437,6 +442,7 @@ impl<'a> RefusalColumns<'a> {
             key_arn: rows.texts("key_arn")?,
             denial_reason: rows.texts("denial_reason")?,
             denial_effect: rows.texts("denial_effect")?,
+            denial_policy_arn: rows.texts("denial_policy_arn")?,
             account_id: rows.texts("account_id")?,
             region: rows.texts("region")?,
             principal_arn: rows.texts("principal_arn")?,
@@ -497,7 +503,7 @@ mod tests {
 
     use super::*;
 
-    const TEXTS: [&str; 19] = [
+    const TEXTS: [&str; 20] = [
         "kind",
         "event_id",
         "principal",
@@ -506,6 +512,7 @@ mod tests {
         "key_arn",
         "denial_reason",
         "denial_effect",
+        "denial_policy_arn",
         "account_id",
         "region",
         "principal_arn",
@@ -738,6 +745,8 @@ mod tests {
     fn an_id_has_one_row_and_a_wrong_input_is_an_error() {
         let again = "refusal event_id=d event_time=90 principal=q operation=Decrypt key_arn=k";
         assert_eq!(told(&[REFUSED, again], &["principal"]), "q");
+        let by_policy = format!("{REFUSED} denial_effect=explicit denial_policy_arn=n");
+        assert_eq!(told(&[&by_policy], &["denial_effect", "denial_policy_arn"]), "explicit n");
         assert!(AllRefusals::default().take(&row("rumour event_id=d")).is_err());
         assert!(AllRefusals::default().take(&facts(&[REFUSED])).is_err());
     }

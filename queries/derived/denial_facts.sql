@@ -10,6 +10,7 @@
 -- column: key_by_table : for a refusal that names no key, the one key of the table that DynamoDB's own record names
 -- column: denial_reason : as in `events`
 -- column: denial_effect : as in `events`
+-- column: denial_policy_arn : as in `events`
 -- column: account_id : the account whose log has the refusal
 -- column: region : the Region of the refusal
 -- column: candidate_tables : as in `denials`
@@ -38,7 +39,7 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
        CASE WHEN starts_with(denied_action, 'kms:') THEN denied_action END AS action,
        CASE WHEN denied_action = 'kms:ReEncryptFrom' THEN coalesce(source_key_arn, key_arn)
             ELSE coalesce(key_arn, source_key_arn) END AS key_arn,
-       denial_reason, denial_effect, recipient_account_id AS account_id, aws_region AS region, principal_arn,
+       denial_reason, denial_effect, denial_policy_arn, recipient_account_id AS account_id, aws_region AS region, principal_arn,
        via_service, via_source,
        -- A service's own record that stands alone names its table itself.
        CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN coalesce(table_arn, table_name) END AS table_arn,
@@ -47,12 +48,12 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
 FROM refusals
 WHERE in_interval(event_time)
 UNION ALL
-SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, event_id, NULL, NULL
 FROM error_echoes
 WHERE outcome = 'denied'
 UNION ALL
-SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, NULL, k.principal_account_id, NULL, NULL,
+SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, NULL, NULL, k.principal_account_id, NULL, NULL,
        k.via_service, NULL, CASE WHEN k.via_service = 'dynamodb' THEN k.table_arn END,
        CASE WHEN k.via_service = 'dynamodb' THEN k.table_name END, k.principal_id, k.session_created, k.vpc_endpoint_id, NULL, NULL, NULL
 FROM (
@@ -71,7 +72,7 @@ RIGHT SEMI JOIN (
       AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE) k
 ON r.principal = k.principal AND r.operation = k.event_name
 UNION ALL
-SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL,
        -- Who is changed, in the form of an ARN; requests of IAM name users and roles of their own account.
        CASE WHEN event_source = 'iam.amazonaws.com'
@@ -92,7 +93,7 @@ WHERE outcome = 'success'
                               'PutUserPermissionsBoundary', 'PutUserPolicy', 'RemoveUserFromGroup',
                               'UpdateAssumeRolePolicy'))
 UNION ALL
-SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, NULL, NULL, valid_to
 FROM table_keys
 WHERE key_arn IS NOT NULL
