@@ -203,7 +203,9 @@ impl<'a> CureSearch<'a> {
             CureKind::KeyDenyGone => self.key_deny_gone(&of_key, &mut found),
             CureKind::IamDenyGone => self.iam_deny_gone(&mut found),
             CureKind::AnyDenyGone => {
-                self.key_deny_gone(&of_key, &mut found);
+                if self.denier_of("iam").is_none() {
+                    self.key_deny_gone(&of_key, &mut found);
+                }
                 self.iam_deny_gone(&mut found);
             }
             CureKind::Boundary(wanted) => self.boundary(wanted, &mut found),

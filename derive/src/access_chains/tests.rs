@@ -1105,6 +1105,8 @@ fn only_the_policy_that_aws_named_is_gone() {
         |at, name, policy: &str| Change(at, name, json!({"request": {"userName": "analyst", "policyArn": policy}}));
     let scp =
         |at, name, policy: &str| Change(at, name, json!({"request": {"policyId": policy, "targetId": "111122223333"}}));
+    let key_denies = with(named(USER), "Effect", json!("Deny"));
+    let key_is_gone = [put_key_policy(20, &[root(), key_denies]), put_key_policy(500, &[root()])];
     let own_is_gone = [put_user_policy(20, "p", &[deny()]), delete_user_policy(500, "p")];
     let detached = [
         create_policy(20, &[deny()]),
@@ -1124,6 +1126,8 @@ fn only_the_policy_that_aws_named_is_gone() {
         ("another one", "identity_policy", OTHER, &detached, NOTHING),
         ("one whose text is not here", "identity_policy", OTHER, &unread, (Some("c1"), &[], "possible")),
         ("one whose text is not here, not named", "identity_policy", POLICY, &unread, NOTHING),
+        ("a key's for a named one of no kind", "unspecified", POLICY, &key_is_gone, NOTHING),
+        ("the named one of no kind", "unspecified", POLICY, &detached, (Some("c3"), &[], "possible")),
         ("the named SCP", "scp", SCP, &[scp(500, "DetachPolicy", "p-1")], (Some("c1"), &[], "possible")),
         ("another SCP", "scp", SCP, &[scp(500, "DetachPolicy", "p-2")], NOTHING),
     ] {
