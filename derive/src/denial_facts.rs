@@ -39,6 +39,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("key_by_alias", Text),
     column("denial_reason", Text),
     column("denial_effect", Text),
+    column("denial_policy_arn", Text),
     column("account_id", Text),
     column("region", Text),
     column("candidate_tables", TextList),
@@ -118,6 +119,7 @@ struct RefusedCall {
     success_operation: Option<PooledText>,
     reason: Option<PooledText>,
     effect: Option<PooledText>,
+    denied_by: Option<PooledText>,
     account: Option<PooledText>,
     region: Option<PooledText>,
     /// The user or role that is the principal, as changes name it.
@@ -202,6 +204,7 @@ impl AllRefusals {
             success_operation: texts.put_cell(side.or(operation)),
             reason: texts.put_cell(columns.denial_reason.get(row)),
             effect: texts.put_cell(columns.denial_effect.get(row)),
+            denied_by: texts.put_cell(columns.denial_policy_arn.get(row)),
             account: texts.put_cell(columns.account_id.get(row)),
             region: texts.put_cell(columns.region.get(row)),
             identity: principal_arn.and_then(identity).map(|name| texts.put(&name)),
@@ -386,6 +389,7 @@ impl AllRefusals {
             text(tables.key_by_alias),
             text(refused.reason),
             text(refused.effect),
+            text(refused.denied_by),
             text(refused.account),
             text(refused.region),
             OutputCell::Texts(tables.candidates.as_ref().map(|(tables, _)| &tables[..])),
@@ -483,6 +487,7 @@ struct RefusalColumns<'a> {
     key_role: TextCells<'a>,
     denial_reason: TextCells<'a>,
     denial_effect: TextCells<'a>,
+    denial_policy_arn: TextCells<'a>,
     account_id: TextCells<'a>,
     region: TextCells<'a>,
     principal_arn: TextCells<'a>,
@@ -512,6 +517,7 @@ impl<'a> RefusalColumns<'a> {
             key_role: rows.texts("key_role")?,
             denial_reason: rows.texts("denial_reason")?,
             denial_effect: rows.texts("denial_effect")?,
+            denial_policy_arn: rows.texts("denial_policy_arn")?,
             account_id: rows.texts("account_id")?,
             region: rows.texts("region")?,
             principal_arn: rows.texts("principal_arn")?,
@@ -573,7 +579,7 @@ mod tests {
 
     use super::*;
 
-    const TEXTS: [&str; 21] = [
+    const TEXTS: [&str; 22] = [
         "kind",
         "event_id",
         "principal",
@@ -584,6 +590,7 @@ mod tests {
         "key_role",
         "denial_reason",
         "denial_effect",
+        "denial_policy_arn",
         "account_id",
         "region",
         "principal_arn",
@@ -888,6 +895,8 @@ mod tests {
         // Of one time, the texts decide.
         let again = "refusal event_id=d event_time=100 principal=p principal_arn=p operation=Decrypt key_arn=j";
         assert_eq!(told(&[REFUSED, again], &["key_arn"]), "j");
+        let by_policy = format!("{REFUSED} denial_effect=explicit denial_policy_arn=n");
+        assert_eq!(told(&[&by_policy], &["denial_effect", "denial_policy_arn"]), "explicit n");
         assert!(AllRefusals::default().take(&row("rumour event_id=d")).is_err());
         assert!(AllRefusals::default().take(&facts(&[REFUSED])).is_err());
     }

@@ -18,7 +18,7 @@
 -- column: changer_person_source : the source that names the person, as in `role_sessions`
 -- column: subject_person : the person behind the success
 -- column: subject_person_source : the source that names the person, as in `role_sessions`
--- column: other_changes : the ids of the other changes that could have cured it, in the order of time; of one policy the last 200
+-- column: other_changes : the ids of the other changes that could have cured it, in the order of time; of many the last 200
 -- column: lag_seconds : from the last refusal to the named change, negative where the change was before
 -- column: first_allowed : the success
 -- column: denied_event_id : the id of the last refusal
@@ -36,14 +36,15 @@ SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, co
        f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
        f.success_account_id, f.success_via_service AS via_service, f.success_principal_id AS principal_id,
        f.success_vpc_endpoint_id AS vpc_endpoint_id, NULL AS grant_id, NULL AS request_parameters,
-       NULL AS response_elements, NULL AS until_hour, NULL AS verdict, NULL AS basis
+       NULL AS response_elements, NULL AS until_hour, NULL AS verdict, NULL AS basis,
+       f.denial_policy_arn
 FROM denial_facts f
 LEFT JOIN session_persons p
     ON f.success_principal_id = p.principal_id AND f.success_session_created IS NOT DISTINCT FROM p.session_created
 UNION ALL
 SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, person, person_source, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, grant_id, request_parameters, response_elements, NULL,
-       NULL, NULL
+       NULL, NULL, NULL
 FROM call_persons
 WHERE outcome = 'success'
   AND (event_source = 'kms.amazonaws.com'
@@ -63,7 +64,8 @@ WHERE outcome = 'success'
 UNION ALL
 -- A new session, where the policy of one refused.
 SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.response_elements, NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.response_elements, NULL, NULL, NULL,
+       NULL
 FROM (SELECT DISTINCT principal FROM denial_facts WHERE denial_reason = 'session_policy') r
 RIGHT SEMI JOIN (
     SELECT *, json_get_str(request_parameters, 'roleArn') AS role_arn FROM session_starts) s
@@ -71,12 +73,13 @@ ON r.principal = s.role_arn
 UNION ALL
 -- An answer to `aws kms get-key-policy` tells the policy of its time.
 SELECT 'told_policy', NULL, at, NULL, NULL, subject, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, json_get_str(body, 'Policy'), NULL, NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, json_get_str(body, 'Policy'), NULL, NULL, NULL, NULL,
+       NULL
 FROM state_answers
 WHERE kind = 'get-key-policy' AND subject LIKE 'arn:%:key/%'
 UNION ALL
 SELECT 'data_event', d.event_id, d.event_time, d.principal, NULL, NULL, NULL, NULL, NULL, NULL, d.table_arn, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM (SELECT DISTINCT principal, success_table_arn FROM denial_facts WHERE success_table_arn IS NOT NULL) r
 RIGHT SEMI JOIN (
     SELECT * FROM table_calls
@@ -87,5 +90,5 @@ UNION ALL
 SELECT 'span', NULL, from_hour, NULL, NULL, NULL, account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, until_hour,
        -- What nobody can place may be of any hour.
-       CASE WHEN hours IS NULL AND faults > 0 THEN 'bad' ELSE verdict END, basis
+       CASE WHEN hours IS NULL AND faults > 0 THEN 'bad' ELSE verdict END, basis, NULL
 FROM coverage_spans

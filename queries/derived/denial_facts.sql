@@ -11,6 +11,7 @@
 -- column: key_by_alias : for a refusal that names an alias and no key, the one key that the alias named then
 -- column: denial_reason : as in `events`
 -- column: denial_effect : as in `events`
+-- column: denial_policy_arn : as in `events`
 -- column: account_id : the account whose log has the refusal
 -- column: region : the Region of the refusal
 -- column: candidate_tables : as in `denials`
@@ -41,7 +42,7 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
             ELSE coalesce(key_arn, source_key_arn) END AS key_arn,
        alias_arn,
        CASE denied_action WHEN 'kms:ReEncryptFrom' THEN 'source' WHEN 'kms:ReEncryptTo' THEN 'destination' END AS key_role,
-       denial_reason, denial_effect, recipient_account_id AS account_id, aws_region AS region, principal_arn,
+       denial_reason, denial_effect, denial_policy_arn, recipient_account_id AS account_id, aws_region AS region, principal_arn,
        via_service, via_source,
        -- A service's own record that stands alone names its table itself.
        CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN coalesce(table_arn, table_name) END AS table_arn,
@@ -50,12 +51,12 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
 FROM refusals
 WHERE in_interval(event_time)
 UNION ALL
-SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, event_id, NULL, NULL
 FROM error_echoes
 WHERE outcome = 'denied'
 UNION ALL
-SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, k.key_role, NULL, NULL, k.principal_account_id, NULL,
+SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, k.key_role, NULL, NULL, NULL, k.principal_account_id, NULL,
        NULL, k.via_service, NULL, CASE WHEN k.via_service = 'dynamodb' THEN k.table_arn END,
        CASE WHEN k.via_service = 'dynamodb' THEN k.table_name END, k.principal_id, k.session_created, k.vpc_endpoint_id, NULL, NULL, NULL
 FROM (
@@ -72,7 +73,7 @@ RIGHT SEMI JOIN (
     WHERE outcome = 'success' AND operation_class IS NOT NULL AND key_arn IS NOT NULL AND in_interval(event_time)) k
 ON r.principal = k.principal AND r.operation = k.event_name
 UNION ALL
-SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL,
        -- Who is changed, in the form of an ARN; requests of IAM name users and roles of their own account.
        CASE WHEN event_source = 'iam.amazonaws.com'
@@ -93,7 +94,7 @@ WHERE outcome = 'success'
                               'PutUserPermissionsBoundary', 'PutUserPolicy', 'RemoveUserFromGroup',
                               'UpdateAssumeRolePolicy'))
 UNION ALL
-SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
+SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
        NULL, NULL, NULL, NULL, NULL, NULL, valid_to
 FROM table_keys
 WHERE key_arn IS NOT NULL

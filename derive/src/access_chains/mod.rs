@@ -7,6 +7,7 @@ mod cures;
 mod deeds;
 mod evidence;
 mod history;
+mod owners;
 mod reach;
 mod runs;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use keytrail_rows::arn::{Arn, partition_of};
 use keytrail_rows::normalize::OPERATIONS;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
-use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, SuccessRoute};
+use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, KnownAccess, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
 use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, HoursWorth, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
+use self::owners::PlacesByOwner;
 use self::reach::AskedUse;
 use self::runs::{RefusalRun, RefusedUse, RunSuccess, runs_of};
 use super::compact::{PackedEventId, PooledText, TextPool};
@@ -118,6 +120,7 @@ impl AllChains {
             key_by_table: texts.put_cell(columns.key_by_table.get(row)),
             reason: texts.put_cell(columns.denial_reason.get(row)),
             effect: texts.put_cell(columns.denial_effect.get(row)),
+            denied_by: texts.put_cell(columns.denial_policy_arn.get(row)),
             account: texts.put_cell(columns.account_id.get(row)),
             success,
         });
@@ -187,6 +190,7 @@ fn is_use(operation: &str) -> bool {
 struct ChainTable {
     texts: TextPool,
     history: AccessHistory,
+    owners: PlacesByOwner,
     data_events: HashMap<(PooledText, PooledText), Vec<(i64, PackedEventId)>>,
     hours: CoveredHours,
 }
@@ -219,23 +223,25 @@ impl ChainTable {
             actions: &actions,
             via_service: via_service.as_deref(),
             caller_account: self.text(success.account),
+            denied_by: self.text(last.denied_by),
         };
         let last_second = second(last.time);
         let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second(success.time) };
-        let mut search = CureSearch::new(&self.history, &self.texts, asked, span);
+        let known = KnownAccess { history: &self.history, owners: &self.owners, texts: &self.texts };
+        let mut search = CureSearch::new(known, asked, span);
         let kind = CureKind::of(self.text(last.reason), self.text(last.effect));
         let route = SuccessRoute { endpoint: success.endpoint, session: success.principal_id };
         let found = search.cures(kind, run.key, route);
-        // Changes are numbered in the order of time: the last is after the last refusal if any is.
-        let named = found.last_key_value().map(|(change, naming)| (*change, *naming));
-        let others = found.keys().filter(|change| named.is_none_or(|(named, _)| named != **change));
-        let others = others.map(|change| self.history.changes[*change].id.to_string()).collect();
+        // The last is after the last refusal if any is.
+        let named = found.last();
+        let others = found.others().map(|change| self.history.changes[change].id.to_string()).collect();
         let change = named.map(|(change, _)| &self.history.changes[change]);
         let worth = self.hours.worth(&self.lanes(run, change), (run.first_denied, success.time));
         let is_shown = |(change, naming): (usize, CureNaming)| {
             run.denied_count > 0
                 && naming == CureNaming::Itself
                 && self.history.changes[change].second() > last_second
+                && run.later_unnamed.allows_proof(self.history.changes[change].second())
                 && is_told(self.text(last.reason))
                 && (!self.history.changes[change].is_global() || search.is_delegated(run.key))
                 && worth.bad == Some(0)
@@ -251,7 +257,12 @@ impl ChainTable {
 
     /// The session of the success as policies name it; `None` where a principal has no sessions.
     fn session_arn(&self, run: &RefusalRun) -> Option<String> {
-        let role = Arn::parse(self.texts.get(run.last.principal)).filter(|arn| arn.service == "iam")?;
+        let principal = self.texts.get(run.last.principal);
+        if let Some((issuer, name)) = principal.strip_prefix("federated:").and_then(|user| user.rsplit_once('/')) {
+            let issuer = Arn::parse(issuer)?;
+            return Some(format!("arn:{}:sts::{}:federated-user/{name}", issuer.partition, issuer.account));
+        }
+        let role = Arn::parse(principal).filter(|arn| arn.service == "iam")?;
         let name = role.resource.strip_prefix("role/")?.rsplit('/').next()?;
         let (_, session) = self.text(run.success.principal_id)?.split_once(':')?;
         Some(format!("arn:{}:sts::{}:assumed-role/{name}/{session}", role.partition, role.account))
@@ -373,6 +384,7 @@ struct ChainColumns<'a> {
     key_by_table: TextCells<'a>,
     denial_reason: TextCells<'a>,
     denial_effect: TextCells<'a>,
+    denial_policy_arn: TextCells<'a>,
     success_event_id: TextCells<'a>,
     success_time: TimeCells<'a>,
     success_account_id: TextCells<'a>,
@@ -406,6 +418,7 @@ impl<'a> ChainColumns<'a> {
             key_by_table: rows.texts("key_by_table")?,
             denial_reason: rows.texts("denial_reason")?,
             denial_effect: rows.texts("denial_effect")?,
+            denial_policy_arn: rows.texts("denial_policy_arn")?,
             success_event_id: rows.texts("success_event_id")?,
             success_time: rows.times("success_time")?,
             success_account_id: rows.texts("success_account_id")?,
@@ -449,7 +462,8 @@ impl Derivation for AllChains {
         let mut runs = runs_of(self.refusals);
         let mut texts = self.texts;
         let history = AccessHistory::of(self.changes, &mut texts);
-        let table = ChainTable { texts, history, data_events: self.data_events, hours: self.hours };
+        let owners = PlacesByOwner::default();
+        let table = ChainTable { texts, history, owners, data_events: self.data_events, hours: self.hours };
         let text = |of: PooledText| table.texts.get(of);
         runs.sort_by_cached_key(|run| {
             let of = [text(run.last.principal), text(run.key), text(run.last.operation)];

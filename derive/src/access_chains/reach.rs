@@ -1,11 +1,12 @@
 //! The reach of a document or grant for one use of a key: the statements that allow or deny it to a principal.
 //! In: a document, and who asks for what on which key. Out: its reaches, each with the way in which it names the
 //! principal, and its conditions.
-//! Never evaluates a condition, and leaves out statements with `NotPrincipal`, `NotAction` or `NotResource`.
+//! Never evaluates a condition, and never takes a statement with `NotPrincipal`, `NotAction` or `NotResource` for more
+//! than one that may reach the use.
 
 use crate::policy::{
     NamedAs, PolicyCaller, PolicyCondition, PolicyDocument, PolicyElement, PolicyPrincipal, PolicyStatement,
-    StatementEffect,
+    StatementBody, StatementEffect,
 };
 
 use super::deeds::GrantTerms;
@@ -22,6 +23,8 @@ pub(super) struct AskedUse<'a> {
     /// The service through which the success came, as `kms:ViaService` has it.
     pub via_service: Option<&'a str>,
     pub caller_account: Option<&'a str>,
+    /// The policy that AWS named as the one that denied it.
+    pub denied_by: Option<&'a str>,
 }
 
 /// A statement that allows or denies the use.
@@ -31,6 +34,8 @@ pub(super) struct StatementReach {
     pub conditions: Vec<PolicyCondition>,
     /// A grant's constraint, which is a condition that is not compared.
     pub is_constrained: bool,
+    /// All of a statement that says what it does not mean, so that it may or may not mean the use.
+    pub undecided: Option<Box<StatementBody>>,
 }
 
 /// All of a document for one use.
@@ -48,16 +53,20 @@ impl AskedUse<'_> {
         let reaches = |effect| of_effect(effect).filter_map(|statement| self.of_statement(statement)).collect();
         let (allows, denies): (Vec<StatementReach>, Vec<StatementReach>) =
             (reaches(StatementEffect::Allow), reaches(StatementEffect::Deny));
-        let is_denied = denies.iter().any(|deny| deny.conditions.is_empty());
+        let is_denied = denies.iter().any(StatementReach::is_outright);
         DocumentReach { allows: if is_denied { Vec::new() } else { allows }, denies }
     }
 
     fn of_statement(&self, statement: &PolicyStatement) -> Option<StatementReach> {
         let body = &statement.body;
-        let actions = body.actions.only()?;
-        let means_action = self.actions.iter().any(|action| actions.iter().any(|pattern| pattern.allows(action)));
-        let means_key = !body.resources.is_negated() && body.means_resource(self.key);
-        if !means_action || !means_key {
+        let means = |action: &str| match &body.actions {
+            PolicyElement::Absent => false,
+            PolicyElement::Only(patterns) => patterns.iter().any(|pattern| pattern.allows(action)),
+            PolicyElement::AllBut(patterns) => !patterns.iter().any(|pattern| pattern.allows(action)),
+        };
+        // Members that IAM does not have may mean anything.
+        let is_plain = body.others.is_empty();
+        if !is_plain || !self.actions.iter().any(|action| means(action)) || !body.means_resource(self.key) {
             return None;
         }
         let caller = PolicyCaller::new(self.principal, self.session_arn);
@@ -65,14 +74,19 @@ impl AskedUse<'_> {
             // A policy of an identity speaks of whoever has it.
             PolicyElement::Absent => Some(NamedAs::Itself),
             PolicyElement::Only(principals) => principals.iter().filter_map(|principal| principal.names(caller)).min(),
-            PolicyElement::AllBut(_) => None,
+            PolicyElement::AllBut(principals) => {
+                let leaves_out = |how| principals.iter().any(|principal| principal.names(caller) == Some(how));
+                // To leave a principal out AWS wants its account to be named as well.
+                let is_left_out = leaves_out(NamedAs::Itself) && leaves_out(NamedAs::Account);
+                (!is_left_out && !leaves_out(NamedAs::Everyone)).then_some(NamedAs::Everyone)
+            }
         };
-        // Members that IAM does not have may mean anything.
-        let is_plain = body.others.is_empty();
-        named.filter(|_| is_plain).map(|named| StatementReach {
+        let is_undecided = body.principals.is_negated() || body.actions.is_negated() || body.resources.is_negated();
+        named.map(|named| StatementReach {
             named,
             conditions: body.conditions.clone(),
             is_constrained: false,
+            undecided: is_undecided.then(|| Box::new(body.clone())),
         })
     }
 
@@ -83,8 +97,12 @@ impl AskedUse<'_> {
         let kind = if terms.grantee.starts_with("arn:") { "aws" } else { "service" };
         let named = PolicyPrincipal::of(kind, &terms.grantee, "aws").names(caller);
         let named = named.filter(|_| self.actions.iter().any(grants));
-        let reach =
-            named.map(|named| StatementReach { named, conditions: Vec::new(), is_constrained: terms.is_constrained });
+        let reach = named.map(|named| StatementReach {
+            named,
+            conditions: Vec::new(),
+            is_constrained: terms.is_constrained,
+            undecided: None,
+        });
         DocumentReach { allows: reach.into_iter().collect(), denies: Vec::new() }
     }
 
@@ -99,7 +117,7 @@ impl AskedUse<'_> {
             let is_equality = matches!(condition.operator(), "StringEquals" | "StringEqualsIgnoreCase" | "StringLike");
             is_equality && own.is_some_and(|own| condition.values().any(|value| value == own))
         };
-        !reach.is_constrained && reach.conditions.iter().all(is_met)
+        !reach.is_constrained && reach.undecided.is_none() && reach.conditions.iter().all(is_met)
     }
 
     /// True if a statement of the document leaves the use to the policies of the principal's account.
@@ -116,16 +134,30 @@ impl AskedUse<'_> {
 }
 
 impl StatementReach {
+    /// A Deny by a policy that AWS named and whose text is not known.
+    pub fn denied_by_name() -> StatementReach {
+        StatementReach { named: NamedAs::Itself, conditions: Vec::new(), is_constrained: true, undecided: None }
+    }
+
+    /// True if it holds under no condition, and is decided.
+    pub fn is_outright(&self) -> bool {
+        self.conditions.is_empty() && self.undecided.is_none()
+    }
+
     /// True if whoever has this has the other too: it names the principal as closely, under no other conditions. A
     /// statement for the account alone leaves the account's own policies to decide.
     pub fn takes_in(&self, other: &StatementReach) -> bool {
         let is_direct = self.named != NamedAs::Account || other.named == NamedAs::Account;
         let is_as_free = !self.is_constrained || other.is_constrained;
-        is_direct && is_as_free && self.conditions.iter().all(|of| other.conditions.iter().any(|to| of.covers(to)))
+        is_direct && is_as_free && self.denies_all_of(other)
     }
 
     /// The same of a Deny, which for an account denies all in it.
     pub fn denies_all_of(&self, other: &StatementReach) -> bool {
-        self.conditions.iter().all(|of| other.conditions.iter().any(|to| of.covers(to)))
+        match (&self.undecided, &other.undecided) {
+            (None, _) => self.conditions.iter().all(|of| other.conditions.iter().any(|to| of.covers(to))),
+            (Some(body), Some(others)) => body.covers(others),
+            (Some(_), None) => false,
+        }
     }
 }

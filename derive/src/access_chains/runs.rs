@@ -21,6 +21,8 @@ pub(super) struct RefusedUse {
     pub key_by_table: Option<PooledText>,
     pub reason: Option<PooledText>,
     pub effect: Option<PooledText>,
+    /// The policy that AWS named as the one that denied.
+    pub denied_by: Option<PooledText>,
     pub account: Option<PooledText>,
     /// The first success after it on its key, or on that of its table.
     pub success: Option<RunSuccess>,
@@ -51,22 +53,78 @@ pub(super) struct RefusalRun {
     /// Zero for a run of refusals that name no key.
     pub denied_count: i64,
     pub denied_unnamed: i64,
+    pub later_unnamed: LaterUnnamed,
+}
+
+/// The refusals of a run that name no key, from its last refusal that does until the success.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LaterUnnamed {
+    /// The second of the last one.
+    last: Option<i64>,
+    /// True if one was refused for another reason than the last refusal that names the key.
+    has_other_reason: bool,
+}
+
+impl LaterUnnamed {
+    /// True if none of them was refused from the second of a change on, or for a reason that is not the run's.
+    pub fn allows_proof(&self, change: i64) -> bool {
+        !self.has_other_reason && self.last.is_none_or(|last| last < change)
+    }
 }
 
 /// Runs are told apart by principal, operation, key and the success that ended them.
 type RunName = (PooledText, PooledText, PooledText, PackedEventId);
 
-/// The seconds of refusals that name no key, of one principal at one operation, sorted, by the key of their table.
-type UnnamedSeconds = HashMap<(PooledText, PooledText), HashMap<Option<PooledText>, Vec<i64>>>;
+/// The reason and effect of a refusal that is compared with one that names no key.
+type UnnamedReason = (Option<PooledText>, Option<PooledText>);
+
+/// Refusals that name no key, in the order of time.
+#[derive(Debug, Default)]
+struct UnnamedRefusals {
+    refusals: Vec<(i64, UnnamedReason)>,
+    /// For each of them, the number of those up to the last one with another reason.
+    others_before: Vec<usize>,
+}
+
+impl UnnamedRefusals {
+    fn sort(&mut self) {
+        self.refusals.sort_unstable();
+        let mut others = 0;
+        for (at, (_, reason)) in self.refusals.iter().enumerate() {
+            if at > 0 && self.refusals[at - 1].1 != *reason {
+                others = at;
+            }
+            self.others_before.push(others);
+        }
+    }
+
+    /// The number of those before a second.
+    fn before(&self, second: i64) -> usize {
+        self.refusals.partition_point(|(at, _)| *at < second)
+    }
+
+    /// Those from one second to before another, compared with a reason.
+    fn later(&self, (from, until): (i64, i64), reason: UnnamedReason) -> LaterUnnamed {
+        let (first, end) = (self.before(from), self.before(until));
+        let Some(last) = end.checked_sub(1).filter(|last| *last >= first) else { return LaterUnnamed::default() };
+        let (second, of_last) = self.refusals[last];
+        let has_other_reason = of_last != reason || self.others_before[last] > first;
+        LaterUnnamed { last: Some(second), has_other_reason }
+    }
+}
+
+/// The refusals of one principal at one operation that name no key, by the key of their table.
+type UnnamedByTable = HashMap<(PooledText, PooledText), HashMap<Option<PooledText>, UnnamedRefusals>>;
 
 /// The runs of some refusals.
 pub(super) fn runs_of(refusals: Vec<RefusedUse>) -> Vec<RefusalRun> {
-    let mut unnamed: UnnamedSeconds = HashMap::new();
+    let mut unnamed: UnnamedByTable = HashMap::new();
     for refused in refusals.iter().filter(|refused| refused.key.is_none()) {
         let of = unnamed.entry((refused.principal, refused.operation)).or_default();
-        of.entry(refused.key_by_table).or_default().push(second(refused.time));
+        let of = of.entry(refused.key_by_table).or_default();
+        of.refusals.push((second(refused.time), (refused.reason, refused.effect)));
     }
-    unnamed.values_mut().flat_map(HashMap::values_mut).for_each(|seconds| seconds.sort_unstable());
+    unnamed.values_mut().flat_map(HashMap::values_mut).for_each(UnnamedRefusals::sort);
     let mut runs: BTreeMap<RunName, RefusalRun> = BTreeMap::new();
     let (named, by_table): (Vec<RefusedUse>, Vec<RefusedUse>) =
         refusals.into_iter().partition(|refused| refused.key.is_some());
@@ -92,8 +150,10 @@ fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
     match runs.get_mut(&name) {
         None => {
             let (key, first_denied) = (name.2, refused.time);
+            let (denied_unnamed, later_unnamed) = (0, LaterUnnamed::default());
+            let last = refused;
             let run =
-                RefusalRun { key, first_denied, last: refused, success, denied_count: counted, denied_unnamed: 0 };
+                RefusalRun { key, first_denied, last, success, denied_count: counted, denied_unnamed, later_unnamed };
             runs.insert(name, run);
         }
         Some(run) => {
@@ -108,14 +168,16 @@ fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
 
 impl RefusalRun {
     /// Counts the refusals between the first and the success that may have been of this key.
-    fn count_unnamed(&mut self, unnamed: &UnnamedSeconds) {
+    fn count_unnamed(&mut self, unnamed: &UnnamedByTable) {
         let Some(of) = unnamed.get(&(self.last.principal, self.last.operation)) else { return };
         let (first, success) = (second(self.first_denied), second(self.success.time));
-        let within = |key: Option<PooledText>| {
-            let seconds = of.get(&key).map_or(&[][..], Vec::as_slice);
-            seconds.partition_point(|at| *at < success) - seconds.partition_point(|at| *at < first)
-        };
+        let later = (second(self.last.time), success);
         // Those of a table with another key were not of this one.
-        self.denied_unnamed = (within(None) + within(Some(self.key))) as i64;
+        for refusals in [None, Some(self.key)].iter().filter_map(|key| of.get(key)) {
+            self.denied_unnamed += (refusals.before(success) - refusals.before(first)) as i64;
+            let of_table = refusals.later(later, (self.last.reason, self.last.effect));
+            self.later_unnamed.last = self.later_unnamed.last.max(of_table.last);
+            self.later_unnamed.has_other_reason |= of_table.has_other_reason;
+        }
     }
 }

@@ -22,25 +22,28 @@ enum ChainAct {
     Deny(i64),
     /// Without the key's name; with the key of its table.
     DenyUnnamed(i64, Option<&'static str>),
+    /// The same for another reason.
+    DenyUnnamedFor(i64, &'static str),
     /// The call, its key or account, its request and its answer.
     Change(i64, &'static str, Value),
     Allow(i64),
     Data(i64),
 }
 
-use ChainAct::{Allow, Change, Data, Deny, DenyUnnamed};
+use ChainAct::{Allow, Change, Data, Deny, DenyUnnamed, DenyUnnamedFor};
 
 /// A story: how the refusal reads, who was refused, and the acts. Changes are `c0`, `c1`, … in their order.
 struct ToldRefusals {
     principal: &'static str,
     reason: Option<&'static str>,
     effect: Option<&'static str>,
+    denied_by: Option<&'static str>,
     acts: Vec<ChainAct>,
 }
 
 fn story(reason: &'static str, effect: &'static str, acts: &[ChainAct]) -> ToldRefusals {
     let effect = Some(effect).filter(|effect| !effect.is_empty());
-    ToldRefusals { principal: ROLE, reason: Some(reason), effect, acts: acts.to_vec() }
+    ToldRefusals { principal: ROLE, reason: Some(reason), effect, denied_by: None, acts: acts.to_vec() }
 }
 
 /// The named change, the others, and the evidence of each row.
@@ -56,8 +59,10 @@ fn micros(second: i64) -> i64 {
 fn chains_of(story: &ToldRefusals) -> RecordBatch {
     let mut all = AllChains::default();
     let texts = &mut all.texts;
-    let successes: Vec<i64> =
+    let mut successes: Vec<i64> =
         story.acts.iter().filter_map(|act| if let Allow(at) = act { Some(*at) } else { None }).collect();
+    successes.sort_unstable();
+    let success_after = |at: i64| successes.get(successes.partition_point(|success| *success <= at));
     let refusal = |texts: &mut TextPool, at: i64, key: Option<&str>, by_table: Option<&str>| RefusedUse {
         id: PackedEventId::of(&format!("d{at}")),
         time: micros(at),
@@ -68,21 +73,20 @@ fn chains_of(story: &ToldRefusals) -> RecordBatch {
         key_by_table: texts.put_cell(by_table),
         reason: texts.put_cell(story.reason),
         effect: texts.put_cell(story.effect),
+        denied_by: texts.put_cell(story.denied_by),
         account: Some(texts.put("111122223333")),
-        success: successes.iter().filter(|success| **success > at && (key.is_some() || by_table.is_some())).min().map(
-            |success| RunSuccess {
-                id: PackedEventId::of(&format!("a{success}")),
-                time: micros(*success),
-                table_arn: Some(texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders")),
-                table_name: Some(texts.put("orders")),
-                via_service: Some(texts.put("dynamodb")),
-                account: Some(texts.put("111122223333")),
-                principal_id: Some(texts.put("AROAEXAMPLE:session")),
-                endpoint: Some(texts.put("vpce-1")),
-                person: None,
-                person_source: None,
-            },
-        ),
+        success: success_after(at).filter(|_| key.is_some() || by_table.is_some()).map(|success| RunSuccess {
+            id: PackedEventId::of(&format!("a{success}")),
+            time: micros(*success),
+            table_arn: Some(texts.put("arn:aws:dynamodb:eu-west-1:111122223333:table/orders")),
+            table_name: Some(texts.put("orders")),
+            via_service: Some(texts.put("dynamodb")),
+            account: Some(texts.put("111122223333")),
+            principal_id: Some(texts.put("AROAEXAMPLE:session")),
+            endpoint: Some(texts.put("vpce-1")),
+            person: None,
+            person_source: None,
+        }),
     };
     let mut number = 0;
     for act in &story.acts {
@@ -93,6 +97,11 @@ fn chains_of(story: &ToldRefusals) -> RecordBatch {
             }
             DenyUnnamed(at, key) => {
                 let refused = refusal(texts, *at, None, *key);
+                all.refusals.push(refused);
+            }
+            DenyUnnamedFor(at, reason) => {
+                let mut refused = refusal(texts, *at, None, None);
+                refused.reason = Some(texts.put(reason));
                 all.refusals.push(refused);
             }
             Change(at, name, members) => {
@@ -255,6 +264,15 @@ fn a_key_policy_or_grant_that_newly_allows_is_named() {
                 let statement = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "kms:PutKeyPolicy", "Resource": "*"});
                 put_key_policy(500, &[root(), statement])
             },
+            possible,
+        ),
+        (
+            "all actions but this one",
+            {
+                let statement =
+                    json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "kms:De*", "Resource": "*"});
+                put_key_policy(500, &[root(), statement])
+            },
             nothing,
         ),
         ("an added Deny", put_key_policy(500, &[root(), with(named(ROLE), "Effect", json!("Deny"))]), nothing),
@@ -406,7 +424,7 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
                 put_role_policy(500, &[own("kms:Decrypt", "*")]),
                 Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "writer", "policyName": "keys"}})),
             ],
-            (Some("c1"), &[], "shown"),
+            (Some("c1"), &[], "possible"),
         ),
     ] {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
@@ -429,10 +447,21 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     };
     let join = |at, user: &str| group(at, "AddUserToGroup", json!({"groupName": "readers", "userName": user}));
     let leave = |at| group(at, "RemoveUserFromGroup", json!({"groupName": "readers", "userName": "analyst"}));
-    let first: ToldClaim = (Some("c1"), &[], "shown");
+    let first: ToldClaim = (Some("c1"), &[], "possible");
+    let after_another: ToldClaim = (Some("c2"), &[], "shown");
+    let other = own("s3:*", "*");
     let second: ToldClaim = (Some("c2"), &[], "possible");
     for (name, principal, acts, expected) in [
         ("an own policy", ROLE, vec![put_role_policy(500, std::slice::from_ref(&decrypt))], first),
+        (
+            "an own policy that said something else",
+            ROLE,
+            vec![
+                put_role_policy(20, std::slice::from_ref(&other)),
+                put_role_policy(500, std::slice::from_ref(&decrypt)),
+            ],
+            after_another,
+        ),
         ("for another key", ROLE, vec![put_role_policy(500, &[own("kms:Decrypt", OTHER_KEY)])], NOTHING),
         ("for a table", ROLE, vec![put_role_policy(500, &[own("dynamodb:GetItem", "*")])], NOTHING),
         (
@@ -449,6 +478,18 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
                 &[with(decrypt.clone(), "Condition", json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))],
             )],
             (Some("c1"), &[], "possible"),
+        ),
+        (
+            "with a condition, after another",
+            ROLE,
+            vec![
+                put_role_policy(20, std::slice::from_ref(&other)),
+                put_role_policy(
+                    500,
+                    &[with(decrypt.clone(), "Condition", json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}}))],
+                ),
+            ],
+            second,
         ),
         (
             "percent-encoded",
@@ -782,8 +823,14 @@ fn a_change_must_be_able_to_cure_the_reason() {
         (
             "an endpoint's policy",
             ("vpc_endpoint_policy", "implicit"),
+            vec![endpoint(20, named(USER)), endpoint(500, named(ROLE))],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "an endpoint's first policy",
+            ("vpc_endpoint_policy", "implicit"),
             vec![endpoint(500, named(ROLE))],
-            (Some("c1"), &[], "shown"),
+            (Some("c1"), &[], "possible"),
         ),
         (
             "an endpoint's policy for another",
@@ -858,4 +905,433 @@ fn a_run_ends_with_the_first_success_and_counts_what_names_no_key() {
     let acts =
         [put_key_policy(10, &[root()]), DenyUnnamed(400, Some(KEY)), put_key_policy(500, &[named(ROLE)]), Allow(900)];
     assert_claims("unnamed", &story(IMPLICIT.0, IMPLICIT.1, &acts), &[(Some("c1"), &[], "possible")]);
+}
+
+fn put_user_policy(at: i64, policy: &str, statements: &[Value]) -> ChainAct {
+    let request = json!({"userName": "analyst", "policyName": policy, "policyDocument": document(statements)});
+    Change(at, "PutUserPolicy", json!({"request": request}))
+}
+
+fn delete_user_policy(at: i64, policy: &str) -> ChainAct {
+    Change(at, "DeleteUserPolicy", json!({"request": {"userName": "analyst", "policyName": policy}}))
+}
+
+/// The claim of a story of the user, whose key policy is known from second 10 on.
+fn assert_claim_of_user(name: &str, (reason, effect): (&'static str, &'static str), told: (&[ChainAct], ToldClaim)) {
+    let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+    all.extend(told.0.iter().cloned());
+    all.push(Allow(900));
+    assert_claims(name, &ToldRefusals { principal: USER, ..story(reason, effect, &all) }, &[told.1]);
+}
+
+#[test]
+fn a_first_version_is_possible_at_most() {
+    let allowing = || put_key_policy(500, &[root(), named(ROLE)]);
+    let cut = || Change(450, "PutKeyPolicy", json!({"request": {"omitted": true}}));
+    let create = Change(10, "CreateKey", json!({"request": {"policy": document(&[root()])}}));
+    for (name, acts, expected) in [
+        ("a key's policy", vec![Deny(400), allowing()], (Some("c0"), "possible")),
+        ("after that of its making", vec![create, Deny(400), allowing()], (Some("c1"), "shown")),
+        (
+            "after a cut one",
+            vec![put_key_policy(10, &[root()]), Deny(400), cut(), allowing()],
+            (Some("c2"), "possible"),
+        ),
+        (
+            "after an older one that allowed as well",
+            vec![put_key_policy(10, &[root(), named(ROLE)]), Deny(400), allowing()],
+            (None, "unexplained"),
+        ),
+    ] {
+        let mut acts = acts;
+        acts.push(Allow(900));
+        assert_claims(name, &story("resource_policy", "implicit", &acts), &[(expected.0, &[], expected.1)]);
+    }
+    let decrypt = || own("kms:Decrypt", "*");
+    let attach_user = |at, name| Change(at, name, json!({"request": {"userName": "analyst", "policyArn": POLICY}}));
+    for (name, acts, expected) in [
+        ("an own policy", vec![put_user_policy(500, "p", &[decrypt()])], (Some("c1"), &[][..], "possible")),
+        (
+            "an own policy that was deleted before",
+            vec![delete_user_policy(20, "p"), put_user_policy(500, "p", &[decrypt()])],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "beside another own policy",
+            vec![put_user_policy(20, "q", &[own("s3:*", "*")]), put_user_policy(500, "p", &[decrypt()])],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "a policy that may have been attached before",
+            vec![new_version(20, &[decrypt()], VersionUse::Default), attach_user(500, "AttachUserPolicy")],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "a policy that was detached before",
+            vec![
+                new_version(20, &[decrypt()], VersionUse::Default),
+                attach_user(30, "DetachUserPolicy"),
+                attach_user(500, "AttachUserPolicy"),
+            ],
+            (Some("c3"), &[], "shown"),
+        ),
+        (
+            "a policy that was made before",
+            vec![create_policy(20, &[decrypt()]), attach_user(500, "AttachUserPolicy")],
+            (Some("c2"), &[], "shown"),
+        ),
+    ] {
+        assert_claim_of_user(name, IMPLICIT, (&acts, expected));
+    }
+}
+
+#[test]
+fn a_later_refusal_that_names_no_key_forbids_proof() {
+    let of_other_key: &[ToldClaim] = &[NOTHING, (Some("c1"), &[], "shown")];
+    for (name, act, expected) in [
+        ("after the change", DenyUnnamed(600, None), &[(Some("c1"), &[][..], "possible")][..]),
+        ("in its second", DenyUnnamed(500, None), &[(Some("c1"), &[], "possible")]),
+        ("of the table of the key", DenyUnnamed(899, Some(KEY)), &[(Some("c1"), &[], "possible")]),
+        ("before the change", DenyUnnamed(450, None), &[(Some("c1"), &[], "shown")]),
+        ("of a table of another key", DenyUnnamed(600, Some(OTHER_KEY)), of_other_key),
+        ("after the success", DenyUnnamed(901, None), &[(Some("c1"), &[], "shown")]),
+        ("for another reason", DenyUnnamedFor(450, "scp"), &[(Some("c1"), &[], "possible")]),
+        ("for another reason before the last", DenyUnnamedFor(350, "scp"), &[(Some("c1"), &[], "shown")]),
+    ] {
+        let allowing = put_key_policy(500, &[root(), named(ROLE)]);
+        let acts = [put_key_policy(10, &[root()]), Deny(300), Deny(400), allowing, act, Allow(900)];
+        let found = claims(&chains_of(&story(IMPLICIT.0, IMPLICIT.1, &acts)));
+        let evidence: Vec<&str> = found.iter().map(|(_, _, evidence)| evidence.as_str()).collect();
+        let wanted: Vec<&str> = expected.iter().map(|(_, _, evidence)| *evidence).collect();
+        assert_eq!(evidence, wanted, "{name}");
+    }
+}
+
+#[test]
+fn a_deny_is_gone_only_where_no_other_stands() {
+    let deny = |resource: &str| with(own("kms:*", resource), "Effect", json!("Deny"));
+    let condition = json!({"IpAddress": {"aws:SourceIp": "192.0.2.1/32"}});
+    let maybe = || with(deny("*"), "Condition", condition.clone());
+    let group = |at, name, members: Value| {
+        let mut request = json!({"groupName": "readers"});
+        request.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Change(at, name, json!({"request": request}))
+    };
+    let of_group = |at, statement: Value| {
+        group(at, "PutGroupPolicy", json!({"policyName": "p", "policyDocument": document(&[statement])}))
+    };
+    let join = group(22, "AddUserToGroup", json!({"userName": "analyst"}));
+    let attach_user = |at, name| Change(at, name, json!({"request": {"userName": "analyst", "policyArn": POLICY}}));
+    let (first, gone) = (put_user_policy(20, "p", &[deny("*")]), delete_user_policy(500, "p"));
+    let but_s3 = || json!({"Effect": "Deny", "NotAction": "s3:*", "Resource": "*"});
+    for (name, acts, expected) in [
+        ("alone", vec![first.clone(), gone.clone()], (Some("c2"), &[][..], "shown")),
+        ("another one", vec![first.clone(), put_user_policy(21, "q", &[deny("*")]), gone.clone()], NOTHING),
+        (
+            "another one for another key",
+            vec![first.clone(), put_user_policy(21, "q", &[deny(OTHER_KEY)]), gone.clone()],
+            (Some("c3"), &[], "shown"),
+        ),
+        (
+            "both are gone",
+            vec![first.clone(), put_user_policy(21, "q", &[deny("*")]), gone.clone(), delete_user_policy(600, "q")],
+            (Some("c4"), &["c3"], "shown"),
+        ),
+        (
+            "another one under a condition",
+            vec![first.clone(), put_user_policy(21, "q", &[maybe()]), gone.clone()],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "another one of all actions but some",
+            vec![first.clone(), put_user_policy(21, "q", &[but_s3()]), gone.clone()],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "under a condition now",
+            vec![first.clone(), put_user_policy(500, "p", &[maybe()])],
+            (Some("c2"), &[], "possible"),
+        ),
+        ("a group's", vec![first.clone(), of_group(21, deny("*")), join.clone(), gone.clone()], NOTHING),
+        (
+            "that of a group that was left",
+            vec![
+                first.clone(),
+                of_group(21, deny("*")),
+                join.clone(),
+                gone.clone(),
+                group(600, "RemoveUserFromGroup", json!({"userName": "analyst"})),
+            ],
+            (Some("c5"), &["c4"], "possible"),
+        ),
+        (
+            "that of another's group",
+            vec![first.clone(), of_group(21, deny("*")), gone.clone()],
+            (Some("c3"), &[], "shown"),
+        ),
+        (
+            "an attached one",
+            vec![create_policy(18, &[deny("*")]), attach_user(19, "AttachUserPolicy"), first.clone(), gone.clone()],
+            NOTHING,
+        ),
+        (
+            "one that was detached",
+            vec![
+                create_policy(17, &[deny("*")]),
+                attach_user(18, "AttachUserPolicy"),
+                attach_user(19, "DetachUserPolicy"),
+                first.clone(),
+                gone.clone(),
+            ],
+            (Some("c5"), &[], "shown"),
+        ),
+    ] {
+        assert_claim_of_user(name, ("identity_policy", "explicit"), (&acts, expected));
+    }
+    let key_denies = |statement: Value| with(statement, "Effect", json!("Deny"));
+    let acts = [
+        put_key_policy(20, &[root(), key_denies(named(USER))]),
+        put_key_policy(500, &[root(), with(key_denies(named(USER)), "Condition", condition.clone())]),
+    ];
+    assert_claim_of_user("a key's", ("resource_policy", "explicit"), (&acts, (Some("c2"), &[], "possible")));
+}
+
+#[test]
+fn only_the_policy_that_aws_named_is_gone() {
+    const OTHER: &str = "arn:aws:iam::111122223333:policy/other";
+    const SCP: &str = "arn:aws:organizations::999988887777:policy/o-abcdefghij/service_control_policy/p-1";
+    let deny = || with(own("kms:*", "*"), "Effect", json!("Deny"));
+    let attach_user =
+        |at, name, policy: &str| Change(at, name, json!({"request": {"userName": "analyst", "policyArn": policy}}));
+    let scp =
+        |at, name, policy: &str| Change(at, name, json!({"request": {"policyId": policy, "targetId": "111122223333"}}));
+    let key_denies = with(named(USER), "Effect", json!("Deny"));
+    let key_is_gone = [put_key_policy(20, &[root(), key_denies]), put_key_policy(500, &[root()])];
+    let own_is_gone = [put_user_policy(20, "p", &[deny()]), delete_user_policy(500, "p")];
+    let detached = [
+        create_policy(20, &[deny()]),
+        attach_user(21, "AttachUserPolicy", POLICY),
+        attach_user(500, "DetachUserPolicy", POLICY),
+    ];
+    let unread = [attach_user(500, "DetachUserPolicy", OTHER)];
+    let new = [
+        create_policy(20, &[deny()]),
+        attach_user(21, "AttachUserPolicy", POLICY),
+        new_version(500, &[own("s3:*", "*")], VersionUse::Default),
+    ];
+    for (name, reason, named, acts, expected) in [
+        ("an inline policy for a named one", "identity_policy", POLICY, &own_is_gone[..], NOTHING),
+        ("the named one", "identity_policy", POLICY, &detached, (Some("c3"), &[][..], "shown")),
+        ("its new version", "identity_policy", POLICY, &new, (Some("c3"), &[], "possible")),
+        ("another one", "identity_policy", OTHER, &detached, NOTHING),
+        ("one whose text is not here", "identity_policy", OTHER, &unread, (Some("c1"), &[], "possible")),
+        ("one whose text is not here, not named", "identity_policy", POLICY, &unread, NOTHING),
+        ("a key's for a named one of no kind", "unspecified", POLICY, &key_is_gone, NOTHING),
+        ("the named one of no kind", "unspecified", POLICY, &detached, (Some("c3"), &[], "possible")),
+        ("the named SCP", "scp", SCP, &[scp(500, "DetachPolicy", "p-1")], (Some("c1"), &[], "possible")),
+        ("another SCP", "scp", SCP, &[scp(500, "DetachPolicy", "p-2")], NOTHING),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts.iter().cloned());
+        all.push(Allow(900));
+        let told = ToldRefusals { principal: USER, denied_by: Some(named), ..story(reason, "explicit", &all) };
+        assert_claims(name, &told, &[expected]);
+    }
+}
+
+#[test]
+fn statements_that_say_what_they_do_not_mean_are_possible() {
+    let but = |effect: &str, member: &str, value: &str| {
+        let mut statement = json!({"Effect": effect, "Action": "kms:Decrypt", "Resource": "*"});
+        if member == "NotAction" {
+            statement.as_object_mut().unwrap().remove("Action");
+        } else {
+            statement.as_object_mut().unwrap().remove("Resource");
+        }
+        statement[member] = json!(value);
+        statement
+    };
+    let scp = |at, name, statement: Option<Value>| {
+        let content = statement.map(|statement| document(&[statement]));
+        Change(
+            at,
+            name,
+            json!({
+            "request": {"policyId": "p-1", "targetId": "111122223333", "type": "SERVICE_CONTROL_POLICY", "content": content},
+            "answer": {"policy": {"policySummary": {"id": "p-1"}}}}),
+        )
+    };
+    let regions = json!({"StringNotEquals": {"aws:RequestedRegion": ["us-east-1"]}});
+    let of_region = |value| with(but("Deny", "NotAction", value), "Condition", regions.clone());
+    let boundary = Change(
+        500,
+        "PutUserPermissionsBoundary",
+        json!({"request": {"userName": "analyst", "permissionsBoundary": POLICY}}),
+    );
+    let not_these = |principals: Value| json!({"Effect": "Deny", "NotPrincipal": {"AWS": principals}, "Action": "kms:*", "Resource": "*"});
+    let second: ToldClaim = (Some("c2"), &[], "possible");
+    for (name, why, acts, expected) in [
+        (
+            "an SCP for some Regions is detached",
+            ("scp", "explicit"),
+            vec![scp(20, "CreatePolicy", Some(of_region("iam:*"))), scp(500, "DetachPolicy", None)],
+            second,
+        ),
+        (
+            "an SCP that leaves KMS out is detached",
+            ("scp", "explicit"),
+            vec![scp(20, "CreatePolicy", Some(of_region("kms:*"))), scp(500, "DetachPolicy", None)],
+            NOTHING,
+        ),
+        (
+            "a boundary of all actions but some",
+            ("permissions_boundary", "implicit"),
+            vec![create_policy(20, &[but("Allow", "NotAction", "iam:*")]), boundary.clone()],
+            second,
+        ),
+        (
+            "a boundary of all actions but these",
+            ("permissions_boundary", "implicit"),
+            vec![create_policy(20, &[but("Allow", "NotAction", "kms:*")]), boundary],
+            NOTHING,
+        ),
+        (
+            "an own Deny is deleted",
+            ("identity_policy", "explicit"),
+            vec![put_user_policy(20, "p", &[but("Deny", "NotAction", "s3:*")]), delete_user_policy(500, "p")],
+            second,
+        ),
+        (
+            "an own Allow is added",
+            IMPLICIT,
+            vec![put_user_policy(20, "p", &[]), put_user_policy(500, "p", &[but("Allow", "NotAction", "iam:*")])],
+            second,
+        ),
+        (
+            "an own Allow of all resources but some",
+            IMPLICIT,
+            vec![
+                put_user_policy(20, "p", &[]),
+                put_user_policy(500, "p", &[but("Allow", "NotResource", "arn:aws:s3:::x")]),
+            ],
+            second,
+        ),
+        (
+            "an own Allow of all resources but the key",
+            IMPLICIT,
+            vec![put_user_policy(20, "p", &[]), put_user_policy(500, "p", &[but("Allow", "NotResource", KEY)])],
+            NOTHING,
+        ),
+        (
+            "an Allow of the action itself beside one that may mean it",
+            IMPLICIT,
+            vec![
+                put_user_policy(20, "p", &[but("Allow", "NotAction", "iam:*")]),
+                put_user_policy(500, "p", &[but("Allow", "NotAction", "iam:*"), own("kms:Decrypt", KEY)]),
+            ],
+            second,
+        ),
+        (
+            "a key's Deny of all principals but some",
+            ("resource_policy", "explicit"),
+            vec![put_key_policy(20, &[root(), not_these(json!(ROLE))]), put_key_policy(500, &[root()])],
+            second,
+        ),
+        (
+            "a key's Deny of all principals but this one",
+            ("resource_policy", "explicit"),
+            vec![
+                put_key_policy(20, &[root(), not_these(json!([USER, "111122223333"]))]),
+                put_key_policy(500, &[root()]),
+            ],
+            NOTHING,
+        ),
+        (
+            "a key's Deny that leaves this one out as well now",
+            ("resource_policy", "explicit"),
+            vec![
+                put_key_policy(20, &[root(), not_these(json!(ROLE))]),
+                put_key_policy(500, &[root(), not_these(json!([ROLE, USER, "111122223333"]))]),
+            ],
+            second,
+        ),
+    ] {
+        assert_claim_of_user(name, why, (&acts, expected));
+    }
+}
+
+#[test]
+fn a_resource_control_policy_binds_the_account_of_the_key() {
+    for (target, expected) in [("111122223333", (Some("c0"), &[][..], "possible")), ("444455556666", NOTHING)] {
+        let request = json!({"policyId": "p-1", "targetId": target});
+        let acts = [Deny(400), Change(500, "DetachPolicy", json!({"request": request})), Allow(900)];
+        let partner = "arn:aws:iam::444455556666:user/ben";
+        let told = ToldRefusals { principal: partner, ..story("rcp", "explicit", &acts) };
+        assert_claims(target, &told, &[expected]);
+    }
+}
+
+#[test]
+fn a_federated_user_is_named_by_its_session() {
+    let bob = "arn:aws:sts::111122223333:federated-user/bob";
+    let shown: ToldClaim = (Some("c1"), &[], "shown");
+    for (name, change, expected) in [
+        ("a key's policy", put_key_policy(500, &[root(), named(bob)]), shown),
+        ("a grant", create_grant(500, "g", bob, &["Decrypt"]), shown),
+        ("another user", put_key_policy(500, &[root(), named(&bob.replace("bob", "eve"))]), NOTHING),
+        ("another user's grant", create_grant(500, "g", &bob.replace("bob", "eve"), &["Decrypt"]), NOTHING),
+        ("another account's", put_key_policy(500, &[root(), named(&bob.replace("1111", "4444"))]), NOTHING),
+    ] {
+        let acts = [put_key_policy(10, &[root()]), Deny(400), change, Allow(900)];
+        let principal = "federated:arn:aws:iam::111122223333:user/team/alice/bob";
+        assert_claims(name, &ToldRefusals { principal, ..story("resource_policy", "implicit", &acts) }, &[expected]);
+    }
+}
+
+#[test]
+fn many_other_changes_are_the_last_ones() {
+    let mut acts = vec![put_key_policy(10, &[root()]), Deny(400)];
+    acts.extend((0..300).map(|number| create_grant(500 + number, &format!("g{number}"), ROLE, &["Decrypt"])));
+    acts.extend((0..50).map(|number| {
+        let request = json!({"roleName": "reader", "policyName": format!("p{number}"), "policyDocument": document(&[own("kms:*", "*")])});
+        Change(850 + number, "PutRolePolicy", json!({"request": request}))
+    }));
+    acts.push(Allow(1000));
+    let (named, others, _) = claims(&chains_of(&story(IMPLICIT.0, IMPLICIT.1, &acts))).remove(0);
+    let expected: Vec<String> = (150..350).map(|number| format!("c{number}")).collect();
+    assert_eq!((named.as_deref(), others), (Some("c350"), expected));
+}
+
+#[test]
+fn many_runs_and_changes_take_no_longer_than_there_are() {
+    const RUNS: i64 = 20_000;
+    let put = |at: i64, number: i64, statement: Value| {
+        let request =
+            json!({"roleName": "reader", "policyName": format!("p{number}"), "policyDocument": document(&[statement])});
+        Change(at, "PutRolePolicy", json!({"request": request}))
+    };
+    let delete = |at: i64, number: i64| {
+        Change(at, "DeleteRolePolicy", json!({"request": {"roleName": "reader", "policyName": format!("p{number}")}}))
+    };
+    type RunActs<'a> = &'a dyn Fn(i64, i64) -> Vec<ChainAct>;
+    let grants: RunActs<'_> =
+        &|at, number| vec![Deny(at), create_grant(at + 1, &format!("g{number}"), ROLE, &["Decrypt"])];
+    let policies: RunActs<'_> = &|at, number| vec![Deny(at), put(at + 1, number, own("kms:Decrypt", "*"))];
+    let denials: RunActs<'_> = &|at, number| {
+        vec![put(at, number, with(own("kms:*", "*"), "Effect", json!("Deny"))), Deny(at + 1), delete(at + 2, number)]
+    };
+    for (reason, effect, acts) in [
+        ("resource_policy", "implicit", grants),
+        ("identity_policy", "implicit", policies),
+        ("identity_policy", "explicit", denials),
+    ] {
+        let all: Vec<ChainAct> = (0..RUNS)
+            .flat_map(|number| {
+                let at = 1000 * (number + 1);
+                acts(at, number).into_iter().chain([Allow(at + 9)])
+            })
+            .collect();
+        let found = claims(&chains_of(&story(reason, effect, &all)));
+        assert_eq!(found.iter().filter(|(named, ..)| named.is_some()).count(), 20_000);
+    }
 }

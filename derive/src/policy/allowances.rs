@@ -9,7 +9,7 @@ use super::action::ActionPattern;
 use super::document::PolicyDocument;
 use super::gains::{PolicyGain, PolicyGains, newly_allowed, no_longer_denied, statements};
 use super::principal::PolicyPrincipal;
-use super::statement::{CoveringItem, PolicyElement, PolicyStatement, StatementEffect};
+use super::statement::{CoveringItem, PolicyElement, PolicyStatement, StatementBody, StatementEffect};
 
 /// Stands for what is not decided.
 pub(crate) const UNDECIDED: &str = "undecided";
@@ -171,7 +171,7 @@ fn items<T: CoveringItem>(element: &PolicyElement<T>) -> usize {
 fn no_longer_denied_note(gain: &PolicyGain<'_>, denying: &[&PolicyStatement]) -> String {
     let still = |denial: &&PolicyStatement| {
         let body = &denial.body;
-        let is_named = gain.principal.is_none_or(|of| body.principals.takes_in(of) || body.principals.is_negated());
+        let is_named = gain.principal.is_none_or(|of| body.names(of) || body.principals.is_negated());
         is_named && (body.actions.is_negated() || gain.actions.iter().any(|action| body.actions.takes_in(action)))
     };
     match gain.statement.body.conditions_text() {
@@ -206,7 +206,7 @@ pub(crate) fn allows_kms(document: &PolicyDocument) -> BTreeSet<String> {
             denials.iter().map(|denial| &denial.body).any(|denial| {
                 denial.conditions.is_empty()
                     && denial.actions.takes_in(action)
-                    && denial.principals.covers(&body.principals)
+                    && denies_all(denial, body)
                     && denial.resources.covers(&body.resources)
             })
         };
@@ -222,6 +222,13 @@ pub(crate) fn allows_kms(document: &PolicyDocument) -> BTreeSet<String> {
         }
     }
     allowed
+}
+
+/// True if a Deny means all principals of another statement.
+fn denies_all(denial: &StatementBody, body: &StatementBody) -> bool {
+    let named = body.principals.only();
+    denial.principals.covers(&body.principals)
+        || named.is_some_and(|named| named.iter().all(|principal| denial.names(principal)))
 }
 
 /// True if none of KMS's actions is left beside it.
@@ -322,6 +329,14 @@ mod tests {
             (r#"[{"Effect":"Allow","NotAction":"iam:*","Resource":"*"}]"#, &["undecided"]),
             (r#"[{"Effect":"Allow","NotAction":["kms:*","iam:*"],"Resource":"*"}]"#, &[]),
             (r#"[{"Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"sts:AssumeRole"}]"#, &[]),
+            (
+                r#"[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/a"},"Action":"kms:Sign"},{"Effect":"Deny","Principal":{"AWS":"111122223333"},"Action":"kms:*"}]"#,
+                &[],
+            ),
+            (
+                r#"[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/a"},"Action":"kms:Sign"},{"Effect":"Deny","Principal":{"AWS":"444455556666"},"Action":"kms:*"}]"#,
+                &["kms:Sign"],
+            ),
         ] {
             let policy = version(&serde_json::from_str(statements).unwrap());
             let found = allows_kms(policy.reading.document().unwrap());

@@ -131,7 +131,7 @@ impl<'d> ReachSearch<'d> {
     fn naming(&mut self, others: &[&'d StatementBody], principal: Option<&PolicyPrincipal>) -> Vec<usize> {
         self.steps += others.len();
         let names = |other: &StatementBody| match principal {
-            Some(principal) => other.principals.is_negated() || other.principals.takes_in(principal),
+            Some(principal) => other.principals.is_negated() || other.names(principal),
             None => other.principals == PolicyElement::Absent,
         };
         (0..others.len()).filter(|&at| names(others[at])).collect()

@@ -19,4 +19,4 @@ pub(crate) use condition::PolicyCondition;
 pub(crate) use diff::PolicyDiff;
 pub(crate) use document::{LoggedPolicy, PolicyDocument, PolicyReading};
 pub(crate) use principal::{NamedAs, PolicyCaller, PolicyPrincipal};
-pub(crate) use statement::{PolicyElement, PolicyStatement, StatementEffect};
+pub(crate) use statement::{PolicyElement, PolicyStatement, StatementBody, StatementEffect};

@@ -125,6 +125,12 @@ impl PolicyPrincipal {
         self == other || *self == PolicyPrincipal::Everyone
     }
 
+    /// True if a Deny for this one denies the other too: that for an account's root denies all in the account.
+    pub fn denies(&self, other: &PolicyPrincipal) -> bool {
+        let is_account = matches!(self, PolicyPrincipal::AccountRoot(_)) && self.account().is_some();
+        self.covers(other) || (is_account && self.account() == other.account())
+    }
+
     /// The way in which it names the caller, if it does.
     pub fn names(&self, caller: PolicyCaller<'_>) -> Option<NamedAs> {
         match self {

@@ -143,6 +143,13 @@ impl StatementBody {
             && self.covers_circumstances(other)
     }
 
+    /// True if it names the principal, or as a Deny denies it with its account. False of `NotPrincipal`.
+    pub fn names(&self, principal: &PolicyPrincipal) -> bool {
+        let by_account = |of: &BTreeSet<PolicyPrincipal>| of.iter().any(|named| named.denies(principal));
+        self.principals.takes_in(principal)
+            || (self.effect == StatementEffect::Deny && self.principals.only().is_some_and(by_account))
+    }
+
     /// The same of resources and conditions alone: fewer conditions mean more.
     pub fn covers_circumstances(&self, other: &StatementBody) -> bool {
         self.others == other.others
