@@ -9,7 +9,9 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::schema::ColumnType::{Text, TextList};
 
-use super::access_call::{AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall};
+use super::access_call::{
+    AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall, STRING_BYTES,
+};
 use super::input::{InputBatch, TextCells, TimeCells};
 use super::output::{OutputCell, OutputRows, column};
 use super::{Derivation, DerivedTable, OutputColumn, RowTime};
@@ -34,6 +36,8 @@ const COLUMNS: &[OutputColumn] = &[
 /// Rough sizes of an event and of a change of a policy, with their places in trees.
 const EVENT_BYTES: usize = 320;
 const STEP_BYTES: usize = 160;
+/// Rough size of a reading by the event that names its policy.
+const NAMED_BYTES: usize = 2 * STRING_BYTES + 64;
 
 /// The changes so far.
 #[derive(Default)]
@@ -137,6 +141,22 @@ impl NamedReadings {
 /// The time and id of an event that names a version of a policy, and the version; `None` for its default.
 type NamedVersion<'a> = (Option<i64>, &'a str, Option<&'a str>);
 
+impl ChangeFacts {
+    /// Rough size of the texts.
+    fn bytes(&self) -> usize {
+        let target = self.target.name.as_ref().map_or(0, String::len);
+        let grant = self.ended_grant.as_ref().map_or(0, |(key, grant)| key.len() + grant.len());
+        let document = self.document.as_ref().map_or(0, |document| match document {
+            BroughtDocument::Nothing => 0,
+            BroughtDocument::Text(reading) => reading.bytes(),
+            // A reading is named by its event once more while rows are made.
+            BroughtDocument::OfPolicy(policy) => policy.len() + NAMED_BYTES,
+            BroughtDocument::OfVersion(policy, version) => policy.len() + version.len() + NAMED_BYTES,
+        });
+        target + grant + document
+    }
+}
+
 impl AccessFacts {
     fn add(&mut self, event_id: &str, facts: ChangeFacts) {
         match self.events.get_mut(event_id) {
@@ -148,19 +168,17 @@ impl AccessFacts {
             }
             Some(_) => {}
             None => {
-                let allowed = match &facts.document {
-                    Some(BroughtDocument::Text(reading)) => reading.allows_kms.iter().flatten().map(String::len).sum(),
-                    _ => 0,
-                };
-                self.bytes += EVENT_BYTES + allowed;
+                self.bytes += EVENT_BYTES + event_id.len() + facts.bytes();
                 self.events.insert(event_id.to_owned(), facts);
             }
         }
     }
 
     fn add_success(&mut self, event_id: &str, facts: &ChangeFacts, call: &ReadCall<'_>) {
-        if let Some((policy, step)) = call.policy_step() {
-            self.bytes += STEP_BYTES + policy.len();
+        if let Some((policy, step)) = facts.document.as_ref().and_then(|document| call.policy_step(document)) {
+            // The step shares its reading with the event, if that is held.
+            let own = if self.events.contains_key(event_id) { facts.bytes() } else { 0 };
+            self.bytes += STEP_BYTES + policy.len() + event_id.len() + own;
             self.policies.entry(policy).or_default().insert((facts.time, event_id.to_owned(), step));
         }
     }
@@ -260,7 +278,8 @@ impl Derivation for AccessFacts {
                 self.add_success(event_id, &facts, &read);
                 let made = calls.grant(row).filter(|_| call.event_name == "CreateGrant");
                 if let Some(grant) = made {
-                    self.bytes += STEP_BYTES;
+                    let grantee = facts.target.name.as_ref().map_or(0, String::len);
+                    self.bytes += STEP_BYTES + grant.0.len() + grant.1.len() + grantee;
                     // A retry has the same grantee; if records still differ, their order must not matter.
                     let known = self.grantees.entry(grant).or_insert_with(|| facts.target.clone());
                     if facts.target < *known {
@@ -317,6 +336,7 @@ mod tests {
 
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1";
     const DECRYPT: &str = r#"{"Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    const EVERYTHING: &str = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     const READ_BUCKETS: &str = r#"{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#;
     const POLICY: &str = "arn:aws:iam::111122223333:policy/p";
 
@@ -424,7 +444,7 @@ mod tests {
             (
                 (
                     "1 iam CreateRole",
-                    json!({"roleName": "app", "path": "/team/", "assumeRolePolicyDocument": READ_BUCKETS}),
+                    json!({"roleName": "app", "path": "/team/", "assumeRolePolicyDocument": DECRYPT}),
                     none(),
                 ),
                 "arn:aws:iam::111122223333:role/team/app role whole []",
@@ -436,6 +456,23 @@ mod tests {
                     json!({"role": {"arn": APP}}),
                 ),
                 &format!("{APP} role whole []"),
+            ),
+            // Nobody may use a key by a trust policy, whatever its actions.
+            (
+                ("1 iam UpdateAssumeRolePolicy", json!({"roleName": "app", "policyDocument": EVERYTHING}), none()),
+                &format!("{APP} role whole []"),
+            ),
+            (
+                (
+                    "1 iam UpdateAssumeRolePolicy",
+                    json!({"roleName": "app", "policyDocument": &EVERYTHING[..30]}),
+                    none(),
+                ),
+                &format!("{APP} role truncated -"),
+            ),
+            (
+                ("1 iam PutRolePolicy", json!({"roleName": "app", "policyDocument": EVERYTHING}), none()),
+                &format!("{APP} role whole [*]"),
             ),
             (
                 ("1 iam DeleteRolePermissionsBoundary", json!({"roleName": "app"}), none()),
@@ -478,7 +515,24 @@ mod tests {
                 "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint/vpce-1 vpc_endpoint whole [kms:Decrypt]",
             ),
             (("1 kms PutKeyPolicy", json!({"policy": DECRYPT}), none()), &format!("{KEY} key whole [kms:Decrypt]")),
+            (
+                (
+                    "1 kms PutKeyPolicy",
+                    json!({"policy": {"Statement": [{"Effect": "Allow", "Action": "kms:Sign", "Resource": "*"}]}}),
+                    none(),
+                ),
+                &format!("{KEY} key whole [kms:Sign]"),
+            ),
             (("1 kms CreateKey", json!({"description": ""}), none()), &format!("{KEY} key none -")),
+            (("1 kms CreateKey", json!({"policy": null}), none()), &format!("{KEY} key none -")),
+            (
+                (
+                    "1 kms CreateGrant",
+                    json!({"granteeServicePrincipal": "dynamodb.us-east-1.amazonaws.com", "operations": ["Sign"]}),
+                    none(),
+                ),
+                "dynamodb.us-east-1.amazonaws.com service whole [kms:Sign]",
+            ),
             (
                 (
                     "1 kms CreateGrant",
@@ -533,6 +587,16 @@ mod tests {
             (default("11 iam SetDefaultPolicyVersion", "v1"), &format!("{OF_POLICY} whole [kms:Decrypt]")),
             (("12 iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null), &format!("{OF_POLICY} none -")),
             (attach("13 iam AttachUserPolicy"), &unknown),
+            // Only the answer tells that the version is the default.
+            (
+                (
+                    "14 iam CreatePolicyVersion",
+                    json!({"policyArn": POLICY, "policyDocument": EVERYTHING}),
+                    json!({"policyVersion": {"versionId": "v4", "isDefaultVersion": true}}),
+                ),
+                &format!("{OF_POLICY} whole [*]"),
+            ),
+            (attach("15 iam AttachUserPolicy"), &format!("{ANN} whole [*]")),
             (
                 (
                     "13 iam AttachUserPolicy",

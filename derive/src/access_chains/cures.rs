@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use keytrail_rows::arn::Arn;
+
 use super::history::{AccessHistory, AccessPlace, LoggedDocument, PlaceValue, grantee_name};
 use super::reach::{AskedUse, DocumentReach, StatementReach};
 use crate::compact::{PooledText, TextPool};
@@ -173,7 +175,8 @@ impl<'a> CureSearch<'a> {
 
     fn grants(&self, key: PooledText) -> Vec<PolicyPath> {
         let account = super::deeds::account_of(self.asked.principal);
-        let root = account.map(|account| format!("arn:aws:iam::{account}:root"));
+        let partition = Arn::parse(self.asked.key).map_or("aws", |key| key.partition);
+        let root = account.map(|account| format!("arn:{partition}:iam::{account}:root"));
         let names = [Some(grantee_name(self.asked.principal)), root];
         let of = |name: Option<String>| self.history.of_grantee.get(&(key, name?));
         names.into_iter().filter_map(of).flatten().map(|place| PolicyPath { links: Vec::new(), end: *place }).collect()
@@ -242,8 +245,8 @@ impl<'a> CureSearch<'a> {
         if changes.is_empty() {
             return None;
         }
-        // Changes are numbered in the order of time.
-        changes.sort_unstable_by_key(|(change, ..)| *change);
+        // Changes are numbered in the order of time. One that ends links and sets a policy ends the links first.
+        changes.sort_by_key(|(change, ..)| *change);
         let first = self.history.changes[changes[0].0].second();
         let value = |place: &AccessPlace| self.history.value_before(*place, first);
         let mut links: Vec<PlaceValue> = path.links.iter().map(value).collect();
