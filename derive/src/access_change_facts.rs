@@ -1,5 +1,6 @@
 //! The target of each change of access, and what its document allows.
-//! In: calls that change who may do what, in any order. Out: one row an event, by its id.
+//! In: calls that change who may do what, in any order. Out: one row an event, by its id and time: records that keep no
+//! id of their own may share one.
 //! Never reads a policy's text out of a later call, and never takes one of the same second for an earlier one, but for
 //! the call that made the policy: nobody attaches one that is not there yet.
 
@@ -7,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use keytrail_rows::schema::ColumnType::{Text, TextList};
+use keytrail_rows::schema::ColumnType::{Text, TextList, Timestamp};
 
 use super::access_call::{
     AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall, STRING_BYTES,
@@ -20,13 +21,14 @@ pub(super) const ACCESS_CHANGE_FACTS: DerivedTable = DerivedTable {
     name: "access_change_facts",
     columns: COLUMNS,
     by: &[],
-    unique: &["event_id"],
+    unique: &["event_id", "event_time"],
     time: RowTime::None,
     start: |_| Box::new(AccessFacts::default()),
 };
 
 const COLUMNS: &[OutputColumn] = &[
     column("event_id", Text),
+    column("event_time", Timestamp),
     column("target", Text),
     column("target_kind", Text),
     column("allows_kms", TextList),
@@ -42,7 +44,7 @@ const NAMED_BYTES: usize = 2 * STRING_BYTES + 64;
 /// The changes so far.
 #[derive(Default)]
 struct AccessFacts {
-    events: BTreeMap<String, ChangeFacts>,
+    events: BTreeMap<EventAtTime, ChangeFacts>,
     /// The changes of each policy, by its ARN or id.
     policies: BTreeMap<String, BTreeSet<TimedStep>>,
     /// The grantee of each grant, by key and id.
@@ -50,13 +52,15 @@ struct AccessFacts {
     bytes: usize,
 }
 
+/// The id of an event with its time.
+type EventAtTime = (String, Option<i64>);
+
 /// A change of a policy with its time and the id of its event.
 type TimedStep = (Option<i64>, String, PolicyStep);
 
 /// One change, as its own record tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ChangeFacts {
-    time: Option<i64>,
     target: AccessTarget,
     /// `None` where two events of one id tell of two.
     document: Option<BroughtDocument>,
@@ -96,10 +100,10 @@ impl PolicyState {
     }
 }
 
-/// The readings that events name but do not have: those of policies, by the ids of the events.
+/// The readings that events name but do not have: those of policies, by the events.
 #[derive(Default)]
 struct NamedReadings {
-    readings: BTreeMap<String, DocumentReading>,
+    readings: BTreeMap<EventAtTime, DocumentReading>,
 }
 
 impl NamedReadings {
@@ -132,7 +136,7 @@ impl NamedReadings {
                 },
             };
             if let Some(reading) = reading {
-                self.readings.insert(event_id.to_owned(), reading);
+                self.readings.insert((event_id.to_owned(), time), reading);
             }
         }
     }
@@ -158,9 +162,9 @@ impl ChangeFacts {
 }
 
 impl AccessFacts {
-    fn add(&mut self, event_id: &str, facts: ChangeFacts) {
-        match self.events.get_mut(event_id) {
-            // Two events of one id that tell different things: neither is told.
+    fn add(&mut self, event: EventAtTime, facts: ChangeFacts) {
+        match self.events.get_mut(&event) {
+            // Two events of one id and time that tell different things: neither is told.
             Some(known) if *known != facts => {
                 known.target = AccessTarget::default();
                 known.document = None;
@@ -168,30 +172,30 @@ impl AccessFacts {
             }
             Some(_) => {}
             None => {
-                self.bytes += EVENT_BYTES + event_id.len() + facts.bytes();
-                self.events.insert(event_id.to_owned(), facts);
+                self.bytes += EVENT_BYTES + event.0.len() + facts.bytes();
+                self.events.insert(event, facts);
             }
         }
     }
 
-    fn add_success(&mut self, event_id: &str, facts: &ChangeFacts, call: &ReadCall<'_>) {
+    fn add_success(&mut self, event: &EventAtTime, facts: &ChangeFacts, call: &ReadCall<'_>) {
         if let Some((policy, step)) = facts.document.as_ref().and_then(|document| call.policy_step(document)) {
             // The step shares its reading with the event, if that is held.
-            let own = if self.events.contains_key(event_id) { facts.bytes() } else { 0 };
-            self.bytes += STEP_BYTES + policy.len() + event_id.len() + own;
-            self.policies.entry(policy).or_default().insert((facts.time, event_id.to_owned(), step));
+            let own = if self.events.contains_key(event) { facts.bytes() } else { 0 };
+            self.bytes += STEP_BYTES + policy.len() + event.0.len() + own;
+            self.policies.entry(policy).or_default().insert((event.1, event.0.clone(), step));
         }
     }
 
     fn named_readings(&self) -> NamedReadings {
         let mut naming: BTreeMap<&str, Vec<NamedVersion<'_>>> = BTreeMap::new();
-        for (event_id, facts) in &self.events {
+        for ((event_id, time), facts) in &self.events {
             let (policy, version) = match &facts.document {
                 Some(BroughtDocument::OfPolicy(policy)) => (policy, None),
                 Some(BroughtDocument::OfVersion(policy, version)) => (policy, Some(version.as_str())),
                 _ => continue,
             };
-            naming.entry(policy).or_default().push((facts.time, event_id, version));
+            naming.entry(policy).or_default().push((*time, event_id, version));
         }
         let mut readings = NamedReadings::default();
         for (policy, naming) in naming {
@@ -268,14 +272,14 @@ impl Derivation for AccessFacts {
             let read = ReadCall::of(call);
             let is_success = calls.outcome.get(row) == Some("success");
             let ends_grant = matches!(call.event_name, "RevokeGrant" | "RetireGrant");
+            let event = (event_id.to_owned(), calls.event_time.get(row));
             let facts = ChangeFacts {
-                time: calls.event_time.get(row),
                 target: read.target(),
                 document: Some(if is_success { read.document() } else { BroughtDocument::Nothing }),
                 ended_grant: calls.grant(row).filter(|_| ends_grant),
             };
             if is_success {
-                self.add_success(event_id, &facts, &read);
+                self.add_success(&event, &facts, &read);
                 let made = calls.grant(row).filter(|_| call.event_name == "CreateGrant");
                 if let Some(grant) = made {
                     let grantee = facts.target.name.as_ref().map_or(0, String::len);
@@ -287,7 +291,7 @@ impl Derivation for AccessFacts {
                     }
                 }
             }
-            self.add(event_id, facts);
+            self.add(event, facts);
         }
         Ok(())
     }
@@ -300,7 +304,7 @@ impl Derivation for AccessFacts {
         let mut rows = OutputRows::new(COLUMNS);
         let named = self.named_readings();
         let nothing = DocumentReading { word: "none", allows_kms: None };
-        for (event_id, facts) in &self.events {
+        for (event, facts) in &self.events {
             // The grantee of a grant whose making is not here is not known.
             let unknown = AccessTarget::default();
             let target = match &facts.ended_grant {
@@ -310,11 +314,12 @@ impl Derivation for AccessFacts {
             let reading = match &facts.document {
                 Some(BroughtDocument::Nothing) => Some(&nothing),
                 Some(BroughtDocument::Text(reading)) => Some(reading),
-                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event_id),
+                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event),
                 None => None,
             };
             rows.push([
-                event_id.into(),
+                (&event.0).into(),
+                OutputCell::Time(event.1),
                 (&target.name).into(),
                 target.kind.into(),
                 OutputCell::Texts(reading.and_then(|reading| reading.allows_kms.as_deref())),
@@ -609,13 +614,15 @@ mod tests {
     }
 
     #[test]
-    fn two_events_of_one_id_that_differ_tell_nothing() {
+    fn two_events_of_one_id_and_time_that_differ_tell_nothing() {
         let mut facts = Box::new(AccessFacts::default());
-        for request in [json!({"userName": "ann"}), json!({"userName": "bob"})] {
-            facts.take(&batch(1, &("1 iam CreateUser", request, Value::Null))).unwrap();
+        for (call, user) in [("1 iam CreateUser", "ann"), ("1 iam CreateUser", "bob"), ("2 iam CreateUser", "joe")] {
+            facts.take(&batch(1, &(call, json!({"userName": user}), Value::Null))).unwrap();
         }
         let rows = facts.finish().unwrap();
-        assert_eq!(rows.num_rows(), 1);
+        assert_eq!(rows.num_rows(), 2);
         assert!(rows["target"].is_null(0) && rows["reading"].is_null(0));
+        // Another time is another event.
+        assert_eq!(rows["target"].as_string::<i32>().value(1), "arn:aws:iam::111122223333:user/joe");
     }
 }

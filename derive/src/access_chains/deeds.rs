@@ -64,7 +64,7 @@ pub(super) enum ChangedLink {
     Ended,
 }
 
-/// A user, role or group that is new, or gone.
+/// The fate of a user, role, group or policy that is new, or gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnerFate {
     Made,
@@ -190,12 +190,15 @@ impl ChangeDeed {
         ReadChange { call, read }.deed().map(|deed| (deed, partition))
     }
 
-    /// True if it makes a user, role, group or policy, which has nothing before.
-    pub fn is_making(&self) -> bool {
-        matches!(
-            self,
-            ChangeDeed::Owner { fate: OwnerFate::Made, .. } | ChangeDeed::Version { link: VersionUse::First, .. }
-        )
+    /// The fate of the user, role, group or policy that it makes or deletes.
+    pub fn fate(&self) -> Option<OwnerFate> {
+        match self {
+            ChangeDeed::Owner { fate, .. } => Some(*fate),
+            ChangeDeed::Version { link: VersionUse::First, .. } => Some(OwnerFate::Made),
+            ChangeDeed::PolicyDeleted { .. }
+            | ChangeDeed::OrganizationPolicy { document: LeftDocument::Deleted, .. } => Some(OwnerFate::Deleted),
+            _ => None,
+        }
     }
 
     /// The length of its policy.

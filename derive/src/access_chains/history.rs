@@ -3,7 +3,7 @@
 //! Never decides an order within a second: a place that one second sets to two values is unknown after it.
 
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 
 use keytrail_rows::arn::{Arn, partition_of, service_of};
@@ -20,7 +20,7 @@ const DOCUMENT_BYTES_MAX: usize = 384 * 1024;
 const READ_LETTERS_MAX: usize = 2 * 1024 * 1024;
 const READ_TIMES: usize = 10;
 /// Rough size of a change with its deed, and its places.
-const CHANGE_BYTES: usize = 560;
+const CHANGE_BYTES: usize = 640;
 
 /// A text of a policy, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -182,10 +182,12 @@ pub(super) struct AccessHistory {
     places: HashMap<AccessPlace, Vec<PlaceStep>>,
     /// The places of each owner, and the attachments of each policy of Organizations.
     pub of_owner: HashMap<PooledText, Vec<AccessPlace>>,
-    /// The links to each policy of IAM and to each group.
-    links: HashMap<PooledText, Vec<AccessPlace>>,
-    /// The changes that made a user, role, group or policy: nobody gives it anything before.
-    makings: HashSet<usize>,
+    /// The places of each user, role, group and policy that may hold something, and the links to it.
+    live: HashMap<PooledText, Vec<AccessPlace>>,
+    /// The changes that made or deleted one of these.
+    fates: HashMap<usize, OwnerFate>,
+    /// The second in which each was deleted last.
+    deleted: HashMap<PooledText, i64>,
     /// The grants of each key and grantee.
     pub of_grantee: HashMap<(PooledText, String), Vec<AccessPlace>>,
     /// The changes that Organizations logged, by their number in the order of time.
@@ -267,8 +269,8 @@ impl AccessHistory {
     fn place_of_iam(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
         let (second, partition) = (change.second(), change.partition);
         let step = |value| PlaceStep { second, change: number, value };
-        if change.deed.is_making() {
-            self.makings.insert(number);
+        if let Some(fate) = change.deed.fate() {
+            self.fates.insert(number, fate);
         }
         match &mut change.deed {
             ChangeDeed::Inline { owner, policy, document } => {
@@ -277,7 +279,7 @@ impl AccessHistory {
             }
             ChangeDeed::Version { policy, version, document, link } => {
                 let (policy, value) = (texts.put(policy), self.document(document, partition));
-                if self.makings.contains(&number) {
+                if self.fates.contains_key(&number) {
                     self.end_all_of(policy, step(PlaceValue::Nothing));
                 }
                 if let Some(version) = version {
@@ -357,19 +359,27 @@ impl AccessHistory {
     /// Ends all that a user, role, group or policy has, and all links to it.
     fn end_all_of(&mut self, ended: PooledText, step: PlaceStep) {
         self.versions.remove(&ended);
-        let places = [self.of_owner.get(&ended), self.links.get(&ended)];
-        let places: Vec<AccessPlace> = places.into_iter().flatten().flatten().copied().collect();
-        // A place that ended earlier stays as it is.
-        let is_left = |place: &AccessPlace| {
-            let last = self.steps(*place).last();
-            last.is_some_and(|last| last.value != PlaceValue::Nothing || last.second == step.second)
-        };
-        let left: Vec<AccessPlace> = places.into_iter().filter(is_left).collect();
-        left.into_iter().for_each(|place| self.set(place, step));
+        if self.fates.get(&step.change) == Some(&OwnerFate::Deleted) {
+            self.deleted.insert(ended, step.second);
+        }
+        let mut places = self.live.remove(&ended).unwrap_or_default();
+        places.retain(|place| {
+            if self.holds(*place) {
+                self.set(*place, step);
+            }
+            self.holds(*place)
+        });
+        self.live.insert(ended, places);
+    }
+
+    /// True if the last change of a place does not tell that nothing is there.
+    fn holds(&self, place: AccessPlace) -> bool {
+        self.steps(place).last().is_some_and(|last| last.value != PlaceValue::Nothing)
     }
 
     fn place_of_organization(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
         let (second, partition) = (change.second(), change.partition);
+        let fate = change.deed.fate();
         let step = |value| PlaceStep { second, change: number, value };
         let (place, value) = match &mut change.deed {
             ChangeDeed::OrganizationPolicy { policy, kind, document } => {
@@ -378,7 +388,8 @@ impl AccessHistory {
                     self.kinds.insert(policy, texts.put(kind));
                 }
                 let value = self.left(document, partition);
-                if value == PlaceValue::Nothing {
+                if let Some(fate) = fate {
+                    self.fates.insert(number, fate);
                     self.end_all_of(policy, step(value));
                 }
                 (AccessPlace::OrganizationPolicy(policy), value)
@@ -392,13 +403,11 @@ impl AccessHistory {
             _ => unreachable!("all others have a place of their own"),
         };
         self.of_organization.push((number, place));
-        if let AccessPlace::OrganizationAttachment(policy, _) = place
-            && !self.places.contains_key(&place)
-        {
+        match place {
             // The attachments of a policy are found by it.
-            self.of_owner.entry(policy).or_default().push(place);
+            AccessPlace::OrganizationAttachment(policy, _) => self.set_owned(place, [policy, policy], step(value)),
+            _ => self.set(place, step(value)),
         }
-        self.set(place, step(value));
     }
 
     fn document(&mut self, text: &mut Option<String>, partition: &'static str) -> PlaceValue {
@@ -413,20 +422,33 @@ impl AccessHistory {
         }
     }
 
-    /// Sets a place that is found by its owner.
+    /// Sets a place of IAM that is found by its owner.
     fn set_of(&mut self, place: AccessPlace, step: PlaceStep) {
+        let owners = match place {
+            AccessPlace::Attachment(owner, to) | AccessPlace::Membership(owner, to) => [owner, to],
+            AccessPlace::Inline(owner, _) | AccessPlace::Boundary(owner) => [owner, owner],
+            _ => unreachable!("no other place has an owner"),
+        };
+        self.set_owned(place, owners, step);
+    }
+
+    /// Sets a place of the first, which ends with either.
+    fn set_owned(&mut self, place: AccessPlace, owners: [PooledText; 2], mut step: PlaceStep) {
         if !self.places.contains_key(&place) {
-            let (owner, linked) = match place {
-                AccessPlace::Attachment(owner, to) | AccessPlace::Membership(owner, to) => (owner, Some(to)),
-                AccessPlace::Inline(owner, _) | AccessPlace::Boundary(owner) => (owner, None),
-                _ => unreachable!("no other place has an owner"),
-            };
-            self.of_owner.entry(owner).or_default().push(place);
-            if let Some(linked) = linked {
-                self.links.entry(linked).or_default().push(place);
-            }
+            self.of_owner.entry(owners[0]).or_default().push(place);
+        }
+        let held = self.holds(place);
+        // It may have been given before the deletion of the same second, or after it to one that was made anew.
+        if step.value != PlaceValue::Nothing && owners.iter().any(|of| self.deleted.get(of) == Some(&step.second)) {
+            step.value = PlaceValue::Unknown;
         }
         self.set(place, step);
+        if !held && self.holds(place) {
+            self.live.entry(owners[0]).or_default().push(place);
+            if owners[1] != owners[0] {
+                self.live.entry(owners[1]).or_default().push(place);
+            }
+        }
     }
 
     /// Two values of one second leave the place unknown, but for a grant, which ends after it begins, and for whatever
@@ -434,11 +456,11 @@ impl AccessHistory {
     fn set(&mut self, place: AccessPlace, mut step: PlaceStep) {
         let steps = self.places.entry(place).or_default();
         let is_grant = matches!(place, AccessPlace::Grant(..));
-        let is_making = |step: &PlaceStep| self.makings.contains(&step.change);
+        let fate = |step: &PlaceStep| self.fates.get(&step.change);
         if let Some(last) = steps.last()
             && last.second == step.second
             && last.value != step.value
-            && (!is_making(last) || is_making(&step))
+            && (fate(last) != Some(&OwnerFate::Made) || fate(&step).is_some())
         {
             step.value = if is_grant { PlaceValue::Nothing } else { PlaceValue::Unknown };
         }
@@ -506,7 +528,7 @@ fn linked(link: ChangedLink) -> PlaceValue {
 impl LoggedChange {
     /// The place among all changes, which does not depend on the order in which they were read.
     fn order(&self) -> (i64, bool, i64, &PackedEventId, u64) {
-        (self.second(), !self.deed.is_making(), self.time, &self.id, self.content)
+        (self.second(), self.deed.fate() != Some(OwnerFate::Made), self.time, &self.id, self.content)
     }
 
     /// Changes of one second have no order, but that a thing is made first.

@@ -464,6 +464,37 @@ fn what_is_deleted_or_made_anew_has_nothing_of_before() {
             ],
             NOTHING,
         ),
+        (
+            "deleted, made and given anew in one second",
+            vec![user(500, "DeleteUser", "analyst"), user(500, "CreateUser", "analyst"), put(500)],
+            NOTHING,
+        ),
+        (
+            "given, deleted and made in one second",
+            vec![put(500), user(500, "DeleteUser", "analyst"), user(500, "CreateUser", "analyst")],
+            NOTHING,
+        ),
+        (
+            "given anew",
+            vec![user(500, "DeleteUser", "analyst"), user(501, "CreateUser", "analyst"), put(502)],
+            (Some("c3"), &[], "shown"),
+        ),
+        (
+            "a policy made and deleted in one second",
+            vec![attach(20), create_policy(500), delete_policy(500, POLICY), attach(600)],
+            NOTHING,
+        ),
+        (
+            "deleted a second time",
+            vec![
+                put(450),
+                user(500, "DeleteUser", "analyst"),
+                user(501, "CreateUser", "analyst"),
+                put(600),
+                user(601, "DeleteUser", "analyst"),
+            ],
+            NOTHING,
+        ),
         ("a policy deleted", vec![create_policy(20), attach(500), delete_policy(600, POLICY)], NOTHING),
         (
             "another policy deleted",
