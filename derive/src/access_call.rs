@@ -2,12 +2,17 @@
 //! In: one call of IAM, Organizations, KMS or EC2. Out: its target and its document, as far as its record says.
 //! Never looks at other calls: a document that the call only names is named.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use keytrail_rows::arn::{Arn, is_account_id, partition_of, service_of};
 use serde_json::Value;
 
 use super::policy::{ActionPattern, LoggedPolicy, allows_kms};
+
+/// Longest request or answer that is taken apart. AWS allows policies of 32 KiB.
+pub(crate) const PARAMETERS_BYTES_MAX: usize = 512 * 1024;
 
 /// One call, as a record has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -39,7 +44,7 @@ pub(crate) struct DocumentReading {
     /// As the column `reading` has it.
     pub word: &'static str,
     /// Patterns of actions; `None` if the text could not be read.
-    pub allows_kms: Option<Vec<String>>,
+    pub allows_kms: Option<Arc<[String]>>,
 }
 
 /// The document that a successful call brings.
@@ -67,6 +72,16 @@ pub(crate) enum PolicyStep {
 }
 
 impl DocumentReading {
+    /// Rough size of the patterns, which clones share.
+    pub fn bytes(&self) -> usize {
+        self.allows_kms.iter().flat_map(|actions| actions.iter()).map(|action| action.len() + STRING_BYTES).sum()
+    }
+
+    /// The reading of a trust policy, whose actions are those of STS and allow nobody a key.
+    fn of_trust(self) -> DocumentReading {
+        DocumentReading { allows_kms: self.allows_kms.map(|_| Arc::default()), ..self }
+    }
+
     fn of(text: Option<&str>, partition: &str) -> DocumentReading {
         let policy = text.map(|text| LoggedPolicy::read(text, partition).reading);
         let allowed = policy.as_ref().and_then(|policy| policy.document()).map(allows_kms);
@@ -77,33 +92,106 @@ impl DocumentReading {
     }
 }
 
+/// Rough size of a text beyond its letters.
+pub(crate) const STRING_BYTES: usize = 40;
+
 /// A call with its parameters taken apart.
 pub(crate) struct ReadCall<'a> {
     call: AccessCall<'a>,
-    partition: &'static str,
+    /// That of the Region in which it was called, else of its key.
+    pub partition: &'static str,
     request: Value,
     response: Value,
 }
 
 impl<'a> ReadCall<'a> {
     pub fn of(call: AccessCall<'a>) -> ReadCall<'a> {
-        let json = |text: Option<&str>| text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null);
+        let json = |text: Option<&str>| {
+            let text = text.filter(|text| text.len() <= PARAMETERS_BYTES_MAX);
+            text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+        };
         let mut request: Value = json(call.request_parameters);
         // EC2 wraps the parameters of some calls.
         if let Some(inner) = member(&request, &format!("{}Request", call.event_name)).filter(|inner| inner.is_object())
         {
             request = inner.clone();
         }
-        let partition = call.region.map_or("aws", partition_of);
+        let of_key = || call.key_arn.and_then(Arn::parse).map(|key| key.region);
+        let partition = call.region.or_else(of_key).map_or("aws", partition_of);
         ReadCall { call, partition, request, response: json(call.response_elements) }
     }
 
-    fn parameter(&self, name: &str) -> Option<&str> {
-        member(&self.request, name)?.as_str().filter(|text| !text.is_empty())
+    /// A text of the request.
+    pub fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameter_value(name)?.as_str().filter(|text| !text.is_empty())
     }
 
-    fn answered(&self, path: &[&str]) -> Option<&str> {
-        path.iter().try_fold(&self.response, |value, name| member(value, name))?.as_str()
+    /// A member of the request; `None` if it is null.
+    pub fn parameter_value(&self, name: &str) -> Option<&Value> {
+        member(&self.request, name).filter(|value| !value.is_null())
+    }
+
+    /// A text of the answer.
+    pub fn answered(&self, path: &[&str]) -> Option<&str> {
+        self.answered_value(path)?.as_str().filter(|text| !text.is_empty())
+    }
+
+    fn answered_value(&self, path: &[&str]) -> Option<&Value> {
+        path.iter().try_fold(&self.response, |value, name| member(value, name)).filter(|value| !value.is_null())
+    }
+
+    /// True if the request has the member and it is true.
+    pub fn is_asked(&self, name: &str) -> bool {
+        self.parameter_value(name).is_some_and(is_true)
+    }
+
+    /// True if the new version of a policy is its default at once.
+    pub fn makes_default(&self) -> bool {
+        let is_answered = self.answered_value(&["policyVersion", "isDefaultVersion"]).is_some_and(is_true);
+        self.is_asked("setAsDefault") || is_answered
+    }
+
+    /// The id of the new version of a policy.
+    pub fn made_version(&self) -> Option<&str> {
+        self.answered(&["policyVersion", "versionId"])
+    }
+
+    /// The user, role, service or account that gets a grant.
+    pub fn grantee(&self) -> Option<&str> {
+        let requested = || self.parameter("granteePrincipal").or_else(|| self.parameter("granteeServicePrincipal"));
+        self.call.grantee_principal.or_else(requested)
+    }
+
+    /// The operations of a grant, as `Decrypt`; `None` if they are not a list of texts.
+    pub fn grant_operations(&self) -> Option<Vec<&str>> {
+        self.parameter_value("operations")?.as_array()?.iter().map(Value::as_str).collect()
+    }
+
+    /// The ARN of the key that is made in another Region.
+    pub fn replica(&self) -> Option<&str> {
+        self.answered(&["replicaKeyMetadata", "arn"])
+    }
+
+    /// The text of the document that the call brings, which may stand there as JSON.
+    pub fn document_text(&self) -> Option<Cow<'_, str>> {
+        match self.document_value()? {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            object @ Value::Object(_) => Some(Cow::Owned(object.to_string())),
+            _ => None,
+        }
+    }
+
+    fn document_value(&self) -> Option<&Value> {
+        let requested = |name: &str| self.parameter_value(name);
+        match self.call.event_name {
+            "PutKeyPolicy" | "CreateKey" => requested("policy"),
+            "ReplicateKey" => self.answered_value(&["replicaPolicy"]).or_else(|| requested("policy")),
+            "CreateRole" => requested("assumeRolePolicyDocument"),
+            // IAM, EC2 and Organizations.
+            _ => requested("policyDocument")
+                .or_else(|| requested("content"))
+                .or_else(|| self.answered_value(&["policy", "content"])),
+        }
     }
 
     /// Whom or what the call changes.
@@ -173,8 +261,8 @@ impl<'a> ReadCall<'a> {
             "EnablePolicyType" | "DisablePolicyType" => place(self.parameter("rootId")),
             _ => {
                 let summary = |name| self.answered(&["policy", "policySummary", name]);
-                let name = summary("arn").or_else(|| self.policy_id());
-                let kind = match self.parameter("type").or_else(|| summary("type")) {
+                let name = summary("arn").or_else(|| self.organization_policy());
+                let kind = match self.organization_policy_kind() {
                     Some("SERVICE_CONTROL_POLICY") => "scp",
                     Some("RESOURCE_CONTROL_POLICY") => "rcp",
                     _ => "policy",
@@ -185,15 +273,24 @@ impl<'a> ReadCall<'a> {
     }
 
     /// The id of a policy of Organizations.
-    fn policy_id(&self) -> Option<&str> {
+    pub fn organization_policy(&self) -> Option<&str> {
         self.parameter("policyId").or_else(|| self.answered(&["policy", "policySummary", "id"]))
     }
 
-    fn target_of_endpoint(&self) -> AccessTarget {
-        let id = self.parameter("vpcEndpointId");
+    /// The kind of a policy of Organizations, as `SERVICE_CONTROL_POLICY`.
+    pub fn organization_policy_kind(&self) -> Option<&str> {
+        self.parameter("type").or_else(|| self.answered(&["policy", "policySummary", "type"]))
+    }
+
+    /// The id of an endpoint of a VPC.
+    pub fn endpoint(&self) -> Option<&str> {
         let answered = || self.answered(&["CreateVpcEndpointResponse", "vpcEndpoint", "vpcEndpointId"]);
-        let id = id.or_else(answered).or_else(|| self.answered(&["vpcEndpoint", "vpcEndpointId"]));
-        let name = id.and_then(|id| {
+        let id = self.parameter("vpcEndpointId").or_else(answered);
+        id.or_else(|| self.answered(&["vpcEndpoint", "vpcEndpointId"]))
+    }
+
+    fn target_of_endpoint(&self) -> AccessTarget {
+        let name = self.endpoint().and_then(|id| {
             let (region, account) = (self.call.region?, self.call.account_id?);
             Some(format!("arn:{}:ec2:{region}:{account}:vpc-endpoint/{id}", self.partition))
         });
@@ -201,11 +298,11 @@ impl<'a> ReadCall<'a> {
     }
 
     fn target_of_kms(&self) -> AccessTarget {
-        match (self.call.event_name, self.call.grantee_principal) {
+        match (self.call.event_name, self.grantee()) {
             ("CreateGrant", Some(grantee)) => named(grantee),
             ("CreateGrant", None) => AccessTarget::default(),
             ("ReplicateKey", _) => {
-                let replica = self.answered(&["replicaKeyMetadata", "arn"]).or(self.call.key_arn);
+                let replica = self.replica().or(self.call.key_arn);
                 AccessTarget { name: replica.map(str::to_owned), kind: Some("key") }
             }
             _ => AccessTarget { name: self.call.key_arn.map(str::to_owned), kind: Some("key") },
@@ -214,18 +311,18 @@ impl<'a> ReadCall<'a> {
 
     /// The document that the call brings, if it succeeded.
     pub fn document(&self) -> BroughtDocument {
-        let text = |names: &[&str]| BroughtDocument::Text(self.reading(names));
+        let text = || BroughtDocument::Text(self.reading());
         match (self.call.service, self.call.event_name) {
-            ("kms", "PutKeyPolicy") => text(&["policy"]),
-            ("kms", "CreateKey") if self.has_text("policy") => text(&["policy"]),
-            ("kms", "ReplicateKey") if self.has_text("policy") => text(&["policy"]),
-            ("kms", "CreateGrant") => self.grant_operations(),
+            ("kms", "PutKeyPolicy") => text(),
+            ("kms", "CreateKey" | "ReplicateKey") if self.has_document() => text(),
+            ("kms", "CreateGrant") => self.granted_operations(),
             ("kms", _) => BroughtDocument::Nothing,
-            ("organizations", "CreatePolicy") => text(&["content"]),
-            ("organizations", "UpdatePolicy") if self.has_text("content") => text(&["content"]),
+            ("organizations", "CreatePolicy") => text(),
+            // An update may only give the policy another name.
+            ("organizations", "UpdatePolicy") if self.has_document() => text(),
             ("organizations", "AttachPolicy") => of_policy(self.parameter("policyId")),
             ("organizations", _) => BroughtDocument::Nothing,
-            ("ec2", _) if self.has_text("policyDocument") => text(&["policyDocument"]),
+            ("ec2", _) if self.has_document() => text(),
             ("ec2", _) => BroughtDocument::Nothing,
             (_, "AttachUserPolicy" | "AttachRolePolicy" | "AttachGroupPolicy") => {
                 of_policy(self.parameter("policyArn"))
@@ -237,74 +334,64 @@ impl<'a> ReadCall<'a> {
                 (Some(policy), Some(version)) => BroughtDocument::OfVersion(policy.to_owned(), version.to_owned()),
                 _ => BroughtDocument::Nothing,
             },
-            (_, "CreateRole") => text(&["assumeRolePolicyDocument"]),
-            (_, "PutUserPolicy" | "PutRolePolicy" | "PutGroupPolicy" | "UpdateAssumeRolePolicy") => {
-                text(&["policyDocument"])
+            (_, "CreateRole" | "UpdateAssumeRolePolicy") => BroughtDocument::Text(self.reading().of_trust()),
+            (_, "PutUserPolicy" | "PutRolePolicy" | "PutGroupPolicy" | "CreatePolicy" | "CreatePolicyVersion") => {
+                text()
             }
-            (_, "CreatePolicy" | "CreatePolicyVersion") => text(&["policyDocument"]),
             _ => BroughtDocument::Nothing,
         }
     }
 
-    /// The change of a policy that a successful call makes, with the policy's ARN or id.
-    pub fn policy_step(&self) -> Option<(String, PolicyStep)> {
-        let version = || self.answered(&["policyVersion", "versionId"]).map(str::to_owned);
+    /// The change of a policy that a successful call with this document makes, with the policy's ARN or id.
+    pub fn policy_step(&self, brought: &BroughtDocument) -> Option<(String, PolicyStep)> {
+        let reading = match brought {
+            BroughtDocument::Text(reading) => Some(reading.clone()),
+            _ => None,
+        };
         let (policy, step) = match (self.call.service, self.call.event_name) {
-            ("iam", "CreatePolicy") => (self.target().name, PolicyStep::Made(self.reading(&["policyDocument"]))),
+            ("iam", "CreatePolicy") => (self.target().name, PolicyStep::Made(reading?)),
             ("iam", "CreatePolicyVersion") => {
-                let reading = self.reading(&["policyDocument"]);
-                let is_default = member(&self.request, "setAsDefault").is_some_and(is_true);
-                let step = if is_default { PolicyStep::DefaultVersion } else { PolicyStep::Version };
-                (self.target().name, step(version(), reading))
+                let step = if self.makes_default() { PolicyStep::DefaultVersion } else { PolicyStep::Version };
+                (self.target().name, step(self.made_version().map(str::to_owned), reading?))
             }
             ("iam", "SetDefaultPolicyVersion") => {
                 (self.target().name, PolicyStep::Default(self.parameter("versionId")?.to_owned()))
             }
             ("iam", "DeletePolicy") => (self.target().name, PolicyStep::Deleted),
             ("organizations", "CreatePolicy" | "UpdatePolicy") => {
-                let is_update = self.call.event_name == "UpdatePolicy";
-                if is_update && !self.has_text("content") {
-                    return None;
-                }
-                (self.policy_id().map(str::to_owned), PolicyStep::Made(self.reading(&["content"])))
+                (self.organization_policy().map(str::to_owned), PolicyStep::Made(reading?))
             }
-            ("organizations", "DeletePolicy") => (self.policy_id().map(str::to_owned), PolicyStep::Deleted),
+            ("organizations", "DeletePolicy") => (self.organization_policy().map(str::to_owned), PolicyStep::Deleted),
             _ => return None,
         };
         Some((policy?, step))
     }
 
-    /// True if the parameter is there, or CloudTrail left all parameters out.
-    fn has_text(&self, name: &str) -> bool {
-        member(&self.request, name).is_some_and(|value| !value.is_null()) || self.is_omitted()
+    /// True if the document is there, or CloudTrail left all parameters out.
+    fn has_document(&self) -> bool {
+        self.document_value().is_some() || self.is_omitted()
     }
 
     fn is_omitted(&self) -> bool {
         member(&self.request, "omitted").is_some_and(is_true)
     }
 
-    /// The reading of a document in one of these parameters.
-    fn reading(&self, names: &[&str]) -> DocumentReading {
-        if self.is_omitted() {
+    fn reading(&self) -> DocumentReading {
+        if self.document_value().is_none() && self.is_omitted() {
             return DocumentReading { word: "truncated", allows_kms: None };
         }
-        let text = names.iter().find_map(|name| member(&self.request, name)).map(|value| match value {
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        });
-        DocumentReading::of(text.as_deref(), self.partition)
+        DocumentReading::of(self.document_text().as_deref(), self.partition)
     }
 
     /// The operations of a grant are what it allows.
-    fn grant_operations(&self) -> BroughtDocument {
+    fn granted_operations(&self) -> BroughtDocument {
         if self.is_omitted() {
             return BroughtDocument::Text(DocumentReading { word: "truncated", allows_kms: None });
         }
-        let operations = member(&self.request, "operations").and_then(Value::as_array);
-        let names = operations.map(|operations| operations.iter().map(Value::as_str).collect::<Option<BTreeSet<_>>>());
-        let actions = names.flatten().map(|names| {
+        let operations = self.grant_operations().map(BTreeSet::from_iter);
+        let actions = operations.map(|names| {
             let action = |name: &str| ActionPattern::of(&format!("kms:{name}")).text().to_owned();
-            names.into_iter().map(action).collect::<Vec<_>>()
+            names.into_iter().map(action).collect::<Arc<[String]>>()
         });
         let word = if actions.is_some() { "whole" } else { "unparsed" };
         BroughtDocument::Text(DocumentReading { word, allows_kms: actions })

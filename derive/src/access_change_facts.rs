@@ -1,5 +1,6 @@
 //! The target of each change of access, and what its document allows.
-//! In: calls that change who may do what, in any order. Out: one row an event, by its id.
+//! In: calls that change who may do what, in any order. Out: one row an event, by its id and time: records that keep no
+//! id of their own may share one.
 //! Never reads a policy's text out of a later call, and never takes one of the same second for an earlier one, but for
 //! the call that made the policy: nobody attaches one that is not there yet.
 
@@ -7,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use keytrail_rows::schema::ColumnType::{Text, TextList};
+use keytrail_rows::schema::ColumnType::{Text, TextList, Timestamp};
 
-use super::access_call::{AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall};
+use super::access_call::{
+    AccessCall, AccessTarget, BroughtDocument, DocumentReading, PolicyStep, ReadCall, STRING_BYTES,
+};
 use super::input::{InputBatch, TextCells, TimeCells};
 use super::output::{OutputCell, OutputRows, column};
 use super::{Derivation, DerivedTable, OutputColumn, RowTime};
@@ -18,13 +21,14 @@ pub(super) const ACCESS_CHANGE_FACTS: DerivedTable = DerivedTable {
     name: "access_change_facts",
     columns: COLUMNS,
     by: &[],
-    unique: &["event_id"],
+    unique: &["event_id", "event_time"],
     time: RowTime::None,
     start: |_| Box::new(AccessFacts::default()),
 };
 
 const COLUMNS: &[OutputColumn] = &[
     column("event_id", Text),
+    column("event_time", Timestamp),
     column("target", Text),
     column("target_kind", Text),
     column("allows_kms", TextList),
@@ -34,11 +38,13 @@ const COLUMNS: &[OutputColumn] = &[
 /// Rough sizes of an event and of a change of a policy, with their places in trees.
 const EVENT_BYTES: usize = 320;
 const STEP_BYTES: usize = 160;
+/// Rough size of a reading by the event that names its policy.
+const NAMED_BYTES: usize = 2 * STRING_BYTES + 64;
 
 /// The changes so far.
 #[derive(Default)]
 struct AccessFacts {
-    events: BTreeMap<String, ChangeFacts>,
+    events: BTreeMap<EventAtTime, ChangeFacts>,
     /// The changes of each policy, by its ARN or id.
     policies: BTreeMap<String, BTreeSet<TimedStep>>,
     /// The grantee of each grant, by key and id.
@@ -46,13 +52,15 @@ struct AccessFacts {
     bytes: usize,
 }
 
+/// The id of an event with its time.
+type EventAtTime = (String, Option<i64>);
+
 /// A change of a policy with its time and the id of its event.
 type TimedStep = (Option<i64>, String, PolicyStep);
 
 /// One change, as its own record tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct ChangeFacts {
-    time: Option<i64>,
     target: AccessTarget,
     /// `None` where two events of one id tell of two.
     document: Option<BroughtDocument>,
@@ -92,10 +100,10 @@ impl PolicyState {
     }
 }
 
-/// The readings that events name but do not have: those of policies, by the ids of the events.
+/// The readings that events name but do not have: those of policies, by the events.
 #[derive(Default)]
 struct NamedReadings {
-    readings: BTreeMap<String, DocumentReading>,
+    readings: BTreeMap<EventAtTime, DocumentReading>,
 }
 
 impl NamedReadings {
@@ -128,7 +136,7 @@ impl NamedReadings {
                 },
             };
             if let Some(reading) = reading {
-                self.readings.insert(event_id.to_owned(), reading);
+                self.readings.insert((event_id.to_owned(), time), reading);
             }
         }
     }
@@ -137,10 +145,26 @@ impl NamedReadings {
 /// The time and id of an event that names a version of a policy, and the version; `None` for its default.
 type NamedVersion<'a> = (Option<i64>, &'a str, Option<&'a str>);
 
+impl ChangeFacts {
+    /// Rough size of the texts.
+    fn bytes(&self) -> usize {
+        let target = self.target.name.as_ref().map_or(0, String::len);
+        let grant = self.ended_grant.as_ref().map_or(0, |(key, grant)| key.len() + grant.len());
+        let document = self.document.as_ref().map_or(0, |document| match document {
+            BroughtDocument::Nothing => 0,
+            BroughtDocument::Text(reading) => reading.bytes(),
+            // A reading is named by its event once more while rows are made.
+            BroughtDocument::OfPolicy(policy) => policy.len() + NAMED_BYTES,
+            BroughtDocument::OfVersion(policy, version) => policy.len() + version.len() + NAMED_BYTES,
+        });
+        target + grant + document
+    }
+}
+
 impl AccessFacts {
-    fn add(&mut self, event_id: &str, facts: ChangeFacts) {
-        match self.events.get_mut(event_id) {
-            // Two events of one id that tell different things: neither is told.
+    fn add(&mut self, event: EventAtTime, facts: ChangeFacts) {
+        match self.events.get_mut(&event) {
+            // Two events of one id and time that tell different things: neither is told.
             Some(known) if *known != facts => {
                 known.target = AccessTarget::default();
                 known.document = None;
@@ -148,32 +172,30 @@ impl AccessFacts {
             }
             Some(_) => {}
             None => {
-                let allowed = match &facts.document {
-                    Some(BroughtDocument::Text(reading)) => reading.allows_kms.iter().flatten().map(String::len).sum(),
-                    _ => 0,
-                };
-                self.bytes += EVENT_BYTES + allowed;
-                self.events.insert(event_id.to_owned(), facts);
+                self.bytes += EVENT_BYTES + event.0.len() + facts.bytes();
+                self.events.insert(event, facts);
             }
         }
     }
 
-    fn add_success(&mut self, event_id: &str, facts: &ChangeFacts, call: &ReadCall<'_>) {
-        if let Some((policy, step)) = call.policy_step() {
-            self.bytes += STEP_BYTES + policy.len();
-            self.policies.entry(policy).or_default().insert((facts.time, event_id.to_owned(), step));
+    fn add_success(&mut self, event: &EventAtTime, facts: &ChangeFacts, call: &ReadCall<'_>) {
+        if let Some((policy, step)) = facts.document.as_ref().and_then(|document| call.policy_step(document)) {
+            // The step shares its reading with the event, if that is held.
+            let own = if self.events.contains_key(event) { facts.bytes() } else { 0 };
+            self.bytes += STEP_BYTES + policy.len() + event.0.len() + own;
+            self.policies.entry(policy).or_default().insert((event.1, event.0.clone(), step));
         }
     }
 
     fn named_readings(&self) -> NamedReadings {
         let mut naming: BTreeMap<&str, Vec<NamedVersion<'_>>> = BTreeMap::new();
-        for (event_id, facts) in &self.events {
+        for ((event_id, time), facts) in &self.events {
             let (policy, version) = match &facts.document {
                 Some(BroughtDocument::OfPolicy(policy)) => (policy, None),
                 Some(BroughtDocument::OfVersion(policy, version)) => (policy, Some(version.as_str())),
                 _ => continue,
             };
-            naming.entry(policy).or_default().push((facts.time, event_id, version));
+            naming.entry(policy).or_default().push((*time, event_id, version));
         }
         let mut readings = NamedReadings::default();
         for (policy, naming) in naming {
@@ -250,17 +272,18 @@ impl Derivation for AccessFacts {
             let read = ReadCall::of(call);
             let is_success = calls.outcome.get(row) == Some("success");
             let ends_grant = matches!(call.event_name, "RevokeGrant" | "RetireGrant");
+            let event = (event_id.to_owned(), calls.event_time.get(row));
             let facts = ChangeFacts {
-                time: calls.event_time.get(row),
                 target: read.target(),
                 document: Some(if is_success { read.document() } else { BroughtDocument::Nothing }),
                 ended_grant: calls.grant(row).filter(|_| ends_grant),
             };
             if is_success {
-                self.add_success(event_id, &facts, &read);
+                self.add_success(&event, &facts, &read);
                 let made = calls.grant(row).filter(|_| call.event_name == "CreateGrant");
                 if let Some(grant) = made {
-                    self.bytes += STEP_BYTES;
+                    let grantee = facts.target.name.as_ref().map_or(0, String::len);
+                    self.bytes += STEP_BYTES + grant.0.len() + grant.1.len() + grantee;
                     // A retry has the same grantee; if records still differ, their order must not matter.
                     let known = self.grantees.entry(grant).or_insert_with(|| facts.target.clone());
                     if facts.target < *known {
@@ -268,7 +291,7 @@ impl Derivation for AccessFacts {
                     }
                 }
             }
-            self.add(event_id, facts);
+            self.add(event, facts);
         }
         Ok(())
     }
@@ -281,7 +304,7 @@ impl Derivation for AccessFacts {
         let mut rows = OutputRows::new(COLUMNS);
         let named = self.named_readings();
         let nothing = DocumentReading { word: "none", allows_kms: None };
-        for (event_id, facts) in &self.events {
+        for (event, facts) in &self.events {
             // The grantee of a grant whose making is not here is not known.
             let unknown = AccessTarget::default();
             let target = match &facts.ended_grant {
@@ -291,11 +314,12 @@ impl Derivation for AccessFacts {
             let reading = match &facts.document {
                 Some(BroughtDocument::Nothing) => Some(&nothing),
                 Some(BroughtDocument::Text(reading)) => Some(reading),
-                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event_id),
+                Some(BroughtDocument::OfPolicy(_) | BroughtDocument::OfVersion(..)) => named.readings.get(event),
                 None => None,
             };
             rows.push([
-                event_id.into(),
+                (&event.0).into(),
+                OutputCell::Time(event.1),
                 (&target.name).into(),
                 target.kind.into(),
                 OutputCell::Texts(reading.and_then(|reading| reading.allows_kms.as_deref())),
@@ -317,6 +341,7 @@ mod tests {
 
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1";
     const DECRYPT: &str = r#"{"Statement":[{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    const EVERYTHING: &str = r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     const READ_BUCKETS: &str = r#"{"Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}"#;
     const POLICY: &str = "arn:aws:iam::111122223333:policy/p";
 
@@ -424,7 +449,7 @@ mod tests {
             (
                 (
                     "1 iam CreateRole",
-                    json!({"roleName": "app", "path": "/team/", "assumeRolePolicyDocument": READ_BUCKETS}),
+                    json!({"roleName": "app", "path": "/team/", "assumeRolePolicyDocument": DECRYPT}),
                     none(),
                 ),
                 "arn:aws:iam::111122223333:role/team/app role whole []",
@@ -436,6 +461,23 @@ mod tests {
                     json!({"role": {"arn": APP}}),
                 ),
                 &format!("{APP} role whole []"),
+            ),
+            // Nobody may use a key by a trust policy, whatever its actions.
+            (
+                ("1 iam UpdateAssumeRolePolicy", json!({"roleName": "app", "policyDocument": EVERYTHING}), none()),
+                &format!("{APP} role whole []"),
+            ),
+            (
+                (
+                    "1 iam UpdateAssumeRolePolicy",
+                    json!({"roleName": "app", "policyDocument": &EVERYTHING[..30]}),
+                    none(),
+                ),
+                &format!("{APP} role truncated -"),
+            ),
+            (
+                ("1 iam PutRolePolicy", json!({"roleName": "app", "policyDocument": EVERYTHING}), none()),
+                &format!("{APP} role whole [*]"),
             ),
             (
                 ("1 iam DeleteRolePermissionsBoundary", json!({"roleName": "app"}), none()),
@@ -478,7 +520,24 @@ mod tests {
                 "arn:aws:ec2:us-east-1:111122223333:vpc-endpoint/vpce-1 vpc_endpoint whole [kms:Decrypt]",
             ),
             (("1 kms PutKeyPolicy", json!({"policy": DECRYPT}), none()), &format!("{KEY} key whole [kms:Decrypt]")),
+            (
+                (
+                    "1 kms PutKeyPolicy",
+                    json!({"policy": {"Statement": [{"Effect": "Allow", "Action": "kms:Sign", "Resource": "*"}]}}),
+                    none(),
+                ),
+                &format!("{KEY} key whole [kms:Sign]"),
+            ),
             (("1 kms CreateKey", json!({"description": ""}), none()), &format!("{KEY} key none -")),
+            (("1 kms CreateKey", json!({"policy": null}), none()), &format!("{KEY} key none -")),
+            (
+                (
+                    "1 kms CreateGrant",
+                    json!({"granteeServicePrincipal": "dynamodb.us-east-1.amazonaws.com", "operations": ["Sign"]}),
+                    none(),
+                ),
+                "dynamodb.us-east-1.amazonaws.com service whole [kms:Sign]",
+            ),
             (
                 (
                     "1 kms CreateGrant",
@@ -533,6 +592,16 @@ mod tests {
             (default("11 iam SetDefaultPolicyVersion", "v1"), &format!("{OF_POLICY} whole [kms:Decrypt]")),
             (("12 iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null), &format!("{OF_POLICY} none -")),
             (attach("13 iam AttachUserPolicy"), &unknown),
+            // Only the answer tells that the version is the default.
+            (
+                (
+                    "14 iam CreatePolicyVersion",
+                    json!({"policyArn": POLICY, "policyDocument": EVERYTHING}),
+                    json!({"policyVersion": {"versionId": "v4", "isDefaultVersion": true}}),
+                ),
+                &format!("{OF_POLICY} whole [*]"),
+            ),
+            (attach("15 iam AttachUserPolicy"), &format!("{ANN} whole [*]")),
             (
                 (
                     "13 iam AttachUserPolicy",
@@ -545,13 +614,15 @@ mod tests {
     }
 
     #[test]
-    fn two_events_of_one_id_that_differ_tell_nothing() {
+    fn two_events_of_one_id_and_time_that_differ_tell_nothing() {
         let mut facts = Box::new(AccessFacts::default());
-        for request in [json!({"userName": "ann"}), json!({"userName": "bob"})] {
-            facts.take(&batch(1, &("1 iam CreateUser", request, Value::Null))).unwrap();
+        for (call, user) in [("1 iam CreateUser", "ann"), ("1 iam CreateUser", "bob"), ("2 iam CreateUser", "joe")] {
+            facts.take(&batch(1, &(call, json!({"userName": user}), Value::Null))).unwrap();
         }
         let rows = facts.finish().unwrap();
-        assert_eq!(rows.num_rows(), 1);
+        assert_eq!(rows.num_rows(), 2);
         assert!(rows["target"].is_null(0) && rows["reading"].is_null(0));
+        // Another time is another event.
+        assert_eq!(rows["target"].as_string::<i32>().value(1), "arn:aws:iam::111122223333:user/joe");
     }
 }

@@ -28,10 +28,13 @@
 -- column: basis : what speaks for the worst hour of the logs between: `digest`, `objects` or `none`
 -- column: bad_hours : the number of these hours that are bad, as in `key-use-outside`: a log is missing, could not be read, or leaves KMS out. NULL where something that could not be read may be of any hour
 SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, coalesce(f.key_arn, f.key_by_alias) AS key_arn, f.account_id, f.region,
-       -- Of the session that succeeded; a user is its own person.
-       coalesce(p.person, CASE WHEN starts_with(split_part(f.principal, ':', 6), 'user/') THEN f.principal END) AS person,
-       coalesce(p.person_source, CASE WHEN p.person IS NULL AND starts_with(split_part(f.principal, ':', 6), 'user/') THEN 'principal' END)
-           AS person_source,
+       -- Of the session that succeeded. Users of IAM and of Identity Center without a session are their own persons.
+       CASE WHEN p.person IS NOT NULL THEN p.person
+            WHEN starts_with(f.principal, 'idc:') OR starts_with(split_part(f.principal, ':', 6), 'user/') THEN f.principal
+            END AS person,
+       CASE WHEN p.person IS NOT NULL THEN p.person_source
+            WHEN starts_with(f.principal, 'idc:') THEN 'on_behalf_of'
+            WHEN starts_with(split_part(f.principal, ':', 6), 'user/') THEN 'principal' END AS person_source,
        f.success_table_arn AS table_arn, f.success_table_name AS table_name, f.action, f.key_by_table, f.denial_reason,
        f.denial_effect, f.first_success_event_id AS success_event_id, f.first_success_after AS success_time,
        f.success_account_id, f.success_via_service AS via_service, f.success_principal_id AS principal_id,
@@ -42,7 +45,7 @@ FROM denial_facts f
 LEFT JOIN session_persons p
     ON f.success_principal_id = p.principal_id AND f.success_session_created IS NOT DISTINCT FROM p.session_created
 UNION ALL
-SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, NULL, person, person_source, NULL, NULL,
+SELECT 'change', event_id, event_time, principal, event_name, key_arn, recipient_account_id, aws_region, person, person_source, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, grant_id, request_parameters, response_elements, NULL,
        NULL, NULL, NULL
 FROM call_persons
@@ -50,26 +53,31 @@ WHERE outcome = 'success'
   AND (event_source = 'kms.amazonaws.com'
            AND event_name IN ('CreateGrant', 'CreateKey', 'PutKeyPolicy', 'ReplicateKey', 'RetireGrant', 'RevokeGrant')
        OR event_source = 'iam.amazonaws.com'
-           AND event_name IN ('AddUserToGroup', 'AttachGroupPolicy', 'AttachRolePolicy', 'AttachUserPolicy', 'CreatePolicy',
-                              'CreatePolicyVersion', 'CreateRole', 'CreateUser', 'DeleteGroupPolicy',
-                              'DeleteRolePermissionsBoundary', 'DeleteRolePolicy', 'DeleteUserPermissionsBoundary',
-                              'DeleteUserPolicy', 'DetachGroupPolicy', 'DetachRolePolicy', 'DetachUserPolicy',
+           AND event_name IN ('AddUserToGroup', 'AttachGroupPolicy', 'AttachRolePolicy', 'AttachUserPolicy', 'CreateGroup',
+                              'CreatePolicy', 'CreatePolicyVersion', 'CreateRole', 'CreateUser', 'DeleteGroup',
+                              'DeleteGroupPolicy', 'DeletePolicy', 'DeleteRole', 'DeleteRolePermissionsBoundary',
+                              'DeleteRolePolicy', 'DeleteUser', 'DeleteUserPermissionsBoundary', 'DeleteUserPolicy',
+                              'DetachGroupPolicy', 'DetachRolePolicy', 'DetachUserPolicy',
                               'PutGroupPolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy',
                               'PutUserPermissionsBoundary', 'PutUserPolicy', 'RemoveUserFromGroup',
                               'SetDefaultPolicyVersion')
        OR event_source = 'organizations.amazonaws.com'
-           AND event_name IN ('AttachPolicy', 'CreatePolicy', 'DetachPolicy', 'DisablePolicyType', 'EnablePolicyType',
-                              'UpdatePolicy')
+           AND event_name IN ('AttachPolicy', 'CreatePolicy', 'DeletePolicy', 'DetachPolicy', 'DisablePolicyType',
+                              'EnablePolicyType', 'UpdatePolicy')
        OR event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateVpcEndpoint', 'ModifyVpcEndpoint'))
 UNION ALL
--- A new session, where the policy of one refused.
-SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, s.response_elements, NULL, NULL, NULL,
-       NULL
-FROM (SELECT DISTINCT principal FROM denial_facts WHERE denial_reason = 'session_policy') r
+-- A new session, where the policy of one refused: by its id, which a role has whatever path a request gives it.
+SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, s.aws_region, s.person,
+       s.person_source, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       s.response_elements, NULL, NULL, NULL, NULL
+FROM (SELECT DISTINCT success_principal_id FROM denial_facts
+      WHERE denial_reason = 'session_policy' AND success_principal_id IS NOT NULL) r
 RIGHT SEMI JOIN (
-    SELECT *, json_get_str(request_parameters, 'roleArn') AS role_arn FROM session_starts) s
-ON r.principal = s.role_arn
+    SELECT *, json_get_str(response_elements, 'assumedRoleUser', 'assumedRoleId') AS given_id
+    FROM call_persons
+    WHERE event_source = 'sts.amazonaws.com' AND outcome = 'success'
+      AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')) s
+ON r.success_principal_id = s.given_id
 UNION ALL
 -- An answer to `aws kms get-key-policy` tells the policy of its time.
 SELECT 'told_policy', NULL, at, NULL, NULL, subject, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,

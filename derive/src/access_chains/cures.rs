@@ -245,7 +245,8 @@ impl<'a> CureSearch<'a> {
     fn grants(&mut self, key: PooledText, found: &mut FoundCures) {
         let (history, span) = (self.history, self.span);
         let account = self.account_of(self.asked.principal);
-        let root = account.map(|account| format!("arn:aws:iam::{account}:root"));
+        let partition = Arn::parse(self.asked.key).map_or("aws", |key| key.partition);
+        let root = account.map(|account| format!("arn:{partition}:iam::{account}:root"));
         let session = self.asked.session_arn.map(grantee_name);
         let names: HashSet<String> =
             [Some(grantee_name(self.asked.principal)), root, session].into_iter().flatten().collect();
@@ -377,8 +378,8 @@ impl<'a> CureSearch<'a> {
             let last = &within[within.len().saturating_sub(STEPS_MAX)..];
             changes.extend(last.iter().map(|step| (step.change, *place, step.value)));
         }
-        // Changes are numbered in the order of time.
-        changes.sort_unstable_by_key(|(change, ..)| *change);
+        // Changes are numbered in the order of time. One that ends links and sets a policy ends the links first.
+        changes.sort_by_key(|(change, ..)| *change);
         changes.drain(..changes.len().saturating_sub(STEPS_MAX));
         let first = changes.first()?.0;
         let mut links: Vec<PlaceValue> = path.links.iter().map(|link| self.value_before(*link, first)).collect();

@@ -2,24 +2,40 @@
 //! In: the name, request and answer of a successful call of KMS, IAM, Organizations, STS or EC2. Out: one deed, or none.
 //! Never reads a policy: the text of a document is kept as it came, and one that is not there is an unknown one.
 
+use std::borrow::Cow;
+use std::hash::{Hash, Hasher};
+
 use keytrail_rows::arn::Arn;
 use serde_json::Value;
+use xxhash_rust::xxh3::Xxh3;
 
-/// Longest request or answer that is taken apart. AWS allows policies of 32 KiB.
-const PARAMETERS_BYTES_MAX: usize = 512 * 1024;
+use crate::access_call::{AccessCall, ReadCall, STRING_BYTES};
+
+/// Rough size of a name that a deed holds beyond its letters, there and in the pool.
+const POOLED_NAME_BYTES: usize = STRING_BYTES + 96;
 
 /// The policy of an endpoint to which none was given.
 const FULL_ACCESS: &str = r#"{"Statement":{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}}"#;
 
 /// One successful call, as the input has it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Hash)]
 pub(super) struct ChangeCall<'a> {
     pub event_name: &'a str,
+    pub region: Option<&'a str>,
     pub account_id: Option<&'a str>,
     pub key_arn: Option<&'a str>,
     pub grant_id: Option<&'a str>,
     pub request: Option<&'a str>,
     pub answer: Option<&'a str>,
+}
+
+impl ChangeCall<'_> {
+    /// A hash of the call with who made it: the principal, its person, and the source of that.
+    pub fn content(&self, by: [Option<&str>; 3]) -> u64 {
+        let mut content = Xxh3::new();
+        (self, by).hash(&mut content);
+        content.finish()
+    }
 }
 
 /// A policy's text; `None` if the call sets one that its record does not hold.
@@ -33,7 +49,7 @@ pub(super) enum LeftDocument {
 }
 
 /// A grant as it was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct GrantTerms {
     pub grantee: String,
     /// As `Decrypt`.
@@ -46,6 +62,21 @@ pub(super) struct GrantTerms {
 pub(super) enum ChangedLink {
     Begun,
     Ended,
+}
+
+/// The fate of a user, role, group or policy that is new, or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OwnerFate {
+    Made,
+    Deleted,
+}
+
+/// The boundary that a user or role has from its first moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum FirstBoundary {
+    None,
+    Policy(String),
+    Unknown,
 }
 
 /// The effect of a change. Users, roles and groups are `ACCOUNT:KIND/NAME`, policies are by their ARN or id.
@@ -79,6 +110,17 @@ pub(super) enum ChangeDeed {
         policy: String,
         version: String,
     },
+    /// One of IAM.
+    PolicyDeleted {
+        policy: String,
+    },
+    /// Nothing that an owner of the same name had before is its own.
+    Owner {
+        owner: String,
+        fate: OwnerFate,
+        /// Of a new one; `Unknown` if the record does not say.
+        boundary: FirstBoundary,
+    },
     Attachment {
         owner: String,
         policy: String,
@@ -96,7 +138,7 @@ pub(super) enum ChangeDeed {
     OrganizationPolicy {
         policy: String,
         kind: Option<String>,
-        document: DocumentText,
+        document: LeftDocument,
     },
     OrganizationAttachment {
         policy: String,
@@ -120,84 +162,140 @@ pub(super) enum ChangeDeed {
 /// The use that a new version of a policy is put to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum VersionUse {
+    /// Of a policy that is made with it.
+    First,
     Default,
     Spare,
 }
 
-/// The members of a request and its answer.
-struct CallMembers<'a> {
+/// A call with its parameters.
+struct ReadChange<'a> {
     call: ChangeCall<'a>,
-    request: Value,
-    answer: Value,
+    read: ReadCall<'a>,
 }
 
 impl ChangeDeed {
-    /// The deed of a call; `None` if it does nothing of the kind, or does not tell to whom.
-    pub fn of(call: ChangeCall<'_>) -> Option<ChangeDeed> {
-        let parsed = |text: Option<&str>| {
-            let text = text.filter(|text| text.len() <= PARAMETERS_BYTES_MAX)?;
-            serde_json::from_str(text).ok()
-        };
-        let (request, answer) = (parsed(call.request), parsed(call.answer));
-        let members = CallMembers { call, request: request.unwrap_or_default(), answer: answer.unwrap_or_default() };
-        match call.event_name {
-            "PutKeyPolicy" | "CreateKey" | "ReplicateKey" => members.key_policy(),
-            "CreateGrant" => members.grant(),
-            "RevokeGrant" | "RetireGrant" => {
-                Some(ChangeDeed::GrantEnded { key: call.key_arn?.to_owned(), grant: call.grant_id?.to_owned() })
-            }
-            "AddUserToGroup" => members.membership(ChangedLink::Begun),
-            "RemoveUserFromGroup" => members.membership(ChangedLink::Ended),
-            "ModifyVpcEndpoint" | "CreateVpcEndpoint" => members.endpoint(),
-            name if name.starts_with("AssumeRole") => {
-                let session = members.answer.get("assumedRoleUser")?.get("assumedRoleId")?.as_str()?;
-                Some(ChangeDeed::SessionBegun { session: session.to_owned() })
-            }
-            name if name.ends_with("PermissionsBoundary") || matches!(name, "CreateUser" | "CreateRole") => {
-                members.boundary()
-            }
-            _ => members.policy_of_iam().or_else(|| members.policy_of_organization()),
+    /// The deed of a call, and its partition; `None` if it does nothing of the kind, or does not tell to whom.
+    pub fn of(call: ChangeCall<'_>) -> Option<(ChangeDeed, &'static str)> {
+        let read = ReadCall::of(AccessCall {
+            event_name: call.event_name,
+            region: call.region,
+            account_id: call.account_id,
+            key_arn: call.key_arn,
+            request_parameters: call.request,
+            response_elements: call.answer,
+            ..AccessCall::default()
+        });
+        let partition = read.partition;
+        ReadChange { call, read }.deed().map(|deed| (deed, partition))
+    }
+
+    /// The fate of the user, role, group or policy that it makes or deletes.
+    pub fn fate(&self) -> Option<OwnerFate> {
+        match self {
+            ChangeDeed::Owner { fate, .. } => Some(*fate),
+            ChangeDeed::Version { link: VersionUse::First, .. } => Some(OwnerFate::Made),
+            ChangeDeed::PolicyDeleted { .. }
+            | ChangeDeed::OrganizationPolicy { document: LeftDocument::Deleted, .. } => Some(OwnerFate::Deleted),
+            _ => None,
         }
+    }
+
+    /// The length of its policy.
+    pub fn letters(&self) -> usize {
+        let text = match self {
+            ChangeDeed::KeyPolicy { document, .. }
+            | ChangeDeed::Version { document, .. }
+            | ChangeDeed::Inline { document: LeftDocument::Written(document), .. }
+            | ChangeDeed::OrganizationPolicy { document: LeftDocument::Written(document), .. }
+            | ChangeDeed::EndpointPolicy { document, .. } => document.as_ref(),
+            _ => None,
+        };
+        text.map_or(0, String::len)
+    }
+
+    /// Rough size of the texts, names being held once more in the pool.
+    pub fn bytes(&self) -> usize {
+        let names = |names: &[&String]| names.iter().map(|name| 2 * name.len() + POOLED_NAME_BYTES).sum::<usize>();
+        let name = |name: &Option<String>| name.as_ref().map_or(0, |name| names(&[name]));
+        let of_names = match self {
+            ChangeDeed::KeyPolicy { key, .. } => names(&[key]),
+            ChangeDeed::GrantMade { key, grant, terms } => {
+                let operations = terms.operations.iter().map(|operation| operation.len() + STRING_BYTES).sum::<usize>();
+                names(&[key, grant, &terms.grantee]) + operations
+            }
+            ChangeDeed::GrantEnded { key, grant } => names(&[key, grant]),
+            ChangeDeed::Inline { owner, policy, .. } => names(&[owner, policy]),
+            ChangeDeed::Version { policy, version, .. } => names(&[policy]) + name(version),
+            ChangeDeed::DefaultVersion { policy, version } => names(&[policy, version]),
+            ChangeDeed::PolicyDeleted { policy } => names(&[policy]),
+            ChangeDeed::Owner { owner, boundary: FirstBoundary::Policy(policy), .. } => names(&[owner, policy]),
+            ChangeDeed::Owner { owner, .. } => names(&[owner]),
+            ChangeDeed::Attachment { owner, policy, .. } => names(&[owner, policy]),
+            ChangeDeed::Membership { user, group, .. } => names(&[user, group]),
+            ChangeDeed::Boundary { owner, policy } => names(&[owner]) + name(policy),
+            ChangeDeed::OrganizationPolicy { policy, kind, .. } => names(&[policy]) + name(kind),
+            ChangeDeed::OrganizationAttachment { policy, target, .. } => names(&[policy, target]),
+            ChangeDeed::OrganizationKind { kind, .. } => names(&[kind]),
+            ChangeDeed::EndpointPolicy { endpoint, .. } => names(&[endpoint]),
+            ChangeDeed::SessionBegun { session } => names(&[session]),
+        };
+        of_names + self.letters()
     }
 }
 
-impl CallMembers<'_> {
-    fn of_request(&self, name: &str) -> Option<&str> {
-        self.request.get(name)?.as_str()
+impl ReadChange<'_> {
+    fn deed(&self) -> Option<ChangeDeed> {
+        match self.call.event_name {
+            "PutKeyPolicy" | "CreateKey" | "ReplicateKey" => self.key_policy(),
+            "CreateGrant" => self.grant(),
+            "RevokeGrant" | "RetireGrant" => {
+                let (key, grant) = (self.call.key_arn?, self.call.grant_id?);
+                Some(ChangeDeed::GrantEnded { key: key.to_owned(), grant: grant.to_owned() })
+            }
+            "AddUserToGroup" => self.membership(ChangedLink::Begun),
+            "RemoveUserFromGroup" => self.membership(ChangedLink::Ended),
+            "ModifyVpcEndpoint" | "CreateVpcEndpoint" => self.endpoint(),
+            "CreateUser" | "CreateRole" | "CreateGroup" => self.owner_fate(OwnerFate::Made),
+            "DeleteUser" | "DeleteRole" | "DeleteGroup" => self.owner_fate(OwnerFate::Deleted),
+            name if name.starts_with("AssumeRole") => {
+                let session = self.read.answered(&["assumedRoleUser", "assumedRoleId"])?;
+                Some(ChangeDeed::SessionBegun { session: session.to_owned() })
+            }
+            name if name.ends_with("PermissionsBoundary") => self.boundary(),
+            _ => self.policy_of_iam().or_else(|| self.policy_of_organization()),
+        }
     }
 
+    fn of_request(&self, name: &str) -> Option<String> {
+        self.read.parameter(name).map(str::to_owned)
+    }
+
+    fn document(&self) -> DocumentText {
+        self.read.document_text().map(Cow::into_owned)
+    }
+
+    /// A key that is made without a policy gets a default one, which the record does not hold.
     fn key_policy(&self) -> Option<ChangeDeed> {
-        let call = self.call;
-        let (key, document) = match call.event_name {
-            "PutKeyPolicy" => (call.key_arn?, self.of_request("policy")),
-            // Without one the key gets a default policy, which the record does not hold.
-            "CreateKey" => (call.key_arn?, self.of_request("policy")),
-            _ => {
-                let replica =
-                    self.answer.get("replicaKeyMetadata").and_then(|key| key.get("arn")).and_then(Value::as_str);
-                (replica?, self.answer.get("replicaPolicy").and_then(Value::as_str).or(self.of_request("policy")))
-            }
-        };
-        Some(ChangeDeed::KeyPolicy { key: key.to_owned(), document: document.map(str::to_owned) })
+        let key = if self.call.event_name == "ReplicateKey" { self.read.replica() } else { self.call.key_arn };
+        Some(ChangeDeed::KeyPolicy { key: key?.to_owned(), document: self.document() })
     }
 
     fn grant(&self) -> Option<ChangeDeed> {
-        let operations = self.request.get("operations")?.as_array()?;
-        let operations = operations.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         let terms = GrantTerms {
-            grantee: self.of_request("granteePrincipal")?.to_owned(),
-            operations,
-            is_constrained: self.request.get("constraints").is_some_and(|constraints| {
-                let is_empty = constraints.as_object().is_some_and(|of| of.values().all(is_nothing));
-                !constraints.is_null() && !is_empty
-            }),
+            grantee: self.read.grantee()?.to_owned(),
+            operations: self.read.grant_operations()?.into_iter().map(str::to_owned).collect(),
+            is_constrained: self
+                .read
+                .parameter_value("constraints")
+                .is_some_and(|constraints| !constraints.as_object().is_some_and(|of| of.values().all(is_nothing))),
         };
         Some(ChangeDeed::GrantMade { key: self.call.key_arn?.to_owned(), grant: self.call.grant_id?.to_owned(), terms })
     }
 
     /// The user, role or group that the request names, of the account that logs it.
     fn owner(&self) -> Option<String> {
-        let named = |(member, kind)| Some((kind, self.of_request(member)?));
+        let named = |(member, kind)| Some((kind, self.read.parameter(member)?));
         let (kind, name) =
             [("userName", "user"), ("roleName", "role"), ("groupName", "group")].into_iter().find_map(named)?;
         self.identity(kind, name)
@@ -208,26 +306,34 @@ impl CallMembers<'_> {
     }
 
     fn membership(&self, link: ChangedLink) -> Option<ChangeDeed> {
-        let user = self.identity("user", self.of_request("userName")?)?;
-        let group = self.identity("group", self.of_request("groupName")?)?;
+        let user = self.identity("user", self.read.parameter("userName")?)?;
+        let group = self.identity("group", self.read.parameter("groupName")?)?;
         Some(ChangeDeed::Membership { user, group, link })
     }
 
-    /// A user or role that is made has a boundary from its first moment, or none.
+    fn owner_fate(&self, fate: OwnerFate) -> Option<ChangeDeed> {
+        let boundary = match self.of_request("permissionsBoundary") {
+            Some(policy) => FirstBoundary::Policy(policy),
+            None if self.read.parameter_value("permissionsBoundary").is_some() => FirstBoundary::Unknown,
+            None => FirstBoundary::None,
+        };
+        Some(ChangeDeed::Owner { owner: self.owner()?, fate, boundary })
+    }
+
     fn boundary(&self) -> Option<ChangeDeed> {
-        let policy = self.of_request("permissionsBoundary").map(str::to_owned);
+        let policy = self.of_request("permissionsBoundary");
         let is_told = policy.is_some() || self.call.event_name.starts_with("Delete");
         let owner = self.owner().filter(|_| is_told)?;
         Some(ChangeDeed::Boundary { owner, policy })
     }
 
     fn policy_of_iam(&self) -> Option<ChangeDeed> {
-        let name = |member| self.of_request(member).map(str::to_owned);
+        let name = |member| self.of_request(member);
         let deed = match self.call.event_name {
             "PutUserPolicy" | "PutRolePolicy" | "PutGroupPolicy" => ChangeDeed::Inline {
                 owner: self.owner()?,
                 policy: name("policyName")?,
-                document: LeftDocument::Written(name("policyDocument")),
+                document: LeftDocument::Written(self.document()),
             },
             "DeleteUserPolicy" | "DeleteRolePolicy" | "DeleteGroupPolicy" => ChangeDeed::Inline {
                 owner: self.owner()?,
@@ -240,57 +346,46 @@ impl CallMembers<'_> {
             "DetachUserPolicy" | "DetachRolePolicy" | "DetachGroupPolicy" => {
                 ChangeDeed::Attachment { owner: self.owner()?, policy: name("policyArn")?, link: ChangedLink::Ended }
             }
-            "CreatePolicy" if name("policyDocument").is_some() || name("content").is_none() => {
-                let made = self.answer.get("policy");
-                let of_answer = |member: &str| made?.get(member)?.as_str().map(str::to_owned);
+            "CreatePolicy" if name("policyName").is_some() || self.read.answered(&["policy", "arn"]).is_some() => {
                 ChangeDeed::Version {
-                    policy: of_answer("arn").or_else(|| self.composed_policy())?,
-                    version: Some(of_answer("defaultVersionId").unwrap_or_else(|| "v1".to_owned())),
-                    document: name("policyDocument"),
-                    link: VersionUse::Default,
+                    policy: self.read.target().name?,
+                    version: Some(self.read.answered(&["policy", "defaultVersionId"]).unwrap_or("v1").to_owned()),
+                    document: self.document(),
+                    link: VersionUse::First,
                 }
             }
-            "CreatePolicyVersion" => {
-                let made = self.answer.get("policyVersion");
-                let is_default = [self.request.get("setAsDefault"), made.and_then(|made| made.get("isDefaultVersion"))]
-                    .into_iter()
-                    .flatten()
-                    .any(|value| *value == Value::Bool(true));
-                ChangeDeed::Version {
-                    policy: name("policyArn")?,
-                    version: made.and_then(|made| made.get("versionId")?.as_str().map(str::to_owned)),
-                    document: name("policyDocument"),
-                    link: if is_default { VersionUse::Default } else { VersionUse::Spare },
-                }
-            }
+            "CreatePolicyVersion" => ChangeDeed::Version {
+                policy: name("policyArn")?,
+                version: self.read.made_version().map(str::to_owned),
+                document: self.document(),
+                link: if self.read.makes_default() { VersionUse::Default } else { VersionUse::Spare },
+            },
             "SetDefaultPolicyVersion" => {
                 ChangeDeed::DefaultVersion { policy: name("policyArn")?, version: name("versionId")? }
             }
+            "DeletePolicy" => ChangeDeed::PolicyDeleted { policy: name("policyArn")? },
             _ => return None,
         };
         Some(deed)
     }
 
-    /// The ARN of a new policy by its request, in the partition of ordinary Regions.
-    fn composed_policy(&self) -> Option<String> {
-        let path = self.of_request("path").unwrap_or("/");
-        Some(format!("arn:aws:iam::{}:policy{path}{}", self.call.account_id?, self.of_request("policyName")?))
-    }
-
     fn policy_of_organization(&self) -> Option<ChangeDeed> {
-        let name = |member| self.of_request(member).map(str::to_owned);
-        let made = self.answer.get("policy").and_then(|policy| policy.get("policySummary"));
-        let of_answer = |member: &str| made?.get(member)?.as_str().map(str::to_owned);
+        let name = |member| self.of_request(member);
         let link = match self.call.event_name {
             "AttachPolicy" | "EnablePolicyType" => ChangedLink::Begun,
             _ => ChangedLink::Ended,
         };
         let deed = match self.call.event_name {
             "CreatePolicy" | "UpdatePolicy" => ChangeDeed::OrganizationPolicy {
-                policy: name("policyId").or_else(|| of_answer("id"))?,
-                kind: name("type").or_else(|| of_answer("type")),
+                policy: self.read.organization_policy()?.to_owned(),
+                kind: self.read.organization_policy_kind().map(str::to_owned),
                 // An update may only give the policy another name.
-                document: Some(name("content").or_else(|| self.content_of_answer())?),
+                document: LeftDocument::Written(Some(self.document()?)),
+            },
+            "DeletePolicy" => ChangeDeed::OrganizationPolicy {
+                policy: self.read.organization_policy()?.to_owned(),
+                kind: None,
+                document: LeftDocument::Deleted,
             },
             "AttachPolicy" | "DetachPolicy" => {
                 ChangeDeed::OrganizationAttachment { policy: name("policyId")?, target: name("targetId")?, link }
@@ -303,28 +398,10 @@ impl CallMembers<'_> {
         Some(deed)
     }
 
-    fn content_of_answer(&self) -> Option<String> {
-        Some(self.answer.get("policy")?.get("content")?.as_str()?.to_owned())
-    }
-
-    /// Requests of EC2 stand in a member that is called as the request.
     fn endpoint(&self) -> Option<ChangeDeed> {
-        let request = ["ModifyVpcEndpointRequest", "CreateVpcEndpointRequest"]
-            .into_iter()
-            .find_map(|name| self.request.get(name))
-            .unwrap_or(&self.request);
-        let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-        let member = |upper: &str, lower: &str| text(request.get(upper).or_else(|| request.get(lower)));
-        let made = self.answer.get("CreateVpcEndpointResponse").unwrap_or(&self.answer).get("vpcEndpoint");
-        let endpoint = member("VpcEndpointId", "vpcEndpointId")
-            .or_else(|| text(made.and_then(|made| made.get("vpcEndpointId"))))?;
-        let document = member("PolicyDocument", "policyDocument");
-        let is_reset = request.get("ResetPolicy").or_else(|| request.get("resetPolicy")) == Some(&Value::Bool(true));
-        match (document, is_reset) {
-            (None, false) => None,
-            (None, true) => Some(ChangeDeed::EndpointPolicy { endpoint, document: Some(FULL_ACCESS.to_owned()) }),
-            (document, _) => Some(ChangeDeed::EndpointPolicy { endpoint, document }),
-        }
+        let endpoint = self.read.endpoint()?.to_owned();
+        let document = self.document().or_else(|| self.read.is_asked("resetPolicy").then(|| FULL_ACCESS.to_owned()))?;
+        Some(ChangeDeed::EndpointPolicy { endpoint, document: Some(document) })
     }
 }
 
@@ -341,18 +418,24 @@ pub(super) fn account_of(arn: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access_call::PARAMETERS_BYTES_MAX;
 
     /// The deed of a call in account 111122223333, as it is written out.
     fn deed(event_name: &str, request: &str, answer: &str) -> String {
+        deed_in("eu-west-1", (event_name, request, answer))
+    }
+
+    fn deed_in(region: &str, (event_name, request, answer): (&str, &str, &str)) -> String {
         let call = ChangeCall {
             event_name,
+            region: Some(region),
             account_id: Some("111122223333"),
             key_arn: Some("k"),
             grant_id: Some("g"),
             request: Some(request),
             answer: Some(answer),
         };
-        ChangeDeed::of(call).map_or_else(|| "-".to_owned(), |deed| format!("{deed:?}").replace('"', ""))
+        ChangeDeed::of(call).map_or_else(|| "-".to_owned(), |(deed, _)| format!("{deed:?}").replace('"', ""))
     }
 
     #[test]
@@ -363,6 +446,8 @@ mod tests {
             ("PutKeyPolicy", "null", "null", "KeyPolicy { key: k, document: None }"),
             ("PutKeyPolicy", r#"{"omitted":true}"#, "null", "KeyPolicy { key: k, document: None }"),
             ("CreateKey", "{}", "null", "KeyPolicy { key: k, document: None }"),
+            ("PutKeyPolicy", r#"{"policy":{"a": 1}}"#, "null", r#"KeyPolicy { key: k, document: Some({\a\:1}) }"#),
+            ("PutKeyPolicy", r#"{"policy":null}"#, "null", "KeyPolicy { key: k, document: None }"),
             (
                 "ReplicateKey",
                 r#"{"replicaRegion":"eu-west-1"}"#,
@@ -373,7 +458,7 @@ mod tests {
             ("RetireGrant", "null", "null", "GrantEnded { key: k, grant: g }"),
             (
                 "CreateGrant",
-                r#"{"granteePrincipal":"r","operations":["Decrypt",1],"constraints":{"encryptionContextEquals":{"a":"b"}}}"#,
+                r#"{"granteePrincipal":"r","operations":["Decrypt"],"constraints":{"encryptionContextEquals":{"a":"b"}}}"#,
                 "null",
                 "GrantMade { key: k, grant: g, terms: GrantTerms { grantee: r, operations: [Decrypt], is_constrained: true } }",
             ),
@@ -383,7 +468,16 @@ mod tests {
                 "null",
                 "GrantMade { key: k, grant: g, terms: GrantTerms { grantee: r, operations: [], is_constrained: false } }",
             ),
+            (
+                "CreateGrant",
+                r#"{"granteeServicePrincipal":"dynamodb.amazonaws.com","retiringServicePrincipal":"s3.amazonaws.com","operations":["Decrypt"]}"#,
+                "null",
+                "GrantMade { key: k, grant: g, terms: GrantTerms { grantee: dynamodb.amazonaws.com, operations: [Decrypt], is_constrained: false } }",
+            ),
             ("CreateGrant", r#"{"operations":["Decrypt"]}"#, "null", "-"),
+            // A list that is not all of texts is none of operations.
+            ("CreateGrant", r#"{"granteePrincipal":"r","operations":["Decrypt",1]}"#, "null", "-"),
+            ("CreateGrant", r#"{"retiringServicePrincipal":"s3.amazonaws.com","operations":["Decrypt"]}"#, "null", "-"),
             (
                 "PutGroupPolicy",
                 r#"{"groupName":"g","policyName":"p","policyDocument":"{}"}"#,
@@ -413,13 +507,13 @@ mod tests {
                 "CreatePolicy",
                 r#"{"policyName":"p","path":"/team/","policyDocument":"{}"}"#,
                 "null",
-                "Version { policy: arn:aws:iam::111122223333:policy/team/p, version: Some(v1), document: Some({}), link: Default }",
+                "Version { policy: arn:aws:iam::111122223333:policy/team/p, version: Some(v1), document: Some({}), link: First }",
             ),
             (
                 "CreatePolicy",
                 r#"{"content":"{}","name":"p","type":"SERVICE_CONTROL_POLICY"}"#,
                 r#"{"policy":{"policySummary":{"id":"p-1","type":"SERVICE_CONTROL_POLICY"}}}"#,
-                "OrganizationPolicy { policy: p-1, kind: Some(SERVICE_CONTROL_POLICY), document: Some({}) }",
+                "OrganizationPolicy { policy: p-1, kind: Some(SERVICE_CONTROL_POLICY), document: Written(Some({})) }",
             ),
             // Only its name is new.
             ("UpdatePolicy", r#"{"policyId":"p-1","name":"n"}"#, "null", "-"),
@@ -429,6 +523,26 @@ mod tests {
                 r#"{"policyVersion":{"versionId":"v2","isDefaultVersion":false}}"#,
                 "Version { policy: a, version: Some(v2), document: Some({}), link: Spare }",
             ),
+            (
+                "CreatePolicyVersion",
+                r#"{"policyArn":"a","policyDocument":"{}"}"#,
+                r#"{"policyVersion":{"versionId":"v2","isDefaultVersion":true}}"#,
+                "Version { policy: a, version: Some(v2), document: Some({}), link: Default }",
+            ),
+            (
+                "CreatePolicyVersion",
+                r#"{"policyArn":"a","policyDocument":"{}","setAsDefault":"true"}"#,
+                "null",
+                "Version { policy: a, version: None, document: Some({}), link: Default }",
+            ),
+            ("DeletePolicy", r#"{"policyArn":"a"}"#, "null", "PolicyDeleted { policy: a }"),
+            (
+                "DeletePolicy",
+                r#"{"policyId":"p-1"}"#,
+                "null",
+                "OrganizationPolicy { policy: p-1, kind: None, document: Deleted }",
+            ),
+            ("DeletePolicyVersion", r#"{"policyArn":"a","versionId":"v1"}"#, "null", "-"),
             (
                 "SetDefaultPolicyVersion",
                 r#"{"policyArn":"a","versionId":"v2"}"#,
@@ -447,7 +561,25 @@ mod tests {
                 "null",
                 "Boundary { owner: 111122223333:role/r, policy: None }",
             ),
-            ("CreateRole", r#"{"roleName":"r"}"#, "null", "-"),
+            (
+                "CreateRole",
+                r#"{"roleName":"r"}"#,
+                "null",
+                "Owner { owner: 111122223333:role/r, fate: Made, boundary: None }",
+            ),
+            (
+                "CreateUser",
+                r#"{"userName":"u","permissionsBoundary":"a"}"#,
+                "null",
+                "Owner { owner: 111122223333:user/u, fate: Made, boundary: Policy(a) }",
+            ),
+            ("CreateUser", r#"{"omitted":true}"#, "null", "-"),
+            (
+                "DeleteGroup",
+                r#"{"groupName":"g"}"#,
+                "null",
+                "Owner { owner: 111122223333:group/g, fate: Deleted, boundary: None }",
+            ),
             (
                 "DetachPolicy",
                 r#"{"policyId":"p-1","targetId":"ou-1"}"#,
@@ -477,6 +609,52 @@ mod tests {
             ("DescribeKey", "{}", "{}", "-"),
         ] {
             assert_eq!(deed(name, request, answer), expected, "{name} {request}");
+        }
+    }
+
+    #[test]
+    fn a_policy_is_named_in_the_partition_of_its_region() {
+        let request = r#"{"policyName":"p","policyDocument":"{}"}"#;
+        for (region, partition) in [
+            ("us-east-1", "aws"),
+            ("us-gov-west-1", "aws-us-gov"),
+            ("cn-north-1", "aws-cn"),
+            ("us-isof-south-1", "aws-iso-f"),
+        ] {
+            assert_eq!(
+                deed_in(region, ("CreatePolicy", request, "null")),
+                format!(
+                    "Version {{ policy: arn:{partition}:iam::111122223333:policy/p, version: Some(v1), document: Some({{}}), link: First }}"
+                ),
+            );
+        }
+    }
+
+    #[test]
+    fn a_deed_counts_all_its_texts() {
+        let name = "n".repeat(1000);
+        for (event_name, request) in [
+            ("PutUserPolicy", format!(r#"{{"userName":"u","policyName":"{name}","policyDocument":"d"}}"#)),
+            ("PutUserPolicy", format!(r#"{{"userName":"u","policyName":"p","policyDocument":"{name}"}}"#)),
+            ("AttachUserPolicy", format!(r#"{{"userName":"{name}","policyArn":"a"}}"#)),
+            ("AddUserToGroup", format!(r#"{{"userName":"u","groupName":"{name}"}}"#)),
+            ("CreateUser", format!(r#"{{"userName":"u","permissionsBoundary":"{name}"}}"#)),
+            ("CreateGrant", format!(r#"{{"granteePrincipal":"{name}","operations":[]}}"#)),
+            ("CreateGrant", format!(r#"{{"granteePrincipal":"r","operations":["{name}"]}}"#)),
+            ("AttachPolicy", format!(r#"{{"policyId":"p-1","targetId":"{name}"}}"#)),
+            ("SetDefaultPolicyVersion", format!(r#"{{"policyArn":"a","versionId":"{name}"}}"#)),
+            ("ModifyVpcEndpoint", format!(r#"{{"vpcEndpointId":"v","policyDocument":"{name}"}}"#)),
+        ] {
+            let call = ChangeCall {
+                event_name,
+                account_id: Some("111122223333"),
+                key_arn: Some("k"),
+                grant_id: Some("g"),
+                request: Some(&request),
+                ..ChangeCall::default()
+            };
+            let (deed, _) = ChangeDeed::of(call).unwrap();
+            assert!(deed.bytes() >= 1000, "{event_name} {}", deed.bytes());
         }
     }
 

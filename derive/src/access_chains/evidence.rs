@@ -165,12 +165,14 @@ impl CountedSpans {
 
 /// The Region in which a partition logs IAM and Organizations.
 pub(super) fn global_region(partition: &str) -> Option<&'static str> {
-    const REGIONS: [(&str, &str); 6] = [
+    const REGIONS: [(&str, &str); 8] = [
         ("aws", "us-east-1"),
         ("aws-cn", "cn-north-1"),
         ("aws-eusc", "eusc-de-east-1"),
         ("aws-iso", "us-iso-east-1"),
         ("aws-iso-b", "us-isob-east-1"),
+        ("aws-iso-e", "eu-isoe-west-1"),
+        ("aws-iso-f", "us-isof-south-1"),
         ("aws-us-gov", "us-gov-west-1"),
     ];
     REGIONS.iter().find(|(known, _)| *known == partition).map(|(_, region)| *region)
@@ -185,6 +187,18 @@ pub(super) fn is_told(reason: Option<&str>) -> bool {
 mod tests {
     use super::*;
     use crate::compact::TextPool;
+
+    #[test]
+    fn each_partition_has_its_global_region() {
+        for region in ["us-east-1", "us-gov-east-1", "cn-north-1", "us-iso-west-1", "us-isob-east-1", "eu-isoe-west-1"]
+        {
+            let partition = keytrail_rows::arn::partition_of(region);
+            let global = global_region(partition).unwrap();
+            assert_eq!(keytrail_rows::arn::partition_of(global), partition);
+        }
+        assert_eq!(global_region("aws-iso-f"), Some("us-isof-south-1"));
+        assert_eq!(global_region("aws-new"), None);
+    }
 
     #[test]
     fn a_span_is_as_good_as_its_worst_hour() {

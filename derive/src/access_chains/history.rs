@@ -6,43 +6,50 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use keytrail_rows::arn::{Arn, service_of};
+use keytrail_rows::arn::{Arn, partition_of, service_of};
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::deeds::{ChangeDeed, ChangedLink, GrantTerms, LeftDocument, VersionUse};
+use super::deeds::{ChangeDeed, ChangedLink, FirstBoundary, GrantTerms, LeftDocument, OwnerFate, VersionUse};
 use crate::compact::{PackedEventId, PooledText, TextPool};
 use crate::denial_facts::identity;
 use crate::policy::{LoggedPolicy, PolicyDocument, PolicyReading};
 
 /// Larger texts are no policies of AWS, and are unknown ones.
 const DOCUMENT_BYTES_MAX: usize = 384 * 1024;
-/// Documents that are held as read, which takes about ten times their text.
-const READ_MAX: usize = 1000;
+/// The letters of documents that are held as read, and the times that what is read is larger than its text.
+const READ_LETTERS_MAX: usize = 2 * 1024 * 1024;
+const READ_TIMES: usize = 10;
 /// Rough size of a change with its deed, and its places.
-const CHANGE_BYTES: usize = 480;
+const CHANGE_BYTES: usize = 640;
 
 /// A text of a policy, by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct LoggedDocument(u32);
 
-/// The texts of policies, each held once.
+/// The texts of policies, each held once for each partition, which the ARNs of bare account ids get.
 #[derive(Debug, Default)]
 pub(super) struct DocumentPool {
-    numbers: HashMap<u128, u32>,
-    texts: Vec<Box<str>>,
-    /// Those that were read lately: many runs ask for the same.
-    read: RefCell<HashMap<LoggedDocument, Option<Rc<PolicyDocument>>>>,
+    numbers: HashMap<(u128, &'static str), u32>,
+    texts: Vec<(Box<str>, &'static str)>,
+    read: RefCell<ReadDocuments>,
+}
+
+/// Documents that were read lately: many runs ask for the same.
+#[derive(Debug, Default)]
+struct ReadDocuments {
+    known: HashMap<LoggedDocument, Option<Rc<PolicyDocument>>>,
+    letters: usize,
 }
 
 impl DocumentPool {
-    fn put(&mut self, text: &str) -> Option<LoggedDocument> {
+    fn put(&mut self, text: &str, partition: &'static str) -> Option<LoggedDocument> {
         if text.len() > DOCUMENT_BYTES_MAX {
             return None;
         }
         let next = u32::try_from(self.texts.len()).expect("four thousand million policies do not fit into memory");
-        let number = *self.numbers.entry(xxh3_128(text.as_bytes())).or_insert(next);
+        let number = *self.numbers.entry((xxh3_128(text.as_bytes()), partition)).or_insert(next);
         if number == next {
-            self.texts.push(text.into());
+            self.texts.push((text.into(), partition));
         }
         Some(LoggedDocument(number))
     }
@@ -50,18 +57,19 @@ impl DocumentPool {
     /// The statements of a text; `None` if it cannot be read whole.
     pub fn read(&self, document: LoggedDocument) -> Option<Rc<PolicyDocument>> {
         let mut read = self.read.borrow_mut();
-        if let Some(known) = read.get(&document) {
+        if let Some(known) = read.known.get(&document) {
             return known.clone();
         }
-        if read.len() >= READ_MAX {
-            read.clear();
+        let (text, partition) = &self.texts[document.0 as usize];
+        if read.letters + text.len() > READ_LETTERS_MAX {
+            *read = ReadDocuments::default();
         }
-        let text = &self.texts[document.0 as usize];
-        let whole = match LoggedPolicy::read(text, "aws").reading {
+        let whole = match LoggedPolicy::read(text, partition).reading {
             PolicyReading::Whole(whole) => Some(Rc::new(whole)),
             PolicyReading::Truncated | PolicyReading::Unparsed => None,
         };
-        read.insert(document, whole.clone());
+        read.letters += text.len();
+        read.known.insert(document, whole.clone());
         whole
     }
 }
@@ -118,6 +126,9 @@ pub(super) struct PlaceStep {
 pub(super) struct LoggedChange {
     pub time: i64,
     pub id: PackedEventId,
+    /// A hash of all that its record says here: two records may have one id.
+    pub content: u64,
+    pub partition: &'static str,
     pub name: PooledText,
     pub by: PooledText,
     pub person: Option<PooledText>,
@@ -138,31 +149,27 @@ struct ToldPolicy {
 pub(super) struct LoggedChanges {
     changes: Vec<LoggedChange>,
     told: Vec<ToldPolicy>,
+    /// Of policies.
+    letters: usize,
     bytes: usize,
 }
 
 impl LoggedChanges {
     pub fn add(&mut self, change: LoggedChange) {
-        let letters = match &change.deed {
-            ChangeDeed::KeyPolicy { document, .. }
-            | ChangeDeed::Version { document, .. }
-            | ChangeDeed::OrganizationPolicy { document, .. }
-            | ChangeDeed::Inline { document: LeftDocument::Written(document), .. }
-            | ChangeDeed::EndpointPolicy { document, .. } => document.as_ref().map_or(0, String::len),
-            ChangeDeed::GrantMade { terms, .. } => terms.operations.len() * 32,
-            _ => 0,
-        };
-        self.bytes += CHANGE_BYTES + letters;
+        self.letters += change.deed.letters();
+        self.bytes += CHANGE_BYTES + change.deed.bytes();
         self.changes.push(change);
     }
 
     pub fn add_told(&mut self, key: PooledText, time: i64, text: &str) {
+        self.letters += text.len();
         self.bytes += size_of::<ToldPolicy>() + text.len();
         self.told.push(ToldPolicy { second: second_of(time), key, text: text.to_owned() });
     }
 
+    /// With the policies that will be held as read.
     pub fn bytes_held(&self) -> usize {
-        self.bytes
+        self.bytes + READ_TIMES * self.letters.min(READ_LETTERS_MAX)
     }
 }
 
@@ -173,15 +180,22 @@ pub(super) struct AccessHistory {
     pub documents: DocumentPool,
     pub grants: Vec<GrantTerms>,
     places: HashMap<AccessPlace, Vec<PlaceStep>>,
-    /// The places of each owner, of the members of Organizations under their kind of deed.
+    /// The places of each owner, and the attachments of each policy of Organizations.
     pub of_owner: HashMap<PooledText, Vec<AccessPlace>>,
+    /// The places of each user, role, group and policy that may hold something, and the links to it.
+    live: HashMap<PooledText, Vec<AccessPlace>>,
+    /// The changes that made or deleted one of these.
+    fates: HashMap<usize, OwnerFate>,
+    /// The second in which each was deleted last.
+    deleted: HashMap<PooledText, i64>,
     /// The grants of each key and grantee.
     pub of_grantee: HashMap<(PooledText, String), Vec<AccessPlace>>,
     /// The changes that Organizations logged, by their number in the order of time.
     pub of_organization: Vec<(usize, AccessPlace)>,
     /// The kind of each policy of Organizations, as `SERVICE_CONTROL_POLICY`.
     pub kinds: HashMap<PooledText, PooledText>,
-    versions: HashMap<(PooledText, PooledText), PlaceValue>,
+    /// The versions of each policy with the second of their making.
+    versions: HashMap<PooledText, HashMap<PooledText, (i64, PlaceValue)>>,
     /// The policy of each key as AWS told it, by second.
     told: HashMap<PooledText, Vec<(i64, PlaceValue)>>,
 }
@@ -204,8 +218,8 @@ impl AccessHistory {
     /// Puts changes into their places, in the order of time.
     pub fn of(logged: LoggedChanges, texts: &mut TextPool) -> AccessHistory {
         let mut changes = logged.changes;
-        changes.sort_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)));
-        changes.dedup_by(|a, b| (a.time, &a.id) == (b.time, &b.id));
+        changes.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+        changes.dedup_by(|a, b| a.order() == b.order());
         let mut history = AccessHistory::default();
         for (number, change) in changes.iter_mut().enumerate() {
             history.place(number, change, texts);
@@ -213,7 +227,9 @@ impl AccessHistory {
         let mut told = logged.told;
         told.sort_unstable();
         for policy in told {
-            let value = history.documents.put(&policy.text).map_or(PlaceValue::Unknown, PlaceValue::Document);
+            let partition = Arn::parse(texts.get(policy.key)).map_or("aws", |key| partition_of(key.region));
+            let document = history.documents.put(&policy.text, partition);
+            let value = document.map_or(PlaceValue::Unknown, PlaceValue::Document);
             history.told.entry(policy.key).or_default().push((policy.second, value));
         }
         history.changes = changes;
@@ -222,84 +238,161 @@ impl AccessHistory {
 
     /// Takes the texts out of a deed and puts its value into its place.
     fn place(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
-        let second = change.second();
-        let set =
-            |history: &mut AccessHistory, place, value| history.set(place, PlaceStep { second, change: number, value });
+        let (second, partition) = (change.second(), change.partition);
+        let step = |value| PlaceStep { second, change: number, value };
         match &mut change.deed {
             ChangeDeed::KeyPolicy { key, document } => {
-                let value = self.document(document);
-                set(self, AccessPlace::KeyPolicy(texts.put(key)), value);
+                let value = self.document(document, partition);
+                self.set(AccessPlace::KeyPolicy(texts.put(key)), step(value));
             }
             ChangeDeed::GrantMade { key, grant, terms } => {
-                let key = texts.put(key);
-                let place = AccessPlace::Grant(key, texts.put(grant));
-                let value = PlaceValue::Granted(u32::try_from(self.grants.len()).unwrap_or(u32::MAX));
-                let of = (key, grantee_name(&terms.grantee));
-                self.grants.push(terms.clone());
-                // A repeated request gives the same grant.
-                if !self.places.contains_key(&place) {
-                    self.of_grantee.entry(of).or_default().push(place);
-                    set(self, place, value);
-                }
+                let place = AccessPlace::Grant(texts.put(key), texts.put(grant));
+                self.set_grant(place, std::mem::take(terms), step(PlaceValue::Unknown));
             }
             ChangeDeed::GrantEnded { key, grant } => {
-                set(self, AccessPlace::Grant(texts.put(key), texts.put(grant)), PlaceValue::Nothing);
+                self.set(AccessPlace::Grant(texts.put(key), texts.put(grant)), step(PlaceValue::Nothing));
             }
+            ChangeDeed::EndpointPolicy { endpoint, document } => {
+                let value = self.document(document, partition);
+                self.set(AccessPlace::EndpointPolicy(texts.put(endpoint)), step(value));
+            }
+            ChangeDeed::SessionBegun { session } => {
+                self.set(AccessPlace::Session(texts.put(session)), step(PlaceValue::Linked));
+            }
+            ChangeDeed::OrganizationPolicy { .. }
+            | ChangeDeed::OrganizationAttachment { .. }
+            | ChangeDeed::OrganizationKind { .. } => self.place_of_organization(number, change, texts),
+            _ => self.place_of_iam(number, change, texts),
+        }
+    }
+
+    fn place_of_iam(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
+        let (second, partition) = (change.second(), change.partition);
+        let step = |value| PlaceStep { second, change: number, value };
+        if let Some(fate) = change.deed.fate() {
+            self.fates.insert(number, fate);
+        }
+        match &mut change.deed {
             ChangeDeed::Inline { owner, policy, document } => {
-                let value = self.left(document);
-                self.set_of(AccessPlace::Inline(texts.put(owner), texts.put(policy)), (second, number, value));
+                let value = self.left(document, partition);
+                self.set_of(AccessPlace::Inline(texts.put(owner), texts.put(policy)), step(value));
             }
             ChangeDeed::Version { policy, version, document, link } => {
-                let (policy, value) = (texts.put(policy), self.document(document));
-                if let Some(version) = version {
-                    self.versions.insert((policy, texts.put(version)), value);
+                let (policy, value) = (texts.put(policy), self.document(document, partition));
+                if self.fates.contains_key(&number) {
+                    self.end_all_of(policy, step(PlaceValue::Nothing));
                 }
-                if *link == VersionUse::Default {
-                    set(self, AccessPlace::Managed(policy), value);
+                if let Some(version) = version {
+                    self.add_version((policy, texts.put(version)), (second, value));
+                }
+                if *link != VersionUse::Spare {
+                    self.set(AccessPlace::Managed(policy), step(value));
                 }
             }
             ChangeDeed::DefaultVersion { policy, version } => {
+                let (policy, version) = (texts.put(policy), texts.put(version));
+                let known = self.versions.get(&policy).and_then(|versions| versions.get(&version));
+                let value = known.map_or(PlaceValue::Unknown, |(_, value)| *value);
+                self.set(AccessPlace::Managed(policy), step(value));
+            }
+            ChangeDeed::PolicyDeleted { policy } => {
                 let policy = texts.put(policy);
-                let value = self.versions.get(&(policy, texts.put(version))).copied().unwrap_or(PlaceValue::Unknown);
-                set(self, AccessPlace::Managed(policy), value);
+                self.end_all_of(policy, step(PlaceValue::Nothing));
+                self.set(AccessPlace::Managed(policy), step(PlaceValue::Nothing));
+            }
+            ChangeDeed::Owner { owner, fate, boundary } => {
+                let owner = texts.put(owner);
+                self.end_all_of(owner, step(PlaceValue::Nothing));
+                let boundary = match boundary {
+                    FirstBoundary::None => PlaceValue::Nothing,
+                    FirstBoundary::Policy(policy) => PlaceValue::Named(texts.put(policy)),
+                    FirstBoundary::Unknown => PlaceValue::Unknown,
+                };
+                if *fate == OwnerFate::Made {
+                    self.set_of(AccessPlace::Boundary(owner), step(boundary));
+                }
             }
             ChangeDeed::Attachment { owner, policy, link } => {
-                self.set_of(
-                    AccessPlace::Attachment(texts.put(owner), texts.put(policy)),
-                    (second, number, linked(*link)),
-                );
+                self.set_of(AccessPlace::Attachment(texts.put(owner), texts.put(policy)), step(linked(*link)));
             }
             ChangeDeed::Membership { user, group, link } => {
-                self.set_of(
-                    AccessPlace::Membership(texts.put(user), texts.put(group)),
-                    (second, number, linked(*link)),
-                );
+                self.set_of(AccessPlace::Membership(texts.put(user), texts.put(group)), step(linked(*link)));
             }
             ChangeDeed::Boundary { owner, policy } => {
                 let value =
                     policy.as_deref().map_or(PlaceValue::Nothing, |policy| PlaceValue::Named(texts.put(policy)));
-                self.set_of(AccessPlace::Boundary(texts.put(owner)), (second, number, value));
+                self.set_of(AccessPlace::Boundary(texts.put(owner)), step(value));
             }
-            ChangeDeed::EndpointPolicy { endpoint, document } => {
-                let value = self.document(document);
-                set(self, AccessPlace::EndpointPolicy(texts.put(endpoint)), value);
-            }
-            ChangeDeed::SessionBegun { session } => {
-                set(self, AccessPlace::Session(texts.put(session)), PlaceValue::Linked);
-            }
-            _ => self.place_of_organization(number, change, texts),
+            _ => unreachable!("all others are not of IAM"),
         }
     }
 
+    /// A repeated request gives the same grant. Two that differ in one second leave it unknown.
+    fn set_grant(&mut self, place: AccessPlace, terms: GrantTerms, step: PlaceStep) {
+        let AccessPlace::Grant(key, _) = place else { return };
+        let is_other = |last: &PlaceStep| match last.value {
+            PlaceValue::Granted(number) => {
+                last.second == step.second && self.grants.get(number as usize).is_some_and(|known| *known != terms)
+            }
+            _ => false,
+        };
+        match self.places.get(&place).map(|steps| steps.last().is_some_and(is_other)) {
+            Some(false) => {}
+            Some(true) => self.places.entry(place).or_default().push(step),
+            None => {
+                let value = PlaceValue::Granted(u32::try_from(self.grants.len()).unwrap_or(u32::MAX));
+                self.of_grantee.entry((key, grantee_name(&terms.grantee))).or_default().push(place);
+                self.grants.push(terms);
+                self.set(place, PlaceStep { value, ..step });
+            }
+        }
+    }
+
+    /// Two texts of one version in one second leave it unknown. Of a policy that is made again it has another.
+    fn add_version(&mut self, (policy, version): (PooledText, PooledText), (second, value): (i64, PlaceValue)) {
+        let versions = self.versions.entry(policy).or_default();
+        let is_same = |known: &(i64, PlaceValue)| known.0 != second || known.1 == value;
+        let is_told = versions.get(&version).is_none_or(is_same);
+        versions.insert(version, (second, if is_told { value } else { PlaceValue::Unknown }));
+    }
+
+    /// Ends all that a user, role, group or policy has, and all links to it.
+    fn end_all_of(&mut self, ended: PooledText, step: PlaceStep) {
+        self.versions.remove(&ended);
+        if self.fates.get(&step.change) == Some(&OwnerFate::Deleted) {
+            self.deleted.insert(ended, step.second);
+        }
+        let mut places = self.live.remove(&ended).unwrap_or_default();
+        places.retain(|place| {
+            if self.holds(*place) {
+                self.set(*place, step);
+            }
+            self.holds(*place)
+        });
+        self.live.insert(ended, places);
+    }
+
+    /// True if the last change of a place does not tell that nothing is there.
+    fn holds(&self, place: AccessPlace) -> bool {
+        self.steps(place).last().is_some_and(|last| last.value != PlaceValue::Nothing)
+    }
+
     fn place_of_organization(&mut self, number: usize, change: &mut LoggedChange, texts: &mut TextPool) {
-        let second = change.second();
+        let (second, partition) = (change.second(), change.partition);
+        let fate = change.deed.fate();
+        let step = |value| PlaceStep { second, change: number, value };
         let (place, value) = match &mut change.deed {
             ChangeDeed::OrganizationPolicy { policy, kind, document } => {
                 let policy = texts.put(policy);
                 if let Some(kind) = kind {
                     self.kinds.insert(policy, texts.put(kind));
                 }
-                (AccessPlace::OrganizationPolicy(policy), self.document(document))
+                let value = self.left(document, partition);
+                if let Some(fate) = fate {
+                    self.fates.insert(number, fate);
+                    self.end_all_of(policy, step(value));
+                }
+                (AccessPlace::OrganizationPolicy(policy), value)
             }
             ChangeDeed::OrganizationAttachment { policy, target, link } => {
                 (AccessPlace::OrganizationAttachment(texts.put(policy), texts.put(target)), linked(*link))
@@ -310,47 +403,64 @@ impl AccessHistory {
             _ => unreachable!("all others have a place of their own"),
         };
         self.of_organization.push((number, place));
-        if let AccessPlace::OrganizationAttachment(policy, _) = place
-            && !self.places.contains_key(&place)
-        {
+        match place {
             // The attachments of a policy are found by it.
-            self.of_owner.entry(policy).or_default().push(place);
+            AccessPlace::OrganizationAttachment(policy, _) => self.set_owned(place, [policy, policy], step(value)),
+            _ => self.set(place, step(value)),
         }
-        self.set(place, PlaceStep { second, change: number, value });
     }
 
-    fn document(&mut self, text: &mut Option<String>) -> PlaceValue {
+    fn document(&mut self, text: &mut Option<String>, partition: &'static str) -> PlaceValue {
         let text = text.take();
-        text.and_then(|text| self.documents.put(&text)).map_or(PlaceValue::Unknown, PlaceValue::Document)
+        text.and_then(|text| self.documents.put(&text, partition)).map_or(PlaceValue::Unknown, PlaceValue::Document)
     }
 
-    fn left(&mut self, document: &mut LeftDocument) -> PlaceValue {
+    fn left(&mut self, document: &mut LeftDocument, partition: &'static str) -> PlaceValue {
         match document {
-            LeftDocument::Written(text) => self.document(text),
+            LeftDocument::Written(text) => self.document(text, partition),
             LeftDocument::Deleted => PlaceValue::Nothing,
         }
     }
 
-    /// Sets a place that is found by its owner.
-    fn set_of(&mut self, place: AccessPlace, (second, change, value): (i64, usize, PlaceValue)) {
-        if !self.places.contains_key(&place) {
-            let owner = match place {
-                AccessPlace::Inline(owner, _) | AccessPlace::Attachment(owner, _) => owner,
-                AccessPlace::Membership(owner, _) | AccessPlace::Boundary(owner) => owner,
-                _ => unreachable!("no other place has an owner"),
-            };
-            self.of_owner.entry(owner).or_default().push(place);
-        }
-        self.set(place, PlaceStep { second, change, value });
+    /// Sets a place of IAM that is found by its owner.
+    fn set_of(&mut self, place: AccessPlace, step: PlaceStep) {
+        let owners = match place {
+            AccessPlace::Attachment(owner, to) | AccessPlace::Membership(owner, to) => [owner, to],
+            AccessPlace::Inline(owner, _) | AccessPlace::Boundary(owner) => [owner, owner],
+            _ => unreachable!("no other place has an owner"),
+        };
+        self.set_owned(place, owners, step);
     }
 
-    /// Two values of one second leave the place unknown, but for a grant, which ends after it begins.
+    /// Sets a place of the first, which ends with either.
+    fn set_owned(&mut self, place: AccessPlace, owners: [PooledText; 2], mut step: PlaceStep) {
+        if !self.places.contains_key(&place) {
+            self.of_owner.entry(owners[0]).or_default().push(place);
+        }
+        let held = self.holds(place);
+        // It may have been given before the deletion of the same second, or after it to one that was made anew.
+        if step.value != PlaceValue::Nothing && owners.iter().any(|of| self.deleted.get(of) == Some(&step.second)) {
+            step.value = PlaceValue::Unknown;
+        }
+        self.set(place, step);
+        if !held && self.holds(place) {
+            self.live.entry(owners[0]).or_default().push(place);
+            if owners[1] != owners[0] {
+                self.live.entry(owners[1]).or_default().push(place);
+            }
+        }
+    }
+
+    /// Two values of one second leave the place unknown, but for a grant, which ends after it begins, and for whatever
+    /// is given to a thing in the second of its making.
     fn set(&mut self, place: AccessPlace, mut step: PlaceStep) {
         let steps = self.places.entry(place).or_default();
         let is_grant = matches!(place, AccessPlace::Grant(..));
+        let fate = |step: &PlaceStep| self.fates.get(&step.change);
         if let Some(last) = steps.last()
             && last.second == step.second
             && last.value != step.value
+            && (fate(last) != Some(&OwnerFate::Made) || fate(&step).is_some())
         {
             step.value = if is_grant { PlaceValue::Nothing } else { PlaceValue::Unknown };
         }
@@ -416,7 +526,12 @@ fn linked(link: ChangedLink) -> PlaceValue {
 }
 
 impl LoggedChange {
-    /// Changes of one second have no order.
+    /// The place among all changes, which does not depend on the order in which they were read.
+    fn order(&self) -> (i64, bool, i64, &PackedEventId, u64) {
+        (self.second(), self.deed.fate() != Some(OwnerFate::Made), self.time, &self.id, self.content)
+    }
+
+    /// Changes of one second have no order, but that a thing is made first.
     pub fn second(&self) -> i64 {
         second_of(self.time)
     }

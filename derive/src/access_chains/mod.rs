@@ -131,17 +131,21 @@ impl AllChains {
         let Some(time) = columns.event_time.get(row) else { return };
         let call = ChangeCall {
             event_name: columns.operation.get(row).unwrap_or_default(),
+            region: columns.region.get(row),
             account_id: columns.account_id.get(row),
             key_arn: columns.key_arn.get(row),
             grant_id: columns.grant_id.get(row),
             request: columns.request_parameters.get(row),
             answer: columns.response_elements.get(row),
         };
-        let Some(deed) = ChangeDeed::of(call) else { return };
+        let Some((deed, partition)) = ChangeDeed::of(call) else { return };
+        let by = [columns.principal.get(row), columns.person.get(row), columns.person_source.get(row)];
         let texts = &mut self.texts;
         self.changes.add(LoggedChange {
             time,
             id: PackedEventId::of(columns.event_id.get(row).unwrap_or_default()),
+            content: call.content(by),
+            partition,
             name: texts.put(call.event_name),
             by: texts.put(columns.principal.get(row).unwrap_or_default()),
             person: texts.put_cell(columns.person.get(row)),
@@ -274,7 +278,8 @@ impl ChainTable {
         let caller = self.text(run.success.account).or(self.text(run.last.account));
         let accounts = [key.map(|key| key.account), caller];
         let is_global = change.is_some_and(LoggedChange::is_global);
-        let global = key.filter(|_| is_global).and_then(|key| global_region(key.partition));
+        // The lane of a Region that is not known has no coverage.
+        let global = key.filter(|_| is_global).map(|key| global_region(key.partition).unwrap_or_default());
         let regions = [key.map(|key| key.region), global];
         let mut lanes = Vec::new();
         for account in accounts.into_iter().flatten() {

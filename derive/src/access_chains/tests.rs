@@ -8,6 +8,7 @@ use keytrail_rows::time::MICROS_PER_SECOND;
 use serde_json::{Value, json};
 
 use super::deeds::VersionUse;
+use super::history::{AccessPlace, PlaceValue};
 use super::*;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/app/reader";
@@ -110,17 +111,19 @@ fn chains_of(story: &ToldRefusals) -> RecordBatch {
                 let (request, answer) = (of("request"), of("answer"));
                 let call = ChangeCall {
                     event_name: name,
+                    region: Some("eu-west-1"),
                     account_id: Some(text("account").unwrap_or("111122223333")),
                     key_arn: Some(text("key").unwrap_or(KEY)),
                     grant_id: text("grant"),
                     request: request.as_deref(),
                     answer: answer.as_deref(),
                 };
-                let deed = ChangeDeed::of(call).unwrap_or_else(|| panic!("{name} {members} does nothing"));
+                let (deed, partition) = ChangeDeed::of(call).unwrap_or_else(|| panic!("{name} {members} does nothing"));
+                let content = call.content([None; 3]);
                 let id = PackedEventId::of(&format!("c{number}"));
                 let (name, by) = (texts.put(name), texts.put("arn:aws:iam::111122223333:role/admin"));
-                let change = LoggedChange { time: micros(*at), id, name, by, person: None, person_source: None, deed };
-                all.changes.add(change);
+                let (time, person, person_source) = (micros(*at), None, None);
+                all.changes.add(LoggedChange { time, id, content, partition, name, by, person, person_source, deed });
                 number += 1;
             }
             Data(at) => {
@@ -432,6 +435,277 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
         all.push(Allow(900));
         assert_claims(name, &story(IMPLICIT.0, IMPLICIT.1, &all), &[expected]);
     }
+}
+
+#[test]
+fn what_is_deleted_or_made_anew_has_nothing_of_before() {
+    let call = |at, name, request: Value| Change(at, name, json!({"request": request}));
+    let user = |at, name, of: &str| call(at, name, json!({"userName": of}));
+    let group = |at, name| call(at, name, json!({"groupName": "readers"}));
+    let put = |at| {
+        let text = document(&[own("kms:*", "*")]);
+        call(at, "PutUserPolicy", json!({"userName": "analyst", "policyName": "p", "policyDocument": text}))
+    };
+    let put_group = |at| {
+        let text = document(&[own("kms:*", "*")]);
+        call(at, "PutGroupPolicy", json!({"groupName": "readers", "policyName": "p", "policyDocument": text}))
+    };
+    let join = |at| call(at, "AddUserToGroup", json!({"groupName": "readers", "userName": "analyst"}));
+    let attach = |at| call(at, "AttachUserPolicy", json!({"userName": "analyst", "policyArn": POLICY}));
+    let create_policy = |at| create_policy(at, &[own("kms:*", "*")]);
+    let delete_policy = |at, policy: &str| call(at, "DeletePolicy", json!({"policyArn": policy}));
+    for (name, acts, expected) in [
+        (
+            "deleted and made",
+            vec![put(500), user(600, "DeleteUser", "analyst"), user(650, "CreateUser", "analyst")],
+            NOTHING,
+        ),
+        ("made", vec![put(500), user(650, "CreateUser", "analyst")], NOTHING),
+        ("deleted in the second of the change", vec![put(500), user(500, "DeleteUser", "analyst")], NOTHING),
+        (
+            "another is deleted",
+            vec![put(500), user(600, "DeleteUser", "reader"), user(650, "CreateUser", "reader")],
+            (Some("c1"), &[][..], "possible"),
+        ),
+        (
+            "made in the second of the change",
+            vec![put(500), user(500, "CreateUser", "analyst")],
+            (Some("c1"), &[], "possible"),
+        ),
+        ("made before", vec![user(500, "CreateUser", "analyst"), put(500)], (Some("c2"), &[], "possible")),
+        (
+            "made, with two policies of one second",
+            vec![
+                user(500, "CreateUser", "analyst"),
+                put(500),
+                call(500, "DeleteUserPolicy", json!({"userName": "analyst", "policyName": "p"})),
+            ],
+            NOTHING,
+        ),
+        (
+            "deleted, made and given anew in one second",
+            vec![user(500, "DeleteUser", "analyst"), user(500, "CreateUser", "analyst"), put(500)],
+            NOTHING,
+        ),
+        (
+            "given, deleted and made in one second",
+            vec![put(500), user(500, "DeleteUser", "analyst"), user(500, "CreateUser", "analyst")],
+            NOTHING,
+        ),
+        (
+            "given anew",
+            vec![user(500, "DeleteUser", "analyst"), user(501, "CreateUser", "analyst"), put(502)],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "a policy made and deleted in one second",
+            vec![attach(20), create_policy(500), delete_policy(500, POLICY), attach(600)],
+            NOTHING,
+        ),
+        (
+            "deleted a second time",
+            vec![
+                put(450),
+                user(500, "DeleteUser", "analyst"),
+                user(501, "CreateUser", "analyst"),
+                put(600),
+                user(601, "DeleteUser", "analyst"),
+            ],
+            NOTHING,
+        ),
+        ("a policy deleted", vec![create_policy(20), attach(500), delete_policy(600, POLICY)], NOTHING),
+        (
+            "another policy deleted",
+            vec![create_policy(20), attach(500), delete_policy(600, &POLICY.replace("use", "no"))],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "a policy deleted and made, attached to nobody",
+            vec![create_policy(20), attach(500), delete_policy(600, POLICY), create_policy(650)],
+            NOTHING,
+        ),
+        ("a policy made where it is attached", vec![attach(500), create_policy(500)], (Some("c1"), &[], "shown")),
+        (
+            "a group deleted and made",
+            vec![put_group(20), join(500), group(600, "DeleteGroup"), group(610, "CreateGroup"), put_group(620)],
+            NOTHING,
+        ),
+        ("a group joined", vec![group(10, "CreateGroup"), put_group(20), join(500)], (Some("c3"), &[], "possible")),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        let story = ToldRefusals { principal: USER, ..story(IMPLICIT.0, IMPLICIT.1, &all) };
+        assert_claims(name, &story, &[expected]);
+    }
+    let deny = || with(own("kms:*", "*"), "Effect", json!("Deny"));
+    let role = |at, name| call(at, name, json!({"roleName": "reader"}));
+    let scp = |at, name, members: Value| Change(at, name, json!({"request": members}));
+    for (name, reason, acts, expected) in [
+        (
+            "a Deny of a role that is made anew",
+            "identity_policy",
+            vec![put_role_policy(20, &[deny()]), role(500, "DeleteRole"), role(510, "CreateRole")],
+            (Some("c2"), &[][..], "shown"),
+        ),
+        (
+            "a boundary of a role that is made anew",
+            "permissions_boundary",
+            vec![
+                call(20, "PutRolePermissionsBoundary", json!({"roleName": "reader", "permissionsBoundary": POLICY})),
+                role(500, "CreateRole"),
+            ],
+            (Some("c2"), &[], "possible"),
+        ),
+        (
+            "an SCP deleted",
+            "scp",
+            vec![
+                scp(20, "AttachPolicy", json!({"policyId": "p-1", "targetId": "111122223333"})),
+                scp(30, "UpdatePolicy", json!({"policyId": "p-1", "content": document(&[deny()])})),
+                scp(500, "DeletePolicy", json!({"policyId": "p-1"})),
+            ],
+            (Some("c3"), &[], "possible"),
+        ),
+        (
+            "another SCP deleted",
+            "scp",
+            vec![
+                scp(20, "AttachPolicy", json!({"policyId": "p-1", "targetId": "111122223333"})),
+                scp(30, "UpdatePolicy", json!({"policyId": "p-1", "content": document(&[deny()])})),
+                scp(500, "DeletePolicy", json!({"policyId": "p-2"})),
+            ],
+            NOTHING,
+        ),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        assert_claims(name, &story(reason, "explicit", &all), &[expected]);
+    }
+}
+
+#[test]
+fn a_grant_to_an_account_is_of_the_partition_of_its_key() {
+    for (partition, account, is_cure) in [
+        ("aws", "111122223333", true),
+        ("aws-us-gov", "111122223333", true),
+        ("aws-cn", "111122223333", true),
+        ("aws-us-gov", "444455556666", false),
+    ] {
+        let mut texts = TextPool::default();
+        let key_arn = format!("arn:{partition}:kms:us-gov-west-1:111122223333:key/1");
+        let request =
+            json!({"granteePrincipal": format!("arn:{partition}:iam::{account}:root"), "operations": ["Decrypt"]});
+        let request = request.to_string();
+        let call = ChangeCall {
+            event_name: "CreateGrant",
+            key_arn: Some(&key_arn),
+            grant_id: Some("g"),
+            request: Some(&request),
+            ..ChangeCall::default()
+        };
+        let mut logged = LoggedChanges::default();
+        logged.add(change_at(500, &call, &mut texts));
+        let history = AccessHistory::of(logged, &mut texts);
+        let principal = format!("arn:{partition}:iam::111122223333:user/ann");
+        let asked = AskedUse {
+            principal: &principal,
+            session_arn: None,
+            key: &key_arn,
+            actions: &["kms:Decrypt".to_owned()],
+            via_service: None,
+            caller_account: None,
+            denied_by: None,
+        };
+        let owners = PlacesByOwner::default();
+        let known = KnownAccess { history: &history, owners: &owners, texts: &texts };
+        let mut search = CureSearch::new(known, asked, CureSpan { from: 100, success: 900 });
+        let key = texts.find(&key_arn).unwrap();
+        let found = search.cures(CureKind::Allowed, key, SuccessRoute::default());
+        assert_eq!(found.last().is_some(), is_cure, "{partition} {account}");
+    }
+}
+
+fn change_at(second: i64, call: &ChangeCall<'_>, texts: &mut TextPool) -> LoggedChange {
+    let (deed, partition) = ChangeDeed::of(*call).unwrap();
+    LoggedChange {
+        time: micros(second),
+        id: PackedEventId::of("one"),
+        content: call.content([None; 3]),
+        partition,
+        name: texts.put(call.event_name),
+        by: texts.put("admin"),
+        person: None,
+        person_source: None,
+        deed,
+    }
+}
+
+#[test]
+fn changes_of_one_id_that_differ_are_two_in_any_order() {
+    let policy = |principal: &str| json!({"policy": document(&[root(), named(principal)])}).to_string();
+    let grant = |grantee: &str| json!({"granteePrincipal": grantee, "operations": ["Decrypt"]}).to_string();
+    for (name, seconds, requests, changes, expected) in [
+        ("PutKeyPolicy", (500, 500), [policy(ROLE), policy(USER)], 2, Some(PlaceValue::Unknown)),
+        ("PutKeyPolicy", (500, 600), [policy(ROLE), policy(USER)], 2, None),
+        ("PutKeyPolicy", (500, 500), [policy(ROLE), policy(ROLE)], 1, None),
+        ("CreateGrant", (500, 500), [grant(ROLE), grant(USER)], 2, Some(PlaceValue::Unknown)),
+        ("CreateGrant", (500, 500), [grant(ROLE), grant(ROLE)], 1, None),
+    ] {
+        let calls = requests.each_ref().map(|request| ChangeCall {
+            event_name: name,
+            key_arn: Some(KEY),
+            grant_id: Some("g"),
+            request: Some(request),
+            ..ChangeCall::default()
+        });
+        let values = [[0, 1], [1, 0]].map(|order| {
+            let mut texts = TextPool::default();
+            let mut logged = LoggedChanges::default();
+            for number in order {
+                let second = [seconds.0, seconds.1][number];
+                logged.add(change_at(second, &calls[number], &mut texts));
+            }
+            let history = AccessHistory::of(logged, &mut texts);
+            assert_eq!(history.changes.len(), changes);
+            let key = texts.find(KEY).unwrap();
+            let place = match name {
+                "PutKeyPolicy" => AccessPlace::KeyPolicy(key),
+                _ => AccessPlace::Grant(key, texts.find("g").unwrap()),
+            };
+            history.value_before(place, 900)
+        });
+        assert_eq!(values[0], values[1], "{name} {seconds:?}");
+        assert_eq!(values[0] == PlaceValue::Unknown, expected.is_some(), "{name} {seconds:?}");
+    }
+}
+
+#[test]
+fn documents_are_read_in_their_partition_and_counted() {
+    let request = json!({"policy": document(&[allow(json!({"AWS": "111122223333"}), "kms:*")])}).to_string();
+    let mut texts = TextPool::default();
+    let mut logged = LoggedChanges::default();
+    let keys = ["us-east-1", "us-gov-west-1"].map(|region| format!("arn:aws:kms:{region}:111122223333:key/1"));
+    for key in &keys {
+        let call = ChangeCall {
+            event_name: "PutKeyPolicy",
+            key_arn: Some(key),
+            request: Some(&request),
+            ..ChangeCall::default()
+        };
+        logged.add(change_at(500, &call, &mut texts));
+    }
+    // A policy that is read takes more than its text.
+    assert!(logged.bytes_held() > 10 * request.len());
+    let history = AccessHistory::of(logged, &mut texts);
+    let roots = keys.map(|key| {
+        let value = history.value_before(AccessPlace::KeyPolicy(texts.find(&key).unwrap()), 900);
+        let PlaceValue::Document(document) = value else { panic!("{value:?}") };
+        let principals = history.documents.read(document).unwrap().statements[0].body.principals.clone();
+        principals.only().unwrap().first().unwrap().text()
+    });
+    assert_eq!(roots, ["arn:aws:iam::111122223333:root", "arn:aws-us-gov:iam::111122223333:root"]);
 }
 
 #[test]
