@@ -84,6 +84,8 @@ pub(crate) struct CoverageFacts {
     interval: AskedInterval,
     places: HashMap<(String, String), PlaceFacts>,
     switches: Vec<TrailSwitch>,
+    /// True where changes of trails may lie in accounts or Regions that are left out.
+    is_narrowed: bool,
     /// What no hour or no place has.
     apart: HourCounts,
     /// The number of hours and of digests that places hold.
@@ -154,6 +156,7 @@ impl CoverageFacts {
                 Some("digest") => self.add_digest(row, &columns),
                 Some("missing" | "unreadable") => self.add_missing(row, &columns),
                 Some("switch") => self.add_switch(row, &columns),
+                Some("narrowed") => self.is_narrowed = true,
                 Some("expected") => {
                     columns.place(row).map(|place| self.place(place));
                 }
@@ -310,7 +313,10 @@ impl CoverageFacts {
         names.sort_unstable();
         for name in names {
             let place = TrailPlace { account: &name.0, region: &name.1 };
-            let hours = PlaceHours::of(&self.places[name], TrailHours::of(&self.switches, place));
+            let trails = TrailHours::of(&self.switches, place);
+            let mut hours = PlaceHours::of(&self.places[name], trails);
+            // A record of KMS shows nothing of later hours where a switch between may lie in a place that is left out.
+            hours.first_read = hours.first_read.filter(|_| !self.is_narrowed);
             let mut cuts = hours.changes();
             cuts.extend([from, until]);
             // A run does not reach over the begin of the interval, so that it lies within or without.
@@ -581,6 +587,15 @@ mod tests {
                 found.iter().any(|run| run == third || run == &third.replace("3..4", "2..4")),
                 "{names:?} {found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_record_of_kms_shows_nothing_of_later_hours_where_places_are_left_out() {
+        for (is_narrowed, second) in [(false, "2..3 quiet digest yes good"), (true, "2..3 quiet digest unknown -")] {
+            let mut facts = facts(&[(1, object(1, 1, 0)), (3, object(1, 1, 0))], &[(HOUR, 5 * HOUR)]);
+            facts.is_narrowed = is_narrowed;
+            assert_eq!(runs(facts)[..3], ["1..2 covered digest yes good", second, "3..4 covered digest yes good"]);
         }
     }
 

@@ -1,9 +1,10 @@
-//! The logs that digests name and that are not here, or could not be read.
-//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name.
+//! The logs that digests name and that are not here, or could not be read, and the digests that say nothing.
+//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name, then
+//! one a digest.
 //! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name and has a record, or
 //! the digest tells of none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -75,7 +76,9 @@ enum ObjectPresence {
 struct NamedLogs {
     named: HashMap<u128, NamedLog>,
     here: HashMap<u128, ObjectPresence>,
-    /// Of the logs.
+    /// Digests that say nothing, each once.
+    silent: BTreeSet<NamedLog>,
+    /// Of the logs and of these digests.
     bytes: usize,
 }
 
@@ -108,6 +111,11 @@ impl NamedLogs {
             self.bytes += found.bytes();
             self.bytes -= self.named.insert(end, found).map_or(0, |known| known.bytes());
         }
+    }
+
+    fn add_silent(&mut self, digest: NamedLog) {
+        let bytes = digest.bytes();
+        self.bytes += if self.silent.insert(digest) { bytes } else { 0 };
     }
 
     /// A log that is here needs no memory any more; mostly the objects come first.
@@ -165,7 +173,10 @@ impl Derivation for NamedLogs {
                         last_event: columns.last_event.get(row),
                         digest: columns.digest.owned(row).unwrap_or_default(),
                     };
-                    self.add_named(log);
+                    match columns.kind.get(row) {
+                        Some("digest") => self.add_silent(log),
+                        _ => self.add_named(log),
+                    }
                 }
             }
         }
@@ -200,6 +211,17 @@ impl Derivation for NamedLogs {
                 OutputCell::Time(found.last_event.or(delivered)),
                 (&found.digest).into(),
                 presence.into(),
+            ])?;
+        }
+        for found in &self.silent {
+            rows.push([
+                OutputCell::Text(found.account.as_deref()),
+                OutputCell::Text(found.region.as_deref()),
+                OutputCell::Text(None),
+                OutputCell::Time(found.first_event),
+                OutputCell::Time(found.last_event),
+                (&found.digest).into(),
+                "digest_unreadable".into(),
             ])?;
         }
         rows.finish()
@@ -264,6 +286,25 @@ mod tests {
             assert_eq!(found(&[(uri.clone(), Read), (uri.clone(), Unreadable)], None), expected, "{uri}");
         }
         assert_eq!(found(&[], None), missing);
+    }
+
+    #[test]
+    fn digests_that_say_nothing_are_told_once() {
+        let mut logs = Box::new(NamedLogs::default());
+        let silent = |name: &str| NamedLog {
+            name: name.to_owned(),
+            digest: name.to_owned(),
+            account: Some("111122223333".to_owned()),
+            region: None,
+            first_event: Some(7),
+            last_event: Some(7),
+        };
+        ["b", "a", "b"].into_iter().for_each(|name| logs.add_silent(silent(name)));
+        assert_eq!(logs.bytes, 2 * silent("a").bytes());
+        let rows = logs.finish().unwrap();
+        let texts = |column: &str| rows[column].as_string::<i32>().iter().collect::<Vec<_>>();
+        assert_eq!((texts("digest"), texts("log")), (vec![Some("a"), Some("b")], vec![None, None]));
+        assert_eq!(texts("presence"), [Some("digest_unreadable"); 2]);
     }
 
     #[test]

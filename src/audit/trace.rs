@@ -72,7 +72,8 @@ impl Trace {
         let statement = traces::of(kind).expect("a test asks for the statement of every kind");
         let timeline = data.engine.query(statement.sql, &[("subject".to_owned(), name.clone())]).await?.rows().await?;
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
+        let coverage = expected.coverage_in(&data.engine).await?;
+        let (mut missing, scope) = (expected.missing(&seen, coverage.as_ref()), data.scope.clone());
         if expected.is_any() {
             missing.extend(expected.missing_logs_in(&data.engine).await?);
         }
