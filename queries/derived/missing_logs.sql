@@ -13,7 +13,8 @@ FROM digest_facts
 WHERE log IS NOT NULL
 UNION ALL
 -- Its end belongs to the next hour.
-SELECT 'digest', digest_uri, account_id, region, ended - INTERVAL '1 second', ended - INTERVAL '1 second', digest_uri
+SELECT 'digest', digest_uri AS name, account_id, region, ended - INTERVAL '1 second' AS first_event,
+       ended - INTERVAL '1 second' AS last_event, digest_uri AS digest
 FROM digest_facts
 WHERE fault IS NOT NULL
 UNION ALL
