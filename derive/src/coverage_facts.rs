@@ -1,7 +1,8 @@
 //! The hours of an account in a Region, and what the logs of each can prove.
 //! In: objects by hour, digests, the logs that they miss, changes of trails, and KMS's read-only records, in any order.
 //! Out: for each place its hours, as runs of equal ones. Memory goes by facts, never by the hours between them.
-//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it.
+//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it, and over the
+//! time in which its last records are delivered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -19,6 +20,9 @@ const PLACE_BYTES: usize = 512;
 
 /// A log that lasts longer says nothing by its hours: nobody but a forger writes such a one.
 const LOG_HOURS_MAX: i64 = 32 * 24;
+
+/// A digest names the logs that were delivered in its time, and records are delivered so much later, as a rule.
+const DELIVERY_TIME: i64 = MICROS_PER_HOUR / 4;
 
 /// What is known of an hour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,8 @@ pub(crate) struct CoverageFacts {
     interval: AskedInterval,
     places: HashMap<(String, String), PlaceFacts>,
     switches: Vec<TrailSwitch>,
+    /// True where changes of trails may lie in accounts or Regions that are left out.
+    is_narrowed: bool,
     /// What no hour or no place has.
     apart: HourCounts,
     /// The number of hours and of digests that places hold.
@@ -150,6 +156,7 @@ impl CoverageFacts {
                 Some("digest") => self.add_digest(row, &columns),
                 Some("missing" | "unreadable") => self.add_missing(row, &columns),
                 Some("switch") => self.add_switch(row, &columns),
+                Some("narrowed") => self.is_narrowed = true,
                 Some("expected") => {
                     columns.place(row).map(|place| self.place(place));
                 }
@@ -306,7 +313,10 @@ impl CoverageFacts {
         names.sort_unstable();
         for name in names {
             let place = TrailPlace { account: &name.0, region: &name.1 };
-            let hours = PlaceHours::of(&self.places[name], TrailHours::of(&self.switches, place));
+            let trails = TrailHours::of(&self.switches, place);
+            let mut hours = PlaceHours::of(&self.places[name], trails);
+            // A record of KMS shows nothing of later hours where a switch between may lie in a place that is left out.
+            hours.first_read = hours.first_read.filter(|_| !self.is_narrowed);
             let mut cuts = hours.changes();
             cuts.extend([from, until]);
             // A run does not reach over the begin of the interval, so that it lies within or without.
@@ -352,7 +362,7 @@ impl CoverageFacts {
 /// The hours of one place.
 struct PlaceHours<'a> {
     hours: &'a BTreeMap<i64, HourCounts>,
-    /// Hours that digests reach over, as half-open runs.
+    /// Hours whose logs digests name, as half-open runs.
     whole: Vec<(i64, i64)>,
     trails: TrailHours,
     /// The first hour with a read-only record of KMS.
@@ -392,10 +402,14 @@ impl PlaceHours<'_> {
             ("unknown", "none")
         };
         let by_records = self.first_read.is_some_and(|first| first <= hour).then_some(KmsLogging::Yes);
+        let by_trails = self.trails.at(hour);
         let kms_logged = match counts.key_reads {
-            0 => self.trails.at(hour).or(by_records).unwrap_or(KmsLogging::Unknown),
+            0 => by_trails.or(by_records).unwrap_or(KmsLogging::Unknown),
             _ => KmsLogging::Yes,
         };
+        // A record shows that some calls were logged, and digests do not show that all were: a trail says otherwise.
+        let is_doubted = kms_logged == KmsLogging::Yes && by_trails.is_some_and(|said| said > KmsLogging::Yes);
+        let basis = if is_doubted && basis == "digest" && state == "covered" { "objects" } else { basis };
         let is_bad = state == "missing"
             || counts.faults + counts.unreadable > 0
             || matches!(kms_logged, KmsLogging::Excluded | KmsLogging::Stopped);
@@ -405,7 +419,8 @@ impl PlaceHours<'_> {
     }
 }
 
-/// The whole hours that lie in the times of digests, which need not begin with the hour.
+/// The hours whose logs are named by digests, which need not begin with the hour: with the last records of an hour, its
+/// digests end in the next.
 fn whole_hours(digests: &[(i64, i64)]) -> Vec<(i64, i64)> {
     let mut times = digests.to_vec();
     times.sort_unstable();
@@ -416,7 +431,7 @@ fn whole_hours(digests: &[(i64, i64)]) -> Vec<(i64, i64)> {
             _ => joined.push((from, until)),
         }
     }
-    let hours = joined.into_iter().map(|(from, until)| (hour_from(from), hour_of(until)));
+    let hours = joined.into_iter().map(|(from, until)| (hour_from(from), hour_of(until.saturating_sub(DELIVERY_TIME))));
     hours.filter(|(from, until)| from < until).collect()
 }
 
@@ -475,28 +490,34 @@ mod tests {
             (
                 vec![(5, object(1, 1, 0))],
                 vec![
-                    (4 * HOUR + 10 * MINUTE, 6 * HOUR + 10 * MINUTE),
-                    (6 * HOUR + 10 * MINUTE, 8 * HOUR + 10 * MINUTE),
+                    (4 * HOUR + 20 * MINUTE, 6 * HOUR + 20 * MINUTE),
+                    (6 * HOUR + 20 * MINUTE, 8 * HOUR + 15 * MINUTE),
                 ],
                 vec!["5..6 covered digest yes good", "6..8 quiet digest yes good"],
             ),
             // A gap between two digests leaves its hour unproved.
             (
                 vec![(5, object(1, 1, 0))],
-                vec![(5 * HOUR, 6 * HOUR + 10 * MINUTE), (6 * HOUR + 11 * MINUTE, 8 * HOUR)],
+                vec![(5 * HOUR, 6 * HOUR + 20 * MINUTE), (6 * HOUR + 21 * MINUTE, 8 * HOUR + 20 * MINUTE)],
                 vec!["5..6 covered digest yes good", "6..7 unknown none yes -", "7..8 quiet digest yes good"],
+            ),
+            // The last records of an hour are delivered in the next, and the digest of that is gone.
+            (
+                vec![(5, object(1, 1, 0))],
+                vec![(5 * HOUR, 7 * HOUR), (8 * HOUR, 9 * HOUR + 14 * MINUTE)],
+                vec!["5..6 covered digest yes good", "6..9 unknown none yes -"],
             ),
             (
                 vec![(5, object(1, 1, 0)), (6, missing)],
                 vec![(5 * HOUR, 8 * HOUR)],
-                vec!["5..6 covered digest yes good", "6..7 missing digest yes bad", "7..8 quiet digest yes good"],
+                vec!["5..6 covered digest yes good", "6..7 missing digest yes bad", "7..8 unknown none yes -"],
             ),
             (
                 vec![(5, object(1, 1, 0)), (6, unreadable), (7, object(0, 0, 1))],
-                vec![(5 * HOUR, 8 * HOUR)],
-                vec!["5..6 covered digest yes good", "6..8 unknown none yes bad"],
+                vec![(5 * HOUR, 9 * HOUR)],
+                vec!["5..6 covered digest yes good", "6..8 unknown none yes bad", "8..9 unknown none yes -"],
             ),
-            (vec![], vec![(5 * HOUR, 7 * HOUR)], vec!["5..7 quiet digest unknown -"]),
+            (vec![], vec![(5 * HOUR, 7 * HOUR)], vec!["5..6 quiet digest unknown -", "6..7 unknown none unknown -"]),
             (vec![], vec![], vec![]),
         ] {
             assert_eq!(runs(facts(&objects, &digests)), expected, "{objects:?} {digests:?}");
@@ -545,6 +566,37 @@ mod tests {
             "8..9 covered objects yes good",
         ];
         assert_eq!(runs(facts), expected);
+    }
+
+    /// A trail that was off for a part of an hour leaves the hour incomplete, whatever was logged in the rest of it.
+    #[test]
+    fn an_hour_is_not_complete_if_a_trail_says_that_something_was_left_out() {
+        for (names, third) in [
+            (&[][..], "3..4 covered digest yes good"),
+            (&["StartLogging"], "3..4 covered digest yes good"),
+            (&["StopLogging", "StartLogging"], "3..4 covered objects yes good"),
+            (&["StopLogging"], "3..4 covered objects yes good"),
+        ] {
+            let mut facts = facts(&[(2, object(1, 1, 0)), (3, object(1, 1, 0))], &[(2 * HOUR, 5 * HOUR)]);
+            for (minute, event_name) in (10..).step_by(10).zip(names) {
+                let call = TrailCall { place: HERE, event_name, request: Some(r#"{"name":"t"}"#), response: None };
+                facts.switches.extend(TrailSwitch::of(3 * HOUR + minute * MINUTE, "id", &call));
+            }
+            let found = runs(facts);
+            assert!(
+                found.iter().any(|run| run == third || run == &third.replace("3..4", "2..4")),
+                "{names:?} {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_record_of_kms_shows_nothing_of_later_hours_where_places_are_left_out() {
+        for (is_narrowed, second) in [(false, "2..3 quiet digest yes good"), (true, "2..3 quiet digest unknown -")] {
+            let mut facts = facts(&[(1, object(1, 1, 0)), (3, object(1, 1, 0))], &[(HOUR, 5 * HOUR)]);
+            facts.is_narrowed = is_narrowed;
+            assert_eq!(runs(facts)[..3], ["1..2 covered digest yes good", second, "3..4 covered digest yes good"]);
+        }
     }
 
     /// A thousand years between two facts cost no more than an hour.

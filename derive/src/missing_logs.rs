@@ -1,8 +1,10 @@
-//! The logs that digests name and that are not here, or could not be read.
-//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name.
-//! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name.
+//! The logs that digests name and that are not here, or could not be read, and the digests that say nothing.
+//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name, then
+//! one a digest.
+//! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name and has a record, or
+//! the digest tells of none.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -35,6 +37,7 @@ const COLUMNS: &[OutputColumn] = &[
 
 /// The folder of AWS's from which on names are alike in every bucket and every copy.
 const TOP_FOLDER: &str = "AWSLogs/";
+const ZIPPED: &str = ".gz";
 
 /// Rough size of a log that a digest names, without its texts.
 const LOG_BYTES: usize = 224;
@@ -63,6 +66,8 @@ impl NamedLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum ObjectPresence {
     Unreadable,
+    /// It was read, and has no record.
+    Empty,
     Read,
 }
 
@@ -71,12 +76,16 @@ enum ObjectPresence {
 struct NamedLogs {
     named: HashMap<u128, NamedLog>,
     here: HashMap<u128, ObjectPresence>,
-    /// Of the logs.
+    /// Digests that say nothing, each once.
+    silent: BTreeSet<NamedLog>,
+    /// Of the logs and of these digests.
     bytes: usize,
 }
 
-/// The end of a name that is the same in every copy: from AWS's own folder on, else the name of the file.
+/// The end of a name that is the same in every copy: from AWS's own folder on, else the name of the file. A copy that was
+/// unzipped lacks the last ending.
 fn end_of(name: &str) -> &str {
+    let name = name.strip_suffix(ZIPPED).unwrap_or(name);
     match name.rfind(TOP_FOLDER) {
         Some(at) if at == 0 || name.as_bytes()[at - 1] == b'/' => &name[at..],
         _ => file_name(name),
@@ -104,6 +113,11 @@ impl NamedLogs {
         }
     }
 
+    fn add_silent(&mut self, digest: NamedLog) {
+        let bytes = digest.bytes();
+        self.bytes += if self.silent.insert(digest) { bytes } else { 0 };
+    }
+
     /// A log that is here needs no memory any more; mostly the objects come first.
     fn add_here(&mut self, uri: &str, presence: ObjectPresence) {
         let end = hash(end_of(uri));
@@ -116,7 +130,8 @@ impl NamedLogs {
 
     /// The best state of an object that may be this log. One that lies outside AWS's folders has only its name.
     fn presence(&self, log: &str) -> Option<ObjectPresence> {
-        [end_of(log), file_name(log)].into_iter().filter_map(|name| self.here.get(&hash(name)).copied()).max()
+        let end = end_of(log);
+        [end, file_name(end)].into_iter().filter_map(|name| self.here.get(&hash(name)).copied()).max()
     }
 }
 
@@ -147,6 +162,7 @@ impl Derivation for NamedLogs {
             let Some(name) = columns.name.get(row) else { continue };
             match columns.kind.get(row) {
                 Some("read") => self.add_here(name, ObjectPresence::Read),
+                Some("empty") => self.add_here(name, ObjectPresence::Empty),
                 Some("unreadable") => self.add_here(name, ObjectPresence::Unreadable),
                 _ => {
                     let log = NamedLog {
@@ -157,7 +173,10 @@ impl Derivation for NamedLogs {
                         last_event: columns.last_event.get(row),
                         digest: columns.digest.owned(row).unwrap_or_default(),
                     };
-                    self.add_named(log);
+                    match columns.kind.get(row) {
+                        Some("digest") => self.add_silent(log),
+                        _ => self.add_named(log),
+                    }
                 }
             }
         }
@@ -176,7 +195,9 @@ impl Derivation for NamedLogs {
             let log = found.name.as_str();
             let presence = match self.presence(log) {
                 Some(ObjectPresence::Read) => continue,
-                Some(ObjectPresence::Unreadable) => "unreadable",
+                // A digest tells times of events only of a log that has some.
+                Some(ObjectPresence::Empty) if found.first_event.or(found.last_event).is_none() => continue,
+                Some(ObjectPresence::Empty | ObjectPresence::Unreadable) => "unreadable",
                 None => "missing",
             };
             let delivery = Delivery::of(log);
@@ -192,6 +213,17 @@ impl Derivation for NamedLogs {
                 presence.into(),
             ])?;
         }
+        for found in &self.silent {
+            rows.push([
+                OutputCell::Text(found.account.as_deref()),
+                OutputCell::Text(found.region.as_deref()),
+                OutputCell::Text(None),
+                OutputCell::Time(found.first_event),
+                OutputCell::Time(found.last_event),
+                (&found.digest).into(),
+                "digest_unreadable".into(),
+            ])?;
+        }
         rows.finish()
     }
 }
@@ -205,15 +237,15 @@ mod tests {
     const FOLDER: &str = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/03/10";
     const LOG: &str = "111122223333_CloudTrail_eu-west-1_20260310T1405Z_Du0a4N7J8mU8rWJL.json.gz";
 
-    /// The presence of the log, where it is not whole.
-    fn found(objects: &[(String, ObjectPresence)]) -> Option<String> {
+    /// The presence of the log, where it is not whole. A digest tells the time of its last event, or none.
+    fn found(objects: &[(String, ObjectPresence)], last_event: Option<i64>) -> Option<String> {
         let mut logs = Box::new(NamedLogs::default());
         let named = |digest: &str| NamedLog {
             name: format!("prefix/{FOLDER}/{LOG}"),
             account: None,
             region: None,
             first_event: None,
-            last_event: None,
+            last_event,
             digest: digest.to_owned(),
         };
         // The objects come before, between and after the digests.
@@ -241,14 +273,50 @@ mod tests {
             (format!("/copies/{FOLDER}/{LOG}"), None),
             (format!("copies/{LOG}"), None),
             (LOG.to_owned(), None),
+            // A copy may be unzipped.
+            (format!("/copies/{FOLDER}/{LOG}").replace(".gz", ""), None),
+            (LOG.replace(".gz", ""), None),
+            (format!("/copies/{FOLDER}/{LOG}").replace(".json.gz", ""), missing.clone()),
             (format!("/copies/{}/{LOG}", FOLDER.replace("/10", "/11")), missing.clone()),
             (format!("/copies/{FOLDER}/x{LOG}"), missing.clone()),
         ] {
-            assert_eq!(found(&[(uri.clone(), Read)]), expected, "{uri}");
+            assert_eq!(found(&[(uri.clone(), Read)], None), expected, "{uri}");
             let unreadable = expected.clone().or(Some("unreadable".to_owned()));
-            assert_eq!(found(&[(uri.clone(), Unreadable)]), unreadable, "{uri}");
-            assert_eq!(found(&[(uri.clone(), Read), (uri.clone(), Unreadable)]), expected, "{uri}");
+            assert_eq!(found(&[(uri.clone(), Unreadable)], None), unreadable, "{uri}");
+            assert_eq!(found(&[(uri.clone(), Read), (uri.clone(), Unreadable)], None), expected, "{uri}");
         }
-        assert_eq!(found(&[]), missing);
+        assert_eq!(found(&[], None), missing);
+    }
+
+    #[test]
+    fn digests_that_say_nothing_are_told_once() {
+        let mut logs = Box::new(NamedLogs::default());
+        let silent = |name: &str| NamedLog {
+            name: name.to_owned(),
+            digest: name.to_owned(),
+            account: Some("111122223333".to_owned()),
+            region: None,
+            first_event: Some(7),
+            last_event: Some(7),
+        };
+        ["b", "a", "b"].into_iter().for_each(|name| logs.add_silent(silent(name)));
+        assert_eq!(logs.bytes, 2 * silent("a").bytes());
+        let rows = logs.finish().unwrap();
+        let texts = |column: &str| rows[column].as_string::<i32>().iter().collect::<Vec<_>>();
+        assert_eq!((texts("digest"), texts("log")), (vec![Some("a"), Some("b")], vec![None, None]));
+        assert_eq!(texts("presence"), [Some("digest_unreadable"); 2]);
+    }
+
+    #[test]
+    fn a_log_without_a_record_is_whole_only_if_the_digest_tells_of_none() {
+        use ObjectPresence::{Empty, Read, Unreadable};
+        let unreadable = Some("unreadable".to_owned());
+        for (presence, untold, told) in
+            [(Read, None, None), (Empty, None, unreadable.clone()), (Unreadable, unreadable.clone(), unreadable)]
+        {
+            let objects = [(LOG.to_owned(), presence)];
+            assert_eq!((found(&objects, None), found(&objects, Some(7))), (untold, told), "{presence:?}");
+        }
+        assert_eq!(found(&[(LOG.to_owned(), Empty), (LOG.to_owned(), Read)], Some(7)), None);
     }
 }

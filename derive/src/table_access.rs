@@ -100,7 +100,7 @@ struct GroupAccess {
     key_uses: BTreeMap<String, (Vec<SessionMoment>, i64)>,
     /// Uses of the key just before the interval.
     earlier_uses: Vec<SessionMoment>,
-    /// The times of all data events and changes of the table, whatever came of them.
+    /// The times of all data events and changes of the table, whatever came of them, those just before the interval too.
     causes: MomentSet,
     has_data_events: bool,
     /// Of all operations.
@@ -154,12 +154,16 @@ fn day_of(at: Option<i64>) -> Option<i32> {
 }
 
 impl GroupAccess {
-    /// Takes in a call of the interval, or a use of the key from before it; gives the growth in moments.
+    /// Takes in a call of the interval, or one from before it that may be the other side of one; gives the growth in
+    /// moments.
     fn take(&mut self, call: TableCall<'_>, session: u32, since: Option<i64>) -> isize {
-        if call.at.zip(since).is_some_and(|(at, since)| at < since) {
-            let earlier = call.at.filter(|_| call.kind == CallKind::KeyUse);
-            self.earlier_uses.extend(earlier.map(|at| (session, at)));
-            return earlier.is_some().into();
+        if let Some((at, _)) = call.at.zip(since).filter(|(at, since)| at < since) {
+            match call.kind {
+                CallKind::KeyUse => self.earlier_uses.push((session, at)),
+                CallKind::DataEvent | CallKind::TableChange => return self.causes.add((session, at)),
+                CallKind::TableRead => return 0,
+            }
+            return 1;
         }
         if call.kind == CallKind::KeyUse {
             if !self.key_uses.contains_key(call.operation) {
@@ -247,13 +251,13 @@ impl GroupAccess {
                 });
             }
         }
-        rows.extend(self.unexplained_uses());
+        rows.extend(self.unexplained_uses(around));
         rows.sort_by_key(|row| (row.operation, row.day));
         rows
     }
 
     /// The uses of the key without a record of DynamoDB's, by operation and day.
-    fn unexplained_uses(&self) -> Vec<AccessRow<'_>> {
+    fn unexplained_uses(&self, around: &AccessSurroundings<'_>) -> Vec<AccessRow<'_>> {
         let mut causes = self.causes.moments.clone();
         causes.sort_unstable();
         let is_of_service = self.texts[0].as_deref().is_some_and(|principal| principal.starts_with("service:"));
@@ -264,18 +268,21 @@ impl GroupAccess {
         };
         let mut rows = Vec::new();
         for (operation, (uses, without_time)) in &self.key_uses {
-            let mut days: BTreeMap<i32, i64> = BTreeMap::new();
+            // By day: all, and those among them whose other side was looked for.
+            let mut days: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
             for (session, at) in uses {
                 if !has_any(&causes, *session, at - CLOCKS_APART_MAX, at + CACHED_MAX) {
-                    *days.entry(day_of(Some(*at)).unwrap_or_default()).or_default() += 1;
+                    let (all, orphans) = days.entry(day_of(Some(*at)).unwrap_or_default()).or_default();
+                    *all += 1;
+                    *orphans += i64::from(!around.is_at_a_border(*at));
                 }
             }
-            let row = |day: Option<i32>, calls: i64| {
-                let (orphan, reason) = day.map_or((None, None), |_| (Some("no_data_event"), reason));
+            let row = |day: Option<i32>, calls: i64, orphans: i64| {
+                let (orphan, reason) = if orphans > 0 { (Some("no_data_event"), reason) } else { (None, None) };
                 AccessRow { operation, day, calls, denied: 0, evidence: "key_use", orphan, reason }
             };
-            rows.extend(days.into_iter().map(|(day, calls)| row(Some(day), calls)));
-            rows.extend((*without_time > 0).then(|| row(None, *without_time)));
+            rows.extend(days.into_iter().map(|(day, (calls, orphans))| row(Some(day), calls, orphans)));
+            rows.extend((*without_time > 0).then(|| row(None, *without_time, 0)));
         }
         rows
     }
@@ -324,6 +331,9 @@ impl<'a> GroupKeyUses<'a> {
                 matched.any = true;
                 continue;
             }
+            if around.is_before_the_end(*at) {
+                continue;
+            }
             matched.orphan = true;
             let reason = if has_any(&self.of_any, 0, from, to) {
                 Some("key_cached_for_other_session")
@@ -346,6 +356,9 @@ impl<'a> GroupKeyUses<'a> {
 struct AccessSurroundings<'a> {
     /// The first moment that was read, where no interval cuts it off.
     first: Option<i64>,
+    /// The interval: the other side of a call at its border may lie beyond.
+    since: Option<i64>,
+    until: Option<i64>,
     /// The times from which and until which a table was under a key that AWS owns, by its ARN, else its name.
     aws_owned: &'a HashMap<String, Vec<(i64, i64)>>,
 }
@@ -353,6 +366,15 @@ struct AccessSurroundings<'a> {
 impl AccessSurroundings<'_> {
     fn is_at_the_start(&self, at: i64) -> bool {
         self.first.is_some_and(|first| at - first <= CACHED_MAX)
+    }
+
+    /// True at the end of the interval: the record of what such a call needs may be later.
+    fn is_before_the_end(&self, at: i64) -> bool {
+        self.until.is_some_and(|until| until.saturating_sub(at) <= CLOCKS_APART_MAX)
+    }
+
+    fn is_at_a_border(&self, at: i64) -> bool {
+        self.is_before_the_end(at) || self.since.is_some_and(|since| at.saturating_sub(since) <= CLOCKS_APART_MAX)
     }
 
     fn is_aws_owned(&self, [_, table_arn, table_name]: &AccessGroupTexts, at: i64) -> bool {
@@ -367,6 +389,7 @@ impl AccessSurroundings<'_> {
 #[derive(Debug)]
 struct AllAccess {
     since: Option<i64>,
+    until: Option<i64>,
     groups: HashMap<String, GroupAccess>,
     tuple: TextTuple,
     first: Option<i64>,
@@ -381,6 +404,7 @@ impl AllAccess {
     fn of(interval: &AskedInterval) -> AllAccess {
         AllAccess {
             since: interval.since,
+            until: interval.until,
             groups: HashMap::new(),
             tuple: TextTuple::default(),
             first: None,
@@ -478,8 +502,12 @@ impl Derivation for AllAccess {
 
     fn finish(mut self: Box<Self>) -> Result<RecordBatch, ArrowError> {
         self.aws_owned.values_mut().for_each(|periods| periods.sort_unstable());
-        let around =
-            AccessSurroundings { first: self.first.filter(|_| self.since.is_none()), aws_owned: &self.aws_owned };
+        let around = AccessSurroundings {
+            first: self.first.filter(|_| self.since.is_none()),
+            since: self.since,
+            until: self.until,
+            aws_owned: &self.aws_owned,
+        };
         self.groups.values_mut().for_each(GroupAccess::settle);
         let mut groups: Vec<&GroupAccess> = self.groups.values().collect();
         groups.sort_unstable_by_key(|group| &group.texts);
@@ -526,8 +554,12 @@ mod tests {
 
     /// Calls are `KIND SESSION[@START] OPERATION SECONDS [OUTCOME]`, and `owned FROM UNTIL` is a period under a key of AWS's own.
     fn derived(calls: &mut dyn Iterator<Item = &&str>, since: Option<i64>) -> Vec<String> {
-        let since = since.map(|since| since * MICROS_PER_SECOND);
-        let interval = AskedInterval { since, until: None, earlier: EarlierHistory::NotRead };
+        derived_of(calls, (since, None))
+    }
+
+    fn derived_of(calls: &mut dyn Iterator<Item = &&str>, interval: (Option<i64>, Option<i64>)) -> Vec<String> {
+        let [since, until] = [interval.0, interval.1].map(|bound| bound.map(|bound| bound * MICROS_PER_SECOND));
+        let interval = AskedInterval { since, until, earlier: EarlierHistory::NotRead };
         let mut access = Box::new(AllAccess::of(&interval));
         for call in calls {
             let words: Vec<&str> = call.split(' ').collect();
@@ -666,6 +698,31 @@ mod tests {
         ] {
             let all = [earlier].into_iter().chain(inside).collect::<Vec<_>>();
             assert_eq!(derived(&mut all.iter(), Some(1000)), expected(reason), "{earlier}");
+        }
+    }
+
+    #[test]
+    fn the_other_side_of_a_call_may_lie_beyond_the_border() {
+        let decrypt = |orphan: &str| format!("app kms:Decrypt 01 1 0 key_use {orphan} -");
+        let get = |orphan: &str| format!("app GetItem 01 1 0 data_event {orphan} -");
+        let reason = "data_events_not_logged";
+        for (calls, expected) in [
+            (&["data_event s GetItem 998", "key_use s kms:Decrypt 1001"][..], vec![]),
+            (&["table_change s CreateBackup 998", "key_use s kms:Decrypt 1001"], vec![]),
+            // A description explains no use of the key, but who knows what else was before.
+            (&["table_read s DescribeTable 998", "key_use s kms:Decrypt 1001"], vec![decrypt("-")]),
+            (&["key_use s kms:Decrypt 1005"], vec![decrypt("-")]),
+            (&["key_use s kms:Decrypt 1006"], vec![decrypt("no_data_event").replace(" -", &format!(" {reason}"))]),
+            (
+                &["data_event s GetItem 998", "key_use s kms:Decrypt 1006"],
+                vec![decrypt("no_data_event").replace(" -", &format!(" {reason}"))],
+            ),
+            (&["data_event s GetItem 1994"], vec![get("no_key_use")]),
+            (&["data_event s GetItem 1995"], vec![get("-")]),
+            (&["key_use s kms:Decrypt 1994"], vec![decrypt("no_data_event").replace(" -", &format!(" {reason}"))]),
+            (&["key_use s kms:Decrypt 1995"], vec![decrypt("-")]),
+        ] {
+            assert_eq!(derived_of(&mut calls.iter(), (Some(1000), Some(2000))), expected, "{calls:?}");
         }
     }
 

@@ -14,6 +14,9 @@ const PARAMETER_BYTES_MAX: usize = 512 << 10;
 const KMS_SOURCE: &str = "kms.amazonaws.com";
 const KMS_READ_NAME: &str = "Decrypt";
 
+/// The name of the trail of a call that names none: all such calls of a place are taken for calls on one more trail.
+const UNNAMED_TRAIL: &str = "";
+
 /// What is known of the logging of KMS's read-only calls. The greater, the worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum KmsLogging {
@@ -74,6 +77,8 @@ enum TrailChange {
     Deleted,
     Updated,
     Selected(KmsLogging),
+    /// Of a trail that the call does not name, or no longer in full.
+    Unread,
 }
 
 /// One successful change of a trail.
@@ -92,20 +97,23 @@ impl TrailSwitch {
     /// Rough size with its texts.
     pub const BYTES: usize = 320;
 
-    /// Reads a call; `None` where it names no trail, or changes nothing that matters here.
+    /// Reads a call; `None` where it changes nothing that matters here.
     pub fn of(at: i64, event_id: &str, call: &TrailCall<'_>) -> Option<TrailSwitch> {
         let (request, response) = (parsed(call.request), parsed(call.response));
         let (request, response) = (request.as_ref(), response.as_ref());
         let named = text(request, "name").or_else(|| text(request, "trailName")).or_else(|| text(request, "trailARN"));
         let arn = text(response, "trailARN").filter(|_| named.is_none_or(|named| !named.starts_with("arn:")));
-        let trail = TrailName::of(arn.or(named)?, call.place);
-        let change = match call.event_name {
-            "CreateTrail" => TrailChange::Created,
-            "UpdateTrail" => TrailChange::Updated,
-            "DeleteTrail" => TrailChange::Deleted,
-            "StartLogging" => TrailChange::Started,
-            "StopLogging" => TrailChange::Stopped,
-            "PutEventSelectors" => TrailChange::Selected(selected(request)),
+        let named = arn.or(named).filter(|named| !named.is_empty());
+        let trail = TrailName::of(named.unwrap_or(UNNAMED_TRAIL), call.place);
+        let change = match (call.event_name, named) {
+            ("CreateTrail", Some(_)) => TrailChange::Created,
+            ("UpdateTrail", Some(_)) => TrailChange::Updated,
+            ("DeleteTrail", Some(_)) => TrailChange::Deleted,
+            ("StartLogging", Some(_)) => TrailChange::Started,
+            ("StopLogging", Some(_)) => TrailChange::Stopped,
+            ("PutEventSelectors", Some(_)) => TrailChange::Selected(selected(request)),
+            // A trail that is made or started ends no logging, whichever it is.
+            ("UpdateTrail" | "DeleteTrail" | "StopLogging" | "PutEventSelectors", None) => TrailChange::Unread,
             _ => return None,
         };
         // The answer has the whole trail as it is then, the request only what was asked to change.
@@ -270,8 +278,19 @@ struct TrailState {
 
 impl TrailState {
     fn take(&mut self, switch: &TrailSwitch) {
+        if self.is_deleted && !matches!(switch.change, TrailChange::Created | TrailChange::Deleted) {
+            // A trail of this name was made since, and nobody knows which.
+            *self = TrailState {
+                selection: Some(KmsLogging::Unknown),
+                is_of_organization: self.is_of_organization,
+                has_left_regions: (self.is_multi_region != Some(false)).then_some(KmsLogging::Unknown),
+                ..TrailState::default()
+            };
+        }
         if switch.is_multi_region == Some(false) {
             self.has_left_regions = match (self.is_multi_region, switch.change) {
+                // The Regions of a trail that is gone have lost it, if the new one of its name is not of them.
+                (Some(true), TrailChange::Created) if self.is_deleted => Some(KmsLogging::Stopped),
                 (_, TrailChange::Created) => None,
                 (Some(true), _) => Some(KmsLogging::Stopped),
                 (Some(false), _) => self.has_left_regions,
@@ -293,6 +312,7 @@ impl TrailState {
             TrailChange::Deleted => (self.logging, self.is_deleted) = (Some(LoggingState::Off), true),
             TrailChange::Selected(selection) => self.selection = Some(selection),
             TrailChange::Updated => {}
+            TrailChange::Unread => (self.logging, self.selection) = (None, Some(KmsLogging::Unknown)),
         }
     }
 
@@ -301,6 +321,10 @@ impl TrailState {
         let is_here = trail.account == place.account || self.is_of_organization == Some(true);
         let own = match (self.logging, self.selection) {
             (Some(LoggingState::Off), _) => Some(KmsLogging::Stopped),
+            // Its start may be what was not read, so nothing good follows from a selector, and nothing certain.
+            (Some(LoggingState::NotStarted), Some(selection)) if selection > KmsLogging::Yes => {
+                Some(KmsLogging::Unknown)
+            }
             (Some(LoggingState::NotStarted), _) => None,
             (Some(LoggingState::On) | None, Some(selection)) => Some(selection),
             // Logging is on, but nobody knows of what.
@@ -312,7 +336,7 @@ impl TrailState {
             Some(true) => own,
             Some(false) => self.has_left_regions,
             // It may be of this Region too: nothing good follows from that, and nothing certain.
-            None => own.filter(|own| *own > KmsLogging::Yes).map(|_| KmsLogging::Unknown),
+            None => own.filter(|own| *own > KmsLogging::Yes).map(|_| KmsLogging::Unknown).or(self.has_left_regions),
         }
     }
 }
@@ -343,14 +367,14 @@ impl TrailHours {
             said.replace((before, was_deleted), (after, state.is_deleted));
             let hour = switch.at.div_euclid(MICROS_PER_HOUR);
             let worst = said.worst();
-            // The hour counts what the switch ended; nothing is said of an hour that began unread.
+            // The hour counts what the switch ended, of which nothing is known if it was not read. The worst of several
+            // switches of an hour is true of a part of it.
             let in_hour = match before {
                 None => KmsLogging::Unknown,
                 Some(_) => all_before.max(worst).unwrap_or(KmsLogging::Unknown),
             };
             let known = hours.switched.entry(hour).or_insert(in_hour);
-            let is_unread = *known == KmsLogging::Unknown || in_hour == KmsLogging::Unknown;
-            *known = if is_unread { KmsLogging::Unknown } else { in_hour.max(*known) };
+            *known = in_hour.max(*known);
             hours.from.insert(hour + 1, worst);
         }
         hours
@@ -372,7 +396,7 @@ impl TrailHours {
 #[derive(Debug, Default)]
 struct WorstOfTrails {
     live: [usize; KmsLogging::ALL.len()],
-    deleted: usize,
+    deleted: [usize; KmsLogging::ALL.len()],
 }
 
 impl WorstOfTrails {
@@ -388,14 +412,17 @@ impl WorstOfTrails {
 
     fn count_of(&mut self, (said, is_deleted): (Option<KmsLogging>, bool)) -> Option<&mut usize> {
         let said = said?;
-        Some(if is_deleted { &mut self.deleted } else { &mut self.live[said as usize] })
+        let trails = if is_deleted { &mut self.deleted } else { &mut self.live };
+        Some(&mut trails[said as usize])
     }
 
     /// A trail that is gone says that logging is off, unless another is known to have taken over.
     fn worst(&self) -> Option<KmsLogging> {
-        let live = KmsLogging::ALL.into_iter().rev().find(|said| self.live[*said as usize] > 0);
-        let gone = (self.deleted > 0 && live != Some(KmsLogging::Yes)).then_some(KmsLogging::Stopped);
-        live.max(gone)
+        let worst_of = |trails: &[usize; KmsLogging::ALL.len()]| {
+            KmsLogging::ALL.into_iter().rev().find(|said| trails[*said as usize] > 0)
+        };
+        let live = worst_of(&self.live);
+        live.max(worst_of(&self.deleted).filter(|_| live != Some(KmsLogging::Yes)))
     }
 }
 
@@ -471,8 +498,11 @@ mod tests {
 
     /// The words of hours 0 to 4, by their first letters; `-` where nothing is said.
     fn hours(place: TrailPlace<'_>, calls: &[(i64, &str, &str)]) -> String {
-        let switches: Vec<TrailSwitch> =
-            calls.iter().map(|(at, name, request)| switch(*at, name, request, None)).collect();
+        let read = |(at, event_name, request): &(i64, &str, &str)| {
+            let call = TrailCall { place: HOME, event_name, request: Some(request), response: None };
+            TrailSwitch::of(at * 60_000_000, "id", &call)
+        };
+        let switches: Vec<TrailSwitch> = calls.iter().filter_map(read).collect();
         let hours = TrailHours::of(&switches, place);
         (0..5).map(|hour| hours.at(hour).map_or('-', |said| said.word().chars().next().unwrap())).collect()
     }
@@ -496,8 +526,18 @@ mod tests {
             // Logging is on, and nobody knows of what.
             (&[started], "-----", "-----"),
             (&[(10, "StopLogging", NAME), (70, "StartLogging", NAME)], "us---", "uu---"),
+            // The part of an hour between two switches counts, whatever its begin was.
+            (&[(70, "StopLogging", NAME), (110, "StartLogging", NAME)], "-s---", "-u---"),
+            (&[excluded, (110, "PutEventSelectors", INCLUDE)], "-eyyy", "-u---"),
+            (&[(10, "PutEventSelectors", INCLUDE), excluded, (110, "PutEventSelectors", INCLUDE)], "ueyyy", "-u---"),
             // A new trail that nobody starts says nothing.
             (&[created], "-----", "-----"),
+            // Its start may lie in a log that is gone.
+            (&[created, excluded], "-uuuu", "-uuuu"),
+            (&[created, (70, "PutEventSelectors", INCLUDE)], "-----", "-----"),
+            (&[created, excluded, (130, "PutEventSelectors", INCLUDE)], "-uu--", "-uu--"),
+            (&[created, excluded, (130, "StartLogging", NAME)], "-ueee", "-ueee"),
+            (&[created, (70, "StopLogging", NAME)], "-usss", "-usss"),
             (&[created, started], "uyyyy", "uyyyy"),
             (&[(10, "CreateTrail", NAME), started], "uyyyy", "-----"),
             (&[created, started, (130, "UpdateTrail", single)], "uyyyy", "uysss"),
@@ -507,6 +547,16 @@ mod tests {
                 "uysuy",
                 "uysuy",
             ),
+            // A trail that is changed is there, whatever was deleted before.
+            (
+                &[(10, "DeleteTrail", NAME), (70, "StartLogging", NAME), (71, "PutEventSelectors", INCLUDE)],
+                "usyyy",
+                "uuuuu",
+            ),
+            (&[created, started, (70, "DeleteTrail", NAME), (130, "StartLogging", NAME)], "ussuu", "ussuu"),
+            (&[created, started, (70, "DeleteTrail", NAME), (130, "CreateTrail", NAME)], "uss--", "ussss"),
+            (&[created, started, (70, "DeleteTrail", NAME), (130, "DeleteTrail", NAME)], "ussss", "ussss"),
+            (&[(10, "DeleteTrail", NAME)], "ussss", "uuuuu"),
             // The worst of two trails.
             (&[created, started, (70, "PutEventSelectors", &other)], "uueee", "uuuuu"),
             // Two switches of one hour.
@@ -527,10 +577,26 @@ mod tests {
         let answered = r#"{"trailARN":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t","isMultiRegionTrail":true}"#;
         let answered = switch(0, "CreateTrail", NAME, Some(answered));
         assert_eq!((answered.trail.name.as_str(), answered.is_multi_region), ("t", Some(true)));
-        let other = TrailCall { place: HOME, event_name: "StopLogging", request: None, response: None };
-        assert_eq!(TrailSwitch::of(0, "id", &other), None);
-        let read = TrailCall { event_name: "GetTrail", request: Some(NAME), ..other };
+        let read = TrailCall { place: HOME, event_name: "GetTrail", request: Some(NAME), response: None };
         assert_eq!(TrailSwitch::of(0, "id", &read), None);
+    }
+
+    #[test]
+    fn a_change_that_names_no_trail_leaves_all_unknown() {
+        let omitted = r#"{"omitted":true,"originalSize":110000,"reason":"requestParameters too large"}"#;
+        for (event_name, request, home, elsewhere) in [
+            ("PutEventSelectors", omitted, "uyuuu", "uyuuu"),
+            ("StopLogging", r#"{"na"#, "uyuuu", "uyuuu"),
+            ("UpdateTrail", r#"{"name":""}"#, "uyuuu", "uyuuu"),
+            // What is made or started ends nothing.
+            ("CreateTrail", omitted, "uyyyy", "uyyyy"),
+            ("StartLogging", omitted, "uyyyy", "uyyyy"),
+        ] {
+            let calls = [(10, "CreateTrail", MULTI), (11, "StartLogging", NAME), (130, event_name, request)];
+            assert_eq!((hours(HOME, &calls).as_str(), hours(ELSEWHERE, &calls).as_str()), (home, elsewhere));
+        }
+        let member = TrailPlace { account: "444455556666", ..HOME };
+        assert_eq!(hours(member, &[(10, "PutEventSelectors", omitted)]), "-----");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 -- column: calls : all calls, refused and failed ones too; in rows of key use the successful uses that nothing explains
 -- column: denied : the refused ones among them, by DynamoDB, IAM or KMS
 -- column: evidence : `data_event` or `management_event`, DynamoDB's own records alone; `both` where uses of the key stand beside at least one of them; `key_use`, uses of the key alone
--- column: orphan : `no_key_use` where a data event succeeded and no use of the key explains how, `no_data_event` where the key was used and no data event or change of the table tells what for; NULL where every one has its other side, and for calls that need no key
+-- column: orphan : `no_key_use` where a data event succeeded and no use of the key explains how, `no_data_event` where the key was used and no data event or change of the table tells what for; NULL where every one has its other side, for calls that need no key, and for those at most 5 seconds from a border of the interval beyond which it may lie
 -- column: orphan_reason : the likely reason, where it is the same for all of them: `key_cached_from_before` (the use of the key lies before the interval), `key_cached_for_other_session` (another session of the same role used it), `log_does_not_reach_back` (the first 360 seconds of what was read), `key_is_aws_owned` (such keys leave no record), `data_events_not_logged` (none of this principal and table is here), `background_service` (DynamoDB itself); NULL where none is known, as when a part of the logs is missing
 SELECT CASE WHEN operation_class IS NOT NULL THEN 'key_use'
             -- Exports and records of VPC endpoints may not tell that an event is of data.

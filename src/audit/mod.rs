@@ -140,9 +140,9 @@ impl Audit {
         let (names, mut accounting) = (subjects.sentences(), prepared.accounting.clone());
         let seen = data.engine.seen(Some(&accounting)).await?;
         accounting.seen = seen.clone();
-        let (mut missing, scope) = (expected.missing(&seen), data.scope.clone());
         place += kinds.len();
         let (coverage, sections) = (prepared.rows(place).await?, answered);
+        let (mut missing, scope) = (expected.missing(&seen, Some(&coverage)), data.scope.clone());
         if expected.is_any() {
             missing.extend(expected.missing_logs(&prepared.rows(place + 1).await?));
         }

@@ -1,8 +1,9 @@
 //! What somebody expects to be there, held against what was read.
-//! In: accounts and Regions, and a time. Out: a sentence on each of them that is not there, and on logs of theirs that a
-//! digest names. Never takes silence for a sign that nothing is missing.
+//! In: accounts and Regions, and a time. Out: a sentence on each of them that is not there, on logs of theirs that a digest
+//! names, and on their digests that say nothing. Never takes silence for a sign that nothing is missing.
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 
 use crate::output::times;
 use crate::output::words::count;
@@ -36,12 +37,23 @@ impl ExpectedInput {
     /// # Errors
     /// Fails if the data cannot be read any further.
     pub async fn missing_in(&self, data: &Engine, accounting: Option<&Accounting>) -> Result<Vec<String>, SqlError> {
-        let mut missing = self.missing(&data.seen(accounting).await?);
+        let mut missing = self.missing(&data.seen(accounting).await?, self.coverage_in(data).await?.as_ref());
         missing.extend(self.missing_logs_in(data).await?);
         Ok(missing)
     }
 
-    /// Names the accounts and Regions of which digests name logs that are not whole here.
+    /// The spans of coverage, where a time is expected.
+    ///
+    /// # Errors
+    /// Fails if the data cannot be read any further.
+    pub async fn coverage_in(&self, data: &Engine) -> Result<Option<RecordBatch>, SqlError> {
+        match self.until {
+            Some(_) => Ok(Some(data.query(&sections::coverage().sql, &[]).await?.rows().await?)),
+            None => Ok(None),
+        }
+    }
+
+    /// Names the accounts and Regions of which digests name logs that are not whole here, or say nothing.
     ///
     /// # Errors
     /// Fails if the data cannot be read any further.
@@ -49,13 +61,10 @@ impl ExpectedInput {
         Ok(self.missing_logs(&data.query(&sections::missing_logs().sql, &[]).await?.rows().await?))
     }
 
-    /// Names the accounts and Regions of which digests name logs that are not whole here: rows of the section
-    /// `missing_logs`, which has them by account and Region.
+    /// Names the accounts and Regions of which digests name logs that are not whole here, or say nothing: rows of the
+    /// section `missing_logs`, which has them by account and Region, digests after logs.
     pub fn missing_logs(&self, logs: &RecordBatch) -> Vec<String> {
-        let text = |name: &str, row: usize| {
-            let column = logs.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
-            column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
-        };
+        let text = |name: &str, row: usize| text(logs, name, row);
         let mut found: Vec<MissingLogs<'_>> = Vec::new();
         for row in 0..logs.num_rows() {
             let (account, region) = (text("account_id", row), text("region", row));
@@ -67,16 +76,24 @@ impl ExpectedInput {
             if !self.places.is_empty() && !self.places.iter().any(is_place) {
                 continue;
             }
+            let kind = match text("presence", row) {
+                Some("digest_unreadable") => MissingKind::Digest,
+                _ => MissingKind::Log,
+            };
             match found.last_mut() {
-                Some(last) if (last.account, last.region) == (account, region) => last.logs += 1,
-                _ => found.push(MissingLogs { account, region, logs: 1, first: text("log", row).unwrap_or_default() }),
+                Some(last) if (last.account, last.region, last.kind) == (account, region, kind) => last.objects += 1,
+                _ => {
+                    let first = text("log", row).unwrap_or_default();
+                    found.push(MissingLogs { account, region, kind, objects: 1, first });
+                }
             }
         }
         found.iter().map(MissingLogs::sentence).collect()
     }
 
-    /// Names all that is expected and not there.
-    pub fn missing(&self, seen: &SeenInput) -> Vec<String> {
+    /// Names all that is expected and not there. Hours whose logs digests name are there even where there are no logs; they
+    /// are rows of the section `coverage`.
+    pub fn missing(&self, seen: &SeenInput, coverage: Option<&RecordBatch>) -> Vec<String> {
         let late = |until: Option<i64>| match (self.until, until) {
             (Some(expected), Some(until)) if until < expected => {
                 Some(format!("ends at {}, before {}", times::rfc3339(until), times::rfc3339(expected)))
@@ -90,32 +107,65 @@ impl ExpectedInput {
             if !seen.has(account, region) {
                 return Some(format!("nothing of {account}/{region} is here"));
             }
-            late(seen.until(account, region)).map(|late| format!("{account}/{region} {late}"))
+            let proved = coverage.and_then(|coverage| proved_until(coverage, &|at| at == (account, region)));
+            late(seen.until(account, region).max(proved)).map(|late| format!("{account}/{region} {late}"))
         };
         if self.places.is_empty() {
-            return late(seen.until_anywhere()).map(|late| format!("what is here {late}")).into_iter().collect();
+            let proved = coverage.and_then(|coverage| proved_until(coverage, &|_| true));
+            return late(seen.until_anywhere().max(proved))
+                .map(|late| format!("what is here {late}"))
+                .into_iter()
+                .collect();
         }
         self.places.iter().filter_map(place).collect()
     }
 }
 
-/// The logs of one account and Region that digests name and that are not whole here.
+/// A cell of a column of text; `None` where there is none.
+fn text<'r>(rows: &'r RecordBatch, name: &str, row: usize) -> Option<&'r str> {
+    let column = rows.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+    column.filter(|column| column.is_valid(row)).map(|column| column.value(row))
+}
+
+/// The end of the last hour of some places of which digests tell and no log is missing.
+fn proved_until(coverage: &RecordBatch, is_asked: &dyn Fn((&str, &str)) -> bool) -> Option<i64> {
+    let ends = coverage.column_by_name("until_hour")?.as_primitive_opt::<TimestampMicrosecondType>()?;
+    let is_proved = |row: &usize| {
+        let place = text(coverage, "account_id", *row).zip(text(coverage, "region", *row));
+        let [state, basis] = ["state", "basis"].map(|name| text(coverage, name, *row));
+        place.is_some_and(is_asked) && state != Some("missing") && basis == Some("digest") && ends.is_valid(*row)
+    };
+    (0..coverage.num_rows()).filter(is_proved).map(|row| ends.value(row)).max()
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MissingKind {
+    Log,
+    Digest,
+}
+
+/// The logs of one account and Region that digests name and that are not whole here, or its digests that say nothing.
 struct MissingLogs<'l> {
     account: Option<&'l str>,
     region: Option<&'l str>,
-    logs: u64,
+    kind: MissingKind,
+    objects: u64,
     first: &'l str,
 }
 
 impl MissingLogs<'_> {
     fn sentence(&self) -> String {
         let (account, region) = (self.account.unwrap_or("?"), self.region.unwrap_or("?"));
-        let logs = match self.logs {
-            1 => "1 log that a digest names is".to_owned(),
-            more => format!("{} logs that digests name are", count(more)),
+        let what = match (self.kind, self.objects) {
+            (MissingKind::Log, 1) => "1 log that a digest names is missing or unreadable".to_owned(),
+            (MissingKind::Log, more) => format!("{} logs that digests name are missing or unreadable", count(more)),
+            (MissingKind::Digest, 1) => "1 digest cannot be read or believed, whatever logs it names".to_owned(),
+            (MissingKind::Digest, more) => {
+                format!("{} digests cannot be read or believed, whatever logs they name", count(more))
+            }
         };
-        let first = if self.logs == 1 { self.first.to_owned() } else { format!("{} and others", self.first) };
-        format!("{account}/{region}: {logs} missing or unreadable: {first}")
+        let first = if self.objects == 1 { self.first.to_owned() } else { format!("{} and others", self.first) };
+        format!("{account}/{region}: {what}: {first}")
     }
 }
 
@@ -123,7 +173,7 @@ impl MissingLogs<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, StringArray};
+    use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray};
 
     use super::*;
     use crate::table::SeenPlace;
@@ -149,9 +199,40 @@ mod tests {
                 &["what is here ends at 1970-01-01T01:00:00Z, before 1970-01-01T02:00:00Z"],
             ),
         ] {
-            assert_eq!(expected.missing(&seen), missing, "{expected:?}");
+            assert_eq!(expected.missing(&seen, None), missing, "{expected:?}");
         }
-        assert_eq!(expected(&[], Some(1)).missing(&SeenInput::default()).len(), 1);
+        assert_eq!(expected(&[], Some(1)).missing(&SeenInput::default(), None).len(), 1);
+    }
+
+    #[test]
+    fn a_quiet_account_reaches_as_far_as_its_digests_tell() {
+        let (mut seen, hour) = (SeenInput::default(), 3_600_000_000);
+        seen.see_rows(SeenPlace::new(Some("111122223333"), Some("eu-west-1")), Some((0, hour)));
+        let place = ExpectedPlace { account: "111122223333".to_owned(), region: "eu-west-1".to_owned() };
+        for (account, state, basis, is_late) in [
+            ("111122223333", "quiet", "digest", false),
+            ("111122223333", "covered", "digest", false),
+            ("111122223333", "covered", "objects", true),
+            ("111122223333", "unknown", "none", true),
+            ("111122223333", "missing", "digest", true),
+            ("444455556666", "quiet", "digest", true),
+        ] {
+            let texts = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+            let until = TimestampMicrosecondArray::from(vec![3 * hour]).with_timezone("UTC");
+            let coverage = RecordBatch::try_from_iter([
+                ("account_id", texts(account)),
+                ("region", texts("eu-west-1")),
+                ("until_hour", Arc::new(until) as ArrayRef),
+                ("state", texts(state)),
+                ("basis", texts(basis)),
+            ])
+            .unwrap();
+            let late = |until| {
+                let expected = ExpectedInput { places: vec![place.clone()], until: Some(until) };
+                !expected.missing(&seen, Some(&coverage)).is_empty()
+            };
+            assert_eq!((late(3 * hour), late(3 * hour + 1)), (is_late, true), "{account} {state} {basis}");
+        }
     }
 
     #[test]
@@ -162,6 +243,11 @@ mod tests {
             ("account_id", texts(&[one, one, other, None]), true),
             ("region", texts(&[Some("eu-west-1"), Some("eu-west-1"), Some("eu-west-1"), None]), true),
             ("log", texts(&[Some("a"), Some("b"), Some("c"), Some("d")]), true),
+            (
+                "presence",
+                texts(&[Some("missing"), Some("unreadable"), Some("digest_unreadable"), Some("missing")]),
+                true,
+            ),
         ])
         .unwrap();
         let told = |accounts: &[&str]| {
@@ -171,7 +257,7 @@ mod tests {
         };
         let (first, second, third) = (
             "111122223333/eu-west-1: 2 logs that digests name are missing or unreadable: a and others",
-            "444455556666/eu-west-1: 1 log that a digest names is missing or unreadable: c",
+            "444455556666/eu-west-1: 1 digest cannot be read or believed, whatever logs it names: c",
             "?/?: 1 log that a digest names is missing or unreadable: d",
         );
         assert_eq!(told(&[]), [first, second, third]);

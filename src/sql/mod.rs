@@ -303,7 +303,7 @@ impl Engine {
             accounting: Box::new(accounting),
             scope: stored.scope,
         };
-        let hidden = HiddenTables { hours: stored.hours, digests: stored.digests, expected: Vec::new() };
+        let hidden = HiddenTables { hours: stored.hours, digests: stored.digests, ..HiddenTables::empty()? };
         let mut engine = Engine::new(data, (stored.objects, stored.quarantine), hidden, options)?;
         let (url, files) = stored.files;
         engine.context.runtime_env().register_object_store(ObjectStoreUrl::parse(url)?.as_ref(), files);
@@ -365,7 +365,8 @@ impl Engine {
         context.register_table("objects", Arc::new(objects))?;
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
-        let hidden = HiddenTables { expected: options.expected.clone(), ..hidden }.named()?;
+        let is_narrowed = !data.scope().accounts.is_empty() || !data.scope().regions.is_empty();
+        let hidden = HiddenTables { expected: options.expected.clone(), is_narrowed, ..hidden }.named()?;
         let earlier = data.state_events().map(|events| EarlierTables { companions: Arc::clone(&events), events });
         let answers = state_answers::batch(&state_answers::in_scope(&options.state_answers, data.scope()));
         let state_answers = Arc::new(MemTable::try_new(state_answers::schema(), vec![vec![answers]])?);

@@ -158,6 +158,7 @@ impl StoredInput {
             };
             let looked_for = LookedFor {
                 first_day: digests.first_day.is_valid(row).then(|| i64::from(digests.first_day.value(row))),
+                last_day: None,
                 accounts: self.scope.accounts.clone(),
                 regions: self.scope.regions.clone(),
             };

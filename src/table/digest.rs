@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::arn::{is_account_id, is_region};
 use crate::decode::inflate::{InflateFault, InflateStream, NamedEncoding};
-use crate::time::{MICROS_PER_DAY, parse_rfc3339};
+use crate::time::{MICROS_PER_DAY, event_day, parse_rfc3339};
 
 /// Largest digest, in inflated bytes.
 const DIGEST_BYTES_MAX: usize = 64 << 20;
@@ -30,7 +30,7 @@ pub enum DigestFault {
     Damaged,
     TooLarge,
     TooManyLogs,
-    /// It is no JSON, or lacks an account, a time or the list of logs.
+    /// It is no JSON, lacks an account, a time or the list of logs, or tells impossible times.
     Format,
 }
 
@@ -218,7 +218,8 @@ impl DigestStatement {
         })?;
         let times = parse_rfc3339(&body.digest_start_time).zip(parse_rfc3339(&body.digest_end_time));
         let (started, ended) = times.ok_or(DigestFault::Format)?;
-        if !is_account_id(&body.aws_account_id) || !(1..=DIGEST_TIME_MAX).contains(&(ended - started)) {
+        let is_possible = event_day(started).is_some() && (1..=DIGEST_TIME_MAX).contains(&(ended - started));
+        if !is_account_id(&body.aws_account_id) || !is_possible {
             return Err(DigestFault::Format);
         }
         Ok(DigestStatement {
@@ -284,6 +285,18 @@ mod tests {
         }
         let deep = format!("\"deep\":{}1{},\"awsAccountId\"", "[".repeat(100_000), "]".repeat(100_000));
         assert!(parsed("\"awsAccountId\"", &deep).is_ok(), "nobody looks into a member without a name");
+    }
+
+    #[test]
+    fn a_digest_of_a_year_without_cloudtrail_says_nothing() {
+        let of_year = |year: &str| {
+            let body = BODY.replace("LOGS", "").replace("2026-", year);
+            DigestStatement::parse(body.as_bytes()).map(|digest| digest.logs.len())
+        };
+        assert_eq!(of_year("2026-"), Ok(0));
+        for year in ["0001-", "1970-", "2012-", "9999-"] {
+            assert_eq!(of_year(year), Err(DigestFault::Format), "{year}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The digests among the logs, as rows: what each says of its time, and one row for each log that it names.
 //! In: a listing with digests, or digests that were read before. Out: batches of the table of digest facts.
-//! Reads a digest only when a question takes rows. A digest that says nothing is a row with its fault, never a missing row.
+//! Reads a digest only when a question takes rows. A digest that says nothing, or something impossible, is a row with its
+//! fault, never a missing row.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -16,10 +17,11 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
 
 use super::digest::{self, DigestFault, DigestName, DigestStatement};
+use super::hours::counted_hour;
 use super::{FIRST_LOOK, LogTable};
 use crate::objects::{Delivery, SkipReason};
 use crate::source::{Listing, ListingEntry, ObjectReadError, ReadAhead, Scope};
-use crate::time::day_of;
+use crate::time::{MICROS_PER_DAY, day_of, event_day};
 
 /// Rows of a batch; the logs of one digest may be more.
 const BATCH_ROWS: usize = 4096;
@@ -52,8 +54,9 @@ pub fn digest_facts_schema() -> SchemaRef {
 /// The part of the logs that was looked for: a digest may name others.
 #[derive(Debug, Clone, Default)]
 pub struct LookedFor {
-    /// The first day of delivery, since 1970.
+    /// The first and the last day of delivery, since 1970.
     pub first_day: Option<i64>,
+    pub last_day: Option<i64>,
     pub accounts: Vec<String>,
     pub regions: Vec<String>,
 }
@@ -62,7 +65,8 @@ impl LookedFor {
     /// The folders that a scope reads.
     pub fn of(scope: &Scope) -> LookedFor {
         let first_day = scope.since.map(day_of);
-        LookedFor { first_day, accounts: scope.accounts.clone(), regions: scope.regions.clone() }
+        let last_day = scope.until.map(|until| day_of(until.saturating_sub(1)) + i64::from(scope.late_days));
+        LookedFor { first_day, last_day, accounts: scope.accounts.clone(), regions: scope.regions.clone() }
     }
 
     fn has_place(&self, account: Option<&str>, region: Option<&str>) -> bool {
@@ -72,10 +76,15 @@ impl LookedFor {
         listed(&self.accounts, account) && listed(&self.regions, region)
     }
 
-    fn has_log(&self, log: &str) -> bool {
-        Delivery::of(log).is_none_or(|delivery| {
-            self.first_day.is_none_or(|first| day_of(delivery.micros) >= first)
-                && self.has_place(Some(delivery.account), Some(delivery.region))
+    /// True of a log of an account and a Region that were looked for; one whose name does not tell them always is.
+    fn has_place_of(&self, log: Option<Delivery<'_>>) -> bool {
+        log.is_none_or(|log| self.has_place(Some(log.account), Some(log.region)))
+    }
+
+    /// True of a log of a day that was looked for; one whose name does not tell its delivery always is.
+    fn has_day_of(&self, log: Option<Delivery<'_>>) -> bool {
+        log.map(|log| day_of(log.micros)).is_none_or(|day| {
+            self.first_day.is_none_or(|first| day >= first) && self.last_day.is_none_or(|last| day <= last)
         })
     }
 }
@@ -124,6 +133,18 @@ pub fn each_digest(
     Ok(())
 }
 
+/// True of a time as near to another as the time of a record is to its delivery.
+fn is_near(time: i64, delivered: i64) -> bool {
+    counted_hour(Some(time), Some(delivered)).is_some()
+}
+
+/// The digest, if its account and its time are those of its name.
+fn fitting<'d>(digest: &'d DigestStatement, named: &DigestName<'_>) -> Result<&'d DigestStatement, DigestFault> {
+    let is_of_account = named.account.is_none_or(|account| account == digest.account);
+    let is_of_time = named.ended.is_none_or(|ended| is_near(digest.ended, ended));
+    if is_of_account && is_of_time { Ok(digest) } else { Err(DigestFault::Format) }
+}
+
 /// Rows of the table so far.
 #[derive(Default)]
 pub struct DigestFactRows {
@@ -149,37 +170,48 @@ struct DigestFact<'a> {
 impl DigestFactRows {
     /// Adds what a digest says of the logs that were looked for.
     pub fn add(&mut self, uri: &str, statement: &Result<DigestStatement, DigestFault>, looked_for: &LookedFor) {
-        let digest = match statement {
+        let named = DigestName::of(uri);
+        let digest = match statement.as_ref().map_err(|fault| *fault).and_then(|digest| fitting(digest, &named)) {
             Ok(digest) => digest,
             Err(fault) => {
-                let DigestName { account, region, ended, .. } = DigestName::of(uri);
+                let DigestName { account, region, ended, .. } = named;
                 if looked_for.has_place(account, region) {
-                    let fault = Some(fault.word());
+                    let (ended, fault) = (ended.filter(|ended| event_day(*ended).is_some()), Some(fault.word()));
                     self.push(&DigestFact { uri, account, region, ended, fault, ..DigestFact::default() });
                 }
                 return;
             }
         };
         let account = Some(digest.account.as_str());
-        let region = DigestName::of(&digest.object).region.or(DigestName::of(uri).region);
+        let region = DigestName::of(&digest.object).region.or(named.region);
         if !looked_for.has_place(account, region) {
             return;
         }
-        // Logs of earlier days were not looked for, so the digest proves nothing there.
-        let first = looked_for.first_day.map(|day| day * crate::time::MICROS_PER_DAY);
+        // Logs of other days were not looked for, so the digest proves nothing there.
+        let first = looked_for.first_day.map(|day| day * MICROS_PER_DAY);
         let started = first.map_or(digest.started, |first| first.max(digest.started));
-        let of_digest = || DigestFact {
-            uri,
-            account,
-            region,
-            span: Some(started),
-            ended: Some(digest.ended),
-            ..DigestFact::default()
-        };
+        let end = looked_for.last_day.map(|day| (day + 1).saturating_mul(MICROS_PER_DAY));
+        let ended = end.map_or(digest.ended, |end| end.min(digest.ended));
+        let of_digest =
+            || DigestFact { uri, account, region, span: Some(started), ended: Some(ended), ..DigestFact::default() };
         self.push(&of_digest());
-        for log in digest.logs.iter().filter(|log| looked_for.has_log(&log.object)) {
-            let (first_event, last_event) = (log.first_event, log.last_event);
-            self.push(&DigestFact { log: Some(&log.object), first_event, last_event, ..of_digest() });
+        let mut is_impossible = false;
+        for log in &digest.logs {
+            let delivery = Delivery::of(&log.object);
+            if !looked_for.has_place_of(delivery) {
+                continue;
+            }
+            let delivered = delivery.map_or(digest.ended, |delivery| delivery.micros);
+            let is_delivered = is_near(delivered, digest.ended);
+            let told = [log.first_event, log.last_event];
+            let [first_event, last_event] = told.map(|time| time.filter(|time| is_near(*time, delivered)));
+            is_impossible |= !is_delivered || [first_event, last_event] != told;
+            if is_delivered && looked_for.has_day_of(delivery) {
+                self.push(&DigestFact { log: Some(&log.object), first_event, last_event, ..of_digest() });
+            }
+        }
+        if is_impossible {
+            self.push(&DigestFact { span: None, fault: Some(DigestFault::Format.word()), ..of_digest() });
         }
     }
 
@@ -319,5 +351,97 @@ impl DigestReading {
             flush(&mut rows);
         }
         failed.map_or(Ok(()), Err)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::TimestampMicrosecondType;
+
+    use super::digest::DigestLog;
+    use super::*;
+    use crate::time::parse_rfc3339;
+
+    const NAME: &str = "111122223333_CloudTrail-Digest_eu-west-1_t_eu-west-1_20260310T140000Z.json.gz";
+    const LOG: &str = "111122223333_CloudTrail_eu-west-1_20260310T1335Z_x.json.gz";
+
+    fn time(text: &str) -> i64 {
+        parse_rfc3339(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    /// A digest of 13 to 14 o'clock that names one log, whose events are of a time.
+    fn digest(log: &str, events: Option<&str>) -> DigestStatement {
+        let events = events.map(time);
+        DigestStatement {
+            account: "111122223333".to_owned(),
+            started: time("2026-03-10T13:00:00Z"),
+            ended: time("2026-03-10T14:00:00Z"),
+            bucket: None,
+            object: NAME.to_owned(),
+            previous_bucket: None,
+            previous_object: None,
+            previous_hash: None,
+            previous_signature: None,
+            logs: vec![DigestLog { object: log.to_owned(), first_event: events, last_event: events }],
+        }
+    }
+
+    /// The rows as `LOG FAULT EVENTS`, each a word or `-`; the first is of the digest itself.
+    fn facts(name: &str, digest: DigestStatement, looked_for: &LookedFor) -> Vec<String> {
+        let mut rows = DigestFactRows::default();
+        rows.add(name, &Ok(digest), looked_for);
+        let rows = rows.take().unwrap();
+        let events = rows["first_event"].as_primitive::<TimestampMicrosecondType>();
+        let row = |row: usize| {
+            let text = |column: &str| {
+                if rows[column].as_string::<i32>().is_valid(row) { column.to_owned() } else { "-".to_owned() }
+            };
+            format!("{} {} {}", text("log"), text("fault"), if events.is_valid(row) { "events" } else { "-" })
+        };
+        (0..rows.num_rows()).map(row).collect()
+    }
+
+    #[test]
+    fn a_digest_is_believed_within_bounds() {
+        let all = LookedFor::default();
+        let named = ["- - -", "log - events"];
+        let at = "2026-03-10T13:30:00Z";
+        assert_eq!(facts(NAME, digest(LOG, Some(at)), &all), named);
+        assert_eq!(facts("renamed.json.gz", digest("x.json.gz", Some(at)), &all), named);
+        // A log of that delivery has no such events.
+        for events in ["0001-01-01T00:00:00Z", "2026-02-07T13:34:59Z", "2026-03-11T13:35:01Z"] {
+            assert_eq!(facts(NAME, digest(LOG, Some(events)), &all), ["- - -", "log - -", "- fault -"], "{events}");
+        }
+        for events in ["2026-02-07T13:35:00Z", "2026-03-11T13:35:00Z"] {
+            assert_eq!(facts(NAME, digest(LOG, Some(events)), &all), named, "{events}");
+        }
+        // A digest names no log of years before.
+        let old = LOG.replace("2026", "2020");
+        assert_eq!(facts(NAME, digest(&old, Some("2020-03-10T13:30:00Z")), &all), ["- - -", "- fault -"]);
+        assert_eq!(facts(NAME, digest("x.json.gz", Some("2020-03-10T13:30:00Z")), &all).len(), 3);
+        // Its name tells another account or another time.
+        for name in [NAME.replace("111122223333", "444455556666"), NAME.replace("0310T", "0308T")] {
+            assert_eq!(facts(&name, digest(LOG, Some(at)), &all), ["- fault -"], "{name}");
+        }
+        assert_eq!(facts(&NAME.replace("0310T14", "0310T23"), digest(LOG, Some(at)), &all), named);
+    }
+
+    #[test]
+    fn logs_of_days_that_nobody_looked_for_are_not_named() {
+        let day = day_of(time("2026-03-10T00:00:00Z"));
+        let days = |first_day, last_day| LookedFor { first_day, last_day, ..LookedFor::default() };
+        for (looked_for, logs) in [
+            (days(None, None), 1),
+            (days(Some(day), Some(day)), 1),
+            (days(Some(day + 1), None), 0),
+            (days(None, Some(day - 1)), 0),
+            (LookedFor { regions: vec!["us-east-1".to_owned()], ..LookedFor::default() }, 0),
+        ] {
+            let facts = facts(NAME, digest(LOG, None), &looked_for);
+            assert_eq!(facts.iter().filter(|fact| fact.starts_with("log")).count(), logs, "{looked_for:?}");
+        }
+        let scope = Scope { until: Some(time("2026-03-10T00:00:00Z")), late_days: 2, ..Scope::default() };
+        assert_eq!(LookedFor::of(&scope).last_day, Some(day + 1));
     }
 }

@@ -1,7 +1,7 @@
 -- title: What tells of the coverage of hours
 -- row: hour of objects, digest, log that a digest names and that is not whole, change of a trail, or place that is expected
 -- description: The input of `coverage` and `coverage_spans`, which put it in order.
--- column: kind : `object`, `digest`, `missing` or `unreadable` (a log that a digest names), `switch`, or `expected`
+-- column: kind : `object`, `digest`, `missing` or `unreadable` (a log that a digest names), `switch`, `expected`, or `narrowed` (once, where accounts or Regions are left out)
 -- column: account_id : the account
 -- column: region : the Region; of a change of a trail, its home
 -- column: from_time : the hour of objects, the begin of a digest, the first event of a log, the time of a change
@@ -26,9 +26,13 @@ WHERE log IS NULL
 UNION ALL
 SELECT presence, account_id, region, first_event, last_event, NULL, NULL, NULL, NULL, 0, 0, 0, 0
 FROM missing_logs
+WHERE log IS NOT NULL
 UNION ALL
 SELECT 'expected', account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0
 FROM expected_places
+UNION ALL
+SELECT 'narrowed', account_id, region, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0
+FROM narrowed_scope
 UNION ALL
 SELECT 'switch', recipient_account_id, aws_region, event_time, NULL, event_id, event_name, request_parameters,
        response_elements, 0, 0, 0, 0

@@ -9,9 +9,11 @@ use crate::schema::Column;
 pub(super) const PLACE: ColumnSet =
     ColumnSet::of(&[Column::PrincipalAccountId, Column::KeyAccountId, Column::KeyRegion]);
 
-/// The services whose records of changes are of no Region: they decide about keys everywhere, and are logged in one
-/// Region of the partition, and those of an organization in one account.
-pub const GLOBAL_SOURCES: [&str; 3] = ["iam.amazonaws.com", "organizations.amazonaws.com", "sts.amazonaws.com"];
+/// The services whose records of changes matter in every Region: they decide about keys everywhere and are logged in one
+/// Region of the partition, those of an organization in one account; and CloudTrail's own tell in a trail's home what is
+/// logged in all Regions of the trail.
+pub const GLOBAL_SOURCES: [&str; 4] =
+    ["cloudtrail.amazonaws.com", "iam.amazonaws.com", "organizations.amazonaws.com", "sts.amazonaws.com"];
 
 /// True of a record that a scope of accounts and Regions lets pass for state.
 pub fn is_global(row: &Row<'_>) -> bool {

@@ -74,13 +74,17 @@ impl OddHours {
         }
     }
 
-    /// `digest` is the best, `none` the worst.
+    /// `digest` is the best, `none` the worst. The last files of an hour are named by the digest of the next.
     pub fn basis(&self, (account, _, hour): LaneHour) -> &'static str {
+        // Hours of which the trail was on or all of KMS taken for a part; it is made in the first.
+        let switched = [0, self.excluded, self.excluded + 3, self.stopped, self.stopped + 2];
         match account {
-            MAIN => "digest",
             PLAIN if hour == self.empty => "none",
             PLAIN => "objects",
+            _ if hour == HOURS - 1 => "objects",
+            MAIN => "digest",
             _ if hour == self.stopped + 1 => "none",
+            _ if switched.contains(&hour) => "objects",
             _ => "digest",
         }
     }
