@@ -99,7 +99,7 @@ SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, N
 FROM table_keys
 WHERE key_arn IS NOT NULL
 UNION ALL
-SELECT 'alias', NULL, valid_from, NULL, NULL, NULL, key_arn, alias_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT 'alias', NULL, valid_from, NULL, NULL, NULL, key_arn, alias_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL, valid_to
 FROM key_aliases
 WHERE key_arn IS NOT NULL

@@ -212,7 +212,8 @@ impl DatasetOptions {
         let is_missing = |region: &&String| {
             !regions::is_known(region) && !is_location(region) && !is_in_place(&format!("/{region}/"))
         };
-        match self.scope.regions.iter().find(is_missing) {
+        let expected = self.expected.places.iter().map(|place| &place.region);
+        match self.scope.regions.iter().chain(expected).find(is_missing) {
             Some(region) => {
                 Err(DatasetError::NoRegion { region: region.clone(), hint: did_you_mean(region, regions::known()) })
             }
