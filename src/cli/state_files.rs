@@ -59,7 +59,7 @@ impl StateFiles {
                 }
             }
         }
-        let unplaced = |answer: StateAnswer| {
+        let unplaced = |answer: Box<StateAnswer>| {
             let why = format!("nothing tells the account and Region of the key {}", visible(&answer.subject));
             unusable(&answer.uri, &why)
                 .hint(format!("name the file by them too: 111122223333_eu-west-1_{}.json", visible(&answer.subject)))

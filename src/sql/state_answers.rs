@@ -176,7 +176,7 @@ fn key_id(text: &str) -> Option<&str> {
 ///
 /// # Errors
 /// Fails with an answer of which nothing tells the whole ARN.
-pub fn placed(answers: Vec<StateAnswer>) -> Result<Vec<StateAnswer>, StateAnswer> {
+pub fn placed(answers: Vec<StateAnswer>) -> Result<Vec<StateAnswer>, Box<StateAnswer>> {
     let mut by_id: BTreeMap<String, Option<String>> = BTreeMap::new();
     for answer in &answers {
         let Some(id) = Arn::parse(&answer.subject).and_then(|arn| arn.kms_key_id()) else { continue };
@@ -187,7 +187,7 @@ pub fn placed(answers: Vec<StateAnswer>) -> Result<Vec<StateAnswer>, StateAnswer
     let place = |answer: StateAnswer| match by_id.get(&answer.subject) {
         Some(Some(arn)) => Ok(StateAnswer { subject: arn.clone(), ..answer }),
         _ if Arn::parse(&answer.subject).is_some() => Ok(answer),
-        _ => Err(answer),
+        _ => Err(Box::new(answer)),
     };
     answers.into_iter().map(place).collect()
 }
@@ -361,7 +361,7 @@ mod tests {
             let subject = |answer: StateAnswer| answer.subject;
             let found = placed(answers(subjects)).map(|all| all.into_iter().map(subject).collect::<Vec<_>>());
             let expected = expected.map(|all| all.into_iter().map(str::to_owned).collect()).map_err(str::to_owned);
-            assert_eq!(found.map_err(subject), expected, "{subjects:?}");
+            assert_eq!(found.map_err(|answer| subject(*answer)), expected, "{subjects:?}");
         }
     }
 
