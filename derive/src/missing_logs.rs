@@ -82,12 +82,16 @@ struct NamedLogs {
     bytes: usize,
 }
 
-/// The end of a name that is the same in every copy: from AWS's own folder on, else the name of the file. A copy that was
-/// unzipped lacks the last ending.
+/// The end of a name that is the same in every copy: below AWS's own folder and that of an organization, else the name of
+/// the file. A copy that was unzipped lacks the last ending.
 fn end_of(name: &str) -> &str {
     let name = name.strip_suffix(ZIPPED).unwrap_or(name);
     match name.rfind(TOP_FOLDER) {
-        Some(at) if at == 0 || name.as_bytes()[at - 1] == b'/' => &name[at..],
+        Some(at) if at == 0 || name.as_bytes()[at - 1] == b'/' => {
+            let below = &name[at + TOP_FOLDER.len()..];
+            let organization = below.split_once('/').filter(|(folder, _)| folder.starts_with("o-"));
+            organization.map_or(below, |(_, below)| below)
+        }
         _ => file_name(name),
     }
 }
@@ -272,6 +276,7 @@ mod tests {
             (format!("s3://another-bucket/x/{FOLDER}/{LOG}"), None),
             (format!("/copies/{FOLDER}/{LOG}"), None),
             (format!("copies/{LOG}"), None),
+            (format!("s3://organization/{FOLDER}/{LOG}").replace("AWSLogs/", "AWSLogs/o-exampleorgid/"), None),
             (LOG.to_owned(), None),
             // A copy may be unzipped.
             (format!("/copies/{FOLDER}/{LOG}").replace(".gz", ""), None),
