@@ -9,7 +9,7 @@ FROM (
     WHERE key_arn = $subject
     UNION ALL
     SELECT valid_from, valid_to, 'policy', set_by,
-           concat('version ', version,
+           concat(CASE WHEN version IS NULL THEN 'version of an unknown number' ELSE concat('version ', version) END,
                   CASE WHEN reading <> 'whole' THEN concat(', ', reading)
                        WHEN newly_allows IS NULL THEN ', the one before is not known'
                        WHEN cardinality(newly_allows) > 0 THEN concat(', newly allows ', array_to_string(newly_allows, '; '))

@@ -350,7 +350,7 @@ impl Engine {
         // Moving `map['key']` down to the scan renames columns without minding their places, and then a branch of a
         // union gives its values under other columns' names (apache/datafusion#25414, #25448).
         config.options_mut().optimizer.enable_leaf_expression_pushdown = false;
-        // A third pass over our plans finds nothing more, and takes a fifth of their planning.
+        // An audit of the sample answers alike after one, two and three passes; the third takes a fifth of its planning.
         config.options_mut().optimizer.max_passes = 2;
         // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;

@@ -1,6 +1,6 @@
 //! Tells if the records of changes that are of no Region are among the logs that a scope of accounts and Regions opens.
-//! In: the scope, the names of the objects, and what became of them. Out: a verdict for the summary. Never opens an object: one whose name
-//! tells no Region may hold such records, and is not held against the answer once it was read as a log.
+//! In: the scope, the names of the objects, and what became of them. Out: a verdict for the summary. Never opens an object:
+//! one whose name tells no Region may hold such records, and is not held against the answer once it was read as a log.
 
 use super::tallies::Tallies;
 use crate::objects::Delivery;
