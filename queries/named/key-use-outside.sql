@@ -14,11 +14,13 @@ calls AS (
     WHERE outcome IN ('success', 'denied') AND event_name <> 'GenerateRandom'
       AND (key_role = 'destination' AND source_key_arn = key_arn) IS NOT TRUE
     GROUP BY principal, principal_account_id, outcome, key_arn, key_family, alias_arn, requested_alias, recipient_account_id, aws_region),
-named AS (
+known AS (
     SELECT key_arn, key_family
     FROM keys
     WHERE names_key(CAST($key AS VARCHAR), key_arn, NULL)
-       OR key_arn IN (SELECT key_arn AS named FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))
+       OR key_arn IN (SELECT key_arn AS named FROM key_aliases WHERE names_key(CAST($key AS VARCHAR), NULL, alias_arn))),
+named AS (
+    SELECT key_arn, key_family FROM known
     UNION
     -- A key that no record names is known by its ARN alone.
     SELECT key_arn, CASE WHEN key_arn LIKE '%:key/mrk-%' THEN concat(split_part(key_arn, ':', 5), '/', split_part(key_arn, '/', 2))
@@ -39,7 +41,13 @@ others AS (
         SELECT *
         FROM (
             SELECT c.*, c.principal_account_id IS NULL OR a.account_id IS NOT NULL AS is_of_account
-            FROM calls c LEFT JOIN (SELECT DISTINCT account_id FROM places) a ON c.principal_account_id = a.account_id) c
+            -- Of a key that no record names, the account in which its alias was asked for.
+            FROM calls c LEFT JOIN (
+                SELECT account_id FROM places
+                UNION
+                SELECT recipient_account_id FROM calls
+                WHERE key_arn IS NULL AND names_key(CAST($key AS VARCHAR), NULL, coalesce(alias_arn, requested_alias))) a
+            ON c.principal_account_id = a.account_id) c
         -- A bare name is of the key's account: another account may have a role of that name as well.
         WHERE NOT EXISTS (
             SELECT 1 FROM expected e
@@ -66,6 +74,8 @@ SELECT CASE WHEN uses > 0 THEN 'used'
             WHEN bad > 0 OR faults > 0 OR good = 0 OR told < places THEN 'unknown'
             WHEN proved = asked THEN 'none_in_complete_log'
             ELSE 'none_seen' END AS verdict,
-       uses, refusals, unattributed_uses, unattributed_refusals, asked AS hours_asked, good AS hours_good
+       uses, refusals, unattributed_uses, unattributed_refusals, asked AS hours_asked, good AS hours_good,
+       -- Of several keys the first; NULL where no record names the key.
+       (SELECT min(key_arn) FROM known) AS key_arn
 FROM counted CROSS JOIN hours CROSS JOIN apart
 ORDER BY verdict

@@ -8,11 +8,12 @@ SELECT c.*, CASE WHEN d.described_since < c.first_allowed THEN d.described_since
             WHEN c.bad_hours = 1 THEN 'the logs of 1 hour between are not whole'
             WHEN c.bad_hours > 0 THEN concat('the logs of ', c.bad_hours, ' hours between are not whole') END AS caveat
 FROM (
-    SELECT principal, table_name, aws_region, min(event_time) AS described_since
+    SELECT principal, table_name, split_part(table_arn, ':', 5) AS account_id, aws_region, min(event_time) AS described_since
     FROM table_calls
     WHERE event_source = 'dynamodb.amazonaws.com' AND event_name = 'DescribeTable' AND outcome = 'success'
-    GROUP BY principal, table_name, aws_region) d
+    GROUP BY principal, table_name, split_part(table_arn, ':', 5), aws_region) d
 RIGHT JOIN access_chains c
-    -- A table and its key are in one Region.
-    ON d.principal = c.principal AND d.table_name = c.table_name AND d.aws_region = split_part(c.key_arn, ':', 4)
+    -- A table and its key are in one Region, and accounts may each have a table of this name.
+    ON d.principal = c.principal AND d.table_name = c.table_name AND d.account_id = split_part(c.key_arn, ':', 5)
+       AND d.aws_region = split_part(c.key_arn, ':', 4)
 ORDER BY c.first_allowed, c.allowed_event_id, c.principal, c.key_arn, c.operation

@@ -57,21 +57,30 @@ FROM (
     WHERE key_arn = $subject
     GROUP BY principal, event_name, via_service, key_arn, table_name, event_date
     UNION ALL
-    SELECT min(event_time), max(event_time), 'refused', principal,
-           concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified')),
-           key_arn, NULL, min(event_id)
-    FROM denials
-    WHERE key_arn = $subject
-    GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, key_arn, event_date
-    UNION ALL
-    -- What names no key, in the key's account and Region.
-    SELECT min(event_time), max(event_time), 'refused, may be of it', principal,
-           concat(count(*), ' × ', coalesce(split_part(denied_action, ':', 2), event_name), ' by ', coalesce(denial_reason, 'unspecified'), ', no key named'),
-           NULL, NULL, min(event_id)
-    FROM denials
-    WHERE key_arn IS NULL AND source_key_arn IS NULL AND requested_alias IS NULL
-      AND recipient_account_id = split_part($subject, ':', 5) AND aws_region = split_part($subject, ':', 4)
-    GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, event_date
+    SELECT min(event_time), max(event_time), CASE WHEN told_by IS NULL THEN 'refused, may be of it' ELSE 'refused' END, principal,
+           concat(count(*), ' × ', action, ' by ', denial_reason,
+                  CASE WHEN asked_alias IS NOT NULL THEN concat(', asked for ', asked_alias)
+                       WHEN told_by = 'table' THEN ', the key told by the table'
+                       WHEN told_by IS NULL THEN ', no key named' ELSE '' END),
+           CASE WHEN told_by IS NOT NULL THEN $subject END, NULL, min(event_id)
+    FROM (
+        SELECT d.event_time, d.event_date, d.event_id, d.principal,
+               coalesce(split_part(d.denied_action, ':', 2), d.event_name) AS action,
+               coalesce(d.denial_reason, 'unspecified') AS denial_reason,
+               CASE WHEN coalesce(d.key_arn, d.source_key_arn) IS NULL THEN d.requested_alias END AS asked_alias,
+               CASE WHEN $subject IN (d.key_arn, d.source_key_arn) THEN 'record'
+                    WHEN f.key_by_alias = $subject THEN 'alias'
+                    WHEN f.key_by_table = $subject THEN 'table' END AS told_by,
+               -- What names no key, in the key's account and Region; an alias that other keys alone had is of those.
+               coalesce(d.key_arn, d.source_key_arn, f.key_by_alias, f.key_by_table) IS NULL
+                   AND d.recipient_account_id = split_part($subject, ':', 5) AND d.aws_region = split_part($subject, ':', 4)
+                   AND (d.alias_arn IS NULL
+                        OR d.alias_arn IN (SELECT alias_arn FROM key_aliases WHERE key_arn = $subject)
+                        OR d.alias_arn NOT IN (SELECT alias_arn FROM key_aliases WHERE key_arn IS NOT NULL)) AS may_be_of_key
+        FROM denials d
+        LEFT JOIN denial_facts f ON d.event_id = f.event_id)
+    WHERE told_by IS NOT NULL OR may_be_of_key
+    GROUP BY principal, action, denial_reason, asked_alias, told_by, event_date
     UNION ALL
     SELECT min(event_time), max(event_time), 'failed', principal, concat(count(*), ' × ', event_name, ': ', outcome), key_arn, table_name, min(event_id)
     FROM key_attempts

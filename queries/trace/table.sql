@@ -27,8 +27,10 @@ FROM (
                        ELSE concat(', after ', change_event_name, ' by ', changed_by) END, ' (', evidence, ')'),
            key_arn, table_name, allowed_event_id
     FROM access_chains
-    -- A table and its key are in one Region.
+    -- A table and its key are in one Region; accounts may each have a table of this name.
     WHERE table_name = split_part($subject, ':table/', 2) AND split_part(key_arn, ':', 4) = split_part($subject, ':', 4)
+          AND (split_part(key_arn, ':', 5) = split_part($subject, ':', 5)
+               OR key_arn IN (SELECT key_arn FROM table_keys WHERE table_arn = $subject))
        OR table_name = $subject
     UNION ALL
     SELECT from_hour, until_hour, 'hole', NULL,

@@ -77,7 +77,7 @@ impl Trace {
         let things: Vec<(NameKind, String)> = things.collect();
         let accounting = prepared.accounting;
         let seen = data.engine.seen(Some(&accounting)).await?;
-        let coverage = expected.coverage_in(&data.engine).await?;
+        let coverage = expected.coverage_in(&data.engine, &seen).await?;
         let (mut missing, scope) = (expected.missing(&seen, coverage.as_ref()), data.scope.clone());
         if expected.is_any() {
             missing.extend(expected.missing_logs_in(&data.engine).await?);

@@ -37,19 +37,20 @@ impl ExpectedInput {
     /// # Errors
     /// Fails if the data cannot be read any further.
     pub async fn missing_in(&self, data: &Engine, accounting: Option<&Accounting>) -> Result<Vec<String>, SqlError> {
-        let mut missing = self.missing(&data.seen(accounting).await?, self.coverage_in(data).await?.as_ref());
+        let seen = data.seen(accounting).await?;
+        let mut missing = self.missing(&seen, self.coverage_in(data, &seen).await?.as_ref());
         missing.extend(self.missing_logs_in(data).await?);
         Ok(missing)
     }
 
-    /// The spans of coverage, where a time is expected.
+    /// The spans of coverage, where a time is expected, or a place of which no log is here: its digests may be.
     ///
     /// # Errors
     /// Fails if the data cannot be read any further.
-    pub async fn coverage_in(&self, data: &Engine) -> Result<Option<RecordBatch>, SqlError> {
-        match self.until {
-            Some(_) => Ok(Some(data.query(&sections::coverage().sql, &[]).await?.rows().await?)),
-            None => Ok(None),
+    pub async fn coverage_in(&self, data: &Engine, seen: &SeenInput) -> Result<Option<RecordBatch>, SqlError> {
+        match self.until.is_some() || self.places.iter().any(|place| !seen.has(&place.account, &place.region)) {
+            true => Ok(Some(data.query(&sections::coverage().sql, &[]).await?.rows().await?)),
+            false => Ok(None),
         }
     }
 
@@ -104,10 +105,10 @@ impl ExpectedInput {
             _ => None,
         };
         let place = |ExpectedPlace { account, region }: &ExpectedPlace| {
-            if !seen.has(account, region) {
+            let proved = coverage.and_then(|coverage| proved_until(coverage, &|at| at == (account, region)));
+            if !seen.has(account, region) && proved.is_none() {
                 return Some(format!("nothing of {account}/{region} is here"));
             }
-            let proved = coverage.and_then(|coverage| proved_until(coverage, &|at| at == (account, region)));
             late(seen.until(account, region).max(proved)).map(|late| format!("{account}/{region} {late}"))
         };
         if self.places.is_empty() {
@@ -202,6 +203,25 @@ mod tests {
             assert_eq!(expected.missing(&seen, None), missing, "{expected:?}");
         }
         assert_eq!(expected(&[], Some(1)).missing(&SeenInput::default(), None).len(), 1);
+    }
+
+    #[test]
+    fn a_place_of_which_only_digests_are_here_is_there() {
+        let texts = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+        for (state, basis, is_there) in [("quiet", "digest", true), ("missing", "digest", false), ("unknown", "none", false)] {
+            let until = TimestampMicrosecondArray::from(vec![3_600_000_000]).with_timezone("UTC");
+            let coverage = RecordBatch::try_from_iter([
+                ("account_id", texts("111122223333")),
+                ("region", texts("eu-west-1")),
+                ("until_hour", Arc::new(until) as ArrayRef),
+                ("state", texts(state)),
+                ("basis", texts(basis)),
+            ]);
+            let place = ExpectedPlace { account: "111122223333".to_owned(), region: "eu-west-1".to_owned() };
+            let missing = ExpectedInput { places: vec![place], until: None }
+                .missing(&SeenInput::default(), Some(&coverage.unwrap()));
+            assert_eq!(missing.is_empty(), is_there, "{state} {basis}: {missing:?}");
+        }
     }
 
     #[test]

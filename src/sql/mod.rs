@@ -68,7 +68,7 @@ use physical::physical_plan;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
 use state_answers::StateAnswer;
-use told_names::{BorneNames, NamesOfAnswer, sentence_without_rows};
+use told_names::{BorneNames, NamesOfAnswer};
 
 /// Bytes of `events` rows that are kept in memory; more rows go to a temporary file.
 const KEPT_BYTES_MAX: usize = 3 << 20;
@@ -393,13 +393,13 @@ impl Engine {
         self.answer(query.sql, values).await
     }
 
-    /// Says what has to be said of the names that an answer is about. Of an answer without rows the records tell, which are
-    /// read for that.
+    /// Says what has to be said of the names that an answer is about. Of a name that no row
+    /// answers the records tell, which are read for that.
     pub async fn told_names(&self, names: &NamesOfAnswer) -> Result<Vec<String>, SqlError> {
         let mut said = names.sentences();
         for asked in names.unanswered() {
             let rows = self.query(&sections::names(asked.kind).sql, &[]).await?.rows().await?;
-            said.extend(sentence_without_rows(asked, &BorneNames::of(asked.kind, &rows)));
+            said.extend(names.sentence_of_unanswered(asked, &BorneNames::of(asked.kind, &rows)));
         }
         Ok(said)
     }

@@ -137,11 +137,13 @@ struct NameInRows {
     asked: AskedName,
     /// The things that the rows are about.
     things: BTreeSet<String>,
+    /// The answer has a column that tells the thing.
+    has_cells: bool,
 }
 
 impl NamesOfAnswer {
     pub fn new(asked: impl IntoIterator<Item = AskedName>) -> NamesOfAnswer {
-        let names = asked.into_iter().map(|asked| NameInRows { asked, things: BTreeSet::new() });
+        let names = asked.into_iter().map(|asked| NameInRows { asked, things: BTreeSet::new(), has_cells: false });
         NamesOfAnswer { names: names.collect(), rows: 0 }
     }
 
@@ -157,6 +159,7 @@ impl NamesOfAnswer {
                 NameKind::Key | NameKind::Principal => columns.take(1).collect(),
                 NameKind::Table | NameKind::Session => columns.next_back().into_iter().collect(),
             };
+            name.has_cells |= !columns.is_empty();
             for row in 0..rows.num_rows() {
                 let thing = columns.iter().find_map(|column| cell::text(column, row));
                 name.things.extend(thing.filter(|_| name.things.len() < THINGS_MAX));
@@ -169,23 +172,26 @@ impl NamesOfAnswer {
         self.names.iter().filter_map(|name| several(&name.asked, &name.things)).collect()
     }
 
-    /// The names of an answer without rows: the records have to tell of them.
+    /// The names that no row of the answer tells a thing of: the records have to tell of them. An answer that is always one
+    /// row has such a row for a name that nothing bears.
     pub fn unanswered(&self) -> impl Iterator<Item = &AskedName> {
-        self.names.iter().filter(|_| self.rows == 0).map(|name| &name.asked)
+        self.names.iter().filter(|name| self.rows == 0 || name.has_cells && name.things.is_empty()).map(|name| &name.asked)
+    }
+
+    /// Says of an unanswered name whether the records bear it.
+    pub fn sentence_of_unanswered(&self, asked: &AskedName, known: &BorneNames) -> Option<String> {
+        let named = known.named(asked);
+        if named.is_empty() {
+            return sentence(asked, known);
+        }
+        if self.rows > 0 {
+            return None;
+        }
+        let is_itself = named.len() == 1 && named.contains(asked.given.trim());
+        let of = if is_itself { String::new() } else { format!(" ({})", listed(&named)) };
+        Some(format!("records name the {} {}{of}, but none of them belongs in this answer", asked.kind, asked.given))
     }
 }
-
-/// Says of a name without a row in the answer whether the records bear it.
-pub fn sentence_without_rows(asked: &AskedName, known: &BorneNames) -> Option<String> {
-    let named = known.named(asked);
-    if named.is_empty() {
-        return sentence(asked, known);
-    }
-    let is_itself = named.len() == 1 && named.contains(asked.given.trim());
-    let of = if is_itself { String::new() } else { format!(" ({})", listed(&named)) };
-    Some(format!("records name the {} {}{of}, but none of them belongs in this answer", asked.kind, asked.given))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,7 +252,7 @@ mod tests {
         );
         assert_eq!(said("user/app"), None);
         let asked = AskedName::new(NameKind::Principal, "user/app");
-        let said = sentence_without_rows(&asked, &known).unwrap();
+        let said = NamesOfAnswer::new([]).sentence_of_unanswered(&asked, &known).unwrap();
         assert!(said.starts_with("records name the principal user/app (arn:aws:iam::444455556666:user/app)"), "{said}");
     }
 }

@@ -428,7 +428,7 @@ fn faults_that_pass_change_nothing() {
         if request.is_get_of(TARGET) && before < 3 { Fault::CutAt(100) } else { Fault::Pass }
     });
     // Of one day, since a budget of retries bounds those of a run.
-    faulty.heals("503 for the first answer to every request", |request, before| {
+    faulty.heals("503 for the first answer to every list and every log of a day", |request, before| {
         if before == 0 && (request.is_list() || request.target.contains("/CloudTrail/us-east-1/2026/03/10/")) {
             Fault::error(503, "SlowDown")
         } else {
