@@ -4,12 +4,14 @@
 //! Never follows an alias that moved after it was given, and never says of a key what kind it is where nothing tells.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::arn::Arn;
 use keytrail_rows::schema::ColumnType::{Text, Timestamp};
 use keytrail_rows::time::MICROS_PER_SECOND;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::input::{InputBatch, TextCells, TimeCells};
 use super::output::{OutputCell, OutputRows, column};
@@ -55,8 +57,16 @@ const SIGHTING_BYTES: usize = size_of::<i64>() * 2;
 struct UnresolvedStep {
     at: Option<i64>,
     event_id: String,
+    /// A hash of all that its record says here: two records may have one id.
+    content: u64,
     by: Option<String>,
     step: TableStep,
+}
+
+impl UnresolvedStep {
+    fn order(&self) -> (Option<i64>, &str, u64) {
+        (self.at, &self.event_id, self.content)
+    }
 }
 
 /// One table, as far as the input so far tells of it.
@@ -186,9 +196,11 @@ fn is_of_aws(given: &str) -> bool {
 
 impl TableFacts {
     /// Its periods, once all aliases are known.
-    fn into_periods(self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
+    fn into_periods(mut self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
         let mut life = TableLife { seen: self.seen, ..TableLife::default() };
-        for UnresolvedStep { at, event_id, by, step } in self.steps {
+        // A call's own steps keep their order. Without a time or of one id, the order of the rows decides nothing.
+        self.steps.sort_by(|one, other| one.order().cmp(&other.order()));
+        for UnresolvedStep { at, event_id, by, step, .. } in self.steps {
             let setting = |of, asked: &AskedEncryption, answered: &Option<String>| {
                 let made = MadeOrChanged { of, at, answered: answered.as_deref() };
                 PeriodStep::Set(keys.setting(&self.table, asked, made))
@@ -262,6 +274,7 @@ impl AllTables {
             let step = UnresolvedStep {
                 at: rows.event_time.get(row),
                 event_id: rows.event_id.owned(row).unwrap_or_default(),
+                content: rows.content(row),
                 by: rows.principal.owned(row),
                 step,
             };
@@ -315,7 +328,8 @@ impl AllTables {
         for (table, step) in shown_steps(&described, answer) {
             self.bytes += STEP_BYTES;
             let event_id = rows.event_id.owned(row).unwrap_or_default();
-            let step = UnresolvedStep { at: rows.event_time.get(row), event_id, by: None, step };
+            let (at, content) = (rows.event_time.get(row), rows.content(row));
+            let step = UnresolvedStep { at, event_id, content, by: None, step };
             self.table(table.arn.as_deref(), &table.name).steps.push(step);
         }
     }
@@ -364,6 +378,15 @@ impl<'a> TableFactColumns<'a> {
             request_parameters: rows.texts("request_parameters")?,
             response_elements: rows.texts("response_elements")?,
         })
+    }
+
+    /// A hash of what a row tells of a step beside its time and its id.
+    fn content(&self, row: usize) -> u64 {
+        let mut content = Xxh3::new();
+        let of = [&self.event_name, &self.principal, &self.aws_region, &self.account_id, &self.table_arn];
+        let of = of.into_iter().chain([&self.table_name, &self.request_parameters, &self.response_elements]);
+        of.for_each(|cells| cells.get(row).hash(&mut content));
+        content.finish()
     }
 }
 
