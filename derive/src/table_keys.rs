@@ -535,9 +535,13 @@ mod tests {
     }
 
     fn derived(facts: &mut dyn Iterator<Item = &&str>) -> Vec<String> {
+        let rows: Vec<[String; 13]> = facts.map(|fact| row(fact)).collect();
+        derived_of(&mut rows.iter())
+    }
+
+    fn derived_of(rows: &mut dyn Iterator<Item = &[String; 13]>) -> Vec<String> {
         let mut tables = Box::new(AllTables::of(&AskedInterval::default()));
-        for fact in facts {
-            let cells = row(fact);
+        for cells in rows {
             tables.take(&batch(COLUMNS_OF_INPUT, &[std::array::from_fn(|place| cells[place].as_str())])).unwrap();
         }
         assert!(tables.bytes_held() > 0);
@@ -666,6 +670,55 @@ mod tests {
             derived(&mut [&change(asked, "b")[..]].iter()),
             ["TABLE orders KEY:c customer 100 - deploy event-100 request 100"]
         );
+    }
+
+    #[test]
+    fn an_answer_of_the_second_of_a_setting_is_from_before_it_or_tells_its_key() {
+        let set = |at: u32, key: &str| {
+            format!(
+                r#"UpdateTable {at} {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"KEY:{key}"}}}} -"#
+            )
+        };
+        let owned = r#"UpdateTable 200 {"tableName":"orders","sSESpecification":{"enabled":false}} -"#.to_owned();
+        let first = "TABLE orders KEY:a customer 100 200 deploy event-100 request 100";
+        let second = "TABLE orders KEY:b customer 200 - deploy event-200 request 200";
+        let to_owned = "TABLE orders - aws_owned 200 - deploy event-200 request 200";
+        for (last, answer, expected) in [
+            (set(200, "b"), "snapshot 200 a", second),
+            (set(200, "b"), "snapshot 200 b", second),
+            (owned.clone(), "snapshot 200 a", to_owned),
+            (owned, "snapshot 200 owned", to_owned),
+        ] {
+            // Of one second, ids are luck.
+            for id in ["0", "sha"] {
+                let facts = [set(100, "a"), last.clone(), answer.to_owned()].map(|fact| row(&fact));
+                let facts = facts.map(|mut cells| {
+                    cells.iter_mut().filter(|cell| *cell == "sha").for_each(|cell| *cell = id.to_owned());
+                    cells
+                });
+                assert_eq!(derived_of(&mut facts.iter()), [first, expected], "{last} {answer} {id}");
+                assert_eq!(derived_of(&mut facts.iter().rev()), [first, expected], "backwards {last} {answer} {id}");
+            }
+        }
+        // Before the deletion of its second.
+        let facts = [&set(100, "a")[..], r#"DeleteTable 200 {"tableName":"orders"} -"#, "snapshot 200 a"];
+        assert_eq!(derived(&mut facts.iter()), [first]);
+    }
+
+    #[test]
+    fn two_records_of_one_id_have_one_order() {
+        for at in ["100", "-"] {
+            let set = |key: &str| {
+                format!(
+                    r#"UpdateTable {at} {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"KEY:{key}"}}}} -"#
+                )
+            };
+            let pair = [row(&set("a")), row(&set("b"))];
+            assert_eq!(derived_of(&mut pair.iter()), derived_of(&mut pair.iter().rev()), "{at}");
+            // They differ in nothing but who called.
+            let pair = ["deploy", "other"].map(|by| row(&set("a")).map(|cell| cell.replace("deploy", by)));
+            assert_eq!(derived_of(&mut pair.iter()), derived_of(&mut pair.iter().rev()), "{at}");
+        }
     }
 
     #[test]

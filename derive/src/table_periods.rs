@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keytrail_rows::time::MICROS_PER_SECOND;
 
+use super::moment::second_of;
+
 /// DynamoDB uses a key this long before or after the time of the call that sets it.
 const SETTING_SLACK: i64 = 60 * MICROS_PER_SECOND;
 /// DynamoDB may use a key this long after another was set or the table deleted, while it finishes.
@@ -66,6 +68,14 @@ pub(super) enum PeriodStep {
         basis: PeriodBasis,
     },
     Ended,
+}
+
+/// The place of a step among those of its second: answers stand before the calls, or after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum StepPlace {
+    BeforeCalls,
+    OfCall,
+    AfterCalls,
 }
 
 /// A step with its event.
@@ -217,8 +227,7 @@ pub(super) struct TableLife {
 impl TableLife {
     /// All periods, in order of their first moments. `since` is the start of the interval.
     pub fn periods(mut self, since: Option<i64>) -> Vec<KeyPeriod> {
-        // A call's own steps keep their order.
-        self.steps.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
+        self.sort_steps();
         self.seen.values_mut().for_each(|times| times.sort_unstable());
         let mut spans = self.spans(since);
         let mut line = PeriodLine::new(since);
@@ -245,6 +254,31 @@ impl TableLife {
                 .map(|key| KeyPeriod::observed(Some(key), PeriodBasis::Context, FirstSeen::default(), i64::MIN)),
         );
         line.done
+    }
+
+    /// Puts the steps into the order of time. A call's own steps keep their order. An answer of the second of a setting
+    /// may be from before it, unless it tells the key that is set.
+    fn sort_steps(&mut self) {
+        let set_in = |step: &DatedStep| match &step.step {
+            PeriodStep::Set(setting) if setting.key.is_some() || setting.kind == SetKeyKind::AwsOwned => {
+                Some((second_of(step.at), setting.key.clone()))
+            }
+            _ => None,
+        };
+        let set: HashSet<(i64, Option<String>)> = self.steps.iter().filter_map(set_in).collect();
+        self.steps.sort_by_cached_key(|step| {
+            let second = second_of(step.at);
+            let place = match &step.step {
+                PeriodStep::Stated { key, basis: PeriodBasis::Snapshot } => {
+                    match set.contains(&(second, key.clone())) {
+                        true => StepPlace::AfterCalls,
+                        false => StepPlace::BeforeCalls,
+                    }
+                }
+                _ => StepPlace::OfCall,
+            };
+            (second, place, step.at, step.event_id.clone())
+        });
     }
 
     /// The sightings between the steps, by the number of the step that they come before.
@@ -274,7 +308,7 @@ impl TableLife {
     /// The number of the first step after a sighting. One shortly before the setting of its key belongs to that, unless
     /// an answer alone tells the key: that may still be the one before.
     fn gap_of(&self, key: &str, at: i64) -> usize {
-        let gap = self.steps.partition_point(|step| step.at <= at);
+        let gap = self.steps.partition_point(|step| second_of(step.at) <= second_of(at));
         let sets_it = |step: &&DatedStep| {
             let PeriodStep::Set(setting) = &step.step else { return false };
             step.at - at <= SETTING_SLACK && setting.key.as_deref() == Some(key) && !setting.may_be_old()
