@@ -156,8 +156,8 @@ impl PolicyVersion {
     }
 }
 
-/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions. An answer is
-/// a version of its own where it says something else than the version before, and than those of its own second.
+/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions. An answer
+/// is a version of its own where it says something else than the version before, and than those of its own second.
 fn in_order(versions: BTreeSet<PolicyVersion>, partition: &str) -> Vec<PolicyVersion> {
     let mut is_made = false;
     let mut once =
@@ -189,8 +189,8 @@ fn shares_second(versions: &[PolicyVersion], earlier: usize) -> bool {
     pair.is_some_and(|pair| pair[0].kind != VersionKind::Creation && pair[0].second() == pair[1].second())
 }
 
-/// True if nobody knows which version stood before the one at a place: it shares its second with another one, or the two
-/// before it do.
+/// True if nobody knows which version stood before the one at a place: it shares its second with another one, or the
+/// two before it do.
 fn is_in_doubt(versions: &[PolicyVersion], at: usize) -> bool {
     let pairs = [at.checked_sub(2), at.checked_sub(1), Some(at)];
     pairs.into_iter().flatten().any(|earlier| shares_second(versions, earlier))
@@ -322,8 +322,8 @@ mod tests {
         format!(r#"{{"Statement":[{}]}}"#, statements.join(","))
     }
 
-    /// A call or an answer: `SECOND KIND POLICY`, `-` for NULL; `cut` is a policy that was cut, `bypass` makes the check be
-    /// left out.
+    /// A call or an answer: `SECOND KIND POLICY`, `-` for NULL; `cut` is a policy that was cut, `bypass` makes the
+    /// check be left out.
     fn batch(number: usize, words: &str) -> RecordBatch {
         let words: Vec<&str> = words.split(' ').collect();
         let text = match words[2] {

@@ -1,5 +1,6 @@
 //! The order of events, which all derived tables share.
-//! In: times and ids of events, in any order. Out: the second of each, the first and last of them, and the latest value.
+//! In: times and ids of events, in any order. Out: the second of each, the first and last of them, and the latest
+//! value.
 //! Never says "before" of two events of one time by anything but their ids.
 
 use keytrail_rows::time::MICROS_PER_SECOND;

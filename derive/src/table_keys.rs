@@ -87,7 +87,8 @@ struct AliasHistory {
 }
 
 impl AliasHistory {
-    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is told.
+    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is
+    /// told.
     fn key_at(&self, at: i64) -> Option<&str> {
         let next = self.changes.partition_point(|(changed, ..)| *changed < at);
         if self.changes.get(next).is_some_and(|(changed, ..)| *changed == at) {
@@ -476,8 +477,9 @@ mod tests {
         format!("arn:aws:kms:eu-west-1:111122223333:key/{letter}")
     }
 
-    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY` or `snapshot SECONDS owned`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
-    /// KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for calls. Keys are letters.
+    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY` or `snapshot SECONDS owned`,
+    /// `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for
+    /// calls. Keys are letters.
     fn row(fact: &str) -> [String; 13] {
         let words: Vec<&str> = fact.split_whitespace().collect();
         let mut cells: [String; 13] = std::array::from_fn(|_| "-".to_owned());
@@ -748,7 +750,8 @@ mod tests {
         ];
         assert_eq!(derived(&mut facts.iter()), expected);
         assert_eq!(derived(&mut facts.iter().rev()), expected);
-        // A key that AWS owns ends where a customer's is set, and another that is seen later shows a change that is not here.
+        // A key that AWS owns ends where a customer's is set, and another that is seen later shows a change that is not
+        // here.
         assert_eq!(
             derived(&mut ["snapshot 50 owned", &first[..]].iter()),
             [

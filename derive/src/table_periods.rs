@@ -1,7 +1,7 @@
 //! The periods of one table under its keys, from what was done to it and from the keys that were seen at it.
 //! In: steps with resolved keys, and the times at which DynamoDB used each key for the table. Out: periods.
-//! Never gives a period a start or an end that no call shows: a key seen without its setting is a period of its own, and
-//! the one before it stays without an end.
+//! Never gives a period a start or an end that no call shows: a key seen without its setting is a period of its own,
+//! and the one before it stays without an end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -460,8 +460,8 @@ impl PeriodLine {
         self.pass(step, Some(place));
     }
 
-    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known, and
-    /// DynamoDB refuses to set it again.
+    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known,
+    /// and DynamoDB refuses to set it again.
     fn is_new_key(&self, answered: &Option<String>) -> bool {
         let current = self.current.and_then(|place| self.done[place].key.as_ref());
         let is_seen = answered.as_ref().is_none_or(|key| self.known.contains_key(key));
@@ -731,7 +731,8 @@ mod tests {
         }
     }
 
-    /// True if one period may be the other, known better: all that the part said of the interval is what the whole says.
+    /// True if one period may be the other, known better: all that the part said of the interval is what the whole
+    /// says.
     fn completes(all: &KeyPeriod, part: &KeyPeriod, since: i64) -> bool {
         fn keeps<T: PartialEq>(all: &Option<T>, part: &Option<T>) -> bool {
             part.is_none() || all == part

@@ -1,5 +1,5 @@
-//! The changes that could have cured a refusal: each newly allowed the use, or took away what denied it, and still stood
-//! at the success.
+//! The changes that could have cured a refusal: each newly allowed the use, or took away what denied it, and still
+//! stood at the success.
 //! In: a refusal's reason, the use, the seconds that count, and the history. Out: the changes, each with what it allows
 //! in the words of evidence.
 //! Never takes a document that cannot be read for one that newly allows or no longer denies, unless AWS named it as the

@@ -422,7 +422,7 @@ pub(super) fn account_of(arn: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_call::PARAMETERS_BYTES_MAX;
+    use crate::parameters::PARAMETERS_BYTES_MAX;
 
     /// The deed of a call in account 111122223333, as it is written out.
     fn deed(event_name: &str, request: &str, answer: &str) -> String {
