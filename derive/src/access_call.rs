@@ -9,10 +9,8 @@ use std::sync::Arc;
 use keytrail_rows::arn::{Arn, is_account_id, partition_of, service_of};
 use serde_json::Value;
 
+use super::parameters::{member, parsed};
 use super::policy::{ActionPattern, LoggedPolicy, allows_kms};
-
-/// Longest request or answer that is taken apart. AWS allows policies of 32 KiB.
-pub(crate) const PARAMETERS_BYTES_MAX: usize = 512 * 1024;
 
 /// One call, as a record has it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -106,10 +104,7 @@ pub(crate) struct ReadCall<'a> {
 
 impl<'a> ReadCall<'a> {
     pub fn of(call: AccessCall<'a>) -> ReadCall<'a> {
-        let json = |text: Option<&str>| {
-            let text = text.filter(|text| text.len() <= PARAMETERS_BYTES_MAX);
-            text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
-        };
+        let json = |text: Option<&str>| text.and_then(parsed).unwrap_or(Value::Null);
         let mut request: Value = json(call.request_parameters);
         // EC2 wraps the parameters of some calls.
         if let Some(inner) = member(&request, &format!("{}Request", call.event_name)).filter(|inner| inner.is_object())
@@ -128,7 +123,7 @@ impl<'a> ReadCall<'a> {
 
     /// A member of the request; `None` if it is null.
     pub fn parameter_value(&self, name: &str) -> Option<&Value> {
-        member(&self.request, name).filter(|value| !value.is_null())
+        member(&self.request, name)
     }
 
     /// A text of the answer.
@@ -137,7 +132,7 @@ impl<'a> ReadCall<'a> {
     }
 
     fn answered_value(&self, path: &[&str]) -> Option<&Value> {
-        path.iter().try_fold(&self.response, |value, name| member(value, name)).filter(|value| !value.is_null())
+        path.iter().try_fold(&self.response, |value, name| member(value, name))
     }
 
     /// True if the request has the member and it is true.
@@ -400,13 +395,6 @@ impl<'a> ReadCall<'a> {
 
 fn of_policy(name: Option<&str>) -> BroughtDocument {
     name.map_or(BroughtDocument::Nothing, |name| BroughtDocument::OfPolicy(name.to_owned()))
-}
-
-/// A member of an object, in any case of its letters.
-fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
-    let members = value.as_object()?;
-    let in_any_case = || members.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    members.get(name).or_else(in_any_case)
 }
 
 /// True for `true` and its text.

@@ -111,12 +111,13 @@ impl NamedReadings {
     fn take(&mut self, steps: &BTreeSet<TimedStep>, mut naming: Vec<(Option<i64>, &str, Option<&str>)>) {
         naming.sort_unstable();
         let mut state = PolicyState::default();
-        let mut steps = steps.iter().peekable();
+        let (undated, dated): (Vec<&TimedStep>, Vec<&TimedStep>) = steps.iter().partition(|(at, _, _)| at.is_none());
+        let mut steps = dated.into_iter().peekable();
         for (time, event_id, version) in naming {
-            while let Some((_, _, step)) = steps.next_if(|(at, _, _)| at.is_some() && *at < time) {
+            while let Some((_, _, step)) = steps.next_if(|(at, _, _)| *at < time) {
                 state.take(step);
             }
-            let mut same_second = steps.clone().take_while(|(at, _, _)| at.is_some() && *at == time);
+            let mut same_second = steps.clone().take_while(|(at, _, _)| *at == time);
             let reading = match version {
                 // A version must be there before it becomes the default.
                 Some(version) => {
@@ -135,10 +136,25 @@ impl NamedReadings {
                     _ => None,
                 },
             };
-            if let Some(reading) = reading {
+            // A change without a time may stand anywhere.
+            let is_sure = |reading: &DocumentReading| undated.iter().all(|(_, _, step)| leaves(step, version, reading));
+            if let Some(reading) = reading.filter(is_sure) {
                 self.readings.insert((event_id.to_owned(), time), reading);
             }
         }
+    }
+}
+
+/// True if a policy's version, or its default, has a reading whether or not a change stood before.
+fn leaves(step: &PolicyStep, version: Option<&str>, reading: &DocumentReading) -> bool {
+    match (step, version) {
+        (PolicyStep::Made(made), Some("v1")) => made == reading,
+        (PolicyStep::Version(Some(id), made) | PolicyStep::DefaultVersion(Some(id), made), Some(version)) => {
+            id != version || made == reading
+        }
+        (_, Some(_)) | (PolicyStep::Version(..), None) => true,
+        (PolicyStep::Made(made) | PolicyStep::DefaultVersion(_, made), None) => made == reading,
+        (PolicyStep::Default(_) | PolicyStep::Deleted, None) => false,
     }
 }
 
@@ -611,6 +627,51 @@ mod tests {
                 &unknown,
             ),
         ]);
+    }
+
+    #[test]
+    fn a_change_without_a_time_takes_only_what_it_may_have_changed() {
+        const ANN: &str = "arn:aws:iam::111122223333:user/ann user";
+        const OF_POLICY: &str = "arn:aws:iam::111122223333:policy/p policy";
+        let version = |time: &'static str, id: &str, text: &str, is_default: bool| {
+            let request = json!({"policyArn": POLICY, "policyDocument": text, "setAsDefault": is_default});
+            (time, request, json!({"policyVersion": {"versionId": id}}))
+        };
+        let default = |time: &'static str, id: &str| (time, json!({"policyArn": POLICY, "versionId": id}), Value::Null);
+        let undated = |id: &str, text: &str, is_default| version("- iam CreatePolicyVersion", id, text, is_default);
+        let (decrypt, buckets) = ("whole [kms:Decrypt]", "whole []");
+        for (name, undated, of_undated, [of_attached, of_version]) in [
+            ("a spare version", undated("v3", READ_BUCKETS, false), buckets, [decrypt, buckets]),
+            ("another default", undated("v3", READ_BUCKETS, true), buckets, ["- -", buckets]),
+            ("a default that allows the same", undated("v3", DECRYPT, true), decrypt, [decrypt, buckets]),
+            ("the same version", undated("v2", READ_BUCKETS, false), buckets, [decrypt, buckets]),
+            ("another text of a version", undated("v2", EVERYTHING, false), "whole [*]", [decrypt, "- -"]),
+            ("an older default", default("- iam SetDefaultPolicyVersion", "v1"), "- -", ["- -", buckets]),
+            (
+                "a deletion",
+                ("- iam DeletePolicy", json!({"policyArn": POLICY}), Value::Null),
+                "none -",
+                ["- -", buckets],
+            ),
+        ] {
+            let calls = [
+                ("1 iam CreatePolicy", json!({"policyName": "p", "policyDocument": DECRYPT}), Value::Null),
+                version("2 iam CreatePolicyVersion", "v2", READ_BUCKETS, false),
+                ("3 iam AttachUserPolicy", json!({"userName": "ann", "policyArn": POLICY}), Value::Null),
+                default("4 iam SetDefaultPolicyVersion", "v2"),
+                undated,
+            ];
+            let expected = [
+                format!("{OF_POLICY} {decrypt}"),
+                format!("{OF_POLICY} {buckets}"),
+                format!("{ANN} {of_attached}"),
+                format!("{OF_POLICY} {of_version}"),
+                format!("{OF_POLICY} {of_undated}"),
+            ];
+            assert_eq!(facts(calls.iter().enumerate()), expected, "{name}");
+            let backwards: Vec<_> = calls.iter().enumerate().collect();
+            assert_eq!(facts(backwards.into_iter().rev()), expected, "{name} in another order");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The hours of an account in a Region, and what the logs of each can prove.
 //! In: objects by hour, digests, the logs that they miss, changes of trails, and KMS's read-only records, in any order.
 //! Out: for each place its hours, as runs of equal ones. Memory goes by facts, never by the hours between them.
-//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it, and over the
-//! time in which its last records are delivered.
+//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it, and over
+//! the time in which its last records are delivered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

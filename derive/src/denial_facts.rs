@@ -1,7 +1,7 @@
 //! The story of each refused call beyond its own record: tables that it may have been for, the change before it, the
 //! success after it, the service's record of it, and if it is a known harmless one.
-//! In: refusals, their echoes, successes, changes, and the keys of tables and aliases, in any order. Out: one row a refused
-//! call, by its id.
+//! In: refusals, their echoes, successes, changes, and the keys of tables and aliases, in any order. Out: one row a
+//! refused call, by its id.
 //! Never calls what happened in one second earlier or later, and never hides a refusal for being harmless.
 
 use std::collections::HashMap;
@@ -11,10 +11,10 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::arn::Arn;
 use keytrail_rows::schema::ColumnType::{Text, TextList, Timestamp};
-use keytrail_rows::time::MICROS_PER_SECOND;
 
 use super::compact::{PackedEventId, PooledText, TextPool};
 use super::input::{InputBatch, TextCells, TimeCells};
+use super::moment::second_of;
 use super::output::{OutputCell, OutputRows, column};
 use super::period_sweep::PeriodSweep;
 use super::{Derivation, DerivedTable, OutputColumn, RowTime};
@@ -86,11 +86,6 @@ const INVENTORY_SERVICES: [(&str, &str); 9] = [
     ("securityhub.amazonaws.com", "security_hub"),
     ("trustedadvisor.amazonaws.com", "trusted_advisor"),
 ];
-
-/// The second of a time: what happened in one second has no order.
-pub(crate) fn second(time: i64) -> i64 {
-    time.div_euclid(MICROS_PER_SECOND)
-}
 
 /// The class of a known harmless refusal, and what shows it: the role is the service's own, which nobody else can
 /// assume, and the call came from that service.
@@ -221,7 +216,8 @@ impl AllRefusals {
         let echoes = self.echoes.entry(refused).or_default();
         echoes.ids.push(PackedEventId::of(echo));
         echoes.named_request |= columns.operation.get(row) == Some("request_id");
-        // DynamoDB tells of one refusal once; should two records name two tables, the order of the rows decides nothing.
+        // DynamoDB tells of one refusal once; should two records name two tables, the order of the rows decides
+        // nothing.
         let texts = &self.texts;
         echoes.table = [echoes.table, table].into_iter().flatten().max_by_key(|table| texts.get(*table));
         self.bytes += ECHO_BYTES;
@@ -285,7 +281,8 @@ impl AllRefusals {
         self.bytes += PERIOD_BYTES;
     }
 
-    /// Puts everything into the order of time. The texts decide between two rows of one id, since their numbers are luck.
+    /// Puts everything into the order of time. The texts decide between two rows of one id, since their numbers are
+    /// luck.
     fn sort(&mut self) {
         let texts = &self.texts;
         let by_id = |a: &RefusedCall, b: &RefusedCall| (a.time, &a.id).cmp(&(b.time, &b.id));
@@ -309,10 +306,10 @@ impl AllRefusals {
 
     /// The last change before the second of the refusal that bears on its key or its principal.
     fn nearest_change(&self, refused: &RefusedCall, key: Option<PooledText>) -> Option<&EarlierChange> {
-        let now = second(refused.time?);
+        let now = second_of(refused.time?);
         let last = |of: PooledText| {
             let changes = self.changes.get(&of)?;
-            changes[..changes.partition_point(|change| second(change.time) < now)].last()
+            changes[..changes.partition_point(|change| second_of(change.time) < now)].last()
         };
         let found = [key, refused.identity].into_iter().flatten().filter_map(last);
         found.max_by(|a, b| (a.time, &a.id).cmp(&(b.time, &b.id)))
@@ -320,9 +317,9 @@ impl AllRefusals {
 
     /// The first success after the second of the refusal, of the same principal at the same operation on the key.
     fn first_success(&self, refused: &RefusedCall, key: PooledText) -> Option<&LaterSuccess> {
-        let now = second(refused.time?);
+        let now = second_of(refused.time?);
         let successes = self.successes.get(&[refused.principal, refused.success_operation?, key])?;
-        successes.get(successes.partition_point(|success| second(success.time) <= now))
+        successes.get(successes.partition_point(|success| second_of(success.time) <= now))
     }
 
     /// The key of a table at a time, if it had one and only one.
@@ -426,7 +423,7 @@ struct RefusalTables {
 
 impl RefusedCall {
     /// All that its record tells beside its time and its id.
-    fn texts<'t>(&self, texts: &'t TextPool) -> [Option<&'t str>; 14] {
+    fn texts<'t>(&self, texts: &'t TextPool) -> [Option<&'t str>; 15] {
         let (class, evidence) = self.noise.unzip();
         let of = [
             Some(self.principal),
@@ -437,6 +434,7 @@ impl RefusedCall {
             self.success_operation,
             self.reason,
             self.effect,
+            self.denied_by,
             self.account,
             self.region,
             self.identity,
@@ -576,6 +574,7 @@ mod tests {
 
     use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
     use arrow::datatypes::TimestampMicrosecondType;
+    use keytrail_rows::time::MICROS_PER_SECOND;
 
     use super::*;
 
@@ -886,6 +885,60 @@ mod tests {
         let evidence = noise(Some(role), Some("config"), Some("invoked_by")).map(|(_, evidence)| evidence);
         let words = "AWSServiceRoleForConfig of config.amazonaws.com, called from there (invoked_by)";
         assert_eq!(evidence.as_deref(), Some(words));
+    }
+
+    #[test]
+    fn of_two_records_that_differ_in_one_cell_their_order_decides_nothing() {
+        let success = "success event_id=s event_time=200 principal=p operation=Decrypt key_arn=k";
+        let change = "change event_id=c event_time=50 operation=PutKeyPolicy principal=admin key_arn=k";
+        for (record, cell, told_as) in [
+            (REFUSED, "principal", "principal"),
+            (REFUSED, "operation", "operation"),
+            (REFUSED, "action", "action"),
+            (REFUSED, "key_arn", "key_arn"),
+            (REFUSED, "denial_reason", "denial_reason"),
+            (REFUSED, "denial_effect", "denial_effect"),
+            (REFUSED, "denial_policy_arn", "denial_policy_arn"),
+            (REFUSED, "account_id", "account_id"),
+            (REFUSED, "region", "region"),
+            (REFUSED, "table_arn", "candidate_tables"),
+            (success, "table_arn", "success_table_arn"),
+            (success, "table_name", "success_table_name"),
+            (success, "via_service", "success_via_service"),
+            (success, "account_id", "success_account_id"),
+            (success, "principal_id", "success_principal_id"),
+            (success, "session_created", "success_session_created"),
+            (success, "vpc_endpoint_id", "success_vpc_endpoint_id"),
+            (change, "operation", "nearest_change"),
+            (change, "principal", "nearest_changed_by"),
+        ] {
+            let [lesser, greater] = ["1", "2"].map(|value| format!("{record} {cell}={value}"));
+            // Of refusals and successes the first is told, of changes the last.
+            let expected = if record == change { "2" } else { "1" };
+            for pair in [[&lesser, &greater], [&greater, &lesser]] {
+                let refused = if record == REFUSED { &[][..] } else { &[REFUSED] };
+                let lines: Vec<&str> = refused.iter().copied().chain(pair.map(String::as_str)).collect();
+                assert_eq!(told(&lines, &[told_as]), expected, "{cell} {record}");
+            }
+        }
+        // None of these is a cell of the answer, but each decides what else is told.
+        let tie = |cell: &str, values: [&str; 2], others: &[&str]| {
+            let pair = values.map(|value| {
+                format!("refusal event_id=d event_time=100 principal=p operation=ReEncrypt {cell}={value}")
+            });
+            let lines: Vec<&str> = pair.iter().map(String::as_str).chain(others.iter().copied()).collect();
+            facts(&lines);
+        };
+        let by_alias = ["a", "b"].map(|alias| format!("alias alias_arn={alias} key_arn={alias}k"));
+        tie("alias_arn", ["a", "b"], &[&by_alias[0], &by_alias[1]]);
+        let of_side = ["source", "destination"].map(|side| {
+            format!("success event_id={side} event_time=200 principal=p operation=ReEncrypt key_arn=k key_role={side}")
+        });
+        tie("key_arn=k key_role", ["source", "destination"], &[&of_side[0], &of_side[1]]);
+        let of_identity = ["x", "y"].map(|name| format!("arn:aws:iam::111122223333:role/{name}"));
+        let changes = of_identity.each_ref().map(|arn| format!("change event_id={arn} event_time=9 target={arn}"));
+        let of_identity = of_identity.each_ref().map(String::as_str);
+        tie("key_arn=k principal_arn", of_identity, &[&changes[0], &changes[1]]);
     }
 
     #[test]

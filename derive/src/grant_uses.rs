@@ -1,7 +1,7 @@
 //! The calls that grants may have allowed, held compactly.
-//! In: successful calls of those who hold grants, in any order; then the grants with their lives. Out: the last call that
-//! each grant may have allowed. Never says that a grant did allow a call: AWS does not log which one it was.
-//! A call is three numbers and its time; contexts and callers are held once. No grant is compared with every call.
+//! In: successful calls of those who hold grants, in any order; then the grants with their lives. Out: the last call
+//! that each grant may have allowed. Never says that a grant did allow a call: AWS does not log which one it was. A
+//! call is three numbers and its time; contexts and callers are held once. No grant is compared with every call.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

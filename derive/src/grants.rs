@@ -1,7 +1,7 @@
 //! The life of each grant: creation, what it allows, its end, and the last call that it may have allowed.
-//! In: calls that create or end grants, deletions of keys, successful calls of those who hold grants, and grants that AWS
-//! told when it was asked, in any order. Out: one row a grant, by key and id. Never says that a grant was used, and never that one is open whose end may lie in
-//! what was not read.
+//! In: calls that create or end grants, deletions of keys, successful calls of those who hold grants, and grants that
+//! AWS told when it was asked, in any order. Out: one row a grant, by key and id. Never says that a grant was used, and
+//! never that one is open whose end may lie in what was not read.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -416,8 +416,9 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::111122223333:role/app";
     const DYNAMODB: &str = "dynamodb.us-east-1.amazonaws.com";
 
-    /// A row of the input by what it says: `TIME OPERATION KEY MEMBER=VALUE …`. Members are `id`, `to` (the grantee), `ops`,
-    /// `subset` and `equals` (`k:v,k:v`), `name`, `by`. An operation in lower-case letters' stead begins with `+`: a use.
+    /// A row of the input by what it says: `TIME OPERATION KEY MEMBER=VALUE …`. Members are `id`, `to` (the grantee),
+    /// `ops`, `subset` and `equals` (`k:v,k:v`), `name`, `by`. An operation in lower-case letters' stead begins with
+    /// `+`: a use.
     fn input_row((place, text): (usize, &str)) -> RecordBatch {
         let words: Vec<&str> = text.split(' ').collect();
         let member = |name: &str| {
@@ -583,8 +584,9 @@ mod tests {
     fn what_a_grant_allows_is_from_its_creation() {
         let rows = grants(
             AskedInterval::default(),
-            "1 CreateGrant k id=a to=r ops=Encrypt,Decrypt subset=t:1 service=dynamodb resource=arn:t table=t via=dynamodb; \
-             1 CreateGrant k id=b ops= subset= source=arn:s retiring=x; 1 CreateGrant k id=c equals=; 2 RevokeGrant k id=d",
+            "1 CreateGrant k id=a to=r ops=Encrypt,Decrypt subset=t:1 service=dynamodb resource=arn:t table=t \
+             via=dynamodb; 1 CreateGrant k id=b ops= subset= source=arn:s retiring=x; 1 CreateGrant k id=c equals=; \
+             2 RevokeGrant k id=d",
         );
         let columns = [
             "grant_id",

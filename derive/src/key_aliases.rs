@@ -1,8 +1,7 @@
 //! The key that each alias named, over time.
-//! In: changes of aliases that succeeded, calls that sent an alias with the key that it named, and deletions of keys, in any
-//! order.
-//! Out: one row for an alias, a key and a period, by alias and time. Never invents a start or an end: a call proves only
-//! that the alias named the key at that time.
+//! In: changes of aliases that succeeded, calls that sent an alias with the key that it named, and deletions of keys,
+//! in any order. Out: one row for an alias, a key and a period, by alias and time. Never invents a start or an end: a
+//! call proves only that the alias named the key at that time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -261,8 +260,8 @@ mod tests {
     use super::super::testing::{assert_order_free, batch, lines};
     use super::*;
 
-    /// Records of the alias `a`, `TIME WHAT KEY` each, `See` a call that sent it, `Key` the deletion of a key; `-` is no key. Their
-    /// ids are their places.
+    /// Records of the alias `a`, `TIME WHAT KEY` each, `See` a call that sent it, `Key` the deletion of a key; `-` is
+    /// no key. Their ids are their places.
     fn aliases(interval: AskedInterval, records: &str) -> String {
         let records = records.split(", ").enumerate().map(|(place, record)| {
             let words: Vec<&str> = record.split(' ').collect();

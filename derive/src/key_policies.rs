@@ -1,6 +1,6 @@
 //! Every version of a key's policy, with its difference from the one before.
-//! In: calls that set a policy, and policies that AWS told when it was asked, in any order. Out: one row a version, by key
-//! and time.
+//! In: calls that set a policy, and policies that AWS told when it was asked, in any order. Out: one row a version, by
+//! key and time.
 //! Never compares with a version that may not be the one before, and never takes a cut text for a policy.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +9,9 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::arn::Arn;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
-use keytrail_rows::time::MICROS_PER_SECOND;
 
 use super::input::InputBatch;
+use super::moment::second_of;
 use super::output::{OutputCell, OutputRows, column};
 use super::policy::{LoggedPolicy, NewAllowances, PolicyDiff, PolicyDocument, PolicyReading, PolicyStatement};
 use super::{AskedInterval, Derivation, DerivedTable, EarlierHistory, OutputColumn, RowTime};
@@ -52,7 +52,8 @@ struct PolicyHistory {
     bytes: usize,
 }
 
-/// One call that set a policy, in the order of time: the creation of a key comes before all its changes.
+/// One call that set a policy, or one answer that told it. Of calls the order is that of time, a key's creation first;
+/// answers come after all calls, and `in_order` puts each into its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct PolicyVersion {
     kind: VersionKind,
@@ -67,7 +68,7 @@ struct PolicyVersion {
 enum VersionKind {
     Creation,
     Change,
-    /// What AWS told when it was asked: nobody saw it set.
+    /// AWS told it when it was asked: nobody saw it set.
     Told,
 }
 
@@ -117,7 +118,7 @@ impl PolicyHistory {
 
 impl PolicyVersion {
     fn second(&self) -> Option<i64> {
-        self.time.map(|time| time.div_euclid(MICROS_PER_SECOND))
+        self.time.map(second_of)
     }
 
     /// True if both policies mean the same.
@@ -155,8 +156,8 @@ impl PolicyVersion {
     }
 }
 
-/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions. What AWS told is
-/// one where it is not what the version before says.
+/// The versions of one key in their order. A key is made once: a replica's making is logged in both Regions. An answer
+/// is a version of its own where it says something else than the version before, and than those of its own second.
 fn in_order(versions: BTreeSet<PolicyVersion>, partition: &str) -> Vec<PolicyVersion> {
     let mut is_made = false;
     let mut once =
@@ -164,24 +165,35 @@ fn in_order(versions: BTreeSet<PolicyVersion>, partition: &str) -> Vec<PolicyVer
     let (told, mut logged): (Vec<_>, Vec<_>) = versions.into_iter().partition(|of| of.kind == VersionKind::Told);
     logged.retain(|version| once(version));
     for told in told {
-        let place = logged.partition_point(|version| version.second() < told.second());
+        // Nobody is told of a key before it is made.
+        let is_before = |version: &PolicyVersion| match version.kind {
+            VersionKind::Creation => version.second() <= told.second(),
+            VersionKind::Change | VersionKind::Told => version.second() < told.second(),
+        };
+        let place = logged.partition_point(is_before);
         let before = place.checked_sub(1).map(|before| &logged[before]);
-        if before.is_none_or(|before| is_in_doubt(&logged, place) || !before.says(&told, partition)) {
+        let is_known_before = before.is_some_and(|before| before.says(&told, partition));
+        let is_in_doubt = place.checked_sub(2).is_some_and(|earlier| shares_second(&logged, earlier));
+        let mut of_its_second = logged[place..].iter().take_while(|version| version.second() == told.second());
+        let is_of_its_second = of_its_second.any(|version| version.says(&told, partition));
+        if !is_of_its_second && (is_in_doubt || !is_known_before) {
             logged.insert(place, told);
         }
     }
     logged
 }
 
-/// True if nobody knows which version stood before the one at a place: it shares its second with another change, or the two
-/// before it do.
+/// True if nobody knows which of a version and the next was the first: both are of one second. A creation always is.
+fn shares_second(versions: &[PolicyVersion], earlier: usize) -> bool {
+    let pair = versions.get(earlier..earlier + 2);
+    pair.is_some_and(|pair| pair[0].kind != VersionKind::Creation && pair[0].second() == pair[1].second())
+}
+
+/// True if nobody knows which version stood before the one at a place: it shares its second with another one, or the
+/// two before it do.
 fn is_in_doubt(versions: &[PolicyVersion], at: usize) -> bool {
-    let is_tied = |earlier: usize| {
-        let pair = versions.get(earlier..earlier + 2);
-        pair.is_some_and(|pair| pair[0].kind == VersionKind::Change && pair[0].time == pair[1].time)
-    };
-    let ties = [at.checked_sub(2), at.checked_sub(1), Some(at)];
-    ties.into_iter().flatten().any(is_tied)
+    let pairs = [at.checked_sub(2), at.checked_sub(1), Some(at)];
+    pairs.into_iter().flatten().any(|earlier| shares_second(versions, earlier))
 }
 
 /// Appends the rows of one key.
@@ -292,6 +304,7 @@ mod tests {
 
     use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, StringArray, TimestampMicrosecondArray};
     use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+    use keytrail_rows::time::MICROS_PER_SECOND;
 
     use super::*;
 
@@ -309,7 +322,8 @@ mod tests {
         format!(r#"{{"Statement":[{}]}}"#, statements.join(","))
     }
 
-    /// A call: `SECOND KIND POLICY`, `-` for NULL; `cut` is a policy that was cut, `bypass` makes the check be left out.
+    /// A call or an answer: `SECOND KIND POLICY`, `-` for NULL; `cut` is a policy that was cut, `bypass` makes the
+    /// check be left out.
     fn batch(number: usize, words: &str) -> RecordBatch {
         let words: Vec<&str> = words.split(' ').collect();
         let text = match words[2] {
@@ -318,7 +332,8 @@ mod tests {
             roles => Some(policy(roles)),
         };
         let texts = |value: Option<&str>| Arc::new([value].into_iter().collect::<StringArray>()) as ArrayRef;
-        let times = TimestampMicrosecondArray::from(vec![words[0].parse::<i64>().ok()]).with_timezone("UTC");
+        let time = words[0].parse::<f64>().ok().map(|seconds| (seconds * MICROS_PER_SECOND as f64) as i64);
+        let times = TimestampMicrosecondArray::from(vec![time]).with_timezone("UTC");
         let is_bypassed = BooleanArray::from(vec![words.get(3).map(|word| *word == "bypass")]);
         RecordBatch::try_from_iter_with_nullable(
             [
@@ -346,7 +361,7 @@ mod tests {
             }
             _ => {
                 let column = rows[name].as_primitive::<TimestampMicrosecondType>();
-                column.is_valid(row).then(|| column.value(row))
+                column.is_valid(row).then(|| column.value(row) / MICROS_PER_SECOND)
             }
         };
         let shown = |number: Option<i64>| number.map_or("-".to_owned(), |number| number.to_string());
@@ -400,20 +415,54 @@ mod tests {
                 &["1 - 2 whole - - -", "2 2 3 whole - - -", "3 3 - whole - - -"],
             ),
             (&["1 creation a bypass"], &["1 1 - whole [a] [] [lockout_bypassed]"]),
-            // What AWS told stands before the next version, and is one where the logs do not tell it.
-            (&["1000000 told a", "2000000 change ab"], &["- - 2000000 whole - - -", "1 2000000 - whole [b] [] []"]),
+            // An answer stands before the next version, and is one where the logs do not tell it.
+            (&["1 told a", "2 change ab"], &["- - 2 whole - - -", "1 2 - whole [b] [] []"]),
+            (&["1 creation a", "2 told a", "3 change ab"], &["1 1 3 whole [a] [] []", "2 3 - whole [b] [] []"]),
             (
-                &["1000000 creation a", "2000000 told a", "3000000 change ab"],
-                &["1 1000000 3000000 whole [a] [] []", "2 3000000 - whole [b] [] []"],
+                &["1 creation a", "2 told ac", "3 told ca", "4 change ab"],
+                &["1 1 - whole [a] [] []", "- - 4 whole - - -", "2 4 - whole [b] [c] []"],
+            ),
+            // An answer of the second of a change may be from before it, or from after it.
+            (&["1 creation a", "2 change ab", "2.5 told a"], &["1 1 2 whole [a] [] []", "2 2 - whole [b] [] []"]),
+            (&["1 creation a", "2 change ab", "2 told ba"], &["1 1 2 whole [a] [] []", "2 2 - whole [b] [] []"]),
+            // If it is neither, nobody knows which was there first.
+            (
+                &["1 creation a", "2 change ab", "2.5 told ac", "3 change abd", "4 change d"],
+                &[
+                    "1 1 - whole [a] [] []",
+                    "- - 2 whole - - -",
+                    "2 2 3 whole - - -",
+                    "3 3 4 whole - - -",
+                    "4 4 - whole [] [a,b] []",
+                ],
             ),
             (
-                &["1000000 creation a", "2000000 told ac", "3000000 told ca", "4000000 change ab"],
-                &["1 1000000 - whole [a] [] []", "- - 4000000 whole - - -", "2 4000000 - whole [b] [c] []"],
+                &["1 creation a", "2 told ab", "2 told ac", "3 change abc"],
+                &["1 1 - whole [a] [] []", "- - - whole - - -", "- - 3 whole - - -", "2 3 - whole - - -"],
             ),
-            // An answer of the second of a change may be from before it.
+            // Nobody is told of a key before it is made.
             (
-                &["1000000 creation a", "2000000 change ab", "2500000 told a"],
-                &["1 1000000 2000000 whole [a] [] []", "2 2000000 - whole [b] [] []"],
+                &["1 creation a", "1 told ab", "2 change ac"],
+                &["1 1 - whole [a] [] []", "- - 2 whole - - -", "2 2 - whole [c] [b] []"],
+            ),
+            // Two changes of one second leave an earlier answer as it is, and a later one says which of them is there.
+            (
+                &["1 creation a", "2 told a", "3 change ab", "3 change ac"],
+                &["1 1 3 whole [a] [] []", "2 3 3 whole - - -", "3 3 - whole - - -"],
+            ),
+            (
+                &["1 creation a", "2 change ab", "2 change ac", "3 told ac", "4 change acd"],
+                &[
+                    "1 1 2 whole [a] [] []",
+                    "2 2 2 whole - - -",
+                    "3 2 - whole - - -",
+                    "- - 4 whole - - -",
+                    "4 4 - whole [d] [] []",
+                ],
+            ),
+            (
+                &["1 creation a", "2 change ab", "2 change ac", "2 told ab"],
+                &["1 1 2 whole [a] [] []", "2 2 2 whole - - -", "3 2 - whole - - -"],
             ),
             (&["1 change a", "2 change a bypass"], &["1 1 2 whole - - -", "2 2 - whole [] [] [lockout_bypassed]"]),
         ] {

@@ -1,6 +1,6 @@
 //! The rotations of each key's material.
-//! In: KMS's own records of rotations, the calls that ask for one, and what tells the origin of a key's material, in any
-//! order. Out: one row a rotation, by key and time. Never counts a call and KMS's record of it twice.
+//! In: KMS's own records of rotations, the calls that ask for one, and what tells the origin of a key's material, in
+//! any order. Out: one row a rotation, by key and time. Never counts a call and KMS's record of it twice.
 
 use std::collections::BTreeMap;
 

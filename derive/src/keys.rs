@@ -234,7 +234,8 @@ impl KeyFacts {
     }
 }
 
-/// The state of a key that was used so long after the change that led to it. A use proves that the key was enabled then.
+/// The state of a key that was used so long after the change that led to it. A use proves that the key was enabled
+/// then.
 fn state_when_used(state: KeyState, after: i64) -> KeyState {
     match state {
         // Nothing else tells when a replica is ready.
@@ -450,8 +451,8 @@ mod tests {
         }
     }
 
-    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS [ANSWERED]` each. The flags are letters: `i` in the interval, `a` AWS's, `c` the
-    /// customer's, `r` a replica, `u` automatic.
+    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS [ANSWERED]` each. The flags are letters: `i` in the interval, `a`
+    /// AWS's, `c` the customer's, `r` a replica, `u` automatic.
     fn keys(interval: AskedInterval, calls: &str) -> RecordBatch {
         let calls = calls.split(", ").enumerate().map(|(place, call)| {
             let words: Vec<&str> = call.split(' ').collect();

@@ -3,8 +3,8 @@
 //! Pure: Arrow and nothing else of an engine, no IO, no clock. Batches may come in any order and any sizes, and the
 //! rows are the same. One file a table.
 //!
-//! A crate of its own because it folds every row of some questions: it is compiled for speed, and its tests need neither
-//! DataFusion nor AWS's SDK.
+//! A crate of its own because it folds every row of some questions: it is compiled for speed, and its tests need
+//! neither DataFusion nor AWS's SDK.
 #![forbid(unsafe_code)]
 
 mod access_call;
@@ -30,6 +30,7 @@ mod keys;
 mod missing_logs;
 mod moment;
 mod output;
+mod parameters;
 mod period_sweep;
 mod policy;
 mod role_sessions;
@@ -90,8 +91,8 @@ pub enum RowTime {
     Until(&'static str, &'static str),
 }
 
-/// The interval of a question, half-open, in microseconds since 1970. The input of a derived table has all that is there
-/// from before its end; SQL of an input asks `in_interval(event_time)` where a fact is of the interval alone.
+/// The interval of a question, half-open, in microseconds since 1970. The input of a derived table has all that is
+/// there from before its end; SQL of an input asks `in_interval(event_time)` where a fact is of the interval alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AskedInterval {
     pub since: Option<i64>,
@@ -100,8 +101,8 @@ pub struct AskedInterval {
 }
 
 impl AskedInterval {
-    /// True where the input has everything that the logs have from this time on. The end of a state, or the next change of
-    /// something, may be missing behind an earlier time; a fact that nothing takes back needs no such proof.
+    /// True where the input has everything that the logs have from this time on. The end of a state, or the next change
+    /// of something, may be missing behind an earlier time; a fact that nothing takes back needs no such proof.
     pub(crate) fn has_all_from(&self, at: Option<i64>) -> bool {
         !self.lacks_earlier() || at.is_none_or(|at| self.since.is_none_or(|since| at >= since))
     }

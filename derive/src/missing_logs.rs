@@ -1,8 +1,8 @@
 //! The logs that digests name and that are not here, or could not be read, and the digests that say nothing.
-//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name, then
-//! one a digest.
-//! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name and has a record, or
-//! the digest tells of none.
+//! In: the names of logs in digests, and the objects that are here. Out: one row a log that is not whole, by its name,
+//! then one a digest.
+//! Never reads a digest, and never compares hashes: a log is here if an object bears the end of its name and has a
+//! record, or the digest tells of none.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -82,8 +82,8 @@ struct NamedLogs {
     bytes: usize,
 }
 
-/// The end of a name that is the same in every copy: below AWS's own folder and that of an organization, else the name of
-/// the file. A copy that was unzipped lacks the last ending.
+/// The end of a name that is the same in every copy: below AWS's own folder and that of an organization, else the name
+/// of the file. A copy that was unzipped lacks the last ending.
 fn end_of(name: &str) -> &str {
     let name = name.strip_suffix(ZIPPED).unwrap_or(name);
     match name.rfind(TOP_FOLDER) {

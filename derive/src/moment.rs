@@ -1,6 +1,14 @@
 //! The order of events, which all derived tables share.
-//! In: times and ids of events, in any order. Out: the first and last of them, and the latest value.
-//! Never says "before" of two events of one second by anything but their ids.
+//! In: times and ids of events, in any order. Out: the second of each, the first and last of them, and the latest
+//! value.
+//! Never says "before" of two events of one time by anything but their ids.
+
+use keytrail_rows::time::MICROS_PER_SECOND;
+
+/// The second of a time: what happened in one second has no order.
+pub(crate) fn second_of(time: i64) -> i64 {
+    time.div_euclid(MICROS_PER_SECOND)
+}
 
 /// The order of events: those without a time come first, those of one time go by their id.
 pub(crate) type EventMoment<'a> = (Option<i64>, &'a str);

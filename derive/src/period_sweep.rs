@@ -18,7 +18,8 @@ pub(crate) struct PeriodSweep {
 }
 
 impl PeriodSweep {
-    /// Adds a period; one that ends before it starts contains no moment. One without a start reaches back as far as anybody asks, one without an end goes on.
+    /// Adds a period; one that ends before it starts contains no moment. One without a start reaches back as far as
+    /// anybody asks, one without an end goes on.
     pub fn add(&mut self, name: &str, start: Option<i64>, end: Option<i64>) {
         if start.zip(end).is_some_and(|(start, end)| end < start) {
             return;

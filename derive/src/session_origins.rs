@@ -167,19 +167,14 @@ impl<'b> SessionOrigins<'b> {
             candidates if candidates.is_empty() => self.by_time(level)?,
             candidates => candidates,
         };
-        let (first, others) = candidates.split_first()?;
-        let caller = first.caller;
-        let is_same = |other: &StsCaller| (other.principal, other.session) == (caller.principal, caller.session);
-        if !others.iter().all(|other| is_same(&other.caller)) {
-            return None;
-        }
+        let caller = common_caller(&candidates)?;
         let exact: Vec<_> = candidates.iter().copied().filter(|start| start.at == level.key.created).collect();
         let one = match (candidates.as_slice(), exact.as_slice()) {
             ([one], _) | (_, [one]) => Some(*one),
             _ => None,
         };
         Some(FoundStart {
-            caller,
+            caller: one.map_or(caller, |start| start.caller),
             // The latest of several, so that no caller is taken for younger than its call.
             at: candidates.iter().map(|start| start.at).max()?,
             event_id: one.map(|start| &*start.event_id),
@@ -226,6 +221,21 @@ impl<'b> SessionOrigins<'b> {
         found.retain(|start| start.access_key.is_none() || !has_access_key);
         Some(found)
     }
+}
+
+/// The caller of several calls with what all of them tell of it; `None` if they have several.
+fn common_caller(starts: &[&SessionStart]) -> Option<StsCaller> {
+    let mut callers = starts.iter().map(|start| start.caller);
+    let first = callers.next()?;
+    callers.try_fold(first, |known, other| {
+        let is_same = (known.principal, known.session) == (other.principal, other.session);
+        is_same.then_some(StsCaller {
+            is_user: known.is_user && other.is_user,
+            on_behalf_of: known.on_behalf_of.filter(|of| other.on_behalf_of == Some(*of)),
+            source_identity: known.source_identity.filter(|of| other.source_identity == Some(*of)),
+            ..known
+        })
+    })
 }
 
 /// True unless the two contradict, for a call that gave the access key of a session.
@@ -413,6 +423,18 @@ mod tests {
         let before = "start by=user/ann at=98 id=e3 gives=A:s";
         assert_eq!(story(&[two[0], before, "call by=A:s@100"]), ["A:s: e1, ann, ann by chain"]);
         assert_eq!(story(&[two[1], before, "call by=A:s@100"]), ["A:s: -, -, -"]);
+        // Of one caller, only what all its calls tell is known of it; the exact second is of one call again.
+        let of_saml =
+            |at: u32, identity: &str| format!("start by=saml/bob at={at} id=e6 gives=A:s identity={identity}");
+        for (other, expected) in [
+            (of_saml(100, "x"), "A:s: -, bob, x by chain"),
+            (of_saml(100, "y"), "A:s: -, bob, -"),
+            (of_saml(98, "y"), "A:s: e6, bob, x by chain"),
+        ] {
+            let (known, call) = (of_saml(100, "x"), "call by=A:s@100");
+            assert_eq!(story(&[&known, &other, call]), [expected]);
+            assert_eq!(story(&[&other, &known, call]), [expected]);
+        }
         // Logs without real access keys repeat one for years, and for other sessions.
         let elsewhere = "start by=user/bob at=900 id=e4 gives=A:s gives_key=K";
         assert_eq!(story(&[two[0], elsewhere, "call by=A:s@100 key=K"]), ["A:s: e1, ann, ann by chain"]);

@@ -1,7 +1,7 @@
 //! Who reached which DynamoDB table by which operation on which day, and what the key's uses say to it.
-//! In: DynamoDB's own records and its uses of keys in a principal's name, in any order. Out: one row a principal, table,
-//! operation and day. Never joins by access keys or requests, which differ between the two, and takes no silence for a
-//! reason.
+//! In: DynamoDB's own records and its uses of keys in a principal's name, in any order. Out: one row a principal,
+//! table, operation and day. Never joins by access keys or requests, which differ between the two, and takes no silence
+//! for a reason.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -41,8 +41,8 @@ const COLUMNS: &[OutputColumn] = &[
 /// The record of an access may be so much older than that of the use of the key which it causes.
 const CLOCKS_APART_MAX: i64 = 5 * MICROS_PER_SECOND;
 
-/// Rough sizes of a group and a session without their texts, of an operation on a day, and of a moment in a list that is
-/// half full.
+/// Rough sizes of a group and a session without their texts, of an operation on a day, and of a moment in a list that
+/// is half full.
 const GROUP_BYTES: usize = 512;
 const OPERATION_BYTES: usize = 256;
 const SESSION_BYTES: usize = 64;
@@ -100,7 +100,8 @@ struct GroupAccess {
     key_uses: BTreeMap<String, (Vec<SessionMoment>, i64)>,
     /// Uses of the key just before the interval.
     earlier_uses: Vec<SessionMoment>,
-    /// The times of all data events and changes of the table, whatever came of them, those just before the interval too.
+    /// The times of all data events and changes of the table, whatever came of them, those just before the interval
+    /// too.
     causes: MomentSet,
     has_data_events: bool,
     /// Of all operations.
@@ -552,7 +553,8 @@ mod tests {
         "outcome",
     ];
 
-    /// Calls are `KIND SESSION[@START] OPERATION SECONDS [OUTCOME]`, and `owned FROM UNTIL` is a period under a key of AWS's own.
+    /// Calls are `KIND SESSION[@START] OPERATION SECONDS [OUTCOME]`, and `owned FROM UNTIL` is a period under a key of
+    /// AWS's own.
     fn derived(calls: &mut dyn Iterator<Item = &&str>, since: Option<i64>) -> Vec<String> {
         derived_of(calls, (since, None))
     }

@@ -4,12 +4,14 @@
 //! Never follows an alias that moved after it was given, and never says of a key what kind it is where nothing tells.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::arn::Arn;
 use keytrail_rows::schema::ColumnType::{Text, Timestamp};
 use keytrail_rows::time::MICROS_PER_SECOND;
+use xxhash_rust::xxh3::Xxh3;
 
 use super::input::{InputBatch, TextCells, TimeCells};
 use super::output::{OutputCell, OutputRows, column};
@@ -55,8 +57,16 @@ const SIGHTING_BYTES: usize = size_of::<i64>() * 2;
 struct UnresolvedStep {
     at: Option<i64>,
     event_id: String,
+    /// A hash of all that its record says here: two records may have one id.
+    content: u64,
     by: Option<String>,
     step: TableStep,
+}
+
+impl UnresolvedStep {
+    fn order(&self) -> (Option<i64>, &str, u64) {
+        (self.at, &self.event_id, self.content)
+    }
 }
 
 /// One table, as far as the input so far tells of it.
@@ -77,7 +87,8 @@ struct AliasHistory {
 }
 
 impl AliasHistory {
-    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is told.
+    /// The key that the alias named at a moment. A change of the same second may be before or after it: then none is
+    /// told.
     fn key_at(&self, at: i64) -> Option<&str> {
         let next = self.changes.partition_point(|(changed, ..)| *changed < at);
         if self.changes.get(next).is_some_and(|(changed, ..)| *changed == at) {
@@ -186,9 +197,11 @@ fn is_of_aws(given: &str) -> bool {
 
 impl TableFacts {
     /// Its periods, once all aliases are known.
-    fn into_periods(self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
+    fn into_periods(mut self, keys: &KeyLore, since: Option<i64>) -> (TableIdentity, Vec<KeyPeriod>) {
         let mut life = TableLife { seen: self.seen, ..TableLife::default() };
-        for UnresolvedStep { at, event_id, by, step } in self.steps {
+        // A call's own steps keep their order. Without a time or of one id, the order of the rows decides nothing.
+        self.steps.sort_by(|one, other| one.order().cmp(&other.order()));
+        for UnresolvedStep { at, event_id, by, step, .. } in self.steps {
             let setting = |of, asked: &AskedEncryption, answered: &Option<String>| {
                 let made = MadeOrChanged { of, at, answered: answered.as_deref() };
                 PeriodStep::Set(keys.setting(&self.table, asked, made))
@@ -262,6 +275,7 @@ impl AllTables {
             let step = UnresolvedStep {
                 at: rows.event_time.get(row),
                 event_id: rows.event_id.owned(row).unwrap_or_default(),
+                content: rows.content(row),
                 by: rows.principal.owned(row),
                 step,
             };
@@ -315,7 +329,8 @@ impl AllTables {
         for (table, step) in shown_steps(&described, answer) {
             self.bytes += STEP_BYTES;
             let event_id = rows.event_id.owned(row).unwrap_or_default();
-            let step = UnresolvedStep { at: rows.event_time.get(row), event_id, by: None, step };
+            let (at, content) = (rows.event_time.get(row), rows.content(row));
+            let step = UnresolvedStep { at, event_id, content, by: None, step };
             self.table(table.arn.as_deref(), &table.name).steps.push(step);
         }
     }
@@ -364,6 +379,15 @@ impl<'a> TableFactColumns<'a> {
             request_parameters: rows.texts("request_parameters")?,
             response_elements: rows.texts("response_elements")?,
         })
+    }
+
+    /// A hash of what a row tells of a step beside its time and its id.
+    fn content(&self, row: usize) -> u64 {
+        let mut content = Xxh3::new();
+        let of = [&self.event_name, &self.principal, &self.aws_region, &self.account_id, &self.table_arn];
+        let of = of.into_iter().chain([&self.table_name, &self.request_parameters, &self.response_elements]);
+        of.for_each(|cells| cells.get(row).hash(&mut content));
+        content.finish()
     }
 }
 
@@ -453,8 +477,9 @@ mod tests {
         format!("arn:aws:kms:eu-west-1:111122223333:key/{letter}")
     }
 
-    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY` or `snapshot SECONDS owned`, `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS
-    /// KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for calls. Keys are letters.
+    /// One row of the input, of these kinds: `context SECONDS KEY`, `snapshot SECONDS KEY` or `snapshot SECONDS owned`,
+    /// `alias SECONDS NAME KEY`, `seen_alias SECONDS ALIAS KEY`, `new_key KEY`, `NAME SECONDS REQUEST ANSWER` for
+    /// calls. Keys are letters.
     fn row(fact: &str) -> [String; 13] {
         let words: Vec<&str> = fact.split_whitespace().collect();
         let mut cells: [String; 13] = std::array::from_fn(|_| "-".to_owned());
@@ -512,9 +537,13 @@ mod tests {
     }
 
     fn derived(facts: &mut dyn Iterator<Item = &&str>) -> Vec<String> {
+        let rows: Vec<[String; 13]> = facts.map(|fact| row(fact)).collect();
+        derived_of(&mut rows.iter())
+    }
+
+    fn derived_of(rows: &mut dyn Iterator<Item = &[String; 13]>) -> Vec<String> {
         let mut tables = Box::new(AllTables::of(&AskedInterval::default()));
-        for fact in facts {
-            let cells = row(fact);
+        for cells in rows {
             tables.take(&batch(COLUMNS_OF_INPUT, &[std::array::from_fn(|place| cells[place].as_str())])).unwrap();
         }
         assert!(tables.bytes_held() > 0);
@@ -646,6 +675,55 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_the_second_of_a_setting_is_from_before_it_or_tells_its_key() {
+        let set = |at: u32, key: &str| {
+            format!(
+                r#"UpdateTable {at} {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"KEY:{key}"}}}} -"#
+            )
+        };
+        let owned = r#"UpdateTable 200 {"tableName":"orders","sSESpecification":{"enabled":false}} -"#.to_owned();
+        let first = "TABLE orders KEY:a customer 100 200 deploy event-100 request 100";
+        let second = "TABLE orders KEY:b customer 200 - deploy event-200 request 200";
+        let to_owned = "TABLE orders - aws_owned 200 - deploy event-200 request 200";
+        for (last, answer, expected) in [
+            (set(200, "b"), "snapshot 200 a", second),
+            (set(200, "b"), "snapshot 200 b", second),
+            (owned.clone(), "snapshot 200 a", to_owned),
+            (owned, "snapshot 200 owned", to_owned),
+        ] {
+            // Of one second, ids are luck.
+            for id in ["0", "sha"] {
+                let facts = [set(100, "a"), last.clone(), answer.to_owned()].map(|fact| row(&fact));
+                let facts = facts.map(|mut cells| {
+                    cells.iter_mut().filter(|cell| *cell == "sha").for_each(|cell| *cell = id.to_owned());
+                    cells
+                });
+                assert_eq!(derived_of(&mut facts.iter()), [first, expected], "{last} {answer} {id}");
+                assert_eq!(derived_of(&mut facts.iter().rev()), [first, expected], "backwards {last} {answer} {id}");
+            }
+        }
+        // Before the deletion of its second.
+        let facts = [&set(100, "a")[..], r#"DeleteTable 200 {"tableName":"orders"} -"#, "snapshot 200 a"];
+        assert_eq!(derived(&mut facts.iter()), [first]);
+    }
+
+    #[test]
+    fn two_records_of_one_id_have_one_order() {
+        for at in ["100", "-"] {
+            let set = |key: &str| {
+                format!(
+                    r#"UpdateTable {at} {{"tableName":"orders","sSESpecification":{{"enabled":true,"kMSMasterKeyId":"KEY:{key}"}}}} -"#
+                )
+            };
+            let pair = [row(&set("a")), row(&set("b"))];
+            assert_eq!(derived_of(&mut pair.iter()), derived_of(&mut pair.iter().rev()), "{at}");
+            // They differ in nothing but who called.
+            let pair = ["deploy", "other"].map(|by| row(&set("a")).map(|cell| cell.replace("deploy", by)));
+            assert_eq!(derived_of(&mut pair.iter()), derived_of(&mut pair.iter().rev()), "{at}");
+        }
+    }
+
+    #[test]
     fn a_table_goes_from_key_to_key() {
         let to = |at: u32, key: &str| {
             format!(
@@ -672,7 +750,8 @@ mod tests {
         ];
         assert_eq!(derived(&mut facts.iter()), expected);
         assert_eq!(derived(&mut facts.iter().rev()), expected);
-        // A key that AWS owns ends where a customer's is set, and another that is seen later shows a change that is not here.
+        // A key that AWS owns ends where a customer's is set, and another that is seen later shows a change that is not
+        // here.
         assert_eq!(
             derived(&mut ["snapshot 50 owned", &first[..]].iter()),
             [

@@ -1,11 +1,13 @@
 //! The periods of one table under its keys, from what was done to it and from the keys that were seen at it.
 //! In: steps with resolved keys, and the times at which DynamoDB used each key for the table. Out: periods.
-//! Never gives a period a start or an end that no call shows: a key seen without its setting is a period of its own, and
-//! the one before it stays without an end.
+//! Never gives a period a start or an end that no call shows: a key seen without its setting is a period of its own,
+//! and the one before it stays without an end.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keytrail_rows::time::MICROS_PER_SECOND;
+
+use super::moment::second_of;
 
 /// DynamoDB uses a key this long before or after the time of the call that sets it.
 const SETTING_SLACK: i64 = 60 * MICROS_PER_SECOND;
@@ -66,6 +68,14 @@ pub(super) enum PeriodStep {
         basis: PeriodBasis,
     },
     Ended,
+}
+
+/// The place of a step among those of its second: answers stand before the calls, or after them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum StepPlace {
+    BeforeCalls,
+    OfCall,
+    AfterCalls,
 }
 
 /// A step with its event.
@@ -217,8 +227,7 @@ pub(super) struct TableLife {
 impl TableLife {
     /// All periods, in order of their first moments. `since` is the start of the interval.
     pub fn periods(mut self, since: Option<i64>) -> Vec<KeyPeriod> {
-        // A call's own steps keep their order.
-        self.steps.sort_by(|one, other| (one.at, &one.event_id).cmp(&(other.at, &other.event_id)));
+        self.sort_steps();
         self.seen.values_mut().for_each(|times| times.sort_unstable());
         let mut spans = self.spans(since);
         let mut line = PeriodLine::new(since);
@@ -245,6 +254,31 @@ impl TableLife {
                 .map(|key| KeyPeriod::observed(Some(key), PeriodBasis::Context, FirstSeen::default(), i64::MIN)),
         );
         line.done
+    }
+
+    /// Puts the steps into the order of time. A call's own steps keep their order. An answer of the second of a setting
+    /// may be from before it, unless it tells the key that is set.
+    fn sort_steps(&mut self) {
+        let set_in = |step: &DatedStep| match &step.step {
+            PeriodStep::Set(setting) if setting.key.is_some() || setting.kind == SetKeyKind::AwsOwned => {
+                Some((second_of(step.at), setting.key.clone()))
+            }
+            _ => None,
+        };
+        let set: HashSet<(i64, Option<String>)> = self.steps.iter().filter_map(set_in).collect();
+        self.steps.sort_by_cached_key(|step| {
+            let second = second_of(step.at);
+            let place = match &step.step {
+                PeriodStep::Stated { key, basis: PeriodBasis::Snapshot } => {
+                    match set.contains(&(second, key.clone())) {
+                        true => StepPlace::AfterCalls,
+                        false => StepPlace::BeforeCalls,
+                    }
+                }
+                _ => StepPlace::OfCall,
+            };
+            (second, place, step.at, step.event_id.clone())
+        });
     }
 
     /// The sightings between the steps, by the number of the step that they come before.
@@ -274,7 +308,7 @@ impl TableLife {
     /// The number of the first step after a sighting. One shortly before the setting of its key belongs to that, unless
     /// an answer alone tells the key: that may still be the one before.
     fn gap_of(&self, key: &str, at: i64) -> usize {
-        let gap = self.steps.partition_point(|step| step.at <= at);
+        let gap = self.steps.partition_point(|step| second_of(step.at) <= second_of(at));
         let sets_it = |step: &&DatedStep| {
             let PeriodStep::Set(setting) = &step.step else { return false };
             step.at - at <= SETTING_SLACK && setting.key.as_deref() == Some(key) && !setting.may_be_old()
@@ -426,8 +460,8 @@ impl PeriodLine {
         self.pass(step, Some(place));
     }
 
-    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known, and
-    /// DynamoDB refuses to set it again.
+    /// True if an answer to a change tells the key that is set, rather than still the one before: that one is known,
+    /// and DynamoDB refuses to set it again.
     fn is_new_key(&self, answered: &Option<String>) -> bool {
         let current = self.current.and_then(|place| self.done[place].key.as_ref());
         let is_seen = answered.as_ref().is_none_or(|key| self.known.contains_key(key));
@@ -697,7 +731,8 @@ mod tests {
         }
     }
 
-    /// True if one period may be the other, known better: all that the part said of the interval is what the whole says.
+    /// True if one period may be the other, known better: all that the part said of the interval is what the whole
+    /// says.
     fn completes(all: &KeyPeriod, part: &KeyPeriod, since: i64) -> bool {
         fn keeps<T: PartialEq>(all: &Option<T>, part: &Option<T>) -> bool {
             part.is_none() || all == part

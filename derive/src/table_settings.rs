@@ -1,13 +1,13 @@
 //! The encryption of tables that one call of DynamoDB's sets, states or ends, as its request and answer tell it.
 //! In: a successful call with the JSON of both. Out: steps in the life of tables, keys as they were named.
-//! Never takes silence for a key that AWS owns: of a new table, request and answer must both lack the encryption. JSON of
-//! any shape and size gives steps or none.
+//! Never takes silence for a key that AWS owns: of a new table, request and answer must both lack the encryption. JSON
+//! of any shape and size gives steps or none.
 
 use keytrail_rows::arn::{Arn, is_account_id, is_region, partition_of};
 use serde_json::Value;
 
-/// CloudTrail cuts parameters long before this size.
-const JSON_BYTES_MAX: usize = 1024 * 1024;
+use super::parameters::{member, parsed};
+
 /// Names, ids and ARNs of AWS are shorter.
 const NAME_BYTES_MAX: usize = 2048;
 /// DynamoDB has fewer Regions.
@@ -132,9 +132,9 @@ pub(super) fn steps_of(change: TableChange<'_>) -> Vec<(TableIdentity, TableStep
     }
 }
 
-/// The steps that an answer to `aws dynamodb describe-table` shows, of the table and of its replicas. One that describes a
-/// table without encryption is of a table under a key that AWS owns, as the answer to CreateTable is; encryption that is
-/// being changed tells nothing.
+/// The steps that an answer to `aws dynamodb describe-table` shows, of the table and of its replicas. One that
+/// describes a table without encryption is of a table under a key that AWS owns, as the answer to CreateTable is;
+/// encryption that is being changed tells nothing.
 pub(super) fn shown_steps(table: &TableIdentity, answer: &str) -> Vec<(TableIdentity, TableStep)> {
     let answer = parsed(answer);
     let Some(described) = answer.as_ref().and_then(|answer| member(answer, "table")) else { return Vec::new() };
@@ -155,20 +155,6 @@ pub(super) fn shown_steps(table: &TableIdentity, answer: &str) -> Vec<(TableIden
         Some((place, TableStep::Shown { key: Some(key) }))
     });
     own.into_iter().chain(replicas).collect()
-}
-
-fn parsed(text: &str) -> Option<Value> {
-    let value = (text.len() <= JSON_BYTES_MAX).then(|| serde_json::from_str::<Value>(text).ok()).flatten()?;
-    value.is_object().then_some(value)
-}
-
-/// A member whose name CloudTrail spells with small or capital letters at its start.
-fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
-    let members = value.as_object()?;
-    let found = members
-        .get(name)
-        .or_else(|| members.iter().find(|(spelled, _)| spelled.eq_ignore_ascii_case(name)).map(|(_, member)| member))?;
-    (!found.is_null()).then_some(found)
 }
 
 fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
@@ -325,6 +311,7 @@ fn global_steps(change: TableChange<'_>, answer: Option<&Value>) -> Vec<(TableId
 
 #[cfg(test)]
 mod tests {
+    use super::super::parameters::PARAMETERS_BYTES_MAX;
     use super::*;
 
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/0f1e2d3c-1111-4222-8333-44445555aaaa";
@@ -556,11 +543,11 @@ mod tests {
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         let many = format!(
             r#"{{"tableName":"orders","replicaUpdates":[{}{{}}]}}"#,
-            r#"{"delete":{"regionName":"us-east-1"}},"#.repeat(20_000)
+            r#"{"delete":{"regionName":"us-east-1"}},"#.repeat(10_000)
         );
         let large = format!(
             r#"{{"tableName":"orders","sSESpecification":{{"enabled":false}},"x":"{}"}}"#,
-            "x".repeat(JSON_BYTES_MAX)
+            "x".repeat(PARAMETERS_BYTES_MAX)
         );
         for (request, expected) in [
             ("null", 0),

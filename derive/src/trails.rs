@@ -1,5 +1,6 @@
 //! The say of trails on the logging of KMS calls: what selectors and switches tell, and for which hours.
-//! In: successful changes of trails, as CloudTrail logged them, and a place. Out: for each hour the worst that they say.
+//! In: successful changes of trails, as CloudTrail logged them, and a place. Out: for each hour the worst that they
+//! say.
 //! Never looks at KMS's own records, and never takes a change that it cannot read for a harmless one.
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,8 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use keytrail_rows::time::MICROS_PER_HOUR;
 use serde_json::Value;
 
-/// A longer text is no parameters of CloudTrail's, which cuts records at 256 KiB.
-const PARAMETER_BYTES_MAX: usize = 512 << 10;
+use super::parameters::{member, parsed};
 
 /// The event source and the event name of a KMS call that uses a key without changing anything.
 const KMS_SOURCE: &str = "kms.amazonaws.com";
@@ -99,7 +99,7 @@ impl TrailSwitch {
 
     /// Reads a call; `None` where it changes nothing that matters here.
     pub fn of(at: i64, event_id: &str, call: &TrailCall<'_>) -> Option<TrailSwitch> {
-        let (request, response) = (parsed(call.request), parsed(call.response));
+        let (request, response) = (call.request.and_then(parsed), call.response.and_then(parsed));
         let (request, response) = (request.as_ref(), response.as_ref());
         let named = text(request, "name").or_else(|| text(request, "trailName")).or_else(|| text(request, "trailARN"));
         let arn = text(response, "trailARN").filter(|_| named.is_none_or(|named| !named.starts_with("arn:")));
@@ -148,21 +148,12 @@ impl TrailName {
     }
 }
 
-/// The JSON of a cell. CloudTrail cuts parameters that are too long, and what is left does not parse.
-fn parsed(text: Option<&str>) -> Option<Value> {
-    text.filter(|text| text.len() <= PARAMETER_BYTES_MAX).and_then(|text| serde_json::from_str(text).ok())
-}
-
-fn member<'v>(object: Option<&'v Value>, name: &str) -> Option<&'v Value> {
-    object?.get(name).filter(|value| !value.is_null())
-}
-
 fn text<'v>(object: Option<&'v Value>, name: &str) -> Option<&'v str> {
-    member(object, name)?.as_str()
+    member(object?, name)?.as_str()
 }
 
 fn flag(object: Option<&Value>, name: &str) -> Option<bool> {
-    match member(object, name)? {
+    match member(object?, name)? {
         Value::Bool(flag) => Some(*flag),
         Value::String(text) => text.parse().ok(),
         _ => None,
@@ -171,7 +162,7 @@ fn flag(object: Option<&Value>, name: &str) -> Option<bool> {
 
 /// What the selectors of a PutEventSelectors say of KMS's read-only calls.
 fn selected(request: Option<&Value>) -> KmsLogging {
-    let lists = [member(request, "eventSelectors"), member(request, "advancedEventSelectors")];
+    let lists = ["eventSelectors", "advancedEventSelectors"].map(|name| member(request?, name));
     let judge = [basic as fn(&Value) -> KmsLogging, advanced];
     let said = lists.into_iter().zip(judge).filter_map(|(list, judge)| {
         // An event is logged if any selector takes it; of no selector at all it is not said what that means.
@@ -182,13 +173,12 @@ fn selected(request: Option<&Value>) -> KmsLogging {
 
 /// One of the older selectors, which takes management events unless it says otherwise.
 fn basic(selector: &Value) -> KmsLogging {
-    let selector = Some(selector);
-    if flag(selector, "includeManagementEvents") == Some(false) {
+    if flag(Some(selector), "includeManagementEvents") == Some(false) {
         return KmsLogging::Excluded;
     }
     let left_out = member(selector, "excludeManagementEventSources");
     let is_kms = |source: &Value| source.as_str().is_some_and(|source| source.eq_ignore_ascii_case(KMS_SOURCE));
-    match (text(selector, "readWriteType"), left_out) {
+    match (text(Some(selector), "readWriteType"), left_out) {
         (Some("WriteOnly"), _) => KmsLogging::Excluded,
         (Some("All" | "ReadOnly") | None, None) => KmsLogging::Yes,
         (Some("All" | "ReadOnly") | None, Some(Value::Array(sources))) => {
@@ -204,7 +194,7 @@ fn basic(selector: &Value) -> KmsLogging {
 
 /// One advanced selector: it takes the events that meet all its conditions.
 fn advanced(selector: &Value) -> KmsLogging {
-    let Some(Value::Array(fields)) = member(Some(selector), "fieldSelectors") else { return KmsLogging::Unknown };
+    let Some(Value::Array(fields)) = member(selector, "fieldSelectors") else { return KmsLogging::Unknown };
     // A selector without a category takes nothing that AWS documents.
     let category = fields.iter().find(|field| text(Some(field), "field") == Some("eventCategory"));
     let Some(category) = category else { return KmsLogging::Unknown };
@@ -241,7 +231,7 @@ fn meets(field: &Value, value: &str) -> Option<bool> {
     const ENDS: Comparison = |value, text| value.ends_with(text);
     let operators: [(&str, &str, Comparison); 3] =
         [("equals", "notEquals", EQUALS), ("startsWith", "notStartsWith", STARTS), ("endsWith", "notEndsWith", ENDS)];
-    let texts = |name: &str| match member(Some(field), name) {
+    let texts = |name: &str| match member(field, name) {
         None => Some(Vec::new()),
         Some(list) => list.as_array()?.iter().map(Value::as_str).collect::<Option<Vec<&str>>>(),
     };
@@ -439,7 +429,7 @@ mod tests {
     }
 
     fn said(list: &str, selectors: &str) -> KmsLogging {
-        selected(parsed(Some(&format!(r#"{{"trailName":"t","{list}":{selectors}}}"#))).as_ref())
+        selected(parsed(&format!(r#"{{"trailName":"t","{list}":{selectors}}}"#)).as_ref())
     }
 
     #[test]
@@ -487,7 +477,7 @@ mod tests {
         assert_eq!(said("advancedEventSelectors", &format!("[{data}]")), Excluded);
         assert_eq!(said("advancedEventSelectors", &format!("[{data},{all}]")), Yes);
         assert_eq!(said("advancedEventSelectors", r#"[{"fieldSelectors":[]}]"#), Unknown);
-        assert_eq!(selected(parsed(Some(r#"{"trailName":"t","eventSelectors":[{"readWri"#)).as_ref()), Unknown);
+        assert_eq!(selected(parsed(r#"{"trailName":"t","eventSelectors":[{"readWri"#).as_ref()), Unknown);
     }
 
     const EXCLUDE: &str =

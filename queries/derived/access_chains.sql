@@ -66,17 +66,19 @@ WHERE outcome = 'success'
                               'EnablePolicyType', 'UpdatePolicy')
        OR event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateVpcEndpoint', 'ModifyVpcEndpoint'))
 UNION ALL
--- A new session, where the policy of one refused: by its id, which a role has whatever path a request gives it.
+-- A new session, where the policy of one refused: by its id, which a role has whatever path a request gives it. That of a
+-- federated user has no more than its name.
 SELECT 'change', s.event_id, s.event_time, s.principal, s.event_name, NULL, s.recipient_account_id, s.aws_region, s.person,
        s.person_source, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        s.response_elements, NULL, NULL, NULL, NULL
 FROM (SELECT DISTINCT success_principal_id FROM denial_facts
       WHERE denial_reason = 'session_policy' AND success_principal_id IS NOT NULL) r
 RIGHT SEMI JOIN (
-    SELECT *, json_get_str(response_elements, 'assumedRoleUser', 'assumedRoleId') AS given_id
+    SELECT *, coalesce(json_get_str(response_elements, 'assumedRoleUser', 'assumedRoleId'),
+                       json_get_str(response_elements, 'federatedUser', 'federatedUserId')) AS given_id
     FROM call_persons
     WHERE event_source = 'sts.amazonaws.com' AND outcome = 'success'
-      AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity')) s
+      AND event_name IN ('AssumeRole', 'AssumeRoleWithSAML', 'AssumeRoleWithWebIdentity', 'GetFederationToken')) s
 ON r.success_principal_id = s.given_id
 UNION ALL
 -- An answer to `aws kms get-key-policy` tells the policy of its time.

@@ -1,9 +1,10 @@
-//! The changes that could have cured a refusal: each newly allowed the use, or took away what denied it, and still stood
-//! at the success.
+//! The changes that could have cured a refusal: each newly allowed the use, or took away what denied it, and still
+//! stood at the success.
 //! In: a refusal's reason, the use, the seconds that count, and the history. Out: the changes, each with what it allows
 //! in the words of evidence.
-//! Never takes a change for a cure whose text cannot be read, unless AWS named the policy as the denier, nor one that a
-//! later change undid before the success.
+//! Never takes a document that cannot be read for one that newly allows or no longer denies, unless AWS named it as the
+//! denier. Boundaries, attachments of Organizations and new sessions need no text: they count unless one that is here
+//! rules them out, and never as naming the principal. Never takes a change that a later one undid before the success.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
@@ -119,11 +120,13 @@ impl FoundCures {
 
 /// The way that the success took.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct SuccessRoute {
+pub(super) struct SuccessRoute<'a> {
     /// The VPC endpoint.
     pub endpoint: Option<PooledText>,
     /// The session, by its id with its name.
     pub session: Option<PooledText>,
+    /// The principal that alone can begin it, where its id does not tell it from sessions that others begin.
+    pub issuer: Option<&'a str>,
 }
 
 /// Places that together decide: a policy counts only while all links to it hold.
@@ -188,7 +191,7 @@ impl<'a> CureSearch<'a> {
     }
 
     /// All changes that could have cured a refusal of this kind on a key.
-    pub fn cures(&mut self, kind: CureKind, key: PooledText, of_success: SuccessRoute) -> FoundCures {
+    pub fn cures(&mut self, kind: CureKind, key: PooledText, of_success: SuccessRoute<'_>) -> FoundCures {
         let mut found = FoundCures::default();
         if !self.history.changes_within(self.span.from, self.span.success) {
             return found;
@@ -221,9 +224,9 @@ impl<'a> CureSearch<'a> {
                 }
             }
             CureKind::Session => {
-                let steps = of_success.session.map_or(&[][..], |of| self.history.steps(AccessPlace::Session(of)));
-                let last = steps[..steps.partition_point(|step| step.second < self.span.success)].last();
-                let begun = last.filter(|last| last.second >= self.span.from);
+                let steps = of_success.session.map_or(&[][..], |of| self.steps_within(AccessPlace::Session(of)));
+                let by = |step: &PlaceStep| self.texts.get(self.history.changes[step.change].by);
+                let begun = steps.iter().rfind(|step| of_success.issuer.is_none_or(|issuer| by(step) == issuer));
                 begun.into_iter().for_each(|begun| found.note(begun.change, CureNaming::Loosely));
             }
             CureKind::Untold => {}

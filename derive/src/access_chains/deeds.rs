@@ -1,5 +1,6 @@
 //! The deed of each change that may let somebody use a key: which policy, grant, attachment or boundary it set to what.
-//! In: the name, request and answer of a successful call of KMS, IAM, Organizations, STS or EC2. Out: one deed, or none.
+//! In: the name, request and answer of a successful call of KMS, IAM, Organizations, STS or EC2. Out: one deed, or
+//! none.
 //! Never reads a policy: the text of a document is kept as it came, and one that is not there is an unknown one.
 
 use std::borrow::Cow;
@@ -153,7 +154,7 @@ pub(super) enum ChangeDeed {
         endpoint: String,
         document: DocumentText,
     },
-    /// By its id with its name, as `AROA…:NAME`.
+    /// By its id, as `AROA…:NAME` for one of a role and `ACCOUNT:NAME` for one of a federated user.
     SessionBegun {
         session: String,
     },
@@ -258,13 +259,16 @@ impl ReadChange<'_> {
             "ModifyVpcEndpoint" | "CreateVpcEndpoint" => self.endpoint(),
             "CreateUser" | "CreateRole" | "CreateGroup" => self.owner_fate(OwnerFate::Made),
             "DeleteUser" | "DeleteRole" | "DeleteGroup" => self.owner_fate(OwnerFate::Deleted),
-            name if name.starts_with("AssumeRole") => {
-                let session = self.read.answered(&["assumedRoleUser", "assumedRoleId"])?;
-                Some(ChangeDeed::SessionBegun { session: session.to_owned() })
-            }
+            name if name.starts_with("AssumeRole") => self.session(&["assumedRoleUser", "assumedRoleId"]),
+            "GetFederationToken" => self.session(&["federatedUser", "federatedUserId"]),
             name if name.ends_with("PermissionsBoundary") => self.boundary(),
             _ => self.policy_of_iam().or_else(|| self.policy_of_organization()),
         }
+    }
+
+    /// The session whose id is at this place of the answer.
+    fn session(&self, id: &[&str]) -> Option<ChangeDeed> {
+        Some(ChangeDeed::SessionBegun { session: self.read.answered(id)?.to_owned() })
     }
 
     fn of_request(&self, name: &str) -> Option<String> {
@@ -418,7 +422,7 @@ pub(super) fn account_of(arn: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::access_call::PARAMETERS_BYTES_MAX;
+    use crate::parameters::PARAMETERS_BYTES_MAX;
 
     /// The deed of a call in account 111122223333, as it is written out.
     fn deed(event_name: &str, request: &str, answer: &str) -> String {
@@ -606,6 +610,13 @@ mod tests {
                 "SessionBegun { session: AROAEXAMPLE:s }",
             ),
             ("AssumeRole", "{}", "null", "-"),
+            (
+                "GetFederationToken",
+                r#"{"name":"bob"}"#,
+                r#"{"federatedUser":{"federatedUserId":"111122223333:bob"}}"#,
+                "SessionBegun { session: 111122223333:bob }",
+            ),
+            ("GetFederationToken", r#"{"name":"bob"}"#, "null", "-"),
             ("DescribeKey", "{}", "{}", "-"),
         ] {
             assert_eq!(deed(name, request, answer), expected, "{name} {request}");

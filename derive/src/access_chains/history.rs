@@ -1,4 +1,5 @@
-//! Everything that decides who may use a key, as it was set over time: policies, grants, attachments, groups, boundaries.
+//! Everything that decides who may use a key, as it was set over time: policies, grants, attachments, groups,
+//! boundaries.
 //! In: successful changes, in any order. Out: the value of each place at each second, and the changes that made it.
 //! Never decides an order within a second: a place that one second sets to two values is unknown after it.
 
@@ -12,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::deeds::{ChangeDeed, ChangedLink, FirstBoundary, GrantTerms, LeftDocument, OwnerFate, VersionUse};
 use crate::compact::{PackedEventId, PooledText, TextPool};
 use crate::denial_facts::identity;
+use crate::moment::second_of;
 use crate::policy::{LoggedPolicy, PolicyDocument, PolicyReading};
 
 /// Larger texts are no policies of AWS, and are unknown ones.
@@ -230,7 +232,13 @@ impl AccessHistory {
             let partition = Arn::parse(texts.get(policy.key)).map_or("aws", |key| partition_of(key.region));
             let document = history.documents.put(&policy.text, partition);
             let value = document.map_or(PlaceValue::Unknown, PlaceValue::Document);
-            history.told.entry(policy.key).or_default().push((policy.second, value));
+            let told = history.told.entry(policy.key).or_default();
+            match told.last_mut().filter(|(second, _)| *second == policy.second) {
+                // Two answers of one second that differ: nobody knows which was the later one.
+                Some((_, known)) if *known != value => *known = PlaceValue::Unknown,
+                Some(_) => {}
+                None => told.push((policy.second, value)),
+            }
         }
         history.changes = changes;
         history
@@ -512,10 +520,6 @@ impl AccessHistory {
             _ => PlaceValue::Unknown,
         }
     }
-}
-
-fn second_of(time: i64) -> i64 {
-    time.div_euclid(keytrail_rows::time::MICROS_PER_SECOND)
 }
 
 fn linked(link: ChangedLink) -> PlaceValue {

@@ -29,8 +29,8 @@ use self::owners::PlacesByOwner;
 use self::reach::AskedUse;
 use self::runs::{RefusalRun, RefusedUse, RunSuccess, runs_of};
 use super::compact::{PackedEventId, PooledText, TextPool};
-use super::denial_facts::second;
 use super::input::{InputBatch, TextCells, TimeCells};
+use super::moment::second_of;
 use super::output::{OutputCell, OutputRows, column};
 use super::{Derivation, DerivedTable, OutputColumn, RowTime};
 
@@ -229,12 +229,14 @@ impl ChainTable {
             caller_account: self.text(success.account),
             denied_by: self.text(last.denied_by),
         };
-        let last_second = second(last.time);
-        let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second(success.time) };
+        let last_second = second_of(last.time);
+        let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second_of(success.time) };
         let known = KnownAccess { history: &self.history, owners: &self.owners, texts: &self.texts };
         let mut search = CureSearch::new(known, asked, span);
         let kind = CureKind::of(self.text(last.reason), self.text(last.effect));
-        let route = SuccessRoute { endpoint: success.endpoint, session: success.principal_id };
+        // Two users who ask for a session of one name get sessions of one id.
+        let issuer = federated_user(principal).map(|(issuer, _)| issuer).filter(|issuer| issuer.starts_with("arn:"));
+        let route = SuccessRoute { endpoint: success.endpoint, session: success.principal_id, issuer };
         let found = search.cures(kind, run.key, route);
         // The last is after the last refusal if any is.
         let named = found.last();
@@ -262,7 +264,7 @@ impl ChainTable {
     /// The session of the success as policies name it; `None` where a principal has no sessions.
     fn session_arn(&self, run: &RefusalRun) -> Option<String> {
         let principal = self.texts.get(run.last.principal);
-        if let Some((issuer, name)) = principal.strip_prefix("federated:").and_then(|user| user.rsplit_once('/')) {
+        if let Some((issuer, name)) = federated_user(principal) {
             let issuer = Arn::parse(issuer)?;
             return Some(format!("arn:{}:sts::{}:federated-user/{name}", issuer.partition, issuer.account));
         }
@@ -301,8 +303,8 @@ impl ChainTable {
     /// The principal's first successful data event on the table of the success, from then on.
     fn first_data_event(&self, run: &RefusalRun) -> Option<String> {
         let events = self.data_events.get(&(run.last.principal, run.success.table_arn?))?;
-        let success = second(run.success.time);
-        let first = events.get(events.partition_point(|(time, _)| second(*time) < success))?;
+        let success = second_of(run.success.time);
+        let first = events.get(events.partition_point(|(time, _)| second_of(*time) < success))?;
         Some(first.1.to_string())
     }
 
@@ -343,7 +345,7 @@ impl ChainTable {
             text(success.person),
             text(success.person_source),
             OutputCell::Texts(Some(&story.others)),
-            OutputCell::Count(change.map(|change| change.second() - second(last.time))),
+            OutputCell::Count(change.map(|change| change.second() - second_of(last.time))),
             OutputCell::Time(Some(success.time)),
             (&last.id.to_string()).into(),
             (&success.id.to_string()).into(),
@@ -353,6 +355,11 @@ impl ChainTable {
             OutputCell::Count(story.worth.bad),
         ])
     }
+}
+
+/// The issuer and the name of a federated user. Of an issuer whose ARN is not told, it is the account.
+fn federated_user(principal: &str) -> Option<(&str, &str)> {
+    principal.strip_prefix("federated:")?.rsplit_once('/')
 }
 
 /// The actions that a policy must allow, any of them: those that the message names, else those of the operation.

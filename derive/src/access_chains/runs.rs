@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::compact::{PackedEventId, PooledText};
-use crate::denial_facts::second;
+use crate::moment::second_of;
 
 /// A refused use of a key with the success after it. Its texts are of the pool.
 #[derive(Debug, Clone)]
@@ -43,12 +43,13 @@ pub(super) struct RunSuccess {
     pub person_source: Option<PooledText>,
 }
 
-/// A run. All its refusals have the same success.
+/// A run. The successes after its refusals have one id.
 #[derive(Debug)]
 pub(super) struct RefusalRun {
     pub key: PooledText,
     pub first_denied: i64,
     pub last: RefusedUse,
+    /// Of the last refusal.
     pub success: RunSuccess,
     /// Zero for a run of refusals that name no key.
     pub denied_count: i64,
@@ -122,7 +123,7 @@ pub(super) fn runs_of(refusals: Vec<RefusedUse>) -> Vec<RefusalRun> {
     for refused in refusals.iter().filter(|refused| refused.key.is_none()) {
         let of = unnamed.entry((refused.principal, refused.operation)).or_default();
         let of = of.entry(refused.key_by_table).or_default();
-        of.refusals.push((second(refused.time), (refused.reason, refused.effect)));
+        of.refusals.push((second_of(refused.time), (refused.reason, refused.effect)));
     }
     unnamed.values_mut().flat_map(HashMap::values_mut).for_each(UnnamedRefusals::sort);
     let mut runs: BTreeMap<RunName, RefusalRun> = BTreeMap::new();
@@ -160,6 +161,8 @@ fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
             run.first_denied = run.first_denied.min(refused.time);
             run.denied_count += counted;
             if (refused.time, &refused.id) > (run.last.time, &run.last.id) {
+                // Two records of one id may tell of two successes: that of the last refusal counts.
+                run.success = success;
                 run.last = refused;
             }
         }
@@ -170,14 +173,57 @@ impl RefusalRun {
     /// Counts the refusals between the first and the success that may have been of this key.
     fn count_unnamed(&mut self, unnamed: &UnnamedByTable) {
         let Some(of) = unnamed.get(&(self.last.principal, self.last.operation)) else { return };
-        let (first, success) = (second(self.first_denied), second(self.success.time));
-        let later = (second(self.last.time), success);
+        let (first, success) = (second_of(self.first_denied), second_of(self.success.time));
+        let later = (second_of(self.last.time), success);
         // Those of a table with another key were not of this one.
         for refusals in [None, Some(self.key)].iter().filter_map(|key| of.get(key)) {
             self.denied_unnamed += (refusals.before(success) - refusals.before(first)) as i64;
             let of_table = refusals.later(later, (self.last.reason, self.last.effect));
             self.later_unnamed.last = self.later_unnamed.last.max(of_table.last);
             self.later_unnamed.has_other_reason |= of_table.has_other_reason;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compact::TextPool;
+
+    #[test]
+    fn the_success_of_the_last_refusal_ends_a_run_whatever_the_order() {
+        let mut texts = TextPool::default();
+        let name = texts.put("p");
+        let refused = |id: &str, time: i64, success: i64| RefusedUse {
+            id: PackedEventId::of(id),
+            time,
+            principal: name,
+            operation: name,
+            action: None,
+            key: Some(name),
+            key_by_table: None,
+            reason: None,
+            effect: None,
+            denied_by: None,
+            account: None,
+            success: Some(RunSuccess {
+                id: PackedEventId::of("s"),
+                time: success,
+                table_arn: None,
+                table_name: None,
+                via_service: None,
+                account: None,
+                principal_id: None,
+                endpoint: None,
+                person: None,
+                person_source: None,
+            }),
+        };
+        let refusals = [refused("a", 1, 10), refused("b", 15, 20)];
+        for order in [[0, 1], [1, 0]] {
+            let runs = runs_of(order.map(|at: usize| refusals[at].clone()).to_vec());
+            let found: Vec<_> = runs.iter().map(|run| (run.first_denied, run.last.time, run.success.time)).collect();
+            assert_eq!(found, [(1, 15, 20)], "{order:?}");
         }
     }
 }

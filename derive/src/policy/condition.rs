@@ -14,8 +14,8 @@ const SHOWN_BYTES_MAX: usize = 200;
 const ACCOUNT_KEYS: [&str; 5] =
     ["aws:principalaccount", "aws:principalarn", "aws:sourceaccount", "aws:sourcearn", "kms:calleraccount"];
 
-/// Other keys that narrow `*` down to organizations, identities, networks or services. `kms:ViaService` is none: through
-/// a service anybody may call.
+/// Other keys that narrow `*` down to organizations, identities, networks or services. `kms:ViaService` is none:
+/// through a service anybody may call.
 const CALLER_KEYS: [&str; 10] = [
     "aws:principalorgid",
     "aws:principalorgpaths",

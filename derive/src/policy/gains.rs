@@ -31,7 +31,8 @@ pub(crate) struct PolicyGains<'d> {
     pub undecided: Vec<&'d PolicyStatement>,
 }
 
-/// Finds all that a document allows beyond an earlier version, or at all, but for actions that it denies outright itself.
+/// Finds all that a document allows beyond an earlier version, or at all, but for actions that it denies outright
+/// itself.
 pub(crate) fn newly_allowed<'d>(before: Option<&'d PolicyDocument>, after: &'d PolicyDocument) -> PolicyGains<'d> {
     let known = before.map(|before| statements(before, StatementEffect::Allow)).unwrap_or_default();
     let is_outright = |statement: &&PolicyStatement| statement.body.conditions.is_empty();

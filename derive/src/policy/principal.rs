@@ -1,6 +1,6 @@
 //! Principals as policies name them, and the callers that they mean.
-//! In: an element of `Principal` or `NotPrincipal`. Out: a principal that is the same in every spelling: an account's id
-//! is its root's ARN.
+//! In: an element of `Principal` or `NotPrincipal`. Out: a principal that is the same in every spelling: an account's
+//! id is its root's ARN.
 //! Never takes one account's role for another's of that name, and never asks AWS if a principal exists.
 
 use keytrail_rows::arn::{Arn, is_account_id, service_of};
