@@ -100,6 +100,37 @@ impl PolicyState {
     }
 }
 
+/// The changes of a policy in one second, read once for all events of that second that name it.
+struct PolicySecond<'a> {
+    time: Option<i64>,
+    /// The versions that were made in it, each as it was first.
+    made: BTreeMap<&'a str, &'a DocumentReading>,
+    first: Option<&'a PolicyStep>,
+    /// True if there is no change beside the first.
+    is_alone: bool,
+}
+
+impl<'a> PolicySecond<'a> {
+    fn of(time: Option<i64>, steps: impl Iterator<Item = &'a PolicyStep>) -> PolicySecond<'a> {
+        let mut second = PolicySecond { time, made: BTreeMap::new(), first: None, is_alone: true };
+        for step in steps {
+            #[cfg(test)]
+            crate::testing::count_look();
+            let made = match step {
+                PolicyStep::Version(Some(id), reading) => Some((id.as_str(), reading)),
+                PolicyStep::Made(reading) => Some(("v1", reading)),
+                _ => None,
+            };
+            if let Some((id, reading)) = made {
+                second.made.entry(id).or_insert(reading);
+            }
+            second.is_alone = second.first.is_none();
+            second.first = second.first.or(Some(step));
+        }
+        second
+    }
+}
+
 /// The readings that events name but do not have: those of policies, by the events.
 #[derive(Default)]
 struct NamedReadings {
@@ -113,26 +144,27 @@ impl NamedReadings {
         let mut state = PolicyState::default();
         let (undated, dated): (Vec<&TimedStep>, Vec<&TimedStep>) = steps.iter().partition(|(at, _, _)| at.is_none());
         let mut steps = dated.into_iter().peekable();
+        let mut second: Option<PolicySecond<'_>> = None;
         for (time, event_id, version) in naming {
             while let Some((_, _, step)) = steps.next_if(|(at, _, _)| *at < time) {
                 state.take(step);
             }
-            let mut same_second = steps.clone().take_while(|(at, _, _)| *at == time);
+            if second.as_ref().is_none_or(|known| known.time != time) {
+                let here = steps.clone().take_while(|(at, ..)| *at == time).map(|(_, _, step)| step);
+                second = Some(PolicySecond::of(time, here));
+            }
+            let here = second.as_ref().expect("it was read above if it was not known");
             let reading = match version {
                 // A version must be there before it becomes the default.
                 Some(version) => {
-                    let made_now = same_second.find_map(|(_, _, step)| match step {
-                        PolicyStep::Version(Some(id), reading) if id == version => Some(reading),
-                        PolicyStep::Made(reading) if version == "v1" => Some(reading),
-                        _ => None,
-                    });
+                    let made_now = here.made.get(version).copied();
                     made_now.or_else(|| state.versions.get(version)).cloned()
                 }
-                None => match (same_second.next(), same_second.next()) {
+                None => match (here.first, here.is_alone) {
                     (None, _) => state.default.clone(),
-                    (Some((_, _, PolicyStep::Made(reading))), None) if state.default.is_none() => Some(reading.clone()),
+                    (Some(PolicyStep::Made(reading)), true) if state.default.is_none() => Some(reading.clone()),
                     // A version that is no default changes nothing for those who have the policy.
-                    (Some((_, _, PolicyStep::Version(..))), None) => state.default.clone(),
+                    (Some(PolicyStep::Version(..)), true) => state.default.clone(),
                     _ => None,
                 },
             };
@@ -672,6 +704,22 @@ mod tests {
             let backwards: Vec<_> = calls.iter().enumerate().collect();
             assert_eq!(facts(backwards.into_iter().rev()), expected, "{name} in another order");
         }
+    }
+
+    #[test]
+    fn a_second_is_read_once_for_all_that_name_its_policy() {
+        const CHANGES: usize = 3000;
+        let mut steps: BTreeSet<TimedStep> = BTreeSet::new();
+        let ids: Vec<String> = (0..CHANGES).map(|number| format!("{number:05}")).collect();
+        steps.extend(ids.iter().map(|id| (Some(1), id.clone(), PolicyStep::Default("v1".to_owned()))));
+        let reading = DocumentReading { word: "whole", allows_kms: None };
+        steps.insert((Some(0), "made".to_owned(), PolicyStep::Made(reading)));
+        let naming = ids.iter().map(|id| (Some(1), id.as_str(), Some("v1"))).collect();
+        let mut named = NamedReadings::default();
+        let before = crate::testing::looks();
+        named.take(&steps, naming);
+        assert_eq!(crate::testing::looks() - before, CHANGES);
+        assert_eq!(named.readings.len(), CHANGES);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimestampMicrosecondType};
 use keytrail_rows::schema::ColumnType;
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::output::{ColumnBuilder, OutputCell};
@@ -73,4 +74,18 @@ fn cell(column: &dyn Array, row: usize) -> String {
         }
         other => unreachable!("no column is {other}"),
     }
+}
+
+thread_local! {
+    static LOOKS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Counts one look at a change, so that tests can tell how work grows without a clock.
+pub(crate) fn count_look() {
+    LOOKS.set(LOOKS.get() + 1);
+}
+
+/// The looks of this thread so far.
+pub(crate) fn looks() -> usize {
+    LOOKS.get()
 }

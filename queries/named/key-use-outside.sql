@@ -76,6 +76,9 @@ SELECT CASE WHEN uses > 0 THEN 'used'
             ELSE 'none_seen' END AS verdict,
        uses, refusals, unattributed_uses, unattributed_refusals, asked AS hours_asked, good AS hours_good,
        -- Of several keys the first; NULL where no record names the key.
-       (SELECT min(key_arn) FROM known) AS key_arn
+       (SELECT min(key_arn) FROM known) AS key_arn,
+       -- Of those who are expected, the ones who were never seen at a key: a slip in a name makes everybody another.
+       (SELECT array_agg(name ORDER BY name) FROM expected
+        WHERE NOT EXISTS (SELECT 1 FROM calls c WHERE names_principal(expected.name, c.principal))) AS principals_not_seen
 FROM counted CROSS JOIN hours CROSS JOIN apart
 ORDER BY verdict

@@ -30,7 +30,9 @@ FROM (
     SELECT created_at, ended_at, 'grant', created_by,
            concat('to ', coalesce(grantee_principal, 'somebody who is not told'),
                   CASE WHEN operations IS NOT NULL THEN concat(': ', array_to_string(operations, ', ')) ELSE '' END,
-                  CASE WHEN end_kind IS NOT NULL THEN concat('; ', end_kind) ELSE '' END,
+                  CASE WHEN end_kind IS NULL THEN ''
+                       WHEN ended_by IS NULL THEN concat('; ', end_kind)
+                       ELSE concat('; ', end_kind, ' by ', ended_by) END,
                   CASE WHEN last_possible_use IS NOT NULL THEN '; may have been used' ELSE '' END),
            key_arn, table_name, create_event_id
     FROM grants
@@ -43,12 +45,26 @@ FROM (
     WHERE key_arn = $subject
     UNION ALL
     SELECT event_time, NULL, 'change', changed_by,
-           CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END, key_arn, NULL, event_id
-    FROM key_changes
-    WHERE key_arn = $subject
-      -- Those that succeeded stand above as what they changed.
-      AND (outcome <> 'success' OR change IN ('EnableKeyRotation', 'DisableKeyRotation', 'TagResource', 'UntagResource', 'UpdateKeyDescription',
-                                              'UpdatePrimaryRegion', 'ReplicateKey', 'ImportKeyMaterial', 'DeleteImportedKeyMaterial'))
+           concat(CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END,
+                  CASE WHEN alias_arn IS NOT NULL THEN concat(' of ', split_part(alias_arn, ':', 6))
+                       WHEN grant_id IS NOT NULL THEN concat(' of ', grant_id) ELSE '' END),
+           key_arn, NULL, event_id
+    FROM (
+        SELECT DISTINCT begun FROM (
+            SELECT set_event_id AS begun FROM key_states WHERE key_arn = $subject
+            UNION ALL
+            SELECT set_event_id FROM key_policies WHERE key_arn = $subject
+            UNION ALL
+            SELECT set_event_id FROM key_aliases WHERE key_arn = $subject
+            UNION ALL
+            SELECT create_event_id FROM grants WHERE key_arn = $subject)
+        WHERE begun IS NOT NULL) b
+    RIGHT JOIN key_changes c ON b.begun = c.event_id
+    WHERE (key_arn = $subject
+           -- An alias that is deleted, or moves to another key.
+           OR change IN ('DeleteAlias', 'UpdateAlias') AND alias_arn IN (SELECT alias_arn FROM key_aliases WHERE key_arn = $subject))
+      -- Those that began something stand above as what they began.
+      AND (outcome <> 'success' OR begun IS NULL)
     UNION ALL
     SELECT min(event_time), max(event_time), 'use', principal,
            concat(count(*), ' × ', event_name, CASE WHEN via_service IS NOT NULL THEN concat(' through ', via_service) ELSE '' END),

@@ -23,6 +23,11 @@ FROM (
     WHERE principal = $subject
     GROUP BY principal, coalesce(split_part(denied_action, ':', 2), event_name), denial_reason, key_arn, event_date
     UNION ALL
+    SELECT min(event_time), max(event_time), 'failed', principal, concat(count(*), ' × ', event_name, ': ', outcome), key_arn, table_name, min(event_id)
+    FROM key_attempts
+    WHERE principal = $subject AND outcome NOT IN ('success', 'denied')
+    GROUP BY principal, event_name, outcome, key_arn, table_name, event_date
+    UNION ALL
     SELECT event_time, NULL, 'changed', changed_by,
            CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END, key_arn, NULL, event_id
     FROM key_changes
@@ -43,6 +48,27 @@ FROM (
            key_arn, NULL, event_id
     FROM access_changes
     WHERE target = $subject
+    UNION ALL
+    -- A group that it joined or left at any time.
+    SELECT event_time, NULL, 'its group was given', changed_by,
+           concat(split_part(target, ':', 6), ': ',
+                  CASE outcome WHEN 'success' THEN change ELSE concat(change, ' failed: ', coalesce(error_code, outcome)) END,
+                  CASE WHEN cardinality(allows_kms) > 0 THEN concat(': ', array_to_string(allows_kms, ', ')) ELSE '' END),
+           key_arn, NULL, event_id
+    FROM access_changes
+    WHERE target_kind = 'group' AND concat(recipient_account_id, '/', split_part(target, '/', -1)) IN (
+        SELECT concat(recipient_account_id, '/', json_get_str(request_parameters, 'groupName'))
+        FROM access_changes
+        WHERE target = $subject AND change IN ('AddUserToGroup', 'RemoveUserFromGroup') AND outcome = 'success')
+    UNION ALL
+    -- What a policy of a key newly allows it by its own name.
+    SELECT valid_from, valid_to, 'was given', set_by, concat('the policy of the key: ', array_to_string(array_agg(action ORDER BY action), ', ')),
+           key_arn, NULL, set_event_id
+    FROM (
+        SELECT valid_from, valid_to, set_by, key_arn, set_event_id, split_part(newly, ' ', 1) AS whom, split_part(newly, ' ', 2) AS action
+        FROM (SELECT valid_from, valid_to, set_by, key_arn, set_event_id, unnest(newly_allows) AS newly FROM key_policies))
+    WHERE whom = $subject
+    GROUP BY valid_from, valid_to, set_by, key_arn, set_event_id
     UNION ALL
     SELECT first_allowed, NULL, 'got in', principal,
            concat(operation, ', refused ', denied_count, CASE denied_count WHEN 1 THEN ' time' ELSE ' times' END,
@@ -72,5 +98,8 @@ FROM (
                                ELSE concat(': logs: ', state) END),
            NULL, NULL, NULL
     FROM coverage_spans
-    WHERE verdict = 'bad' AND account_id = split_part($subject, ':', 5))
+    -- A service has no account: then those of the logs that have its calls.
+    WHERE verdict = 'bad' AND (account_id = split_part($subject, ':', 5)
+                               OR $subject NOT LIKE 'arn:%' AND account_id IN (
+                                   SELECT recipient_account_id FROM key_attempts WHERE principal = $subject)))
 ORDER BY at NULLS FIRST, what, who, detail, event_id

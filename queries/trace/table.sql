@@ -21,6 +21,33 @@ FROM (
     WHERE (table_arn = $subject OR table_arn IS NULL AND table_name = $subject) AND event_source = 'dynamodb.amazonaws.com'
     GROUP BY principal, event_name, outcome, table_name, event_date
     UNION ALL
+    SELECT min(event_time), max(event_time), CASE table_certainty WHEN 'certain' THEN 'refused' ELSE 'refused, may be of it' END, principal,
+           concat(count(*), ' × ', action, ' by ', denial_reason,
+                  CASE table_certainty WHEN 'certain' THEN '' WHEN 'likely' THEN ', the one table known of the key'
+                                       ELSE ', one of the key''s tables' END),
+           key_arn, NULL, min(event_id)
+    FROM (
+        SELECT event_time, event_date, event_id, principal, key_arn, table_certainty,
+               coalesce(split_part(denied_action, ':', 2), event_name) AS action,
+               coalesce(denial_reason, 'unspecified') AS denial_reason
+        FROM denials
+        -- Its own calls stand above.
+        WHERE array_has(candidate_tables, $subject) AND event_source <> 'dynamodb.amazonaws.com')
+    GROUP BY principal, action, denial_reason, key_arn, table_certainty, event_date
+    UNION ALL
+    SELECT created_at, ended_at, 'grant', created_by,
+           concat('to ', coalesce(grantee_principal, 'somebody who is not told'),
+                  CASE WHEN operations IS NOT NULL THEN concat(': ', array_to_string(operations, ', ')) ELSE '' END,
+                  CASE WHEN end_kind IS NULL THEN ''
+                       WHEN ended_by IS NULL THEN concat('; ', end_kind)
+                       ELSE concat('; ', end_kind, ' by ', ended_by) END),
+           key_arn, table_name, create_event_id
+    FROM grants
+    WHERE table_name = split_part($subject, ':table/', 2) AND split_part(key_arn, ':', 4) = split_part($subject, ':', 4)
+          AND (split_part(key_arn, ':', 5) = split_part($subject, ':', 5)
+               OR key_arn IN (SELECT key_arn FROM table_keys WHERE table_arn = $subject))
+       OR table_name = $subject
+    UNION ALL
     SELECT first_allowed, NULL, 'got in', principal,
            concat(operation, ', refused ', denied_count, CASE denied_count WHEN 1 THEN ' time' ELSE ' times' END,
                   CASE WHEN change_event_name IS NULL THEN ', no change that explains it was seen'

@@ -64,15 +64,11 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
     let trace = match traced? {
         TracedName::One(trace) => trace,
         TracedName::Several(things) => {
-            let listed = things.iter().take(LISTED_MAX).map(|(kind, name)| format!("\n  {kind} {}", visible(name)));
+            let listed: Vec<String> =
+                things.iter().take(LISTED_MAX).map(|(kind, name)| format!("{kind} {name}")).collect();
             let more = things.len().saturating_sub(LISTED_MAX);
-            let more = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-            let said = format!(
-                "`{}` names {} things:{}{more}",
-                visible(&args.subject),
-                things.len(),
-                listed.collect::<String>()
-            );
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let said = format!("`{}` names {} things: {}{more}", args.subject, things.len(), listed.join(", "));
             return Err(Failure::usage(said).hint("name one of them in full"));
         }
         TracedName::Nothing(unknown) => {
@@ -104,15 +100,17 @@ fn unknown_name(
 ) -> Result<RunExitCode, Failure> {
     let near =
         if unknown.nearest.is_empty() { String::new() } else { format!("; nearest: {}", unknown.nearest.join(", ")) };
-    say(format_args!(
-        "note: no record names a key, a table or a principal {}{}",
-        visible(&unknown.name),
-        visible(&near)
-    ));
-    if format == AuditFormat::Json {
-        target.write_all(unknown.to_json().as_bytes()).map_err(|e| Failure::write(&e))?;
-        target.commit()?;
-    }
+    let said = format!("no record names a key, a table or a principal {}{near}", unknown.name);
+    let answer = match format {
+        AuditFormat::Json => {
+            say(format_args!("note: {}", visible(&said)));
+            unknown.to_json()
+        }
+        AuditFormat::Table => format!("{}\n", visible(&said)),
+        AuditFormat::Markdown => format!("{}\n", markdown::escaped(&visible(&said))),
+    };
+    target.write_all(answer.as_bytes()).map_err(|e| Failure::write(&e))?;
+    target.commit()?;
     let summary = RunSummary { missing: unknown.missing.clone(), ..summary };
     if !global.quiet {
         summary::print(&summary, SummaryBlock::Whole, global);

@@ -208,7 +208,9 @@ mod tests {
     #[test]
     fn a_place_of_which_only_digests_are_here_is_there() {
         let texts = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
-        for (state, basis, is_there) in [("quiet", "digest", true), ("missing", "digest", false), ("unknown", "none", false)] {
+        for (state, basis, is_there) in
+            [("quiet", "digest", true), ("missing", "digest", false), ("unknown", "none", false)]
+        {
             let until = TimestampMicrosecondArray::from(vec![3_600_000_000]).with_timezone("UTC");
             let coverage = RecordBatch::try_from_iter([
                 ("account_id", texts("111122223333")),

@@ -216,7 +216,9 @@ fn principal_ways(name: &str) -> Vec<NameWay> {
         let has_path = path.contains('/') && !path.contains('…');
         let last = rest.rsplit('/').next().unwrap_or_default();
         let tail = if has_path { format!("{middle}{path}") } else { format!("/{last}") };
-        return in_places(places, vec![way(0, [starts("arn:"), TextTest::Contains(middle), ends(tail)])]);
+        let of_path = vec![way(0, [starts("arn:"), TextTest::Contains(middle), ends(tail)])];
+        // A federated principal has the ARN of a user within its name.
+        return [way(0, [is(name)])].into_iter().chain(in_places(places, of_path)).collect();
     }
     let last = rest.rsplit_once("…/").map_or(rest, |(_, last)| last);
     ways.extend(in_places(places, vec![way(0, [ends(format!("/{last}"))]), way(0, [ends(format!(":{last}"))])]));

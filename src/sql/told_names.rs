@@ -50,7 +50,10 @@ impl BorneNames {
 
     /// The names most like one that nothing bears, the likeliest first, in the form in which it was asked.
     pub fn nearest(&self, asked: &AskedName) -> Vec<String> {
-        let given = asked.given.trim();
+        // The ARN of a session names its role.
+        let role = asked.given.split_once(":assumed-role/").and_then(|(_, named)| named.split('/').next());
+        let role = role.filter(|_| self.kind == NameKind::Principal).map(|role| format!("role/{role}"));
+        let given = role.as_deref().unwrap_or(asked.given.trim());
         let mut labels: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for text in self.rows.iter().flatten().flatten() {
             if let Some((compared, offered)) = label(self.kind, given, text) {
@@ -175,7 +178,10 @@ impl NamesOfAnswer {
     /// The names that no row of the answer tells a thing of: the records have to tell of them. An answer that is always one
     /// row has such a row for a name that nothing bears.
     pub fn unanswered(&self) -> impl Iterator<Item = &AskedName> {
-        self.names.iter().filter(|name| self.rows == 0 || name.has_cells && name.things.is_empty()).map(|name| &name.asked)
+        self.names
+            .iter()
+            .filter(|name| self.rows == 0 || name.has_cells && name.things.is_empty())
+            .map(|name| &name.asked)
     }
 
     /// Says of an unanswered name whether the records bear it.
@@ -229,6 +235,11 @@ mod tests {
             (&principals, "user/marry", "no record names the principal user/marry; nearest: user/mary"),
             (&keys, "orders", "no record names the key orders; nearest: alias/orders"),
             (&keys, "alias/order", "no record names the key alias/order; nearest: alias/orders"),
+            (
+                &principals,
+                "arn:aws:sts::111122223333:assumed-role/test-analyst/s",
+                "no record names the principal arn:aws:sts::111122223333:assumed-role/test-analyst/s; nearest: role/test-analyst",
+            ),
             (&tables, "Orders", "no record names the table Orders; nearest: orders"),
         ] {
             assert_eq!(sentence(&AskedName::new(known.kind, given), known).as_deref(), Some(expected));

@@ -6,14 +6,20 @@
 //! denier. Boundaries, attachments of Organizations and new sessions need no text: they count unless one that is here
 //! rules them out, and never as naming the principal. Never takes a change that a later one undid before the success.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use keytrail_rows::arn::Arn;
 
+use super::deeds::ChangeDeed;
 use super::history::{AccessHistory, AccessPlace, LoggedDocument, PlaceStep, PlaceValue, grantee_name};
-use super::owners::{OwnerPlaces, OwnerStep, PlacesByOwner};
+use super::owners::PlacesByOwner;
 use super::reach::{AskedUse, DocumentReach, StatementReach};
+use super::timelines::{
+    CureNaming, CureSpan, CureTimeline, FoundCures, PolicyPath, StandingDeny, TimedCure, TimedDeny, WantedEffect,
+};
+use super::use_index::{UseBundle, UseClass, UseIndex, UseIndexes, UseSubject, UseUnit, WantedCure};
 use crate::compact::{PooledText, TextPool};
 use crate::denial_facts::identity;
 use crate::policy::NamedAs;
@@ -40,13 +46,6 @@ pub(super) enum CureKind {
     Untold,
 }
 
-/// The lack of an Allow, or a Deny.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum WantedEffect {
-    Allow,
-    NoDeny,
-}
-
 impl CureKind {
     pub fn of(reason: Option<&str>, effect: Option<&str>) -> CureKind {
         let wanted = if effect == Some("explicit") { WantedEffect::NoDeny } else { WantedEffect::Allow };
@@ -65,59 +64,6 @@ impl CureKind {
     }
 }
 
-/// The seconds that count: from the first to before the success.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CureSpan {
-    pub from: i64,
-    pub success: i64,
-}
-
-/// The way in which a change names the principal, for evidence.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum CureNaming {
-    /// By its account or group, by a version, by everyone, or under a condition that is not the success's own; or it is
-    /// not known that this is new.
-    #[default]
-    Loosely,
-    /// The principal or its role, freely or under conditions that the success meets.
-    Itself,
-}
-
-/// Of more cures of one run, the last are kept.
-pub(super) const CURES_MAX: usize = 201;
-
-/// Changes by their number, each once, with the closest naming. Invariant: no more than `CURES_MAX`, the last ones.
-#[derive(Debug, Default)]
-pub(super) struct FoundCures {
-    changes: BTreeMap<usize, CureNaming>,
-}
-
-impl FoundCures {
-    fn note(&mut self, change: usize, naming: CureNaming) {
-        let known = self.changes.entry(change).or_default();
-        *known = naming.max(*known);
-        if self.changes.len() > CURES_MAX {
-            self.changes.pop_first();
-        }
-    }
-
-    /// True if no change up to this one could be kept.
-    fn is_full_after(&self, change: usize) -> bool {
-        self.changes.len() == CURES_MAX && self.changes.first_key_value().is_some_and(|(first, _)| *first > change)
-    }
-
-    /// The last change. They are numbered in the order of time.
-    pub fn last(&self) -> Option<(usize, CureNaming)> {
-        self.changes.last_key_value().map(|(change, naming)| (*change, *naming))
-    }
-
-    /// All changes but the last, in the order of time.
-    pub fn others(&self) -> impl Iterator<Item = usize> {
-        let count = self.changes.len().saturating_sub(1);
-        self.changes.keys().copied().take(count)
-    }
-}
-
 /// The way that the success took.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SuccessRoute<'a> {
@@ -129,35 +75,19 @@ pub(super) struct SuccessRoute<'a> {
     pub issuer: Option<&'a str>,
 }
 
-/// Places that together decide: a policy counts only while all links to it hold.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct PolicyPath {
-    links: Vec<AccessPlace>,
-    end: AccessPlace,
-}
-
-/// A Deny that stands at the success beside a change, the weakest first.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum StandingDeny {
-    #[default]
-    None,
-    /// Under a condition, or of a statement that may not mean the use.
-    Maybe,
-    Outright,
-}
-
 /// Everything that a search looks at.
 #[derive(Clone, Copy)]
 pub(super) struct KnownAccess<'a> {
     pub history: &'a AccessHistory,
     pub owners: &'a PlacesByOwner,
+    pub indexes: &'a UseIndexes,
     pub texts: &'a TextPool,
 }
 
 /// The search for what cured one run.
 pub(super) struct CureSearch<'a> {
+    known: KnownAccess<'a>,
     history: &'a AccessHistory,
-    owners: &'a PlacesByOwner,
     texts: &'a TextPool,
     asked: AskedUse<'a>,
     span: CureSpan,
@@ -186,8 +116,7 @@ struct PathStep {
 
 impl<'a> CureSearch<'a> {
     pub fn new(known: KnownAccess<'a>, asked: AskedUse<'a>, span: CureSpan) -> CureSearch<'a> {
-        let KnownAccess { history, owners, texts } = known;
-        CureSearch { history, owners, texts, asked, span, read: HashMap::new() }
+        CureSearch { known, history: known.history, texts: known.texts, asked, span, read: HashMap::new() }
     }
 
     /// All changes that could have cured a refusal of this kind on a key.
@@ -201,7 +130,8 @@ impl<'a> CureSearch<'a> {
             CureKind::Allowed => {
                 self.newly_allowed(&of_key, &mut found);
                 self.grants(key, &mut found);
-                self.each_of_principal(&mut found, CureSearch::newly_allowed);
+                self.of_principal(WantedEffect::Allow, &mut found);
+                self.of_denier(WantedEffect::Allow, &mut found);
             }
             CureKind::KeyDenyGone => self.key_deny_gone(&of_key, &mut found),
             CureKind::IamDenyGone => self.iam_deny_gone(&mut found),
@@ -273,48 +203,226 @@ impl<'a> CureSearch<'a> {
         self.texts.find(&identity(self.asked.principal)?)
     }
 
-    /// Looks at all policies that the principal has or had, by itself or by a group, and that changed in the span.
-    fn each_of_principal(
-        &mut self,
-        found: &mut FoundCures,
-        look: impl Fn(&mut CureSearch<'a>, &PolicyPath, &mut FoundCures),
-    ) {
+    /// The changes in the span of all policies that the principal has or had, by itself or by a group.
+    fn of_principal(&mut self, wanted: WantedEffect, found: &mut FoundCures) {
         let Some(owner) = self.owner() else { return };
-        let (history, span) = (self.history, self.span);
-        let own = self.owners.of(history, owner);
-        let mut seen: HashSet<PolicyPath> = HashSet::new();
-        let mut look_once = |search: &mut CureSearch<'a>, path: PolicyPath, found: &mut FoundCures| {
-            if !seen.contains(&path) {
-                look(search, &path, found);
-                seen.insert(path);
-            }
-        };
-        for moving in own.moving.within(span.from, span.success) {
-            let AccessPlace::Membership(_, group) = moving else {
-                policy_path(&[], moving).into_iter().for_each(|path| look_once(self, path, found));
-                continue;
-            };
-            let of_group = self.owners.of(history, group);
-            let is_step_here = !self.steps_within(moving).is_empty();
-            let all = is_step_here.then(|| of_group.policies.within(span.from, span.success));
-            let moved = of_group.moving.within(span.from, span.success);
-            let changed = self.steps_of(&of_group).iter().map(|step| step.place);
-            for place in all.into_iter().flatten().chain(moved).chain(changed) {
-                policy_path(&[moving], place).into_iter().for_each(|path| look_once(self, path, found));
-            }
+        for timeline in self.timelines(UseSubject::Owner(owner), (wanted, None)) {
+            timeline.note(self.span, CureNaming::Itself, found);
+            timeline.long.iter().for_each(|path| self.of_path(path, wanted, found));
         }
-        for step in self.steps_of(&own).iter().rev() {
-            if found.is_full_after(step.change) {
-                break;
+        for membership in self.memberships(owner, self.span) {
+            let AccessPlace::Membership(_, group) = membership else { continue };
+            let group = UseSubject::Owner(group);
+            if self.steps_within(membership).is_empty() {
+                for timeline in self.timelines(group, (wanted, None)) {
+                    timeline.note(self.span, CureNaming::Loosely, found);
+                    timeline.long.iter().for_each(|path| self.of_path(&path.behind(membership), wanted, found));
+                }
+                continue;
             }
-            policy_path(&[], step.place).into_iter().for_each(|path| look_once(self, path, found));
+            let index = self.index(group);
+            for (bundle, _) in index.of_key(self.asked.key).iter() {
+                let paths = index.bundles[*bundle].places.iter().filter_map(|place| policy_path(&[membership], *place));
+                paths.for_each(|path| self.of_path(&path, wanted, found));
+            }
         }
     }
 
-    /// The changes of an owner in the span.
-    fn steps_of<'o>(&self, owner: &'o OwnerPlaces) -> &'o [OwnerStep] {
-        let from = owner.steps.partition_point(|step| step.second < self.span.from);
-        &owner.steps[from..owner.steps.partition_point(|step| step.second < self.span.success)]
+    /// The changes in the span of the policy that AWS named as the one that denied, as far as the principal has it.
+    fn of_denier(&mut self, wanted: WantedEffect, found: &mut FoundCures) {
+        self.denier_paths(self.span).iter().for_each(|path| self.of_path(path, wanted, found));
+    }
+
+    fn of_path(&mut self, path: &PolicyPath, wanted: WantedEffect, found: &mut FoundCures) {
+        match wanted {
+            WantedEffect::Allow => self.newly_allowed(path, found),
+            WantedEffect::NoDeny => self.no_longer_denied(path, found),
+        }
+    }
+
+    /// The memberships that a user has at some time of a span, each once.
+    fn memberships(&self, user: PooledText, span: CureSpan) -> HashSet<AccessPlace> {
+        self.known.owners.memberships(self.history, user).within(span.from, span.success).collect()
+    }
+
+    /// The paths from the principal to the policy that AWS named as the one that denied.
+    fn denier_paths(&self, span: CureSpan) -> Vec<PolicyPath> {
+        let Some(policy) = self.asked.denied_by.and_then(|policy| self.texts.find(policy)) else { return Vec::new() };
+        let Some(owner) = self.owner() else { return Vec::new() };
+        let of_group = |membership: AccessPlace| match membership {
+            AccessPlace::Membership(_, group) => policy_path(&[membership], AccessPlace::Attachment(group, policy)),
+            _ => None,
+        };
+        let own = policy_path(&[], AccessPlace::Attachment(owner, policy));
+        own.into_iter().chain(self.memberships(owner, span).into_iter().filter_map(of_group)).collect()
+    }
+
+    /// The strongest Deny at the success of the policies that the principal has, by itself or by a group.
+    fn standing_of_principal(&mut self) -> StandingDeny {
+        let Some(owner) = self.owner() else { return StandingDeny::None };
+        let success = self.span.success;
+        let at_success = CureSpan { from: success, success };
+        let groups = self.memberships(owner, at_success).into_iter().filter_map(|membership| match membership {
+            AccessPlace::Membership(_, group) => Some((group, Some(membership))),
+            _ => None,
+        });
+        let mut strongest = StandingDeny::None;
+        for (owner, membership) in [(owner, None)].into_iter().chain(groups) {
+            for timeline in self.timelines(UseSubject::Owner(owner), (WantedEffect::NoDeny, None)) {
+                strongest = strongest.max(timeline.standing(success));
+                for path in &timeline.long {
+                    let path = membership.map_or(path.clone(), |membership| path.behind(membership));
+                    strongest = strongest.max(self.standing_deny(&path));
+                }
+            }
+        }
+        let named = self.denier_paths(at_success);
+        named.iter().map(|path| self.standing_deny(path)).fold(strongest, StandingDeny::max)
+    }
+
+    /// What a subject has for the actions of the use.
+    fn index(&self, subject: UseSubject) -> Rc<UseIndex> {
+        self.known.indexes.of(self.history, (subject, self.asked.actions), || self.units(subject))
+    }
+
+    /// The timelines of whatever a subject has that bears on the use.
+    fn timelines(&self, subject: UseSubject, wanted: WantedCure) -> Vec<Rc<CureTimeline>> {
+        let index = self.index(subject);
+        let asked = self.asked;
+        let timeline = |bundle: &UseBundle, class: UseClass| {
+            let make = || self.over_all_time().timeline(&bundle.places, subject, wanted);
+            self.known.indexes.timeline(self.history, (bundle, class), make)
+        };
+        let of_key = index.of_key(asked.key);
+        let each = of_key.iter().map(|(number, matched)| {
+            #[cfg(test)]
+            crate::testing::count_look();
+            let bundle = &index.bundles[*number];
+            let mut class = UseClass::new(wanted, matched);
+            if let UseSubject::Owner(_) = subject {
+                class.via_service = asked.via_service.map(str::to_owned);
+                class.caller_account = asked.caller_account.map(str::to_owned);
+            }
+            let caller = || (asked.principal.to_owned(), asked.session_arn.map(str::to_owned));
+            class.caller = bundle.names_callers.then(caller);
+            timeline(bundle, class)
+        });
+        each.collect()
+    }
+
+    /// The same search at any time, for whatever policy denied.
+    fn over_all_time(&self) -> CureSearch<'a> {
+        let span = CureSpan { from: i64::MIN, success: i64::MAX };
+        CureSearch::new(self.known, AskedUse { denied_by: None, ..self.asked }, span)
+    }
+
+    /// The places of a subject with their documents.
+    fn units(&self, subject: UseSubject) -> Vec<UseUnit> {
+        match subject {
+            UseSubject::Owner(owner) => {
+                let places = self.history.of_owner.get(&owner).map_or(&[][..], Vec::as_slice);
+                places.iter().filter_map(|place| self.unit(*place)).collect()
+            }
+            UseSubject::Organization { account, policy } => self.units_of_organization(account, policy),
+            UseSubject::OrganizationKind(kind) => {
+                let place = AccessPlace::OrganizationKind(kind);
+                vec![UseUnit { place, documents: Vec::new(), is_open: true }]
+            }
+        }
+    }
+
+    /// A place with its documents, if it holds policies.
+    fn unit(&self, place: AccessPlace) -> Option<UseUnit> {
+        let of = match place {
+            AccessPlace::Inline(..) | AccessPlace::OrganizationPolicy(_) => place,
+            AccessPlace::Attachment(_, policy) => AccessPlace::Managed(policy),
+            AccessPlace::OrganizationAttachment(policy, _) => AccessPlace::OrganizationPolicy(policy),
+            _ => return None,
+        };
+        let is_long = !matches!(of, AccessPlace::Inline(..)) && self.is_long(of);
+        let document = |step: &PlaceStep| match step.value {
+            PlaceValue::Document(document) => Some(document),
+            _ => None,
+        };
+        let steps = if is_long { &[][..] } else { self.history.steps(of) };
+        let documents = steps.iter().filter_map(document).collect();
+        let is_open = is_long
+            || match place {
+                AccessPlace::OrganizationAttachment(policy, _) => {
+                    let steps = self.history.steps(place);
+                    steps.iter().any(|step| self.attached_document(policy, step.second).is_none())
+                }
+                _ => false,
+            };
+        Some(UseUnit { place, documents, is_open })
+    }
+
+    /// True if a place that many share changes so often that it is not sorted for each of them.
+    fn is_long(&self, shared: AccessPlace) -> bool {
+        self.history.steps(shared).len() > STEPS_MAX
+    }
+
+    /// All cures of these places, and the Denies that stand.
+    fn timeline(&mut self, places: &[AccessPlace], subject: UseSubject, wanted: WantedCure) -> CureTimeline {
+        let (mut cures, mut denies, mut long) = (Vec::new(), Vec::new(), Vec::new());
+        for place in places {
+            let path = match (subject, *place) {
+                (UseSubject::Owner(_), place) => policy_path(&[], place),
+                (_, AccessPlace::OrganizationPolicy(_)) => Some(PolicyPath { links: Vec::new(), end: *place }),
+                _ => None,
+            };
+            let is_shared = |path: &PolicyPath| !matches!(path.end, AccessPlace::Inline(..)) && self.is_long(path.end);
+            match (path, subject) {
+                (Some(path), _) if is_shared(&path) => long.push(path),
+                (Some(path), UseSubject::Owner(_)) => self.add_timed(&path, wanted.0, (&mut cures, &mut denies)),
+                (Some(path), UseSubject::Organization { account, .. }) => {
+                    self.add_timed_of_organization(&path, (account, wanted), &mut cures);
+                }
+                _ => self.add_timed_attachment(*place, wanted, &mut cures),
+            }
+        }
+        CureTimeline::of(cures, &denies, long)
+    }
+
+    /// The cures of one path at any time, and the Denies that stand on it.
+    fn add_timed(
+        &mut self,
+        path: &PolicyPath,
+        wanted: WantedEffect,
+        (cures, denies): (&mut Vec<TimedCure>, &mut Vec<TimedDeny>),
+    ) {
+        let Some((start, steps)) = self.steps(path, usize::MAX) else { return };
+        let second = |at: usize| steps.get(at).map_or(i64::MAX, |step| self.history.changes[step.change].second());
+        let (mut before, mut previous) = (&start.reach, i64::MIN);
+        for (at, step) in steps.iter().enumerate() {
+            let cure = |end: usize, as_first: CureNaming, as_later: CureNaming| TimedCure {
+                change: step.change,
+                second: second(at),
+                until: second(end),
+                previous,
+                as_first,
+                as_later,
+            };
+            match wanted {
+                WantedEffect::Allow => {
+                    let is_told = || path.links.iter().all(|link| self.is_told(*link, step.change));
+                    cures.extend(self.new_allows(path, (before, step)).map(|(new, naming)| {
+                        let as_first = if is_told() { naming } else { CureNaming::Loosely };
+                        cure(end_of(&steps, at + 1..at + STEPS_MAX, |reach| stands(reach, new)), as_first, naming)
+                    }));
+                }
+                WantedEffect::NoDeny => {
+                    let known = before.as_ref().map_or(&[][..], |before| &before.denies);
+                    cures.extend(known.iter().map(|gone| {
+                        let naming = self.naming(step, path, gone);
+                        cure(end_of(&steps, at..at + STEPS_MAX, |reach| is_gone(reach, gone)), naming, naming)
+                    }));
+                    denies.push(TimedDeny { after: previous, until: second(at), strength: strength_of(before) });
+                }
+            }
+            (before, previous) = (&step.reach, second(at));
+        }
+        denies.push(TimedDeny { after: previous, until: i64::MAX, strength: strength_of(before) });
     }
 
     /// The changes of a place in the span.
@@ -322,23 +430,6 @@ impl<'a> CureSearch<'a> {
         let steps = self.history.steps(place);
         let from = steps.partition_point(|step| step.second < self.span.from);
         &steps[from..steps.partition_point(|step| step.second < self.span.success)]
-    }
-
-    /// The policies of the principal at the success that may deny, by itself or by a group.
-    fn denying(&self) -> Vec<PolicyPath> {
-        let Some(owner) = self.owner() else { return Vec::new() };
-        let (history, success) = (self.history, self.span.success);
-        let own = self.owners.of(history, owner);
-        let mut paths: Vec<PolicyPath> =
-            own.denying(history).within(success, success).filter_map(|place| policy_path(&[], place)).collect();
-        for moving in own.moving.within(success, success) {
-            if let AccessPlace::Membership(_, group) = moving {
-                let of_group = self.owners.of(history, group);
-                let places = of_group.denying(history).within(success, success);
-                paths.extend(places.filter_map(|place| policy_path(&[moving], place)));
-            }
-        }
-        paths
     }
 
     /// The state of a path with these values.
@@ -374,16 +465,16 @@ impl<'a> CureSearch<'a> {
     }
 
     /// The state before the first change of the span, and after each. `None` if nothing changes in it.
-    fn steps(&mut self, path: &PolicyPath) -> Option<(PathStart, Vec<PathStep>)> {
+    fn steps(&mut self, path: &PolicyPath, steps_max: usize) -> Option<(PathStart, Vec<PathStep>)> {
         let mut changes: Vec<(usize, AccessPlace, PlaceValue)> = Vec::new();
         for place in path.links.iter().chain([&path.end]) {
             let within = self.steps_within(*place);
-            let last = &within[within.len().saturating_sub(STEPS_MAX)..];
+            let last = &within[within.len().saturating_sub(steps_max)..];
             changes.extend(last.iter().map(|step| (step.change, *place, step.value)));
         }
         // Changes are numbered in the order of time. One that ends links and sets a policy ends the links first.
         changes.sort_by_key(|(change, ..)| *change);
-        changes.drain(..changes.len().saturating_sub(STEPS_MAX));
+        changes.drain(..changes.len().saturating_sub(steps_max));
         let first = changes.first()?.0;
         let mut links: Vec<PlaceValue> = path.links.iter().map(|link| self.value_before(*link, first)).collect();
         let mut end = self.value_before(path.end, first);
@@ -391,6 +482,8 @@ impl<'a> CureSearch<'a> {
         let is_proven = path.links.iter().all(|link| self.is_told(*link, first));
         let mut steps = Vec::new();
         for (change, place, value) in changes {
+            #[cfg(test)]
+            crate::testing::count_look();
             match path.links.iter().position(|link| *link == place) {
                 Some(at) => links[at] = value,
                 None => end = value,
@@ -425,28 +518,34 @@ impl<'a> CureSearch<'a> {
     }
 
     fn newly_allowed(&mut self, path: &PolicyPath, found: &mut FoundCures) {
-        let Some((PathStart { reach: mut before, mut is_proven }, steps)) = self.steps(path) else { return };
+        let Some((PathStart { reach, mut is_proven }, steps)) = self.steps(path, STEPS_MAX) else { return };
+        let mut before = &reach;
         for (at, step) in steps.iter().enumerate() {
-            if let Some(reach) = &step.reach {
-                let known = before.as_ref().map_or(&[][..], |before| &before.allows);
-                // Of a first version, and of one that follows an unknown one, nobody knows that it is new; nor beside a
-                // statement that may have meant the use before.
-                let is_first = before.is_none();
-                let is_sure = is_proven && !is_first && known.iter().all(|known| known.undecided.is_none());
-                for new in reach.allows.iter().filter(|new| !known.iter().any(|known| known.takes_in(new))) {
-                    let stands = |later: &PathStep| {
-                        later.reach.as_ref().is_some_and(|reach| reach.allows.iter().any(|of| of.takes_in(new)))
-                    };
-                    let is_usual = is_first && self.is_own_root(step.place, new);
-                    if !is_usual && steps[at + 1..].iter().all(stands) {
-                        let naming = if is_sure { self.naming(step, path, new) } else { CureNaming::Loosely };
-                        found.note(step.change, naming);
-                    }
+            for (new, naming) in self.new_allows(path, (before, step)) {
+                if end_of(&steps, at + 1..steps.len(), |reach| stands(reach, new)) == steps.len() {
+                    found.note(step.change, if is_proven { naming } else { CureNaming::Loosely });
                 }
             }
-            before.clone_from(&step.reach);
-            is_proven = true;
+            (before, is_proven) = (&step.reach, true);
         }
+    }
+
+    /// The statements that newly allow after a change of a path, each with the way in which it names the principal if
+    /// the state before is proven.
+    fn new_allows<'s>(
+        &self,
+        path: &PolicyPath,
+        (before, step): (&'s PathReach, &'s PathStep),
+    ) -> impl Iterator<Item = (&'s StatementReach, CureNaming)> {
+        let known = before.as_ref().map_or(&[][..], |before| &before.allows);
+        // Of a first version, and of one that follows an unknown one, nobody knows that it is new; nor beside a
+        // statement that may have meant the use before.
+        let is_first = before.is_none();
+        let is_sure = !is_first && known.iter().all(|known| known.undecided.is_none());
+        let allows = step.reach.as_ref().map_or(&[][..], |reach| &reach.allows);
+        let new = allows.iter().filter(move |new| !known.iter().any(|known| known.takes_in(new)));
+        let unusual = new.filter(move |new| !is_first || !self.is_own_root(step.place, new));
+        unusual.map(move |new| (new, if is_sure { self.naming(step, path, new) } else { CureNaming::Loosely }))
     }
 
     /// The statement for its own account's root is in nearly every key policy: one that is first seen says nothing new.
@@ -461,21 +560,22 @@ impl<'a> CureSearch<'a> {
     fn key_deny_gone(&mut self, path: &PolicyPath, found: &mut FoundCures) {
         let mut gone = FoundCures::default();
         self.no_longer_denied(path, &mut gone);
-        self.note_unless_denied(gone, std::slice::from_ref(path), found);
+        if gone.last().is_some() {
+            let standing = self.standing_deny(path);
+            note_unless_denied(gone, standing, found);
+        }
     }
 
     /// A Deny that is gone from the principal's documents, or from the one that AWS named.
     fn iam_deny_gone(&mut self, found: &mut FoundCures) {
         let mut gone = FoundCures::default();
-        let is_named = self.denier_of("iam").is_some();
-        self.each_of_principal(&mut gone, |search, path, gone| {
-            if !is_named || search.is_denier(path.end) {
-                search.no_longer_denied(path, gone);
-            }
-        });
+        if self.denier_of("iam").is_none() {
+            self.of_principal(WantedEffect::NoDeny, &mut gone);
+        }
+        self.of_denier(WantedEffect::NoDeny, &mut gone);
         if gone.last().is_some() {
-            let standing = self.denying();
-            self.note_unless_denied(gone, &standing, found);
+            let standing = self.standing_of_principal();
+            note_unless_denied(gone, standing, found);
         }
     }
 
@@ -484,48 +584,24 @@ impl<'a> CureSearch<'a> {
         self.asked.denied_by.and_then(Arn::parse).filter(|arn| arn.service == service)
     }
 
-    /// Takes changes in that took a Deny away, as far as no other of that kind stands at the success.
-    fn note_unless_denied(&mut self, gone: FoundCures, paths: &[PolicyPath], found: &mut FoundCures) {
-        if gone.last().is_none() {
-            return;
-        }
-        let standing = paths.iter().map(|path| self.standing_deny(path)).max().unwrap_or_default();
-        for (change, naming) in gone.changes {
-            match standing {
-                StandingDeny::None => found.note(change, naming),
-                StandingDeny::Maybe => found.note(change, CureNaming::Loosely),
-                StandingDeny::Outright => {}
-            }
-        }
-    }
-
     /// The strongest Deny of a path at the success.
     fn standing_deny(&mut self, path: &PolicyPath) -> StandingDeny {
         let value = |place: &AccessPlace| self.history.value_before(*place, self.span.success);
         let (links, end): (Vec<PlaceValue>, PlaceValue) = (path.links.iter().map(value).collect(), value(&path.end));
-        let Some(reach) = self.reach_of(path, &links, end) else { return StandingDeny::None };
-        let strength = |deny: &StatementReach| match deny.is_outright() {
-            true => StandingDeny::Outright,
-            false => StandingDeny::Maybe,
-        };
-        reach.denies.iter().map(strength).max().unwrap_or_default()
+        strength_of(&self.reach_of(path, &links, end))
     }
 
     fn no_longer_denied(&mut self, path: &PolicyPath, found: &mut FoundCures) {
-        let Some((PathStart { reach: mut before, .. }, steps)) = self.steps(path) else { return };
+        let Some((PathStart { reach, .. }, steps)) = self.steps(path, STEPS_MAX) else { return };
+        let mut before = &reach;
         for (at, step) in steps.iter().enumerate() {
-            let known = before.as_ref().map_or(&[][..], |before| &before.denies);
-            for gone in known {
+            for gone in before.as_ref().map_or(&[][..], |before| &before.denies) {
                 // From this change to the success no document on the path may deny as much.
-                let is_gone = |later: &PathStep| {
-                    let reach = later.reach.as_ref();
-                    reach.is_some_and(|reach| !reach.denies.iter().any(|of| of.denies_all_of(gone)))
-                };
-                if steps[at..].iter().all(is_gone) {
+                if end_of(&steps, at..steps.len(), |reach| is_gone(reach, gone)) == steps.len() {
                     found.note(step.change, self.naming(step, path, gone));
                 }
             }
-            before.clone_from(&step.reach);
+            before = &step.reach;
         }
     }
 
@@ -589,108 +665,197 @@ impl<'a> CureSearch<'a> {
         })
     }
 
-    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it.
-    fn organization(&mut self, kind: &str, wanted: WantedEffect, found: &mut FoundCures) {
-        let (history, span) = (self.history, self.span);
-        let second = |change: &(usize, AccessPlace)| history.changes[change.0].second();
-        let of = &history.of_organization;
-        let from = of.partition_point(|change| second(change) < span.from);
-        let within = &of[from..of.partition_point(|change| second(change) < span.success)];
-        let mut seen = HashSet::new();
-        for (change, place) in within.iter().rev() {
-            if found.is_full_after(*change) {
-                break;
-            }
-            if seen.insert(*place) {
-                self.organization_cures(*place, (kind, wanted), found);
-            }
-        }
-    }
-
-    /// The changes of one place of Organizations that could have cured a refusal by that kind of policy.
-    fn organization_cures(&mut self, place: AccessPlace, (kind, wanted): (&str, WantedEffect), found: &mut FoundCures) {
-        let history = self.history;
+    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it. A resource
+    /// control policy binds the account of the key.
+    fn organization(&mut self, kind: &'static str, wanted: WantedEffect, found: &mut FoundCures) {
+        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
+        let account = self.account_of(bound).and_then(|account| self.texts.find(account));
         let denier = self.denier_of("organizations").filter(|_| wanted == WantedEffect::NoDeny);
         let denier = denier.and_then(|denier| denier.resource.rsplit('/').next());
-        let may_be = |search: &Self, policy: PooledText| {
-            let is_kind = history.kinds.get(&policy).is_none_or(|of| search.texts.get(*of) == kind);
-            is_kind && denier.is_none_or(|denier| search.texts.get(policy) == denier)
+        // One whose changes are not here has no number.
+        let policy = match denier.map(|denier| self.texts.find(denier)) {
+            None => Some(None),
+            Some(known) => known.map(Some),
         };
-        match place {
-            AccessPlace::OrganizationKind(of) => {
-                let change = self.stable_change(place, PlaceValue::Nothing).filter(|_| self.texts.get(of) == kind);
-                change.into_iter().for_each(|change| found.note(change, CureNaming::Loosely));
+        let scopes = [Some(None), account.map(Some)].into_iter().flatten();
+        let subjects = policy
+            .into_iter()
+            .flat_map(|policy| scopes.clone().map(move |account| UseSubject::Organization { account, policy }));
+        let of_kind = self.texts.find(kind).map(UseSubject::OrganizationKind);
+        for subject in of_kind.into_iter().chain(subjects) {
+            for timeline in self.timelines(subject, (wanted, Some(kind))) {
+                timeline.note(self.span, CureNaming::Loosely, found);
+                timeline.long.iter().for_each(|path| self.of_long_policy(path, (account, wanted), found));
             }
-            AccessPlace::OrganizationAttachment(policy, target) => {
-                let wants = match wanted {
-                    WantedEffect::Allow => PlaceValue::Linked,
-                    WantedEffect::NoDeny => PlaceValue::Nothing,
-                };
-                if !may_be(self, policy) || !self.reaches(target, kind) {
-                    return;
-                }
-                let change = self.stable_change(place, wants);
-                if let Some(change) = change.filter(|change| self.content_could(policy, *change, wanted)) {
-                    found.note(change, CureNaming::Loosely);
-                }
-            }
-            AccessPlace::OrganizationPolicy(policy) => {
-                if !may_be(self, policy) {
-                    return;
-                }
-                let path = PolicyPath { links: Vec::new(), end: place };
-                let mut changed = FoundCures::default();
-                match wanted {
-                    WantedEffect::Allow => self.newly_allowed(&path, &mut changed),
-                    WantedEffect::NoDeny => self.key_deny_gone(&path, &mut changed),
-                }
-                for change in changed.changes.into_keys() {
-                    let second = history.changes[change].second();
-                    let is_attached = |place: &AccessPlace| match place {
-                        AccessPlace::OrganizationAttachment(_, target) => {
-                            self.reaches(*target, kind) && history.value_before(*place, second) == PlaceValue::Linked
-                        }
-                        _ => false,
-                    };
-                    if history.of_owner.get(&policy).is_some_and(|places| places.iter().any(is_attached)) {
-                        found.note(change, CureNaming::Loosely);
-                    }
-                }
-            }
-            _ => {}
         }
     }
 
-    /// The change that gave a place the value that it has until the success, if it had another before.
-    fn stable_change(&self, place: AccessPlace, value: PlaceValue) -> Option<usize> {
-        let steps = self.steps_within(place);
-        let others = steps.iter().rposition(|step| step.value != value).map_or(0, |at| at + 1);
-        let first = steps.get(others)?;
-        (self.history.value_before(place, first.second) != value).then_some(first.change)
+    /// The changes in the span of a policy of Organizations that changes often.
+    fn of_long_policy(
+        &mut self,
+        path: &PolicyPath,
+        (account, wanted): (Option<PooledText>, WantedEffect),
+        found: &mut FoundCures,
+    ) {
+        let mut changed = FoundCures::default();
+        self.of_path(path, wanted, &mut changed);
+        for (change, _) in changed.all() {
+            if [None, account].iter().any(|scope| self.is_attached(path, *scope, change)) {
+                found.note(change, CureNaming::Loosely);
+            }
+        }
     }
 
-    /// True if the target is the account that this kind of policy binds, or one that may hold it. A resource control
-    /// policy binds the account of the key.
-    fn reaches(&self, target: PooledText, kind: &str) -> bool {
-        let target = self.texts.get(target);
-        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
-        target.starts_with("ou-") || target.starts_with("r-") || Some(target) == self.account_of(bound)
+    /// The places of policies that are attached to an account, or else to a unit or root.
+    fn units_of_organization(&self, account: Option<PooledText>, policy: Option<PooledText>) -> Vec<UseUnit> {
+        let attachments = self.known.owners.attachments(self.history, self.texts);
+        let places: Vec<AccessPlace> = match (account, policy) {
+            (Some(account), Some(policy)) => vec![AccessPlace::OrganizationAttachment(policy, account)],
+            (Some(account), None) => attachments.of_account.get(&account).cloned().unwrap_or_default(),
+            (None, Some(policy)) => attachments.of_units.get(&policy).cloned().unwrap_or_default(),
+            (None, None) => attachments.of_units.values().flatten().copied().collect(),
+        };
+        let policies: HashSet<AccessPlace> = places
+            .iter()
+            .filter_map(|place| match place {
+                AccessPlace::OrganizationAttachment(policy, _) => Some(AccessPlace::OrganizationPolicy(*policy)),
+                _ => None,
+            })
+            .collect();
+        places.into_iter().chain(policies).filter_map(|place| self.unit(place)).collect()
+    }
+
+    fn add_timed_of_organization(
+        &mut self,
+        path: &PolicyPath,
+        (account, (wanted, kind)): (Option<PooledText>, WantedCure),
+        cures: &mut Vec<TimedCure>,
+    ) {
+        if !matches!(path.end, AccessPlace::OrganizationPolicy(policy) if self.may_be(policy, kind)) {
+            return;
+        }
+        let mut changed = Vec::new();
+        self.add_timed(path, wanted, (&mut changed, &mut Vec::new()));
+        cures.extend(changed.into_iter().filter(|cure| self.is_attached(path, account, cure.change)));
+    }
+
+    /// The changes that gave an attachment, or a kind of policy, a wanted value that it keeps for a while.
+    fn add_timed_attachment(&mut self, place: AccessPlace, (wanted, kind): WantedCure, cures: &mut Vec<TimedCure>) {
+        let value = match (place, wanted) {
+            (AccessPlace::OrganizationAttachment(..), WantedEffect::Allow) => PlaceValue::Linked,
+            _ => PlaceValue::Nothing,
+        };
+        let steps = self.history.steps(place);
+        let mut until = i64::MAX;
+        for (at, step) in steps.iter().enumerate().rev() {
+            #[cfg(test)]
+            crate::testing::count_look();
+            if step.value != value {
+                until = step.second;
+                continue;
+            }
+            let is_first = at == 0 || steps[at - 1].value != value;
+            let is_new = is_first && self.history.value_before(place, step.second) != value;
+            if is_new && self.attachment_could(place, step, (wanted, kind)) {
+                let naming = CureNaming::Loosely;
+                let (change, second) = (step.change, step.second);
+                cures.push(TimedCure { change, second, until, previous: second, as_first: naming, as_later: naming });
+            }
+        }
+    }
+
+    /// False if the text of an attached policy is known and could not have done what is wanted. A link that ends with its
+    /// policy is told by the policy's own deletion.
+    fn attachment_could(&mut self, place: AccessPlace, step: &PlaceStep, (wanted, kind): WantedCure) -> bool {
+        let AccessPlace::OrganizationAttachment(policy, _) = place else { return true };
+        let is_own = matches!(self.history.changes[step.change].deed, ChangeDeed::OrganizationAttachment { .. });
+        if !is_own || !self.may_be(policy, kind) {
+            return false;
+        }
+        let Some(reach) = self.attached_document(policy, step.second).and_then(|of| self.reach_of_document(of)) else {
+            return true;
+        };
+        match wanted {
+            WantedEffect::Allow => !reach.allows.is_empty(),
+            WantedEffect::NoDeny => !reach.denies.is_empty(),
+        }
+    }
+
+    /// True if a policy is of a kind, or of none that is known.
+    fn may_be(&self, policy: PooledText, kind: Option<&str>) -> bool {
+        self.history.kinds.get(&policy).is_none_or(|of| Some(self.texts.get(*of)) == kind)
+    }
+
+    /// The text of a policy of Organizations after a second, if it can be read.
+    fn attached_document(&self, policy: PooledText, second: i64) -> Option<LoggedDocument> {
+        match self.history.value_before(AccessPlace::OrganizationPolicy(policy), second + 1) {
+            PlaceValue::Document(document) => Some(document).filter(|of| self.history.documents.read(*of).is_some()),
+            _ => None,
+        }
+    }
+
+    /// True if a policy of Organizations was attached before a change to an account, or else to a unit or root.
+    fn is_attached(&self, path: &PolicyPath, account: Option<PooledText>, change: usize) -> bool {
+        let AccessPlace::OrganizationPolicy(policy) = path.end else { return false };
+        let second = self.history.changes[change].second();
+        match account {
+            Some(account) => {
+                let place = AccessPlace::OrganizationAttachment(policy, account);
+                self.history.value_before(place, second) == PlaceValue::Linked
+            }
+            None => {
+                let attachments = self.known.owners.attachments(self.history, self.texts);
+                attachments.is_of_unit(self.history, policy, second)
+            }
+        }
     }
 
     /// The account of an ARN, or of a principal that has none of its own.
     fn account_of(&self, of: &'a str) -> Option<&'a str> {
         super::deeds::account_of(of).or_else(|| super::deeds::account_of(self.asked.session_arn?))
     }
+}
 
-    /// False if the text of the attached policy is known, and could not have done what is wanted.
-    fn content_could(&mut self, policy: PooledText, change: usize, wanted: WantedEffect) -> bool {
-        let second = self.history.changes[change].second();
-        let value = self.history.value_before(AccessPlace::OrganizationPolicy(policy), second + 1);
-        let PlaceValue::Document(document) = value else { return true };
-        let Some(reach) = self.reach_of_document(document) else { return true };
-        match wanted {
-            WantedEffect::Allow => !reach.allows.is_empty(),
-            WantedEffect::NoDeny => !reach.denies.is_empty(),
+impl PolicyPath {
+    /// The path of whoever has it by a membership.
+    fn behind(&self, membership: AccessPlace) -> PolicyPath {
+        PolicyPath { links: [&[membership], &self.links[..]].concat(), end: self.end }
+    }
+}
+
+/// The first of some steps after which something no longer holds, else the end of these steps.
+fn end_of(steps: &[PathStep], among: Range<usize>, holds: impl Fn(&DocumentReach) -> bool) -> usize {
+    let end = among.end.min(steps.len());
+    let no_longer = |step: &PathStep| !step.reach.as_ref().is_some_and(|reach| holds(reach));
+    let within = &steps[among.start.min(end)..end];
+    within.iter().position(no_longer).map_or(among.end, |at| among.start + at)
+}
+
+fn stands(reach: &DocumentReach, new: &StatementReach) -> bool {
+    reach.allows.iter().any(|of| of.takes_in(new))
+}
+
+fn is_gone(reach: &DocumentReach, gone: &StatementReach) -> bool {
+    !reach.denies.iter().any(|of| of.denies_all_of(gone))
+}
+
+/// The strongest Deny of a state.
+fn strength_of(reach: &PathReach) -> StandingDeny {
+    let strength = |deny: &StatementReach| match deny.is_outright() {
+        true => StandingDeny::Outright,
+        false => StandingDeny::Maybe,
+    };
+    let denies = reach.as_ref().map_or(&[][..], |reach| &reach.denies);
+    denies.iter().map(strength).max().unwrap_or_default()
+}
+
+/// Takes changes in that took a Deny away, as far as no other of that kind stands at the success.
+fn note_unless_denied(gone: FoundCures, standing: StandingDeny, found: &mut FoundCures) {
+    for (change, naming) in gone.all() {
+        match standing {
+            StandingDeny::None => found.note(change, naming),
+            StandingDeny::Maybe => found.note(change, CureNaming::Loosely),
+            StandingDeny::Outright => {}
         }
     }
 }
@@ -703,5 +868,123 @@ fn policy_path(links: &[AccessPlace], place: AccessPlace) -> Option<PolicyPath> 
             Some(PolicyPath { links: [links, &[place]].concat(), end: AccessPlace::Managed(policy) })
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::deeds::{ChangedLink, LeftDocument, VersionUse};
+    use super::super::history::{LoggedChange, LoggedChanges};
+    use super::*;
+    use crate::compact::PackedEventId;
+
+    const OWNER: &str = "111122223333:user/ann";
+    const GROUP: &str = "111122223333:group/readers";
+
+    /// Numbers that look like chance and are the same each time.
+    struct Shuffled(u64);
+
+    impl Shuffled {
+        fn below(&mut self, end: u64) -> u64 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) % end
+        }
+
+        fn of<T: Copy>(&mut self, all: &[T]) -> T {
+            all[self.below(all.len() as u64) as usize]
+        }
+
+        fn document(&mut self) -> Option<String> {
+            let effect = self.of(&["Allow", "Deny"]);
+            let action = self.of(&["kms:*", "kms:Decrypt", "s3:*"]);
+            let keys = [key(1), key(2)];
+            let resource = self.of(&["*", "arn:aws:kms:*:key/1*", &keys[0], &keys[1], "arn:aws:s3:::b"]);
+            let condition = self.of(&["", "", r#","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#]);
+            let text = format!(
+                r#"{{"Statement":{{"Effect":"{effect}","Action":"{action}","Resource":"{resource}"{condition}}}}}"#
+            );
+            Some(text).filter(|_| self.below(9) > 0)
+        }
+
+        fn deed(&mut self) -> ChangeDeed {
+            let owner = self.of(&[OWNER, GROUP]).to_owned();
+            let policy = self.of(&["p", "q"]).to_owned();
+            let link = self.of(&[ChangedLink::Begun, ChangedLink::Begun, ChangedLink::Ended]);
+            match self.below(6) {
+                0 => ChangeDeed::Inline { owner, policy, document: LeftDocument::Deleted },
+                1 | 2 => ChangeDeed::Inline { owner, policy, document: LeftDocument::Written(self.document()) },
+                3 => ChangeDeed::Attachment { owner, policy, link },
+                4 => ChangeDeed::Membership { user: OWNER.to_owned(), group: GROUP.to_owned(), link },
+                _ => {
+                    let document = self.document();
+                    ChangeDeed::Version { policy, version: None, document, link: VersionUse::Default }
+                }
+            }
+        }
+    }
+
+    fn key(number: u64) -> String {
+        format!("arn:aws:kms:eu-west-1:111122223333:key/{number}")
+    }
+
+    impl CureSearch<'_> {
+        /// All paths of the principal, one by one.
+        fn every_path(&self) -> Vec<PolicyPath> {
+            let Some(owner) = self.owner() else { return Vec::new() };
+            let places = |owner: PooledText| self.history.of_owner.get(&owner).cloned().unwrap_or_default();
+            let of_place = |place: AccessPlace| match place {
+                AccessPlace::Membership(_, group) => {
+                    places(group).into_iter().filter_map(|of| policy_path(&[place], of)).collect()
+                }
+                _ => Vec::from_iter(policy_path(&[], place)),
+            };
+            places(owner).into_iter().flat_map(of_place).collect()
+        }
+    }
+
+    #[test]
+    fn the_sorted_cures_are_those_of_every_path() {
+        let mut found_some = 0;
+        for seed in 0..400 {
+            let mut chance = Shuffled(seed * 7919);
+            let (mut texts, mut logged) = (TextPool::default(), LoggedChanges::default());
+            let (name, by) = (texts.put("PutUserPolicy"), texts.put("admin"));
+            for number in 0..5 + chance.below(30) {
+                let id = PackedEventId::of(&format!("c{number}"));
+                let (time, deed) = (1_000_000 * chance.below(60) as i64, chance.deed());
+                let (person, person_source, partition, content) = (None, None, "aws", number);
+                logged.add(LoggedChange { time, id, content, partition, name, by, person, person_source, deed });
+            }
+            let history = AccessHistory::of(logged, &mut texts);
+            let (owners, indexes) = (PlacesByOwner::default(), UseIndexes::default());
+            let known = KnownAccess { history: &history, owners: &owners, indexes: &indexes, texts: &texts };
+            for _ in 0..20 {
+                let (key, actions) = (key(chance.below(3)), ["kms:Decrypt".to_owned()]);
+                let asked = AskedUse {
+                    principal: "arn:aws:iam::111122223333:user/ann",
+                    session_arn: None,
+                    key: &key,
+                    actions: &actions,
+                    via_service: None,
+                    caller_account: None,
+                    denied_by: None,
+                };
+                let from = chance.below(60) as i64;
+                let span = CureSpan { from, success: from + 1 + chance.below(40) as i64 };
+                let mut search = CureSearch::new(known, asked, span);
+                let paths = search.every_path();
+                for wanted in [WantedEffect::Allow, WantedEffect::NoDeny] {
+                    let (mut sorted, mut each) = (FoundCures::default(), FoundCures::default());
+                    search.of_principal(wanted, &mut sorted);
+                    paths.iter().for_each(|path| search.of_path(path, wanted, &mut each));
+                    let (sorted, each): (Vec<_>, Vec<_>) = (sorted.all().collect(), each.all().collect());
+                    assert_eq!(sorted, each, "{seed} {wanted:?} {span:?}");
+                    found_some += usize::from(!each.is_empty());
+                }
+                let standing = paths.iter().map(|path| search.standing_deny(path)).max().unwrap_or_default();
+                assert_eq!(search.standing_of_principal(), standing, "{seed} {span:?}");
+            }
+        }
+        assert!(found_some > 1000, "{found_some}");
     }
 }

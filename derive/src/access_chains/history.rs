@@ -21,11 +21,11 @@ const DOCUMENT_BYTES_MAX: usize = 384 * 1024;
 /// The letters of documents that are held as read, and the times that what is read is larger than its text.
 const READ_LETTERS_MAX: usize = 2 * 1024 * 1024;
 const READ_TIMES: usize = 10;
-/// Rough size of a change with its deed, and its places.
-const CHANGE_BYTES: usize = 640;
+/// Rough size of a change with its deed, its places, and its share of the indexes.
+const CHANGE_BYTES: usize = 800;
 
 /// A text of a policy, by its number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct LoggedDocument(u32);
 
 /// The texts of policies, each held once for each partition, which the ARNs of bare account ids get.
@@ -192,8 +192,8 @@ pub(super) struct AccessHistory {
     deleted: HashMap<PooledText, i64>,
     /// The grants of each key and grantee.
     pub of_grantee: HashMap<(PooledText, String), Vec<AccessPlace>>,
-    /// The changes that Organizations logged, by their number in the order of time.
-    pub of_organization: Vec<(usize, AccessPlace)>,
+    /// The places of the changes that Organizations logged, in the order of time.
+    pub of_organization: Vec<AccessPlace>,
     /// The kind of each policy of Organizations, as `SERVICE_CONTROL_POLICY`.
     pub kinds: HashMap<PooledText, PooledText>,
     /// The versions of each policy with the second of their making.
@@ -410,7 +410,7 @@ impl AccessHistory {
             }
             _ => unreachable!("all others have a place of their own"),
         };
-        self.of_organization.push((number, place));
+        self.of_organization.push(place);
         match place {
             // The attachments of a policy are found by it.
             AccessPlace::OrganizationAttachment(policy, _) => self.set_owned(place, [policy, policy], step(value)),

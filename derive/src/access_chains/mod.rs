@@ -12,6 +12,8 @@ mod reach;
 mod runs;
 #[cfg(test)]
 mod tests;
+mod timelines;
+mod use_index;
 
 use std::collections::HashMap;
 
@@ -21,13 +23,15 @@ use keytrail_rows::arn::{Arn, partition_of};
 use keytrail_rows::normalize::OPERATIONS;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
-use self::cures::{CureKind, CureNaming, CureSearch, CureSpan, KnownAccess, SuccessRoute};
+use self::cures::{CureKind, CureSearch, KnownAccess, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
 use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, HoursWorth, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
 use self::owners::PlacesByOwner;
 use self::reach::AskedUse;
 use self::runs::{RefusalRun, RefusedUse, RunSuccess, runs_of};
+use self::timelines::{CureNaming, CureSpan};
+use self::use_index::UseIndexes;
 use super::compact::{PackedEventId, PooledText, TextPool};
 use super::input::{InputBatch, TextCells, TimeCells};
 use super::moment::second_of;
@@ -195,6 +199,7 @@ struct ChainTable {
     texts: TextPool,
     history: AccessHistory,
     owners: PlacesByOwner,
+    indexes: UseIndexes,
     data_events: HashMap<(PooledText, PooledText), Vec<(i64, PackedEventId)>>,
     hours: CoveredHours,
 }
@@ -231,7 +236,8 @@ impl ChainTable {
         };
         let last_second = second_of(last.time);
         let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second_of(success.time) };
-        let known = KnownAccess { history: &self.history, owners: &self.owners, texts: &self.texts };
+        let (history, owners, indexes) = (&self.history, &self.owners, &self.indexes);
+        let known = KnownAccess { history, owners, indexes, texts: &self.texts };
         let mut search = CureSearch::new(known, asked, span);
         let kind = CureKind::of(self.text(last.reason), self.text(last.effect));
         // Two users who ask for a session of one name get sessions of one id.
@@ -474,8 +480,8 @@ impl Derivation for AllChains {
         let mut runs = runs_of(self.refusals);
         let mut texts = self.texts;
         let history = AccessHistory::of(self.changes, &mut texts);
-        let owners = PlacesByOwner::default();
-        let table = ChainTable { texts, history, owners, data_events: self.data_events, hours: self.hours };
+        let (owners, indexes) = (PlacesByOwner::default(), UseIndexes::default());
+        let table = ChainTable { texts, history, owners, indexes, data_events: self.data_events, hours: self.hours };
         let text = |of: PooledText| table.texts.get(of);
         runs.sort_by_cached_key(|run| {
             let of = [text(run.last.principal), text(run.key), text(run.last.operation)];

@@ -1,15 +1,13 @@
-//! The places of users, roles and groups by time, so that a run looks at those alone that changed or held in its span.
-//! In: the history, an owner and some seconds. Out: the owner's changes in the order of time, and the places that held
-//! something, changed under it, or may have denied.
-//! Never reads a document for an owner of whom no Deny is asked.
+//! The places of users and of Organizations by time: memberships in groups, and attachments by their target.
+//! In: the history. Out: the places of a user or account, and those that held something at some seconds.
+//! Never reads a document.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use super::history::{AccessHistory, AccessPlace, PlaceValue};
-use crate::compact::PooledText;
-use crate::policy::StatementEffect;
+use crate::compact::{PooledText, TextPool};
 
 /// Lives that are passed over together where all of them ended before.
 const TOGETHER: usize = 128;
@@ -20,7 +18,6 @@ struct PlaceLife {
     after: i64,
     until: i64,
     place: AccessPlace,
-    value: PlaceValue,
 }
 
 /// Lives of places, to be asked for those of some seconds.
@@ -33,7 +30,8 @@ pub(super) struct PlaceLives {
 }
 
 impl PlaceLives {
-    fn of(mut lives: Vec<PlaceLife>) -> PlaceLives {
+    fn of(history: &AccessHistory, places: impl Iterator<Item = AccessPlace>) -> PlaceLives {
+        let mut lives: Vec<PlaceLife> = places.flat_map(|place| lives_of(history, place)).collect();
         lives.sort_by_key(|life| life.after);
         let last_end = |lives: &[PlaceLife]| lives.iter().map(|life| life.until).max().unwrap_or(i64::MIN);
         let last_ends = lives.chunks(TOGETHER).map(last_end).collect();
@@ -50,72 +48,6 @@ impl PlaceLives {
     }
 }
 
-/// One change of an owner's place.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct OwnerStep {
-    pub second: i64,
-    pub change: usize,
-    pub place: AccessPlace,
-}
-
-/// The places of one owner.
-#[derive(Debug, Default)]
-pub(super) struct OwnerPlaces {
-    /// In the order of time.
-    pub steps: Vec<OwnerStep>,
-    /// Inline policies and attachments.
-    pub policies: PlaceLives,
-    /// Memberships, and attachments of policies that changed while they were attached.
-    pub moving: PlaceLives,
-    denying: OnceCell<PlaceLives>,
-}
-
-impl OwnerPlaces {
-    fn of(history: &AccessHistory, owner: PooledText) -> OwnerPlaces {
-        let (mut steps, mut policies, mut moving) = (Vec::new(), Vec::new(), Vec::new());
-        for &place in history.of_owner.get(&owner).map_or(&[][..], Vec::as_slice) {
-            let of_place = history.steps(place).iter();
-            steps.extend(of_place.map(|step| OwnerStep { second: step.second, change: step.change, place }));
-            let lives = lives_of(history, place);
-            match place {
-                AccessPlace::Membership(..) => moving.extend(lives),
-                AccessPlace::Attachment(_, policy) => {
-                    let of_policy = history.steps(AccessPlace::Managed(policy));
-                    let changes = |life: &&PlaceLife| {
-                        let first = of_policy.partition_point(|step| step.second < life.after);
-                        of_policy.get(first).is_some_and(|step| step.second <= life.until)
-                    };
-                    moving.extend(lives.iter().filter(changes));
-                    policies.extend(lives);
-                }
-                AccessPlace::Inline(..) => policies.extend(lives),
-                _ => {}
-            }
-        }
-        steps.sort_unstable_by_key(|step| step.change);
-        let (policies, moving) = (PlaceLives::of(policies), PlaceLives::of(moving));
-        OwnerPlaces { steps, policies, moving, denying: OnceCell::new() }
-    }
-
-    /// Inline policies with a Deny, and attachments of policies that have or had one or whose text is not known.
-    pub fn denying(&self, history: &AccessHistory) -> &PlaceLives {
-        let may_deny = |value: PlaceValue| match value {
-            PlaceValue::Document(document) => history.documents.read(document).is_none_or(|document| {
-                document.statements.iter().any(|statement| statement.body.effect == StatementEffect::Deny)
-            }),
-            _ => true,
-        };
-        let is_one = |life: &&PlaceLife| match life.place {
-            AccessPlace::Attachment(_, policy) => {
-                let steps = history.steps(AccessPlace::Managed(policy));
-                steps.is_empty() || steps.iter().any(|step| may_deny(step.value))
-            }
-            _ => may_deny(life.value),
-        };
-        self.denying.get_or_init(|| PlaceLives::of(self.policies.lives.iter().filter(is_one).copied().collect()))
-    }
-}
-
 /// The lives of a place, in the order of time. One that was there before the logs begins with them.
 fn lives_of(history: &AccessHistory, place: AccessPlace) -> Vec<PlaceLife> {
     let mut lives = Vec::new();
@@ -124,22 +56,64 @@ fn lives_of(history: &AccessHistory, place: AccessPlace) -> Vec<PlaceLife> {
     for (second, next) in ends.chain([(i64::MAX, PlaceValue::Nothing)]) {
         // Of an unknown value nothing is ever claimed.
         if matches!(value, PlaceValue::Document(_) | PlaceValue::Linked) {
-            lives.push(PlaceLife { after, until: second, place, value });
+            lives.push(PlaceLife { after, until: second, place });
         }
         (after, value) = (second, next);
     }
     lives
 }
 
+/// The attachments of policies of Organizations.
+#[derive(Debug, Default)]
+pub(super) struct AttachmentsByTarget {
+    pub of_account: HashMap<PooledText, Vec<AccessPlace>>,
+    /// To units and roots, which may hold any account, by their policy.
+    pub of_units: HashMap<PooledText, Vec<AccessPlace>>,
+    unit_lives: RefCell<HashMap<PooledText, Rc<PlaceLives>>>,
+}
+
+impl AttachmentsByTarget {
+    fn of(history: &AccessHistory, texts: &TextPool) -> AttachmentsByTarget {
+        let mut attachments = AttachmentsByTarget::default();
+        let mut seen = HashSet::new();
+        for place in history.of_organization.iter().filter(|place| seen.insert(**place)) {
+            if let AccessPlace::OrganizationAttachment(policy, target) = *place {
+                let name = texts.get(target);
+                let is_unit = name.starts_with("ou-") || name.starts_with("r-");
+                match is_unit {
+                    true => attachments.of_units.entry(policy).or_default().push(*place),
+                    false => attachments.of_account.entry(target).or_default().push(*place),
+                }
+            }
+        }
+        attachments
+    }
+
+    /// True if a policy was attached before a second to a unit or root.
+    pub fn is_of_unit(&self, history: &AccessHistory, policy: PooledText, second: i64) -> bool {
+        let Some(places) = self.of_units.get(&policy) else { return false };
+        let mut lives = self.unit_lives.borrow_mut();
+        let lives = lives.entry(policy).or_insert_with(|| Rc::new(PlaceLives::of(history, places.iter().copied())));
+        lives.within(second, second).next().is_some()
+    }
+}
+
 /// The places of all owners that were asked for.
 #[derive(Debug, Default)]
 pub(super) struct PlacesByOwner {
-    known: RefCell<HashMap<PooledText, Rc<OwnerPlaces>>>,
+    memberships: RefCell<HashMap<PooledText, Rc<PlaceLives>>>,
+    attachments: OnceCell<AttachmentsByTarget>,
 }
 
 impl PlacesByOwner {
-    pub fn of(&self, history: &AccessHistory, owner: PooledText) -> Rc<OwnerPlaces> {
-        let mut known = self.known.borrow_mut();
-        Rc::clone(known.entry(owner).or_insert_with(|| Rc::new(OwnerPlaces::of(history, owner))))
+    pub fn memberships(&self, history: &AccessHistory, user: PooledText) -> Rc<PlaceLives> {
+        let mut known = self.memberships.borrow_mut();
+        let places = || history.of_owner.get(&user).map_or(&[][..], Vec::as_slice).iter().copied();
+        let memberships = || places().filter(|place| matches!(place, AccessPlace::Membership(..)));
+        Rc::clone(known.entry(user).or_insert_with(|| Rc::new(PlaceLives::of(history, memberships()))))
+    }
+
+    pub fn attachments(&self, history: &AccessHistory, texts: &TextPool) -> &AttachmentsByTarget {
+        self.attachments.get_or_init(|| AttachmentsByTarget::of(history, texts))
     }
 }

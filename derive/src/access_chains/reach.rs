@@ -59,14 +59,7 @@ impl AskedUse<'_> {
 
     fn of_statement(&self, statement: &PolicyStatement) -> Option<StatementReach> {
         let body = &statement.body;
-        let means = |action: &str| match &body.actions {
-            PolicyElement::Absent => false,
-            PolicyElement::Only(patterns) => patterns.iter().any(|pattern| pattern.allows(action)),
-            PolicyElement::AllBut(patterns) => !patterns.iter().any(|pattern| pattern.allows(action)),
-        };
-        // Members that IAM does not have may mean anything.
-        let is_plain = body.others.is_empty();
-        if !is_plain || !self.actions.iter().any(|action| means(action)) || !body.means_resource(self.key) {
+        if !means_one_of(body, self.actions) || !body.means_resource(self.key) {
             return None;
         }
         let caller = PolicyCaller::new(self.principal, self.session_arn);
@@ -131,6 +124,17 @@ impl AskedUse<'_> {
         let reaches = document.statements.iter().filter(allows).filter_map(|of| self.of_statement(of));
         reaches.into_iter().any(|reach| self.meets(&reach))
     }
+}
+
+/// True if a statement means one of the actions, whatever the resource. Members that IAM does not have may mean
+/// anything.
+pub(super) fn means_one_of(body: &StatementBody, actions: &[String]) -> bool {
+    let means = |action: &str| match &body.actions {
+        PolicyElement::Absent => false,
+        PolicyElement::Only(patterns) => patterns.iter().any(|pattern| pattern.allows(action)),
+        PolicyElement::AllBut(patterns) => !patterns.iter().any(|pattern| pattern.allows(action)),
+    };
+    body.others.is_empty() && actions.iter().any(|action| means(action))
 }
 
 impl StatementReach {

@@ -73,6 +73,15 @@ fn numbered(story: &ToldRefusals) -> Vec<(usize, &ChainAct)> {
 }
 
 fn chains_of_acts(story: &ToldRefusals, acts: &mut dyn Iterator<Item = (usize, &ChainAct)>) -> RecordBatch {
+    Box::new(rows_of_acts(story, acts)).finish().unwrap()
+}
+
+/// The rows of a story.
+fn rows_of(story: &ToldRefusals) -> AllChains {
+    rows_of_acts(story, &mut numbered(story).into_iter())
+}
+
+fn rows_of_acts(story: &ToldRefusals, acts: &mut dyn Iterator<Item = (usize, &ChainAct)>) -> AllChains {
     let mut all = AllChains::default();
     let texts = &mut all.texts;
     let mut successes: Vec<i64> =
@@ -154,7 +163,7 @@ fn chains_of_acts(story: &ToldRefusals, acts: &mut dyn Iterator<Item = (usize, &
         let lane = (texts.put("111122223333"), texts.put(region));
         all.hours.add(lane, CoverageSpan::of(0, micros(10 * 3600), Some("good"), Some("digest")));
     }
-    Box::new(all).finish().unwrap()
+    all
 }
 
 fn claims(rows: &RecordBatch) -> Vec<(Option<String>, Vec<String>, String)> {
@@ -631,8 +640,8 @@ fn a_grant_to_an_account_is_of_the_partition_of_its_key() {
             caller_account: None,
             denied_by: None,
         };
-        let owners = PlacesByOwner::default();
-        let known = KnownAccess { history: &history, owners: &owners, texts: &texts };
+        let (owners, indexes) = (PlacesByOwner::default(), UseIndexes::default());
+        let known = KnownAccess { history: &history, owners: &owners, indexes: &indexes, texts: &texts };
         let mut search = CureSearch::new(known, asked, CureSpan { from: 100, success: 900 });
         let key = texts.find(&key_arn).unwrap();
         let found = search.cures(CureKind::Allowed, key, SuccessRoute::default());
@@ -1635,6 +1644,154 @@ fn many_other_changes_are_the_last_ones() {
     let (named, others, _) = claims(&chains_of(&story(IMPLICIT.0, IMPLICIT.1, &acts))).remove(0);
     let expected: Vec<String> = (150..350).map(|number| format!("c{number}")).collect();
     assert_eq!((named.as_deref(), others), (Some("c350"), expected));
+}
+
+/// Users and keys of many runs that all span the same changes.
+#[derive(Clone, Copy)]
+enum OverlappingRuns {
+    /// Of the user, each on a key of its own.
+    Keys,
+    /// Of a user each, on one key.
+    Users,
+    /// The same, each user in an account of its own.
+    Accounts,
+}
+
+/// The looks at changes that so many runs took, and the number of runs with a named change.
+fn overlapping(
+    (runs, many): (OverlappingRuns, i64),
+    why: (&'static str, &'static str),
+    acts: &[ChainAct],
+) -> [usize; 2] {
+    let mut all = rows_of(&ToldRefusals { principal: USER, ..story(why.0, why.1, acts) });
+    for number in 0..many {
+        let (account, user, key) = match runs {
+            OverlappingRuns::Keys => ("111122223333".to_owned(), "analyst".to_owned(), numbered_key(number)),
+            OverlappingRuns::Users => ("111122223333".to_owned(), format!("user-{number}"), KEY.to_owned()),
+            OverlappingRuns::Accounts => {
+                (format!("{:012}", 500_000_000_000 + number), "ann".to_owned(), KEY.to_owned())
+            }
+        };
+        let of_one =
+            ToldRefusals { principal: USER, ..story(why.0, why.1, &[Deny(1000 + number), Allow(100_000 + number)]) };
+        let mut refused = rows_of(&of_one).refusals.remove(0);
+        let texts = &mut all.texts;
+        refused.principal = texts.put(&format!("arn:aws:iam::{account}:user/{user}"));
+        refused.operation = texts.put("Decrypt");
+        refused.action = Some(texts.put("kms:Decrypt"));
+        refused.key = Some(texts.put(&key));
+        refused.reason = Some(texts.put(why.0));
+        refused.effect = Some(texts.put(why.1));
+        refused.account = Some(texts.put(&account));
+        let nothing = |of: &mut Option<PooledText>| *of = None;
+        let success = refused.success.as_mut().unwrap();
+        success.id = PackedEventId::of(&format!("a{number}"));
+        [&mut success.table_arn, &mut success.table_name, &mut success.via_service].into_iter().for_each(nothing);
+        [&mut success.account, &mut success.principal_id, &mut success.endpoint].into_iter().for_each(nothing);
+        all.refusals.push(refused);
+    }
+    let before = crate::testing::looks();
+    let found = claims(&Box::new(all).finish().unwrap());
+    let named = found.iter().filter(|(named, ..)| named.is_some()).count();
+    [crate::testing::looks() - before, named]
+}
+
+fn numbered_key(number: i64) -> String {
+    format!("arn:aws:kms:eu-west-1:111122223333:key/{number:08}-12ab-34cd-56ef-1234567890ab")
+}
+
+fn put_group_policy(at: i64, number: i64, statement: Value) -> ChainAct {
+    let request =
+        json!({"groupName": "readers", "policyName": format!("p{number}"), "policyDocument": document(&[statement])});
+    Change(at, "PutGroupPolicy", json!({"request": request}))
+}
+
+/// A policy of Organizations that is made, and attached to a target.
+fn attached_scp(at: i64, number: i64, (target, statement): (String, Value)) -> [ChainAct; 2] {
+    let (id, kind) = (format!("p-{number}"), "SERVICE_CONTROL_POLICY");
+    let made = json!({
+        "request": {"type": kind, "content": document(&[statement])},
+        "answer": {"policy": {"policySummary": {"id": id, "type": kind}}},
+    });
+    let attached = json!({"request": {"policyId": id, "targetId": target}});
+    [Change(at, "CreatePolicy", made), Change(at + 1, "AttachPolicy", attached)]
+}
+
+#[test]
+fn runs_that_span_the_same_changes_do_not_look_at_all_of_them() {
+    use OverlappingRuns::{Accounts, Keys, Users};
+    const IMPLICIT_SCP: (&str, &str) = ("scp", "implicit");
+    const DENIED: (&str, &str) = ("identity_policy", "explicit");
+    type OneOfMany<'a> = &'a dyn Fn(i64) -> Vec<ChainAct>;
+    let put = |at: i64, number: i64, statement: Value| put_user_policy(at, &format!("p{number}"), &[statement]);
+    let deny = |resource: &str| with(own("kms:*", resource), "Effect", json!("Deny"));
+    let maybe = || with(deny("*"), "Condition", json!({"IpAddress": {"aws:SourceIp": "192.0.2.1/32"}}));
+    // One Deny of all keys that is deleted while the others stand.
+    let last_deny = || [put_user_policy(20, "all", &[deny("*")]), delete_user_policy(50_000, "all")];
+    let of_buckets: OneOfMany<'_> =
+        &|number| vec![put(10_000 + number, number, own("s3:GetObject", &format!("arn:aws:s3:::b{number}")))];
+    let of_each_key: OneOfMany<'_> = &|number| vec![put(10_000 + number, number, own("kms:*", &numbered_key(number)))];
+    let of_a_pattern: OneOfMany<'_> = &|number| {
+        let pattern = format!("arn:aws:kms:*:111122223333:key/{number:08}*");
+        vec![put(10_000 + number, number, own("kms:*", &pattern))]
+    };
+    let of_all_keys: OneOfMany<'_> = &|number| vec![put(10_000 + number, number, own("kms:*", "*"))];
+    let put_again: OneOfMany<'_> =
+        &|number| [20, 10_000].map(|at| put(at + number, number, own("kms:*", "*"))).to_vec();
+    let taken_back: OneOfMany<'_> = &|number| {
+        vec![
+            put(10_000 + number, number, own("kms:*", "*")),
+            delete_user_policy(20_000 + number, &format!("p{number}")),
+        ]
+    };
+    let denials_of_others: OneOfMany<'_> =
+        &|number| vec![put(100 + number, number, deny(&format!("{}0", numbered_key(number))))];
+    let denials_of_each: OneOfMany<'_> = &|number| vec![put(100 + number, number, deny(&numbered_key(number)))];
+    let denials_maybe: OneOfMany<'_> = &|number| vec![put(100 + number, number, maybe())];
+    let of_group: OneOfMany<'_> = &|number| {
+        let user = format!("user-{number}");
+        let join = json!({"request": {"groupName": "readers", "userName": user}});
+        vec![Change(20, "AddUserToGroup", join), put_group_policy(10_000 + number, number, own("s3:*", "*"))]
+    };
+    let of_group_for_kms: OneOfMany<'_> = &|number| {
+        let user = format!("user-{number}");
+        let join = json!({"request": {"groupName": "readers", "userName": user}});
+        vec![Change(20, "AddUserToGroup", join), put_group_policy(10_000 + number, number, own("kms:*", "*"))]
+    };
+    let scps = |target: &dyn Fn(i64) -> String, number: i64, action: &str| {
+        attached_scp(10_000 + 2 * number, number, (target(number), own(action, "*"))).to_vec()
+    };
+    let unit = |number: i64| format!("ou-abcd-{number}");
+    let account = |number: i64| format!("{:012}", 500_000_000_000 + number);
+    let scps_of_buckets: OneOfMany<'_> = &|number| scps(&unit, number, "s3:*");
+    let scps_of_kms: OneOfMany<'_> = &|number| scps(&unit, number, "kms:*");
+    let scps_of_accounts: OneOfMany<'_> = &|number| scps(&account, number, "kms:*");
+    for (name, runs, why, one, share) in [
+        ("policies about buckets", Keys, IMPLICIT, of_buckets, 0),
+        ("a policy for each key", Keys, IMPLICIT, of_each_key, 1),
+        ("a pattern for each key", Keys, IMPLICIT, of_a_pattern, 1),
+        ("policies for all keys", Keys, IMPLICIT, of_all_keys, 1),
+        ("policies that are put again", Keys, IMPLICIT, put_again, 0),
+        ("policies that are taken back", Keys, IMPLICIT, taken_back, 0),
+        ("Denies of other keys", Keys, DENIED, denials_of_others, 1),
+        ("a Deny of each key", Keys, DENIED, denials_of_each, 0),
+        ("Denies under a condition", Keys, DENIED, denials_maybe, 1),
+        ("a group's policies about buckets", Users, IMPLICIT, of_group, 0),
+        ("a group's policies for all keys", Users, IMPLICIT, of_group_for_kms, 1),
+        ("SCPs about buckets", Users, IMPLICIT_SCP, scps_of_buckets, 0),
+        ("SCPs for all keys", Users, IMPLICIT_SCP, scps_of_kms, 1),
+        ("an SCP for each account", Accounts, IMPLICIT_SCP, scps_of_accounts, 1),
+    ] {
+        let [looks, twice] = [300, 600].map(|many| {
+            let last = if why == DENIED { last_deny().to_vec() } else { Vec::new() };
+            let acts: Vec<ChainAct> = last.into_iter().chain((0..many).flat_map(one)).collect();
+            let [looks, named] = overlapping((runs, many), why, &acts);
+            assert_eq!(named as i64, share * many, "{name}");
+            looks
+        });
+        // Of each run, no more changes are told than are kept.
+        assert!(twice <= 5 * looks / 2, "{name}: {looks} looks, of twice as many {twice}");
+    }
 }
 
 #[test]

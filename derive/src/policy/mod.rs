@@ -20,3 +20,4 @@ pub(crate) use diff::PolicyDiff;
 pub(crate) use document::{LoggedPolicy, PolicyDocument, PolicyReading};
 pub(crate) use principal::{NamedAs, PolicyCaller, PolicyPrincipal};
 pub(crate) use statement::{PolicyElement, PolicyStatement, StatementBody, StatementEffect};
+pub(crate) use wildcard::covers as pattern_covers;

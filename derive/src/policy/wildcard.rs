@@ -4,7 +4,7 @@
 
 /// True if the pattern matches the text. A text with wildcards is a pattern itself: then true only if every text that
 /// it matches is matched by the first pattern too. Some patterns that would do so are not seen.
-pub(super) fn covers(pattern: &str, text: &str) -> bool {
+pub(crate) fn covers(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut at, mut read) = (0, 0);
     // The last `*`, and as far as it reached into the text.
