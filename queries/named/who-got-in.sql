@@ -1,5 +1,5 @@
 -- title: Who was refused the use of a key and got in later, and what changed between
--- description: One row per run of refusals of a principal at one operation on a key that a success ended. The named change is one that could have let the principal in and stood at the success: a sequence, never a cause. `shown` says that the logs hold the sequence whole, `possible` that something of it is not told, `unexplained` that no change which could be read explains it. A principal that never got in is in `denials-explained` alone.
+-- description: One row per run of refusals of a principal at one operation on a key that a success ended. The named change is one that could have let the principal in and stood at the success: a sequence, never a cause. `shown` says that the logs hold the sequence whole, `possible` that something of it is not told, `unexplained` that no change which could be read explains it. A principal that never got in is in `denials-explained` alone. With `--since` a run is what lies in the interval: ask without it, or from before the first refusal.
 -- param: key key : ARN or id of the key, ARN or alias/NAME of an alias
 -- param: principal principal : of the one who was refused: ARN, role/NAME, user/NAME or NAME
 SELECT first_denied, last_denied, principal, key_arn, operation, table_name, denied_count, denied_unnamed, denial_reason,

@@ -9,7 +9,9 @@ use super::action::ActionPattern;
 use super::document::PolicyDocument;
 use super::gains::{PolicyGain, PolicyGains, newly_allowed, no_longer_denied, statements};
 use super::principal::PolicyPrincipal;
-use super::statement::{CoveringItem, PolicyElement, PolicyStatement, StatementBody, StatementEffect};
+use super::statement::{
+    CoveringItem, PolicyElement, PolicyStatement, ResourcePattern, StatementBody, StatementEffect,
+};
 
 /// Stands for what is not decided.
 pub(crate) const UNDECIDED: &str = "undecided";
@@ -196,12 +198,25 @@ fn meeting<'d>(denied: &'d PolicyPrincipal, allowed: &'d PolicyPrincipal) -> Opt
     (allowed.covers(denied) || is_delegated).then_some(denied)
 }
 
+/// False for the pattern of an ARN that names another service.
+fn may_be_of_kms(resource: &ResourcePattern) -> bool {
+    let mut parts = resource.splitn(4, ':');
+    let (scheme, partition, service) = (parts.next(), parts.next(), parts.next());
+    // An asterisk may stand for several parts.
+    let is_open = |part: Option<&str>| part.is_none_or(|part| part.contains(['*', '?']));
+    is_open(scheme) || is_open(partition) || is_open(service) || service == Some("kms")
+}
+
 /// The column `allows_kms`: the actions of KMS that a document allows and does not deny outright, as patterns.
 pub(crate) fn allows_kms(document: &PolicyDocument) -> BTreeSet<String> {
     let denials = statements(document, StatementEffect::Deny);
     let mut allowed = BTreeSet::new();
     for statement in statements(document, StatementEffect::Allow) {
         let body = &statement.body;
+        // `*` on the objects of a bucket allows nothing of KMS.
+        if body.resources.only().is_some_and(|resources| !resources.iter().any(may_be_of_kms)) {
+            continue;
+        }
         let is_denied = |action: &ActionPattern| {
             denials.iter().map(|denial| &denial.body).any(|denial| {
                 denial.conditions.is_empty()
@@ -313,6 +328,11 @@ mod tests {
             ),
             (r#"[{"Effect":"Allow","Action":"*","Resource":"*"}]"#, &["*"]),
             (r#"[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]"#, &[]),
+            (r#"[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::x","arn:aws:s3:::x/*"]}]"#, &[]),
+            (r#"[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::x","arn:aws:kms:*:*:key/*"]}]"#, &["*"]),
+            (r#"[{"Effect":"Allow","Action":"*","Resource":"arn:aws:*:eu-west-1:111122223333:*"}]"#, &["*"]),
+            (r#"[{"Effect":"Allow","Action":"kms:Sign","Resource":"arn:*"}]"#, &["kms:Sign"]),
+            (r#"[{"Effect":"Allow","Action":"kms:Sign","NotResource":"arn:aws:s3:::x"}]"#, &["kms:Sign"]),
             (r#"[{"Effect":"Deny","Action":"kms:*","Resource":"*"}]"#, &[]),
             (
                 r#"[{"Effect":"Allow","Action":["kms:Decrypt","kms:Sign"],"Resource":"*"},{"Effect":"Deny","Action":"kms:S*","Resource":"*"}]"#,
