@@ -56,6 +56,7 @@ const COLUMNS: &[OutputColumn] = &[
     column("success_account_id", Text),
     column("success_principal_id", Text),
     column("success_session_created", Timestamp),
+    column("success_on_behalf_of", Text),
     column("success_vpc_endpoint_id", Text),
     column("noise_class", Text),
     column("noise_evidence", Text),
@@ -149,6 +150,7 @@ struct SuccessOrigin {
     account: Option<PooledText>,
     principal_id: Option<PooledText>,
     session_created: Option<i64>,
+    on_behalf_of: Option<PooledText>,
     vpc_endpoint: Option<PooledText>,
 }
 
@@ -239,6 +241,7 @@ impl AllRefusals {
             account: texts.put_cell(columns.account_id.get(row)),
             principal_id: texts.put_cell(columns.principal_id.get(row)),
             session_created: columns.session_created.get(row),
+            on_behalf_of: texts.put_cell(columns.on_behalf_of.get(row)),
             vpc_endpoint: texts.put_cell(columns.vpc_endpoint_id.get(row)),
         };
         let next = u32::try_from(self.origins.len()).expect("four thousand million sessions do not fit into memory");
@@ -403,6 +406,7 @@ impl AllRefusals {
             of_origin(|origin| origin.account),
             of_origin(|origin| origin.principal_id),
             OutputCell::Time(origin.and_then(|origin| origin.session_created)),
+            of_origin(|origin| origin.on_behalf_of),
             of_origin(|origin| origin.vpc_endpoint),
             text(refused.noise.map(|(class, _)| class)),
             text(refused.noise.map(|(_, evidence)| evidence)),
@@ -456,9 +460,16 @@ fn operation_of_side(operation: &str, side: &str) -> Option<&'static str> {
 }
 
 impl SuccessOrigin {
-    fn texts<'t>(&self, texts: &'t TextPool) -> ([Option<&'t str>; 6], Option<i64>) {
-        let of =
-            [self.table_arn, self.table_name, self.via_service, self.account, self.principal_id, self.vpc_endpoint];
+    fn texts<'t>(&self, texts: &'t TextPool) -> ([Option<&'t str>; 7], Option<i64>) {
+        let of = [
+            self.table_arn,
+            self.table_name,
+            self.via_service,
+            self.account,
+            self.principal_id,
+            self.on_behalf_of,
+            self.vpc_endpoint,
+        ];
         (of.map(|text| texts.cell(text)), self.session_created)
     }
 }
@@ -495,6 +506,7 @@ struct RefusalColumns<'a> {
     table_name: TextCells<'a>,
     principal_id: TextCells<'a>,
     session_created: TimeCells<'a>,
+    on_behalf_of: TextCells<'a>,
     vpc_endpoint_id: TextCells<'a>,
     other_event_id: TextCells<'a>,
     target: TextCells<'a>,
@@ -525,6 +537,7 @@ impl<'a> RefusalColumns<'a> {
             table_name: rows.texts("table_name")?,
             principal_id: rows.texts("principal_id")?,
             session_created: rows.times("session_created")?,
+            on_behalf_of: rows.texts("on_behalf_of")?,
             vpc_endpoint_id: rows.texts("vpc_endpoint_id")?,
             other_event_id: rows.texts("other_event_id")?,
             target: rows.texts("target")?,
@@ -578,7 +591,7 @@ mod tests {
 
     use super::*;
 
-    const TEXTS: [&str; 22] = [
+    const TEXTS: [&str; 23] = [
         "kind",
         "event_id",
         "principal",
@@ -598,6 +611,7 @@ mod tests {
         "table_arn",
         "table_name",
         "principal_id",
+        "on_behalf_of",
         "vpc_endpoint_id",
         "other_event_id",
         "target",
@@ -908,6 +922,7 @@ mod tests {
             (success, "account_id", "success_account_id"),
             (success, "principal_id", "success_principal_id"),
             (success, "session_created", "success_session_created"),
+            (success, "on_behalf_of", "success_on_behalf_of"),
             (success, "vpc_endpoint_id", "success_vpc_endpoint_id"),
             (change, "operation", "nearest_change"),
             (change, "principal", "nearest_changed_by"),

@@ -33,6 +33,7 @@ const COLUMNS: &[OutputColumn] = &[
 
 /// The columns of the input that name a dependent, by its kind.
 const KINDS: &[(&str, &str)] = &[
+    ("former_table", "former_table"),
     ("grant", "grant_id"),
     ("principal", "principal"),
     ("resource", "resource"),
@@ -115,7 +116,7 @@ mod tests {
     use super::super::testing::{assert_order_free, batch, lines};
     use super::*;
 
-    /// Uses and grants, `KEY FIRST LAST GRANT PRINCIPAL RESOURCE SERVICE TABLE` each; `-` is NULL.
+    /// Uses and grants, `KEY FIRST LAST FORMER GRANT PRINCIPAL RESOURCE SERVICE TABLE` each; `-` is NULL.
     fn dependents(records: &str) -> String {
         let records = records.split(", ").map(|record| {
             let words: Vec<Option<&str>> = record.split(' ').map(|word| (word != "-").then_some(word)).collect();
@@ -131,13 +132,14 @@ mod tests {
     fn each_dependent_of_a_key_is_one_row() {
         assert_eq!(
             dependents(
-                "k 5 5 - app - dynamodb orders, k 3 3 - app - dynamodb orders, k 4 4 - app - - -, \
-                 l 9 9 - app arn:s3 s3 -, k 7 7 - - - dynamodb orders, k 1 8 g - - - -, l 2 - g - - - -"
+                "k 5 5 - - app - dynamodb orders, k 3 3 - - app - dynamodb orders, k 4 4 - - app - - -, \
+                 l 9 9 - - app arn:s3 s3 -, k 7 7 - - - - dynamodb orders, k 1 8 - g - - - -, l 2 - - g - - - -, \
+                 k 6 6 old - - - dynamodb -"
             ),
-            "k grant g - 1 8; k principal app 3 3 5; k service dynamodb 3 3 7; k table orders 3 3 7; \
+            "k former_table old 1 6 6; k grant g - 1 8; k principal app 3 3 5; k service dynamodb 4 3 7; k table orders 3 3 7; \
              l grant g - 2 -; l principal app 1 9 9; l resource arn:s3 1 9 9; l service s3 1 9 9"
         );
-        assert_eq!(dependents("k - - - app - - -"), "k principal app 1 - -");
+        assert_eq!(dependents("k - - - - app - - -"), "k principal app 1 - -");
     }
 
     #[test]
@@ -146,6 +148,7 @@ mod tests {
             ("key_arn", "k".into()),
             ("first_seen", OutputCell::Time(Some(1))),
             ("last_seen", OutputCell::Time(Some(1))),
+            ("former_table", OutputCell::Text(None)),
             ("grant_id", OutputCell::Text(None)),
             ("principal", "app".into()),
             ("resource", OutputCell::Text(None)),

@@ -1,7 +1,8 @@
 //! Every key that KMS calls name, with the facts that the logs give of it.
 //! In: KMS calls that name a key, in any order. Out: one row a key, by its ARN; NULL for facts that the logs lack.
 //! Never takes a failed change for one that happened, gives no row for a key that was never found, draws no conclusion
-//! from an event behind which others may lie that were not read, and gives no state that a later use contradicts.
+//! from an event behind which others may lie that were not read or whose log is bad, and gives no state that a later
+//! use contradicts.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -88,6 +89,7 @@ struct KeyFacts {
     denied: HashSet<u128>,
     failed: HashSet<u128>,
     changes: Vec<(Option<i64>, StateChange)>,
+    bad_until: Option<i64>,
     /// As the last scheduling of a deletion tells it.
     deletion_date: LatestValue<Option<String>>,
 }
@@ -99,13 +101,15 @@ struct RotationSetting {
     is_made: bool,
     is_on: bool,
     is_off: bool,
+    /// Of the account and Region in which it was set.
+    bad_until: Option<i64>,
 }
 
 impl RotationSetting {
     /// What a successful call says of it; `None` for the others. A key is made without rotation; only the primary of a
     /// family says so, since a replica has the setting of its family. KMS rotates by itself only where it is on.
     fn of(call: &KmsCall<'_>) -> Option<RotationSetting> {
-        let none = RotationSetting { at: call.at.0, ..RotationSetting::default() };
+        let none = RotationSetting { at: call.at.0, bad_until: call.bad_until, ..RotationSetting::default() };
         match call.event_name {
             "CreateKey" => (!call.is_replica).then_some(RotationSetting { is_made: true, ..none }),
             "EnableKeyRotation" => Some(RotationSetting { is_on: true, ..none }),
@@ -130,17 +134,25 @@ impl RotationSetting {
                 is_made: self.is_made || other.is_made,
                 is_on: self.is_on || other.is_on,
                 is_off: self.is_off || other.is_off,
+                bad_until: self.bad_until.max(other.bad_until),
             },
         };
     }
 
     fn word(self) -> &'static str {
         match (self.is_on, self.is_off, self.is_made) {
+            _ if may_hide_changes(self.bad_until, self.at) => "unknown",
             (true, false, _) => "on",
             (false, true, _) | (false, false, true) => "off",
             _ => "unknown",
         }
     }
+}
+
+/// True where a change after this time may be lost: in an hour of which a log is missing or could not be read, or in
+/// which KMS was not logged.
+fn may_hide_changes(bad_until: Option<i64>, after: Option<i64>) -> bool {
+    bad_until.is_some() && after < bad_until
 }
 
 /// One call, as the input has it.
@@ -164,12 +176,15 @@ struct KmsCall<'a> {
     /// The state that the answer of a CreateKey or ScheduleKeyDeletion names.
     answered_state: Option<&'a str>,
     deletion_date: Option<&'a str>,
+    /// The end of the last bad hour of the key's account and Region.
+    bad_until: Option<i64>,
 }
 
 impl KeyFacts {
     fn take(&mut self, call: &KmsCall<'_>, interval: AskedInterval) {
         self.is_found |= call.outcome.is_some_and(|outcome| outcome != "not_found");
         self.is_aws_managed |= call.is_aws_managed;
+        self.bad_until = self.bad_until.max(call.bad_until);
         // A key is created once. If rows still differ, the greatest answer is taken, so that their order does not
         // matter.
         self.origin = self.origin.take().max(call.origin.map(str::to_owned));
@@ -220,7 +235,8 @@ impl KeyFacts {
         if self.is_aws_managed { Some("aws_managed") } else { self.is_customer_managed.then_some("customer") }
     }
 
-    /// The state after all changes, unless a later use contradicts it.
+    /// The state after all changes, unless a later use contradicts it or a later change may be lost. Nothing changes a
+    /// key that is deleted.
     fn state(&self, interval: AskedInterval) -> KeyState {
         let mut changes = self.changes.clone();
         changes.sort_unstable();
@@ -230,7 +246,14 @@ impl KeyFacts {
             changed_state(state, &changes, interval).0
         });
         let changed = changes.last().and_then(|(at, _)| *at);
-        changed.zip(self.used.last()).map_or(state, |(changed, used)| state_when_used(state, used - changed))
+        let used = self.used.last();
+        let state = changed.zip(used).map_or(state, |(changed, used)| state_when_used(state, used - changed));
+        let proved = if state == KeyState::Enabled { changed.max(used) } else { changed };
+        match state {
+            KeyState::Deleted => state,
+            _ if may_hide_changes(self.bad_until, proved) => KeyState::Unknown,
+            _ => state,
+        }
     }
 }
 
@@ -274,6 +297,7 @@ struct CallColumns<'a> {
     origin: TextCells<'a>,
     answered_state: TextCells<'a>,
     deletion_date: TextCells<'a>,
+    bad_until: TimeCells<'a>,
 }
 
 impl<'a> CallColumns<'a> {
@@ -298,6 +322,7 @@ impl<'a> CallColumns<'a> {
             origin: rows.texts("origin")?,
             answered_state: rows.texts("answered_state")?,
             deletion_date: rows.texts("deletion_date")?,
+            bad_until: rows.times("bad_until")?,
         })
     }
 
@@ -316,6 +341,7 @@ impl<'a> CallColumns<'a> {
             origin: self.origin.get(row),
             answered_state: self.answered_state.get(row),
             deletion_date: self.deletion_date.get(row),
+            bad_until: self.bad_until.get(row),
         }
     }
 }
@@ -418,6 +444,7 @@ mod tests {
                 origin: None,
                 answered_state: words.get(3).copied(),
                 deletion_date: None,
+                bad_until: None,
             };
             key.take(&call, AskedInterval::default());
         }
@@ -451,9 +478,13 @@ mod tests {
         }
     }
 
-    /// Calls, `TIME NAME OUTCOME KEY FAMILY FLAGS [ANSWERED]` each. The flags are letters: `i` in the interval, `a`
-    /// AWS's, `c` the customer's, `r` a replica, `u` automatic.
     fn keys(interval: AskedInterval, calls: &str) -> RecordBatch {
+        keys_beside(None, interval, calls)
+    }
+
+    /// The end of the last bad hour, and calls, `TIME NAME OUTCOME KEY FAMILY FLAGS [ANSWERED]` each. The flags are letters: `i` in the interval, `a`
+    /// AWS's, `c` the customer's, `r` a replica, `u` automatic.
+    fn keys_beside(bad_until: Option<i64>, interval: AskedInterval, calls: &str) -> RecordBatch {
         let calls = calls.split(", ").enumerate().map(|(place, call)| {
             let words: Vec<&str> = call.split(' ').collect();
             let (id, nothing) = (format!("e{place}"), OutputCell::Text(None));
@@ -480,6 +511,7 @@ mod tests {
                 ("origin", nothing),
                 ("answered_state", OutputCell::Text(words.get(6).copied())),
                 ("deletion_date", OutputCell::Text(is_scheduled.then_some("Mar 1, 2026"))),
+                ("bad_until", OutputCell::Time(bad_until)),
             ])
         });
         assert_order_free(&KEYS, interval, &calls.collect::<Vec<_>>())
@@ -557,6 +589,34 @@ mod tests {
             ("1 ScheduleKeyDeletion success k k i, 2 DeleteKey success k k i", "Deleted Mar 1, 2026"),
         ] {
             assert_eq!(cells(&keys(AskedInterval::default(), calls), &columns), wanted, "{calls}");
+        }
+    }
+
+    #[test]
+    fn a_change_that_may_be_lost_leaves_no_state() {
+        let columns = ["state", "deletion_date", "rotation_setting"];
+        for (calls, bad_until, wanted) in [
+            ("10 CreateKey success k k i", None, "Enabled - off"),
+            ("10 CreateKey success k k i", Some(10), "Enabled - off"),
+            ("10 CreateKey success k k i", Some(11), "- - unknown"),
+            ("10 EnableKeyRotation success k k i, 20 CancelKeyDeletion success k k i", Some(15), "Disabled - unknown"),
+            ("10 ScheduleKeyDeletion success k k i", Some(10), "PendingDeletion Mar 1, 2026 unknown"),
+            ("10 ScheduleKeyDeletion success k k i", Some(11), "- - unknown"),
+            // A use proves that the key is enabled, whatever lies before it; a refusal proves nothing.
+            ("10 EnableKey success k k i, 30 Decrypt success k k i", Some(30), "Enabled - unknown"),
+            ("10 EnableKey success k k i, 30 Decrypt denied k k i", Some(30), "- - unknown"),
+            ("10 EnableKey success k k i, 30 Decrypt success k k i", Some(31), "- - unknown"),
+            ("10 DisableKey success k k i, 30 Decrypt success k k i", Some(30), "- - unknown"),
+            // Nothing follows the end of a key.
+            (
+                "10 ScheduleKeyDeletion success k k i, 20 DeleteKey success k k i",
+                Some(30),
+                "Deleted Mar 1, 2026 unknown",
+            ),
+            // The answer of a later time tells of it.
+            ("10 EnableKeyRotation success k k i, 30 GetKeyRotationStatus success k k - off", Some(30), "- - off"),
+        ] {
+            assert_eq!(cells(&keys_beside(bad_until, AskedInterval::default(), calls), &columns), wanted, "{calls}");
         }
     }
 
@@ -640,6 +700,7 @@ mod tests {
             origin: None,
             answered_state: None,
             deletion_date: None,
+            bad_until: None,
         };
         (0..1_000_000).for_each(|_| key.take(&call, AskedInterval::default()));
         assert_eq!((key.uses, key.calls(), key.changes.len()), (1_000_000, 0, 0));

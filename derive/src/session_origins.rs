@@ -43,6 +43,10 @@ pub(super) struct SessionTrace<'b> {
     pub chain: Option<Vec<PooledText>>,
     /// The person, and the fact that names the person.
     pub person: Option<(PooledText, &'static str)>,
+    /// The same without those whom its own calls name in `onBehalfOf`: each of these tells of itself alone.
+    pub person_of_all_calls: Option<(PooledText, &'static str)>,
+    /// True if a caller may be behind the chain whose call lies before everything that was read.
+    pub is_cut: bool,
 }
 
 /// The start of one session, as far as it is decided.
@@ -59,6 +63,8 @@ struct TracedLevel<'b> {
     key: SessionKey,
     facts: &'b SessionFacts,
     given_identity: Option<PooledText>,
+    /// For whom it called when it made the call that led inward; of the innermost as far as all its calls agree.
+    on_behalf_of: Option<PooledText>,
 }
 
 impl<'b> SessionOrigins<'b> {
@@ -81,7 +87,7 @@ impl<'b> SessionOrigins<'b> {
     /// Follows a session to its outermost caller.
     pub fn trace(&self, key: SessionKey) -> SessionTrace<'b> {
         let Some(facts) = self.book.sessions.get(&key) else { return SessionTrace::default() };
-        let mut levels = vec![TracedLevel { key, facts, given_identity: None }];
+        let mut levels = vec![TracedLevel { key, facts, given_identity: None, on_behalf_of: None }];
         let mut callers: Vec<FoundStart<'b>> = Vec::new();
         while let Some(level) = levels.last_mut()
             && let Some(start) = self.start_of(level)
@@ -93,17 +99,26 @@ impl<'b> SessionOrigins<'b> {
             let is_known = levels.iter().any(|level| level.key == next);
             let facts = self.book.sessions.get(&next);
             match facts.filter(|_| !begins_later && !is_known && callers.len() < CHAIN_MAX) {
-                Some(facts) => levels.push(TracedLevel { key: next, facts, given_identity: None }),
+                Some(facts) => {
+                    let on_behalf_of = start.caller.on_behalf_of;
+                    levels.push(TracedLevel { key: next, facts, given_identity: None, on_behalf_of });
+                }
                 None => break,
             }
         }
         let is_cut = levels.len() > callers.len() && levels.last().is_some_and(|level| self.may_begin_earlier(level));
         let chain = callers.iter().rev().map(|start| start.caller.principal).collect::<Vec<_>>();
+        let person_of_all_calls = self.person(&levels, callers.last()).filter(|_| !is_cut);
+        if let AgreedText::One(user) = facts.on_behalf_of {
+            levels[0].on_behalf_of = Some(user);
+        }
         SessionTrace {
             assumed_by: callers.first().map(|start| start.caller.principal),
             event_id: callers.first().and_then(|start| start.event_id),
             chain: (!chain.is_empty() && !is_cut).then_some(chain),
-            person: if is_cut { None } else { self.person(&levels, callers.last()) },
+            person: self.person(&levels, callers.last()).filter(|_| !is_cut),
+            person_of_all_calls,
+            is_cut,
         }
     }
 
@@ -119,16 +134,13 @@ impl<'b> SessionOrigins<'b> {
         {
             return Some((person, "chain"));
         }
-        let told = |(place, level)| {
-            let (person, source) = self.told_by(level)?;
-            Some((person, if place > 0 { "chain" } else { source }))
-        };
-        levels.iter().enumerate().rev().find_map(told)
+        let (person, source) = levels.iter().rev().find_map(|level| self.told_by(level))?;
+        Some((person, if outermost.is_some() { "chain" } else { source }))
     }
 
     /// The person whom the records of a session name.
     fn told_by(&self, level: &TracedLevel<'b>) -> Option<(PooledText, &'static str)> {
-        if let AgreedText::One(user) = level.facts.on_behalf_of {
+        if let Some(user) = level.on_behalf_of {
             return Some((user, "on_behalf_of"));
         }
         match level.facts.source_identity {
@@ -466,7 +478,7 @@ mod tests {
             ),
             (
                 &["start by=A:s@100 at=200 id=e2 gives=B:t gives_identity=ann", "call by=B:t@200"],
-                "B:t: e2, A, ann by source_identity",
+                "B:t: e2, A, ann by chain",
             ),
             (
                 &["start by=idc:d/ann at=200 id=e2 gives=B:t behalf=idc:d/ann", "call by=B:t@200"],
@@ -475,7 +487,11 @@ mod tests {
             (&["start by=service/ec2 at=200 id=e2 gives=B:t", "call by=B:t@200"], "B:t: e2, service:ec2, -"),
             (
                 &["start by=saml:x at=200 id=e2 gives=SSO1:ann", "call by=SSO1:ann@200"],
-                "SSO1:ann: e2, saml:x, ann by sso_session_name",
+                "SSO1:ann: e2, saml:x, ann by chain",
+            ),
+            (
+                &["start by=A:s@100 at=200 id=e2 gives=B:t", "call by=B:t@200 behalf=idc:d/eve"],
+                "B:t: e2, A, eve by chain",
             ),
             // The outermost caller goes before what the session says of itself.
             (&[to_a, to_b, "call by=B:t@200 key=L identity=someone"], "B:t: e2, ann>A, ann by chain"),
@@ -555,9 +571,9 @@ mod tests {
             (1, Some(150), EarlierHistory::NotRead, "B:t: e2, -, -"),
             (2, Some(204), EarlierHistory::NotRead, "B:t: -, -, -"),
             // The store has all, so its silence is one.
-            (1, None, EarlierHistory::NotRead, "B:t: e2, A, dev by source_identity"),
-            (1, Some(150), EarlierHistory::Read, "B:t: e2, A, dev by source_identity"),
-            (1, Some(50), EarlierHistory::NotRead, "B:t: e2, A, dev by source_identity"),
+            (1, None, EarlierHistory::NotRead, "B:t: e2, A, dev by chain"),
+            (1, Some(150), EarlierHistory::Read, "B:t: e2, A, dev by chain"),
+            (1, Some(50), EarlierHistory::NotRead, "B:t: e2, A, dev by chain"),
         ] {
             let rows = rows_of("role_sessions", &lines[from..], interval(since, earlier));
             assert_eq!(stories(&rows), [expected], "{from} {since:?} {earlier:?}");
@@ -647,5 +663,48 @@ mod tests {
         assert_eq!(texts("principal_id"), ["111122223333", "A:s"]);
         assert_eq!(texts("person"), ["user/bob", "user/ann"].map(principal));
         assert_eq!(texts("person_source"), ["chain"; 2]);
+    }
+
+    #[test]
+    fn a_call_alone_tells_on_whose_behalf_it_was_made() {
+        let persons = |lines: &[&str], interval: AskedInterval| {
+            let rows = rows_of("session_persons", lines, interval);
+            let text = |column: &str, row: usize| {
+                let texts = rows[column].as_string::<i32>();
+                if texts.is_valid(row) {
+                    texts.value(row).rsplit('/').next().unwrap().to_owned()
+                } else {
+                    "-".to_owned()
+                }
+            };
+            let told = ["principal_id", "person", "person_source"];
+            (0..rows.num_rows()).map(|row| told.map(|column| text(column, row)).join(" ")).collect::<Vec<_>>()
+        };
+        let (one, two) = ("call by=A:s@100 behalf=idc:d/one", "call by=A:s@100 behalf=idc:d/two");
+        let to_a = "start by=user/ann at=100 id=e1 gives=A:s";
+        let by_role = "start by=R:r@50 at=100 id=e1 gives=A:s";
+        for (lines, expected) in [
+            // A row without a person says that nobody else is behind the calls.
+            (&[one][..], "A:s - -"),
+            (&[one, two], "A:s - -"),
+            (&[one, "call by=A:s@100"], "A:s - -"),
+            (&[one, "call by=A:s@100 identity=ann"], "A:s ann source_identity"),
+            (&[one, to_a], "A:s ann chain"),
+            (&[one, by_role], "A:s - chain"),
+            (&["call by=SSO1:ann@100 behalf=idc:d/one"], "SSO1:ann ann sso_session_name"),
+        ] {
+            assert_eq!(persons(lines, AskedInterval::default()), [expected], "{lines:?}");
+        }
+        // Another call of the caller tells nothing of the one that began the session.
+        let by_one = ["start by=R:r@50 at=100 id=e1 gives=A:s", "call by=R:r@50 behalf=idc:d/one", "call by=A:s@100"];
+        assert_eq!(persons(&by_one, AskedInterval::default()), ["R:r - -"]);
+        // An earlier record may tell who was.
+        let cut = interval(Some(300), EarlierHistory::NotRead);
+        assert_eq!(persons(&[one], cut), Vec::<String>::new());
+        assert_eq!(
+            stories(&rows_of("role_sessions", &[one], AskedInterval::default())),
+            ["A:s: -, -, one by on_behalf_of"]
+        );
+        assert_eq!(stories(&rows_of("role_sessions", &[one, two], AskedInterval::default())), ["A:s: -, -, -"]);
     }
 }

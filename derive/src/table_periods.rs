@@ -1,7 +1,7 @@
 //! The periods of one table under its keys, from what was done to it and from the keys that were seen at it.
 //! In: steps with resolved keys, and the times at which DynamoDB used each key for the table. Out: periods.
-//! Never gives a period a start or an end that no call shows: a key seen without its setting is a period of its own,
-//! and the one before it stays without an end.
+//! Never gives a period a start that no call shows: a key seen without its setting is a period of its own, and the one
+//! before it has no end until a call shows that it is over, which then is the latest that its end can have been.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -125,25 +125,15 @@ pub(super) struct KeyPeriod {
     pub set_by: Option<String>,
     pub set_event_id: Option<String>,
     pub seen: FirstSeen,
-    /// The last moment at which the key is known to be that of the table.
-    last: i64,
     /// `None` where it was not seen set.
     of: Option<SettingOf>,
     /// True if a new key that is seen right then must be the one that the setting did not name.
     may_be_filled: bool,
-    hold: KeyHold,
+    /// False while it was only seen so soon after a step, known or before the input, that DynamoDB may finish with it,
+    /// and where a table was made that may be the same: then it may have ended with that step.
+    is_firm: bool,
     /// The time of the step that went beyond it.
     passed_at: Option<i64>,
-}
-
-/// The trust in a key that it still is the table's when it was seen last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum KeyHold {
-    Firm,
-    /// It was only seen so soon after a step, known or before the input, that DynamoDB may finish with it.
-    Unsure,
-    /// DynamoDB finishes with it: it was the table's before the step.
-    Finishing,
 }
 
 impl KeyPeriod {
@@ -159,16 +149,15 @@ impl KeyPeriod {
             set_by: step.by.clone(),
             set_event_id: Some(step.event_id.clone()),
             seen,
-            last: step.at,
             of: Some(setting.of),
             may_be_filled: false,
-            hold: KeyHold::Firm,
+            is_firm: true,
             passed_at: None,
         }
     }
 
     /// A period whose start was not seen.
-    fn observed(key: Option<&str>, basis: PeriodBasis, seen: FirstSeen, last: i64) -> KeyPeriod {
+    fn observed(key: Option<&str>, basis: PeriodBasis, seen: FirstSeen) -> KeyPeriod {
         KeyPeriod {
             key: key.map(str::to_owned),
             kind: SetKeyKind::Unknown,
@@ -178,21 +167,10 @@ impl KeyPeriod {
             set_by: None,
             set_event_id: None,
             seen,
-            last,
             of: None,
             may_be_filled: false,
-            hold: KeyHold::Firm,
+            is_firm: true,
             passed_at: None,
-        }
-    }
-
-    /// True where a setting may change nothing: DynamoDB refuses those, so something else lay between.
-    fn may_be_same_as(&self, next: &KeyPeriod) -> bool {
-        match (&self.key, &next.key) {
-            (Some(key), Some(next)) => key == next,
-            (None, None) => self.kind == next.kind && self.kind != SetKeyKind::Unknown,
-            (None, Some(_)) => self.kind != SetKeyKind::AwsOwned,
-            (Some(_), None) => false,
         }
     }
 
@@ -211,7 +189,6 @@ struct SeenSpan<'k> {
     seen: FirstSeen,
     /// True if one of them is too late for DynamoDB to finish with a key from before the step.
     is_late: bool,
-    last: i64,
 }
 
 /// One table's life.
@@ -241,7 +218,7 @@ impl TableLife {
             set_event_id: Some(event_id.clone()),
             basis: setting.basis,
             kind: setting.kind,
-            ..KeyPeriod::observed(setting.key.as_deref(), PeriodBasis::Context, FirstSeen::default(), i64::MIN)
+            ..KeyPeriod::observed(setting.key.as_deref(), PeriodBasis::Context, FirstSeen::default())
         }));
         let known: HashSet<&str> = line.done.iter().filter_map(|period| period.key.as_deref()).collect();
         let mut timeless: Vec<&String> =
@@ -249,9 +226,7 @@ impl TableLife {
         timeless.retain(|key| !known.contains(key.as_str()));
         timeless.sort_unstable();
         line.done.extend(
-            timeless
-                .into_iter()
-                .map(|key| KeyPeriod::observed(Some(key), PeriodBasis::Context, FirstSeen::default(), i64::MIN)),
+            timeless.into_iter().map(|key| KeyPeriod::observed(Some(key), PeriodBasis::Context, FirstSeen::default())),
         );
         line.done
     }
@@ -292,13 +267,12 @@ impl TableLife {
                 let gap = self.gap_of(key, at);
                 let all = spans.entry(gap).or_default();
                 if all.last().is_none_or(|span| span.key != key) {
-                    all.push(SeenSpan { key, seen: FirstSeen::default(), is_late: false, last: at });
+                    all.push(SeenSpan { key, seen: FirstSeen::default(), is_late: false });
                 }
                 let span = all.last_mut().expect("one was just put there");
                 span.seen.note(at, since);
                 let begin = gap.checked_sub(1).map(|before| self.steps[before].at).or(begin);
                 span.is_late |= begin.is_none_or(|begin| at - begin > FINISHING_SLACK);
-                span.last = span.last.max(at);
             }
         }
         spans.values_mut().for_each(|spans| spans.sort_by_key(|span| (span.seen.ever, span.key)));
@@ -321,6 +295,11 @@ impl TableLife {
 struct PeriodLine {
     since: Option<i64>,
     done: Vec<KeyPeriod>,
+    /// The places of the periods that have no end yet: of keys that were seen set, of the others, and of those that
+    /// were not firm when a key was set after them.
+    open_set: Vec<usize>,
+    open_observed: Vec<usize>,
+    open_unsure: Vec<usize>,
     /// The place of the period of the last step, if that did not end the table.
     current: Option<usize>,
     /// The number of periods at the last step: those after it began since, without one.
@@ -337,6 +316,9 @@ impl PeriodLine {
         PeriodLine {
             since,
             done: Vec::new(),
+            open_set: Vec::new(),
+            open_observed: Vec::new(),
+            open_unsure: Vec::new(),
             current: None,
             passed: 0,
             stepped: None,
@@ -371,10 +353,7 @@ impl PeriodLine {
         if let Some(place) = self.current.filter(is_current).or_else(fresh) {
             let period = &mut self.done[place];
             period.seen.merge(span.seen);
-            period.last = period.last.max(span.last);
-            if span.is_late {
-                period.hold = KeyHold::Firm;
-            }
+            period.is_firm |= span.is_late;
             return place;
         }
         let before = self.before.get(span.key).copied().filter(|_| !span.is_late);
@@ -384,20 +363,23 @@ impl PeriodLine {
             self.done[place].seen.merge(span.seen);
             return place;
         }
-        let hold = match (span.is_late, before) {
-            (true, _) => KeyHold::Firm,
-            (false, None) => KeyHold::Unsure,
-            (false, Some(_)) => KeyHold::Finishing,
-        };
-        let period = KeyPeriod::observed(Some(span.key), PeriodBasis::Context, span.seen, span.last);
-        self.done.push(KeyPeriod { hold, ..period });
+        let period = KeyPeriod::observed(Some(span.key), PeriodBasis::Context, span.seen);
+        self.observe(KeyPeriod { is_firm: span.is_late, ..period })
+    }
+
+    /// Adds a period whose start was not seen. Returns its place.
+    fn observe(&mut self, period: KeyPeriod) -> usize {
+        self.open_observed.push(self.done.len());
+        self.done.push(period);
         self.done.len() - 1
     }
 
-    /// True where a sighting of the interval would be lost with a period that may have ended before it.
+    /// True where a sighting of the interval would be lost with a period that may have ended before it, or before the
+    /// step that ended it at the latest.
     fn is_out_of_scope(&self, place: usize, seen: FirstSeen) -> bool {
-        let is_past = self.done[place].passed_at.zip(self.since).is_some_and(|(at, since)| at <= since);
-        is_past && seen.inside.is_some()
+        let period = &self.done[place];
+        let is_past = period.passed_at.zip(self.since).is_some_and(|(at, since)| at <= since);
+        (is_past || !period.is_firm && period.valid_to.is_some()) && seen.inside.is_some()
     }
 
     fn take_step(&mut self, step: &DatedStep) {
@@ -405,7 +387,7 @@ impl PeriodLine {
             PeriodStep::Stated { key, basis } => self.state(step, key.as_deref(), *basis),
             PeriodStep::Set(setting) => self.set(step, setting),
             PeriodStep::Ended => {
-                self.end_at(step.at, |_| true);
+                self.end_all(step.at);
                 self.pass(step, None);
             }
         }
@@ -421,13 +403,12 @@ impl PeriodLine {
         let place = self.current.filter(is_current).or(fresh).unwrap_or_else(|| {
             let seen = known.map_or(FirstSeen::default(), |(_, seen)| seen);
             let kind = if key.is_some() { SetKeyKind::Unknown } else { SetKeyKind::AwsOwned };
-            self.done.push(KeyPeriod { kind, ..KeyPeriod::observed(key, basis, seen, step.at) });
-            self.done.len() - 1
+            self.observe(KeyPeriod { kind, ..KeyPeriod::observed(key, basis, seen) })
         });
         let period = &mut self.done[place];
         period.basis = period.basis.min(basis);
         period.seen.note(step.at, self.since);
-        (period.last, period.hold) = (step.at, KeyHold::Firm);
+        period.is_firm = true;
         self.pass(step, Some(place));
     }
 
@@ -443,19 +424,13 @@ impl PeriodLine {
         let is_settled = self.stepped.is_some_and(|before| step.at - before > FINISHING_SLACK);
         period.may_be_filled =
             setting.kind != SetKeyKind::AwsOwned && (setting.of != SettingOf::OldTable || is_known && is_settled);
-        let since = self.since;
         match setting.of {
-            SettingOf::OldTable => self.end_at(step.at, |ending| !ending.may_be_same_as(&period)),
-            // A table of that name is made where there is none: the one before is gone by then.
-            SettingOf::NewTable | SettingOf::NewReplica => self.end_at(step.at, |ending| {
-                // The making of a replica is logged twice, the first time perhaps before the interval.
-                let is_near = |from: i64| step.at - from <= FINISHING_SLACK;
-                let may_be_replica = ending.of.is_none() && since.is_some_and(is_near);
-                let is_replica = ending.of == Some(SettingOf::NewReplica) && ending.valid_from.is_none_or(is_near);
-                setting.of == SettingOf::NewReplica || !(is_replica || may_be_replica)
-            }),
+            SettingOf::OldTable => self.end_for_change(step.at),
+            SettingOf::NewReplica => self.end_all(step.at),
+            SettingOf::NewTable => self.end_for_making(step.at),
         }
         let place = self.done.len();
+        self.open_set.push(place);
         self.done.push(period);
         self.pass(step, Some(place));
     }
@@ -492,17 +467,47 @@ impl PeriodLine {
         }
     }
 
-    /// Ends the period whose key was the last that is known, if one was and it may end.
-    fn end_at(&mut self, at: i64, may_end: impl Fn(&KeyPeriod) -> bool) {
-        let is_finishing = |place: &usize| self.done[*place].hold == KeyHold::Finishing;
-        let old = self.current.into_iter().filter(|place| *place < self.passed);
-        let places: Vec<usize> = old.chain(self.passed..self.done.len()).filter(|place| !is_finishing(place)).collect();
-        let Some(last) = places.iter().map(|place| self.done[*place].last).max() else { return };
-        let mut latest = places.into_iter().filter(|place| self.done[*place].last == last);
-        let (first, second) = (latest.next(), latest.next());
-        let may_end = |period: &KeyPeriod| period.hold == KeyHold::Firm && may_end(period);
-        if let Some(place) = first.filter(|place| second.is_none() && may_end(&self.done[*place])) {
-            self.done[place].valid_to = Some(at);
+    /// Ends all periods: none outlives its table. One whose own end was not seen ended then at the latest.
+    fn end_all(&mut self, at: i64) {
+        let Self { done, open_set, open_observed, open_unsure, .. } = self;
+        let open = open_set.drain(..).chain(open_observed.drain(..)).chain(open_unsure.drain(..));
+        open.for_each(|place| done[place].valid_to = Some(at));
+    }
+
+    /// Ends what was before another key is set: at the latest then, if its own end was not seen. One that is not firm
+    /// may have ended with the step before it, which earlier history may tell.
+    fn end_for_change(&mut self, at: i64) {
+        let Self { done, open_set, open_observed, open_unsure, .. } = self;
+        for place in open_set.drain(..).chain(open_observed.drain(..)) {
+            match done[place].is_firm {
+                true => done[place].valid_to = Some(at),
+                false => open_unsure.push(place),
+            }
+        }
+    }
+
+    /// Ends what was before the making of a table: one of that name is made where there is none. The making of a
+    /// replica is logged twice, the first time perhaps before the interval, and ends nothing the second time.
+    fn end_for_making(&mut self, at: i64) {
+        let is_near = |from: i64| at - from <= FINISHING_SLACK;
+        let Self { since, done, open_set, open_observed, open_unsure, .. } = self;
+        let is_replica =
+            |period: &KeyPeriod| period.of == Some(SettingOf::NewReplica) && period.valid_from.is_none_or(is_near);
+        open_set.retain(|place| {
+            let period = &mut done[*place];
+            period.valid_to = Some(at).filter(|_| !is_replica(period));
+            period.valid_to.is_none()
+        });
+        match since.is_some_and(is_near) {
+            // They may end here, or go on.
+            true => {
+                open_observed.iter().for_each(|place| done[*place].is_firm = false);
+                open_unsure.append(open_observed);
+            }
+            false => {
+                let open = open_observed.drain(..).chain(open_unsure.drain(..));
+                open.for_each(|place| done[place].valid_to = Some(at));
+            }
         }
     }
 
@@ -609,38 +614,52 @@ mod tests {
             (&["0 makes A", "100 sees B"], &["A 0..? seen 0", "B ?..? seen 100 context"]),
             (
                 &["0 makes A", "4000 sees B", "9000 sets C"],
-                &["A 0..? seen 0", "B ?..9000 seen 4000 context", "C 9000..? seen 9000"],
+                &["A 0..9000 seen 0", "B ?..9000 seen 4000 context", "C 9000..? seen 9000"],
             ),
             // So soon after another was set, it may be one that DynamoDB finished with.
             (
                 &["0 makes A", "100 sees B", "900 sets C"],
-                &["A 0..? seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
+                &["A 0..900 seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
             ),
             (
                 &["0 makes A", "100 sees B", "200 sees A", "900 sets C"],
                 &["A 0..900 seen 0", "B ?..? seen 100 context", "C 900..? seen 900"],
             ),
-            // The last is not told.
-            (&["0 sees A", "0 sees B", "9 ends -"], &["A ?..? seen 0 context", "B ?..? seen 0 context"]),
-            // DynamoDB refuses to set the same key, so another lay between.
-            (&["0 makes A", "9 sets A"], &["A 0..? seen 0", "A 9..? seen 9"]),
+            // No key outlives its table.
+            (&["0 sees A", "0 sees B", "9 ends -"], &["A ?..9 seen 0 context", "B ?..9 seen 0 context"]),
+            (
+                &["0 sees A", "0 sees B", "9 makes C"],
+                &["A ?..9 seen 0 context", "B ?..9 seen 0 context", "C 9..? seen 9"],
+            ),
+            (&["0 makes A", "7200 sees B", "9000 ends -"], &["A 0..9000 seen 0", "B ?..9000 seen 7200 context"]),
+            (
+                &["0 makes A", "100 sees B", "900 sets C", "950 ends -"],
+                &["A 0..900 seen 0", "B ?..950 seen 100 context", "C 900..950 seen 900"],
+            ),
+            (&["0 replicates A", "30 replicates B", "40 ends -"], &["A 0..30 seen 0", "B 30..40 seen 30"]),
+            (
+                &["0 makes owned", "7200 sees A", "9000 sets B"],
+                &["A ?..9000 seen 7200 context", "AwsOwned 0..9000 seen 0", "B 9000..? seen 9000"],
+            ),
+            // DynamoDB refuses to set the same key, so another lay between: the first ended then at the latest.
+            (&["0 makes A", "9 sets A", "20 ends -"], &["A 0..9 seen 0", "A 9..20 seen 9"]),
             // Answers.
             (&["0 makes A", "9 states A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
-            (&["0 makes A", "9 states B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 response"]),
+            (&["0 makes A", "9 states B", "20 ends -"], &["A 0..20 seen 0", "B ?..20 seen 9 response"]),
             (&["0 sees A", "9 states A"], &["A ?..? seen 0 response"]),
             // An answer from beside the logs is better than a sighting, and no better than DynamoDB's own.
             (&["0 sees A", "9 shows A"], &["A ?..? seen 0 snapshot"]),
             (&["0 states A", "9 shows A"], &["A ?..? seen 0 response"]),
             (&["0 makes A", "9 shows A", "20 sets B"], &["A 0..20 seen 0", "B 20..? seen 20"]),
-            (&["0 makes A", "9 shows B", "20 ends -"], &["A 0..? seen 0", "B ?..20 seen 9 snapshot"]),
+            (&["0 makes A", "9 shows B", "20 ends -"], &["A 0..20 seen 0", "B ?..20 seen 9 snapshot"]),
             (&["0 makes A", "9 answers B"], &["A 0..9 seen 0", "B 9..? seen 9 response"]),
             (&["0 makes A", "9 answers A"], &["A 0..9 seen 0", "Customer 9..? seen 9"]),
             (
                 &["0 makes A", "5 sees B", "9 answers B"],
-                &["A 0..? seen 0", "B ?..? seen 5 context", "Customer 9..? seen 9"],
+                &["A 0..9 seen 0", "B ?..? seen 5 context", "Customer 9..? seen 9"],
             ),
             (&["0 sees A", "9 answers B"], &["A ?..9 seen 0 context", "Customer 9..? seen 9"]),
-            (&["0 answers A", "9 sets B"], &["B 9..? seen 9", "Customer 0..? seen 0"]),
+            (&["0 answers A", "9 sets B"], &["B 9..? seen 9", "Customer 0..9 seen 0"]),
             // A key that is seen as another is set may be the one before, unless that is known.
             (&["0 sets managed", "9 sees A"], &["A ?..? seen 9 context", "AwsManaged 0..? seen 0"]),
             (
@@ -666,6 +685,7 @@ mod tests {
             // A replica that its own Region logs too.
             (&["0 replicates A", "30 makes A", "99 sets B"], &["A 0..99 seen 0", "B 99..? seen 99"]),
             (&["0 replicates A", "30 makes B"], &["A 0..? seen 0", "B 30..? seen 30"]),
+            (&["0 replicates A", "30 makes B", "40 ends -"], &["A 0..40 seen 0", "B 30..40 seen 30"]),
             (&["0 replicates A", "3601 makes A"], &["A 0..3601 seen 0", "A 3601..? seen 3601"]),
         ] {
             assert_eq!(periods(story, None), expected, "{story:?}");
@@ -739,9 +759,11 @@ mod tests {
         }
         // The key of a change may only be known with the history: then its period begins with the change.
         let is_learned = part.valid_from.is_none() && all.of == Some(SettingOf::OldTable);
+        // The history may tell an earlier end of a key with which DynamoDB only finished.
+        let ended_earlier = !part.is_firm && all.valid_to.is_some() && all.valid_to < part.valid_to;
         keeps(&all.key, &part.key)
             && keeps(&all.valid_from, &part.valid_from)
-            && keeps(&all.valid_to, &part.valid_to)
+            && (keeps(&all.valid_to, &part.valid_to) || ended_earlier)
             && keeps(&all.set_event_id, &part.set_event_id)
             && (keeps(&all.seen.inside, &part.seen.inside) || is_learned && all.seen.inside < part.seen.inside)
             && (part.seen.inside.is_none() || all.valid_to.is_none_or(|to| since < to))

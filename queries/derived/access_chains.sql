@@ -29,10 +29,14 @@
 -- column: bad_hours : the number of these hours that are bad, as in `key-use-outside`: a log is missing, could not be read, or leaves KMS out. NULL where something that could not be read may be of any hour
 SELECT 'refusal' AS kind, f.event_id, f.event_time, f.principal, f.operation, coalesce(f.key_arn, f.key_by_alias) AS key_arn, f.account_id, f.region,
        -- Of the session that succeeded. Users of IAM and of Identity Center without a session are their own persons.
-       CASE WHEN p.person IS NOT NULL THEN p.person
+       CASE WHEN p.person IS NOT NULL AND (p.person_source = 'chain' OR f.success_on_behalf_of IS NULL) THEN p.person
+            WHEN p.principal_id IS NOT NULL THEN f.success_on_behalf_of
             WHEN starts_with(f.principal, 'idc:') OR starts_with(split_part(f.principal, ':', 6), 'user/') THEN f.principal
             END AS person,
-       CASE WHEN p.person IS NOT NULL THEN p.person_source
+       CASE WHEN p.person IS NOT NULL AND (p.person_source = 'chain' OR f.success_on_behalf_of IS NULL) THEN p.person_source
+            WHEN p.principal_id IS NOT NULL
+                THEN CASE WHEN p.person_source = 'chain' AND f.success_on_behalf_of IS NOT NULL THEN 'chain'
+                          WHEN f.success_on_behalf_of IS NOT NULL THEN 'on_behalf_of' END
             WHEN starts_with(f.principal, 'idc:') THEN 'on_behalf_of'
             WHEN starts_with(split_part(f.principal, ':', 6), 'user/') THEN 'principal' END AS person_source,
        f.success_table_arn AS table_arn, f.success_table_name AS table_name, f.action, f.key_by_table, f.denial_reason,

@@ -28,6 +28,7 @@
 -- column: success_account_id : the account of its caller
 -- column: success_principal_id : the principal id of its caller
 -- column: success_session_created : the start of its caller's session
+-- column: success_on_behalf_of : the Identity Center user on whose behalf that call says it was made
 -- column: success_vpc_endpoint_id : the endpoint that it came through
 -- column: noise_class : as in `denials`
 -- column: noise_evidence : as in `denials`
@@ -47,18 +48,19 @@ SELECT 'refusal' AS kind, event_id, event_time, principal,
        -- A service's own record that stands alone names its table itself.
        CASE WHEN event_source = 'dynamodb.amazonaws.com' THEN coalesce(table_arn, table_name) END AS table_arn,
        NULL AS table_name, NULL AS principal_id, NULL AS session_created, NULL AS vpc_endpoint_id,
-       NULL AS other_event_id, NULL AS target, NULL AS valid_to
+       NULL AS other_event_id, NULL AS target, NULL AS valid_to, NULL AS on_behalf_of
 FROM refusals
 WHERE in_interval(event_time)
 UNION ALL
 SELECT 'echo', kms_event_id, NULL, NULL, how, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
-       NULL, NULL, NULL, NULL, event_id, NULL, NULL
+       NULL, NULL, NULL, NULL, event_id, NULL, NULL, NULL
 FROM error_echoes
 WHERE outcome = 'denied'
 UNION ALL
 SELECT 'success', k.event_id, k.event_time, k.principal, k.event_name, NULL, k.key_arn, NULL, k.key_role, NULL, NULL, NULL, k.principal_account_id, NULL,
        NULL, k.via_service, NULL, CASE WHEN k.via_service = 'dynamodb' THEN k.table_arn END,
-       CASE WHEN k.via_service = 'dynamodb' THEN k.table_name END, k.principal_id, k.session_created, k.vpc_endpoint_id, NULL, NULL, NULL
+       CASE WHEN k.via_service = 'dynamodb' THEN k.table_name END, k.principal_id, k.session_created, k.vpc_endpoint_id, NULL, NULL, NULL,
+       k.on_behalf_of
 FROM (
     -- Only who was refused an operation needs its successes.
     SELECT DISTINCT principal,
@@ -79,7 +81,7 @@ SELECT 'change', event_id, event_time, principal, event_name, NULL, key_arn, NUL
        CASE WHEN event_source = 'iam.amazonaws.com'
            THEN 'arn:aws:iam::' || recipient_account_id || ':'
                 || coalesce('role/' || json_get_str(request_parameters, 'roleName'),
-                            'user/' || json_get_str(request_parameters, 'userName')) END, NULL
+                            'user/' || json_get_str(request_parameters, 'userName')) END, NULL, NULL
 FROM calls
 WHERE outcome = 'success'
   AND (event_source = 'kms.amazonaws.com'
@@ -95,11 +97,11 @@ WHERE outcome = 'success'
                               'UpdateAssumeRolePolicy'))
 UNION ALL
 SELECT 'table', NULL, valid_from, NULL, NULL, NULL, key_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, table_arn,
-       NULL, NULL, NULL, NULL, NULL, NULL, valid_to
+       NULL, NULL, NULL, NULL, NULL, NULL, valid_to, NULL
 FROM table_keys
 WHERE key_arn IS NOT NULL
 UNION ALL
 SELECT 'alias', NULL, valid_from, NULL, NULL, NULL, key_arn, alias_arn, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-       NULL, NULL, NULL, NULL, NULL, NULL, valid_to
+       NULL, NULL, NULL, NULL, NULL, NULL, valid_to, NULL
 FROM key_aliases
 WHERE key_arn IS NOT NULL

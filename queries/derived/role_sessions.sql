@@ -6,7 +6,7 @@
 -- column: assumed_by_event_id : the event of that call; NULL too where one principal made several calls of which any may be it
 -- column: chain : the callers, the outermost first, the last being `assumed_by`
 -- column: person : who was behind the session: the user's ARN, Identity Center user or source identity of the outermost caller that names one, of roles of Identity Center (`AWSReservedSSO_…`) the session's name; NULL where a name of the caller's own choice is all there is
--- column: person_source : `chain` where a caller names the person, else the fact of the session itself that does: `on_behalf_of`, `source_identity`, `sso_session_name`
+-- column: person_source : `chain` where a caller of the session was followed, else the fact of the session itself that does: `on_behalf_of`, `source_identity`, `sso_session_name`
 -- column: source_ips : the addresses of its own calls, without names of services; of more than 20 the first 20 in the order of their text
 -- column: calls : calls to KMS
 -- column: denied : refused calls to KMS

@@ -1,10 +1,10 @@
 -- title: Which key protected which DynamoDB table when
 -- row: table × period under one key
--- description: From the calls that make, change, restore, import, replicate and delete tables, and from the encryption contexts of DynamoDB's own calls to KMS; a direct caller's context is no proof. A table that was deleted and made again has a new period. A key that was seen at a table while no change to it was is a row of its own, which no other row's end is guessed from.
+-- description: From the calls that make, change, restore, import, replicate and delete tables, and from the encryption contexts of DynamoDB's own calls to KMS; a direct caller's context is no proof. A table that was deleted and made again has a new period. A key that was seen at a table while no change to it was is a row of its own, which no other row's end is guessed from; no row outlives the deletion of its table.
 -- column: key_arn : the key, NULL for a key that AWS owns and where the logs do not tell it; an alias names the key that it stood for when it was given
 -- column: key_kind : `customer`, `aws_managed`, `aws_owned` or `unknown`. `aws_owned` is said only where a request switches to it, or where a table was made without naming encryption and DynamoDB's answer describes it without any; an answer of the AWS CLI that describes a table without encryption says it for its time
 -- column: valid_from : when the key was set, NULL where that was not seen
--- column: valid_to : when another key was set or the table was deleted, NULL where no end was seen: the key may still protect the table, or its end is not in the logs
+-- column: valid_to : when a key was set after it or the table was deleted or made anew; where the key had changed before without a call that shows it, this is the latest that its end can have been. NULL where no end was seen: the key may still protect the table, or its end is not in the logs
 -- column: set_by : the principal that set the key
 -- column: set_event_id : the event that set the key
 -- column: basis : the best source that tells the key: `request`, `response` (DynamoDB's answer), `snapshot` (an answer of the AWS CLI) or `context` (DynamoDB's own calls to KMS)
