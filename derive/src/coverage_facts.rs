@@ -1,18 +1,21 @@
 //! The hours of an account in a Region, and what the logs of each can prove.
-//! In: objects by hour, digests, the logs that they miss, changes of trails, and KMS's read-only records, in any order.
+//! In: hours of objects, digests, the logs that they name and miss, and changes of trails, in any order.
 //! Out: for each place its hours, as runs of equal ones. Memory goes by facts, never by the hours between them.
-//! Never takes silence for a proof: an hour without an object is quiet only if digests reach over all of it, and over
-//! the time in which its last records are delivered.
+//! Never takes silence for a proof: an hour without an object is quiet only if the digests of one trail reach over all
+//! of it, and over the time in which its last records are delivered; and they prove KMS quiet only if that trail logs
+//! KMS.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
+use keytrail_rows::objects::organization_of;
 use keytrail_rows::time::MICROS_PER_HOUR;
 
 use super::AskedInterval;
 use super::input::{CountCells, InputBatch, TextCells, TimeCells};
-use super::trails::{KmsLogging, TrailCall, TrailHours, TrailPlace, TrailSwitch};
+use super::log_names::{log_hashes, object_hash};
+use super::trails::{DigestTrail, JudgedPlace, KmsLogging, TrailCall, TrailHours, TrailPlace, TrailSwitch};
 
 /// Rough sizes of a fact and of a place, each with its share of a tree.
 const FACT_BYTES: usize = 96;
@@ -61,12 +64,21 @@ impl HourCounts {
     }
 }
 
+/// An hour in which a log has read-only records of KMS. The log is known by the hash of its name.
+#[derive(Debug, Clone, Copy)]
+struct KeyReadHour {
+    log: u128,
+    hour: i64,
+}
+
 /// The facts about an account in a Region.
 #[derive(Debug, Default)]
 struct PlaceFacts {
     hours: BTreeMap<i64, HourCounts>,
-    /// The times of its digests, half-open, in microseconds.
-    digests: Vec<(i64, i64)>,
+    key_reads: Vec<KeyReadHour>,
+    /// The times of the digests of each trail, half-open, in microseconds.
+    digests: BTreeMap<String, Vec<(i64, i64)>>,
+    is_of_organization: bool,
 }
 
 /// Equal hours in a row. `from` and `until` are hours since 1970, half-open.
@@ -78,17 +90,27 @@ pub(crate) struct HourRun {
     pub verdict: HourVerdict,
 }
 
+/// The accounts and Regions whose changes of trails are read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum SeenPlaces {
+    #[default]
+    All,
+    /// Some are left out.
+    Some,
+}
+
 /// All facts so far.
 #[derive(Default)]
 pub(crate) struct CoverageFacts {
     interval: AskedInterval,
     places: HashMap<(String, String), PlaceFacts>,
     switches: Vec<TrailSwitch>,
-    /// True where changes of trails may lie in accounts or Regions that are left out.
-    is_narrowed: bool,
+    /// The logs that the digests of each trail name, by the hashes that an object of such a log may have.
+    named: HashMap<String, HashSet<u128>>,
+    seen: SeenPlaces,
     /// What no hour or no place has.
     apart: HourCounts,
-    /// The number of hours and of digests that places hold.
+    /// The number of hours, digests and logs that are held.
     held: usize,
 }
 
@@ -99,8 +121,8 @@ struct FactColumns<'a> {
     region: TextCells<'a>,
     from: TimeCells<'a>,
     until: TimeCells<'a>,
-    id: TextCells<'a>,
     name: TextCells<'a>,
+    log: TextCells<'a>,
     request: TextCells<'a>,
     response: TextCells<'a>,
     objects: CountCells<'a>,
@@ -117,8 +139,8 @@ impl<'a> FactColumns<'a> {
             region: rows.texts("region")?,
             from: rows.times("from_time")?,
             until: rows.times("until_time")?,
-            id: rows.texts("event_id")?,
             name: rows.texts("name")?,
+            log: rows.texts("log")?,
             request: rows.texts("request")?,
             response: rows.texts("response")?,
             objects: rows.counts("objects")?,
@@ -154,9 +176,10 @@ impl CoverageFacts {
             match columns.kind.get(row) {
                 Some("object") => self.add_object(row, &columns),
                 Some("digest") => self.add_digest(row, &columns),
+                Some("named") => self.add_named(row, &columns),
                 Some("missing" | "unreadable") => self.add_missing(row, &columns),
                 Some("switch") => self.add_switch(row, &columns),
-                Some("narrowed") => self.is_narrowed = true,
+                Some("narrowed") => self.seen = SeenPlaces::Some,
                 Some("expected") => {
                     columns.place(row).map(|place| self.place(place));
                 }
@@ -192,7 +215,26 @@ impl CoverageFacts {
             key_reads: count(columns.key_reads),
             ..HourCounts::default()
         };
-        self.add_counts(columns.place(row), columns.from.get(row).map(hour_of), counts);
+        let (place, hour) = (columns.place(row), columns.from.get(row).map(hour_of));
+        self.add_counts(place, hour, counts);
+        let (Some(place), Some(log)) = (place, columns.log.get(row)) else { return };
+        let facts = self.place(place);
+        facts.is_of_organization |= organization_of(log).is_some();
+        if let Some(hour) = hour.filter(|_| counts.key_reads > 0) {
+            facts.key_reads.push(KeyReadHour { log: object_hash(log), hour });
+            self.held += 1;
+        }
+    }
+
+    fn add_named(&mut self, row: usize, columns: &FactColumns<'_>) {
+        let (Some(trail), Some(log)) = (columns.name.get(row), columns.log.get(row)) else { return };
+        if !self.named.contains_key(trail) {
+            self.named.insert(trail.to_owned(), HashSet::new());
+        }
+        let named = self.named.get_mut(trail).expect("it was entered above");
+        let before = named.len();
+        named.extend(log_hashes(log));
+        self.held += named.len() - before;
     }
 
     fn add_digest(&mut self, row: usize, columns: &FactColumns<'_>) {
@@ -200,15 +242,8 @@ impl CoverageFacts {
         let (place, from, until) = (columns.place(row), columns.from.get(row), columns.until.get(row));
         match (place, from, until) {
             (Some(place), Some(from), Some(until)) if faults == 0 && from < until => {
-                let digests = &mut self.place(place).digests;
-                match digests.last_mut() {
-                    // They mostly come one after the other, and each begins where the last ended.
-                    Some(last) if (last.0..=last.1).contains(&from) => last.1 = last.1.max(until),
-                    _ => {
-                        digests.push((from, until));
-                        self.held += 1;
-                    }
-                }
+                let trail = columns.name.get(row).unwrap_or_default();
+                self.add_digest_time(place, trail, (from, until));
             }
             // A digest that says nothing would have told of the hours before its end.
             (Some(_), _, Some(until)) if faults > 0 => {
@@ -218,6 +253,23 @@ impl CoverageFacts {
                 }
             }
             _ => self.apart.faults += faults,
+        }
+    }
+
+    fn add_digest_time(&mut self, place: TrailPlace<'_>, trail: &str, (from, until): (i64, i64)) {
+        let facts = self.place(place);
+        facts.is_of_organization |= DigestTrail::read(trail).is_some_and(|trail| trail.is_of_organization);
+        if !facts.digests.contains_key(trail) {
+            facts.digests.insert(trail.to_owned(), Vec::new());
+        }
+        let digests = facts.digests.get_mut(trail).expect("it was entered above");
+        match digests.last_mut() {
+            // They mostly come one after the other, and each begins where the last ended.
+            Some(last) if (last.0..=last.1).contains(&from) => last.1 = last.1.max(until),
+            _ => {
+                digests.push((from, until));
+                self.held += 1;
+            }
         }
     }
 
@@ -242,7 +294,7 @@ impl CoverageFacts {
         };
         let (request, response) = (columns.request.get(row), columns.response.get(row));
         let call = TrailCall { place, event_name, request, response };
-        self.switches.extend(TrailSwitch::of(at, columns.id.get(row).unwrap_or_default(), &call));
+        self.switches.extend(TrailSwitch::of(at, &call));
     }
 
     /// Roughly the bytes that all facts take.
@@ -264,7 +316,7 @@ impl CoverageFacts {
     pub fn asked_hours(&self) -> Option<(i64, i64)> {
         let seen = self.places.values().flat_map(|place| {
             let hours = [place.hours.keys().next(), place.hours.keys().next_back()];
-            let wholes = place.digests.iter().map(|(from, until)| (hour_from(*from), hour_of(*until)));
+            let wholes = place.digests.values().flatten().map(|(from, until)| (hour_from(*from), hour_of(*until)));
             let wholes = wholes.filter(|(from, until)| from < until).flat_map(|(from, until)| [from, until - 1]);
             hours.into_iter().flatten().copied().chain(wholes)
         });
@@ -313,10 +365,7 @@ impl CoverageFacts {
         names.sort_unstable();
         for name in names {
             let place = TrailPlace { account: &name.0, region: &name.1 };
-            let trails = TrailHours::of(&self.switches, place);
-            let mut hours = PlaceHours::of(&self.places[name], trails);
-            // A record of KMS shows nothing of later hours where a switch between may lie in a place that is left out.
-            hours.first_read = hours.first_read.filter(|_| !self.is_narrowed);
+            let hours = self.hours_of(place, &self.places[name]);
             let mut cuts = hours.changes();
             cuts.extend([from, until]);
             // A run does not reach over the begin of the interval, so that it lies within or without.
@@ -329,6 +378,30 @@ impl CoverageFacts {
             }
         }
         Ok(())
+    }
+
+    /// The hours of a place. The switches are in their order.
+    fn hours_of<'f>(&self, place: TrailPlace<'_>, facts: &'f PlaceFacts) -> PlaceHours<'f> {
+        let judged = JudgedPlace { place, is_of_organization: facts.is_of_organization };
+        let digests = facts.digests.iter().map(|(name, times)| {
+            let trail = DigestTrail::read(name);
+            let switches =
+                self.switches.iter().filter(|switch| trail.is_some_and(|trail| switch.is_of(trail, place.account)));
+            let is_named = |log: &u128| self.named.get(name).is_some_and(|named| named.contains(log));
+            let reads = facts.key_reads.iter().filter(|read| is_named(&read.log)).map(|read| read.hour);
+            DigestHours {
+                whole: whole_hours(times),
+                said: TrailHours::of(switches, judged),
+                reads: KeyReadHours::of(reads.collect(), self.seen),
+            }
+        });
+        let reads = facts.hours.iter().filter(|(_, counts)| counts.key_reads > 0).map(|(hour, _)| *hour);
+        PlaceHours {
+            hours: &facts.hours,
+            digests: digests.collect(),
+            trails: TrailHours::of(&self.switches, judged),
+            reads: KeyReadHours::of(reads.collect(), self.seen),
+        }
     }
 
     /// Gives the runs of equal hours of each place, in the order of places and times.
@@ -359,26 +432,67 @@ impl CoverageFacts {
     }
 }
 
+/// The hours in which there are read-only records of KMS.
+struct KeyReadHours {
+    hours: BTreeSet<i64>,
+    /// The hour from which on they show that KMS is logged, until somebody switches it.
+    first: Option<i64>,
+}
+
+impl KeyReadHours {
+    fn of(hours: BTreeSet<i64>, places: SeenPlaces) -> KeyReadHours {
+        // A record of KMS shows nothing of later hours where a switch between may lie in a place that is left out.
+        let first = hours.first().copied().filter(|_| places == SeenPlaces::All);
+        KeyReadHours { hours, first }
+    }
+
+    /// True if KMS was logged in an hour, as far as its records show.
+    fn show(&self, hour: i64) -> bool {
+        self.hours.contains(&hour) || self.first.is_some_and(|first| first <= hour)
+    }
+}
+
+/// The hours of the digests of one trail in one place.
+struct DigestHours {
+    /// Hours whose logs they name, as half-open runs.
+    whole: Vec<(i64, i64)>,
+    said: TrailHours,
+    reads: KeyReadHours,
+}
+
+impl DigestHours {
+    fn is_whole(&self, hour: i64) -> bool {
+        let at = self.whole.partition_point(|(from, _)| *from <= hour);
+        at > 0 && hour < self.whole[at - 1].1
+    }
+
+    /// True if the trail is known to log KMS in an hour, by its selectors or by its logs.
+    fn has_kms(&self, hour: i64) -> bool {
+        match self.said.at(hour) {
+            Some(said) => said == KmsLogging::Yes,
+            None => self.reads.show(hour),
+        }
+    }
+}
+
 /// The hours of one place.
 struct PlaceHours<'a> {
     hours: &'a BTreeMap<i64, HourCounts>,
-    /// Hours whose logs digests name, as half-open runs.
-    whole: Vec<(i64, i64)>,
+    /// Those of each trail that has digests here.
+    digests: Vec<DigestHours>,
+    /// What all trails say together.
     trails: TrailHours,
-    /// The first hour with a read-only record of KMS.
-    first_read: Option<i64>,
+    reads: KeyReadHours,
 }
 
 impl PlaceHours<'_> {
-    fn of(facts: &PlaceFacts, trails: TrailHours) -> PlaceHours<'_> {
-        let first_read = facts.hours.iter().find(|(_, counts)| counts.key_reads > 0).map(|(hour, _)| *hour);
-        PlaceHours { hours: &facts.hours, whole: whole_hours(&facts.digests), trails, first_read }
-    }
-
     /// The hours in which something may begin to be otherwise.
     fn changes(&self) -> BTreeSet<i64> {
         let mut changes: BTreeSet<i64> = self.hours.keys().flat_map(|hour| [*hour, hour + 1]).collect();
-        changes.extend(self.whole.iter().flat_map(|(from, until)| [*from, *until]));
+        for digests in &self.digests {
+            changes.extend(digests.whole.iter().flat_map(|(from, until)| [*from, *until]));
+            changes.extend(digests.said.changes());
+        }
         changes.extend(self.trails.changes());
         changes
     }
@@ -390,8 +504,8 @@ impl PlaceHours<'_> {
     }
 
     fn verdict(&self, hour: i64, counts: &HourCounts) -> HourVerdict {
-        let at = self.whole.partition_point(|(from, _)| *from <= hour);
-        let is_whole = at > 0 && hour < self.whole[at - 1].1;
+        let wholes = || self.digests.iter().filter(|digests| digests.is_whole(hour));
+        let is_whole = wholes().next().is_some();
         let (state, basis) = if counts.missing > 0 {
             ("missing", "digest")
         } else if counts.objects > 0 {
@@ -401,15 +515,21 @@ impl PlaceHours<'_> {
         } else {
             ("unknown", "none")
         };
-        let by_records = self.first_read.is_some_and(|first| first <= hour).then_some(KmsLogging::Yes);
+        let by_records = self.reads.show(hour).then_some(KmsLogging::Yes);
         let by_trails = self.trails.at(hour);
         let kms_logged = match counts.key_reads {
             0 => by_trails.or(by_records).unwrap_or(KmsLogging::Unknown),
             _ => KmsLogging::Yes,
         };
-        // A record shows that some calls were logged, and digests do not show that all were: a trail says otherwise.
-        let is_doubted = kms_logged == KmsLogging::Yes && by_trails.is_some_and(|said| said > KmsLogging::Yes);
-        let basis = if is_doubted && basis == "digest" && state == "covered" { "objects" } else { basis };
+        // A record shows that some calls were logged, and digests show that all were only if they are of a trail that
+        // logs KMS, and no trail says otherwise.
+        let is_proved =
+            by_trails.is_none_or(|said| said == KmsLogging::Yes) && wholes().any(|digests| digests.has_kms(hour));
+        let (basis, kms_logged) = match (state, basis, kms_logged) {
+            ("covered", "digest", KmsLogging::Yes) if !is_proved => ("objects", kms_logged),
+            ("quiet", _, KmsLogging::Yes) if !is_proved => (basis, KmsLogging::Unknown),
+            _ => (basis, kms_logged),
+        };
         let is_bad = state == "missing"
             || counts.faults + counts.unreadable > 0
             || matches!(kms_logged, KmsLogging::Excluded | KmsLogging::Stopped);
@@ -466,9 +586,19 @@ mod tests {
         let mut facts = CoverageFacts::default();
         for (hour, counts) in objects {
             facts.add_counts(Some(HERE), Some(*hour), *counts);
+            if counts.key_reads > 0 {
+                add_key_read(&mut facts, "eu-west-1/t", *hour);
+            }
         }
-        facts.place(HERE).digests.extend(digests);
+        digests.iter().for_each(|times| facts.add_digest_time(HERE, "eu-west-1/t", *times));
         facts
+    }
+
+    /// A log of an hour that has records of KMS, and that the digests of a trail name.
+    fn add_key_read(facts: &mut CoverageFacts, trail: &str, hour: i64) {
+        let log = format!("log-of-{hour}.json.gz");
+        facts.place(HERE).key_reads.push(KeyReadHour { log: object_hash(&log), hour });
+        facts.named.entry(trail.to_owned()).or_default().extend(log_hashes(&log));
     }
 
     #[test]
@@ -555,7 +685,7 @@ mod tests {
         for (minutes, request) in [(61, exclude), (6 * 60 + 1, include)] {
             let call =
                 TrailCall { place: HERE, event_name: "PutEventSelectors", request: Some(request), response: None };
-            facts.switches.extend(TrailSwitch::of(minutes * MINUTE, "id", &call));
+            facts.switches.extend(TrailSwitch::of(minutes * MINUTE, &call));
         }
         let expected = [
             "1..2 covered objects yes good",
@@ -580,7 +710,7 @@ mod tests {
             let mut facts = facts(&[(2, object(1, 1, 0)), (3, object(1, 1, 0))], &[(2 * HOUR, 5 * HOUR)]);
             for (minute, event_name) in (10..).step_by(10).zip(names) {
                 let call = TrailCall { place: HERE, event_name, request: Some(r#"{"name":"t"}"#), response: None };
-                facts.switches.extend(TrailSwitch::of(3 * HOUR + minute * MINUTE, "id", &call));
+                facts.switches.extend(TrailSwitch::of(3 * HOUR + minute * MINUTE, &call));
             }
             let found = runs(facts);
             assert!(
@@ -594,8 +724,73 @@ mod tests {
     fn a_record_of_kms_shows_nothing_of_later_hours_where_places_are_left_out() {
         for (is_narrowed, second) in [(false, "2..3 quiet digest yes good"), (true, "2..3 quiet digest unknown -")] {
             let mut facts = facts(&[(1, object(1, 1, 0)), (3, object(1, 1, 0))], &[(HOUR, 5 * HOUR)]);
-            facts.is_narrowed = is_narrowed;
+            facts.seen = if is_narrowed { SeenPlaces::Some } else { SeenPlaces::All };
             assert_eq!(runs(facts)[..3], ["1..2 covered digest yes good", second, "3..4 covered digest yes good"]);
+        }
+    }
+
+    /// Two trails: one logs KMS, and the other has data events alone.
+    #[test]
+    fn digests_prove_kms_only_of_the_trail_that_logs_it() {
+        let hours = (HOUR, 5 * HOUR + 15 * MINUTE);
+        let until_two = (HOUR, 2 * HOUR + 15 * MINUTE);
+        let good = r#"{"trailName":"data","eventSelectors":[{"readWriteType":"All"}]}"#;
+        for (kms_digests, selectors, expected) in [
+            (Some(hours), None, ["1..3 covered digest yes good", "3..5 quiet digest yes good", ""]),
+            (
+                Some(until_two),
+                None,
+                ["1..2 covered digest yes good", "2..3 covered objects yes good", "3..5 quiet digest unknown -"],
+            ),
+            (None, None, ["1..3 covered objects yes good", "3..5 quiet digest unknown -", ""]),
+            // Its selectors say what its records do not.
+            (None, Some(good), ["1..3 covered digest yes good", "3..5 quiet digest yes good", ""]),
+        ] {
+            let mut facts = CoverageFacts::default();
+            facts.add_counts(Some(HERE), Some(1), object(1, 1, 0));
+            facts.add_counts(Some(HERE), Some(2), object(1, 0, 0));
+            add_key_read(&mut facts, "eu-west-1/kms", 1);
+            facts.add_digest_time(HERE, "eu-west-1/data", hours);
+            if let Some(times) = kms_digests {
+                facts.add_digest_time(HERE, "eu-west-1/kms", times);
+            }
+            let call = TrailCall { place: HERE, event_name: "PutEventSelectors", request: selectors, response: None };
+            facts.switches.extend(selectors.and_then(|_| TrailSwitch::of(0, &call)));
+            let expected: Vec<&str> = expected.into_iter().filter(|run| !run.is_empty()).collect();
+            assert_eq!(runs(facts), expected, "{kms_digests:?} {selectors:?}");
+        }
+    }
+
+    /// The times of two trails do not make up one hour.
+    #[test]
+    fn an_hour_is_whole_by_the_digests_of_one_trail() {
+        let mut facts = facts(&[(5, object(1, 1, 0))], &[(5 * HOUR, 5 * HOUR + 30 * MINUTE)]);
+        facts.add_digest_time(HERE, "eu-west-1/other", (5 * HOUR + 30 * MINUTE, 7 * HOUR));
+        assert_eq!(runs(facts), ["5..6 covered objects yes good"]);
+    }
+
+    /// The trail of an organization is named in its management account, and its logs lie under the organization's
+    /// folder.
+    #[test]
+    fn a_switch_of_another_account_counts_where_logs_are_of_an_organization() {
+        let management = TrailPlace { account: "999988887777", ..HERE };
+        let exclude = r#"{"trailName":"t","eventSelectors":[{"excludeManagementEventSources":["kms.amazonaws.com"]}]}"#;
+        for (is_of_organization, second) in
+            [(false, "2..3 covered objects yes good"), (true, "2..3 covered objects unknown -")]
+        {
+            let mut facts = facts(&[(1, object(1, 1, 0)), (2, object(1, 0, 0))], &[]);
+            facts.place(HERE).is_of_organization = is_of_organization;
+            let call = TrailCall {
+                place: management,
+                event_name: "PutEventSelectors",
+                request: Some(exclude),
+                response: None,
+            };
+            facts.switches.extend(TrailSwitch::of(HOUR + MINUTE, &call));
+            assert_eq!(
+                runs(facts).last().map(String::as_str).map(|last| last.replace("1..3", "2..3")).as_deref(),
+                Some(second)
+            );
         }
     }
 

@@ -27,6 +27,7 @@ mod key_rotations;
 mod key_state;
 mod key_states;
 mod keys;
+mod log_names;
 mod missing_logs;
 mod moment;
 mod output;

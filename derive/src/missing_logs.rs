@@ -10,9 +10,9 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use keytrail_rows::objects::Delivery;
 use keytrail_rows::schema::ColumnType::{Text, Timestamp};
-use xxhash_rust::xxh3::xxh3_128;
 
 use super::input::{InputBatch, TextCells, TimeCells};
+use super::log_names::{log_hashes, object_hash};
 use super::output::{OutputCell, OutputRows, column};
 use super::{Derivation, DerivedTable, OutputColumn, RowTime};
 
@@ -34,10 +34,6 @@ const COLUMNS: &[OutputColumn] = &[
     column("digest", Text),
     column("presence", Text),
 ];
-
-/// The folder of AWS's from which on names are alike in every bucket and every copy.
-const TOP_FOLDER: &str = "AWSLogs/";
-const ZIPPED: &str = ".gz";
 
 /// Rough size of a log that a digest names, without its texts.
 const LOG_BYTES: usize = 224;
@@ -82,34 +78,12 @@ struct NamedLogs {
     bytes: usize,
 }
 
-/// The end of a name that is the same in every copy: below AWS's own folder and that of an organization, else the name
-/// of the file. A copy that was unzipped lacks the last ending.
-fn end_of(name: &str) -> &str {
-    let name = name.strip_suffix(ZIPPED).unwrap_or(name);
-    match name.rfind(TOP_FOLDER) {
-        Some(at) if at == 0 || name.as_bytes()[at - 1] == b'/' => {
-            let below = &name[at + TOP_FOLDER.len()..];
-            let organization = below.split_once('/').filter(|(folder, _)| folder.starts_with("o-"));
-            organization.map_or(below, |(_, below)| below)
-        }
-        _ => file_name(name),
-    }
-}
-
-fn file_name(name: &str) -> &str {
-    name.rsplit('/').next().unwrap_or(name)
-}
-
-fn hash(name: &str) -> u128 {
-    xxh3_128(name.as_bytes())
-}
-
 impl NamedLogs {
     fn add_named(&mut self, found: NamedLog) {
         if self.presence(&found.name) == Some(ObjectPresence::Read) {
             return;
         }
-        let end = hash(end_of(&found.name));
+        let end = object_hash(&found.name);
         // Two digests may name one log; the first of them, by its own name, stands for both.
         if self.named.get(&end).is_none_or(|known| found < *known) {
             self.bytes += found.bytes();
@@ -124,7 +98,7 @@ impl NamedLogs {
 
     /// A log that is here needs no memory any more; mostly the objects come first.
     fn add_here(&mut self, uri: &str, presence: ObjectPresence) {
-        let end = hash(end_of(uri));
+        let end = object_hash(uri);
         let known = self.here.entry(end).or_insert(presence);
         *known = presence.max(*known);
         if *known == ObjectPresence::Read {
@@ -132,10 +106,9 @@ impl NamedLogs {
         }
     }
 
-    /// The best state of an object that may be this log. One that lies outside AWS's folders has only its name.
+    /// The best state of an object that may be this log.
     fn presence(&self, log: &str) -> Option<ObjectPresence> {
-        let end = end_of(log);
-        [end, file_name(end)].into_iter().filter_map(|name| self.here.get(&hash(name)).copied()).max()
+        log_hashes(log).into_iter().filter_map(|name| self.here.get(&name).copied()).max()
     }
 }
 

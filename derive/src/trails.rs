@@ -50,6 +50,36 @@ pub(crate) struct TrailPlace<'a> {
     pub region: &'a str,
 }
 
+/// A place whose hours are asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct JudgedPlace<'a> {
+    pub place: TrailPlace<'a>,
+    /// True where logs of it lie under the folder of an organization, so that trails of other accounts may be of it
+    /// too.
+    pub is_of_organization: bool,
+}
+
+/// A trail as its digests name it: `[ORGANIZATION/]HOMEREGION/NAME`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DigestTrail<'a> {
+    pub is_of_organization: bool,
+    home: &'a str,
+    name: &'a str,
+}
+
+impl<'a> DigestTrail<'a> {
+    /// `None` where the text is no such name.
+    pub fn read(text: &'a str) -> Option<DigestTrail<'a>> {
+        match text.split('/').collect::<Vec<_>>().as_slice() {
+            [home, name] => Some(DigestTrail { is_of_organization: false, home, name }),
+            [organization, home, name] if organization.starts_with("o-") => {
+                Some(DigestTrail { is_of_organization: true, home, name })
+            }
+            _ => None,
+        }
+    }
+}
+
 /// The texts of a call that changes a trail.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TrailCall<'a> {
@@ -68,37 +98,48 @@ struct TrailName {
     name: String,
 }
 
-/// The part of a trail that a call changes.
+/// The part of a trail that a call changes. The greater, the worse is what follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum TrailChange {
     Created,
     Started,
-    Stopped,
-    Deleted,
     Updated,
     Selected(KmsLogging),
     /// Of a trail that the call does not name, or no longer in full.
     Unread,
+    Stopped,
+    Deleted,
 }
 
-/// One successful change of a trail.
+/// The word of a call on the Regions, or on the accounts, that a trail is of. The greater, the worse is what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum ReachWord {
+    /// It is of all.
+    All,
+    /// It is of its own alone, and the call did not make it so.
+    Own,
+    /// It is of its own alone from now on.
+    OwnNow,
+}
+
+/// One successful change of a trail. Those of one second, whose order nobody knows, stand so that the worst is the
+/// last.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TrailSwitch {
     at: i64,
-    event_id: String,
-    trail: TrailName,
     change: TrailChange,
     /// `None` where the call does not tell.
-    is_multi_region: Option<bool>,
-    is_of_organization: Option<bool>,
+    regions: Option<ReachWord>,
+    accounts: Option<ReachWord>,
+    trail: TrailName,
 }
 
 impl TrailSwitch {
     /// Rough size with its texts.
-    pub const BYTES: usize = 320;
+    pub const BYTES: usize = 288;
 
     /// Reads a call; `None` where it changes nothing that matters here.
-    pub fn of(at: i64, event_id: &str, call: &TrailCall<'_>) -> Option<TrailSwitch> {
+    pub fn of(at: i64, call: &TrailCall<'_>) -> Option<TrailSwitch> {
         let (request, response) = (call.request.and_then(parsed), call.response.and_then(parsed));
         let (request, response) = (request.as_ref(), response.as_ref());
         let named = text(request, "name").or_else(|| text(request, "trailName")).or_else(|| text(request, "trailARN"));
@@ -117,16 +158,21 @@ impl TrailSwitch {
             _ => return None,
         };
         // The answer has the whole trail as it is then, the request only what was asked to change.
-        let flag = |name| flag(response, name).or_else(|| flag(request, name));
-        let unless_said = (change == TrailChange::Created).then_some(false);
-        Some(TrailSwitch {
-            at,
-            event_id: event_id.to_owned(),
-            trail,
-            change,
-            is_multi_region: flag("isMultiRegionTrail").or(unless_said),
-            is_of_organization: flag("isOrganizationTrail").or(unless_said),
-        })
+        let reach = |name| match (flag(response, name).or_else(|| flag(request, name)), flag(request, name)) {
+            (Some(true), _) => Some(ReachWord::All),
+            (Some(false), None) if request.is_some() => Some(ReachWord::Own),
+            (Some(false), _) => Some(ReachWord::OwnNow),
+            (None, _) => (change == TrailChange::Created).then_some(ReachWord::OwnNow),
+        };
+        let (regions, accounts) = (reach("isMultiRegionTrail"), reach("isOrganizationTrail"));
+        Some(TrailSwitch { at, change, regions, accounts, trail })
+    }
+
+    /// True of a change of a trail that has digests in an account. The account that an organization's trail is of is
+    /// not among the names of its digests.
+    pub fn is_of(&self, trail: DigestTrail<'_>, account: &str) -> bool {
+        let is_of_account = trail.is_of_organization || self.trail.account == account;
+        is_of_account && self.trail.region == trail.home && self.trail.name == trail.name
     }
 }
 
@@ -254,15 +300,66 @@ enum LoggingState {
     NotStarted,
 }
 
+/// The Regions, or the accounts, that a trail is of besides its own.
+#[derive(Debug, Clone, Copy, Default)]
+struct TrailReach {
+    /// `None` where it was not read.
+    is_of_all: Option<bool>,
+    /// Set once it has left the others of which it was, or may have been.
+    has_left: Option<KmsLogging>,
+}
+
+impl TrailReach {
+    /// Takes the word of a call.
+    fn take(&mut self, said: Option<ReachWord>, change: TrailChange, before: TrailBefore) {
+        self.has_left = match (said, self.is_of_all, change) {
+            (None, ..) => self.has_left,
+            (Some(ReachWord::All), ..) => None,
+            // The others have lost a trail that is gone, if the new one of its name is not of them.
+            (_, Some(true), TrailChange::Created) if before == TrailBefore::Gone => Some(KmsLogging::Stopped),
+            (_, _, TrailChange::Created) => None,
+            (_, Some(true), _) => Some(KmsLogging::Stopped),
+            (_, Some(false), _) | (Some(ReachWord::Own), None, _) => self.has_left,
+            (Some(ReachWord::OwnNow), None, _) => Some(KmsLogging::Unknown),
+        };
+        self.is_of_all = said.map(|said| said == ReachWord::All).or(self.is_of_all);
+    }
+
+    /// The word of the trail on a place that is not its own, where it says anything. `own` is that on its own.
+    fn says(&self, own: Option<KmsLogging>, elsewhere: Elsewhere) -> Option<KmsLogging> {
+        match (self.is_of_all, elsewhere) {
+            (Some(true), _) => own,
+            (_, Elsewhere::Never) => self.has_left.filter(|left| *left == KmsLogging::Stopped),
+            (Some(false), Elsewhere::Maybe) => self.has_left,
+            // It may be of this place too: nothing good follows from that, and nothing certain.
+            (None, Elsewhere::Maybe) => {
+                own.filter(|own| *own > KmsLogging::Yes).map(|_| KmsLogging::Unknown).or(self.has_left)
+            }
+        }
+    }
+}
+
+/// The state of a trail before a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TrailBefore {
+    There,
+    Gone,
+}
+
+/// A place that is not a trail's own: may a trail of which that was not read be of it?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Elsewhere {
+    Maybe,
+    Never,
+}
+
 /// The facts about a trail so far, `None` where they were not read.
 #[derive(Debug, Clone, Default)]
 struct TrailState {
     logging: Option<LoggingState>,
     selection: Option<KmsLogging>,
-    is_multi_region: Option<bool>,
-    is_of_organization: Option<bool>,
-    /// True once it has left the other Regions of which it was, or may have been.
-    has_left_regions: Option<KmsLogging>,
+    regions: TrailReach,
+    accounts: TrailReach,
     is_deleted: bool,
 }
 
@@ -270,27 +367,17 @@ impl TrailState {
     fn take(&mut self, switch: &TrailSwitch) {
         if self.is_deleted && !matches!(switch.change, TrailChange::Created | TrailChange::Deleted) {
             // A trail of this name was made since, and nobody knows which.
+            let has_left = (self.regions.is_of_all != Some(false)).then_some(KmsLogging::Unknown);
             *self = TrailState {
                 selection: Some(KmsLogging::Unknown),
-                is_of_organization: self.is_of_organization,
-                has_left_regions: (self.is_multi_region != Some(false)).then_some(KmsLogging::Unknown),
+                regions: TrailReach { is_of_all: None, has_left },
+                accounts: self.accounts,
                 ..TrailState::default()
             };
         }
-        if switch.is_multi_region == Some(false) {
-            self.has_left_regions = match (self.is_multi_region, switch.change) {
-                // The Regions of a trail that is gone have lost it, if the new one of its name is not of them.
-                (Some(true), TrailChange::Created) if self.is_deleted => Some(KmsLogging::Stopped),
-                (_, TrailChange::Created) => None,
-                (Some(true), _) => Some(KmsLogging::Stopped),
-                (Some(false), _) => self.has_left_regions,
-                (None, _) => Some(KmsLogging::Unknown),
-            };
-        } else if switch.is_multi_region == Some(true) {
-            self.has_left_regions = None;
-        }
-        self.is_multi_region = switch.is_multi_region.or(self.is_multi_region);
-        self.is_of_organization = switch.is_of_organization.or(self.is_of_organization);
+        let before = if self.is_deleted { TrailBefore::Gone } else { TrailBefore::There };
+        self.regions.take(switch.regions, switch.change, before);
+        self.accounts.take(switch.accounts, switch.change, before);
         match switch.change {
             // A new trail takes all management events.
             TrailChange::Created => {
@@ -307,8 +394,11 @@ impl TrailState {
     }
 
     /// What the trail says of a place, where it says anything.
-    fn says(&self, trail: &TrailName, place: TrailPlace<'_>) -> Option<KmsLogging> {
-        let is_here = trail.account == place.account || self.is_of_organization == Some(true);
+    fn says(
+        &self,
+        trail: &TrailName,
+        JudgedPlace { place, is_of_organization }: JudgedPlace<'_>,
+    ) -> Option<KmsLogging> {
         let own = match (self.logging, self.selection) {
             (Some(LoggingState::Off), _) => Some(KmsLogging::Stopped),
             // Its start may be what was not read, so nothing good follows from a selector, and nothing certain.
@@ -320,14 +410,11 @@ impl TrailState {
             // Logging is on, but nobody knows of what.
             (Some(LoggingState::On) | None, None) => None,
         };
-        match self.is_multi_region {
-            _ if !is_here => None,
-            _ if trail.region == place.region => own,
-            Some(true) => own,
-            Some(false) => self.has_left_regions,
-            // It may be of this Region too: nothing good follows from that, and nothing certain.
-            None => own.filter(|own| *own > KmsLogging::Yes).map(|_| KmsLogging::Unknown).or(self.has_left_regions),
+        let of_region = if trail.region == place.region { own } else { self.regions.says(own, Elsewhere::Maybe) };
+        if trail.account == place.account {
+            return of_region;
         }
+        self.accounts.says(of_region, if is_of_organization { Elsewhere::Maybe } else { Elsewhere::Never })
     }
 }
 
@@ -341,31 +428,20 @@ pub(crate) struct TrailHours {
 }
 
 impl TrailHours {
-    /// Puts the changes together that bear on a place. They are in the order of time.
-    pub fn of(switches: &[TrailSwitch], place: TrailPlace<'_>) -> TrailHours {
-        let (mut hours, mut trails) = (TrailHours::default(), HashMap::<&TrailName, TrailState>::new());
-        let mut said = WorstOfTrails::default();
-        for switch in switches {
-            let state = trails.entry(&switch.trail).or_default();
-            let (before, was_deleted) = (state.says(&switch.trail, place), state.is_deleted);
-            let all_before = said.worst();
-            state.take(switch);
-            let after = state.says(&switch.trail, place);
-            if before.is_none() && after.is_none() {
-                continue;
+    /// Puts the changes together that bear on a place. They are in the order of [`TrailSwitch`].
+    pub fn of<'s>(switches: impl IntoIterator<Item = &'s TrailSwitch>, place: JudgedPlace<'_>) -> TrailHours {
+        let switches: Vec<&TrailSwitch> = switches.into_iter().collect();
+        let (mut hours, mut trails) = (TrailHours::default(), TrailsSoFar::of(place));
+        for second in switches.chunk_by(|switch, next| switch.at == next.at) {
+            let hour = second[0].at.div_euclid(MICROS_PER_HOUR);
+            // Nobody knows their order: the hour counts the worst of them forwards and backwards.
+            let backwards = if second.len() > 1 { trails.tried_backwards(second) } else { None };
+            let forwards = second.iter().filter_map(|switch| trails.take(switch)).max();
+            if let Some(in_hour) = forwards.max(backwards) {
+                let known = hours.switched.entry(hour).or_insert(in_hour);
+                *known = in_hour.max(*known);
+                hours.from.insert(hour + 1, trails.said.worst());
             }
-            said.replace((before, was_deleted), (after, state.is_deleted));
-            let hour = switch.at.div_euclid(MICROS_PER_HOUR);
-            let worst = said.worst();
-            // The hour counts what the switch ended, of which nothing is known if it was not read. The worst of several
-            // switches of an hour is true of a part of it.
-            let in_hour = match before {
-                None => KmsLogging::Unknown,
-                Some(_) => all_before.max(worst).unwrap_or(KmsLogging::Unknown),
-            };
-            let known = hours.switched.entry(hour).or_insert(in_hour);
-            *known = in_hour.max(*known);
-            hours.from.insert(hour + 1, worst);
         }
         hours
     }
@@ -382,8 +458,53 @@ impl TrailHours {
     }
 }
 
+/// The trails as the switches have left them.
+struct TrailsSoFar<'s, 'p> {
+    place: JudgedPlace<'p>,
+    states: HashMap<&'s TrailName, TrailState>,
+    said: WorstOfTrails,
+}
+
+impl<'s, 'p> TrailsSoFar<'s, 'p> {
+    fn of(place: JudgedPlace<'p>) -> TrailsSoFar<'s, 'p> {
+        TrailsSoFar { place, states: HashMap::new(), said: WorstOfTrails::default() }
+    }
+
+    /// Takes a switch. Returns the worst that is true of a part of its hour, if it bears on the place.
+    fn take(&mut self, switch: &'s TrailSwitch) -> Option<KmsLogging> {
+        let state = self.states.entry(&switch.trail).or_default();
+        let (before, was_deleted) = (state.says(&switch.trail, self.place), state.is_deleted);
+        state.take(switch);
+        let after = state.says(&switch.trail, self.place);
+        if before.is_none() && after.is_none() {
+            return None;
+        }
+        let all_before = self.said.worst();
+        self.said.replace((before, was_deleted), (after, state.is_deleted));
+        // The hour counts what the switch ended, of which nothing is known if it was not read.
+        let unread = before.is_none().then_some(KmsLogging::Unknown);
+        all_before.max(self.said.worst()).max(unread)
+    }
+
+    /// The worst that is true of the hour if switches came the other way round, after which all is as before.
+    fn tried_backwards(&mut self, switches: &[&'s TrailSwitch]) -> Option<KmsLogging> {
+        let states: Vec<(&TrailName, Option<TrailState>)> =
+            switches.iter().map(|switch| (&switch.trail, self.states.get(&switch.trail).cloned())).collect();
+        let said = self.said;
+        let worst = switches.iter().rev().filter_map(|switch| self.take(switch)).max();
+        self.said = said;
+        for (trail, state) in states {
+            match state {
+                Some(state) => self.states.insert(trail, state),
+                None => self.states.remove(trail),
+            };
+        }
+        worst
+    }
+}
+
 /// The number of trails that say each thing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct WorstOfTrails {
     live: [usize; KmsLogging::ALL.len()],
     deleted: [usize; KmsLogging::ALL.len()],
@@ -425,7 +546,7 @@ mod tests {
 
     fn switch(minutes: i64, event_name: &str, request: &str, response: Option<&str>) -> TrailSwitch {
         let call = TrailCall { place: HOME, event_name, request: Some(request), response };
-        TrailSwitch::of(minutes * 60_000_000, "id", &call).unwrap_or_else(|| panic!("{event_name} {request}"))
+        TrailSwitch::of(minutes * 60_000_000, &call).unwrap_or_else(|| panic!("{event_name} {request}"))
     }
 
     fn said(list: &str, selectors: &str) -> KmsLogging {
@@ -490,9 +611,17 @@ mod tests {
     fn hours(place: TrailPlace<'_>, calls: &[(i64, &str, &str)]) -> String {
         let read = |(at, event_name, request): &(i64, &str, &str)| {
             let call = TrailCall { place: HOME, event_name, request: Some(request), response: None };
-            TrailSwitch::of(at * 60_000_000, "id", &call)
+            TrailSwitch::of(at * 60_000_000, &call)
         };
-        let switches: Vec<TrailSwitch> = calls.iter().filter_map(read).collect();
+        words(calls.iter().filter_map(read).collect(), lone(place))
+    }
+
+    fn lone(place: TrailPlace<'_>) -> JudgedPlace<'_> {
+        JudgedPlace { place, is_of_organization: false }
+    }
+
+    fn words(mut switches: Vec<TrailSwitch>, place: JudgedPlace<'_>) -> String {
+        switches.sort_unstable();
         let hours = TrailHours::of(&switches, place);
         (0..5).map(|hour| hours.at(hour).map_or('-', |said| said.word().chars().next().unwrap())).collect()
     }
@@ -506,16 +635,16 @@ mod tests {
         let (stopped, excluded) = ((130, "StopLogging", NAME), (70, "PutEventSelectors", EXCLUDE));
         for (calls, home, elsewhere) in [
             (&[][..], "-----", "-----"),
-            // A switch ends a state that was not read; in other Regions the trail may be too.
-            (&[(70, "StopLogging", NAME)], "-usss", "-uuuu"),
-            (&[excluded], "-ueee", "-uuuu"),
+            // The hour of a switch has what it began, and no less; in other Regions the trail may be too.
+            (&[(70, "StopLogging", NAME)], "-ssss", "-uuuu"),
+            (&[excluded], "-eeee", "-uuuu"),
             (&[(70, "PutEventSelectors", INCLUDE)], "-uyyy", "-----"),
-            (&[excluded, (130, "PutEventSelectors", INCLUDE)], "-ueyy", "-uu--"),
+            (&[excluded, (130, "PutEventSelectors", INCLUDE)], "-eeyy", "-uu--"),
             (&[(10, "PutEventSelectors", INCLUDE), stopped], "uysss", "--uuu"),
             (&[(10, "PutEventSelectors", INCLUDE), stopped, (190, "StartLogging", NAME)], "uyssy", "--uu-"),
             // Logging is on, and nobody knows of what.
             (&[started], "-----", "-----"),
-            (&[(10, "StopLogging", NAME), (70, "StartLogging", NAME)], "us---", "uu---"),
+            (&[(10, "StopLogging", NAME), (70, "StartLogging", NAME)], "ss---", "uu---"),
             // The part of an hour between two switches counts, whatever its begin was.
             (&[(70, "StopLogging", NAME), (110, "StartLogging", NAME)], "-s---", "-u---"),
             (&[excluded, (110, "PutEventSelectors", INCLUDE)], "-eyyy", "-u---"),
@@ -527,28 +656,28 @@ mod tests {
             (&[created, (70, "PutEventSelectors", INCLUDE)], "-----", "-----"),
             (&[created, excluded, (130, "PutEventSelectors", INCLUDE)], "-uu--", "-uu--"),
             (&[created, excluded, (130, "StartLogging", NAME)], "-ueee", "-ueee"),
-            (&[created, (70, "StopLogging", NAME)], "-usss", "-usss"),
+            (&[created, (70, "StopLogging", NAME)], "-ssss", "-ssss"),
             (&[created, started], "uyyyy", "uyyyy"),
             (&[(10, "CreateTrail", NAME), started], "uyyyy", "-----"),
             (&[created, started, (130, "UpdateTrail", single)], "uyyyy", "uysss"),
             (&[created, started, (130, "DeleteTrail", NAME)], "uysss", "uysss"),
             (
                 &[created, started, (130, "DeleteTrail", NAME), (190, "CreateTrail", new), (191, "StartLogging", new)],
-                "uysuy",
-                "uysuy",
+                "uyssy",
+                "uyssy",
             ),
             // A trail that is changed is there, whatever was deleted before.
             (
                 &[(10, "DeleteTrail", NAME), (70, "StartLogging", NAME), (71, "PutEventSelectors", INCLUDE)],
-                "usyyy",
+                "ssyyy",
                 "uuuuu",
             ),
             (&[created, started, (70, "DeleteTrail", NAME), (130, "StartLogging", NAME)], "ussuu", "ussuu"),
             (&[created, started, (70, "DeleteTrail", NAME), (130, "CreateTrail", NAME)], "uss--", "ussss"),
             (&[created, started, (70, "DeleteTrail", NAME), (130, "DeleteTrail", NAME)], "ussss", "ussss"),
-            (&[(10, "DeleteTrail", NAME)], "ussss", "uuuuu"),
+            (&[(10, "DeleteTrail", NAME)], "sssss", "uuuuu"),
             // The worst of two trails.
-            (&[created, started, (70, "PutEventSelectors", &other)], "uueee", "uuuuu"),
+            (&[created, started, (70, "PutEventSelectors", &other)], "ueeee", "uuuuu"),
             // Two switches of one hour.
             (&[created, started, stopped, (131, "StartLogging", NAME)], "uysyy", "uysyy"),
         ] {
@@ -566,9 +695,9 @@ mod tests {
         assert_eq!(switch(0, "StopLogging", NAME, None).trail, switch(0, "StopLogging", arn, None).trail);
         let answered = r#"{"trailARN":"arn:aws:cloudtrail:eu-west-1:111122223333:trail/t","isMultiRegionTrail":true}"#;
         let answered = switch(0, "CreateTrail", NAME, Some(answered));
-        assert_eq!((answered.trail.name.as_str(), answered.is_multi_region), ("t", Some(true)));
+        assert_eq!((answered.trail.name.as_str(), answered.regions), ("t", Some(ReachWord::All)));
         let read = TrailCall { place: HOME, event_name: "GetTrail", request: Some(NAME), response: None };
-        assert_eq!(TrailSwitch::of(0, "id", &read), None);
+        assert_eq!(TrailSwitch::of(0, &read), None);
     }
 
     #[test]
@@ -595,8 +724,84 @@ mod tests {
             switch(10, "CreateTrail", r#"{"name":"t","isOrganizationTrail":true}"#, None),
             switch(70, "StopLogging", NAME, None),
         ];
-        let member = TrailPlace { account: "444455556666", ..HOME };
+        let member = lone(TrailPlace { account: "444455556666", ..HOME });
         assert_eq!(TrailHours::of(&calls, member).at(3), Some(KmsLogging::Stopped));
         assert_eq!(TrailHours::of(&calls[1..], member), TrailHours::default());
+    }
+
+    #[test]
+    fn a_trail_that_may_be_of_an_organization_proves_nothing_for_its_accounts() {
+        let place = TrailPlace { account: "444455556666", ..HOME };
+        let member = |is_of_organization| JudgedPlace { place, is_of_organization };
+        let known = [
+            switch(10, "CreateTrail", r#"{"name":"t","isOrganizationTrail":true,"isMultiRegionTrail":true}"#, None),
+            switch(11, "StartLogging", NAME, None),
+        ];
+        let left = r#"{"name":"t","isOrganizationTrail":false}"#;
+        let own = r#"{"name":"t","isOrganizationTrail":false,"isMultiRegionTrail":true}"#;
+        for (is_known, event_name, request, response, under_folder, elsewhere) in [
+            (false, "PutEventSelectors", EXCLUDE, None, "-uuuu", "-----"),
+            (false, "StopLogging", NAME, None, "-uuuu", "-----"),
+            (false, "DeleteTrail", NAME, None, "-uuuu", "-----"),
+            (false, "PutEventSelectors", INCLUDE, None, "-----", "-----"),
+            (false, "UpdateTrail", left, None, "-uuuu", "-----"),
+            // The call changed something else.
+            (false, "UpdateTrail", NAME, Some(own), "-----", "-----"),
+            (true, "PutEventSelectors", EXCLUDE, None, "ueeee", "ueeee"),
+            (true, "UpdateTrail", left, None, "ussss", "ussss"),
+            (true, "UpdateTrail", NAME, Some(own), "ussss", "ussss"),
+            (true, "DeleteTrail", NAME, None, "ussss", "ussss"),
+        ] {
+            let mut calls = if is_known { known.to_vec() } else { Vec::new() };
+            calls.push(switch(70, event_name, request, response));
+            assert_eq!(
+                (words(calls.clone(), member(true)).as_str(), words(calls, member(false)).as_str()),
+                (under_folder, elsewhere),
+                "{is_known} {event_name} {request}"
+            );
+        }
+        let mut again = known.to_vec();
+        again.extend([switch(70, "DeleteTrail", NAME, None), switch(130, "CreateTrail", NAME, None)]);
+        assert_eq!(words(again, member(true)), "ussss");
+    }
+
+    #[test]
+    fn of_changes_in_one_second_the_worst_stands() {
+        let multi = r#"{"name":"t","isMultiRegionTrail":true}"#;
+        let single = r#"{"name":"t","isMultiRegionTrail":false}"#;
+        let other = INCLUDE.replace("\"t\"", "\"other\"");
+        for (first, second, home, elsewhere) in [
+            (("StartLogging", NAME), ("StopLogging", NAME), "ysss", "ysss"),
+            (("PutEventSelectors", EXCLUDE), ("PutEventSelectors", INCLUDE), "yeee", "yeee"),
+            (("UpdateTrail", multi), ("UpdateTrail", single), "yyyy", "ysss"),
+            (("StartLogging", NAME), ("DeleteTrail", NAME), "ysss", "ysss"),
+            // Another trail may have taken over a moment too late.
+            (("DeleteTrail", NAME), ("PutEventSelectors", &other), "ysyy", "ysss"),
+        ] {
+            for pair in [[first, second], [second, first]] {
+                let mut calls = vec![(-60, "CreateTrail", multi), (-59, "StartLogging", NAME)];
+                calls.extend(pair.map(|(event_name, request)| (70, event_name, request)));
+                let found = (hours(HOME, &calls), hours(ELSEWHERE, &calls));
+                assert_eq!((&found.0[..4], &found.1[..4]), (home, elsewhere), "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn digests_name_their_trail() {
+        let stop = switch(0, "StopLogging", NAME, None);
+        for (trail, account, expected) in [
+            ("eu-west-1/t", "111122223333", true),
+            ("eu-west-1/t", "444455556666", false),
+            ("o-exampleorg/eu-west-1/t", "444455556666", true),
+            ("eu-west-1/other", "111122223333", false),
+            ("us-east-1/t", "111122223333", false),
+        ] {
+            let read = DigestTrail::read(trail).unwrap();
+            assert_eq!(stop.is_of(read, account), expected, "{trail} {account}");
+        }
+        for digest in ["renamed.json.gz", "s3://b/o-exampleorg/renamed.json.gz", "a/b/renamed.json.gz"] {
+            assert!(DigestTrail::read(digest).is_none(), "{digest}");
+        }
     }
 }

@@ -13,5 +13,5 @@
 -- column: basis : as in `coverage`
 -- column: kms_logged : as in `coverage`
 -- column: verdict : `bad` where a log is missing, KMS was left out, logging was off, or something could not be read; else `good` where the hour is `covered` or `quiet` and KMS was logged; NULL where nothing is proved
-SELECT kind, account_id, region, from_time, until_time, event_id, name, request, response, objects, records, key_reads, faults
+SELECT kind, account_id, region, from_time, until_time, name, log, request, response, objects, records, key_reads, faults
 FROM coverage_facts

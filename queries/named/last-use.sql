@@ -1,5 +1,5 @@
 -- title: The last use of a key, as the logs and as KMS tell it
--- description: Always one row: the last success that the logs hold, how far they reach in the key's account and Region, and, with a recorded answer of GetKeyLastUsage, if the two agree, or which is newer and why. A key is named by ARN, id or alias. A ReEncrypt is a use of both its keys, and each replica of a multi-Region key has a last use of its own: the answer is about one key, so with it the row is about that one alone, unless it is another.
+-- description: Always one row: the last success that the logs hold, how far they reach in the key's account and Region, and, with a recorded answer of GetKeyLastUsage, if the two agree, or which is newer and why. The hours are those of that account and Region: a bad one (a log is missing, KMS was left out, logging was off, something could not be read) may hold a later use, and where neither knows a use it leaves the verdict `unknown`; so does a place without a log. A key is named by ARN, id or alias. A ReEncrypt is a use of both its keys, and each replica of a multi-Region key has a last use of its own: the answer is about one key, so with it the row is about that one alone, unless it is another.
 -- param: key key required : ARN or id of the key, ARN or alias/NAME of an alias
 -- param: answer text : the JSON that aws kms get-key-last-usage gave, as answer=@FILE
 WITH attempts AS (
@@ -41,6 +41,15 @@ calls_told AS (
 reach AS (
     SELECT recipient_account_id, aws_region, min(event_time) AS logs_from, max(event_time) AS logs_to
     FROM events GROUP BY recipient_account_id, aws_region),
+-- Their hours, and the last in which a use may be lost.
+hours AS (
+    SELECT account_id, region, sum(hours) AS hours_asked,
+           coalesce(sum(hours) FILTER (WHERE verdict = 'good'), 0) AS hours_good,
+           coalesce(sum(hours) FILTER (WHERE verdict = 'bad'), 0) AS hours_bad,
+           max(until_hour) FILTER (WHERE verdict = 'bad') AS bad_until
+    FROM coverage_spans WHERE hours IS NOT NULL GROUP BY account_id, region),
+-- What nobody can place may be of these hours.
+apart AS (SELECT coalesce(sum(faults), 0) AS faults FROM coverage_spans WHERE hours IS NULL),
 -- An answer about another key says nothing of this one.
 same AS (
     SELECT t.*,
@@ -70,14 +79,18 @@ last AS (
            max(event_time) FILTER (WHERE outcome = 'success' AND is_told) AS told_use
     FROM of_key),
 compared AS (
-    SELECT j.*, r.logs_from, r.logs_to
+    SELECT j.*, r.logs_from, r.logs_to, coalesce(h.hours_asked, 0) AS hours_asked, coalesce(h.hours_good, 0) AS hours_good,
+           coalesce(h.hours_bad, 0) AS hours_bad, a.faults,
+           h.bad_until IS NOT NULL AND (j.last_use IS NULL OR h.bad_until > j.last_use) AS is_bad_since
     FROM (
         SELECT l.*, t.*, date_trunc('second', t.last_told) AS second_told,
                coalesce(l.key_arn, CASE WHEN t.is_same_key THEN t.key_told END, CAST($key AS VARCHAR)) AS named
         FROM same t
         CROSS JOIN last l) j
     LEFT JOIN reach r
-        ON r.recipient_account_id = split_part(j.named, ':', 5) AND r.aws_region = split_part(j.named, ':', 4)),
+        ON r.recipient_account_id = split_part(j.named, ':', 5) AND r.aws_region = split_part(j.named, ':', 4)
+    LEFT JOIN hours h ON h.account_id = split_part(j.named, ':', 5) AND h.region = split_part(j.named, ':', 4)
+    CROSS JOIN apart a),
 judged AS (
     SELECT *,
            CASE WHEN NOT is_given THEN NULL
@@ -87,6 +100,7 @@ judged AS (
                 -- KMS may count a call a moment after its time.
                 WHEN told_use = last_use THEN 'agree'
                 WHEN last_told IS NULL AND is_use_given THEN 'unreadable'
+                WHEN last_told IS NULL AND last_use IS NULL AND (hours_bad > 0 OR faults > 0 OR logs_to IS NULL) THEN 'unknown'
                 WHEN last_told IS NULL AND (last_use IS NULL OR last_use < tracked_from) THEN 'agree'
                 WHEN last_told IS NULL THEN 'logs_newer'
                 WHEN last_use IS NULL OR second_told > last_use THEN 'answer_newer'
@@ -94,8 +108,14 @@ judged AS (
                 ELSE 'not_in_logs' END AS verdict
     FROM compared)
 SELECT CAST($key AS VARCHAR) AS key, key_arn, keys, last_use, operation, event_id, principal, uses, failed, last_failed,
-       logs_from, logs_to, last_told, operation_told, event_id_told, tracked_from, verdict,
-       CASE verdict
+       logs_from, logs_to, hours_asked, hours_good, hours_bad, last_told, operation_told, event_id_told, tracked_from, verdict,
+       CASE coalesce(verdict, 'not_given')
+           WHEN 'not_given' THEN CASE
+               WHEN is_bad_since THEN 'a later use may be lost: in a bad hour a log is missing or unreadable, KMS was left out, or logging was off' END
+           WHEN 'unknown' THEN CASE
+               WHEN hours_bad > 0 THEN 'neither knows a use, and one may be lost: in a bad hour a log is missing or unreadable, KMS was left out, or logging was off'
+               WHEN faults > 0 THEN 'neither knows a use, and one may be lost: something that could not be read may be of the key''s account and Region'
+               ELSE 'the answer knows no use, and no log is here that is known to be of the key''s account and Region' END
            WHEN 'unreadable' THEN CASE
                WHEN is_answer IS TRUE THEN 'the time of the use in the answer cannot be read'
                ELSE 'the answer is not one of GetKeyLastUsage' END

@@ -151,8 +151,24 @@ pub struct DigestName<'n> {
     pub account: Option<&'n str>,
     pub region: Option<&'n str>,
     pub trail: Option<&'n str>,
+    /// The Region that the trail was made in.
+    pub home: Option<&'n str>,
     /// In microseconds since 1970.
     pub ended: Option<i64>,
+}
+
+/// Ends the name of a digest that names only logs that other digests have missed.
+const BACKFILL: &str = "_backfill";
+
+/// True of such a digest, by its name: its time says nothing of the logs of that time.
+pub fn is_backfill(uri: &str) -> bool {
+    stem(uri).is_some_and(|name| name.ends_with(BACKFILL))
+}
+
+/// The name of the file without its endings.
+fn stem(uri: &str) -> Option<&str> {
+    let name = uri.rsplit('/').next()?;
+    name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".json")
 }
 
 impl<'n> DigestName<'n> {
@@ -162,17 +178,21 @@ impl<'n> DigestName<'n> {
     }
 
     fn read(uri: &'n str) -> Option<DigestName<'n>> {
-        let name = uri.rsplit('/').next()?;
-        let name = name.strip_suffix(".gz").unwrap_or(name).strip_suffix(".json")?;
-        let name = name.strip_suffix("_backfill").unwrap_or(name);
+        let name = stem(uri)?;
+        let name = name.strip_suffix(BACKFILL).unwrap_or(name);
         let mut parts = name.splitn(4, '_');
         let (account, kind, region, rest) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
         // The name of a trail may have the sign that stands between the parts.
         let (rest, stamp) = rest.rsplit_once('_')?;
-        let (trail, _) = rest.rsplit_once('_')?;
+        let (trail, home) = rest.rsplit_once('_')?;
         let is_right = is_account_id(account) && kind == "CloudTrail-Digest" && is_region(region);
-        let found =
-            DigestName { account: Some(account), region: Some(region), trail: Some(trail), ended: second(stamp) };
+        let found = DigestName {
+            account: Some(account),
+            region: Some(region),
+            trail: Some(trail),
+            home: Some(home),
+            ended: second(stamp),
+        };
         is_right.then_some(found)
     }
 }
@@ -304,11 +324,12 @@ mod tests {
         let name = "x/111122223333_CloudTrail-Digest_us-east-1_my_trail_eu-west-1_20260310T145811Z.json.gz";
         let found = DigestName::of(name);
         assert_eq!(
-            (found.account, found.region, found.trail),
-            (Some("111122223333"), Some("us-east-1"), Some("my_trail"))
+            (found.account, found.region, found.trail, found.home),
+            (Some("111122223333"), Some("us-east-1"), Some("my_trail"), Some("eu-west-1"))
         );
         assert_eq!(found.ended, parse_rfc3339("2026-03-10T14:58:11Z"));
-        assert_eq!(DigestName::of(&name.replace(".json", "_backfill.json")), found);
+        let backfill = name.replace(".json", "_backfill.json");
+        assert_eq!((DigestName::of(&backfill), is_backfill(&backfill), is_backfill(name)), (found, true, false));
         for odd in [
             "",
             "x.json.gz",

@@ -1,7 +1,7 @@
 //! The digests among the logs, as rows: what each says of its time, and one row for each log that it names.
 //! In: a listing with digests, or digests that were read before. Out: batches of the table of digest facts.
-//! Reads a digest only when a question takes rows. A digest that says nothing, or something impossible, is a row with its
-//! fault, never a missing row.
+//! Reads a digest only when a question takes rows. A digest that says nothing, or something impossible, is a row with
+//! its fault, never a missing row.
 
 use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -16,10 +16,10 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::streaming::PartitionStream;
 
-use super::digest::{self, DigestFault, DigestName, DigestStatement};
+use super::digest::{self, DigestFault, DigestName, DigestStatement, is_backfill};
 use super::hours::counted_hour;
 use super::{FIRST_LOOK, LogTable};
-use crate::objects::{Delivery, SkipReason};
+use crate::objects::{Delivery, SkipReason, organization_of};
 use crate::source::{Listing, ListingEntry, ObjectReadError, ReadAhead, Scope};
 use crate::time::{MICROS_PER_DAY, day_of, event_day};
 
@@ -40,6 +40,7 @@ pub fn digest_facts_schema() -> SchemaRef {
             text("digest_uri"),
             text("account_id"),
             text("region"),
+            text("trail"),
             time("started"),
             time("ended"),
             text("fault"),
@@ -145,10 +146,21 @@ fn fitting<'d>(digest: &'d DigestStatement, named: &DigestName<'_>) -> Result<&'
     if is_of_account && is_of_time { Ok(digest) } else { Err(DigestFault::Format) }
 }
 
+/// The trail of a digest by its name, as `[ORGANIZATION/]HOMEREGION/NAME`: a member's own trail may bear the same name
+/// as that of its organization.
+fn trail_of(digest: &str) -> Option<String> {
+    let DigestName { trail, home, .. } = DigestName::of(digest);
+    let (trail, home) = (trail?, home?);
+    Some(match organization_of(digest) {
+        Some(organization) => format!("{organization}/{home}/{trail}"),
+        None => format!("{home}/{trail}"),
+    })
+}
+
 /// Rows of the table so far.
 #[derive(Default)]
 pub struct DigestFactRows {
-    texts: [StringBuilder; 5],
+    texts: [StringBuilder; 6],
     times: [Option<TimestampMicrosecondBuilder>; 4],
     rows: usize,
 }
@@ -159,6 +171,7 @@ struct DigestFact<'a> {
     uri: &'a str,
     account: Option<&'a str>,
     region: Option<&'a str>,
+    trail: Option<&'a str>,
     span: Option<i64>,
     ended: Option<i64>,
     fault: Option<&'a str>,
@@ -192,9 +205,19 @@ impl DigestFactRows {
         let started = first.map_or(digest.started, |first| first.max(digest.started));
         let end = looked_for.last_day.map(|day| (day + 1).saturating_mul(MICROS_PER_DAY));
         let ended = end.map_or(digest.ended, |end| end.min(digest.ended));
-        let of_digest =
-            || DigestFact { uri, account, region, span: Some(started), ended: Some(ended), ..DigestFact::default() };
-        self.push(&of_digest());
+        let trail = trail_of(&digest.object).or_else(|| trail_of(uri));
+        let of_digest = || DigestFact {
+            uri,
+            account,
+            region,
+            trail: trail.as_deref(),
+            span: Some(started),
+            ended: Some(ended),
+            ..DigestFact::default()
+        };
+        if !is_backfill(&digest.object) && !is_backfill(uri) {
+            self.push(&of_digest());
+        }
         let mut is_impossible = false;
         for log in &digest.logs {
             let delivery = Delivery::of(&log.object);
@@ -216,7 +239,7 @@ impl DigestFactRows {
     }
 
     fn push(&mut self, fact: &DigestFact<'_>) {
-        let texts = [Some(fact.uri), fact.account, fact.region, fact.fault, fact.log];
+        let texts = [Some(fact.uri), fact.account, fact.region, fact.trail, fact.fault, fact.log];
         self.texts.iter_mut().zip(texts).for_each(|(cells, text)| cells.append_option(text));
         let times = [fact.span, fact.ended, fact.first_event, fact.last_event];
         for (cells, time) in self.times.iter_mut().zip(times) {
@@ -242,13 +265,13 @@ impl DigestFactRows {
     /// Fails if the columns do not make up a batch.
     pub fn take(&mut self) -> Result<RecordBatch, ArrowError> {
         self.rows = 0;
-        let [uri, account, region, fault, log] = self.texts.each_mut().map(|cells| Arc::new(cells.finish()));
+        let [uri, account, region, trail, fault, log] = self.texts.each_mut().map(|cells| Arc::new(cells.finish()));
         let [started, ended, first_event, last_event] = self.times.each_mut().map(|cells| {
             let cells = cells.get_or_insert_with(|| TimestampMicrosecondBuilder::new().with_timezone("UTC"));
             Arc::new(cells.finish().with_timezone("UTC"))
         });
         let columns: Vec<arrow::array::ArrayRef> =
-            vec![uri, account, region, started, ended, fault, log, first_event, last_event];
+            vec![uri, account, region, trail, started, ended, fault, log, first_event, last_event];
         RecordBatch::try_new(digest_facts_schema(), columns)
     }
 }
@@ -425,6 +448,24 @@ mod tests {
             assert_eq!(facts(&name, digest(LOG, Some(at)), &all), ["- fault -"], "{name}");
         }
         assert_eq!(facts(&NAME.replace("0310T14", "0310T23"), digest(LOG, Some(at)), &all), named);
+    }
+
+    #[test]
+    fn a_backfill_digest_names_logs_and_tells_nothing_of_its_time() {
+        let all = LookedFor::default();
+        let backfill = NAME.replace(".json", "_backfill.json");
+        assert_eq!(facts(&backfill, digest(LOG, None), &all), ["log - -"]);
+        let renamed = DigestStatement { object: backfill, ..digest(LOG, None) };
+        assert_eq!(facts("renamed.json.gz", renamed, &all), ["log - -"]);
+    }
+
+    #[test]
+    fn a_digest_tells_its_trail() {
+        let folder = "s3://b/AWSLogs/111122223333/CloudTrail-Digest/eu-west-1/2026/03/10";
+        assert_eq!(trail_of(&format!("{folder}/{NAME}")).as_deref(), Some("eu-west-1/t"));
+        let organization = folder.replace("AWSLogs/", "AWSLogs/o-exampleorg/");
+        assert_eq!(trail_of(&format!("{organization}/{NAME}")).as_deref(), Some("o-exampleorg/eu-west-1/t"));
+        assert_eq!(trail_of("renamed.json.gz"), None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Tallies of the objects and records of a scan: the rows of the tables `objects`, `quarantine` and of the hours of objects.
-//! In: the findings of decoding and deduplication, in the objects' order. Out: batches of these tables.
-//! For each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
+//! Tallies of the objects and records of a scan: the rows of the tables `objects`, `quarantine` and of the hours of
+//! objects. In: the findings of decoding and deduplication, in the objects' order. Out: batches of these tables. For
+//! each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
 
 use std::fmt::Write;
 
@@ -12,8 +12,8 @@ use super::reach::RowReach;
 use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
 use crate::objects::{
-    Counts, Delivery, FaultReason, HourBuilder, HourRow, ObjectBuilder, ObjectKind, ObjectOutcome, ObjectRow,
-    QuarantineBuilder, QuarantineRow,
+    Counts, Delivery, FaultReason, HourBuilder, HourRow, ObjectBuilder, ObjectFlag, ObjectKind, ObjectOutcome,
+    ObjectRow, QuarantineBuilder, QuarantineRow,
 };
 use crate::source::{Listing, ObjectPurpose};
 use crate::time::MICROS_PER_HOUR;
@@ -160,6 +160,8 @@ pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) 
     let mut counted = merged.iter().peekable();
     tallies.for_each(listing, |index, outcome, tally| {
         let uri = if wanted(index) { listing.uri(index) } else { Default::default() };
+        // The event history has all calls, whatever the selectors of trails leave out.
+        let is_of_history = listing.is_history(index) || outcome.has_flag(ObjectFlag::LookupEvents);
         while let Some(row) = counted.next_if(|row| row.object as usize <= index) {
             if !wanted(index) || row.object as usize != index {
                 continue;
@@ -171,7 +173,7 @@ pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) 
                 region: place.region.as_deref(),
                 hour: row.hour.map(time),
                 records: row.records.map(i64::from),
-                key_reads: u64::from(row.key_reads),
+                key_reads: if is_of_history { 0 } else { u64::from(row.key_reads) },
                 faults: u64::from(row.faults),
             });
         }

@@ -9,9 +9,7 @@ use super::action::ActionPattern;
 use super::document::PolicyDocument;
 use super::gains::{PolicyGain, PolicyGains, newly_allowed, no_longer_denied, statements};
 use super::principal::PolicyPrincipal;
-use super::statement::{
-    CoveringItem, PolicyElement, PolicyStatement, ResourcePattern, StatementBody, StatementEffect,
-};
+use super::statement::{CoveringItem, PolicyElement, PolicyStatement, ResourcePattern, StatementBody, StatementEffect};
 
 /// Stands for what is not decided.
 pub(crate) const UNDECIDED: &str = "undecided";

@@ -24,6 +24,16 @@ impl<'u> Delivery<'u> {
     }
 }
 
+/// The folder of AWS's from which on names are alike in every bucket and every copy.
+pub const TOP_FOLDER: &str = "AWSLogs/";
+
+/// The organization under whose folder CloudTrail put an object: `…/AWSLogs/o-ID/ACCOUNT/…`.
+pub fn organization_of(uri: &str) -> Option<&str> {
+    let at = uri.rfind(TOP_FOLDER).filter(|at| *at == 0 || uri.as_bytes()[at - 1] == b'/')?;
+    let (folder, _) = uri[at + TOP_FOLDER.len()..].split_once('/')?;
+    folder.starts_with("o-").then_some(folder)
+}
+
 /// Reads `20260310T1435Z`.
 fn minute(stamp: &str) -> Option<i64> {
     let digits = stamp.strip_suffix('Z').filter(|stamp| stamp.len() == "20260310T1435".len() && stamp.is_ascii())?;
@@ -35,6 +45,21 @@ fn minute(stamp: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_tells_the_organization() {
+        for (uri, expected) in [
+            ("s3://b/AWSLogs/o-exampleorg/111122223333/CloudTrail/x.json.gz", Some("o-exampleorg")),
+            ("AWSLogs/o-exampleorg/x", Some("o-exampleorg")),
+            ("/copies/o-other/AWSLogs/o-exampleorg/x", Some("o-exampleorg")),
+            ("s3://b/o-exampleorg/AWSLogs/111122223333/CloudTrail/x.json.gz", None),
+            ("s3://b/myAWSLogs/o-exampleorg/x", None),
+            ("AWSLogs/o-file.json", None),
+            ("x.json", None),
+        ] {
+            assert_eq!(organization_of(uri), expected, "{uri}");
+        }
+    }
 
     #[test]
     fn the_name_of_a_log_tells_its_delivery() {

@@ -12,7 +12,7 @@ mod tables;
 mod words;
 
 pub use counts::{Counts, StatusCounts};
-pub use delivery::Delivery;
+pub use delivery::{Delivery, TOP_FOLDER, organization_of};
 pub use docs::docs_markdown;
 pub use fields::{ColumnError, CountColumn, CountsColumns, TableColumn, TableField, TypedColumn, WordColumn};
 pub use outcome::ObjectOutcome;

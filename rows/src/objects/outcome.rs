@@ -75,6 +75,11 @@ impl ObjectOutcome {
         })
     }
 
+    /// True of an object that was read whole and has this oddity.
+    pub fn has_flag(&self, flag: ObjectFlag) -> bool {
+        matches!(self, ObjectOutcome::Flagged(flags) if flags.contains(&flag))
+    }
+
     /// The kind of a trail's object, which follows from its outcome.
     pub fn kind(&self) -> ObjectKind {
         match self {

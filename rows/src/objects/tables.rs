@@ -122,7 +122,7 @@ table! {
     region: OptionalTextField, "their Region";
     hour: OptionalTimeField, "the begin of the hour; NULL of records without a time, or too far from their delivery";
     records: OptionalNumberField, "its kept records of that hour; NULL where nothing of it could be read";
-    key_reads: CountField, "the records of KMS among them, kept and duplicate, that only read";
+    key_reads: CountField, "the records of KMS among them, kept and duplicate, that only read; 0 where they come from the event history, which tells nothing of a trail";
     faults: CountField, "1 where the object could not be used, or a record of it could not be read";
 }
 
