@@ -15,13 +15,11 @@ WITH attempts AS (
                FROM alias_keys WHERE names_key(CAST($key AS VARCHAR), key_arn, alias_arn)))),
 told AS (
     SELECT json_get_str(answer, 'KeyId') AS key_told,
-           -- The CLI writes a time as text, or as seconds since 1970.
+           -- The CLI writes a time as text, or as seconds since 1970, which lie before the year 10000.
            coalesce(try_cast(json_get_str(answer, 'KeyLastUsage', 'Timestamp') AS TIMESTAMPTZ),
-                    to_timestamp_micros(try_cast(
-                        try_cast(json_get_json(answer, 'KeyLastUsage', 'Timestamp') AS DOUBLE) * 1e6 AS BIGINT))) AS last_told,
+                    to_timestamp_micros(CAST(CASE WHEN seconds_told BETWEEN 0 AND 253402300799 THEN seconds_told END * 1e6 AS BIGINT))) AS last_told,
            coalesce(try_cast(json_get_str(answer, 'TrackingStartDate') AS TIMESTAMPTZ),
-                    to_timestamp_micros(try_cast(
-                        try_cast(json_get_json(answer, 'TrackingStartDate') AS DOUBLE) * 1e6 AS BIGINT))) AS tracked_from,
+                    to_timestamp_micros(CAST(CASE WHEN tracked_seconds BETWEEN 0 AND 253402300799 THEN tracked_seconds END * 1e6 AS BIGINT))) AS tracked_from,
            json_get_json(answer, 'KeyLastUsage', 'Timestamp') IS NOT NULL
                OR json_get_str(answer, 'KeyLastUsage', 'CloudTrailEventId') IS NOT NULL
                OR json_get_str(answer, 'KeyLastUsage', 'KmsRequestId') IS NOT NULL AS is_use_given,
@@ -30,7 +28,9 @@ told AS (
            lower(json_get_str(answer, 'KeyLastUsage', 'KmsRequestId')) AS request_id_told,
            answer IS NOT NULL AS is_given,
            json_contains(answer, 'KeyId') AND json_contains(answer, 'TrackingStartDate') AS is_answer
-    FROM (SELECT CAST($answer AS VARCHAR) AS answer)),
+    FROM (SELECT answer, try_cast(json_get_json(answer, 'KeyLastUsage', 'Timestamp') AS DOUBLE) AS seconds_told,
+                 try_cast(json_get_json(answer, 'TrackingStartDate') AS DOUBLE) AS tracked_seconds
+          FROM (SELECT CAST($answer AS VARCHAR) AS answer))),
 -- The calls that the answer names. Each account has an id of its own for a call between two.
 calls_told AS (
     SELECT DISTINCT e.call_id
@@ -98,6 +98,8 @@ judged AS (
                 WHEN is_same_key IS NOT TRUE THEN 'other_key'
                 WHEN cardinality(keys) > 1 THEN 'several_keys'
                 -- KMS may count a call a moment after its time.
+                WHEN told_use = last_use
+                    AND second_told NOT BETWEEN last_use - INTERVAL '1 minute' AND last_use + INTERVAL '1 minute' THEN 'unreadable'
                 WHEN told_use = last_use THEN 'agree'
                 WHEN last_told IS NULL AND is_use_given THEN 'unreadable'
                 WHEN last_told IS NULL AND last_use IS NULL AND (hours_bad > 0 OR faults > 0 OR logs_to IS NULL) THEN 'unknown'
@@ -117,6 +119,7 @@ SELECT CAST($key AS VARCHAR) AS key, key_arn, keys, last_use, operation, event_i
                WHEN faults > 0 THEN 'neither knows a use, and one may be lost: something that could not be read may be of the key''s account and Region'
                ELSE 'the answer knows no use, and no log is here that is known to be of the key''s account and Region' END
            WHEN 'unreadable' THEN CASE
+               WHEN is_answer IS TRUE AND last_told IS NOT NULL THEN 'the time in the answer is not that of the call that it names'
                WHEN is_answer IS TRUE THEN 'the time of the use in the answer cannot be read'
                ELSE 'the answer is not one of GetKeyLastUsage' END
            WHEN 'other_key' THEN concat('the answer is about ', key_told)
