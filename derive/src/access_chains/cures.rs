@@ -129,6 +129,9 @@ const STEPS_MAX: usize = 200;
 /// The state of a path after a change; `None` if it cannot be told.
 type PathReach = Option<Rc<DocumentReach>>;
 
+/// True if a later state keeps something of a statement that was new after some state.
+type KeepsAllow = fn(&DocumentReach, &StatementReach, &PathReach) -> bool;
+
 /// The state of a path before a first change.
 struct PathStart {
     reach: PathReach,
@@ -188,25 +191,24 @@ impl<'a> CureSearch<'a> {
 
     /// True if the principal may be another of its name than the one that a change meant.
     fn is_made_anew(&self, change: usize) -> bool {
-        let fates = self.owner().and_then(|owner| self.history.owner_fates.get(&owner));
+        let Some(fates) = self.owner().and_then(|owner| self.history.owner_fates.get(&owner)) else { return false };
         let changed = self.history.changes[change].second();
-        let is_since = |(second, fate): &(i64, OwnerFate)| match fate {
-            OwnerFate::Deleted => *second >= changed && *second <= self.span.success,
-            OwnerFate::Made => *second > changed && *second <= self.span.success,
-        };
-        fates.is_some_and(|fates| fates.iter().any(is_since))
+        let since = &fates[fates.partition_point(|(second, _)| *second < changed)..];
+        let mut until_success = since.iter().take_while(|(second, _)| *second <= self.span.success);
+        // Whoever is named in the second of its making was made first.
+        until_success.any(|(second, fate)| *second > changed || *fate == OwnerFate::Deleted)
     }
 
     /// True if a change is of the side that the reason names. Within one account either side is enough.
     fn is_on_side_of(&self, change: usize, reason: Option<&str>) -> bool {
         let is_of_key =
             matches!(self.history.changes[change].deed, ChangeDeed::KeyPolicy { .. } | ChangeDeed::GrantMade { .. });
-        match reason {
-            _ if self.is_one_account() => true,
+        let is_named = match reason {
             Some("identity_policy") => !is_of_key,
             Some("resource_policy") => is_of_key,
             _ => true,
-        }
+        };
+        is_named || self.is_one_account()
     }
 
     /// True if a Deny that nothing limits stands at the success.
@@ -546,16 +548,13 @@ impl<'a> CureSearch<'a> {
                     let is_told = || path.links.iter().all(|link| self.is_told(*link, step.change));
                     cures.extend(self.new_allows(path, (before, step)).flat_map(|new| {
                         let as_first = if is_told() { new.naming } else { CureNaming::Loosely };
-                        let end = |holds: fn(&DocumentReach, &StatementReach, &PathReach) -> bool| {
-                            end_of(&steps, at + 1..at + STEPS_MAX, |reach| holds(reach, new.statement, before))
+                        let end = |keeps: KeepsAllow| {
+                            end_of(&steps, at + 1..at + STEPS_MAX, |reach| keeps(reach, new.statement, before))
                         };
                         let (whole, narrowed) = (end(stands), end(stands_narrowed));
-                        [
-                            Some(cure(whole, [as_first, new.after_silence, new.naming])),
-                            (narrowed > whole).then(|| cure(narrowed, [CureNaming::Loosely; 3])),
-                        ]
-                        .into_iter()
-                        .flatten()
+                        let whole_cure = cure(whole, [as_first, new.after_silence, new.naming]);
+                        let narrowed_cure = (narrowed > whole).then(|| cure(narrowed, [CureNaming::Loosely; 3]));
+                        [whole_cure].into_iter().chain(narrowed_cure)
                     }));
                 }
                 WantedEffect::NoDeny => {
@@ -674,14 +673,14 @@ impl<'a> CureSearch<'a> {
             let second = self.history.changes[step.change].second();
             let is_after_silence = at == 0 && silent.is_some_and(|refused| refused < second);
             for new in self.new_allows(path, (before, step)) {
-                let stands_to_the_end = |holds: fn(&DocumentReach, &StatementReach, &PathReach) -> bool| {
-                    let holds = |reach: &DocumentReach| holds(reach, new.statement, before);
-                    end_of(&steps, at + 1..steps.len(), holds) == steps.len()
+                let keeps_to_the_end = |keeps: KeepsAllow| {
+                    let keeps = |reach: &DocumentReach| keeps(reach, new.statement, before);
+                    end_of(&steps, at + 1..steps.len(), keeps) == steps.len()
                 };
-                if stands_to_the_end(stands) {
+                if keeps_to_the_end(stands) {
                     let naming = if at > 0 || start.is_proven { new.naming } else { CureNaming::Loosely };
                     found.note(step.change, if is_after_silence { naming.max(new.after_silence) } else { naming });
-                } else if stands_to_the_end(stands_narrowed) {
+                } else if keeps_to_the_end(stands_narrowed) {
                     found.note(step.change, CureNaming::Loosely);
                 }
             }
@@ -867,7 +866,7 @@ impl<'a> CureSearch<'a> {
     fn move_of(&self, account: PooledText, found: &mut FoundCures) {
         let steps = self.steps_within(AccessPlace::AccountParent(account));
         let Some(last) = steps.last() else { return };
-        let since = steps.iter().find(|step| step.second > self.refused);
+        let since = steps.get(steps.partition_point(|step| step.second <= self.refused));
         let from = since.and_then(|first| self.history.moved_from.get(&first.change));
         if from.is_none_or(|from| last.value != PlaceValue::Named(*from)) {
             found.note(last.change, CureNaming::Loosely);
@@ -1016,6 +1015,7 @@ fn end_of(steps: &[PathStep], among: Range<usize>, holds: impl Fn(&DocumentReach
     within.iter().position(no_longer).map_or(among.end, |at| among.start + at)
 }
 
+/// True if a statement stands.
 fn stands(reach: &DocumentReach, new: &StatementReach, _: &PathReach) -> bool {
     reach.allows.iter().any(|of| of.takes_in(new))
 }
