@@ -25,7 +25,8 @@ use crate::compact::{PooledText, TextPool};
 use crate::denial_facts::identity;
 use crate::policy::NamedAs;
 
-/// As Organizations calls it.
+/// As Organizations calls them.
+const SERVICE_CONTROL_POLICY: &str = "SERVICE_CONTROL_POLICY";
 const RESOURCE_CONTROL_POLICY: &str = "RESOURCE_CONTROL_POLICY";
 
 /// The kind of change that can cure a refusal.
@@ -54,7 +55,7 @@ impl CureKind {
             (Some("identity_policy"), WantedEffect::NoDeny) => CureKind::IamDenyGone,
             (Some("resource_policy"), WantedEffect::NoDeny) => CureKind::KeyDenyGone,
             (Some("permissions_boundary"), _) => CureKind::Boundary(wanted),
-            (Some("scp"), _) => CureKind::Organization("SERVICE_CONTROL_POLICY", wanted),
+            (Some("scp"), _) => CureKind::Organization(SERVICE_CONTROL_POLICY, wanted),
             (Some("rcp"), _) => CureKind::Organization(RESOURCE_CONTROL_POLICY, wanted),
             (Some("vpc_endpoint_policy"), _) => CureKind::Endpoint(wanted),
             (Some("session_policy"), _) => CureKind::Session,
@@ -221,7 +222,31 @@ impl<'a> CureSearch<'a> {
         };
         let ends = [AccessPlace::KeyPolicy(key)].into_iter().chain(of_boundary);
         let alone = ends.map(|end| self.standing_deny(&PolicyPath { links: Vec::new(), end })).max();
-        alone == Some(StandingDeny::Outright) || self.standing_of_principal() == StandingDeny::Outright
+        alone == Some(StandingDeny::Outright)
+            || self.standing_of_principal() == StandingDeny::Outright
+            || self.standing_of_account(SERVICE_CONTROL_POLICY) == StandingDeny::Outright
+            || self.standing_of_account(RESOURCE_CONTROL_POLICY) == StandingDeny::Outright
+    }
+
+    /// The strongest Deny at the success of the policies of a kind that are attached to the account that they bind.
+    fn standing_of_account(&mut self, kind: &str) -> StandingDeny {
+        let Some(account) = self.bound_account(kind) else { return StandingDeny::None };
+        let attachments = self.known.owners.attachments(self.history, self.texts);
+        let attached = attachments.to_account(self.history, account, self.span.success);
+        let of_kind = attached.into_iter().filter_map(|place| match place {
+            AccessPlace::OrganizationAttachment(policy, _) if self.may_be(policy, Some(kind)) => Some(policy),
+            _ => None,
+        });
+        let paths: Vec<PolicyPath> = of_kind
+            .map(|policy| PolicyPath { links: Vec::new(), end: AccessPlace::OrganizationPolicy(policy) })
+            .collect();
+        paths.iter().map(|path| self.standing_deny(path)).max().unwrap_or_default()
+    }
+
+    /// The account that a kind of policy of Organizations binds: for a resource control policy that of the key.
+    fn bound_account(&self, kind: &str) -> Option<PooledText> {
+        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
+        self.account_of(bound).and_then(|account| self.texts.find(account))
     }
 
     /// True if the caller is known to be of the account of the key.
@@ -835,11 +860,9 @@ impl<'a> CureSearch<'a> {
         })
     }
 
-    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it. A resource
-    /// control policy binds the account of the key.
+    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it.
     fn organization(&mut self, kind: &'static str, wanted: WantedEffect, found: &mut FoundCures) {
-        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
-        let account = self.account_of(bound).and_then(|account| self.texts.find(account));
+        let account = self.bound_account(kind);
         let denier = self.denier_of("organizations").filter(|_| wanted == WantedEffect::NoDeny);
         let denier = denier.and_then(|denier| denier.resource.rsplit('/').next());
         // One whose changes are not here has no number.

@@ -1496,6 +1496,14 @@ fn a_deny_that_stands_in_another_document_forbids_proof() {
         Change(at, "PutUserPermissionsBoundary", json!({"request": request}))
     };
     let grant = || create_grant(500, "g", USER, &["Decrypt"]);
+    let of_scp = |at, name, target: &str| {
+        let request = json!({"policyId": "p-1", "targetId": target, "content": document(&[deny("*")])});
+        Change(at, name, json!({"request": request}))
+    };
+    let scp = |target: &str, then: Vec<ChainAct>| {
+        let set_up = vec![of_scp(20, "UpdatePolicy", target), of_scp(21, "AttachPolicy", target)];
+        [set_up, then].concat()
+    };
     for (name, acts, expected) in [
         ("none", vec![key_allows()], (Some("c1"), &[][..], "shown")),
         ("an own one", vec![put_user_policy(20, "q", &[deny("*")]), key_allows()], (Some("c2"), &[], "possible")),
@@ -1529,6 +1537,13 @@ fn a_deny_that_stands_in_another_document_forbids_proof() {
             "the boundary's",
             vec![create_policy(20, &[deny("*")]), bound(30), key_allows()],
             (Some("c3"), &[], "possible"),
+        ),
+        ("an attached SCP's", scp("111122223333", vec![key_allows()]), (Some("c3"), &[], "possible")),
+        ("another account's SCP's", scp("444455556666", vec![key_allows()]), (Some("c3"), &[], "shown")),
+        (
+            "an SCP's that is detached",
+            scp("111122223333", vec![key_allows(), of_scp(600, "DetachPolicy", "111122223333")]),
+            (Some("c3"), &[], "shown"),
         ),
         ("one that is no boundary's", vec![create_policy(20, &[deny("*")]), key_allows()], (Some("c2"), &[], "shown")),
     ] {
