@@ -737,10 +737,11 @@ impl<'a> CureSearch<'a> {
         })
     }
 
-    /// True if a statement would have allowed the refused call as well as the success, whatever its service, session or
-    /// action.
+    /// True if a statement that the success meets would have allowed the refused call as well, whatever its service,
+    /// session or action.
     fn is_any_use_allowed(&self, reach: &StatementReach) -> bool {
-        reach.is_outright() && !reach.is_constrained && !reach.is_of_session && self.asked.actions.len() == 1
+        let is_of_account = reach.conditions.iter().all(|condition| condition.key() == "kms:calleraccount");
+        is_of_account && !reach.is_of_session && self.asked.actions.len() == 1
     }
 
     /// The statement for its own account's root is in nearly every key policy: one that is first seen says nothing new.

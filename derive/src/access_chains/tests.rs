@@ -1323,6 +1323,7 @@ fn a_first_key_policy_is_shown_where_the_refusal_says_that_none_allowed() {
     let cut = |at| Change(at, "PutKeyPolicy", json!({"request": {"omitted": true}}));
     let create = |policy: Value| Change(10, "CreateKey", json!({"request": policy}));
     let via = json!({"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}});
+    let account = json!({"StringEquals": {"kms:CallerAccount": "111122223333"}});
     let session = "arn:aws:sts::111122223333:assumed-role/reader/session";
     let but = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "iam:*", "Resource": "*"});
     let (shown, possible, nothing) = (Some("shown"), Some("possible"), None);
@@ -1344,6 +1345,7 @@ fn a_first_key_policy_is_shown_where_the_refusal_says_that_none_allowed() {
             "c0",
             possible,
         ),
+        ("by its account", ROLE, implicit, only(with(named(ROLE), "Condition", account)), "c0", shown),
         ("for all actions but some", ROLE, implicit, only(but), "c0", possible),
         ("for its account", ROLE, implicit, only(root()), "", nothing),
         ("before the last refusal", ROLE, implicit, vec![allowing(350), Deny(400)], "c0", possible),

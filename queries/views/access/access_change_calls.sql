@@ -11,8 +11,8 @@ WHERE event_name IN (
     'DeleteUserPermissionsBoundary', 'DeleteUserPolicy', 'DetachGroupPolicy', 'DetachPolicy', 'DetachRolePolicy',
     'DetachUserPolicy', 'DisablePolicyType', 'EnablePolicyType', 'ModifyVpcEndpoint', 'MoveAccount', 'PutGroupPolicy',
     'PutKeyPolicy', 'PutRolePermissionsBoundary', 'PutRolePolicy', 'PutUserPermissionsBoundary', 'PutUserPolicy',
-    'RemoveAccountFromOrganization', 'RemoveUserFromGroup', 'ReplicateKey', 'RetireGrant', 'RevokeGrant', 'SetDefaultPolicyVersion',
-    'UpdateAssumeRolePolicy', 'UpdatePolicy')
+    'RemoveAccountFromOrganization', 'RemoveUserFromGroup', 'ReplicateKey', 'RetireGrant', 'RevokeGrant',
+    'SetDefaultPolicyVersion', 'UpdateAssumeRolePolicy', 'UpdatePolicy')
   AND (event_source IN ('iam.amazonaws.com', 'organizations.amazonaws.com')
        OR operation_class IN ('grant', 'policy', 'lifecycle')
        OR (event_source = 'ec2.amazonaws.com' AND request_parameters ILIKE '%kms:%'))
