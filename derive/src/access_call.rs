@@ -254,6 +254,9 @@ impl<'a> ReadCall<'a> {
         match self.call.event_name {
             "AttachPolicy" | "DetachPolicy" => place(self.parameter("targetId")),
             "EnablePolicyType" | "DisablePolicyType" => place(self.parameter("rootId")),
+            "MoveAccount" | "RemoveAccountFromOrganization" => {
+                AccessTarget { name: self.parameter("accountId").map(str::to_owned), kind: Some("account") }
+            }
             _ => {
                 let summary = |name| self.answered(&["policy", "policySummary", name]);
                 let name = summary("arn").or_else(|| self.organization_policy());

@@ -544,6 +544,15 @@ mod tests {
                 "arn:aws:organizations::111122223333:policy/o-1/service_control_policy/p-1 scp whole [kms:Decrypt]",
             ),
             (
+                (
+                    "2 organizations MoveAccount",
+                    json!({"accountId": "444455556666", "sourceParentId": "r-ab12", "destinationParentId": "ou-ab12-1"}),
+                    none(),
+                ),
+                "444455556666 account none -",
+            ),
+            (("2 organizations RemoveAccountFromOrganization denied", none(), none()), "- account none -"),
+            (
                 ("2 organizations AttachPolicy", json!({"policyId": "p-1", "targetId": "444455556666"}), none()),
                 "444455556666 account whole [kms:Decrypt]",
             ),

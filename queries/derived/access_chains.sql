@@ -1,6 +1,6 @@
 -- title: Who was refused the use of a key, what changed, and the success that followed
 -- row: run of refusals of a principal on a key at one operation without a success since, ended by a success
--- description: Uses of keys only. A chain is a sequence, never a cause: the named change is one that could have let the principal in and still stood at the success. `shown` says that the sequence is complete in the logs, `possible` that something of it is not told, `unexplained` that no change which could be read explains it. Times of one second have no order. A refusal that names no key is counted with the runs that it lies in; a run of such alone is here where DynamoDB's own records name its table. With `--since` a run is what lies in the interval: refusals before it are not counted, and a run whose refusals all lie before it has no row.
+-- description: Uses of keys only. A chain is a sequence, never a cause: the named change is one that could have let the principal in and still stood at the success. `shown` says that the sequence is complete in the logs and that nothing in them speaks against it, `possible` that something of it is not told, `unexplained` that no change which could be read explains it. The first known policy of a principal or key is new where AWS said of the last refusal that no policy of its kind allowed it. Times of one second have no order. A refusal that names no key is counted with the runs that it lies in; a run of such alone is here where DynamoDB's own records name its table. With `--since` a run is what lies in the interval: refusals before it are not counted, and a run whose refusals all lie before it has no row.
 -- column: principal_arn : the same where it is an ARN
 -- column: operation : the operation of KMS
 -- column: table_name : the DynamoDB table of the success
@@ -67,7 +67,7 @@ WHERE outcome = 'success'
                               'SetDefaultPolicyVersion')
        OR event_source = 'organizations.amazonaws.com'
            AND event_name IN ('AttachPolicy', 'CreatePolicy', 'DeletePolicy', 'DetachPolicy', 'DisablePolicyType',
-                              'EnablePolicyType', 'UpdatePolicy')
+                              'EnablePolicyType', 'MoveAccount', 'RemoveAccountFromOrganization', 'UpdatePolicy')
        OR event_source = 'ec2.amazonaws.com' AND event_name IN ('CreateVpcEndpoint', 'ModifyVpcEndpoint'))
 UNION ALL
 -- A new session, where the policy of one refused: by its id, which a role has whatever path a request gives it. That of a

@@ -4,7 +4,8 @@
 //! in the words of evidence.
 //! Never takes a document that cannot be read for one that newly allows or no longer denies, unless AWS named it as the
 //! denier. Boundaries, attachments of Organizations and new sessions need no text: they count unless one that is here
-//! rules them out, and never as naming the principal. Never takes a change that a later one undid before the success.
+//! rules them out, and never as naming the principal. Never takes a change that a later one undid before the success;
+//! one that a condition narrowed counts, as not naming the principal.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -12,7 +13,7 @@ use std::rc::Rc;
 
 use keytrail_rows::arn::Arn;
 
-use super::deeds::ChangeDeed;
+use super::deeds::{ChangeDeed, OwnerFate};
 use super::history::{AccessHistory, AccessPlace, LoggedDocument, PlaceStep, PlaceValue, grantee_name};
 use super::owners::PlacesByOwner;
 use super::reach::{AskedUse, DocumentReach, StatementReach};
@@ -24,7 +25,8 @@ use crate::compact::{PooledText, TextPool};
 use crate::denial_facts::identity;
 use crate::policy::NamedAs;
 
-/// As Organizations calls it.
+/// As Organizations calls them.
+const SERVICE_CONTROL_POLICY: &str = "SERVICE_CONTROL_POLICY";
 const RESOURCE_CONTROL_POLICY: &str = "RESOURCE_CONTROL_POLICY";
 
 /// The kind of change that can cure a refusal.
@@ -53,7 +55,7 @@ impl CureKind {
             (Some("identity_policy"), WantedEffect::NoDeny) => CureKind::IamDenyGone,
             (Some("resource_policy"), WantedEffect::NoDeny) => CureKind::KeyDenyGone,
             (Some("permissions_boundary"), _) => CureKind::Boundary(wanted),
-            (Some("scp"), _) => CureKind::Organization("SERVICE_CONTROL_POLICY", wanted),
+            (Some("scp"), _) => CureKind::Organization(SERVICE_CONTROL_POLICY, wanted),
             (Some("rcp"), _) => CureKind::Organization(RESOURCE_CONTROL_POLICY, wanted),
             (Some("vpc_endpoint_policy"), _) => CureKind::Endpoint(wanted),
             (Some("session_policy"), _) => CureKind::Session,
@@ -91,7 +93,35 @@ pub(super) struct CureSearch<'a> {
     texts: &'a TextPool,
     asked: AskedUse<'a>,
     span: CureSpan,
+    /// The second of the last refusal.
+    refused: i64,
+    silence: PolicySilence,
     read: HashMap<LoggedDocument, Option<Rc<DocumentReach>>>,
+}
+
+/// The last refusal, as AWS explains it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LastRefusal<'a> {
+    pub second: i64,
+    pub key: PooledText,
+    pub reason: Option<&'a str>,
+    pub effect: Option<&'a str>,
+}
+
+/// The second of the last refusal, for each kind of policy of which its reason says that none allowed the use.
+#[derive(Debug, Clone, Copy, Default)]
+struct PolicySilence {
+    of_key: Option<i64>,
+    of_identity: Option<i64>,
+}
+
+/// A statement that newly allows after a change, with the ways in which it names the principal.
+struct NewAllow<'s> {
+    statement: &'s StatementReach,
+    /// If the state before is proven.
+    naming: CureNaming,
+    /// If a refusal says that no such policy allowed the use.
+    after_silence: CureNaming,
 }
 
 /// Of more changes on one path between a refusal and a success, the last are compared.
@@ -100,11 +130,16 @@ const STEPS_MAX: usize = 200;
 /// The state of a path after a change; `None` if it cannot be told.
 type PathReach = Option<Rc<DocumentReach>>;
 
+/// True if a later state keeps something of a statement that was new after some state.
+type KeepsAllow = fn(&DocumentReach, &StatementReach, &PathReach) -> bool;
+
 /// The state of a path before a first change.
 struct PathStart {
     reach: PathReach,
     /// False if a link of it is only taken not to have been there, since nothing tells of it.
     is_proven: bool,
+    /// False if earlier changes of the span were left out.
+    is_of_span: bool,
 }
 
 /// One change on a path, with the state after it.
@@ -116,7 +151,140 @@ struct PathStep {
 
 impl<'a> CureSearch<'a> {
     pub fn new(known: KnownAccess<'a>, asked: AskedUse<'a>, span: CureSpan) -> CureSearch<'a> {
-        CureSearch { known, history: known.history, texts: known.texts, asked, span, read: HashMap::new() }
+        let (history, texts, silence) = (known.history, known.texts, PolicySilence::default());
+        CureSearch { known, history, texts, asked, span, refused: span.from, silence, read: HashMap::new() }
+    }
+
+    /// Takes in what the last refusal says of the policies of its time.
+    pub fn heed(&mut self, refusal: LastRefusal<'_>) {
+        self.refused = refusal.second;
+        if refusal.effect != Some("implicit") {
+            return;
+        }
+        let is_one_account = self.is_one_account();
+        let (of_key, of_identity) = match refusal.reason {
+            Some("resource_policy") => (true, is_one_account && self.was_delegated(refusal)),
+            Some("identity_policy") => (is_one_account, true),
+            _ => return,
+        };
+        let silent = |is_silent: bool| is_silent.then_some(refusal.second);
+        self.silence = PolicySilence { of_key: silent(of_key), of_identity: silent(of_identity) };
+    }
+
+    /// The same search up to the end of the second of the success, if anything changed in it.
+    pub fn with_second_of_success(&self) -> Option<CureSearch<'a>> {
+        let success = self.span.success;
+        let span = CureSpan { success: success + 1, ..self.span };
+        let search = CureSearch {
+            refused: self.refused,
+            silence: self.silence,
+            ..CureSearch::new(self.known, self.asked, span)
+        };
+        self.history.changes_within(success, success + 1).then_some(search)
+    }
+
+    /// True if no more than a change that names the principal itself was needed, as far as the logs tell.
+    pub fn is_enough(&mut self, change: usize, key: PooledText, reason: Option<&str>) -> bool {
+        let is_global = self.history.changes[change].is_global();
+        let reaches = if is_global { self.is_delegated(key) } else { !self.is_made_anew(change) };
+        reaches && self.is_on_side_of(change, reason) && !self.is_denied(key)
+    }
+
+    /// True if the principal may be another of its name than the one that a change meant.
+    fn is_made_anew(&self, change: usize) -> bool {
+        let Some(fates) = self.owner().and_then(|owner| self.history.owner_fates.get(&owner)) else { return false };
+        let changed = self.history.changes[change].second();
+        let since = &fates[fates.partition_point(|(second, _)| *second < changed)..];
+        let mut until_success = since.iter().take_while(|(second, _)| *second <= self.span.success);
+        // Whoever is named in the second of its making was made first.
+        until_success.any(|(second, fate)| *second > changed || *fate == OwnerFate::Deleted)
+    }
+
+    /// True if a change is of the side that the reason names. Within one account either side is enough.
+    fn is_on_side_of(&self, change: usize, reason: Option<&str>) -> bool {
+        let is_of_key =
+            matches!(self.history.changes[change].deed, ChangeDeed::KeyPolicy { .. } | ChangeDeed::GrantMade { .. });
+        let is_named = match reason {
+            Some("identity_policy") => !is_of_key,
+            Some("resource_policy") => is_of_key,
+            _ => true,
+        };
+        is_named || self.is_one_account()
+    }
+
+    /// True if a Deny that nothing limits stands at the success.
+    fn is_denied(&mut self, key: PooledText) -> bool {
+        let boundary =
+            self.owner().map(|owner| self.history.value_before(AccessPlace::Boundary(owner), self.span.success));
+        let of_boundary = match boundary {
+            Some(PlaceValue::Named(policy)) => Some(AccessPlace::Managed(policy)),
+            _ => None,
+        };
+        let ends = [AccessPlace::KeyPolicy(key)].into_iter().chain(of_boundary);
+        let alone = ends.map(|end| self.standing_deny(&PolicyPath { links: Vec::new(), end })).max();
+        alone == Some(StandingDeny::Outright)
+            || self.standing_of_principal() == StandingDeny::Outright
+            || self.standing_of_account(SERVICE_CONTROL_POLICY) == StandingDeny::Outright
+            || self.standing_of_account(RESOURCE_CONTROL_POLICY) == StandingDeny::Outright
+    }
+
+    /// The strongest Deny at the success of the policies of a kind that are attached to the account that they bind.
+    fn standing_of_account(&mut self, kind: &str) -> StandingDeny {
+        let Some(account) = self.bound_account(kind) else { return StandingDeny::None };
+        let attachments = self.known.owners.attachments(self.history, self.texts);
+        let attached = attachments.to_account(self.history, account, self.span.success);
+        let of_kind = attached.into_iter().filter_map(|place| match place {
+            AccessPlace::OrganizationAttachment(policy, _) if self.may_be(policy, Some(kind)) => Some(policy),
+            _ => None,
+        });
+        let paths: Vec<PolicyPath> = of_kind
+            .map(|policy| PolicyPath { links: Vec::new(), end: AccessPlace::OrganizationPolicy(policy) })
+            .collect();
+        paths.iter().map(|path| self.standing_deny(path)).max().unwrap_or_default()
+    }
+
+    /// The account that a kind of policy of Organizations binds: for a resource control policy that of the key.
+    fn bound_account(&self, kind: &str) -> Option<PooledText> {
+        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
+        self.account_of(bound).and_then(|account| self.texts.find(account))
+    }
+
+    /// True if the caller is known to be of the account of the key.
+    fn is_one_account(&self) -> bool {
+        let caller = self.account_of(self.asked.principal).or(self.asked.caller_account);
+        caller.is_some() && caller == super::deeds::account_of(self.asked.key)
+    }
+
+    /// True if the key's policy left the use to the account's own policies at the last refusal. A key that was made
+    /// shortly before has its policy at once; any other change may not have reached the refusal.
+    fn was_delegated(&self, refusal: LastRefusal<'_>) -> bool {
+        let place = AccessPlace::KeyPolicy(refusal.key);
+        let is_until = |step: &&PlaceStep| step.second <= refusal.second;
+        let steps: Vec<&PlaceStep> = self.steps_within(place).iter().take_while(is_until).collect();
+        let name = |step: &PlaceStep| self.texts.get(self.history.changes[step.change].name);
+        let is_made = steps.first().is_some_and(|first| matches!(name(first), "CreateKey" | "ReplicateKey"));
+        let before = (!is_made).then(|| self.history.value_before(place, self.span.from));
+        // Nobody knows by which service the refused call came.
+        let asked = AskedUse { via_service: None, ..self.asked };
+        before.into_iter().chain(steps.iter().map(|step| step.value)).all(|value| self.delegates(value, asked))
+    }
+
+    fn delegates(&self, policy: PlaceValue, asked: AskedUse<'_>) -> bool {
+        match policy {
+            PlaceValue::Document(document) => {
+                self.history.documents.read(document).is_some_and(|document| asked.is_delegated_by(&document))
+            }
+            _ => false,
+        }
+    }
+
+    /// The second of the last refusal, if it says of policies in a place that none allowed the use.
+    fn silence_of(&self, place: AccessPlace) -> Option<i64> {
+        match place {
+            AccessPlace::KeyPolicy(_) => self.silence.of_key,
+            AccessPlace::Inline(..) | AccessPlace::Managed(_) => self.silence.of_identity,
+            _ => None,
+        }
     }
 
     /// All changes that could have cured a refusal of this kind on a key.
@@ -165,13 +333,9 @@ impl<'a> CureSearch<'a> {
     }
 
     /// True if the key's policy at the success is known to leave the use to the account's own policies.
-    pub fn is_delegated(&self, key: PooledText) -> bool {
-        match self.history.value_before(AccessPlace::KeyPolicy(key), self.span.success) {
-            PlaceValue::Document(document) => {
-                self.history.documents.read(document).is_some_and(|document| self.asked.is_delegated_by(&document))
-            }
-            _ => false,
-        }
+    fn is_delegated(&self, key: PooledText) -> bool {
+        let value = self.history.value_before(AccessPlace::KeyPolicy(key), self.span.success);
+        self.delegates(value, self.asked)
     }
 
     /// Grants that were made in the span, the last first.
@@ -207,7 +371,7 @@ impl<'a> CureSearch<'a> {
     fn of_principal(&mut self, wanted: WantedEffect, found: &mut FoundCures) {
         let Some(owner) = self.owner() else { return };
         for timeline in self.timelines(UseSubject::Owner(owner), (wanted, None)) {
-            timeline.note(self.span, CureNaming::Itself, found);
+            timeline.note((self.span, self.silence.of_identity), CureNaming::Itself, found);
             timeline.long.iter().for_each(|path| self.of_path(path, wanted, found));
         }
         for membership in self.memberships(owner, self.span) {
@@ -215,7 +379,7 @@ impl<'a> CureSearch<'a> {
             let group = UseSubject::Owner(group);
             if self.steps_within(membership).is_empty() {
                 for timeline in self.timelines(group, (wanted, None)) {
-                    timeline.note(self.span, CureNaming::Loosely, found);
+                    timeline.note((self.span, None), CureNaming::Loosely, found);
                     timeline.long.iter().for_each(|path| self.of_path(&path.behind(membership), wanted, found));
                 }
                 continue;
@@ -395,27 +559,34 @@ impl<'a> CureSearch<'a> {
         let second = |at: usize| steps.get(at).map_or(i64::MAX, |step| self.history.changes[step.change].second());
         let (mut before, mut previous) = (&start.reach, i64::MIN);
         for (at, step) in steps.iter().enumerate() {
-            let cure = |end: usize, as_first: CureNaming, as_later: CureNaming| TimedCure {
+            let cure = |end: usize, [as_first, after_silence, as_later]: [CureNaming; 3]| TimedCure {
                 change: step.change,
                 second: second(at),
                 until: second(end),
                 previous,
                 as_first,
+                after_silence,
                 as_later,
             };
             match wanted {
                 WantedEffect::Allow => {
                     let is_told = || path.links.iter().all(|link| self.is_told(*link, step.change));
-                    cures.extend(self.new_allows(path, (before, step)).map(|(new, naming)| {
-                        let as_first = if is_told() { naming } else { CureNaming::Loosely };
-                        cure(end_of(&steps, at + 1..at + STEPS_MAX, |reach| stands(reach, new)), as_first, naming)
+                    cures.extend(self.new_allows(path, (before, step)).flat_map(|new| {
+                        let as_first = if is_told() { new.naming } else { CureNaming::Loosely };
+                        let end = |keeps: KeepsAllow| {
+                            end_of(&steps, at + 1..at + STEPS_MAX, |reach| keeps(reach, new.statement, before))
+                        };
+                        let (whole, narrowed) = (end(stands), end(stands_narrowed));
+                        let whole_cure = cure(whole, [as_first, new.after_silence, new.naming]);
+                        let narrowed_cure = (narrowed > whole).then(|| cure(narrowed, [CureNaming::Loosely; 3]));
+                        [whole_cure].into_iter().chain(narrowed_cure)
                     }));
                 }
                 WantedEffect::NoDeny => {
                     let known = before.as_ref().map_or(&[][..], |before| &before.denies);
                     cures.extend(known.iter().map(|gone| {
                         let naming = self.naming(step, path, gone);
-                        cure(end_of(&steps, at..at + STEPS_MAX, |reach| is_gone(reach, gone)), naming, naming)
+                        cure(end_of(&steps, at..at + STEPS_MAX, |reach| is_gone(reach, gone)), [naming; 3])
                     }));
                     denies.push(TimedDeny { after: previous, until: second(at), strength: strength_of(before) });
                 }
@@ -467,8 +638,10 @@ impl<'a> CureSearch<'a> {
     /// The state before the first change of the span, and after each. `None` if nothing changes in it.
     fn steps(&mut self, path: &PolicyPath, steps_max: usize) -> Option<(PathStart, Vec<PathStep>)> {
         let mut changes: Vec<(usize, AccessPlace, PlaceValue)> = Vec::new();
+        let mut count = 0;
         for place in path.links.iter().chain([&path.end]) {
             let within = self.steps_within(*place);
+            count += within.len();
             let last = &within[within.len().saturating_sub(steps_max)..];
             changes.extend(last.iter().map(|step| (step.change, *place, step.value)));
         }
@@ -490,7 +663,7 @@ impl<'a> CureSearch<'a> {
             }
             steps.push(PathStep { change, place, reach: self.reach_of(path, &links, end) });
         }
-        Some((PathStart { reach, is_proven }, steps))
+        Some((PathStart { reach, is_proven, is_of_span: count <= steps_max }, steps))
     }
 
     /// The value of a place before a change. Earlier changes of that second count.
@@ -518,34 +691,57 @@ impl<'a> CureSearch<'a> {
     }
 
     fn newly_allowed(&mut self, path: &PolicyPath, found: &mut FoundCures) {
-        let Some((PathStart { reach, mut is_proven }, steps)) = self.steps(path, STEPS_MAX) else { return };
-        let mut before = &reach;
+        let Some((start, steps)) = self.steps(path, STEPS_MAX) else { return };
+        let silent = self.silence_of(path.end).filter(|_| start.is_of_span);
+        let mut before = &start.reach;
         for (at, step) in steps.iter().enumerate() {
-            for (new, naming) in self.new_allows(path, (before, step)) {
-                if end_of(&steps, at + 1..steps.len(), |reach| stands(reach, new)) == steps.len() {
-                    found.note(step.change, if is_proven { naming } else { CureNaming::Loosely });
+            let second = self.history.changes[step.change].second();
+            let is_after_silence = at == 0 && silent.is_some_and(|refused| refused < second);
+            for new in self.new_allows(path, (before, step)) {
+                let keeps_to_the_end = |keeps: KeepsAllow| {
+                    let keeps = |reach: &DocumentReach| keeps(reach, new.statement, before);
+                    end_of(&steps, at + 1..steps.len(), keeps) == steps.len()
+                };
+                if keeps_to_the_end(stands) {
+                    let naming = if at > 0 || start.is_proven { new.naming } else { CureNaming::Loosely };
+                    found.note(step.change, if is_after_silence { naming.max(new.after_silence) } else { naming });
+                } else if keeps_to_the_end(stands_narrowed) {
+                    found.note(step.change, CureNaming::Loosely);
                 }
             }
-            (before, is_proven) = (&step.reach, true);
+            before = &step.reach;
         }
     }
 
-    /// The statements that newly allow after a change of a path, each with the way in which it names the principal if
-    /// the state before is proven.
+    /// The statements that newly allow after a change of a path.
     fn new_allows<'s>(
         &self,
         path: &PolicyPath,
         (before, step): (&'s PathReach, &'s PathStep),
-    ) -> impl Iterator<Item = (&'s StatementReach, CureNaming)> {
+    ) -> impl Iterator<Item = NewAllow<'s>> {
         let known = before.as_ref().map_or(&[][..], |before| &before.allows);
         // Of a first version, and of one that follows an unknown one, nobody knows that it is new; nor beside a
         // statement that may have meant the use before.
         let is_first = before.is_none();
-        let is_sure = !is_first && known.iter().all(|known| known.undecided.is_none());
+        let is_decided = known.iter().all(|known| known.undecided.is_none());
         let allows = step.reach.as_ref().map_or(&[][..], |reach| &reach.allows);
         let new = allows.iter().filter(move |new| !known.iter().any(|known| known.takes_in(new)));
         let unusual = new.filter(move |new| !is_first || !self.is_own_root(step.place, new));
-        unusual.map(move |new| (new, if is_sure { self.naming(step, path, new) } else { CureNaming::Loosely }))
+        unusual.map(move |statement| {
+            let named = if is_decided { self.naming(step, path, statement) } else { CureNaming::Loosely };
+            NewAllow {
+                statement,
+                naming: if is_first { CureNaming::Loosely } else { named },
+                after_silence: if self.is_any_use_allowed(statement) { named } else { CureNaming::Loosely },
+            }
+        })
+    }
+
+    /// True if a statement that the success meets would have allowed the refused call as well, whatever its service,
+    /// session or action.
+    fn is_any_use_allowed(&self, reach: &StatementReach) -> bool {
+        let is_of_account = reach.conditions.iter().all(|condition| condition.key() == "kms:calleraccount");
+        is_of_account && !reach.is_of_session && self.asked.actions.len() == 1
     }
 
     /// The statement for its own account's root is in nearly every key policy: one that is first seen says nothing new.
@@ -665,11 +861,9 @@ impl<'a> CureSearch<'a> {
         })
     }
 
-    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it. A resource
-    /// control policy binds the account of the key.
+    /// Changes of Organizations that reach the account that they bind, or an OU or root, which may hold it.
     fn organization(&mut self, kind: &'static str, wanted: WantedEffect, found: &mut FoundCures) {
-        let bound = if kind == RESOURCE_CONTROL_POLICY { self.asked.key } else { self.asked.principal };
-        let account = self.account_of(bound).and_then(|account| self.texts.find(account));
+        let account = self.bound_account(kind);
         let denier = self.denier_of("organizations").filter(|_| wanted == WantedEffect::NoDeny);
         let denier = denier.and_then(|denier| denier.resource.rsplit('/').next());
         // One whose changes are not here has no number.
@@ -684,9 +878,22 @@ impl<'a> CureSearch<'a> {
         let of_kind = self.texts.find(kind).map(UseSubject::OrganizationKind);
         for subject in of_kind.into_iter().chain(subjects) {
             for timeline in self.timelines(subject, (wanted, Some(kind))) {
-                timeline.note(self.span, CureNaming::Loosely, found);
+                timeline.note((self.span, None), CureNaming::Loosely, found);
                 timeline.long.iter().for_each(|path| self.of_long_policy(path, (account, wanted), found));
             }
+        }
+        account.into_iter().for_each(|account| self.move_of(account, found));
+    }
+
+    /// The last move of an account to another unit or root, each of which may have other policies. One that leads back to
+    /// where the account was at the last refusal changed nothing.
+    fn move_of(&self, account: PooledText, found: &mut FoundCures) {
+        let steps = self.steps_within(AccessPlace::AccountParent(account));
+        let Some(last) = steps.last() else { return };
+        let since = steps.get(steps.partition_point(|step| step.second <= self.refused));
+        let from = since.and_then(|first| self.history.moved_from.get(&first.change));
+        if from.is_none_or(|from| last.value != PlaceValue::Named(*from)) {
+            found.note(last.change, CureNaming::Loosely);
         }
     }
 
@@ -759,7 +966,8 @@ impl<'a> CureSearch<'a> {
             if is_new && self.attachment_could(place, step, (wanted, kind)) {
                 let naming = CureNaming::Loosely;
                 let (change, second) = (step.change, step.second);
-                cures.push(TimedCure { change, second, until, previous: second, as_first: naming, as_later: naming });
+                let (as_first, after_silence, as_later) = (naming, naming, naming);
+                cures.push(TimedCure { change, second, until, previous: second, as_first, after_silence, as_later });
             }
         }
     }
@@ -831,8 +1039,16 @@ fn end_of(steps: &[PathStep], among: Range<usize>, holds: impl Fn(&DocumentReach
     within.iter().position(no_longer).map_or(among.end, |at| among.start + at)
 }
 
-fn stands(reach: &DocumentReach, new: &StatementReach) -> bool {
+/// True if a statement stands.
+fn stands(reach: &DocumentReach, new: &StatementReach, _: &PathReach) -> bool {
     reach.allows.iter().any(|of| of.takes_in(new))
+}
+
+/// True if a statement stands, or a narrower one that was not there before either.
+fn stands_narrowed(reach: &DocumentReach, new: &StatementReach, before: &PathReach) -> bool {
+    let known = before.as_ref().map_or(&[][..], |before| &before.allows);
+    let is_new = |of: &StatementReach| !known.iter().any(|known| known.takes_in(of));
+    reach.allows.iter().any(|of| of.takes_in(new) || of.narrows(new) && is_new(of))
 }
 
 fn is_gone(reach: &DocumentReach, gone: &StatementReach) -> bool {
@@ -972,6 +1188,7 @@ mod tests {
                 let from = chance.below(60) as i64;
                 let span = CureSpan { from, success: from + 1 + chance.below(40) as i64 };
                 let mut search = CureSearch::new(known, asked, span);
+                search.silence.of_identity = Some(from + chance.below(20) as i64).filter(|_| chance.below(2) > 0);
                 let paths = search.every_path();
                 for wanted in [WantedEffect::Allow, WantedEffect::NoDeny] {
                     let (mut sorted, mut each) = (FoundCures::default(), FoundCures::default());

@@ -150,6 +150,12 @@ pub(super) enum ChangeDeed {
         kind: String,
         link: ChangedLink,
     },
+    /// From one unit or root to another; out of the organization where none is named.
+    AccountMoved {
+        account: String,
+        from: Option<String>,
+        to: Option<String>,
+    },
     EndpointPolicy {
         endpoint: String,
         document: DocumentText,
@@ -238,6 +244,7 @@ impl ChangeDeed {
             ChangeDeed::OrganizationPolicy { policy, kind, .. } => names(&[policy]) + name(kind),
             ChangeDeed::OrganizationAttachment { policy, target, .. } => names(&[policy, target]),
             ChangeDeed::OrganizationKind { kind, .. } => names(&[kind]),
+            ChangeDeed::AccountMoved { account, from, to } => names(&[account]) + name(from) + name(to),
             ChangeDeed::EndpointPolicy { endpoint, .. } => names(&[endpoint]),
             ChangeDeed::SessionBegun { session } => names(&[session]),
         };
@@ -393,6 +400,14 @@ impl ReadChange<'_> {
             },
             "AttachPolicy" | "DetachPolicy" => {
                 ChangeDeed::OrganizationAttachment { policy: name("policyId")?, target: name("targetId")?, link }
+            }
+            "MoveAccount" => ChangeDeed::AccountMoved {
+                account: name("accountId")?,
+                from: name("sourceParentId"),
+                to: Some(name("destinationParentId")?),
+            },
+            "RemoveAccountFromOrganization" => {
+                ChangeDeed::AccountMoved { account: name("accountId")?, from: None, to: None }
             }
             "EnablePolicyType" | "DisablePolicyType" => {
                 ChangeDeed::OrganizationKind { kind: name("policyType")?, link }
@@ -596,6 +611,20 @@ mod tests {
                 "null",
                 "OrganizationKind { kind: SERVICE_CONTROL_POLICY, link: Ended }",
             ),
+            (
+                "MoveAccount",
+                r#"{"accountId":"444455556666","sourceParentId":"r-1","destinationParentId":"ou-1"}"#,
+                "null",
+                "AccountMoved { account: 444455556666, from: Some(r-1), to: Some(ou-1) }",
+            ),
+            ("MoveAccount", r#"{"accountId":"444455556666"}"#, "null", "-"),
+            (
+                "RemoveAccountFromOrganization",
+                r#"{"accountId":"444455556666"}"#,
+                "null",
+                "AccountMoved { account: 444455556666, from: None, to: None }",
+            ),
+            ("RemoveAccountFromOrganization", "{}", "null", "-"),
             (
                 "ModifyVpcEndpoint",
                 r#"{"ModifyVpcEndpointRequest":{"VpcEndpointId":"vpce-1","PolicyDocument":"{}"}}"#,

@@ -95,6 +95,8 @@ pub(super) enum AccessPlace {
     /// Of a policy to a target.
     OrganizationAttachment(PooledText, PooledText),
     OrganizationKind(PooledText),
+    /// The unit or root that an account is in.
+    AccountParent(PooledText),
     EndpointPolicy(PooledText),
     Session(PooledText),
 }
@@ -110,7 +112,7 @@ pub(super) enum PlaceValue {
     Linked,
     /// The terms of a grant, by their number.
     Granted(u32),
-    /// The policy of a boundary.
+    /// The policy of a boundary, or the unit or root of an account.
     Named(PooledText),
 }
 
@@ -188,12 +190,16 @@ pub(super) struct AccessHistory {
     live: HashMap<PooledText, Vec<AccessPlace>>,
     /// The changes that made or deleted one of these.
     fates: HashMap<usize, OwnerFate>,
+    /// The seconds in which each user, role and group was made or deleted, in the order of time.
+    pub owner_fates: HashMap<PooledText, Vec<(i64, OwnerFate)>>,
     /// The second in which each was deleted last.
     deleted: HashMap<PooledText, i64>,
     /// The grants of each key and grantee.
     pub of_grantee: HashMap<(PooledText, String), Vec<AccessPlace>>,
     /// The places of the changes that Organizations logged, in the order of time.
     pub of_organization: Vec<AccessPlace>,
+    /// The unit or root that each move of an account took it from.
+    pub moved_from: HashMap<usize, PooledText>,
     /// The kind of each policy of Organizations, as `SERVICE_CONTROL_POLICY`.
     pub kinds: HashMap<PooledText, PooledText>,
     /// The versions of each policy with the second of their making.
@@ -264,6 +270,13 @@ impl AccessHistory {
                 let value = self.document(document, partition);
                 self.set(AccessPlace::EndpointPolicy(texts.put(endpoint)), step(value));
             }
+            ChangeDeed::AccountMoved { account, from, to } => {
+                if let Some(from) = from {
+                    self.moved_from.insert(number, texts.put(from));
+                }
+                let value = to.as_deref().map_or(PlaceValue::Nothing, |to| PlaceValue::Named(texts.put(to)));
+                self.set(AccessPlace::AccountParent(texts.put(account)), step(value));
+            }
             ChangeDeed::SessionBegun { session } => {
                 self.set(AccessPlace::Session(texts.put(session)), step(PlaceValue::Linked));
             }
@@ -310,6 +323,7 @@ impl AccessHistory {
             }
             ChangeDeed::Owner { owner, fate, boundary } => {
                 let owner = texts.put(owner);
+                self.owner_fates.entry(owner).or_default().push((second, *fate));
                 self.end_all_of(owner, step(PlaceValue::Nothing));
                 let boundary = match boundary {
                     FirstBoundary::None => PlaceValue::Nothing,

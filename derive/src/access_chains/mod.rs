@@ -23,7 +23,7 @@ use keytrail_rows::arn::{Arn, partition_of};
 use keytrail_rows::normalize::OPERATIONS;
 use keytrail_rows::schema::ColumnType::{Int, Text, TextList, Timestamp};
 
-use self::cures::{CureKind, CureSearch, KnownAccess, SuccessRoute};
+use self::cures::{CureKind, CureSearch, KnownAccess, LastRefusal, SuccessRoute};
 use self::deeds::{ChangeCall, ChangeDeed};
 use self::evidence::{CoverageLane, CoverageSpan, CoveredHours, HourBasis, HoursWorth, global_region, is_told};
 use self::history::{AccessHistory, LoggedChange, LoggedChanges};
@@ -235,11 +235,13 @@ impl ChainTable {
             denied_by: self.text(last.denied_by),
         };
         let last_second = second_of(last.time);
+        let (reason, effect) = (self.text(last.reason), self.text(last.effect));
         let span = CureSpan { from: last_second - EFFECT_SECONDS_MAX, success: second_of(success.time) };
         let (history, owners, indexes) = (&self.history, &self.owners, &self.indexes);
         let known = KnownAccess { history, owners, indexes, texts: &self.texts };
         let mut search = CureSearch::new(known, asked, span);
-        let kind = CureKind::of(self.text(last.reason), self.text(last.effect));
+        search.heed(LastRefusal { second: last_second, key: run.key, reason, effect });
+        let kind = CureKind::of(reason, effect);
         // Two users who ask for a session of one name get sessions of one id.
         let issuer = federated_user(principal).map(|(issuer, _)| issuer).filter(|issuer| issuer.starts_with("arn:"));
         let route = SuccessRoute { endpoint: success.endpoint, session: success.principal_id, issuer };
@@ -249,15 +251,16 @@ impl ChainTable {
         let others = found.others().map(|change| self.history.changes[change].id.to_string()).collect();
         let change = named.map(|(change, _)| &self.history.changes[change]);
         let worth = self.hours.worth(&self.lanes(run, change), (run.first_denied, success.time));
-        let is_shown = |(change, naming): (usize, CureNaming)| {
-            run.denied_count > 0
-                && naming == CureNaming::Itself
-                && self.history.changes[change].second() > last_second
-                && run.later_unnamed.allows_proof(self.history.changes[change].second())
-                && is_told(self.text(last.reason))
-                && (!self.history.changes[change].is_global() || search.is_delegated(run.key))
+        let mut is_shown = |(change, naming): (usize, CureNaming)| {
+            naming == CureNaming::Itself
+                && run.allows_proof(self.history.changes[change].second())
+                && is_told(reason)
                 && worth.bad == Some(0)
                 && worth.basis != HourBasis::None
+                && search.is_enough(change, run.key, reason)
+                && search.with_second_of_success().is_none_or(|mut search| {
+                    search.cures(kind, run.key, route).names_itself(change) && search.is_enough(change, run.key, reason)
+                })
         };
         let evidence = match named {
             None => "unexplained",
@@ -315,11 +318,19 @@ impl ChainTable {
     }
 
     fn changed_by_self(&self, run: &RefusalRun, change: &LoggedChange) -> Option<&'static str> {
-        let is_same = |of: Option<PooledText>| of.is_some() && of == run.success.person;
         match change.by == run.last.principal {
             true => Some("principal"),
-            false => is_same(change.person).then_some("person"),
+            false => self.is_same_person(run, change).then_some("person"),
         }
+    }
+
+    /// True if the person behind a change is the one behind the success. A name that a session or an identity provider
+    /// gives says who it is within its account alone.
+    fn is_same_person(&self, run: &RefusalRun, change: &LoggedChange) -> bool {
+        let Some(person) = change.person.filter(|of| Some(*of) == run.success.person) else { return false };
+        let is_whole = ["arn:", "idc:"].iter().any(|kind| self.texts.get(person).starts_with(kind));
+        let [changer, subject] = [change.by, run.last.principal].map(|of| deeds::account_of(self.texts.get(of)));
+        is_whole || (change.person_source == run.success.person_source && changer.is_some() && changer == subject)
     }
 
     fn push(&self, rows: &mut OutputRows, run: &RefusalRun) -> Result<(), ArrowError> {

@@ -70,6 +70,7 @@ pub(super) struct AttachmentsByTarget {
     /// To units and roots, which may hold any account, by their policy.
     pub of_units: HashMap<PooledText, Vec<AccessPlace>>,
     unit_lives: RefCell<HashMap<PooledText, Rc<PlaceLives>>>,
+    account_lives: RefCell<HashMap<PooledText, Rc<PlaceLives>>>,
 }
 
 impl AttachmentsByTarget {
@@ -87,6 +88,14 @@ impl AttachmentsByTarget {
             }
         }
         attachments
+    }
+
+    /// The attachments to an account before a second.
+    pub fn to_account(&self, history: &AccessHistory, account: PooledText, second: i64) -> HashSet<AccessPlace> {
+        let Some(places) = self.of_account.get(&account) else { return HashSet::new() };
+        let mut lives = self.account_lives.borrow_mut();
+        let lives = lives.entry(account).or_insert_with(|| Rc::new(PlaceLives::of(history, places.iter().copied())));
+        lives.within(second, second).collect()
     }
 
     /// True if a policy was attached before a second to a unit or root.

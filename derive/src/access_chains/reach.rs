@@ -31,6 +31,8 @@ pub(super) struct AskedUse<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StatementReach {
     pub named: NamedAs,
+    /// True if it names a session alone, and not the role.
+    pub is_of_session: bool,
     pub conditions: Vec<PolicyCondition>,
     /// A grant's constraint, which is a condition that is not compared.
     pub is_constrained: bool,
@@ -63,6 +65,8 @@ impl AskedUse<'_> {
             return None;
         }
         let caller = PolicyCaller::new(self.principal, self.session_arn);
+        let any_session = PolicyCaller::new(self.principal, None);
+        let names_itself = |principal: &PolicyPrincipal| principal.names(any_session) == Some(NamedAs::Itself);
         let named = match &body.principals {
             // A policy of an identity speaks of whoever has it.
             PolicyElement::Absent => Some(NamedAs::Itself),
@@ -74,9 +78,12 @@ impl AskedUse<'_> {
                 (!is_left_out && !leaves_out(NamedAs::Everyone)).then_some(NamedAs::Everyone)
             }
         };
+        let is_of_session = named == Some(NamedAs::Itself)
+            && body.principals.only().is_some_and(|principals| !principals.iter().any(names_itself));
         let is_undecided = body.principals.is_negated() || body.actions.is_negated() || body.resources.is_negated();
         named.map(|named| StatementReach {
             named,
+            is_of_session,
             conditions: body.conditions.clone(),
             is_constrained: false,
             undecided: is_undecided.then(|| Box::new(body.clone())),
@@ -92,6 +99,7 @@ impl AskedUse<'_> {
         let named = named.filter(|_| self.actions.iter().any(grants));
         let reach = named.map(|named| StatementReach {
             named,
+            is_of_session: false,
             conditions: Vec::new(),
             is_constrained: terms.is_constrained,
             undecided: None,
@@ -140,7 +148,13 @@ pub(super) fn means_one_of(body: &StatementBody, actions: &[String]) -> bool {
 impl StatementReach {
     /// A Deny by a policy that AWS named and whose text is not known.
     pub fn denied_by_name() -> StatementReach {
-        StatementReach { named: NamedAs::Itself, conditions: Vec::new(), is_constrained: true, undecided: None }
+        StatementReach {
+            named: NamedAs::Itself,
+            is_of_session: false,
+            conditions: Vec::new(),
+            is_constrained: true,
+            undecided: None,
+        }
     }
 
     /// True if it holds under no condition, and is decided.
@@ -156,7 +170,13 @@ impl StatementReach {
         is_direct && is_as_free && self.denies_all_of(other)
     }
 
-    /// The same of a Deny, which for an account denies all in it.
+    /// True if it leaves less of another than that one allows, but something of it.
+    pub fn narrows(&self, other: &StatementReach) -> bool {
+        let is_direct = self.named != NamedAs::Account || other.named == NamedAs::Account;
+        is_direct && other.takes_in(self)
+    }
+
+    /// True if a Deny takes in another, as one for an account takes in all in it.
     pub fn denies_all_of(&self, other: &StatementReach) -> bool {
         match (&self.undecided, &other.undecided) {
             (None, _) => self.conditions.iter().all(|of| other.conditions.iter().any(|to| of.covers(to))),

@@ -54,12 +54,14 @@ pub(super) struct RefusalRun {
     /// Zero for a run of refusals that name no key.
     pub denied_count: i64,
     pub denied_unnamed: i64,
-    pub later_unnamed: LaterUnnamed,
+    later_unnamed: LaterUnnamed,
+    /// False if refusals of the last second had other reasons: nobody knows which was the last.
+    is_of_one_reason: bool,
 }
 
 /// The refusals of a run that name no key, from its last refusal that does until the success.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LaterUnnamed {
+struct LaterUnnamed {
     /// The second of the last one.
     last: Option<i64>,
     /// True if one was refused for another reason than the last refusal that names the key.
@@ -68,7 +70,7 @@ pub(super) struct LaterUnnamed {
 
 impl LaterUnnamed {
     /// True if none of them was refused from the second of a change on, or for a reason that is not the run's.
-    pub fn allows_proof(&self, change: i64) -> bool {
+    fn allows_proof(&self, change: i64) -> bool {
         !self.has_other_reason && self.last.is_none_or(|last| last < change)
     }
 }
@@ -152,14 +154,24 @@ fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
         None => {
             let (key, first_denied) = (name.2, refused.time);
             let (denied_unnamed, later_unnamed) = (0, LaterUnnamed::default());
-            let last = refused;
-            let run =
-                RefusalRun { key, first_denied, last, success, denied_count: counted, denied_unnamed, later_unnamed };
+            let run = RefusalRun {
+                key,
+                first_denied,
+                last: refused,
+                success,
+                denied_count: counted,
+                denied_unnamed,
+                later_unnamed,
+                is_of_one_reason: true,
+            };
             runs.insert(name, run);
         }
         Some(run) => {
             run.first_denied = run.first_denied.min(refused.time);
             run.denied_count += counted;
+            let (second, last) = (second_of(refused.time), second_of(run.last.time));
+            let is_alike = (refused.reason, refused.effect) == (run.last.reason, run.last.effect);
+            run.is_of_one_reason = second > last || run.is_of_one_reason && (second < last || is_alike);
             if (refused.time, &refused.id) > (run.last.time, &run.last.id) {
                 // Two records of one id may tell of two successes: that of the last refusal counts.
                 run.success = success;
@@ -170,6 +182,14 @@ fn add(runs: &mut BTreeMap<RunName, RefusalRun>, refused: RefusedUse) {
 }
 
 impl RefusalRun {
+    /// True if a change of a second may be shown to come after all refusals of the key, which have one reason at last.
+    pub fn allows_proof(&self, change: i64) -> bool {
+        self.denied_count > 0
+            && self.is_of_one_reason
+            && change > second_of(self.last.time)
+            && self.later_unnamed.allows_proof(change)
+    }
+
     /// Counts the refusals between the first and the success that may have been of this key.
     fn count_unnamed(&mut self, unnamed: &UnnamedByTable) {
         let Some(of) = unnamed.get(&(self.last.principal, self.last.operation)) else { return };

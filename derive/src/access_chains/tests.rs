@@ -21,6 +21,8 @@ const POLICY: &str = "arn:aws:iam::111122223333:policy/use-keys";
 #[derive(Clone)]
 enum ChainAct {
     Deny(i64),
+    /// Another of that second, for another reason.
+    DenyFor(i64, &'static str),
     /// Without the key's name; with the key of its table.
     DenyUnnamed(i64, Option<&'static str>),
     /// The same for another reason.
@@ -31,7 +33,7 @@ enum ChainAct {
     Data(i64),
 }
 
-use ChainAct::{Allow, Change, Data, Deny, DenyUnnamed, DenyUnnamedFor};
+use ChainAct::{Allow, Change, Data, Deny, DenyFor, DenyUnnamed, DenyUnnamedFor};
 
 /// A story: how the refusal reads, who was refused, and the acts. Changes are `c0`, `c1`, … in their order.
 struct ToldRefusals {
@@ -121,6 +123,11 @@ fn rows_of_acts(story: &ToldRefusals, acts: &mut dyn Iterator<Item = (usize, &Ch
                 let refused = refusal(texts, *at, Some(KEY), None);
                 all.refusals.push(refused);
             }
+            DenyFor(at, reason) => {
+                let mut refused = refusal(texts, *at, Some(KEY), None);
+                (refused.id, refused.reason) = (PackedEventId::of(&format!("b{at}")), Some(texts.put(reason)));
+                all.refusals.push(refused);
+            }
             DenyUnnamed(at, key) => {
                 let refused = refusal(texts, *at, None, *key);
                 all.refusals.push(refused);
@@ -148,7 +155,8 @@ fn rows_of_acts(story: &ToldRefusals, acts: &mut dyn Iterator<Item = (usize, &Ch
                 let id = PackedEventId::of(&format!("c{number}"));
                 let by = text("by").unwrap_or("arn:aws:iam::111122223333:role/admin");
                 let (name, by) = (texts.put(name), texts.put(by));
-                let (time, person, person_source) = (micros(*at), None, None);
+                let [person, person_source] = ["person", "person_source"].map(|of| texts.put_cell(text(of)));
+                let time = micros(*at);
                 all.changes.add(LoggedChange { time, id, content, partition, name, by, person, person_source, deed });
             }
             Data(at) => {
@@ -376,7 +384,22 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
         (
             "taken back in the second of the success",
             vec![allowed.clone(), put_key_policy(900, &[root()])],
-            (Some("c1"), &[][..], "shown"),
+            (Some("c1"), &[][..], "possible"),
+        ),
+        (
+            "put again in the second of the success",
+            vec![allowed.clone(), put_key_policy(900, &[named(ROLE), root()])],
+            (Some("c1"), &[], "shown"),
+        ),
+        (
+            "denied in the second of the success",
+            vec![allowed.clone(), put_role_policy(900, &[with(own("kms:*", "*"), "Effect", json!("Deny"))])],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "taken back after the success",
+            vec![allowed.clone(), put_key_policy(901, &[root()])],
+            (Some("c1"), &[], "shown"),
         ),
         (
             "cut after",
@@ -392,6 +415,46 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
                     &[root(), with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))],
                 ),
             ],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "a role's policy that is narrowed after",
+            vec![
+                put_role_policy(500, &[own("kms:Decrypt", "*")]),
+                put_role_policy(
+                    600,
+                    &[with(own("kms:*", "*"), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))],
+                ),
+            ],
+            (Some("c1"), &[], "possible"),
+        ),
+        (
+            "narrowed to another role",
+            vec![allowed.clone(), put_key_policy(600, &[root(), named("arn:aws:iam::111122223333:role/writer")])],
+            NOTHING,
+        ),
+        (
+            "narrowed after and taken back",
+            vec![
+                allowed.clone(),
+                put_key_policy(
+                    600,
+                    &[root(), with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}))],
+                ),
+                put_key_policy(700, &[root()]),
+            ],
+            NOTHING,
+        ),
+        (
+            "narrowed to what stood before",
+            {
+                let narrow = with(named(ROLE), "Condition", json!({"Bool": {"aws:SecureTransport": "true"}}));
+                vec![
+                    put_key_policy(50, &[root(), narrow.clone()]),
+                    put_key_policy(500, &[root(), named(ROLE)]),
+                    put_key_policy(600, &[root(), narrow]),
+                ]
+            },
             NOTHING,
         ),
         (
@@ -449,7 +512,7 @@ fn a_change_that_is_undone_before_the_success_is_not_named() {
                 put_role_policy(500, &[own("kms:Decrypt", "*")]),
                 Change(600, "DeleteRolePolicy", json!({"request": {"roleName": "writer", "policyName": "keys"}})),
             ],
-            (Some("c1"), &[], "possible"),
+            (Some("c1"), &[], "shown"),
         ),
     ] {
         let mut all = vec![put_key_policy(10, &[root()]), Deny(300), Deny(400)];
@@ -487,14 +550,14 @@ fn what_is_deleted_or_made_anew_has_nothing_of_before() {
         (
             "another is deleted",
             vec![put(500), user(600, "DeleteUser", "reader"), user(650, "CreateUser", "reader")],
-            (Some("c1"), &[][..], "possible"),
+            (Some("c1"), &[][..], "shown"),
         ),
         (
             "made in the second of the change",
             vec![put(500), user(500, "CreateUser", "analyst")],
-            (Some("c1"), &[], "possible"),
+            (Some("c1"), &[], "shown"),
         ),
-        ("made before", vec![user(500, "CreateUser", "analyst"), put(500)], (Some("c2"), &[], "possible")),
+        ("made before", vec![user(500, "CreateUser", "analyst"), put(500)], (Some("c2"), &[], "shown")),
         (
             "made, with two policies of one second",
             vec![
@@ -517,7 +580,7 @@ fn what_is_deleted_or_made_anew_has_nothing_of_before() {
         (
             "given anew",
             vec![user(500, "DeleteUser", "analyst"), user(501, "CreateUser", "analyst"), put(502)],
-            (Some("c3"), &[], "possible"),
+            (Some("c3"), &[], "shown"),
         ),
         (
             "a policy made and deleted in one second",
@@ -743,7 +806,7 @@ fn changes_of_iam_count_when_their_text_reaches_the_principal() {
     };
     let join = |at, user: &str| group(at, "AddUserToGroup", json!({"groupName": "readers", "userName": user}));
     let leave = |at| group(at, "RemoveUserFromGroup", json!({"groupName": "readers", "userName": "analyst"}));
-    let first: ToldClaim = (Some("c1"), &[], "possible");
+    let first: ToldClaim = (Some("c1"), &[], "shown");
     let after_another: ToldClaim = (Some("c2"), &[], "shown");
     let other = own("s3:*", "*");
     let second: ToldClaim = (Some("c2"), &[], "possible");
@@ -947,6 +1010,12 @@ fn a_change_must_be_able_to_cure_the_reason() {
         let answer = json!({"assumedRoleUser": {"assumedRoleId": session}});
         Change(at, "AssumeRole", json!({"answer": answer}))
     };
+    let move_account = |at, account: &str, from: &str, to: &str| {
+        let request = json!({"accountId": account, "sourceParentId": from, "destinationParentId": to});
+        Change(at, "MoveAccount", json!({"account": "999988887777", "request": request}))
+    };
+    let moved = |at, from: &str, to: &str| move_account(at, "111122223333", from, to);
+    let other_moved = move_account(500, "444455556666", "r-1", "ou-1");
     let key_denies = put_key_policy(20, &[root(), deny(ROLE)]);
     let key_allows = put_key_policy(500, &[root(), named(ROLE)]);
     let role_denies = put_role_policy(20, std::slice::from_ref(&own_deny));
@@ -1106,6 +1175,32 @@ fn a_change_must_be_able_to_cure_the_reason() {
             vec![of_organization(30, "CreatePolicy", all_deny(), "p-1"), scp(500, "DetachPolicy", "111122223333")],
             NOTHING,
         ),
+        ("moved to another unit", ("scp", "explicit"), vec![moved(500, "r-1", "ou-1")], (Some("c1"), &[], "possible")),
+        (
+            "moved there and back",
+            ("scp", "explicit"),
+            vec![moved(500, "r-1", "ou-1"), moved(600, "ou-1", "r-1")],
+            NOTHING,
+        ),
+        (
+            "moved there before the last refusal, and back",
+            ("scp", "explicit"),
+            vec![moved(350, "r-1", "ou-1"), moved(600, "ou-1", "r-1")],
+            (Some("c2"), &[], "possible"),
+        ),
+        ("another account is moved", ("scp", "explicit"), vec![other_moved], NOTHING),
+        ("moved for a key's Deny", ("resource_policy", "explicit"), vec![moved(500, "r-1", "ou-1")], NOTHING),
+        ("moved for an RCP", ("rcp", "explicit"), vec![moved(500, "r-1", "ou-1")], (Some("c1"), &[], "possible")),
+        (
+            "removed from the organization",
+            ("scp", "implicit"),
+            vec![Change(
+                500,
+                "RemoveAccountFromOrganization",
+                json!({"account": "999988887777", "request": {"accountId": "111122223333"}}),
+            )],
+            (Some("c1"), &[], "possible"),
+        ),
         (
             "SCPs are switched off",
             ("scp", "explicit"),
@@ -1221,49 +1316,159 @@ fn assert_claim_of_user(name: &str, (reason, effect): (&'static str, &'static st
 }
 
 #[test]
-fn a_first_version_is_possible_at_most() {
-    let allowing = || put_key_policy(500, &[root(), named(ROLE)]);
-    let cut = || Change(450, "PutKeyPolicy", json!({"request": {"omitted": true}}));
-    let create = Change(10, "CreateKey", json!({"request": {"policy": document(&[root()])}}));
-    for (name, acts, expected) in [
-        ("a key's policy", vec![Deny(400), allowing()], (Some("c0"), "possible")),
-        ("after that of its making", vec![create, Deny(400), allowing()], (Some("c1"), "shown")),
+fn a_first_key_policy_is_shown_where_the_refusal_says_that_none_allowed() {
+    let (implicit, foreign) = (("resource_policy", "implicit"), "arn:aws:iam::444455556666:role/partner");
+    let allowing = |at| put_key_policy(at, &[root(), named(ROLE)]);
+    let only = |statement: Value| vec![Deny(400), put_key_policy(500, &[root(), statement])];
+    let cut = |at| Change(at, "PutKeyPolicy", json!({"request": {"omitted": true}}));
+    let create = |policy: Value| Change(10, "CreateKey", json!({"request": policy}));
+    let via = json!({"StringEquals": {"kms:ViaService": "dynamodb.eu-west-1.amazonaws.com"}});
+    let account = json!({"StringEquals": {"kms:CallerAccount": "111122223333"}});
+    let session = "arn:aws:sts::111122223333:assumed-role/reader/session";
+    let but = json!({"Effect": "Allow", "Principal": {"AWS": ROLE}, "NotAction": "iam:*", "Resource": "*"});
+    let (shown, possible, nothing) = (Some("shown"), Some("possible"), None);
+    for (name, principal, reason, acts, change, evidence) in [
+        ("alone", ROLE, implicit, only(named(ROLE)), "c0", shown),
+        ("where IAM's policies are silent", ROLE, IMPLICIT, only(named(ROLE)), "c0", shown),
+        ("for an explicit Deny", ROLE, ("resource_policy", "explicit"), only(named(ROLE)), "", nothing),
+        ("for a Deny of no kind", ROLE, ("unspecified", ""), only(named(ROLE)), "c0", possible),
+        ("for another kind", ROLE, ("scp", "implicit"), only(named(ROLE)), "", nothing),
+        ("of another account's principal", foreign, implicit, only(named(foreign)), "c0", shown),
+        ("of the wrong side", foreign, IMPLICIT, only(named(foreign)), "c0", possible),
+        ("for everyone", ROLE, implicit, only(named("*")), "c0", possible),
+        ("for a session, which may be another", ROLE, implicit, only(named(session)), "c0", possible),
         (
-            "after a cut one",
-            vec![put_key_policy(10, &[root()]), Deny(400), cut(), allowing()],
-            (Some("c2"), "possible"),
+            "by a service, which may be another",
+            ROLE,
+            implicit,
+            only(with(named(ROLE), "Condition", via)),
+            "c0",
+            possible,
+        ),
+        ("by its account", ROLE, implicit, only(with(named(ROLE), "Condition", account)), "c0", shown),
+        ("for all actions but some", ROLE, implicit, only(but), "c0", possible),
+        ("for its account", ROLE, implicit, only(root()), "", nothing),
+        ("before the last refusal", ROLE, implicit, vec![allowing(350), Deny(400)], "c0", possible),
+        (
+            "after that of its making",
+            ROLE,
+            implicit,
+            vec![create(json!({"policy": document(&[root()])})), Deny(400), allowing(500)],
+            "c1",
+            shown,
+        ),
+        ("after a default one", ROLE, implicit, vec![create(json!({})), Deny(400), allowing(500)], "c1", shown),
+        ("after a cut one", ROLE, implicit, vec![cut(20), Deny(400), allowing(500)], "c1", shown),
+        ("after one that was cut since", ROLE, implicit, vec![Deny(400), cut(450), allowing(500)], "c1", possible),
+        (
+            "after one that was cut shortly before",
+            ROLE,
+            implicit,
+            vec![cut(200), Deny(400), allowing(500)],
+            "c1",
+            possible,
         ),
         (
             "after an older one that allowed as well",
-            vec![put_key_policy(10, &[root(), named(ROLE)]), Deny(400), allowing()],
-            (None, "unexplained"),
+            ROLE,
+            implicit,
+            vec![allowing(10), Deny(400), allowing(500)],
+            "",
+            nothing,
         ),
     ] {
         let mut acts = acts;
         acts.push(Allow(900));
-        assert_claims(name, &story("resource_policy", "implicit", &acts), &[(expected.0, &[], expected.1)]);
+        let told = ToldRefusals { principal, ..story(reason.0, reason.1, &acts) };
+        let expected = evidence.map_or(NOTHING, |evidence| (Some(change), &[], evidence));
+        assert_claims(name, &told, &[expected]);
     }
+}
+
+#[test]
+fn a_first_policy_of_iam_is_shown_where_the_refusal_says_that_none_allowed() {
     let decrypt = || own("kms:Decrypt", "*");
     let attach_user = |at, name| Change(at, name, json!({"request": {"userName": "analyst", "policyArn": POLICY}}));
-    for (name, acts, expected) in [
-        ("an own policy", vec![put_user_policy(500, "p", &[decrypt()])], (Some("c1"), &[][..], "possible")),
+    let first = || vec![put_user_policy(500, "p", &[decrypt()])];
+    let but = json!({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"});
+    let mfa = json!({"Bool": {"aws:MultiFactorAuthPresent": "true"}});
+    let of_key = ("resource_policy", "implicit");
+    let shown: ToldClaim = (Some("c1"), &[], "shown");
+    let possible: ToldClaim = (Some("c1"), &[], "possible");
+    for (name, reason, acts, expected) in [
+        ("an own policy", IMPLICIT, first(), shown),
+        ("where the key's policy is silent", of_key, first(), shown),
+        ("for a Deny of no kind", ("unspecified", ""), first(), possible),
+        ("for an explicit Deny", ("identity_policy", "explicit"), first(), NOTHING),
         (
-            "an own policy that was deleted before",
+            "under a condition",
+            IMPLICIT,
+            vec![put_user_policy(500, "p", &[with(decrypt(), "Condition", mfa)])],
+            possible,
+        ),
+        ("of all actions but some", IMPLICIT, vec![put_user_policy(500, "p", &[but])], possible),
+        (
+            "where the key's policy left nothing to IAM then",
+            of_key,
+            vec![
+                put_key_policy(20, &[named(ROLE)]),
+                put_key_policy(450, &[root()]),
+                put_user_policy(500, "p", &[decrypt()]),
+            ],
+            (Some("c3"), &["c2"], "possible"),
+        ),
+        (
+            "where the key's policy had just left it to IAM",
+            of_key,
+            vec![
+                put_key_policy(20, &[named(ROLE)]),
+                put_key_policy(350, &[root()]),
+                put_user_policy(500, "p", &[decrypt()]),
+            ],
+            (Some("c3"), &["c2"], "possible"),
+        ),
+        (
+            "that was deleted before",
+            IMPLICIT,
             vec![delete_user_policy(20, "p"), put_user_policy(500, "p", &[decrypt()])],
             (Some("c2"), &[], "shown"),
         ),
         (
             "beside another own policy",
+            IMPLICIT,
             vec![put_user_policy(20, "q", &[own("s3:*", "*")]), put_user_policy(500, "p", &[decrypt()])],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "put twice since",
+            IMPLICIT,
+            vec![put_user_policy(450, "p", &[own("s3:*", "*")]), put_user_policy(500, "p", &[decrypt()])],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "cut and put again since",
+            IMPLICIT,
+            vec![
+                Change(450, "PutUserPolicy", json!({"request": {"userName": "analyst", "policyName": "p"}})),
+                put_user_policy(500, "p", &[decrypt()]),
+            ],
             (Some("c2"), &[], "possible"),
         ),
         (
-            "a policy that may have been attached before",
+            "attached, of which no record tells",
+            IMPLICIT,
+            vec![new_version(20, &[decrypt()], VersionUse::Default), attach_user(500, "AttachUserPolicy")],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "attached, for a Deny of no kind",
+            ("unspecified", ""),
             vec![new_version(20, &[decrypt()], VersionUse::Default), attach_user(500, "AttachUserPolicy")],
             (Some("c2"), &[], "possible"),
         ),
         (
-            "a policy that was detached before",
+            "attached, that was detached before",
+            IMPLICIT,
             vec![
                 new_version(20, &[decrypt()], VersionUse::Default),
                 attach_user(30, "DetachUserPolicy"),
@@ -1272,12 +1477,174 @@ fn a_first_version_is_possible_at_most() {
             (Some("c3"), &[], "shown"),
         ),
         (
-            "a policy that was made before",
+            "attached, that was made before",
+            IMPLICIT,
             vec![create_policy(20, &[decrypt()]), attach_user(500, "AttachUserPolicy")],
             (Some("c2"), &[], "shown"),
         ),
     ] {
+        assert_claim_of_user(name, reason, (&acts, expected));
+    }
+}
+
+#[test]
+fn a_deny_that_stands_in_another_document_forbids_proof() {
+    let deny = |resource: &str| with(own("kms:*", resource), "Effect", json!("Deny"));
+    let mfa = json!({"Bool": {"aws:MultiFactorAuthPresent": "false"}});
+    let key_denies = |principal: &str| with(named(principal), "Effect", json!("Deny"));
+    let key_allows = || put_key_policy(500, &[root(), named(USER)]);
+    let bound = |at| {
+        let request = json!({"userName": "analyst", "permissionsBoundary": POLICY});
+        Change(at, "PutUserPermissionsBoundary", json!({"request": request}))
+    };
+    let grant = || create_grant(500, "g", USER, &["Decrypt"]);
+    let of_scp = |at, name, target: &str| {
+        let request = json!({"policyId": "p-1", "targetId": target, "content": document(&[deny("*")])});
+        Change(at, name, json!({"request": request}))
+    };
+    let scp = |target: &str, then: Vec<ChainAct>| {
+        let set_up = vec![of_scp(20, "UpdatePolicy", target), of_scp(21, "AttachPolicy", target)];
+        [set_up, then].concat()
+    };
+    for (name, acts, expected) in [
+        ("none", vec![key_allows()], (Some("c1"), &[][..], "shown")),
+        ("an own one", vec![put_user_policy(20, "q", &[deny("*")]), key_allows()], (Some("c2"), &[], "possible")),
+        (
+            "an own one of another key",
+            vec![put_user_policy(20, "q", &[deny(OTHER_KEY)]), key_allows()],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "an own one under a condition",
+            vec![put_user_policy(20, "q", &[with(deny("*"), "Condition", mfa)]), key_allows()],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "an own one that is gone",
+            vec![put_user_policy(20, "q", &[deny("*")]), key_allows(), delete_user_policy(600, "q")],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "an own one after the change",
+            vec![key_allows(), put_user_policy(600, "q", &[deny("*")])],
+            (Some("c1"), &[], "possible"),
+        ),
+        ("the key's", vec![put_key_policy(20, &[root(), key_denies(USER)]), grant()], (Some("c2"), &[], "possible")),
+        (
+            "the key's of another",
+            vec![put_key_policy(20, &[root(), key_denies(ROLE)]), grant()],
+            (Some("c2"), &[], "shown"),
+        ),
+        (
+            "the boundary's",
+            vec![create_policy(20, &[deny("*")]), bound(30), key_allows()],
+            (Some("c3"), &[], "possible"),
+        ),
+        ("an attached SCP's", scp("111122223333", vec![key_allows()]), (Some("c3"), &[], "possible")),
+        ("another account's SCP's", scp("444455556666", vec![key_allows()]), (Some("c3"), &[], "shown")),
+        (
+            "an SCP's that is detached",
+            scp("111122223333", vec![key_allows(), of_scp(600, "DetachPolicy", "111122223333")]),
+            (Some("c3"), &[], "shown"),
+        ),
+        ("one that is no boundary's", vec![create_policy(20, &[deny("*")]), key_allows()], (Some("c2"), &[], "shown")),
+    ] {
         assert_claim_of_user(name, IMPLICIT, (&acts, expected));
+    }
+}
+
+#[test]
+fn last_refusals_of_one_second_for_two_reasons_forbid_proof() {
+    for (name, acts, evidence) in [
+        ("one reason", vec![Deny(300), DenyFor(400, "identity_policy"), Deny(400)], "shown"),
+        ("two reasons", vec![Deny(300), DenyFor(400, "resource_policy"), Deny(400)], "possible"),
+        ("two reasons before", vec![DenyFor(300, "resource_policy"), Deny(300), Deny(400)], "shown"),
+        ("another reason a second before", vec![DenyFor(399, "resource_policy"), Deny(400)], "shown"),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root()])];
+        all.extend(acts);
+        all.extend([put_key_policy(500, &[root(), named(ROLE)]), Allow(900)]);
+        assert_claims(name, &story(IMPLICIT.0, IMPLICIT.1, &all), &[(Some("c1"), &[], evidence)]);
+    }
+}
+
+#[test]
+fn between_two_accounts_a_change_of_the_side_that_aws_names_is_shown() {
+    const PARTNER: &str = "arn:aws:iam::444455556666:role/reader";
+    let of_key = ("resource_policy", "implicit");
+    let partner_root = || allow(json!({"AWS": "444455556666"}), "kms:*");
+    let policy = |account: &str, at, statement: Value| {
+        let request = json!({"roleName": "reader", "policyName": "p", "policyDocument": document(&[statement])});
+        Change(at, "PutRolePolicy", json!({"account": account, "request": request}))
+    };
+    let iam = || vec![policy("444455556666", 20, own("s3:*", "*")), policy("444455556666", 500, own("kms:*", "*"))];
+    let key = || vec![put_key_policy(500, &[root(), partner_root(), named(PARTNER)])];
+    let grant = || vec![create_grant(500, "g", PARTNER, &["Decrypt"])];
+    for (name, reason, acts, expected) in [
+        ("the key's policy, as named", of_key, key(), (Some("c1"), &[][..], "shown")),
+        ("the key's policy for IAM's", IMPLICIT, key(), (Some("c1"), &[], "possible")),
+        ("a grant, as named", of_key, grant(), (Some("c1"), &[], "shown")),
+        ("a grant for IAM's", IMPLICIT, grant(), (Some("c1"), &[], "possible")),
+        ("IAM's, as named", IMPLICIT, iam(), (Some("c2"), &[], "shown")),
+        ("IAM's for the key's", of_key, iam(), (Some("c2"), &[], "possible")),
+        ("IAM's of the key's account", IMPLICIT, vec![policy("111122223333", 500, own("kms:*", "*"))], NOTHING),
+    ] {
+        let mut all = vec![put_key_policy(10, &[root(), partner_root()]), Deny(400)];
+        all.extend(acts);
+        all.push(Allow(900));
+        assert_claims(name, &ToldRefusals { principal: PARTNER, ..story(reason.0, reason.1, &all) }, &[expected]);
+    }
+}
+
+#[test]
+fn a_change_for_a_role_that_is_made_anew_is_not_shown() {
+    let role = |at, name, of: &str| Change(at, name, json!({"request": {"roleName": of}}));
+    let anew = |from, to, of: &str| vec![role(from, "DeleteRole", of), role(to, "CreateRole", of)];
+    for (name, made, evidence) in [
+        ("never", vec![], "shown"),
+        ("between", anew(600, 700, "reader"), "possible"),
+        ("made alone", vec![role(700, "CreateRole", "reader")], "possible"),
+        ("from the second of the change", anew(500, 700, "reader"), "possible"),
+        ("in the second of the success", anew(900, 900, "reader"), "possible"),
+        ("after the success", anew(901, 902, "reader"), "shown"),
+        ("before the change", anew(420, 450, "reader"), "shown"),
+        ("another role", anew(600, 700, "writer"), "shown"),
+    ] {
+        for change in [put_key_policy(500, &[root(), named(ROLE)]), create_grant(500, "g", ROLE, &["Decrypt"])] {
+            let mut acts = vec![put_key_policy(10, &[root()]), Deny(400), change];
+            acts.extend(made.iter().cloned());
+            acts.push(Allow(900));
+            let found = claims(&chains_of(&story(IMPLICIT.0, IMPLICIT.1, &acts)));
+            assert_eq!(found.iter().map(|(_, _, evidence)| evidence).collect::<Vec<_>>(), [evidence], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_change_by_the_same_person_needs_a_name_that_is_one_persons() {
+    let (here, elsewhere) = ("arn:aws:iam::111122223333:role/admin", "arn:aws:iam::444455556666:role/admin");
+    let (user, idc) = (USER, "idc:d-1234567890/ann");
+    let (session, chain, identity) = ("sso_session_name", "chain", "source_identity");
+    for (name, by, of_change, of_success, expected) in [
+        ("one name in one account", here, ("ann", session), ("ann", session), Some("person")),
+        ("one name in two accounts", elsewhere, ("ann", session), ("ann", session), None),
+        ("one name from two sources", here, ("ann", session), ("ann", identity), None),
+        ("two names", here, ("ann", session), ("bob", session), None),
+        ("a user in two accounts", elsewhere, (user, chain), (user, "principal"), Some("person")),
+        ("a user of Identity Center", elsewhere, (idc, "on_behalf_of"), (idc, chain), Some("person")),
+        ("two users of Identity Center", here, (idc, chain), ("idc:d-0987654321/ann", chain), None),
+        ("whoever has no account", "service:s3", ("ann", session), ("ann", session), None),
+        ("itself", ROLE, ("ann", session), ("bob", identity), Some("principal")),
+    ] {
+        let request = json!({"policy": document(&[root(), named(ROLE)])});
+        let members = json!({"request": request, "by": by, "person": of_change.0, "person_source": of_change.1});
+        let acts = [put_key_policy(10, &[root()]), Deny(400), Change(500, "PutKeyPolicy", members), Allow(900)];
+        let mut all = rows_of(&story(IMPLICIT.0, IMPLICIT.1, &acts));
+        let success = all.refusals[0].success.as_mut().unwrap();
+        success.person = Some(all.texts.put(of_success.0));
+        success.person_source = Some(all.texts.put(of_success.1));
+        let rows = Box::new(all).finish().unwrap();
+        assert_eq!(rows["changed_by_self"].as_string::<i32>().iter().collect::<Vec<_>>(), [expected], "{name}");
     }
 }
 

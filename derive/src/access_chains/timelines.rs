@@ -66,6 +66,11 @@ impl FoundCures {
         self.changes.keys().copied().take(count)
     }
 
+    /// True of a change that names the principal itself.
+    pub fn names_itself(&self, change: usize) -> bool {
+        self.changes.get(&change) == Some(&CureNaming::Itself)
+    }
+
     pub fn all(self) -> impl Iterator<Item = (usize, CureNaming)> {
         self.changes.into_iter()
     }
@@ -97,6 +102,8 @@ pub(super) struct TimedCure {
     /// The second of the change of the path before it.
     pub previous: i64,
     pub as_first: CureNaming,
+    /// The naming where the refusal before it says that no such policy allowed the use.
+    pub after_silence: CureNaming,
     /// The naming where the change before it is of the same span.
     pub as_later: CureNaming,
 }
@@ -127,8 +134,9 @@ impl CureTimeline {
         // One change may cure by many paths: of those that are told alike, the one that stands longest is enough.
         let mut longest: BTreeMap<_, TimedCure> = BTreeMap::new();
         for cure in cures.into_iter().filter(|cure| cure.until > cure.second) {
-            let previous = (cure.as_first != cure.as_later).then_some(cure.previous);
-            let known = longest.entry((cure.change, cure.as_first, cure.as_later, previous)).or_insert(cure);
+            let namings = [cure.as_first, cure.after_silence, cure.as_later];
+            let previous = (namings != [cure.as_later; 3]).then_some(cure.previous);
+            let known = longest.entry((cure.change, namings, previous)).or_insert(cure);
             known.until = known.until.max(cure.until);
         }
         let cures: Vec<TimedCure> = longest.into_values().collect();
@@ -148,8 +156,9 @@ impl CureTimeline {
         1 + self.cures.len() + self.standing.len() + self.long.len()
     }
 
-    /// Notes the cures of a span, none as naming the principal more closely than is said.
-    pub fn note(&self, span: CureSpan, closest: CureNaming, found: &mut FoundCures) {
+    /// Notes the cures of a span, none as naming the principal more closely than is said. With the second of a refusal
+    /// that says that no such policy allowed the use.
+    pub fn note(&self, (span, silent): (CureSpan, Option<i64>), closest: CureNaming, found: &mut FoundCures) {
         let mut end = self.cures.partition_point(|cure| cure.second < span.success);
         while let Some(at) = self.last_standing(end, span.success) {
             #[cfg(test)]
@@ -158,7 +167,11 @@ impl CureTimeline {
             if cure.second < span.from || found.is_full_after(cure.change) {
                 return;
             }
-            let naming = if cure.previous < span.from { cure.as_first } else { cure.as_later };
+            let naming = match cure.previous < span.from {
+                true if silent.is_some_and(|refused| refused < cure.second) => cure.as_first.max(cure.after_silence),
+                true => cure.as_first,
+                false => cure.as_later,
+            };
             found.note(cure.change, naming.min(closest));
             end = at;
         }

@@ -179,7 +179,7 @@ macro_rules! once {
 pub static RECIPES: &[ChainRecipe] = &[
     // Changes that cure.
     once!("the key policy names the principal", IMPLICIT, &[], PolicySubject, FIRST_SHOWN),
-    once!("the first known key policy names the principal", IMPLICIT, &[OldKey], PolicySubject, FIRST_POSSIBLE),
+    once!("the first known key policy names the principal", IMPLICIT, &[OldKey], PolicySubject, FIRST_SHOWN),
     once!(
         "the key policy names the principal for calls by DynamoDB",
         IMPLICIT,
@@ -206,7 +206,7 @@ pub static RECIPES: &[ChainRecipe] = &[
     once!("the key policy lets the account decide", &[&RESOURCE], &[NoDelegation], PolicyAccount, FIRST_POSSIBLE),
     once!("a grant for the principal", IMPLICIT, &[], GrantSubject, FIRST_SHOWN),
     once!("a grant for the principal with a context", IMPLICIT, &[ByTable], GrantConstrained, FIRST_POSSIBLE),
-    once!("an own inline policy, the first that is known", IMPLICIT, &[], Inline, FIRST_POSSIBLE),
+    once!("an own inline policy, the first that is known", IMPLICIT, &[], Inline, FIRST_SHOWN),
     once!("an own inline policy, and nobody knows the key policy", IMPLICIT, &[OldKey], Inline, FIRST_POSSIBLE),
     once!(
         "an own inline policy, and the key policy does not delegate",
