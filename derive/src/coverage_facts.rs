@@ -766,7 +766,7 @@ mod tests {
     fn an_hour_is_whole_by_the_digests_of_one_trail() {
         let mut facts = facts(&[(5, object(1, 1, 0))], &[(5 * HOUR, 5 * HOUR + 30 * MINUTE)]);
         facts.add_digest_time(HERE, "eu-west-1/other", (5 * HOUR + 30 * MINUTE, 7 * HOUR));
-        assert_eq!(runs(facts), ["5..6 covered objects yes good"]);
+        assert_eq!(runs(facts), ["5..6 covered objects yes good", "6..7 unknown none yes -"]);
     }
 
     /// The trail of an organization is named in its management account, and its logs lie under the organization's
