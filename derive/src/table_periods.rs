@@ -379,7 +379,8 @@ impl PeriodLine {
     fn is_out_of_scope(&self, place: usize, seen: FirstSeen) -> bool {
         let period = &self.done[place];
         let is_past = period.passed_at.zip(self.since).is_some_and(|(at, since)| at <= since);
-        (is_past || !period.is_firm && period.valid_to.is_some() && period.seen.inside.is_none()) && seen.inside.is_some()
+        (is_past || !period.is_firm && period.valid_to.is_some() && period.seen.inside.is_none())
+            && seen.inside.is_some()
     }
 
     fn take_step(&mut self, step: &DatedStep) {

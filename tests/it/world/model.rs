@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::actors::{ACCOUNTS, ActorKind, DYNAMODB, EAST, MAIN, PLAIN, REGIONS, WorldActor, WorldKey, WorldTable, iso};
+use super::actors::{
+    ACCOUNTS, ActorKind, DYNAMODB, EAST, MAIN, PLAIN, REGIONS, SWITCHED, WorldActor, WorldKey, WorldTable, iso,
+};
 use super::dice::WorldDice;
 use super::documents::WorldStatement;
 use super::truth::WorldTruth;
@@ -63,6 +65,16 @@ impl OddHours {
             PLAIN => hour == self.empty,
             _ => hour == self.excluded + 1 || hour == self.excluded + 2 || hour == self.stopped + 1,
         }
+    }
+
+    /// The end of the last hour of an account of which the logs show that something may be lost.
+    pub fn shown_bad_until(&self, account: &str) -> Option<i64> {
+        let last = match account {
+            MAIN => self.lost,
+            SWITCHED => (self.excluded + 2).max(self.stopped + 1),
+            _ => return None,
+        };
+        Some(FIRST_SECOND + (last + 1) * 3600)
     }
 
     /// True if no record of the lane's hour is in the logs.
