@@ -659,7 +659,8 @@ impl PlayedStory<'_> {
     }
 
     fn organization_denies(&mut self, time: i64) {
-        let text = self.text_of(WorldStatement::deny("NoKeys", "", &["kms:*"]));
+        // Others of the account use their keys meanwhile.
+        let text = self.text_of(WorldStatement::deny("NoKeys", "", &["kms:*"]).on(&self.key.arn));
         let policy = json!({"content": text, "description": "", "name": self.stem, "type": "SERVICE_CONTROL_POLICY"});
         let id = format!("p-{}", &self.stem[self.stem.len() - 6..]);
         let summary =
