@@ -241,7 +241,7 @@ fn add_keys(world: &PlantedWorld, truth: &mut WorldTruth) {
             // A bad hour may hide another change; a use shows that the key was still enabled.
             let is_used = last.state == "Enabled";
             let proved = uses.last().copied().filter(|_| is_used).max(Some(last.receipt.time));
-            let is_told = world.odd.shown_bad_until(&last.key.account).is_none_or(|until| Some(until) <= proved);
+            let is_told = world.odd.shown_bad_until(last.key.account).is_none_or(|until| Some(until) <= proved);
             of.insert("state".to_owned(), json!(is_told.then_some(&last.state)));
         }
         truth.add("keys", Value::Object(of));
