@@ -21,7 +21,7 @@ const OBJECTS: usize = 16;
 
 // The benches use the allocator of the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: keytrail_limits::BoundedAllocator = keytrail_limits::BoundedAllocator;
 
 fn main() {
     divan::main();
@@ -180,8 +180,7 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
         let limits = EngineOptions {
             threads,
             memory_bytes_max: 256 << 20,
-            deadline: None,
-            expected: Vec::new(),
+                expected: Vec::new(),
             state_answers: Vec::new(),
         };
         let engine = Engine::over_logs(LogTable::new(listing, options), limits).expect("the session opens");

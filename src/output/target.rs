@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
+use keytrail_limits::Unfinished;
 use tempfile::NamedTempFile;
 
 use super::visible::visible;
@@ -22,6 +23,7 @@ pub enum OutputTarget {
     Device(BufWriter<File>),
     File {
         staged: BufWriter<NamedTempFile>,
+        unfinished: Unfinished,
         path: PathBuf,
         existing: ExistingFile,
     },
@@ -51,8 +53,9 @@ impl OutputTarget {
             _ => {}
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let staged = staged(folder).map_err(world)?;
-        Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
+        let made = Unfinished::make(|| staged(folder), |staged| staged.path().to_owned());
+        let (staged, unfinished) = made.map_err(world)?;
+        Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), unfinished, path, existing })
     }
 
     pub fn reader(&self) -> TextReader {
@@ -81,12 +84,12 @@ impl OutputTarget {
         match self {
             OutputTarget::Stdout(mut to) => Ok(to.flush()?),
             OutputTarget::Device(mut to) => Ok(to.flush()?),
-            OutputTarget::File { staged, path, existing } => {
+            OutputTarget::File { staged, unfinished, path, existing } => {
                 let file = staged.into_inner().map_err(io::IntoInnerError::into_error)?;
-                let named = match existing {
+                let named = unfinished.finish(|| match existing {
                     ExistingFile::Keep => file.persist_noclobber(&path),
                     ExistingFile::Replace => file.persist(&path),
-                };
+                });
                 let shown = || visible(&path.to_string_lossy()).into_owned();
                 named.map(drop).map_err(|e| OutputError::File { path: shown(), source: e.error })
             }

@@ -142,7 +142,6 @@ async fn ask(folder: &str, sql: &str) -> u64 {
     let limits = EngineOptions {
         threads: 1,
         memory_bytes_max: 256 << 20,
-        deadline: None,
         expected: Vec::new(),
         state_answers: Vec::new(),
     };
