@@ -180,7 +180,7 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
         let limits = EngineOptions {
             threads,
             memory_bytes_max: 256 << 20,
-                expected: Vec::new(),
+            expected: Vec::new(),
             state_answers: Vec::new(),
         };
         let engine = Engine::over_logs(LogTable::new(listing, options), limits).expect("the session opens");

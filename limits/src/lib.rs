@@ -17,4 +17,4 @@ mod opened;
 pub use counting::{CountingAllocator, allocations};
 pub use ending::{Unfinished, end, exit, is_hangup_ignored, let_large_writes_fail};
 pub use memory::{BoundedAllocator, allow, allowed, give_back, has_room_for, in_use};
-pub use opened::{opened, since_opened};
+pub use opened::{opened, since_opened, waiting};

@@ -18,6 +18,9 @@ use super::progress;
 use crate::output::Style;
 use crate::output::words::seconds;
 
+/// The watch looks at its clocks no more often than this: while the output waits for its reader, one of them stands still.
+const TICK: Duration = Duration::from_millis(20);
+
 /// The time that the end of the process may take to remove unfinished files.
 const CLEANUP: Duration = Duration::from_secs(1);
 
@@ -150,7 +153,7 @@ impl Watch {
         let state = self.state();
         let of_work = state.under_way.as_ref().and_then(UnderWay::left);
         let of_end = state.end.map(|(end, _)| end.saturating_duration_since(Instant::now()));
-        [of_work, of_end].into_iter().flatten().min()
+        [of_work, of_end].into_iter().flatten().min().map(|left| left.max(TICK))
     }
 
     fn hear(&self, kind: SignalKind) {

@@ -18,9 +18,9 @@ pub enum ExistingFile {
 }
 
 pub enum OutputTarget {
-    Stdout(BufWriter<Stdout>),
+    Stdout(BufWriter<Awaited<Stdout>>),
     /// A device or pipe that the user named: it is written in place, since it has no content to overwrite.
-    Device(BufWriter<File>),
+    Device(BufWriter<Awaited<File>>),
     File {
         staged: BufWriter<NamedTempFile>,
         unfinished: Unfinished,
@@ -31,7 +31,7 @@ pub enum OutputTarget {
 
 impl OutputTarget {
     pub fn stdout() -> OutputTarget {
-        OutputTarget::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
+        OutputTarget::Stdout(BufWriter::with_capacity(1 << 16, Awaited(io::stdout())))
     }
 
     /// Opens the file before a long run, so that an unwritable place is refused at once. `-` is standard output.
@@ -47,7 +47,7 @@ impl OutputTarget {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
-                return Ok(OutputTarget::Device(BufWriter::new(file)));
+                return Ok(OutputTarget::Device(BufWriter::new(Awaited(file))));
             }
             Ok(_) if existing == ExistingFile::Keep => return Err(OutputError::Exists { path: shown }),
             _ => {}
@@ -61,7 +61,7 @@ impl OutputTarget {
     pub fn reader(&self) -> TextReader {
         match self {
             OutputTarget::Stdout(_) => TextReader::of(&io::stdout()),
-            OutputTarget::Device(to) => TextReader::of(to.get_ref()),
+            OutputTarget::Device(to) => TextReader::of(&to.get_ref().0),
             OutputTarget::File { .. } => TextReader::Program,
         }
     }
@@ -112,6 +112,19 @@ impl Write for OutputTarget {
             OutputTarget::Device(to) => to.flush(),
             OutputTarget::File { staged, .. } => staged.flush(),
         }
+    }
+}
+
+/// A writer that may have to wait for its reader, which is no computing.
+pub struct Awaited<W>(W);
+
+impl<W: Write> Write for Awaited<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        keytrail_limits::waiting(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        keytrail_limits::waiting(|| self.0.flush())
     }
 }
 

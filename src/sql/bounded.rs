@@ -4,28 +4,26 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::Array;
 use arrow::compute::concat;
-use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DataFusionError, Result, ScalarValue, exec_err};
-use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::common::{DFSchema, Result, ScalarValue, resources_err};
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
-use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
-    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping, Volatility,
+    ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping,
 };
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinaryExpr, Column};
 
 use super::growth::{CallSizes, Growth, range_bytes};
+use super::operators;
 
 /// The most that one call makes of one batch.
 const RESULT_BYTES_MAX: u64 = 64 << 20;
@@ -54,12 +52,20 @@ fn bound_call(expr: Expr) -> Result<Transformed<Expr>> {
             }
             _ => Transformed::no(Expr::ScalarFunction(call)),
         },
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => {
-            let func = bounded(Arc::new(ScalarUDF::from(JoinedTexts::default())), Growth::Text);
-            Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args: vec![*left, *right] }))
-        }
         other => Transformed::no(other),
     })
+}
+
+/// The same, and operators as functions.
+fn bound(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    let Expr::BinaryExpr(operator) = expr else { return bound_call(expr) };
+    let Some(function) = operators::as_function(&operator, schema) else {
+        return Ok(Transformed::no(Expr::BinaryExpr(operator)));
+    };
+    let grows = operator.op == Operator::StringConcat;
+    let function = Arc::new(ScalarUDF::from(function));
+    let function = if grows { bounded(function, Growth::Text) } else { function };
+    Ok(Transformed::yes(operators::call(function, operator)))
 }
 
 /// Bounds the calls of a plan that planners and rules made of operators and of other calls.
@@ -72,20 +78,15 @@ impl AnalyzerRule for BoundResults {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        let bounded = plan.transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(bound_call)));
+        let bounded = plan.transform_up_with_subqueries(|node| {
+            let schema = merge_schema(&node.inputs());
+            node.map_expressions(|expr| expr.transform_up(|expr| bound(expr, &schema)))
+        });
         Ok(bounded?.data)
     }
 }
 
 impl BoundedFunction {
-    fn refused(&self, bytes: u64) -> DataFusionError {
-        let (name, most) = (self.function.name(), RESULT_BYTES_MAX >> 20);
-        let size = bytes.div_ceil(1 << 20);
-        DataFusionError::ResourcesExhausted(format!(
-            "`{name}` would make {size} MiB of one batch of rows, and at most {most} MiB are allowed"
-        ))
-    }
-
     /// Computes a few rows at a time.
     fn in_pieces(&self, call: &ScalarFunctionArgs, bound: impl Fn(usize) -> u64) -> Result<ColumnarValue> {
         let (mut pieces, mut made, mut from) = (Vec::new(), 0, 0);
@@ -107,8 +108,17 @@ impl BoundedFunction {
     }
 
     fn check(&self, bytes: u64) -> Result<()> {
-        let has_room = usize::try_from(bytes).is_ok_and(keytrail_limits::has_room_for);
-        if bytes > RESULT_BYTES_MAX || !has_room { Err(self.refused(bytes)) } else { Ok(()) }
+        let (name, size) = (self.function.name(), bytes.div_ceil(1 << 20));
+        let made = || format!("`{name}` would make {size} MiB of one batch of rows");
+        if bytes > RESULT_BYTES_MAX {
+            let most = RESULT_BYTES_MAX >> 20;
+            return resources_err!("{}, and at most {most} MiB are allowed", made());
+        }
+        if !keytrail_limits::has_room_for(bytes as usize) {
+            let most = keytrail_limits::allowed() >> 20;
+            return resources_err!("{}, beside what the process holds already, and it may take {most} MiB in all", made());
+        }
+        Ok(())
     }
 }
 
@@ -224,58 +234,5 @@ impl ScalarUDFImpl for BoundedFunction {
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
         self.function.inner().placement(args)
-    }
-}
-
-/// The operator `||`, as a function: operators cannot be bounded.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct JoinedTexts {
-    signature: Signature,
-}
-
-impl Default for JoinedTexts {
-    fn default() -> JoinedTexts {
-        // The types are those that the planner has given the operator.
-        JoinedTexts { signature: Signature::any(2, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for JoinedTexts {
-    fn name(&self) -> &str {
-        "||"
-    }
-
-    fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match args {
-            [left, right] => Ok(format!("{} || {}", left.schema_name(), right.schema_name())),
-            _ => exec_err!("|| takes two texts"),
-        }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [left, right] => BinaryTypeCoercer::new(left, &Operator::StringConcat, right).get_result_type(),
-            _ => exec_err!("|| takes two texts"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
-        let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))
-    }
-
-    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let columns: Vec<ArrayRef> = call.args.iter().map(|text| text.to_array(call.number_rows)).collect::<Result<_>>()?;
-        let field = |(place, column): (usize, &ArrayRef)| Field::new(place.to_string(), column.data_type().clone(), true);
-        let schema = Arc::new(Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>()));
-        let options = RecordBatchOptions::new().with_row_count(Some(call.number_rows));
-        let batch = RecordBatch::try_new_with_options(schema, columns, &options)?;
-        let side = |place: usize| Arc::new(Column::new(&place.to_string(), place)) as Arc<dyn PhysicalExpr>;
-        PhysicalBinaryExpr::new(side(0), Operator::StringConcat, side(1)).evaluate(&batch)
     }
 }

@@ -21,6 +21,7 @@ mod hints;
 mod interval;
 pub mod named;
 mod names_function;
+mod operators;
 mod physical;
 pub mod plan_size;
 mod read_once;

@@ -1,6 +1,6 @@
 -- Statements that want too much, or something that is not theirs. Each begins with a line `--> OUTCOME: about`:
--- `answer` is answered, `refused` is not run (exit code 2), `bound` runs into a bound of memory, size or time (5), or is
--- refused before it runs. `«TEXT×N»` stands for N copies of TEXT, in which `#` is the number of the copy.
+-- `answer` is answered, `refused` is not run or cannot be computed (exit code 2), `bound` runs into a bound of memory,
+-- size or time (5). `«TEXT×N»` stands for N copies of TEXT, in which `#` is the number of the copy.
 
 --> bound: a list of lists of lists
 SELECT array_repeat(array_repeat(array_repeat(0, 1000), 1000), 1000)
@@ -202,3 +202,17 @@ SELECT count(*), sum(value) FROM generate_series(1, 10000000)
 SELECT sum(length(replace(raw, '"', '&quot;'))) > 0 AS ok, sum(length(regexp_replace(raw, '[0-9]', '#', 'g'))) > 0 AS ko FROM events
 --> answer: a recursion that ends
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 1000) SELECT count(*) FROM r
+--> refused: beyond the largest number
+SELECT 9223372036854775807 + 1
+--> refused: beyond the smallest number
+SELECT -9223372036854775807 - 2
+--> refused: a product beyond the largest number
+SELECT sum(value * 9223372036854775807) FROM generate_series(1, 10)
+--> refused: beyond the largest number, in a condition
+SELECT count(*) FROM generate_series(1, 10) WHERE value + 9223372036854775807 > 0
+--> answer: the largest and the smallest number
+SELECT 9223372036854775806 + 1 AS largest, -9223372036854775807 - 1 AS smallest, 4611686018427387903 * 2 AS product
+--> answer: three hundred columns joined
+SELECT length(«event_id || ×300»'') FROM events
+--> answer: a thousand columns added
+SELECT sum(«record_index + ×999»1) > 0 AS ok FROM events

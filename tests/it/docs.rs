@@ -195,11 +195,14 @@ const SQL_BOUNDS: &str = "
 
 A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered.
 
-- Time: `--timeout` counts computing, from the last file or object that was opened; ten minutes unless it is given.
+- Time: `--timeout` counts computing, from the last file or object that was opened; ten minutes unless it is given. Waiting
+  for whoever reads the output is no computing.
 - Memory: `--memory` bounds the process, by default at three quarters of the machine's. Operators have half of that and at
   most 512 MiB; sorts and groups put more into temporary files without a name, joins and lists of all rows cannot.
 - Results: no call of a function makes more than 64 MiB of one batch of rows, which are 8,192 at most. Functions that
   make more than they are given, such as `replace` and `array_repeat`, are measured before they begin.
+- Numbers: `+`, `-` and `*` of integers refuse a result that their type cannot hold (2). `sum` does not look; over numbers
+  that clients chose, use `sum(CAST(n AS DECIMAL(30, 0)))`.
 - Functions: those below may be called, since they read nothing but their arguments. All others are unknown.
 ";
 
