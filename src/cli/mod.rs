@@ -134,9 +134,12 @@ fn start(global: &GlobalArgs) -> Result<Watch, Failure> {
     Watch::start(global.stderr_style()).map_err(|e| Failure::world(format!("cannot watch for signals: {e}")))
 }
 
+/// Of a thread that plans and computes: a statement may have a thousand operators, each a level of the plan.
+const STACK_BYTES: usize = 8 << 20;
+
 /// The threads that work runs on.
 fn runtime(global: &GlobalArgs) -> Result<Runtime, Failure> {
-    let built = Builder::new_multi_thread().worker_threads(global.threads()).enable_all().build();
+    let built = Builder::new_multi_thread().worker_threads(global.threads()).thread_stack_size(STACK_BYTES).enable_all().build();
     built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))
 }
 

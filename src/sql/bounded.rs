@@ -10,20 +10,21 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue, resources_err};
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
+    ColumnarValue, Documentation, Expr, ExprSchemable, ExpressionPlacement, LogicalPlan, Operator, ReturnFieldArgs,
     ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, StructFieldMapping,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 use super::growth::{CallSizes, Growth, range_bytes};
-use super::operators;
+use super::operators::{LeftSide, OperatorChain};
 
 /// The most that one call makes of one batch.
 const RESULT_BYTES_MAX: u64 = 64 << 20;
@@ -56,16 +57,41 @@ fn bound_call(expr: Expr) -> Result<Transformed<Expr>> {
     })
 }
 
+/// The chain of operators that an expression calls.
+fn chain_of(expr: &Expr) -> Option<&OperatorChain> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let function = call.func.inner();
+    let function = function.downcast_ref::<BoundedFunction>().map_or(function, |bounded| bounded.function.inner());
+    function.downcast_ref::<OperatorChain>()
+}
+
 /// The same, and operators as functions.
 fn bound(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     let Expr::BinaryExpr(operator) = expr else { return bound_call(expr) };
-    let Some(function) = operators::as_function(&operator, schema) else {
-        return Ok(Transformed::no(Expr::BinaryExpr(operator)));
+    let Some(chain) = replaced(&operator, schema) else { return Ok(Transformed::no(Expr::BinaryExpr(operator))) };
+    let goes_on = chain_of(&operator.left).is_some();
+    let mut args = match *operator.left {
+        Expr::ScalarFunction(call) if goes_on => call.args,
+        left => vec![left],
     };
-    let grows = operator.op == Operator::StringConcat;
-    let function = Arc::new(ScalarUDF::from(function));
-    let function = if grows { bounded(function, Growth::Text) } else { function };
-    Ok(Transformed::yes(operators::call(function, operator)))
+    args.push(*operator.right);
+    let grows = chain.grows();
+    let func = Arc::new(ScalarUDF::from(chain));
+    let func = if grows { bounded(func, Growth::Sum) } else { func };
+    Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
+}
+
+/// The chain that an operator begins, or goes on with.
+fn replaced(operator: &BinaryExpr, schema: &DFSchema) -> Option<OperatorChain> {
+    // The right side is short, and tells most operators of other types.
+    let right = operator.right.get_type(schema).ok()?;
+    match chain_of(&operator.left) {
+        Some(left) => OperatorChain::of(LeftSide::Chain(left), operator.op, &right),
+        None if right.is_integer() || operator.op == Operator::StringConcat => {
+            OperatorChain::of(LeftSide::Value(&operator.left.get_type(schema).ok()?), operator.op, &right)
+        }
+        None => None,
+    }
 }
 
 /// Bounds the calls of a plan that planners and rules made of operators and of other calls.
@@ -80,7 +106,11 @@ impl AnalyzerRule for BoundResults {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
         let bounded = plan.transform_up_with_subqueries(|node| {
             let schema = merge_schema(&node.inputs());
-            node.map_expressions(|expr| expr.transform_up(|expr| bound(expr, &schema)))
+            let names = NamePreserver::new(&node);
+            node.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(expr.transform_up(|expr| bound(expr, &schema))?.update_data(|expr| name.restore(expr)))
+            })
         });
         Ok(bounded?.data)
     }

@@ -346,7 +346,7 @@ mod tests {
             (Growth::Replace, vec![text("aaaa"), text(""), text("0123456789")], 54, 70),
             (Growth::RegexReplace, vec![text("aaaa"), text("a*?"), text("0123456789")], 50, 120),
             (Growth::Joined, vec![text(", "), text("a"), text("b")], 4, 20),
-            (Growth::ListText, vec![list.clone(), text(", ")], 4, 200),
+            (Growth::ListText, vec![list.clone(), text(", ")], 4, 300),
             (Growth::Resize, vec![list.clone(), number(100), number(7)], 800, 2000),
             (Growth::Series, vec![number(1), number(1000)], 8000, 17_000),
         ] {

@@ -1,65 +1,83 @@
 //! Operators as functions: an operator cannot be bounded, and DataFusion's arithmetic goes on past the end of a type.
-//! In: an expression whose types the planner has decided. Out: the same value under the same name; or a refusal, where an
-//! integer would be too large for its type. Never changes a type or an order of work.
+//! In: an expression whose types the planner has decided. Out: a function that gives the same value, or refuses an integer
+//! that is too large for its type. Never changes a type or the order of work.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use datafusion::common::{DFSchema, Result, exec_err};
-use datafusion::logical_expr::expr::{BinaryExpr, ScalarFunction};
+use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{BinaryExpr as PhysicalBinaryExpr, Column, Literal};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
 
-/// The operators that are called as functions. Arithmetic is that of integers.
-const REPLACED: [(Operator, &str); 4] = [
-    (Operator::StringConcat, "||"),
-    (Operator::Plus, "+"),
-    (Operator::Minus, "-"),
-    (Operator::Multiply, "*"),
-];
-
-/// The function for an expression with such an operator; none for any other.
-pub(super) fn as_function(expr: &BinaryExpr, schema: &DFSchema) -> Option<OperatorFunction> {
-    let (op, name) = REPLACED.into_iter().find(|(op, _)| *op == expr.op)?;
-    let is_replaced = op == Operator::StringConcat || are_integers(expr, schema);
-    // The types are those that the planner has given the operator.
-    let signature = Signature::any(2, Volatility::Immutable);
-    is_replaced.then_some(OperatorFunction { op, name, signature })
-}
-
-fn are_integers(expr: &BinaryExpr, schema: &DFSchema) -> bool {
-    [&expr.left, &expr.right].into_iter().all(|side| side.get_type(schema).is_ok_and(|of_side| of_side.is_integer()))
-}
-
-/// The call of a function, in the place of an expression.
-pub(super) fn call(func: Arc<ScalarUDF>, expr: BinaryExpr) -> Expr {
-    Expr::ScalarFunction(ScalarFunction { func, args: vec![*expr.left, *expr.right] })
-}
-
-/// An operator with two sides.
+/// A chain of operators, computed from the left: `a + b - c` is one function of three values, since functions within
+/// functions cost the planner far more than operators within operators.
 #[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct OperatorFunction {
-    op: Operator,
-    name: &'static str,
+pub(super) struct OperatorChain {
+    operators: Vec<Operator>,
+    /// The type of its value.
+    made: DataType,
     signature: Signature,
 }
 
-impl ScalarUDFImpl for OperatorFunction {
+/// The left side of an operator.
+#[derive(Clone, Copy)]
+pub(super) enum LeftSide<'c> {
+    Chain(&'c OperatorChain),
+    Value(&'c DataType),
+}
+
+impl OperatorChain {
+    /// The chain that an operator begins or goes on with; none if it stays an operator.
+    pub fn of(left: LeftSide<'_>, operator: Operator, right: &DataType) -> Option<OperatorChain> {
+        let (before, of_left): (&[Operator], &DataType) = match left {
+            LeftSide::Chain(chain) => (&chain.operators, &chain.made),
+            LeftSide::Value(data_type) => (&[], data_type),
+        };
+        let is_replaced = match operator {
+            Operator::StringConcat => true,
+            Operator::Plus | Operator::Minus | Operator::Multiply => of_left.is_integer() && right.is_integer(),
+            _ => false,
+        };
+        let made = is_replaced.then(|| result_type(of_left, operator, right).ok()).flatten()?;
+        let operators = [before, &[operator]].concat();
+        let signature = Signature::any(operators.len() + 1, Volatility::Immutable);
+        Some(OperatorChain { operators, made, signature })
+    }
+
+    /// True if the value may be larger than each part of it.
+    pub fn grows(&self) -> bool {
+        self.operators.contains(&Operator::StringConcat)
+    }
+}
+
+fn result_type(left: &DataType, operator: Operator, right: &DataType) -> Result<DataType> {
+    BinaryTypeCoercer::new(left, &operator, right).get_result_type()
+}
+
+impl ScalarUDFImpl for OperatorChain {
     fn name(&self) -> &str {
-        self.name
+        match self.operators.last() {
+            Some(Operator::Plus) => "+",
+            Some(Operator::Minus) => "-",
+            Some(Operator::Multiply) => "*",
+            _ => "||",
+        }
     }
 
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
-        match args {
-            [left, right] => Ok(format!("{} {} {}", left.schema_name(), self.name, right.schema_name())),
-            _ => exec_err!("{} has two sides", self.name),
+        let mut name = String::new();
+        for (place, value) in args.iter().enumerate() {
+            if let Some(operator) = place.checked_sub(1).and_then(|before| self.operators.get(before)) {
+                name.push_str(&format!(" {operator} "));
+            }
+            name.push_str(&value.schema_name().to_string());
         }
+        Ok(name)
     }
 
     fn signature(&self) -> &Signature {
@@ -67,34 +85,58 @@ impl ScalarUDFImpl for OperatorFunction {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [left, right] => BinaryTypeCoercer::new(left, &self.op, right).get_result_type(),
-            _ => exec_err!("{} has two sides", self.name),
-        }
+        let Some((first, others)) = types.split_first() else { return internal_err!("a chain of operators has no values") };
+        let mut steps = self.operators.iter().zip(others);
+        steps.try_fold(first.clone(), |left, (operator, right)| result_type(&left, *operator, right))
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         let types: Vec<DataType> = args.arg_fields.iter().map(|field| field.data_type().clone()).collect();
         let is_nullable = args.arg_fields.iter().any(|field| field.is_nullable());
-        Ok(Arc::new(Field::new(self.name, self.return_type(&types)?, is_nullable)))
+        Ok(Arc::new(Field::new(self.name(), self.return_type(&types)?, is_nullable)))
     }
 
     fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let (mut columns, mut fields, mut sides) = (Vec::new(), Vec::new(), Vec::<Arc<dyn PhysicalExpr>>::new());
-        for argument in call.args {
-            match argument {
-                ColumnarValue::Scalar(value) => sides.push(Arc::new(Literal::new(value))),
-                ColumnarValue::Array(column) => {
-                    let name = columns.len().to_string();
-                    sides.push(Arc::new(Column::new(&name, columns.len())));
-                    fields.push(Field::new(name, column.data_type().clone(), true));
-                    columns.push(column);
-                }
-            }
+        let mut values = call.args.into_iter();
+        let Some(first) = values.next() else { return internal_err!("a chain of operators has no values") };
+        let mut steps = self.operators.iter().zip(values);
+        steps.try_fold(first, |left, (operator, right)| applied(*operator, [left, right], call.number_rows))
+    }
+}
+
+/// The value of one operator.
+fn applied(operator: Operator, sides: [ColumnarValue; 2], rows: usize) -> Result<ColumnarValue> {
+    let (mut columns, mut fields) = (Vec::new(), Vec::new());
+    let [left, right] = sides.map(|side| match side {
+        ColumnarValue::Scalar(value) => Arc::new(Literal::new(value)) as Arc<dyn PhysicalExpr>,
+        ColumnarValue::Array(column) => {
+            let (name, place) = (columns.len().to_string(), columns.len());
+            fields.push(Field::new(&name, column.data_type().clone(), true));
+            columns.push(column);
+            Arc::new(Column::new(&name, place))
         }
-        let Ok([left, right]) = <[_; 2]>::try_from(sides) else { return exec_err!("{} has two sides", self.name) };
-        let options = RecordBatchOptions::new().with_row_count(Some(call.number_rows));
-        let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
-        PhysicalBinaryExpr::new(left, self.op, right).with_fail_on_overflow(true).evaluate(&batch)
+    });
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?;
+    BinaryExpr::new(left, operator, right).with_fail_on_overflow(true).evaluate(&batch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_and_texts_are_chained() {
+        let (number, text, real) = (DataType::Int64, DataType::Utf8, DataType::Float64);
+        let sum = OperatorChain::of(LeftSide::Value(&number), Operator::Plus, &number).unwrap();
+        assert!(sum.made == number && !sum.grows());
+        let longer = OperatorChain::of(LeftSide::Chain(&sum), Operator::Minus, &number).unwrap();
+        assert_eq!(longer.operators, [Operator::Plus, Operator::Minus]);
+        assert!(OperatorChain::of(LeftSide::Value(&text), Operator::StringConcat, &text).is_some_and(|chain| chain.grows()));
+        for (left, operator, right) in
+            [(&real, Operator::Plus, &real), (&number, Operator::Divide, &number), (&number, Operator::Lt, &number)]
+        {
+            assert_eq!(OperatorChain::of(LeftSide::Value(left), operator, right), None, "{operator}");
+        }
     }
 }

@@ -110,7 +110,7 @@ SELECT count(*) FROM generate_series(1, 10000000) a WHERE regexp_like(repeat(a.v
 SELECT count(sha256(repeat(a.value::text, 10000))) FROM generate_series(1, 10000000) a
 --> bound: many columns of a cross join
 SELECT count(*) FROM events a, events b, events c, events d, generate_series(1, 10000000) e, generate_series(1, 10000000) f
---> bound: a subquery for each row
+--> refused: a subquery for each row
 SELECT count(*) FROM generate_series(1, 100000) a WHERE a.value < (SELECT count(*) FROM generate_series(1, 1000000) b WHERE b.value % (a.value + 1) = 0)
 --> bound: views joined without a condition
 SELECT count(*) FROM generate_series(1, 10000000) s, key_use a, key_use b, generate_series(1, 1000000) t WHERE s.value + t.value < 0
@@ -216,3 +216,11 @@ SELECT 9223372036854775806 + 1 AS largest, -9223372036854775807 - 1 AS smallest,
 SELECT length(«event_id || ×300»'') FROM events
 --> answer: a thousand columns added
 SELECT sum(«record_index + ×999»1) > 0 AS ok FROM events
+--> answer: a window over what is computed
+SELECT max(n) AS n FROM (SELECT row_number() OVER (ORDER BY value * 2 + 1, 'a' || value) AS n FROM generate_series(1, 100))
+--> answer: sums of what is computed
+SELECT sum(value * 2 + 1) AS s, string_agg('a' || value, ',' ORDER BY value * -1) AS t FROM generate_series(1, 3)
+--> answer: five hundred conditions
+SELECT count(*) FROM events WHERE «event_id = 'id-#' OR ×500»false
+--> answer: chains of every kind
+SELECT 1 + 2 * 3 - 4 AS a, 'x' || 1 + 2 || 'y' AS b, 1.5 + 2 + 3 AS c, now() - now() + INTERVAL '1' DAY AS d, 7 - (2 - 1) AS e

@@ -17,7 +17,7 @@ const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 const BUSY: &str = "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value";
 
 /// A question that sorts more than fits in memory, so that it spills.
-const SPILLING: &str = "SELECT e.raw, e.event_id, a.value FROM events e, generate_series(1, 40) a ORDER BY a.value % 7, e.raw DESC";
+const SPILLING: &str = "SELECT e.event_id, a.value FROM events e, generate_series(1, 300) a ORDER BY a.value % 7, e.event_id DESC";
 
 struct Place {
     folder: tempfile::TempDir,
