@@ -47,17 +47,19 @@ fn written_out(text: &str) -> String {
     format!("{before}{copies}{}", written_out(after))
 }
 
-fn run(sql: &str) -> Ended {
+/// Runs a statement that may compute for some time.
+fn run(sql: &str, timeout: &str) -> Ended {
     // Some of these are too long to be one argument of a command.
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(sql.as_bytes()).unwrap();
     let path = file.path().to_str().unwrap();
-    let args = ["query", "-f", "json", "-q", "--from", "sample-logs", "--timeout", "2s", "--memory", MEMORY, "--file", path];
+    let args = ["query", "-f", "json", "-q", "--from", "sample-logs", "--timeout", timeout, "--memory", MEMORY, "--file", path];
     keytrail_within(args, Limits { time: HUNG, ..Limits::default() })
 }
 
 fn judged(attack: &Attack) -> Option<String> {
-    let ended = run(&attack.sql);
+    // An answer takes what it takes.
+    let ended = run(&attack.sql, if attack.outcome == "answer" { "1m" } else { "2s" });
     let codes: &[i32] = match attack.outcome.as_str() {
         "answer" => &[0],
         "refused" => &[2],
@@ -132,14 +134,11 @@ fn the_shell_answers_the_next_statement() {
         return;
     }
     // A line that is typed has no more than 4,096 bytes.
-    let hard: Vec<Attack> = attacks().into_iter().filter(|a| a.outcome != "answer" && a.sql.len() < 1000).collect();
-    let shells: Vec<&[Attack]> = hard.chunks(8).collect();
-    let wrong = on_every_core(&shells, |attacks| {
-        let next = |number: usize| format!("SELECT 'answer ' || {number} AS a;");
-        let lines = attacks.iter().enumerate().flat_map(|(number, a)| [format!("{};", a.sql), next(number)]);
-        let shown = typed(&lines.collect::<Vec<_>>(), &["--timeout", "1s"]);
-        let missing = (0..attacks.len()).find(|number| !shown.contains(&format!("\nanswer {number}")));
-        missing.map(|number| format!("after `{}`:\n{shown}", attacks[number].about))
+    let hard = attacks().into_iter().filter(|a| a.outcome != "answer" && a.sql.len() < 1000);
+    let hard: Vec<Attack> = hard.step_by(if is_exhaustive() { 1 } else { 5 }).collect();
+    let wrong = on_every_core(&hard, |attack| {
+        let shown = typed(&[format!("{};", attack.sql), "SELECT 'answer ' || 1 AS a;".to_owned()], &["--timeout", "1s"]);
+        (!shown.contains("\nanswer 1")).then(|| format!("after `{}`:\n{shown}", attack.about))
     });
     let wrong: Vec<String> = wrong.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -193,7 +193,8 @@ fn sql_page() {
 const SQL_BOUNDS: &str = "
 ## Bounds
 
-A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered.
+A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered. A step that
+the shell has stopped waiting for goes on until it is done, and keeps its memory for so long.
 
 - Time: `--timeout` counts computing, from the last file or object that was opened; ten minutes unless it is given. Waiting
   for whoever reads the output is no computing.
