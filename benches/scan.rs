@@ -177,12 +177,8 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
             accepted: Arc::default(),
             progress,
         };
-        let limits = EngineOptions {
-            threads,
-            memory_bytes_max: 256 << 20,
-            expected: Vec::new(),
-            state_answers: Vec::new(),
-        };
+        let limits =
+            EngineOptions { threads, memory_bytes_max: 256 << 20, expected: Vec::new(), state_answers: Vec::new() };
         let engine = Engine::over_logs(LogTable::new(listing, options), limits).expect("the session opens");
         runtime.block_on(async {
             let is_name = !question.contains(' ');

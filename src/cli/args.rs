@@ -444,10 +444,14 @@ mod tests {
 
     #[test]
     fn times_and_sizes_have_units() {
-        for (text, seconds) in [("0", Some(0)), ("30s", Some(30)), ("10m", Some(600)), ("1h", Some(3600)), ("10", None), ("-1s", None)] {
+        for (text, seconds) in
+            [("0", Some(0)), ("30s", Some(30)), ("10m", Some(600)), ("1h", Some(3600)), ("10", None), ("-1s", None)]
+        {
             assert_eq!(timeout(text).ok().map(|time| time.as_secs()), seconds, "{text}");
         }
-        for (text, bytes) in [("512M", Some(512 << 20)), ("4g", Some(4 << 30)), ("1M", None), ("512", None), ("99999999999999G", None)] {
+        for (text, bytes) in
+            [("512M", Some(512 << 20)), ("4g", Some(4 << 30)), ("1M", None), ("512", None), ("99999999999999G", None)]
+        {
             assert_eq!(memory(text).ok(), bytes, "{text}");
         }
     }

@@ -139,7 +139,11 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// The threads that work runs on.
 fn runtime(global: &GlobalArgs) -> Result<Runtime, Failure> {
-    let built = Builder::new_multi_thread().worker_threads(global.threads()).thread_stack_size(STACK_BYTES).enable_all().build();
+    let built = Builder::new_multi_thread()
+        .worker_threads(global.threads())
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build();
     built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))
 }
 

@@ -254,11 +254,7 @@ impl SqlShell<'_> {
         Err(failure.hint(near.map(|near| near + " ").unwrap_or_default() + "`\\d` lists them all"))
     }
 
-    fn ask(
-        &mut self,
-        question: Question,
-        params: Vec<(String, String)>,
-    ) -> Result<(), Failure> {
+    fn ask(&mut self, question: Question, params: Vec<(String, String)>) -> Result<(), Failure> {
         let target = OutputTarget::stdout();
         let to = OutputOptions { format: self.format, style: self.global.style(&target), target };
         let opened = self.opened.clone();

@@ -134,12 +134,8 @@ mod tests {
                 }
             }),
         };
-        let bounds = EngineOptions {
-            threads,
-            memory_bytes_max: 64 << 20,
-            expected: Vec::new(),
-            state_answers: Vec::new(),
-        };
+        let bounds =
+            EngineOptions { threads, memory_bytes_max: 64 << 20, expected: Vec::new(), state_answers: Vec::new() };
         Engine::over_logs(LogTable::new(Arc::new(listing), options), bounds).unwrap()
     }
 

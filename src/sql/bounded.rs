@@ -146,7 +146,10 @@ impl BoundedFunction {
         }
         if !keytrail_limits::has_room_for(bytes as usize) {
             let most = keytrail_limits::allowed() >> 20;
-            return resources_err!("{}, beside what the process holds already, and it may take {most} MiB in all", made());
+            return resources_err!(
+                "{}, beside what the process holds already, and it may take {most} MiB in all",
+                made()
+            );
         }
         Ok(())
     }

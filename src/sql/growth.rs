@@ -336,7 +336,10 @@ mod tests {
     fn a_result_is_no_larger_than_its_bound() {
         let text = |text: &str| ColumnarValue::Scalar(ScalarValue::from(text));
         let number = |number: i64| ColumnarValue::Scalar(ScalarValue::from(number));
-        let list = ColumnarValue::Array(Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), Some(2)])])));
+        let list = ColumnarValue::Array(Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>([Some([
+            Some(1),
+            Some(2),
+        ])])));
         for (growth, arguments, least, most) in [
             (Growth::Sum, vec![text("abc"), text("de")], 5, 20),
             (Growth::Repeat, vec![text("abc"), number(1000)], 3000, 12_000),

@@ -359,7 +359,8 @@ impl Engine {
         // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;
         let state = allowed::session().with_config(config).with_runtime_env(runtime);
-        let state = state.with_analyzer_rule(Arc::new(BoundResults)).with_physical_optimizer_rule(Arc::new(HandOutScans));
+        let state =
+            state.with_analyzer_rule(Arc::new(BoundResults)).with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
         series::bound(&context)?;

@@ -85,7 +85,9 @@ impl ScalarUDFImpl for OperatorChain {
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let Some((first, others)) = types.split_first() else { return internal_err!("a chain of operators has no values") };
+        let Some((first, others)) = types.split_first() else {
+            return internal_err!("a chain of operators has no values");
+        };
         let mut steps = self.operators.iter().zip(others);
         steps.try_fold(first.clone(), |left, (operator, right)| result_type(&left, *operator, right))
     }
@@ -132,7 +134,9 @@ mod tests {
         assert!(sum.made == number && !sum.grows());
         let longer = OperatorChain::of(LeftSide::Chain(&sum), Operator::Minus, &number).unwrap();
         assert_eq!(longer.operators, [Operator::Plus, Operator::Minus]);
-        assert!(OperatorChain::of(LeftSide::Value(&text), Operator::StringConcat, &text).is_some_and(|chain| chain.grows()));
+        assert!(
+            OperatorChain::of(LeftSide::Value(&text), Operator::StringConcat, &text).is_some_and(|chain| chain.grows())
+        );
         for (left, operator, right) in
             [(&real, Operator::Plus, &real), (&number, Operator::Divide, &number), (&number, Operator::Lt, &number)]
         {

@@ -108,7 +108,11 @@ impl PlanSize {
     /// Groupings beside each other make all their combinations.
     fn group(&mut self, ways: u64) -> ControlFlow<PlanTooLarge> {
         self.groupings = self.groupings.saturating_mul(ways.max(1));
-        if self.groupings > GROUPINGS_MAX { ControlFlow::Break(PlanTooLarge::Groupings) } else { ControlFlow::Continue(()) }
+        if self.groupings > GROUPINGS_MAX {
+            ControlFlow::Break(PlanTooLarge::Groupings)
+        } else {
+            ControlFlow::Continue(())
+        }
     }
 }
 
@@ -142,7 +146,11 @@ mod tests {
             (doubling(30), true),
             (format!("SELECT 1 FROM {}", ["events"; 1000].join(", ")), false),
             (format!("SELECT 1 FROM {}", ["events"; 1001].join(", ")), true),
-            ("WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r".to_owned(), false),
+            (
+                "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r"
+                    .to_owned(),
+                false,
+            ),
             ("SELECT 1 WHERE EXISTS (WITH a AS (SELECT 1) SELECT 1 FROM a, a AS b)".to_owned(), false),
         ] {
             let is_refused = matches!(guard::check(&sql), Err(Refusal::TooLarge(PlanTooLarge::Mentions)));

@@ -53,7 +53,20 @@ fn run(sql: &str, timeout: &str) -> Ended {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(sql.as_bytes()).unwrap();
     let path = file.path().to_str().unwrap();
-    let args = ["query", "-f", "json", "-q", "--from", "sample-logs", "--timeout", timeout, "--memory", MEMORY, "--file", path];
+    let args = [
+        "query",
+        "-f",
+        "json",
+        "-q",
+        "--from",
+        "sample-logs",
+        "--timeout",
+        timeout,
+        "--memory",
+        MEMORY,
+        "--file",
+        path,
+    ];
     keytrail_within(args, Limits { time: HUNG, ..Limits::default() })
 }
 
@@ -137,7 +150,8 @@ fn the_shell_answers_the_next_statement() {
     let hard = attacks().into_iter().filter(|a| a.outcome != "answer" && a.sql.len() < 1000);
     let hard: Vec<Attack> = hard.step_by(if is_exhaustive() { 1 } else { 5 }).collect();
     let wrong = on_every_core(&hard, |attack| {
-        let shown = typed(&[format!("{};", attack.sql), "SELECT 'answer ' || 1 AS a;".to_owned()], &["--timeout", "1s"]);
+        let shown =
+            typed(&[format!("{};", attack.sql), "SELECT 'answer ' || 1 AS a;".to_owned()], &["--timeout", "1s"]);
         (!shown.contains("\nanswer 1")).then(|| format!("after `{}`:\n{shown}", attack.about))
     });
     let wrong: Vec<String> = wrong.into_iter().flatten().collect();
@@ -149,7 +163,8 @@ fn ctrl_c_ends_the_statement_and_not_the_shell() {
     if !has_program("python3", &["-c", "import pty"]) {
         return;
     }
-    let busy = "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value;";
+    let busy =
+        "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value;";
     let shown = typed(&[format!("^C {busy}"), "SELECT 'answer ' || 1 AS a;".to_owned()], &["--threads", "1"]);
     assert!(shown.contains("\nanswer 1"), "{shown}");
 }

@@ -8,8 +8,8 @@ use std::fs;
 use keytrail::schema::{COLUMNS, ColumnType};
 use keytrail::sql::functions::{self, FUNCTIONS, FunctionTopic, SqlFunction};
 use keytrail::sql::guard::{self, Refusal};
-use keytrail::sql::plan_size::PlanTooLarge;
 use keytrail::sql::named::{self, NamedQuery};
+use keytrail::sql::plan_size::PlanTooLarge;
 use keytrail::sql::views::{self, ColumnMeaning, View};
 
 use crate::child::{keytrail, root, shell_line};

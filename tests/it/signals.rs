@@ -14,10 +14,12 @@ use crate::child::{BINARY, is_exhaustive, on_every_core};
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
 /// Keeps every thread busy in one poll, for longer than anybody waits.
-const BUSY: &str = "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value";
+const BUSY: &str =
+    "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value < b.value";
 
 /// A question that sorts more than fits in memory, so that it spills.
-const SPILLING: &str = "SELECT e.event_id, a.value FROM events e, generate_series(1, 300) a ORDER BY a.value % 7, e.event_id DESC";
+const SPILLING: &str =
+    "SELECT e.event_id, a.value FROM events e, generate_series(1, 300) a ORDER BY a.value % 7, e.event_id DESC";
 
 struct Place {
     folder: tempfile::TempDir,
@@ -42,7 +44,8 @@ impl Place {
                 )
                 .unwrap();
             }
-            fs::write(place.at("logs").join(format!("{file:02}.json")), format!(r#"{{"Records":[{records}]}}"#)).unwrap();
+            fs::write(place.at("logs").join(format!("{file:02}.json")), format!(r#"{{"Records":[{records}]}}"#))
+                .unwrap();
         }
         place
     }
@@ -63,7 +66,8 @@ impl Place {
 
     /// All that a run has left in the temporary folder and beside its output.
     fn left(&self) -> Vec<PathBuf> {
-        let listed = |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+        let listed =
+            |folder: &Path| fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
         let outputs = listed(&self.at("out")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "part"));
         listed(&self.at("tmp")).into_iter().chain(outputs).collect()
     }
@@ -71,7 +75,8 @@ impl Place {
 
 fn send(child: &Child, signal: &str) {
     // The shell has a `kill` of its own, even if no such program is installed.
-    let sent = Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).stderr(Stdio::null()).status();
+    let sent =
+        Command::new("sh").args(["-c", &format!("kill -{signal} {}", child.id())]).stderr(Stdio::null()).status();
     // The run may have ended by itself.
     sent.unwrap();
 }
@@ -101,7 +106,18 @@ const RUNS: [(&str, &[&str]); 6] = [
     ("audit", &["audit", "logs", "-f", "json"]),
     ("query", &["query", "SELECT principal, count(*), max(raw) FROM key_use GROUP BY 1", "--from", "logs"]),
     ("spill", &["query", SPILLING, "--from", "logs", "-f", "jsonl", "--memory", "128M"]),
-    ("output", &["query", "SELECT a.* FROM events a, generate_series(1, 5)", "--from", "logs", "-o", "out/rows.csv", "--force"]),
+    (
+        "output",
+        &[
+            "query",
+            "SELECT a.* FROM events a, generate_series(1, 5)",
+            "--from",
+            "logs",
+            "-o",
+            "out/rows.csv",
+            "--force",
+        ],
+    ),
     ("ingest", INGEST),
     ("compact", &["store", "compact", "store"]),
 ];
@@ -118,8 +134,8 @@ fn end_time_max() -> Duration {
     Duration::from_secs(if is_exhaustive() { 2 } else { 10 })
 }
 
-/// A run that has not started to listen is ended by the signal itself.
-const DEAF: Duration = Duration::from_millis(300);
+/// A run that has not started to listen is ended by the signal itself; on a busy machine it starts late.
+const DEAF: Duration = Duration::from_secs(1);
 
 /// Stops one run at a moment; gives its faults and its exit code, which is none if the signal itself ended it.
 fn stopped_at(
