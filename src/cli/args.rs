@@ -6,6 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ColorChoice, ValueEnum};
@@ -40,12 +41,27 @@ pub struct GlobalArgs {
     /// Threads that read and compute [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "General")]
     pub threads: Option<u16>,
+    /// Stop after so much computing since a file or an object was last opened: 30s, 10m, 1h; 0 is no limit [default: 10m
+    /// for query, none for the others]
+    #[arg(long, global = true, value_name = "TIME", value_parser = timeout, help_heading = "General")]
+    pub timeout: Option<Duration>,
+    /// Memory that the process may take, such as 512M or 4G [default: three quarters of the machine's]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory, help_heading = "General")]
+    pub memory: Option<usize>,
 }
+
+/// The least memory that a run is sure to start with.
+const MEMORY_MIN: usize = 128 << 20;
 
 impl GlobalArgs {
     pub fn threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         self.threads.map_or_else(cores, usize::from)
+    }
+
+    /// The time that work may compute: as the user says, else the default of the verb.
+    pub fn timeout(&self, default: Option<Duration>) -> Option<Duration> {
+        self.timeout.map_or(default, |given| Some(given).filter(|given| !given.is_zero()))
     }
 
     pub fn style(&self, target: &OutputTarget) -> Style {
@@ -368,6 +384,22 @@ fn screen_width(columns: Option<&str>, terminal: usize) -> usize {
     columns.and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0).unwrap_or(terminal)
 }
 
+fn timeout(text: &str) -> Result<Duration, String> {
+    let micros = if text == "0" { Some(0) } else { times::span(text).flatten() };
+    let micros = micros.and_then(|micros| u64::try_from(micros).ok());
+    micros.map(Duration::from_micros).ok_or_else(|| "write it like 30s, 10m or 1h; 0 is no limit".to_owned())
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.strip_suffix(['M', 'm']) {
+        Some(digits) => (digits, 1 << 20),
+        None => (text.strip_suffix(['G', 'g']).unwrap_or_default(), 1 << 30),
+    };
+    let bytes = digits.parse::<usize>().ok().and_then(|count| count.checked_mul(unit));
+    let bytes = bytes.filter(|bytes| *bytes >= MEMORY_MIN);
+    bytes.ok_or_else(|| format!("write it like 512M or 4G, at least {}M", MEMORY_MIN >> 20))
+}
+
 fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -> Result<(), Failure> {
     match given.iter().find(|g| !is_right(g)) {
         Some(bad) => Err(Failure::usage(format!("`{bad}` is not {what}")).hint(hint)),
@@ -408,6 +440,20 @@ mod tests {
             assert!(!regions::may_exist(bad), "{bad}");
         }
         assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        for (text, seconds) in
+            [("0", Some(0)), ("30s", Some(30)), ("10m", Some(600)), ("1h", Some(3600)), ("10", None), ("-1s", None)]
+        {
+            assert_eq!(timeout(text).ok().map(|time| time.as_secs()), seconds, "{text}");
+        }
+        for (text, bytes) in
+            [("512M", Some(512 << 20)), ("4g", Some(4 << 30)), ("1M", None), ("512", None), ("99999999999999G", None)]
+        {
+            assert_eq!(memory(text).ok(), bytes, "{text}");
+        }
     }
 
     #[test]

@@ -37,7 +37,7 @@ const MEANINGS: [(RunExitCode, &str); 6] = [
     (RunExitCode::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
     (RunExitCode::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),
     (RunExitCode::World, "network, disk, permission or a limit; a store stays at its last commit"),
-    (RunExitCode::Interrupted, "interrupted, by Ctrl-C or SIGTERM"),
+    (RunExitCode::Interrupted, "interrupted, by Ctrl-C, SIGTERM or SIGHUP"),
 ];
 
 /// The list of exit codes for a help text, behind the text that comes before it.

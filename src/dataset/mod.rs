@@ -321,8 +321,8 @@ fn engine_options(options: &DatasetOptions) -> EngineOptions {
     let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
     EngineOptions {
         threads: options.threads,
-        memory_bytes_max: MEMORY_BYTES_MAX,
-        deadline: None,
+        // The rest is for what reads the logs, and for rows on their way out.
+        memory_bytes_max: MEMORY_BYTES_MAX.min(keytrail_limits::allowed() / 2),
         expected,
         state_answers: options.state_answers.clone(),
     }

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use keytrail_limits::Unfinished;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -153,19 +154,20 @@ fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere) -> io::
     };
     make_folders(folder)?;
     let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
-    let written = write_synced(&staged, payload).and_then(|()| match existing {
+    let (file, unfinished) = Unfinished::make(|| File::create_new(&staged), |_| staged.clone())?;
+    let written = write_synced(&file, payload).and_then(|()| match existing {
         IfThere::Replace => fs::rename(&staged, target),
         IfThere::Refuse => fs::hard_link(&staged, target),
     });
     let leftover = existing == IfThere::Refuse || written.is_err();
     let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
-    // The first failure is the cause; a file that was never made cannot be removed.
+    drop(unfinished);
+    // The first failure is the cause.
     written.and(removed)?;
     sync_folder(folder)
 }
 
-fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
-    let file = File::create_new(path)?;
+fn write_synced(file: &File, payload: &PutPayload) -> io::Result<()> {
     let mut at = 0;
     for chunk in payload {
         file.write_all_at(chunk, at)?;

@@ -49,6 +49,7 @@ impl StoredFile {
 
     /// All its bytes, as many as there are.
     pub async fn whole(&self) -> object_store::Result<Bytes> {
+        keytrail_limits::opened();
         self.store.get(&self.path).await?.bytes().await
     }
 
@@ -67,10 +68,12 @@ pub(super) type RowStream = ParquetRecordBatchStream<StoredFile>;
 
 impl AsyncFileReader for StoredFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
+        keytrail_limits::opened();
         async move { self.store.get_range(&self.path, range).await }.map_err(ParquetError::from).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        keytrail_limits::opened();
         async move { self.store.get_ranges(&self.path, &ranges).await }.map_err(ParquetError::from).boxed()
     }
 

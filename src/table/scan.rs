@@ -4,7 +4,6 @@
 //! Memory is bounded by workers times parts, independent of the size of an object or a listing.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,6 +25,7 @@ use super::hours::{CountedRow, ObjectHours, PartUnderWay};
 use super::part::{RowPurpose, RowTaker, ScanPart};
 use super::reach::RowReach;
 use super::seen::SeenPlace;
+use super::spool_file::SpoolFile;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
 use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
@@ -217,17 +217,18 @@ impl SharedScan<'_> {
     }
 
     fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
+        keytrail_limits::opened();
         if !self.logs.listing.is_stdin(index) {
             return self.ahead.open(index);
         }
         // Stdin is kept on disk while the scan runs, since a large object is read twice.
         let spool = self.logs.stdin.get_or_init(|| {
-            let mut spool = tempfile::NamedTempFile::new()?;
-            io::copy(&mut io::stdin().lock(), &mut spool)?;
+            let spool = SpoolFile::new()?;
+            io::copy(&mut io::stdin().lock(), &mut spool.reopen()?)?;
             Ok(spool)
         });
         match spool {
-            Ok(spool) => Ok(Box::new(File::open(spool.path())?)),
+            Ok(spool) => Ok(Box::new(spool.reopen()?)),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }

@@ -6,6 +6,7 @@ static ALLOCATOR: keytrail_limits::CountingAllocator = keytrail_limits::Counting
 
 mod child;
 
+mod attacks;
 mod buckets;
 mod cases;
 mod cli;
@@ -30,6 +31,7 @@ mod renormalize;
 mod s3;
 mod screens;
 mod service;
+mod signals;
 mod signatures;
 mod slt;
 mod store;
