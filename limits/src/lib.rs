@@ -1,4 +1,5 @@
-//! The allocator: counts a process's allocations, in tests and measurements, and gives unused memory back.
+//! The allocator: counts a process's allocations, in tests and measurements, and gives unused memory back; and what else
+//! takes C to know of the process (`closed_stdout`).
 //! In: the calls of a global allocator. Out: the same calls, made to mimalloc, and their number.
 //! Never decides about a call. The only crate with `unsafe` in it, since nothing else can be an allocator.
 //!
@@ -7,10 +8,14 @@
 //! static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
 //! ```
 
+mod closed_stdout;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use mimalloc::MiMalloc;
+
+pub use closed_stdout::stdout_was_closed;
 
 /// mimalloc, with its allocations counted.
 pub struct CountingAllocator;

@@ -766,7 +766,9 @@ mod tests {
                 "2026-03-10T09:00:00.000Z {{\"a\":1}}\n2026-03-10T09:00:01.000Z {{\"b\":{pad}\n2026-03-10T09:00:02.000Z x{pad}"
             ),
             // Members beside the records, before and behind them.
-            format!("{{\"x\":{{\"eventName\":1}},\"y\":\"{pad}\",\"\\u0052ecords\":[{{}}],\"z\":[{{\"eventTime\":\"{pad}\"}}],\"w\":[7]}}"),
+            format!(
+                "{{\"x\":{{\"eventName\":1}},\"y\":\"{pad}\",\"\\u0052ecords\":[{{}}],\"z\":[{{\"eventTime\":\"{pad}\"}}],\"w\":[7]}}"
+            ),
             // A bracket that ends no scalar, wherever a piece begins.
             "{\"Records\":[1[,2]}".to_owned(),
         ] {
@@ -836,7 +838,11 @@ mod tests {
             (r#"{"More":[{"eventName":"b"}],"Records":[{}]}"#, &[r#""More":[{"eventName":"b"}],"#], true),
             (r#"{"Records":[{}],"More":"{\"eventName\":5}"}"#, &[r#""More":"{\"eventName\":5}""#], false),
             (r#"{"Records":[{}],"More":[7],"n":5}"#, &[], true),
-            (r#"{"messageType":"eventName","logEvents":[{}],"owner":"eventName"}"#, &[r#""messageType":"eventName","#], false),
+            (
+                r#"{"messageType":"eventName","logEvents":[{}],"owner":"eventName"}"#,
+                &[r#""messageType":"eventName","#],
+                false,
+            ),
             (r#"{"Events":[{}],"NextToken":"eventName","ResponseMetadata":{"eventName":1}}"#, &[], false),
             (r#"{"eventName":"b","More":[{"eventName":"b"}]}"#, &[], false),
         ] {

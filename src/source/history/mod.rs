@@ -13,6 +13,7 @@ mod lookup;
 mod pages;
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,7 +63,9 @@ pub(super) async fn list(
         return Ok(builder);
     }
     (remote.note)(estimate(regions.len(), &window));
-    let folder = Arc::new(tempfile::TempDir::new().map_err(|source| SourceError::Disk { source })?);
+    let mut own = tempfile::Builder::new();
+    own.permissions(PermissionsExt::from_mode(0o700));
+    let folder = Arc::new(own.tempdir().map_err(|source| SourceError::Disk { source })?);
     let config = aws::sdk_config(&remote.aws).await;
     let has_events = AtomicBool::new(false);
     let context = LookupContext { config: &config, window, folder: folder.path(), remote, has_events: &has_events };
