@@ -9,11 +9,13 @@
 //! static ALLOCATOR: keytrail_limits::BoundedAllocator = keytrail_limits::BoundedAllocator;
 //! ```
 
+mod closed_stdout;
 mod counting;
 mod ending;
 mod memory;
 mod opened;
 
+pub use closed_stdout::stdout_was_closed;
 pub use counting::{CountingAllocator, allocations};
 pub use ending::{Unfinished, end, exit, is_hangup_ignored, let_large_writes_fail};
 pub use memory::{BoundedAllocator, allow, allowed, give_back, has_room_for, in_use};

@@ -4,7 +4,10 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,12 +19,14 @@ use super::exit::{Failure, say};
 use super::state_files::StateFiles;
 use crate::arn::is_account_id;
 use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
+use crate::decode::{self, HEAD_BYTES};
 use crate::normalize::EventFilter;
 use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
-use crate::source::{AwsOptions, Location, Scope, StateReach, regions};
+use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_user};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::store::{SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
 
 #[derive(Args, Debug, Clone)]
@@ -68,12 +73,12 @@ impl GlobalArgs {
         let columns = env::var("COLUMNS").ok();
         let given = self.width.map(usize::from);
         let width = given.or_else(|| target.terminal_width().map(|width| screen_width(columns.as_deref(), width)));
-        Style { color: self.colors(target.reader()), verbose: self.verbose, width }
+        Style { color: self.colors(target.reader()), verbose: self.verbose, width, ..Style::default() }
     }
 
     /// The look of text on stderr.
     pub fn stderr_style(&self) -> Style {
-        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose, width: None }
+        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose, ..Style::default() }
     }
 
     /// True if text for this reader has colors.
@@ -118,7 +123,25 @@ pub struct ScopeArgs {
     #[arg(long, help_heading = "Scope")]
     pub dry_run: bool,
     #[command(flatten)]
+    pub shared: SharedArgs,
+    #[command(flatten)]
     pub aws: AwsArgs,
+}
+
+/// Who may have written a store.
+#[derive(Args, Debug, Clone)]
+pub struct SharedArgs {
+    /// Use a store although others than its owner may write it
+    #[arg(long, help_heading = "Store")]
+    pub allow_shared_store: bool,
+}
+
+impl SharedArgs {
+    /// The access to a store whose modes stay as they are.
+    pub fn access(&self) -> StoreAccess {
+        let shared = if self.allow_shared_store { SharedStore::Allowed } else { SharedStore::Refused };
+        StoreAccess { mode: None, shared }
+    }
 }
 
 /// How AWS is reached; the usual `AWS_*` variables and profiles say the rest.
@@ -142,8 +165,14 @@ impl AwsArgs {
     pub fn options(&self) -> Result<AwsOptions, Failure> {
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(bad) = self.endpoint_url.as_ref().filter(|url| !is_url(url)) {
-            return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(bad)))
+            let shown = without_user(bad);
+            return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(&shown)))
                 .hint("it begins with https://, or http:// on a network that you trust"));
+        }
+        // It would go to the service, into logs and into messages; nothing that signs requests reads it.
+        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_user(url) != *url) {
+            return Err(Failure::usage(format!("`{}` names a user", visible(&without_user(bad))))
+                .hint("give credentials as the AWS CLI takes them, such as AWS_PROFILE"));
         }
         Ok(AwsOptions {
             profile: self.profile.clone(),
@@ -181,6 +210,7 @@ impl ScopeArgs {
             state_answers: Vec::new(),
             now_micros,
             threads: global.threads(),
+            store_access: self.shared.access(),
         })
     }
 
@@ -322,10 +352,11 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    pub fn target(&self) -> Result<OutputTarget, Failure> {
+    /// The place of the output, which is none of what is read.
+    pub fn target(&self, inputs: &[Location]) -> Result<OutputTarget, Failure> {
         let existing = if self.force { output::ExistingFile::Replace } else { output::ExistingFile::Keep };
         match &self.output {
-            Some(path) => Ok(OutputTarget::file(path, existing)?),
+            Some(path) => file_beside(path, existing, inputs),
             None => Ok(OutputTarget::stdout()),
         }
     }
@@ -352,6 +383,34 @@ impl ValueEnum for Format {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.name()).help(self.about()))
     }
+}
+
+/// A file to write that is none of what is read.
+pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Location]) -> Result<OutputTarget, Failure> {
+    match is_input(path, inputs) {
+        true => Err(Failure::usage(format!("cannot write `{}`: it is read", visible(&path.to_string_lossy())))
+            .hint("logs and stores are evidence: name another file")),
+        false => Ok(OutputTarget::file(path, existing)?),
+    }
+}
+
+/// True of a file that a location names, or that is below one and may be a log or belongs to a store.
+fn is_input(path: &Path, inputs: &[Location]) -> bool {
+    let (Ok(real), Ok(file)) = (path.canonicalize(), fs::metadata(path)) else { return false };
+    inputs.iter().any(|input| {
+        let Location::Path(input) = input else { return false };
+        let same = fs::metadata(input).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()));
+        let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
+        let is_read = || StoreLocation::holds_store(input).unwrap_or(true) || may_be_log(&real);
+        file.is_file() && (same || is_below() && is_read())
+    })
+}
+
+/// True of a file that a location's walk takes for a log by its first bytes. One that cannot be opened may be one.
+fn may_be_log(file: &Path) -> bool {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    let read = fs::File::open(file).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+    read.is_err() || decode::may_be_log(&file.to_string_lossy(), &head)
 }
 
 /// The locations given, else `KEYTRAIL_FROM`.

@@ -12,6 +12,7 @@ mod exit;
 mod ingest;
 mod man;
 mod memory;
+mod no_threads;
 mod open;
 mod page;
 mod parameters;
@@ -34,8 +35,11 @@ use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use args::GlobalArgs;
-use exit::{Failure, RunExitCode, with_exit_codes};
+use exit::{Failure, RunExitCode, say, with_exit_codes};
 use watch::Watch;
+
+use crate::output::visible::{acts, visible};
+use crate::source::without_user;
 
 /// The time that a question may compute unless the user says otherwise.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
@@ -86,7 +90,7 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let style = cli.global.stderr_style();
-    let code = dispatch(cli).unwrap_or_else(|failure| {
+    let code = no_threads::told(|| dispatch(cli)).unwrap_or_else(|failure| {
         failure.print(style);
         failure.code()
     });
@@ -118,6 +122,13 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
 /// `--help` and `--version` are answers on stdout; any other error of clap's is a usage error in its words.
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_answer = !error.use_stderr();
+    let text = error.render().to_string();
+    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_user(&text) != text;
+    if !is_answer && is_odd {
+        // It repeats an argument; the parts of it that a terminal would act on, or that name a user, are not for the screen.
+        text.trim_end().lines().for_each(|line| say(visible(&without_user(line))));
+        return RunExitCode::Usage.into();
+    }
     match error.print() {
         Err(cause) if is_answer => Failure::write(&cause).code().into(),
         // If stderr is closed, the exit code must say it all.

@@ -7,7 +7,7 @@ use std::io::Write;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::args::{AwsArgs, GlobalArgs};
+use super::args::{AwsArgs, GlobalArgs, SharedArgs};
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::summary;
 use crate::dataset::store_place;
@@ -51,6 +51,8 @@ struct StoreArg {
     /// The store: a directory or s3://BUCKET/PREFIX
     #[arg(value_name = "STORE")]
     store: String,
+    #[command(flatten)]
+    shared: SharedArgs,
     #[command(flatten)]
     aws: AwsArgs,
 }
@@ -102,7 +104,8 @@ pub async fn run(args: StoreArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
 }
 
 async fn open(args: &StoreArg) -> Result<Store, Failure> {
-    Ok(Store::open(store_place(&args.store, &args.aws.options()?).await?).await?)
+    let place = store_place(&args.store, &args.aws.options()?, args.shared.access()).await?;
+    Ok(Store::open(place).await?)
 }
 
 fn info(info: &StoreOverview, format: InfoFormat) -> Result<RunExitCode, Failure> {
@@ -170,8 +173,7 @@ async fn compact(args: &CompactArgs, global: &GlobalArgs) -> Result<RunExitCode,
 }
 
 async fn check(args: &StoreArg) -> Result<RunExitCode, Failure> {
-    let place = store_place(&args.store, &args.aws.options()?).await?;
-    let checked = store::check(&Store::open(place).await?).await?;
+    let checked = store::check(&open(args).await?).await?;
     let mut to = OutputTarget::stdout();
     for fault in &checked.faults {
         writeln!(to, "fault     {}", visible(fault)).map_err(|e| Failure::write(&e))?;

@@ -51,6 +51,7 @@ impl Intake {
         }
         let (options, listing) = blocking(move || {
             let listing = source::list(&options.locations, &options.scope, &remote)?;
+            options.expect_logs(&listing)?;
             options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing)))
         })
@@ -72,6 +73,7 @@ impl Intake {
         let remote = remote(&options, observer);
         let (options, listing, history) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
+            options.expect_logs(&listing)?;
             options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing), history))
         })
@@ -110,6 +112,7 @@ impl Intake {
     /// Fails if the store cannot be used or written; it stays at its last commit.
     pub async fn run(self, observer: &Arc<dyn RunObserver>) -> Result<IngestOutcome, DatasetError> {
         let pace = self.options.paced(self.pace);
+        self.place.take_mode()?;
         let mut store = Store::open_or_create(self.place, self.options.events).await?;
         observer.listed(self.listing.total_bytes());
         // The ledger counts an object as read, so none of its records may be left out.
@@ -119,6 +122,11 @@ impl Intake {
 }
 
 impl DatasetOptions {
+    /// Refuses a location in a bucket that is a store.
+    fn expect_logs(&self, listing: &Listing) -> Result<(), DatasetError> {
+        self.store_in_bucket(listing).map_or(Ok(()), |location| Err(DatasetError::StoreAsLogs { location }))
+    }
+
     /// The pace of a run over the folders of the scope.
     fn paced(&self, pace: IngestOptions) -> IngestOptions {
         let first_day = self.scope.since.and_then(|since| i32::try_from(day_of(since)).ok());
@@ -131,7 +139,10 @@ async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOption
     let (locations, _) = apart(options.locations.clone(), store)?;
     let options = DatasetOptions { locations, ..options };
     let options = DatasetOptions { scope: within_reach(&options), ..options };
-    let place = store_place(store, &options.aws).await?;
+    if let Some(path) = options.store_on_disk()? {
+        return Err(DatasetError::StoreAsLogs { location: path.display().to_string() });
+    }
+    let place = store_place(store, &options.aws, options.store_access).await?;
     Ok((options, place))
 }
 

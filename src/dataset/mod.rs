@@ -6,6 +6,7 @@ mod expected;
 mod intake;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -17,7 +18,7 @@ use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, 
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::state_answers::StateAnswer;
 use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
-use crate::store::{self, Store, StoreError, StoreLocation};
+use crate::store::{self, Store, StoreAccess, StoreError, StoreLocation};
 use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanProgress};
 
 pub use expected::{ExpectedInput, ExpectedPlace};
@@ -45,6 +46,7 @@ pub struct DatasetOptions {
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
+    pub store_access: StoreAccess,
 }
 
 /// Hears the progress of a run, and notes for its user before something slow begins.
@@ -76,6 +78,10 @@ pub enum DatasetError {
     LeftOut { source: StoreError },
     #[error("a dry run tells what reading logs takes, and this is a store")]
     PlanOfStore,
+    #[error("`{location}` is a store, and `ingest` reads logs")]
+    StoreAsLogs { location: String },
+    #[error("a store in a bucket has no mode")]
+    ModeOfBucket,
     #[error("`{named}` cannot hold a store")]
     NoStoreThere { named: String },
     #[error("cannot ingest stdin: it has no name by which a store could know it again")]
@@ -102,6 +108,8 @@ impl DatasetError {
             | DatasetError::OrganizationOfStore
             | DatasetError::LeftOut { .. }
             | DatasetError::PlanOfStore
+            | DatasetError::StoreAsLogs { .. }
+            | DatasetError::ModeOfBucket
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
@@ -122,6 +130,10 @@ impl DatasetError {
                 Some("what was left out when the logs were read is not there: read the logs themselves")
             }
             DatasetError::PlanOfStore => Some("`keytrail store info STORE` tells what it holds"),
+            DatasetError::StoreAsLogs { .. } => Some(
+                "a store is read in place: name it where LOCATION stands for another verb; to have it elsewhere, copy it whole",
+            ),
+            DatasetError::ModeOfBucket => Some("the policy of the bucket says who may read it"),
             DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
             DatasetError::StdinIntoStore => Some("save it to a file first"),
             DatasetError::StoreAmongDeliveries { .. } => {
@@ -158,7 +170,7 @@ impl Dataset {
     /// no error: the accounts of each answer count and name it.
     pub async fn open(options: DatasetOptions, observer: Arc<dyn RunObserver>) -> Result<Dataset, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
-        if options.names_store_on_disk() {
+        if options.names_store_on_disk()? {
             return options.over_store().await;
         }
         let (options, listing) = options.list(&observer).await?;
@@ -177,7 +189,7 @@ impl Dataset {
         let remote = remote(&options, &observer);
         let (is_store, plan) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
-            let is_store = options.names_store_on_disk() || options.names_store(&listing);
+            let is_store = options.names_store_on_disk()? || options.names_store(&listing);
             if !is_store {
                 options.expect_regions(|text| any_place_contains(&listing, text))?;
             }
@@ -221,16 +233,30 @@ impl DatasetOptions {
         }
     }
 
-    fn names_store_on_disk(&self) -> bool {
-        let is_store =
-            |location: &Location| matches!(location, Location::Path(path) if StoreLocation::holds_store(path));
-        self.locations.iter().any(is_store)
+    fn names_store_on_disk(&self) -> Result<bool, DatasetError> {
+        Ok(self.store_on_disk()?.is_some())
     }
 
-    /// True if the listed objects of a bucket are a store and not logs. Nobody keeps a store below the folder that AWS
-    /// delivers to.
+    /// The first location that is a store on this machine. Fails at a location that this user may not enter.
+    fn store_on_disk(&self) -> Result<Option<&Path>, DatasetError> {
+        for location in &self.locations {
+            let Location::Path(path) = location else { continue };
+            let unreachable = |source| SourceError::Unreachable { path: path.display().to_string(), source };
+            if StoreLocation::holds_store(path).map_err(unreachable)? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
     fn names_store(&self, listing: &Listing) -> bool {
-        let tops: Vec<String> = self
+        self.store_in_bucket(listing).is_some()
+    }
+
+    /// The location whose listed objects are a store and not logs. Nobody keeps a store below the folder that AWS
+    /// delivers to.
+    fn store_in_bucket(&self, listing: &Listing) -> Option<String> {
+        let mut tops: Vec<String> = self
             .locations
             .iter()
             .filter_map(|location| match location {
@@ -238,14 +264,15 @@ impl DatasetOptions {
                 _ => None,
             })
             .collect();
-        let is_sign = |index| tops.iter().any(|top| StoreLocation::is_sign_of_store(&listing.uri(index), top));
-        !tops.is_empty() && (0..listing.len()).any(is_sign)
+        let is_sign = |top: &str, index| StoreLocation::is_sign_of_store(&listing.uri(index), top);
+        let at = tops.iter().position(|top| (0..listing.len()).any(|index| is_sign(top, index)))?;
+        Some(tops.swap_remove(at))
     }
 
     async fn over_store(self) -> Result<Dataset, DatasetError> {
         let place = match self.locations.as_slice() {
-            [Location::Path(path)] => StoreLocation::local(path)?,
-            [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
+            [Location::Path(path)] => StoreLocation::local_with(path, self.store_access)?,
+            [Location::S3(path)] => store_place(&path.to_string(), &self.aws, self.store_access).await?,
             _ => return Err(DatasetError::StoreAmongLocations),
         };
         if !self.scope.org_ids.is_empty() {
@@ -354,9 +381,10 @@ fn remote(options: &DatasetOptions, observer: &Arc<dyn RunObserver>) -> RemoteAc
 ///
 /// # Errors
 /// Fails if `named` is no such place, or its bucket cannot be reached.
-pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, DatasetError> {
+pub async fn store_place(named: &str, aws: &AwsOptions, access: StoreAccess) -> Result<StoreLocation, DatasetError> {
     match Location::parse(named)? {
-        Location::Path(path) => Ok(StoreLocation::local(&path)?),
+        Location::Path(path) => Ok(StoreLocation::local_with(&path, access)?),
+        Location::S3(_) if access.mode.is_some() => Err(DatasetError::ModeOfBucket),
         Location::S3(_) => {
             let connected = source::connect_store(named, aws).await;
             let connected = connected.map_err(|source| DatasetError::StoreBucket { source })?;

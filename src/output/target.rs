@@ -10,6 +10,9 @@ use tempfile::NamedTempFile;
 use super::visible::visible;
 use super::{OutputError, TextReader};
 
+/// The error number of a descriptor that is not open.
+const BAD_DESCRIPTOR: i32 = 9;
+
 /// The fate of an existing file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum ExistingFile {
@@ -41,14 +44,16 @@ impl OutputTarget {
         }
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
-        // A link stays a link, and its target is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        let path = path.to_owned();
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
                 return Ok(OutputTarget::Device(BufWriter::new(Awaited(file))));
             }
+            // Whoever made the link chose the file, so nothing is written through it; devices have links of the system's.
+            _ if is_link => return Err(OutputError::Link { path: shown }),
             Ok(_) if existing == ExistingFile::Keep => return Err(OutputError::Exists { path: shown }),
             _ => {}
         }
@@ -82,6 +87,10 @@ impl OutputTarget {
     /// Flushes, and gives a file its name.
     pub fn commit(self) -> Result<(), OutputError> {
         match self {
+            // Where standard output is closed, something that swallows all has its place, and nobody would be told.
+            OutputTarget::Stdout(_) if keytrail_limits::stdout_was_closed() => {
+                Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR).into())
+            }
             OutputTarget::Stdout(mut to) => Ok(to.flush()?),
             OutputTarget::Device(mut to) => Ok(to.flush()?),
             OutputTarget::File { staged, unfinished, path, existing } => {

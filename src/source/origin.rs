@@ -2,7 +2,9 @@
 //! In: a bucket that is connected, a folder that a lookup fills. Out: the same, told apart.
 //! Never opens an object.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -32,7 +34,8 @@ pub(super) struct PagesFolder {
 
 impl PagesFolder {
     pub fn new() -> io::Result<PagesFolder> {
-        let (folder, _unfinished) = Unfinished::make(TempDir::new, |folder| folder.path().to_owned())?;
+        let make = || tempfile::Builder::new().permissions(Permissions::from_mode(0o700)).tempdir();
+        let (folder, _unfinished) = Unfinished::make(make, |folder| folder.path().to_owned())?;
         Ok(PagesFolder { folder, _unfinished })
     }
 

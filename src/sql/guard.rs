@@ -41,7 +41,9 @@ pub enum Refusal {
     Syntax(String),
     #[error("one statement at a time")]
     Several,
-    #[error("only queries are answered here: SELECT, EXPLAIN of a query, DESCRIBE and SHOW")]
+    #[error(
+        "only queries are answered here: SELECT, EXPLAIN of a query, DESCRIBE NAME, SHOW TABLES, SHOW COLUMNS and SHOW FUNCTIONS"
+    )]
     NotAQuery,
     #[error("`{function}` may be asked for at most {max}, written as a number")]
     TooMuch { function: String, max: u64 },

@@ -38,6 +38,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::{DataFusionError, ScalarValue};
@@ -132,17 +133,28 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
             DataFusionError::External(cause) => match cause.downcast_ref::<ObjectReadError>() {
                 Some(ObjectReadError::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
+                _ if is_of_pattern(&cause.to_string()) => SqlError::Plan { message, hint: None },
                 _ => SqlError::World { message },
             },
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
                 SqlError::World { message }
             }
-            DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
+            DataFusionError::ArrowError(arrow, _)
+                if matches!(
+                    **arrow,
+                    ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::IpcError(_)
+                ) =>
+            {
                 SqlError::World { message }
             }
             _ => SqlError::Plan { message, hint: None },
         }
     }
+}
+
+/// True of the words for a regular expression that is wrong or too large; the statement has it.
+fn is_of_pattern(message: &str) -> bool {
+    message.starts_with("regex parse error") || message.starts_with("Compiled regex exceeds size limit")
 }
 
 /// DataFusion's message, without the part for its own developers.

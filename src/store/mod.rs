@@ -26,6 +26,7 @@ mod provider;
 mod renormalize;
 mod rows;
 mod snapshot;
+mod store_mode;
 mod table_id;
 mod tables;
 
@@ -50,6 +51,7 @@ pub use input_tables::{digest_facts, hours};
 pub use location::StoreLocation;
 pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
+pub use store_mode::{SharedStore, StoreAccess, StoreMode};
 
 use append::PendingLedger;
 use backoff::Backoff;
@@ -77,6 +79,8 @@ pub enum StoreError {
     Newer { path: String, found: String },
     #[error("the store `{path}` keeps `{kept}` events, not `{asked}`")]
     OtherFilter { path: String, kept: &'static str, asked: &'static str },
+    #[error("others than its owner may write the store `{path}`")]
+    Shared { path: String },
     #[error("other writers have been first at `{path}` again and again")]
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
@@ -106,7 +110,7 @@ impl StoreError {
 
     /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, StoreError::OtherFilter { .. })
+        matches!(self, StoreError::OtherFilter { .. } | StoreError::Shared { .. })
     }
 
     /// The cure, where one is known.
@@ -115,6 +119,10 @@ impl StoreError {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
             StoreError::Newer { .. } => Some("use the version of keytrail that wrote it, or a newer one"),
             StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
+            StoreError::Shared { .. } => Some(
+                "whoever writes it decides what it answers: `chmod -R o-w,g-w STORE`, or --allow-shared-store if all of \
+                 them may",
+            ),
             StoreError::Contended { .. } => {
                 Some("nothing is lost: what was committed stays; run it again, with fewer writers at once")
             }

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -291,8 +292,12 @@ impl<'a> ScanWorker<'a> {
         let (shared, index) = (self.shared, object as usize);
         let listing = &shared.logs.listing;
         let (uri, account) = (listing.uri(index), listing.account(index));
-        let unread = Cell::new(None);
-        let open = || shared.open(index).inspect_err(|error| unread.set(ObjectReadError::of(error)));
+        let unread = Rc::new(Cell::new(None));
+        let note = |error: &io::Error| unread.set(ObjectReadError::of(error));
+        let open = || -> io::Result<Box<dyn Read>> {
+            let reader = shared.open(index).inspect_err(note)?;
+            Ok(Box::new(NotingReader { reader, unread: Rc::clone(&unread) }))
+        };
         let rows = &mut self.rows;
         let mut seen = ObjectSoFar {
             object,
@@ -318,7 +323,7 @@ impl<'a> ScanWorker<'a> {
         rows.leave(&mut seen);
         let (counts, span) = (seen.counts, seen.span);
         shared.ahead.done(index);
-        let outcome = match unread.into_inner() {
+        let outcome = match unread.take() {
             None => summary.outcome,
             // The consumer has all it wants.
             Some(ObjectReadError::Stopped) => return,
@@ -344,6 +349,22 @@ impl<'a> ScanWorker<'a> {
         rows.part.ends.push((rows.part.fingerprints.len(), tally));
         let bytes = listing.bytes(index) + shared.bytes_done.fetch_add(listing.bytes(index), Ordering::Relaxed);
         (shared.logs.options.progress)(ScanProgress { bytes });
+    }
+}
+
+/// A reader that notes the reason why it cannot go on, which decoders do not know.
+struct NotingReader {
+    reader: Box<dyn Read>,
+    unread: Rc<Cell<Option<ObjectReadError>>>,
+}
+
+impl Read for NotingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).inspect_err(|error| {
+            if let Some(reason) = ObjectReadError::of(error) {
+                self.unread.set(Some(reason));
+            }
+        })
     }
 }
 

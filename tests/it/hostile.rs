@@ -334,9 +334,25 @@ fn table(corpus: &Corpus, wrong: &[(String, String)]) -> String {
     })
 }
 
-/// `--salvage` takes at most the whole records of a damaged object, and says that it is damaged.
+/// Cases in which none of the whole records is found, and the reason: salvage inflates one or two gzips, reads UTF-8, and takes
+/// apart what is damaged.
+const NOT_SALVAGED: [(&str, &str); 11] = [
+    ("GZ-005", "where a header is damaged, nobody knows where its content begins"),
+    ("GZ-030", "the gzip is not at the start"),
+    ("GZ-032", "three gzips"),
+    ("GZ-033", "zlib"),
+    ("GZ-034", "bare deflate"),
+    ("GZ-043", "where a header is damaged, nobody knows where its content begins"),
+    ("JS-002", "UTF-16"),
+    ("JS-003", "UTF-16"),
+    ("JS-004", "UTF-32"),
+    ("JS-075", "nothing is damaged: the envelope is unknown"),
+    ("JS-076", "nothing is damaged: the envelope is unknown"),
+];
+
+/// `--salvage` takes the whole records of a damaged object, no others, and says that it is damaged.
 #[test]
-fn salvage_takes_only_whole_records() {
+fn salvage_takes_the_whole_records_and_no_others() {
     let Some(corpus) = Corpus::make() else { return };
     let is_damaged = |c: &Case| c.text("disposition") == "quarantine" && !c.id().starts_with("FS-");
     let cases: Vec<Case> = corpus.cases().into_iter().filter(is_damaged).collect();
@@ -356,8 +372,11 @@ fn salvaged(case: Case, limits: Limits) -> Option<String> {
     };
     let whole = case.expect("salvage");
     let most = whole.as_u64().or(whole[1].as_u64()).unwrap_or(u64::MAX);
-    let is_right = object["status"] == "quarantined" && object["kept"].as_u64() <= Some(most);
-    (!is_right).then(|| format!("more than {most}: {object}"))
+    let least = whole.as_u64().or(whole[0].as_u64()).unwrap_or(0);
+    let is_salvaged = NOT_SALVAGED.iter().all(|(id, _)| *id != case.id());
+    let expected = if is_salvaged { least..=most } else { 0..=0 };
+    let is_right = object["status"] == "quarantined" && object["kept"].as_u64().is_some_and(|n| expected.contains(&n));
+    (!is_right).then(|| format!("not {expected:?}: {object}"))
 }
 
 /// Short openings that, repeated, keep a parser with backtracking busy for hours.

@@ -692,24 +692,50 @@ pub fn start(logs: &Path, store: &Store, more: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// The commits of the events of a store.
+fn commits(store: &Store) -> u64 {
+    let log = fs::read_dir(store.path.join("events/_delta_log")).into_iter().flatten().flatten();
+    log.filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count() as u64
+}
+
 #[test]
 fn a_killed_run_is_completed_by_the_next() {
     let (expected, _) = undisturbed();
+    let pace = ["--batch-bytes", "3000"];
     let mut dice = Dice(7);
     let mut store = Store::new();
-    for kill in 0..if is_exhaustive() { 500 } else { 30 } {
-        let mut child = start(&logs(), &store, &["--batch-bytes", "3000"]);
-        std::thread::sleep(Duration::from_micros(dice.below(250_000)));
+    assert_eq!(store.ingest(&logs(), &pace).code, Some(0));
+    let all = commits(&store);
+    assert!(all > 5, "only {all} commits to be killed between");
+    store = Store::new();
+    let kills = if is_exhaustive() { 500 } else { 30 };
+    let (mut struck, mut between) = (0, 0);
+    for kill in 0..kills {
+        // A number of commits and a moment after the last of them, so that no speed of the machine puts all kills in one place.
+        let (had, after) = (commits(&store), Duration::from_micros(dice.below(5_000)));
+        let goal = had + dice.below(all.saturating_sub(had).max(1));
+        let mut child = start(&logs(), &store, &pace);
+        while commits(&store) < goal && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        std::thread::sleep(after);
         child.kill().unwrap();
-        child.wait().unwrap();
+        let is_struck = child.wait().unwrap().code().is_none();
+        struck += u64::from(is_struck);
+        between += u64::from(is_struck && commits(&store) > 0 && commits(&store) < all);
         // Sometimes several runs are killed before one may end.
         if dice.below(3) > 0 {
-            assert_eq!(store.ingest(&logs(), &["--batch-bytes", "3000"]).code, Some(0), "kill {kill}");
+            assert_eq!(store.ingest(&logs(), &pace).code, Some(0), "kill {kill}");
             assert_eq!(store.hash(), expected, "kill {kill}");
             store.check();
             store = Store::new();
         }
     }
+    eprintln!("{struck} of {kills} kills struck, {between} between two commits");
+    assert!(
+        struck * 10 >= kills * 9 && between * 2 >= kills,
+        "{struck} of {kills} struck, {between} between two commits"
+    );
 }
 
 /// True if `strace` and `timeout` work here. Some containers forbid `strace`; `timeout` ends a run that hangs.
