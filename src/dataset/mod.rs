@@ -84,6 +84,8 @@ pub enum DatasetError {
     StoreAmongDeliveries { store: String },
     #[error("the store `{store}` and the logs lie in one another")]
     StoreAmongLogs { store: String },
+    #[error("the store `{store}` would lie in the store `{outer}`")]
+    StoreInStore { store: String, outer: String },
     #[error("there is no Region `{region}`: this version knows none of that name, and no log here is of it")]
     NoRegion { region: String, hint: Option<String> },
     #[error("cannot list the locations: {source}")]
@@ -106,6 +108,7 @@ impl DatasetError {
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
             | DatasetError::StoreAmongLogs { .. }
+            | DatasetError::StoreInStore { .. }
             | DatasetError::NoRegion { .. } => true,
         }
     }
@@ -134,6 +137,7 @@ impl DatasetError {
             DatasetError::StoreAmongLogs { .. } => Some(
                 "name a directory beside the logs: a name stands for logs or for a store, with all that is below it",
             ),
+            DatasetError::StoreInStore { .. } => Some("name a directory or a prefix that is in no other store"),
             DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }

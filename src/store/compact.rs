@@ -13,7 +13,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
 use super::backoff::Backoff;
-use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_tag};
 use super::delta::{CommitContent, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
@@ -21,6 +20,7 @@ use super::id_index::index_ids;
 use super::ledger;
 use super::parquet_reader::WholeFile;
 use super::parquet_writer::{ColumnParts, ColumnSource, EncodedFile, FileLayout, encode};
+use super::proved_file::{proved_file, said_hash};
 use super::renormalize::renormalize;
 use super::rows::{PART_ROWS, RowOrder};
 use super::table_id::TableId;
@@ -153,7 +153,7 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
     let file = Add { data_change: false, ..put };
     let removes = group.iter().map(|add| removal(add, DataChange::None, store.now_micros)).collect();
     let change = CommitContent { adds: vec![file.clone()], removes, ..CommitContent::default() };
-    let outcome = store.tables[id].commit(change).await?;
+    let outcome = store.commit(id, change).await?;
     if outcome == CommitOutcome::Lost {
         store.discard(id, [&file]).await?;
     }

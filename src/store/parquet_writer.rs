@@ -4,11 +4,13 @@
 //! whole.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use bytes::Bytes;
 use chrono::DateTime;
 use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
@@ -25,14 +27,16 @@ use rayon::iter::{ParallelBridge, ParallelIterator};
 use serde_json::{Map, Value, json};
 
 use super::StoreError;
+use super::chain::tagged;
 use super::durable_files::unique;
 use super::hash::{LogicalHash, sha256_hex};
 use super::location::StoreLocation;
+use super::proved_tail::{TAIL_TAG, tail_tag};
 use crate::batch::CONTENT_HASH;
 use crate::time::MICROS_PER_DAY;
 
 /// Rows of a row group, the least that a reader takes to find one key.
-const GROUP_ROWS_MAX: usize = 128 << 10;
+pub(super) const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
 /// Room for the end of a file, with its indexes and bloom filters, before its buffer must grow.
@@ -46,6 +50,10 @@ pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
 pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
 /// The tag of an `Add` with the hash of the file's bytes.
 pub(super) const SHA256_TAG: &str = "keytrail.sha256";
+/// The name of a partition whose rows have no value.
+pub(super) const NO_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+/// The begin of the tag of an `Add` with the sum of a column.
+pub(super) const SUM_TAG: &str = "keytrail.sum.";
 
 /// The choices by which files of a table are written.
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +70,14 @@ pub(super) struct FileLayout {
     pub opaque: &'static [&'static str],
     /// Columns of numbers that are near the one before.
     pub ascending: &'static [&'static str],
+    /// Columns of counts whose sums the log holds.
+    pub summed: &'static [&'static str],
 }
 
 impl FileLayout {
     /// The layout of rows without an order and with unknown columns.
     pub const PLAIN: FileLayout =
-        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[], summed: &[] };
 
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
@@ -113,9 +123,9 @@ pub(super) trait ColumnSource: Sync {
     fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
     /// A number that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
-    /// Another note for the footer.
-    fn note(&self) -> Option<KeyValue> {
-        None
+    /// Other notes for the footer.
+    fn notes(&self) -> Vec<KeyValue> {
+        Vec::new()
     }
     /// The number of the normalizer that made the derived columns, for rows that have some.
     fn normalizer(&self) -> Option<u32> {
@@ -146,6 +156,8 @@ pub(super) struct EncodedFile {
     pub hash: Option<LogicalHash>,
     normalizer: Option<u32>,
     stats: String,
+    /// Tags with the sums of columns.
+    sums: Vec<(String, Option<String>)>,
 }
 
 /// Writes the rows of one file into memory. A thread takes one column after the other, so that it holds only one part
@@ -167,11 +179,13 @@ pub(super) fn encode(
         }
     }
     let done = FileColumns { rows, schema, layout }.encode_all(writers, threads)?;
-    let stats = stats(rows.rows(), schema, &done.columns);
+    let named = |column: &EncodedColumn| schema.field(column.index).name().as_str();
+    let bounded = done.columns.iter().filter_map(|column| Some((named(column), column.bounds.as_ref()?)));
+    let stats = stats(rows.rows(), bounded).to_string();
+    let sum = |column: &EncodedColumn| Some((format!("{SUM_TAG}{}", named(column)), Some(column.sum?.to_string())));
+    let sums = done.columns.iter().filter_map(sum).collect();
     put_together(&mut file, done.columns, groups)?;
-    if let Some(note) = rows.note() {
-        file.append_key_value_metadata(note);
-    }
+    rows.notes().into_iter().for_each(|note| file.append_key_value_metadata(note));
     let normalizer = rows.normalizer();
     if let Some(number) = normalizer {
         file.append_key_value_metadata(KeyValue::new(NORMALIZER_KEY.to_owned(), number.to_string()));
@@ -179,7 +193,7 @@ pub(super) fn encode(
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
-    Ok(EncodedFile { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
+    Ok(EncodedFile { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats, sums })
 }
 
 /// The writers of one column: of its leaves, for each row group.
@@ -211,6 +225,7 @@ struct EncodedColumn {
     /// Of each row group, of each leaf.
     chunks: Vec<Vec<ArrowColumnChunk>>,
     bounds: Option<ColumnBounds>,
+    sum: Option<u64>,
 }
 
 /// The columns of a file and the way of writing them.
@@ -253,11 +268,15 @@ impl FileColumns<'_> {
     fn column(&self, index: usize, groups: GroupWriters) -> Result<EncodedColumn, StoreError> {
         let field = self.schema.field(index);
         let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(ColumnBounds::default);
+        let mut sum = self.layout.summed.contains(&field.name().as_str()).then_some(0);
         let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
         for part in self.rows.column(index)? {
             let part = part?;
             if let Some(bounds) = &mut bounds {
                 bounds.add(&part);
+            }
+            if let Some(sum) = &mut sum {
+                *sum = u64::saturating_add(*sum, sum_of(&part));
             }
             let mut at = 0;
             while at < part.len() {
@@ -279,7 +298,7 @@ impl FileColumns<'_> {
         if groups.next().is_some() {
             return Err(uneven(field.name()).into());
         }
-        Ok(EncodedColumn { index, chunks, bounds })
+        Ok(EncodedColumn { index, chunks, bounds, sum })
     }
 
     fn hash(&self) -> Result<LogicalHash, StoreError> {
@@ -346,18 +365,75 @@ fn put_together(
     Ok(())
 }
 
-/// The statistics of a file for the log.
-fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
+/// The statistics of a file for the log, by the names of its columns.
+fn stats<'a>(rows: usize, columns: impl Iterator<Item = (&'a str, &'a ColumnBounds)>) -> Value {
     let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for column in columns {
-        let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
-        nulls.insert(name.clone(), bounds.nulls.into());
+    for (name, bounds) in columns {
+        nulls.insert(name.to_owned(), bounds.nulls.into());
         if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
-            least.insert(name.clone(), low.json());
-            greatest.insert(name.clone(), high.json());
+            least.insert(name.to_owned(), low.json());
+            greatest.insert(name.to_owned(), high.json());
         }
     }
-    json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
+    json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls })
+}
+
+/// The statistics of rows that are read back, to be compared with those in the log.
+pub(super) struct RowStats {
+    layout: &'static FileLayout,
+    rows: usize,
+    bounds: BTreeMap<&'static str, ColumnBounds>,
+    sums: BTreeMap<&'static str, u64>,
+}
+
+impl RowStats {
+    pub fn new(layout: &'static FileLayout) -> RowStats {
+        RowStats { layout, rows: 0, bounds: BTreeMap::new(), sums: BTreeMap::new() }
+    }
+
+    /// Takes in rows, with the columns that [`RowStats::columns`] names as far as their file has them.
+    pub fn add(&mut self, rows: &RecordBatch) {
+        self.rows += rows.num_rows();
+        for name in self.layout.bounds {
+            if let Some(column) = rows.column_by_name(name) {
+                self.bounds.entry(name).or_default().add(column);
+            }
+        }
+        for name in self.layout.summed {
+            if let Some(column) = rows.column_by_name(name).filter(|column| *column.data_type() == DataType::Int64) {
+                let sum = self.sums.entry(name).or_default();
+                *sum = sum.saturating_add(sum_of(column));
+            }
+        }
+    }
+
+    /// The columns of which the log holds anything.
+    pub fn columns(layout: &FileLayout) -> impl Iterator<Item = &'static str> {
+        layout.bounds.iter().chain(layout.summed).copied()
+    }
+
+    /// The first thing that the log says otherwise than the rows. Columns that it leaves out are no fault.
+    pub fn fault(&self, add: &Add) -> Option<String> {
+        let own = stats(self.rows, self.bounds.iter().map(|(name, bounds)| (*name, bounds)));
+        let logged: Value = serde_json::from_str(add.stats.as_deref().unwrap_or_default()).unwrap_or_default();
+        if logged["numRecords"] != own["numRecords"] {
+            return Some(format!("has {} rows, not {}", own["numRecords"], logged["numRecords"]));
+        }
+        let wrong = ["minValues", "maxValues", "nullCount"].into_iter().find_map(|which| {
+            let named = logged[which].as_object().into_iter().flatten();
+            named.filter(|(name, value)| own[which][name.as_str()] != **value).map(|(name, _)| (which, name)).next()
+        });
+        if let Some((which, name)) = wrong {
+            return Some(format!("has another {which} of `{name}` than the log says"));
+        }
+        let tags = add.tags.iter().flatten();
+        let mut sums = tags.filter_map(|(tag, value)| Some((tag.strip_prefix(SUM_TAG)?, value.as_deref())));
+        let wrong = sums.find(|(name, said)| {
+            let sum = self.sums.get(name).copied().unwrap_or(0);
+            said.is_none_or(|said| said != sum.to_string())
+        });
+        wrong.map(|(name, _)| format!("has another sum of `{name}` than the log says"))
+    }
 }
 
 impl EncodedFile {
@@ -371,25 +447,48 @@ impl EncodedFile {
         now_micros: i64,
     ) -> Result<Add, StoreError> {
         let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
-            format!("{column}={}/", value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__"))
+            format!("{column}={}/", value.as_deref().unwrap_or(NO_PARTITION))
         });
         let inside = format!("{of_partition}{}.parquet", unique());
-        let (size, sha256) = (self.bytes.len() as i64, sha256_hex(&self.bytes));
+        let bytes = Bytes::from(self.bytes);
+        let (size, sha256, tail) = (bytes.len() as i64, sha256_hex(&bytes), tail_tag(&bytes)?);
         let path = location.path(&format!("{folder}/{inside}"));
-        let put = location.store.put(&path, self.bytes.into()).await;
+        let put = location.store.put(&path, bytes.into()).await;
         put.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
         let normalizer = self.normalizer.map(|number| (NORMALIZER_KEY.to_owned(), Some(number.to_string())));
-        Ok(Add {
+        let hashes = [(SHA256_TAG, sha256), (TAIL_TAG, tail)].map(|(tag, value)| (tag.to_owned(), Some(value)));
+        let tags = hashes.into_iter().chain(normalizer).chain(self.sums);
+        Ok(tagged(Add {
             path: inside,
             partition_values: partition.map(|(column, value)| (column.to_owned(), value)).into_iter().collect(),
             size,
             modification_time: now_micros / 1000,
             data_change: true,
             stats: Some(self.stats),
-            tags: Some([(SHA256_TAG.to_owned(), Some(sha256))].into_iter().chain(normalizer).collect()),
+            tags: Some(tags.collect()),
             ..Add::default()
-        })
+        }))
     }
+}
+
+/// The sum of a column of counts; that of a damaged file may be too large to have one.
+fn sum_of(column: &ArrayRef) -> u64 {
+    let counts = column.as_primitive::<Int64Type>().iter().flatten();
+    counts.fold(0, |sum, count| sum.saturating_add(count.unsigned_abs()))
+}
+
+impl EncodedFile {
+    /// Puts the file into a folder of the store under a name that follows from its bytes, so that they prove each other.
+    pub async fn put_by_content(self, location: &StoreLocation, folder: &str) -> Result<(), StoreError> {
+        let path = location.path(&format!("{folder}/{}", name_of(&sha256_hex(&self.bytes))));
+        let put = location.store.put(&path, self.bytes.into()).await;
+        put.map(drop).map_err(|source| StoreError::Objects { what: path.to_string(), source })
+    }
+}
+
+/// The name of a file with this SHA-256: as long as all the others.
+pub(super) fn name_of(sha256: &str) -> String {
+    format!("{}.parquet", &sha256[..32])
 }
 
 /// The least and greatest values of a column, as far as they are known.

@@ -34,5 +34,6 @@ mod signatures;
 mod slt;
 mod store;
 mod story;
+mod tamper;
 mod tree;
 mod world;
