@@ -35,6 +35,8 @@ pub struct DatasetOptions {
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
+    /// Hash each file of a store whole before any part of it is read.
+    pub verify_files: bool,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
     pub aws: AwsOptions,
@@ -74,6 +76,8 @@ pub enum DatasetError {
     /// A store was asked for events that it left out.
     #[error("{source}")]
     LeftOut { source: StoreError },
+    #[error("--verify-files hashes the files of a store, and this is none")]
+    NoFilesToVerify,
     #[error("a dry run tells what reading logs takes, and this is a store")]
     PlanOfStore,
     #[error("`{named}` cannot hold a store")]
@@ -104,6 +108,7 @@ impl DatasetError {
             | DatasetError::OrganizationOfStore
             | DatasetError::LeftOut { .. }
             | DatasetError::PlanOfStore
+            | DatasetError::NoFilesToVerify
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
@@ -125,6 +130,7 @@ impl DatasetError {
                 Some("what was left out when the logs were read is not there: read the logs themselves")
             }
             DatasetError::PlanOfStore => Some("`keytrail store info STORE` tells what it holds"),
+            DatasetError::NoFilesToVerify => Some("leave it out: logs have no SHA-256 beside them"),
             DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
             DatasetError::StdinIntoStore => Some("save it to a file first"),
             DatasetError::StoreAmongDeliveries { .. } => {
@@ -168,6 +174,9 @@ impl Dataset {
         let (options, listing) = options.list(&observer).await?;
         if options.names_store(&listing) {
             return options.over_store().await;
+        }
+        if options.verify_files {
+            return Err(DatasetError::NoFilesToVerify);
         }
         options.over_logs(listing, &observer)
     }
@@ -261,6 +270,7 @@ impl DatasetOptions {
             store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
         }
         let snapshot = store.snapshot().await?;
+        let snapshot = if self.verify_files { snapshot.hashing_files()? } else { snapshot };
         let objects = snapshot.objects().await?;
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {

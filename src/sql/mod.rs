@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::{DataFusionError, ScalarValue};
@@ -133,7 +134,7 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
                 SqlError::World { message }
             }
-            DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
+            DataFusionError::ArrowError(arrow, _) if matches!(**arrow, ArrowError::IoError(..) | ArrowError::ParquetError(_)) => {
                 SqlError::World { message }
             }
             _ => SqlError::Plan { message, hint: None },

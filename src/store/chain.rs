@@ -9,7 +9,7 @@ use deltalake::kernel::{Action, Add, CommitInfo};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::hash::{LogicalHash, sha256_hex};
+use super::hash::{LogicalHash, finished, sha256_hex};
 
 /// The note with the SHA-256 of the commit before, of the same table.
 pub(super) const PREVIOUS: &str = "keytrail.previous";
@@ -108,7 +108,7 @@ pub(super) fn sealed(mut info: CommitInfo, mut actions: Vec<Action>) -> Result<V
     for action in &actions {
         seal(&mut own, &serde_json::to_value(action)?);
     }
-    info.info.insert(SELF.to_owned(), text_of(own).into());
+    info.info.insert(SELF.to_owned(), finished(own).into());
     actions[0] = Action::CommitInfo(info);
     Ok(actions)
 }
@@ -116,10 +116,6 @@ pub(super) fn sealed(mut info: CommitInfo, mut actions: Vec<Action>) -> Result<V
 fn seal(own: &mut Sha256, action: &Value) {
     own.update(canonical(action));
     own.update("\n");
-}
-
-fn text_of(own: Sha256) -> String {
-    LogicalHash::of(&own.finalize().into()).to_string()
 }
 
 /// The words of a commit on itself and on others.
@@ -162,7 +158,7 @@ impl CommitLink {
             seal(&mut own, &action);
             actions.push(action);
         }
-        let own = text_of(own);
+        let own = finished(own);
         link.own = said.map(|said| is_whole && said == own.as_str());
         (link, actions)
     }

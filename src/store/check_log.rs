@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deltalake::kernel::Add;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::Value;
@@ -19,6 +19,8 @@ use super::store_check::{ChainReport, StoreCheck};
 use super::table_id::TableId;
 use super::{Store, StoreError};
 
+/// Commits that are read at once.
+const COMMITS_AT_ONCE: usize = 16;
 /// The members that the name of the last checkpoint may have.
 const HINT_MEMBERS: [&str; 9] = [
     "version",
@@ -129,8 +131,12 @@ impl<'a> LogProof<'a> {
         };
         let mut links: BTreeMap<u64, CommitLink> = BTreeMap::new();
         let first = replay.as_ref().map_or(self.table.version(), |replay| replay.next);
-        for number in first..=self.table.version() {
-            let Some(bytes) = commit(self.store, self.name(), number).await? else {
+        let (store, name) = (self.store, self.name());
+        let reads = (first..=self.table.version())
+            .map(|number| async move { Ok::<_, StoreError>((number, commit(store, name, number).await?)) });
+        let mut commits = futures::stream::iter(reads).buffered(COMMITS_AT_ONCE);
+        while let Some((number, bytes)) = commits.try_next().await? {
+            let Some(bytes) = bytes else {
                 checked.note(format!("commit {number} of its `{}` is missing", self.name()));
                 replay = None;
                 continue;

@@ -168,8 +168,9 @@ impl StoreTable {
     /// Goes to the latest version.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
+        let before = self.version();
         self.snapshot = latest.map_err(|e| self.cannot(e))?;
-        self.prove().await
+        if self.version() == before { Ok(()) } else { self.prove().await }
     }
 
     /// Takes the state of the table from its files, and holds it to the words of its commits, as far as they were read

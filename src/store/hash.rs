@@ -78,6 +78,11 @@ impl fmt::Display for LogicalHash {
     }
 }
 
+/// A finished SHA-256 as text.
+pub(super) fn finished(hash: Sha256) -> String {
+    LogicalHash::of(&hash.finalize().into()).to_string()
+}
+
 /// SHA-256 as text.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {

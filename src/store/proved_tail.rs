@@ -21,6 +21,7 @@ use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
+use super::data_file::DataFile;
 use super::hash::sha256_hex;
 
 /// The tag of an `Add` with the length of its end and the SHA-256 of that.
@@ -68,18 +69,20 @@ impl FileTail {
         let bytes = store.get_range(path, whole.clone()).await?;
         let tail = bytes.slice((self.start - whole.start) as usize..);
         if bytes.len() as u64 != whole.end - whole.start || sha256_hex(&tail) != self.sha256 {
-            return Err(damaged(path));
+            return Err(unlike_log(format!("the footer of `{path}`")));
         }
         let end = (range.end.min(self.end) - whole.start) as usize;
         Ok(bytes.slice((range.start - whole.start) as usize..end))
     }
 }
 
-/// The error of a file whose end is another one. It is told from errors of the disk by its text alone, since libraries
-/// between hand on nothing else.
-fn damaged(path: &Path) -> Error {
-    let source = format!("the footer of `{path}` has another SHA-256 than the log says").into();
-    Error::Generic { store: "store", source }
+/// The words of a file or a part of it that is not what the log says. They tell it from errors of the disk, since
+/// libraries between hand on nothing but the text of an error.
+pub const UNLIKE_LOG: &str = "has another SHA-256 than the log says";
+
+/// The error of a file, or a part of one, that is not what the log says.
+pub(super) fn unlike_log(what: String) -> Error {
+    Error::Generic { store: "store", source: format!("{what} {UNLIKE_LOG}").into() }
 }
 
 /// An object store whose files have proved ends.
@@ -90,8 +93,9 @@ pub(super) struct ProvedTails {
 }
 
 impl ProvedTails {
-    pub fn new(inner: &Arc<dyn ObjectStore>, tails: HashMap<Path, FileTail>) -> ProvedTails {
-        ProvedTails { inner: Arc::clone(inner), tails: Arc::new(tails) }
+    pub fn of(inner: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ProvedTails {
+        let tails = files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?)));
+        ProvedTails { inner: Arc::clone(inner), tails: Arc::new(tails.collect()) }
     }
 }
 

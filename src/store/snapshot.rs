@@ -10,6 +10,7 @@ use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 
 use super::data_file::{DataFile, sum_in_log};
+use super::hashed_files::HashedFiles;
 use super::ledger::{self, LedgerError, is_visible, visible_objects, visible_quarantine};
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
@@ -57,14 +58,13 @@ impl Store {
         let mut files = self.files_of(TableId::Events, None)?;
         files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
         self.expect_rows_of_ledger(&files)?;
-        let tails = files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?))).collect();
         Ok(Snapshot {
             version: self.tables[TableId::Events].version(),
             batch: self.batch,
             format_version: self.format,
             filter: self.filter,
+            object_store: Arc::new(ProvedTails::of(&self.location.store, &files)),
             files,
-            object_store: Arc::new(ProvedTails::new(&self.location.store, tails)),
             store: self.clone(),
         })
     }
@@ -185,6 +185,16 @@ impl TableRows {
 }
 
 impl Snapshot {
+    /// The same version, of which each file is hashed whole before any part of it is read.
+    pub fn hashing_files(mut self) -> Result<Snapshot, StoreError> {
+        let tables: Vec<TableId> = self.store.tables.present().collect();
+        let files = tables.into_iter().map(|id| self.store.all_files(id)).collect::<Result<Vec<_>, _>>()?;
+        let hashed = HashedFiles::new(&self.store.location.store, files.into_iter().flatten());
+        self.store.location.store = Arc::new(hashed);
+        self.object_store = Arc::new(ProvedTails::of(&self.store.location.store, &self.files));
+        Ok(self)
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }

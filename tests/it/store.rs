@@ -719,10 +719,10 @@ pub fn has_strace() -> bool {
 }
 
 /// An ingest of 50 objects to be disturbed, and the least number of calls by which it changes files, by kind.
-struct Disturbed {
-    logs: TempDir,
+pub struct Disturbed {
+    pub logs: TempDir,
     /// The hash of an undisturbed run.
-    expected: String,
+    pub expected: String,
     batch_bytes: &'static str,
     calls: [(&'static str, usize); 6],
 }
@@ -735,7 +735,7 @@ impl Disturbed {
     }
 
     /// An ingest to fail, with fewer batches, since each moment can fail in eight ways.
-    fn failing() -> Disturbed {
+    pub fn failing() -> Disturbed {
         let calls = [("mkdir", 9), ("pwrite64", 45), ("fsync", 110), ("linkat", 23), ("rename", 23), ("unlink", 23)];
         Disturbed::new("6000", calls)
     }
