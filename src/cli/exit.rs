@@ -194,8 +194,13 @@ impl From<StoreError> for Failure {
             error if error.is_usage() => RunExitCode::Usage,
             _ => RunExitCode::World,
         };
-        // The lines after the first are for developers of the library.
-        let message = chain(&error).lines().next().unwrap_or_default().to_owned();
+        let message = match &error {
+            // The lines after the first are for developers of the library.
+            StoreError::Delta { .. } | StoreError::Parquet(_) | StoreError::Arrow(_) => {
+                chain(&error).lines().next().unwrap_or_default().to_owned()
+            }
+            other => chain(other),
+        };
         Failure { code, message, hints: Vec::new() }.hints(error.hint()).held_to_log()
     }
 }

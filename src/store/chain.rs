@@ -36,18 +36,31 @@ pub(super) fn canonical(value: &Value) -> String {
 }
 
 /// The hash of the content of an entry: everything by which an answer chooses the file or believes it.
-fn add_hash(add: &Add) -> [u8; 32] {
+/// Each text is preceded by its length, so that no two contents give the same bytes.
+fn add_hash(add: &Add) -> LogicalHash {
+    let mut hash = Sha256::new();
+    let mut put = |text: Option<&str>| {
+        hash.update(text.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+        hash.update(text.unwrap_or_default());
+    };
+    put(Some(&add.path));
+    [add.size, add.modification_time].iter().for_each(|number| put(Some(&number.to_string())));
+    put(add.stats.as_deref());
+    put(Some(&add.deletion_vector.is_some().to_string()));
     let tags = add.tags.iter().flatten().filter(|(name, value)| *name != ADD_TAG && value.is_some());
-    let tags: BTreeMap<_, _> = tags.collect();
-    let partition: BTreeMap<_, _> = add.partition_values.iter().collect();
-    let has_deletions = add.deletion_vector.is_some();
-    let said = json!([add.path, add.size, add.modification_time, partition, add.stats, tags, has_deletions]);
-    Sha256::digest(canonical(&said)).into()
+    for pairs in [add.partition_values.iter().collect::<BTreeMap<_, _>>(), tags.collect()] {
+        put(Some(&pairs.len().to_string()));
+        for (name, value) in pairs {
+            put(Some(name));
+            put(value.as_deref());
+        }
+    }
+    LogicalHash::of(&hash.finalize().into())
 }
 
 /// The entry with its tag.
 pub(super) fn tagged(mut add: Add) -> Add {
-    let tag = LogicalHash::of(&add_hash(&add)).to_string();
+    let tag = add_hash(&add).to_string();
     add.tags.get_or_insert_default().insert(ADD_TAG.to_owned(), Some(tag));
     add
 }
@@ -61,10 +74,19 @@ pub(super) enum AddProof {
     Wrong,
 }
 
+/// The words of an entry whose tag is wrong.
+pub(super) fn unlike_writer(add: &Add) -> String {
+    format!("the log describes `{}` otherwise than its writer did", add.path)
+}
+
 pub(super) fn proof_of(add: &Add) -> AddProof {
+    proof_by(add, add_hash(add))
+}
+
+fn proof_by(add: &Add, hash: LogicalHash) -> AddProof {
     match add.tags.as_ref().and_then(|tags| tags.get(ADD_TAG)) {
         None => AddProof::Untagged,
-        Some(tag) if *tag == Some(LogicalHash::of(&add_hash(add)).to_string()) => AddProof::Right,
+        Some(tag) if *tag == Some(hash.to_string()) => AddProof::Right,
         Some(_) => AddProof::Wrong,
     }
 }
@@ -83,13 +105,16 @@ impl TableState {
         TableState { batch, ..TableState::default() }
     }
 
-    pub fn add(&mut self, add: &Add) {
-        self.files.add(LogicalHash::of(&add_hash(add)));
+    /// Adds a file; gives the proof of its entry.
+    pub fn add(&mut self, add: &Add) -> AddProof {
+        let hash = add_hash(add);
+        self.files.add(hash);
         self.count += 1;
+        proof_by(add, hash)
     }
 
     pub fn remove(&mut self, add: &Add) {
-        self.files.take(LogicalHash::of(&add_hash(add)));
+        self.files.take(add_hash(add));
         self.count = self.count.wrapping_sub(1);
     }
 
@@ -136,13 +161,8 @@ pub(super) struct CommitLink {
 impl CommitLink {
     /// The link of a commit, and its actions as JSON.
     pub fn read(bytes: &[u8]) -> (CommitLink, Vec<Value>) {
-        let mut link = CommitLink {
-            sha256: sha256_hex(bytes),
-            previous: None,
-            state: None,
-            tables: BTreeMap::new(),
-            own: None,
-        };
+        let mut link =
+            CommitLink { sha256: sha256_hex(bytes), previous: None, state: None, tables: BTreeMap::new(), own: None };
         let (mut own, mut actions, mut is_whole, mut said) = (Sha256::new(), Vec::new(), true, None);
         for line in bytes.split(|byte| *byte == b'\n') {
             let Ok(mut action) = serde_json::from_slice::<Value>(line) else {
@@ -219,9 +239,10 @@ mod tests {
     fn a_state_depends_on_files_batch_and_metadata_alone() {
         let metadata = json!({ "id": "x", "configuration": { "a": "1" } });
         let mut both = TableState::default();
-        ["a", "b"].iter().for_each(|path| both.add(&add(path)));
+        assert_eq!(["a", "b"].map(|path| both.add(&add(path))), [AddProof::Untagged; 2]);
         let mut other = TableState::default();
-        ["b", "c", "a"].iter().for_each(|path| other.add(&add(path)));
+        assert_eq!(["b", "c"].map(|path| other.add(&tagged(add(path)))), [AddProof::Right; 2]);
+        other.add(&add("a"));
         assert_ne!(both.hash(&metadata), other.hash(&metadata));
         other.remove(&add("c"));
         assert_eq!(both.hash(&metadata), other.hash(&metadata));

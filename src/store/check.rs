@@ -38,6 +38,8 @@ use crate::schema::Column;
 use crate::source::Scope;
 use crate::time::day_of;
 
+/// Files that are read at once.
+const FILES_AT_ONCE: usize = 4;
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
 /// Days since 1970 that have a partition in every store: from 2013, when CloudTrail began, to the end of 2026, when the
@@ -135,30 +137,37 @@ pub async fn check(store: &Store, options: &CheckOptions) -> Result<StoreCheck, 
     let adds = store.tables[TableId::Events].files()?;
     let path_of = |add: &Add| store.location.path(&format!("{}/{}", TableId::Events.name(), add.path));
     let adds: HashMap<Path, &Add> = adds.iter().map(|add| (path_of(add), add)).collect();
+    let is_deep = options.is_deep;
+    let reads = snapshot.files.iter().map(|file| {
+        let (add, of_day) = (adds[&file.path].clone(), (is_deep && file.normalizer == NORMALIZER).then_some(file.day));
+        read_proved(store, file, move |bytes| {
+            (read_events(bytes.clone(), &add), of_day.map(|day| renewed_differences(bytes, day)))
+        })
+    });
+    let mut reads = futures::stream::iter(reads.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
     for file in &snapshot.files {
+        let Some(read) = reads.try_next().await? else { break };
+        let Some((found, renewed)) = checked.take(file, read) else { continue };
         if day != file.day {
             (day, seen) = (file.day, HashSet::new());
         }
-        let Some(bytes) = proved_bytes(store, file, &mut checked).await? else { continue };
-        let read = read_events(bytes.clone(), adds[&file.path], &mut seen);
-        match read {
+        match found {
             Ok(found) => {
-                checked.events(file, &found);
+                checked.events(file, &found, &mut seen);
                 ids.insert(&file.path, found.ids);
             }
             Err(error) => checked.fault(file, format!("cannot be read: {error}")),
         }
-        if options.is_deep && file.normalizer == NORMALIZER {
-            checked.deep(file, renewed_differences(bytes, file.day));
-        }
+        renewed.into_iter().for_each(|found| checked.deep(file, found));
     }
     for id in store.tables.present().filter(|id| *id != TableId::Events) {
         for add in store.tables[id].files()? {
             let file = DataFile::of(&store.location, id, &add)?;
-            let Some(bytes) = proved_bytes(store, &file, &mut checked).await? else { continue };
-            match read_stats(bytes, id.layout()) {
-                Ok(stats) => stats.fault(&add).into_iter().for_each(|fault| checked.fault(&file, fault)),
-                Err(error) => checked.fault(&file, format!("cannot be read: {error}")),
+            let read = read_proved(store, &file, move |bytes| read_stats(bytes, id.layout())).await?;
+            match checked.take(&file, read) {
+                Some(Ok(stats)) => stats.fault(&add).into_iter().for_each(|fault| checked.fault(&file, fault)),
+                Some(Err(error)) => checked.fault(&file, format!("cannot be read: {error}")),
+                None => {}
             }
         }
     }
@@ -169,23 +178,31 @@ pub async fn check(store: &Store, options: &CheckOptions) -> Result<StoreCheck, 
     Ok(checked)
 }
 
-/// The bytes of a file with the length and the hash of the log.
-async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) -> Result<Option<Bytes>, StoreError> {
-    checked.files += 1;
+/// A file, or the reason for which nothing in it is believed.
+struct ReadFile<T> {
+    bytes: u64,
+    found: Result<T, String>,
+}
+
+/// Reads a file on a thread of its own, if it has the length and the hash of the log.
+async fn read_proved<T: Send + 'static>(
+    store: &Store,
+    file: &DataFile,
+    read: impl FnOnce(Bytes) -> T + Send + 'static,
+) -> Result<ReadFile<T>, StoreError> {
     let bytes = match StoredFile::new(&store.location.store, file).whole().await {
         Ok(bytes) => bytes,
         Err(object_store::Error::NotFound { .. }) => {
-            checked.fault(file, "is missing");
-            return Ok(None);
+            return Ok(ReadFile { bytes: 0, found: Err("is missing".to_owned()) });
         }
         Err(source) => return Err(StoreError::Objects { what: file.path.to_string(), source }),
     };
-    checked.bytes += bytes.len() as u64;
-    if let Some(fault) = fault_of(file, &bytes) {
-        checked.fault(file, fault);
-        return Ok(None);
-    }
-    Ok(Some(bytes))
+    let (length, file) = (bytes.len() as u64, file.clone());
+    let found = tokio::task::spawn_blocking(move || match fault_of(&file, &bytes) {
+        Some(fault) => Err(fault),
+        None => Ok(read(bytes)),
+    });
+    Ok(ReadFile { bytes: length, found: found.await.map_err(|_| StoreError::Thread)? })
 }
 
 async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
@@ -331,7 +348,18 @@ impl StoreCheck {
         }
     }
 
-    fn events(&mut self, file: &DataFile, found: &FileSums) {
+    fn take<T>(&mut self, file: &DataFile, read: ReadFile<T>) -> Option<T> {
+        (self.files, self.bytes) = (self.files + 1, self.bytes + read.bytes);
+        match read.found {
+            Ok(found) => Some(found),
+            Err(fault) => {
+                self.fault(file, fault);
+                None
+            }
+        }
+    }
+
+    fn events(&mut self, file: &DataFile, found: &FileSums, seen: &mut HashSet<u128>) {
         self.events += found.rows;
         self.logical_hash.add(found.hash);
         if let Some(fault) = &found.fault {
@@ -347,8 +375,9 @@ impl StoreCheck {
             let (own, logged) = (found.normalizer, file.normalizer);
             self.fault(file, format!("says normalizer {own}, and the log says {logged}"));
         }
-        if found.twice > 0 {
-            self.fault(file, format!("has {} events that are there twice", found.twice));
+        let twice = found.identities.iter().filter(|identity| !seen.insert(**identity)).count();
+        if twice > 0 {
+            self.fault(file, format!("has {twice} events that are there twice"));
         }
     }
 }
@@ -360,7 +389,8 @@ struct FileSums {
     hash: LogicalHash,
     said: Option<LogicalHash>,
     normalizer: u32,
-    twice: u64,
+    /// A hash of identity and content of each row.
+    identities: Vec<u128>,
     ids: IdSum,
     /// The difference between its rows and the log's statistics.
     fault: Option<String>,
@@ -368,7 +398,7 @@ struct FileSums {
     elsewhere: u64,
 }
 
-fn read_events(bytes: Bytes, add: &Add, seen: &mut HashSet<u128>) -> Result<FileSums, parquet::errors::ParquetError> {
+fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
     let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
     let mut found = FileSums { said, normalizer, ..FileSums::default() };
@@ -381,7 +411,7 @@ fn read_events(bytes: Bytes, add: &Add, seen: &mut HashSet<u128>) -> Result<File
         found.rows += rows.num_rows() as u64;
         found.hash.add_rows(&rows);
         found.ids.add_rows(&rows);
-        found.twice += count_seen(&rows, seen);
+        add_identities(&rows, &mut found.identities);
         found.elsewhere += day.count_elsewhere(&rows);
         stats.add(&rows);
     }
@@ -427,19 +457,16 @@ impl PartitionDay {
     }
 }
 
-/// Number of rows that were seen before.
-fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
+fn add_identities(rows: &RecordBatch, identities: &mut Vec<u128>) {
     let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
     let contents = rows[CONTENT_HASH].as_binary::<i32>();
-    let mut twice = 0;
-    for row in 0..rows.num_rows() {
+    identities.extend((0..rows.num_rows()).map(|row| {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         hash.update(contents.value(row));
         hash.update(ids.value(row).as_bytes());
         hash.update(if accounts.is_null(row) { "-" } else { accounts.value(row) }.as_bytes());
-        twice += u64::from(!seen.insert(hash.digest128()));
-    }
-    twice
+        hash.digest128()
+    }));
 }
 
 async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreError> {

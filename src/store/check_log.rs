@@ -10,7 +10,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::Value;
 
-use super::chain::{AddProof, CommitLink, SELF, TableState, canonical, proof_of};
+use super::chain::{AddProof, CommitLink, SELF, TableState, canonical};
 use super::delta::{APP, CHECKPOINT_TAG, LAST_CHECKPOINT, StoreTable, checkpoint_path};
 use super::durable_files::UNFINISHED;
 use super::hash::sha256_hex;
@@ -103,7 +103,8 @@ impl<'a> LogProof<'a> {
         for file in listed {
             let name = file.location.filename().unwrap_or_default();
             let is_direct = file.location.parts_count() == folder.parts_count() + 1;
-            let checkpoint = name.strip_suffix(".checkpoint.parquet").and_then(|at| commit_version(&format!("{at}.json")));
+            let checkpoint =
+                name.strip_suffix(".checkpoint.parquet").and_then(|at| commit_version(&format!("{at}.json")));
             match (commit_version(name), checkpoint) {
                 _ if !is_direct => proof.strange.push(file.location),
                 (Some(number), _) => drop(number <= table.version() && proof.commits.insert(number)),
@@ -291,13 +292,12 @@ impl Replay {
         let Ok(add) = serde_json::from_value::<Add>(content.clone()) else {
             return Some("adds a file that cannot be read".to_owned());
         };
-        let fault = match proof_of(&add) {
+        let fault = match self.state.add(&add) {
             AddProof::Wrong => Some("otherwise than its writer did"),
             AddProof::Untagged if link.own.is_some() => Some("without its tag"),
             AddProof::Untagged | AddProof::Right => None,
         };
         let fault = fault.map(|fault| format!("adds `{}` {fault}", add.path));
-        self.state.add(&add);
         let path = add.path.clone();
         match self.files.insert(path.clone(), add) {
             Some(_) => Some(format!("adds `{path}` once more")),

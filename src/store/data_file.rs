@@ -10,7 +10,6 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use super::StoreError;
-use super::chain::{AddProof, proof_of};
 use super::location::StoreLocation;
 use super::parquet_writer::{NORMALIZER_KEY, SHA256_TAG, SUM_TAG};
 use super::proved_tail::{FileTail, TAIL_TAG};
@@ -45,12 +44,8 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Fails if the entry is not as its writer made it, if the file's folder names no day, or its tag no normalizer.
+    /// Fails if the file's folder names no day, or its tag no normalizer.
     pub(super) fn of(location: &StoreLocation, id: TableId, add: &Add) -> Result<DataFile, StoreError> {
-        if proof_of(add) == AddProof::Wrong {
-            let what = format!("the log describes `{}` otherwise than its writer did", add.path);
-            return Err(StoreError::Damaged { path: location.shown.clone(), what });
-        }
         let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
         let no_day = |text| StoreError::Damaged { path: location.shown.clone(), what: format!("`{text}` is no day") };
         let day = day.map(|text| day_of_name(&text).ok_or_else(|| no_day(text)));

@@ -199,10 +199,9 @@ impl StoreTable {
     fn state_of_files(&self, batch: i64) -> Result<TableState, StoreError> {
         let mut state = TableState::at(batch);
         for add in self.files()? {
-            if chain::proof_of(&add) == AddProof::Wrong {
-                return Err(self.damaged(format!("the log describes `{}` otherwise than its writer did", add.path)));
+            if state.add(&add) == AddProof::Wrong {
+                return Err(self.damaged(chain::unlike_writer(&add)));
             }
-            state.add(&add);
         }
         Ok(state)
     }
@@ -339,7 +338,9 @@ impl StoreTable {
     fn state_after(&self, change: &CommitContent) -> TableState {
         let mut next = self.state;
         change.removes.iter().for_each(|removed| next.remove(&removed.add));
-        change.adds.iter().for_each(|add| next.add(add));
+        for add in &change.adds {
+            next.add(add);
+        }
         next.batch = change.batch.unwrap_or(next.batch);
         next
     }
@@ -390,10 +391,7 @@ impl StoreTable {
     }
 
     /// The batch and notes of one commit; none where the log no longer has it.
-    async fn notes(
-        &self,
-        version: u64,
-    ) -> Result<Option<(Option<i64>, HashMap<String, Value>)>, StoreError> {
+    async fn notes(&self, version: u64) -> Result<Option<(Option<i64>, HashMap<String, Value>)>, StoreError> {
         let entry = self.log.read_commit_entry(version).await.map_err(|e| self.cannot(e))?;
         let Some(bytes) = entry else { return Ok(None) };
         let (mut batch, mut notes) = (None, HashMap::new());

@@ -217,8 +217,7 @@ impl IdIndex {
 
     /// Entries with one of the hashes, and perhaps others.
     async fn entries_of(&self, part: &IndexFile, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
-        let may_have =
-            |span: &EntrySpan| hashes.iter().any(|hash| (span.least..=span.greatest).contains(hash));
+        let may_have = |span: &EntrySpan| hashes.iter().any(|hash| (span.least..=span.greatest).contains(hash));
         let groups = part.groups.iter().enumerate().filter(|(_, span)| may_have(span));
         let mut entries = Vec::new();
         self.each_entry(part, Some(groups.map(|(group, _)| group).collect()), |hash, file| {

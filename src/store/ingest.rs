@@ -566,8 +566,10 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let mut store = store_with(folder.path(), ledger_of_one(), quarantine).await;
-            let (read, faults) =
-                (store.snapshot().await.unwrap().quarantine().await, check(&store, &CheckOptions::default()).await.unwrap().faults);
+            let (read, faults) = (
+                store.snapshot().await.unwrap().quarantine().await,
+                check(&store, &CheckOptions::default()).await.unwrap().faults,
+            );
             assert_eq!((read.is_err(), faults.len()), (fault.is_some(), usize::from(fault.is_some())), "{faults:?}");
             if let (Err(error), Some(said)) = (read, fault) {
                 assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");

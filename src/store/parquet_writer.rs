@@ -446,9 +446,9 @@ impl EncodedFile {
         partition: Option<(&str, Option<String>)>,
         now_micros: i64,
     ) -> Result<Add, StoreError> {
-        let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
-            format!("{column}={}/", value.as_deref().unwrap_or(NO_PARTITION))
-        });
+        let of_partition = partition
+            .as_ref()
+            .map_or(String::new(), |(column, value)| format!("{column}={}/", value.as_deref().unwrap_or(NO_PARTITION)));
         let inside = format!("{of_partition}{}.parquet", unique());
         let bytes = Bytes::from(self.bytes);
         let (size, sha256, tail) = (bytes.len() as i64, sha256_hex(&bytes), tail_tag(&bytes)?);

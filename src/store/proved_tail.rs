@@ -139,7 +139,8 @@ impl ObjectStore for ProvedTails {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let Some(tail) = self.tails.get(location).filter(|tail| ranges.iter().any(|range| range.end > tail.start)) else {
+        let Some(tail) = self.tails.get(location).filter(|tail| ranges.iter().any(|range| range.end > tail.start))
+        else {
             return self.inner.get_ranges(location, ranges).await;
         };
         let mut parts = Vec::with_capacity(ranges.len());

@@ -164,7 +164,8 @@ pub(super) fn renewed_differences(bytes: Bytes, day: Option<i32>) -> Result<Rene
         found.other += is_other.true_count() as u64;
         let stored = filter_record_batch(&rows, &not(&is_other)?)?;
         let renewed = concat_batches(&table_schema(), &renewed.batches)?;
-        for (field, (own, again)) in stored.schema().fields().iter().zip(stored.columns().iter().zip(renewed.columns())) {
+        for (field, (own, again)) in stored.schema().fields().iter().zip(stored.columns().iter().zip(renewed.columns()))
+        {
             if own != again && field.name() != Column::EventDate.name() {
                 found.columns.insert(field.name().clone());
             }

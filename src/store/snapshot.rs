@@ -9,6 +9,7 @@ use deltalake::ObjectStore;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 
+use super::chain::{AddProof, proof_of, unlike_writer};
 use super::data_file::{DataFile, sum_in_log};
 use super::hashed_files::HashedFiles;
 use super::ledger::{self, LedgerError, is_visible, visible_objects, visible_quarantine};
@@ -90,6 +91,10 @@ impl Store {
     /// The files of a table, and one that waits to be entered in it.
     fn files_of(&self, id: TableId, waiting: Option<&Add>) -> Result<Vec<DataFile>, StoreError> {
         let entered = self.tables[id].files()?;
+        // Those that are entered were proved as the table was looked at.
+        if let Some(wrong) = waiting.filter(|add| proof_of(add) == AddProof::Wrong) {
+            return Err(self.damaged(unlike_writer(wrong)));
+        }
         entered.iter().chain(waiting).map(|add| DataFile::of(&self.location, id, add)).collect()
     }
 

@@ -228,7 +228,9 @@ mod tests {
     #[test]
     fn what_is_not_listed_is_counted() {
         let limit = QUARANTINE_BYTES_MAX / QUARANTINE_ROW_BYTES;
-        for (records, raw_bytes, listed) in [(1, 10, 1), (limit, 0, limit), (limit + 7, 0, limit), (3000, 64 << 10, 3000)] {
+        for (records, raw_bytes, listed) in
+            [(1, 10, 1), (limit, 0, limit), (limit + 7, 0, limit), (3000, 64 << 10, 3000)]
+        {
             let mut tallies = Tallies::default();
             for number in 0..records {
                 let raw = "x".repeat(raw_bytes).into();

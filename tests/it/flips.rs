@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::child::{is_exhaustive, keytrail, on_every_core};
-use crate::store::{Dice, Store, Tally, files};
+use crate::store::{Dice, Store, Tally, files, logs};
 use crate::tamper::{Edited, long, short};
 
 /// The kinds of files, by what a flip in them may do.
@@ -173,5 +173,31 @@ fn flipped_bits_are_seen_and_change_no_answer_in_silence() {
         eprintln!("flips, unseen, silent, silent though verified: {hits:?}");
         let wrong: Vec<&String> = done.iter().filter(|flip| flip.is_wrong()).map(|flip| &flip.what).collect();
         assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), done.len());
+    }
+}
+
+/// A file that is not what the log says gives no answer, and no other file of the store is asked for it.
+#[test]
+fn files_are_hashed_before_they_are_read_where_asked() {
+    let edited = Edited::of(short());
+    let place = edited.path.to_str().unwrap().to_owned();
+    let is_data = |file: &&PathBuf| kind_of(file) == FlipKind::Data && file.to_str().unwrap().contains("/events/");
+    let used = in_use(&edited);
+    let file = used.iter().find(is_data).unwrap();
+    let mut bytes = fs::read(file).unwrap();
+    bytes[100] ^= 1;
+    fs::write(file, bytes).unwrap();
+    let day = file.parent().unwrap().file_name().unwrap().to_str().unwrap().strip_prefix("event_date=").unwrap();
+    let logs = logs();
+    for (from, filter, code) in [
+        (place.as_str(), "true", 4),
+        (&place, &format!("event_date = '{day}'"), 4),
+        (&place, &format!("event_date <> '{day}'"), 0),
+        (logs.to_str().unwrap(), "true", 2),
+    ] {
+        let sql = format!("SELECT sum(length(raw)) FROM events WHERE {filter}");
+        let ended = keytrail(["query", "--verify-files", "-q", &sql, "--from", from]);
+        assert_eq!(ended.code, Some(code), "{from} {filter}: {}", ended.story());
+        assert_eq!(ended.stderr.contains("has another SHA-256 than the log says"), code == 4, "{}", ended.stderr);
     }
 }

@@ -24,6 +24,7 @@ mod places;
 mod plans;
 mod policy;
 mod power;
+mod proof;
 mod queries;
 mod realdata;
 mod records;

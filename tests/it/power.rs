@@ -34,7 +34,8 @@ impl DiskCall {
         let (name, rest) = line.trim_start().split_once('(')?;
         let (arguments, result) = rest.rsplit_once(") = ")?;
         let texts: Vec<Vec<u8>> = arguments.split('"').skip(1).step_by(2).map(unescaped).collect();
-        let inside = |bytes: &[u8]| Some(Path::new(std::str::from_utf8(bytes).ok()?).strip_prefix(top).ok()?.to_owned());
+        let inside =
+            |bytes: &[u8]| Some(Path::new(std::str::from_utf8(bytes).ok()?).strip_prefix(top).ok()?.to_owned());
         let path = |number: usize| inside(texts.get(number)?);
         let of_handle = || inside(&unescaped(arguments.split_once('<')?.1.split_once('>')?.0));
         let count: usize = result.split(['<', ' ']).next()?.parse().ok()?;
