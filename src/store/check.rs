@@ -5,26 +5,28 @@
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
 use super::check_log::check_logs;
+use super::column_stats::RowStats;
 use super::data_file::{DataFile, day_in_log};
 use super::hash::LogicalHash;
 use super::id_index::{IdIndex, IdSum};
 use super::ledger;
 use super::parquet_reader::StoredFile;
-use super::parquet_writer::{FileLayout, RowStats};
+use super::parquet_writer::FileLayout;
 use super::proved_file::{fault_of, said_hash, said_normalizer};
 use super::renormalize::{RenewedRows, renewed_differences};
-use super::snapshot::Snapshot;
+use super::snapshot::{READ_ROWS, Snapshot};
 use super::store_check::StoreCheck;
 use super::table_id::TableId;
 use super::{Store, StoreError, filter_name};
@@ -39,7 +41,7 @@ use crate::source::Scope;
 use crate::time::day_of;
 
 /// Files that are read at once.
-const FILES_AT_ONCE: usize = 4;
+const FILES_AT_ONCE: usize = 2;
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
 /// Days since 1970 that have a partition in every store: from 2013, when CloudTrail began, to the end of 2026, when the
@@ -399,11 +401,14 @@ struct FileSums {
 }
 
 fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let layout = TableId::Events.layout();
+    let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+    let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema(), layout));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata).with_batch_size(READ_ROWS);
     let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
     let mut found = FileSums { said, normalizer, ..FileSums::default() };
-    let layout = TableId::Events.layout();
-    let columns = RowStats::columns(layout).chain(["event_id", "recipient_account_id", CONTENT_HASH]);
+    let columns = RowStats::columns(layout).chain(IDENTITY);
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
     let (mut stats, day) = (RowStats::new(layout), PartitionDay::of(add));
     for rows in builder.with_projection(mask).build()? {
@@ -417,6 +422,23 @@ fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::Par
     }
     found.fault = stats.fault(add);
     Ok(found)
+}
+
+/// The columns that tell an event from others.
+const IDENTITY: [&str; 3] = ["event_id", "recipient_account_id", CONTENT_HASH];
+
+/// A schema of which texts that are only compared come as dictionaries, each value once.
+fn with_dictionaries(schema: &Schema, layout: &FileLayout) -> SchemaRef {
+    let is_compared = |field: &Field| {
+        let name = field.name().as_str();
+        *field.data_type() == DataType::Utf8 && layout.bounds.contains(&name) && !IDENTITY.contains(&name)
+    };
+    let texts = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let fields = schema.fields().iter().map(|field| match is_compared(field) {
+        true => Arc::new(field.as_ref().clone().with_data_type(texts())),
+        false => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
 }
 
 /// The statistics of the rows of a file.

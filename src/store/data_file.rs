@@ -10,8 +10,9 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use super::StoreError;
+use super::column_stats::SUM_TAG;
 use super::location::StoreLocation;
-use super::parquet_writer::{NORMALIZER_KEY, SHA256_TAG, SUM_TAG};
+use super::parquet_writer::{NORMALIZER_KEY, SHA256_TAG};
 use super::proved_tail::{FileTail, TAIL_TAG};
 use super::table_id::TableId;
 use crate::schema::Column;

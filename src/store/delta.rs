@@ -19,13 +19,13 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use serde_json::{Value, json};
 
-use super::StoreError;
 use super::chain::{self, AddProof, CommitLink, TableState, canonical};
 use super::durable_files::unique;
 use super::hash::sha256_hex;
 use super::location::StoreLocation;
 use super::log_tap::LogTap;
 use super::table_id::TableId;
+use super::{StoreError, format_of};
 use crate::time::now_micros;
 
 /// The application in the log whose transactions number the batches.
@@ -121,6 +121,10 @@ impl StoreTable {
             Ok(snapshot) => {
                 let (state, shown) = (TableState::default(), location.shown.clone());
                 let mut table = StoreTable { id, log, tap, snapshot, state, shown };
+                // A newer format may prove itself otherwise.
+                if id == TableId::Events {
+                    format_of(location, &table)?;
+                }
                 table.prove().await?;
                 Ok(Some(table))
             }

@@ -9,6 +9,7 @@ mod beside;
 mod chain;
 mod check;
 mod check_log;
+mod column_stats;
 mod compact;
 mod data_file;
 mod dedup;

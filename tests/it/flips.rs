@@ -150,7 +150,7 @@ impl Flip {
 
 #[test]
 fn flipped_bits_are_seen_and_change_no_answer_in_silence() {
-    let count = if is_exhaustive() { 5_000 } else { 100 };
+    let count = if is_exhaustive() { 5_000 } else { 25 };
     for (base, seed) in [(short(), 1), (long(), 2)] {
         let expected = answer(&base.path, &[]);
         assert!(matches!(expected.0, Some(0 | 3)), "{expected:?}");
@@ -192,7 +192,8 @@ fn files_are_hashed_before_they_are_read_where_asked() {
     for (from, filter, code) in [
         (place.as_str(), "true", 4),
         (&place, &format!("event_date = '{day}'"), 4),
-        (&place, &format!("event_date <> '{day}'"), 0),
+        // Its quarantined record makes a store incomplete.
+        (&place, &format!("event_date <> '{day}'"), 3),
         (logs.to_str().unwrap(), "true", 2),
     ] {
         let sql = format!("SELECT sum(length(raw)) FROM events WHERE {filter}");

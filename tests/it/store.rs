@@ -336,7 +336,7 @@ fn the_index_of_ids_leaves_out_files_and_no_event() {
     assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(5));
     without_a_row(&whole, &index[0]);
     let ended = keytrail(["store", "check", store.text()]);
-    assert!((ended.code, ended.text().contains("has not the event ids of")) == (Some(4), true), "{}", ended.text());
+    assert!((ended.code, ended.text().contains("is not as its writer made it")) == (Some(4), true), "{}", ended.text());
     fs::remove_dir_all(store.path.join("ids")).unwrap();
     assert_eq!((store.count(&late), store.count(&is(one)), store.count(&is(absent))), (1, 1, 0));
     store.check();
