@@ -163,11 +163,11 @@ pub async fn check(store: &Store, options: &CheckOptions) -> Result<StoreCheck, 
         renewed.into_iter().for_each(|found| checked.deep(file, found));
     }
     for id in store.tables.present().filter(|id| *id != TableId::Events) {
-        for add in store.tables[id].files()? {
-            let file = DataFile::of(&store.location, id, &add)?;
+        for add in store.tables[id].files()?.iter() {
+            let file = DataFile::of(&store.location, id, add)?;
             let read = read_proved(store, &file, move |bytes| read_stats(bytes, id.layout())).await?;
             match checked.take(&file, read) {
-                Some(Ok(stats)) => stats.fault(&add).into_iter().for_each(|fault| checked.fault(&file, fault)),
+                Some(Ok(stats)) => stats.fault(add).into_iter().for_each(|fault| checked.fault(&file, fault)),
                 Some(Err(error)) => checked.fault(&file, format!("cannot be read: {error}")),
                 None => {}
             }
@@ -408,9 +408,9 @@ fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::Par
     let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata).with_batch_size(READ_ROWS);
     let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
     let mut found = FileSums { said, normalizer, ..FileSums::default() };
-    let columns = RowStats::columns(layout).chain(IDENTITY);
+    let columns = layout.described().chain(IDENTITY);
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-    let (mut stats, day) = (RowStats::new(layout), PartitionDay::of(add));
+    let (mut stats, day) = (RowStats::new(layout.bounds, layout.summed), PartitionDay::of(add));
     for rows in builder.with_projection(mask).build()? {
         let rows = rows?;
         found.rows += rows.num_rows() as u64;
@@ -444,8 +444,8 @@ fn with_dictionaries(schema: &Schema, layout: &FileLayout) -> SchemaRef {
 /// The statistics of the rows of a file.
 fn read_stats(bytes: Bytes, layout: &'static FileLayout) -> Result<RowStats, parquet::errors::ParquetError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
-    let mask = ProjectionMask::columns(builder.parquet_schema(), RowStats::columns(layout));
-    let mut stats = RowStats::new(layout);
+    let mask = ProjectionMask::columns(builder.parquet_schema(), layout.described());
+    let mut stats = RowStats::new(layout.bounds, layout.summed);
     for rows in builder.with_projection(mask).build()? {
         stats.add(&rows?);
     }

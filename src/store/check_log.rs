@@ -244,7 +244,7 @@ struct Replay {
 impl Replay {
     /// A table at one version.
     fn from(table: &StoreTable) -> Result<Replay, StoreError> {
-        let files = table.files()?.into_iter().map(|add| (add.path.clone(), add)).collect();
+        let files = table.files()?.iter().map(|add| (add.path.clone(), add.clone())).collect();
         Ok(Replay { next: table.version() + 1, files, state: table.state(), metadata: table.metadata()? })
     }
 

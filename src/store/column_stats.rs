@@ -11,7 +11,6 @@ use chrono::DateTime;
 use deltalake::kernel::Add;
 use serde_json::{Map, Value, json};
 
-use super::parquet_writer::FileLayout;
 use crate::time::MICROS_PER_DAY;
 
 /// A longer text is no bound worth keeping in the log.
@@ -34,36 +33,34 @@ pub(super) fn stats<'a>(rows: usize, columns: impl Iterator<Item = (&'a str, &'a
 
 /// The statistics of rows that are read back, to be compared with those in the log.
 pub(super) struct RowStats {
-    layout: &'static FileLayout,
+    /// The columns that have bounds, and those that have sums.
+    bounded: &'static [&'static str],
+    summed: &'static [&'static str],
     rows: usize,
     bounds: BTreeMap<&'static str, ColumnBounds>,
     sums: BTreeMap<&'static str, u64>,
 }
 
 impl RowStats {
-    pub fn new(layout: &'static FileLayout) -> RowStats {
-        RowStats { layout, rows: 0, bounds: BTreeMap::new(), sums: BTreeMap::new() }
+    /// The log has bounds of some columns, and sums of others.
+    pub fn new(bounded: &'static [&'static str], summed: &'static [&'static str]) -> RowStats {
+        RowStats { bounded, summed, rows: 0, bounds: BTreeMap::new(), sums: BTreeMap::new() }
     }
 
-    /// Takes in rows, with the columns that [`RowStats::columns`] names as far as their file has them.
+    /// Takes in rows, with those columns as far as their file has them.
     pub fn add(&mut self, rows: &RecordBatch) {
         self.rows += rows.num_rows();
-        for name in self.layout.bounds {
+        for name in self.bounded {
             if let Some(column) = rows.column_by_name(name) {
                 self.bounds.entry(name).or_default().add(column);
             }
         }
-        for name in self.layout.summed {
+        for name in self.summed {
             if let Some(column) = rows.column_by_name(name).filter(|column| *column.data_type() == DataType::Int64) {
                 let sum = self.sums.entry(name).or_default();
                 *sum = sum.saturating_add(sum_of(column));
             }
         }
-    }
-
-    /// The columns of which the log holds anything.
-    pub fn columns(layout: &FileLayout) -> impl Iterator<Item = &'static str> {
-        layout.bounds.iter().chain(layout.summed).copied()
     }
 
     /// The first thing that the log says otherwise than the rows. Columns that it leaves out are no fault.

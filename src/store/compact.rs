@@ -103,7 +103,7 @@ async fn expect_sound(store: &Store) -> Result<(), StoreError> {
 async fn merge_all(store: &mut Store, id: TableId, threads: usize) -> Result<u64, StoreError> {
     let (mut backoff, mut commits) = (Backoff::new(), 0);
     'look: loop {
-        let groups = groups(store.tables[id].files()?);
+        let groups = groups(store.tables[id].files()?.to_vec());
         if groups.is_empty() {
             return Ok(commits);
         }

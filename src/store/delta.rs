@@ -53,6 +53,8 @@ pub(super) struct StoreTable {
     tap: LogTap,
     snapshot: EagerSnapshot,
     state: TableState,
+    /// Its files, since they were proved and as long as nothing was committed.
+    files: Option<Arc<Vec<Add>>>,
     /// The store, as the user named it.
     shown: String,
 }
@@ -120,7 +122,7 @@ impl StoreTable {
         match EagerSnapshot::try_new(log.as_ref(), None).await {
             Ok(snapshot) => {
                 let (state, shown) = (TableState::default(), location.shown.clone());
-                let mut table = StoreTable { id, log, tap, snapshot, state, shown };
+                let mut table = StoreTable { id, log, tap, snapshot, state, files: None, shown };
                 // A newer format may prove itself otherwise.
                 if id == TableId::Events {
                     format_of(location, &table)?;
@@ -182,7 +184,9 @@ impl StoreTable {
     async fn prove(&mut self) -> Result<(), StoreError> {
         let batch = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
         let batch = batch.map_err(|e| self.cannot(e))?.unwrap_or(0);
-        self.state = self.state_of_files(batch)?;
+        let files = self.read_files()?;
+        self.state = self.state_of(&files, batch)?;
+        self.files = Some(files);
         let version = self.version();
         let links = self.tap.links();
         for (number, link) in links.range(..=version) {
@@ -199,12 +203,12 @@ impl StoreTable {
         Ok(())
     }
 
-    /// The state that its files give. Fails on a file that its own tag contradicts.
-    fn state_of_files(&self, batch: i64) -> Result<TableState, StoreError> {
+    /// The state that files give. Fails on a file that its own tag contradicts.
+    fn state_of(&self, files: &[Add], batch: i64) -> Result<TableState, StoreError> {
         let mut state = TableState::at(batch);
-        for add in self.files()? {
-            if state.add(&add) == AddProof::Wrong {
-                return Err(self.damaged(chain::unlike_writer(&add)));
+        for add in files {
+            if state.add(add) == AddProof::Wrong {
+                return Err(self.damaged(chain::unlike_writer(add)));
             }
         }
         Ok(state)
@@ -238,9 +242,11 @@ impl StoreTable {
     /// The same table at another version.
     pub async fn at(&self, version: u64) -> Result<StoreTable, StoreError> {
         let snapshot = EagerSnapshot::try_new(self.log.as_ref(), Some(version)).await.map_err(|e| self.cannot(e))?;
-        let mut there = StoreTable { snapshot, ..self.clone() };
+        let mut there = StoreTable { snapshot, files: None, ..self.clone() };
         let batch = there.snapshot.transaction_version(self.log.as_ref(), APP).await;
-        there.state = there.state_of_files(batch.map_err(|e| self.cannot(e))?.unwrap_or(0))?;
+        let files = there.read_files()?;
+        there.state = there.state_of(&files, batch.map_err(|e| self.cannot(e))?.unwrap_or(0))?;
+        there.files = Some(files);
         Ok(there)
     }
 
@@ -274,12 +280,19 @@ impl StoreTable {
     }
 
     /// The files that live at this version.
-    pub fn files(&self) -> Result<Vec<Add>, StoreError> {
+    pub fn files(&self) -> Result<Arc<Vec<Add>>, StoreError> {
+        match &self.files {
+            Some(files) => Ok(Arc::clone(files)),
+            None => self.read_files(),
+        }
+    }
+
+    fn read_files(&self) -> Result<Arc<Vec<Add>>, StoreError> {
         let files = self.snapshot.try_log_data().map_err(|e| self.cannot(e))?;
         // The tags of a file cannot be had in any other way.
         #[expect(deprecated)]
-        let adds = files.iter().map(|file| file.add_action()).collect();
-        Ok(adds)
+        let adds: Vec<Add> = files.iter().map(|file| file.add_action()).collect();
+        Ok(Arc::new(adds))
     }
 
     /// Paths of removed files that the log still names, with the time of their removal in milliseconds.
@@ -309,6 +322,7 @@ impl StoreTable {
         match commit.await {
             Ok(done) => {
                 self.snapshot = done.snapshot().snapshot().clone();
+                self.files = None;
                 self.state = next;
                 self.note_checkpoint().await?;
                 Ok(CommitOutcome::Committed)

@@ -69,6 +69,11 @@ pub(super) struct FileLayout {
 }
 
 impl FileLayout {
+    /// The columns of which the log holds anything.
+    pub fn described(&self) -> impl Iterator<Item = &'static str> {
+        self.bounds.iter().chain(self.summed).copied()
+    }
+
     /// The layout of rows without an order and with unknown columns.
     pub const PLAIN: FileLayout =
         FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[], summed: &[] };

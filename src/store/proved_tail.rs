@@ -21,7 +21,6 @@ use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
-use super::data_file::DataFile;
 use super::hash::sha256_hex;
 
 /// The tag of an `Add` with the length of its end and the SHA-256 of that.
@@ -93,8 +92,7 @@ pub(super) struct ProvedTails {
 }
 
 impl ProvedTails {
-    pub fn of(inner: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ProvedTails {
-        let tails = files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?)));
+    pub fn new(inner: &Arc<dyn ObjectStore>, tails: impl Iterator<Item = (Path, FileTail)>) -> ProvedTails {
         ProvedTails { inner: Arc::clone(inner), tails: Arc::new(tails.collect()) }
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Ren
     let (mut all, mut backoff) = (RenormalizationCounts::default(), Backoff::new());
     'look: loop {
         let files = store.tables[TableId::Events].files()?;
-        for add in &files {
+        for add in files.iter() {
             if normalizer_of(&store.location, add)? >= NORMALIZER {
                 continue;
             }

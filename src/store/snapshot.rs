@@ -64,7 +64,7 @@ impl Store {
             batch: self.batch,
             format_version: self.format,
             filter: self.filter,
-            object_store: Arc::new(ProvedTails::of(&self.location.store, &files)),
+            object_store: Arc::new(proved_tails(&self.location.store, &files)),
             files,
             store: self.clone(),
         })
@@ -196,7 +196,7 @@ impl Snapshot {
         let files = tables.into_iter().map(|id| self.store.all_files(id)).collect::<Result<Vec<_>, _>>()?;
         let hashed = HashedFiles::new(&self.store.location.store, files.into_iter().flatten());
         self.store.location.store = Arc::new(hashed);
-        self.object_store = Arc::new(ProvedTails::of(&self.store.location.store, &self.files));
+        self.object_store = Arc::new(proved_tails(&self.store.location.store, &self.files));
         Ok(self)
     }
 
@@ -258,6 +258,10 @@ impl Snapshot {
     pub fn file_schema() -> SchemaRef {
         file_schema()
     }
+}
+
+fn proved_tails(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ProvedTails {
+    ProvedTails::new(store, files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?))))
 }
 
 /// Only the time of a scope is held to a file: rows without a time are in every scope.
