@@ -207,6 +207,7 @@ impl ScopeArgs {
             scope: self.resolve(now_micros, global)?,
             events: self.asked_filter(),
             salvage: self.salvage,
+            verify_files: false,
             state_answers: Vec::new(),
             now_micros,
             threads: global.threads(),
@@ -276,7 +277,7 @@ impl ScopeArgs {
 /// The longest baseline, in days: ten years.
 const BASELINE_DAYS_MAX: u32 = 3660;
 
-/// What is read for state, beside the interval.
+/// What is read for state, beside the interval, and how a store is read.
 #[derive(Args, Debug, Clone)]
 pub struct StateArgs {
     /// Also read so much before --since for the state of keys, grants, tables and sessions: 30d, 24h; a store has it
@@ -286,6 +287,9 @@ pub struct StateArgs {
     /// folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
     #[arg(long = "state", value_name = "PATH[@TIME]", help_heading = "Scope")]
     pub answers: Vec<String>,
+    /// Hash each file of the store before it is read: an answer from a damaged one is refused, exit 4
+    #[arg(long, help_heading = "Scope")]
+    pub verify_files: bool,
 }
 
 impl StateArgs {
@@ -308,7 +312,8 @@ impl StateArgs {
             say(format_args!("note: {note}"));
         }
         let scope = Scope { state, ..options.scope };
-        Ok(DatasetOptions { scope, state_answers: files.answers, ..options })
+        let verify_files = self.verify_files;
+        Ok(DatasetOptions { scope, state_answers: files.answers, verify_files, ..options })
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     DatasetError, DatasetOptions, RunObserver, any_place_contains, blocking, remote, scan_options, store_place,
     within_reach,
 };
-use crate::source::{self, Listing, Location, PrunedCounts, ReadCost, Scope};
+use crate::source::{self, AwsOptions, Listing, Location, PrunedCounts, ReadCost, Scope};
 use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreError, StoreLocation};
 use crate::time::day_of;
 
@@ -136,7 +136,8 @@ impl DatasetOptions {
 
 /// The options with whole paths and a scope within reach, and the place of the store.
 async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOptions, StoreLocation), DatasetError> {
-    let (locations, _) = apart(options.locations.clone(), store)?;
+    let (locations, named) = apart(options.locations.clone(), store)?;
+    expect_outside_stores(&named, store, &options.aws).await?;
     let options = DatasetOptions { locations, ..options };
     let options = DatasetOptions { scope: within_reach(&options), ..options };
     if let Some(path) = options.store_on_disk()? {
@@ -174,6 +175,34 @@ pub fn apart(locations: Vec<Location>, store: &str) -> Result<(Vec<Location>, Lo
         return Err(DatasetError::StoreAmongLogs { store: store.to_owned() });
     }
     Ok((locations, place))
+}
+
+/// Refuses a store that would lie in the folders of another, whose `gc` and whose readers take these for their own. In a
+/// bucket that is asked only where a name is one of a table.
+async fn expect_outside_stores(place: &Location, named: &str, aws: &AwsOptions) -> Result<(), DatasetError> {
+    let outer = match place {
+        Location::Path(path) => {
+            let real = real_path(path);
+            let outer = real.ancestors().skip(1).find(|above| StoreLocation::holds_store(above));
+            outer.map(|outer| outer.to_string_lossy().into_owned())
+        }
+        Location::S3(path) => {
+            let parts: Vec<&str> = path.prefix.split('/').filter(|part| !part.is_empty()).collect();
+            let mut found = None;
+            for (at, _) in parts.iter().enumerate().filter(|(_, part)| store::is_folder_of_store(part)) {
+                let above = format!("s3://{}/{}", path.bucket, parts[..at].join("/"));
+                if store_place(&above, aws).await?.has_first_commit().await {
+                    found = Some(above);
+                }
+            }
+            found
+        }
+        Location::Stdin | Location::History(_) => None,
+    };
+    match outer {
+        Some(outer) => Err(DatasetError::StoreInStore { store: named.to_owned(), outer }),
+        None => Ok(()),
+    }
 }
 
 /// True if one of two places would be read or written as part of the other.

@@ -36,6 +36,8 @@ pub struct DatasetOptions {
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
+    /// Hash each file of a store whole before any part of it is read.
+    pub verify_files: bool,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
     pub aws: AwsOptions,
@@ -76,6 +78,8 @@ pub enum DatasetError {
     /// A store was asked for events that it left out.
     #[error("{source}")]
     LeftOut { source: StoreError },
+    #[error("--verify-files hashes the files of a store, and this is none")]
+    NoFilesToVerify,
     #[error("a dry run tells what reading logs takes, and this is a store")]
     PlanOfStore,
     #[error("`{location}` is a store, and `ingest` reads logs")]
@@ -90,6 +94,8 @@ pub enum DatasetError {
     StoreAmongDeliveries { store: String },
     #[error("the store `{store}` and the logs lie in one another")]
     StoreAmongLogs { store: String },
+    #[error("the store `{store}` would lie in the store `{outer}`")]
+    StoreInStore { store: String, outer: String },
     #[error("there is no Region `{region}`: this version knows none of that name, and no log here is of it")]
     NoRegion { region: String, hint: Option<String> },
     #[error("cannot list the locations: {source}")]
@@ -110,10 +116,12 @@ impl DatasetError {
             | DatasetError::PlanOfStore
             | DatasetError::StoreAsLogs { .. }
             | DatasetError::ModeOfBucket
+            | DatasetError::NoFilesToVerify
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
             | DatasetError::StoreAmongLogs { .. }
+            | DatasetError::StoreInStore { .. }
             | DatasetError::NoRegion { .. } => true,
         }
     }
@@ -134,6 +142,7 @@ impl DatasetError {
                 "a store is read in place: name it where LOCATION stands for another verb; to have it elsewhere, copy it whole",
             ),
             DatasetError::ModeOfBucket => Some("the policy of the bucket says who may read it"),
+            DatasetError::NoFilesToVerify => Some("leave it out: logs have no SHA-256 beside them"),
             DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
             DatasetError::StdinIntoStore => Some("save it to a file first"),
             DatasetError::StoreAmongDeliveries { .. } => {
@@ -146,6 +155,7 @@ impl DatasetError {
             DatasetError::StoreAmongLogs { .. } => Some(
                 "name a directory beside the logs: a name stands for logs or for a store, with all that is below it",
             ),
+            DatasetError::StoreInStore { .. } => Some("name a directory or a prefix that is in no other store"),
             DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }
@@ -176,6 +186,9 @@ impl Dataset {
         let (options, listing) = options.list(&observer).await?;
         if options.names_store(&listing) {
             return options.over_store().await;
+        }
+        if options.verify_files {
+            return Err(DatasetError::NoFilesToVerify);
         }
         options.over_logs(listing, &observer)
     }
@@ -284,6 +297,7 @@ impl DatasetOptions {
             store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
         }
         let snapshot = store.snapshot().await?;
+        let snapshot = if self.verify_files { snapshot.hashing_files()? } else { snapshot };
         let objects = snapshot.objects().await?;
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {

@@ -8,7 +8,7 @@ use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{Error, ObjectStore};
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::StoreError;
@@ -89,6 +89,12 @@ impl StoreLocation {
         }
     }
 
+    /// True if there is a store at this place. What may not be looked at counts as none.
+    pub async fn has_first_commit(&self) -> bool {
+        let first = self.path("events/_delta_log/00000000000000000000.json");
+        self.store.head(&first).await.is_ok()
+    }
+
     /// True if a store at `top` has an object of this URI for its first or its latest state.
     pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
         let inside = uri.strip_prefix(top.trim_end_matches('/'));
@@ -111,7 +117,7 @@ impl StoreLocation {
 #[cfg(test)]
 mod tests {
     use futures::StreamExt;
-    use object_store::{ObjectStoreExt, PutMode, PutOptions};
+    use object_store::{PutMode, PutOptions};
 
     use super::*;
     use crate::store::durable_files::unique;

@@ -241,6 +241,8 @@ words! {
         "look at it in `quarantine.raw`: if it is no event, keep its file out of the location";
     RecordNotObject "record_not_object" "the record is not a JSON object"
         "look at it in `quarantine.raw`: a record is an object in braces";
+    Unlisted "unlisted" "the table has no room for more records of the object; `raw` tells how many there are"
+        "read the object alone: `quarantine` lists up to 64 MiB of a run";
     EmptyObject "empty_object" "the object has no byte"
         "fetch the file again: the copy was not finished";
     NotGzip "not_gzip" "it is named as gzip and begins neither as gzip nor as text"
