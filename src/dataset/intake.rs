@@ -12,7 +12,7 @@ use super::{
     within_reach,
 };
 use crate::source::{self, AwsOptions, Listing, Location, PrunedCounts, ReadCost, Scope};
-use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreError, StoreLocation};
+use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreAccess, StoreError, StoreLocation};
 use crate::time::day_of;
 
 /// Logs that are listed, and the store that they go to.
@@ -183,7 +183,9 @@ async fn expect_outside_stores(place: &Location, named: &str, aws: &AwsOptions) 
     let outer = match place {
         Location::Path(path) => {
             let real = real_path(path);
-            let outer = real.ancestors().skip(1).find(|above| StoreLocation::holds_store(above));
+            // What may not be looked at may be one.
+            let is_store = |above: &&Path| StoreLocation::holds_store(above).unwrap_or(true);
+            let outer = real.ancestors().skip(1).find(is_store);
             outer.map(|outer| outer.to_string_lossy().into_owned())
         }
         Location::S3(path) => {
@@ -191,7 +193,7 @@ async fn expect_outside_stores(place: &Location, named: &str, aws: &AwsOptions) 
             let mut found = None;
             for (at, _) in parts.iter().enumerate().filter(|(_, part)| store::is_folder_of_store(part)) {
                 let above = format!("s3://{}/{}", path.bucket, parts[..at].join("/"));
-                if store_place(&above, aws).await?.has_first_commit().await {
+                if store_place(&above, aws, StoreAccess::default()).await?.has_first_commit().await {
                     found = Some(above);
                 }
             }
