@@ -90,7 +90,8 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let style = cli.global.stderr_style();
-    let code = no_threads::told(|| dispatch(cli)).unwrap_or_else(|failure| {
+    no_threads::end_the_run(style);
+    let code = dispatch(cli).unwrap_or_else(|failure| {
         failure.print(style);
         failure.code()
     });

@@ -128,11 +128,11 @@ impl StoreError {
         match self {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
             StoreError::Newer { .. } => Some("use the version of keytrail that wrote it, or a newer one"),
-            StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
             StoreError::Shared { .. } => Some(
                 "whoever writes it decides what it answers: `chmod -R o-w,g-w STORE`, or --allow-shared-store if all of \
                  them may",
             ),
+            StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
             StoreError::Contended { .. } => {
                 Some("nothing is lost: what was committed stays; run it again, with fewer writers at once")
             }

@@ -43,7 +43,7 @@ fn an_envelope_hides_no_record() {
         };
         let sql = "SELECT status, coalesce(error, '-') AS error, coalesce(records, 0) AS records, \
                    coalesce(quarantined, 0) AS quarantined FROM objects";
-        let ended = keytrail(["query", sql, "--events", "all", "-f", "csv", "--from", text(&folder.join(file))]);
+        let ended = keytrail(["query", sql, "--events", "all", "--csv-exact", "--from", text(&folder.join(file))]);
         let found = ended.text().lines().nth(1).unwrap_or_default().to_owned();
         assert_eq!(found, [status, error, records, quarantined].join(","), "{file}: {}", ended.story());
         let is_whole = status != "quarantined" && quarantined == "0";
@@ -133,11 +133,11 @@ fn as_a_stranger(stranger: &str, args: &[&str]) -> Ended {
 
 #[test]
 fn a_system_without_a_thread_to_give_is_told() {
-    let Some(stranger) = stranger() else { return };
+    let Some(stranger) = stranger().filter(|_| has_program("prlimit", &["true"])) else { return };
     let from = root().join("tests/bad/envelopes/records-only-escaped.json");
     for threads in [1, 4] {
         let run = format!("{BINARY} audit {} --threads {threads}", from.display());
-        let ended = shell_line_in(&format!("{stranger}sh -c 'ulimit -u 1; exec {run}'"), root());
+        let ended = shell_line_in(&format!("{stranger}prlimit --nproc=1 {run}"), root());
         ends(&ended, 5, "error: ");
         assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
     }
@@ -163,7 +163,10 @@ fn a_store_that_may_not_be_read_is_no_folder_of_logs() {
             vec!["store", "check", text(&store)],
             vec!["ingest", text(&store), "--store", text(&other)],
         ] {
-            ends(&as_a_stranger(&stranger, &args), 5, "ermission denied");
+            // The name of the log is enough to know a store.
+            let is_known = args[0] == "ingest" && closed.ends_with("_delta_log");
+            let (code, says) = if is_known { (2, "is a store") } else { (5, "ermission denied") };
+            ends(&as_a_stranger(&stranger, &args), code, says);
         }
     }
     // A folder of logs with a closed folder in it is read, and what is closed is counted.
@@ -173,7 +176,7 @@ fn a_store_that_may_not_be_read_is_no_folder_of_logs() {
     assert_eq!((ended.text(), ended.code), ("n\n1\n", Some(3)), "{}", ended.stderr);
 }
 
-/// With few handles a run fails aloud or answers as ever; with 64 it answers.
+/// With few handles a run fails aloud or answers as ever; with 256 it answers.
 #[test]
 fn few_handles_change_no_answer() {
     let store = Store::new();
@@ -181,13 +184,13 @@ fn few_handles_change_no_answer() {
     let from = text(&store.path);
     let right = keytrail(["audit", from, "-q", "-f", "json"]);
     ends(&right, 0, "");
-    for handles in [8, 12, 16, 20, 24, 28, 32, 64] {
+    for handles in [8, 12, 16, 20, 24, 28, 32, 64, 256] {
         let limits = Limits { open_files: Some(handles), ..Limits::default() };
         let ended = keytrail_within(["audit", from, "-q", "-f", "json"], limits);
         match ended.code {
             Some(0) => assert!(ended.stdout == right.stdout, "{handles}"),
             code => assert!(
-                code == Some(5) && handles < 64 && ended.stderr.contains("error: "),
+                code == Some(5) && handles < 256 && ended.stderr.contains("error: "),
                 "{handles}: {}",
                 ended.story()
             ),
@@ -233,7 +236,7 @@ fn modes(store: &Path) -> [u32; 2] {
     found.map(|mut modes| {
         modes.sort_unstable();
         modes.dedup();
-        assert_eq!(modes.len(), 1, "{modes:o?}");
+        assert_eq!(modes.len(), 1, "{modes:?}");
         modes[0]
     })
 }
