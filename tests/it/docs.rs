@@ -153,8 +153,8 @@ One statement at a time that only reads: `SELECT`, also after `WITH`, `VALUES`, 
 with its functions for numbers, text, regular expressions, times, lists and maps. A parameter is written `$name` and
 given with `-p name=VALUE`.
 
-Integers have 64 bits and go round: `9223372036854775807 + 1` is the least of them, and a `sum` does the same. A cast to
-`DECIMAL(38, 0)` has room.
+Integers have 64 bits. An operator whose result has no room in them is an error, but a `sum` goes round: cast to
+`DECIMAL(38, 0)` what may grow so large.
 
 ";
 
