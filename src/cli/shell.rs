@@ -183,7 +183,7 @@ impl Typed<'_> {
 
 /// Word for whoever waits for a statement.
 enum StatementNews {
-    Done(Result<QueryOutcome, Failure>),
+    Done(Box<Result<QueryOutcome, Failure>>),
     Stopped(Stop),
     /// Nothing of it is left.
     Gone,
@@ -290,11 +290,11 @@ impl SqlShell<'_> {
         let waiter = Box::new(move |stop| stopped.tell(StatementNews::Stopped(stop)));
         let _watched = self.watch.statement_under_way(timeout, waiter);
         let end = StatementEnd(told);
-        let task = computing.spawn(async move { end.tell(StatementNews::Done(work.await)) });
+        let task = computing.spawn(async move { end.tell(StatementNews::Done(Box::new(work.await))) });
         let news = heard.recv();
         self.computing = Some(computing);
         match news {
-            Ok(StatementNews::Done(answered)) => answered,
+            Ok(StatementNews::Done(answered)) => *answered,
             Ok(StatementNews::Stopped(stop)) => {
                 task.abort();
                 // Threads of libraries may panic when others are gone; the user must not see that.
@@ -304,7 +304,7 @@ impl SqlShell<'_> {
                 self.leave_behind();
                 match last {
                     // It ended in the same moment, so its answer is whole.
-                    Ok(StatementNews::Done(answered)) => answered,
+                    Ok(StatementNews::Done(answered)) => *answered,
                     _ => Err(stop.failure()),
                 }
             }

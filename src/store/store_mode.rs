@@ -108,12 +108,11 @@ fn is_own_group(user: u32, group: u32) -> bool {
 /// The name of a number in a list of users or groups, whose lines begin alike.
 fn name_of(list: &str, number: u32) -> Option<String> {
     let lines = fs::read_to_string(list).ok()?;
-    let named = lines.lines().find_map(|line| {
+    lines.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;
         (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
-    });
-    named
+    })
 }
 
 #[cfg(test)]

@@ -394,10 +394,13 @@ fn a_check_sees_every_edit_of_a_commit() {
     );
 }
 
+/// An edit of a store, and what is said of it.
+type NamedEdit = (String, Box<dyn Fn(&Edited) + Sync>);
+
 /// What becomes of the files of a log; each edit says what it did.
-fn edits_of_logs(edited: &Edited, table: &str) -> Vec<(String, Box<dyn Fn(&Edited) + Sync>)> {
+fn edits_of_logs(edited: &Edited, table: &str) -> Vec<NamedEdit> {
     let versions = edited.versions(table);
-    let mut edits: Vec<(String, Box<dyn Fn(&Edited) + Sync>)> = Vec::new();
+    let mut edits: Vec<NamedEdit> = Vec::new();
     let name = table.to_owned();
     for version in 0..versions - 1 {
         let table = name.clone();
@@ -491,7 +494,7 @@ fn checkpoints(edited: &Edited, table: &str) -> Vec<PathBuf> {
 #[test]
 fn a_check_sees_edits_of_checkpoints_and_of_the_index() {
     let base = Edited::of(long());
-    let mut all: Vec<(String, Box<dyn Fn(&Edited) + Sync>)> = Vec::new();
+    let mut all: Vec<NamedEdit> = Vec::new();
     for table in ["events", "objects", "hours"] {
         let count = checkpoints(&base, table).len();
         assert!(count > 0, "{table} has no checkpoint");
@@ -536,7 +539,8 @@ fn a_check_sees_edits_of_checkpoints_and_of_the_index() {
             ));
         }
     }
-    let ids: [(&str, fn(&RecordBatch) -> RecordBatch); 3] = [
+    type RowEdit = fn(&RecordBatch) -> RecordBatch;
+    let ids: [(&str, RowEdit); 3] = [
         ("lacks an entry", |rows| rows.slice(0, rows.num_rows() - 1)),
         ("lacks its first entry", |rows| rows.slice(1, rows.num_rows() - 1)),
         ("has other files", |rows| {
