@@ -377,11 +377,12 @@ fn whose_fault_it_is() {
     let sum = "SELECT sum(n) AS n FROM (VALUES (9223372036854775807), (1)) AS t (n)";
     assert_eq!(keytrail(["query", sum, "-f", "csv", "--from", from]).text(), "n\n-9223372036854775808\n");
     ends(&keytrail(["query", "SHOW ALL", "--from", from]), 2, "SHOW TABLES, SHOW COLUMNS and SHOW FUNCTIONS");
-    // The pages of each column, from the start of the file: the footer stays whole.
+    // Pages, from the start of the file, and then what stands behind them, of which the log has a hash.
     let file = store.files().remove(0);
     let mut bytes = fs::read(&file).unwrap();
-    let end = bytes.len() * 2 / 3;
-    bytes[4..end].fill(0xa5);
-    fs::write(&file, bytes).unwrap();
-    ends(&keytrail(["query", "SELECT count(raw), max(user_agent) FROM events", "--from", from]), 5, "error: cannot");
+    for (end, code, said) in [(bytes.len() / 4, 5, "error: cannot"), (bytes.len() * 2 / 3, 4, "another SHA-256")] {
+        bytes[4..end].fill(0xa5);
+        fs::write(&file, &bytes).unwrap();
+        ends(&keytrail(["query", "SELECT * FROM events", "--from", from]), code, said);
+    }
 }
