@@ -23,9 +23,9 @@ docs:
     KEYTRAIL_BLESS=1 cargo test --test it docs::
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-# Licences, advisories, duplicates; needs cargo-deny.
+# Licences, bans and sources as CI checks them, and advisories, which need the network; needs cargo-deny.
 deny:
-    cargo deny check
+    cargo deny --locked --workspace check
 
 # One fuzz target (inflate_split, normalize, sql_guard) for a while; needs g++.
 fuzz TARGET SECONDS="600":

@@ -21,7 +21,7 @@ const OBJECTS: usize = 16;
 
 // The benches use the allocator of the program.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: keytrail_limits::BoundedAllocator = keytrail_limits::BoundedAllocator;
 
 fn main() {
     divan::main();
@@ -177,13 +177,8 @@ fn ask(bencher: Bencher, filter: EventFilter, question: &'static str) {
             accepted: Arc::default(),
             progress,
         };
-        let limits = EngineOptions {
-            threads,
-            memory_bytes_max: 256 << 20,
-            deadline: None,
-            expected: Vec::new(),
-            state_answers: Vec::new(),
-        };
+        let limits =
+            EngineOptions { threads, memory_bytes_max: 256 << 20, expected: Vec::new(), state_answers: Vec::new() };
         let engine = Engine::over_logs(LogTable::new(listing, options), limits).expect("the session opens");
         runtime.block_on(async {
             let is_name = !question.contains(' ');

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: keytrail_limits::BoundedAllocator = keytrail_limits::BoundedAllocator;
 
 fn main() -> std::process::ExitCode {
     keytrail::cli::run()

@@ -5,8 +5,8 @@
 set -eu
 keytrail=$(realpath "${1:?usage: tests/moto.sh KEYTRAIL}")
 cd "$(dirname "$0")/.."
-command -v moto_server >/dev/null || { echo "SKIPPED: no moto_server in PATH"; exit 0; }
-python3 -c 'import boto3' 2>/dev/null || { echo "SKIPPED: python3 has no boto3, which comes with moto"; exit 0; }
+command -v moto_server >/dev/null || { echo "no moto_server in PATH"; exit 1; }
+python3 -c 'import boto3' || { echo "python3 has no boto3, which comes with moto"; exit 1; }
 
 work=$(mktemp -d)
 server=

@@ -1,58 +1,22 @@
-//! The allocator: counts a process's allocations, in tests and measurements, and gives unused memory back.
-//! In: the calls of a global allocator. Out: the same calls, made to mimalloc, and their number.
-//! Never decides about a call. The only crate with `unsafe` in it, since nothing else can be an allocator.
+//! The bounds of a process: its allocator, the memory that it may take, and its end when nobody can wait for it.
+//! In: the calls of a global allocator, files that are not finished, the time of the last file that was opened. Out: the
+//! same calls made to mimalloc, or the end of the process with an exit code and one line.
+//! Never unwinds, and decides nothing about a run that keeps within its bounds. The only crate with `unsafe` in it, since
+//! nothing else can be an allocator or leave at once.
 //!
 //! ```text
 //! #[global_allocator]
-//! static ALLOCATOR: keytrail_limits::Counting = keytrail_limits::Counting;
+//! static ALLOCATOR: keytrail_limits::BoundedAllocator = keytrail_limits::BoundedAllocator;
 //! ```
 
-use std::alloc::{GlobalAlloc, Layout};
-use std::sync::atomic::{AtomicU64, Ordering};
+mod closed_stdout;
+mod counting;
+mod ending;
+mod memory;
+mod opened;
 
-use mimalloc::MiMalloc;
-
-/// mimalloc, with its allocations counted.
-pub struct CountingAllocator;
-
-static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
-
-/// Blocks that were allocated or moved to another size since the process began; 0 where [`CountingAllocator`] does not
-/// allocate.
-pub fn allocations() -> u64 {
-    ALLOCATIONS.load(Ordering::Relaxed)
-}
-
-/// Gives pages that nobody uses back to the system, also those of threads that have ended.
-#[expect(unsafe_code, reason = "a function of C; it takes a flag and may be called at any time")]
-pub fn give_back() {
-    // SAFETY: it frees no block that is in use.
-    unsafe { libmimalloc_sys::mi_collect(true) };
-}
-
-fn count() {
-    ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-}
-
-#[expect(unsafe_code, reason = "an allocator is an unsafe trait; each call is passed on as it came")]
-// SAFETY: mimalloc keeps the contract of `GlobalAlloc`, and is given every call unchanged. Counting allocates nothing.
-unsafe impl GlobalAlloc for CountingAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { MiMalloc.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { MiMalloc.alloc_zeroed(layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { MiMalloc.realloc(block, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        unsafe { MiMalloc.dealloc(block, layout) }
-    }
-}
+pub use closed_stdout::stdout_was_closed;
+pub use counting::{CountingAllocator, allocations};
+pub use ending::{Unfinished, end, exit, is_hangup_ignored, let_large_writes_fail};
+pub use memory::{BoundedAllocator, allow, allowed, give_back, has_room_for, in_use};
+pub use opened::{opened, since_opened, waiting};

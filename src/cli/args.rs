@@ -4,8 +4,12 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ColorChoice, ValueEnum};
@@ -15,12 +19,14 @@ use super::exit::{Failure, say};
 use super::state_files::StateFiles;
 use crate::arn::is_account_id;
 use crate::dataset::{DatasetOptions, ExpectedInput, ExpectedPlace};
+use crate::decode::{self, HEAD_BYTES};
 use crate::normalize::EventFilter;
 use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
-use crate::source::{AwsOptions, Location, Scope, StateReach, regions};
+use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_user};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::store::{SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
 
 #[derive(Args, Debug, Clone)]
@@ -40,7 +46,17 @@ pub struct GlobalArgs {
     /// Threads that read and compute [default: one per core]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "General")]
     pub threads: Option<u16>,
+    /// Stop after so much computing since a file or an object was last opened: 30s, 10m, 1h; 0 is no limit [default: 10m
+    /// for query, none for the others]
+    #[arg(long, global = true, value_name = "TIME", value_parser = timeout, help_heading = "General")]
+    pub timeout: Option<Duration>,
+    /// Memory that the process may take, such as 512M or 4G [default: three quarters of the machine's]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = memory, help_heading = "General")]
+    pub memory: Option<usize>,
 }
+
+/// The least memory that a run is sure to start with.
+const MEMORY_MIN: usize = 128 << 20;
 
 impl GlobalArgs {
     pub fn threads(&self) -> usize {
@@ -48,16 +64,21 @@ impl GlobalArgs {
         self.threads.map_or_else(cores, usize::from)
     }
 
+    /// The time that work may compute: as the user says, else the default of the verb.
+    pub fn timeout(&self, default: Option<Duration>) -> Option<Duration> {
+        self.timeout.map_or(default, |given| Some(given).filter(|given| !given.is_zero()))
+    }
+
     pub fn style(&self, target: &OutputTarget) -> Style {
         let columns = env::var("COLUMNS").ok();
         let given = self.width.map(usize::from);
         let width = given.or_else(|| target.terminal_width().map(|width| screen_width(columns.as_deref(), width)));
-        Style { color: self.colors(target.reader()), verbose: self.verbose, width }
+        Style { color: self.colors(target.reader()), verbose: self.verbose, width, ..Style::default() }
     }
 
     /// The look of text on stderr.
     pub fn stderr_style(&self) -> Style {
-        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose, width: None }
+        Style { color: self.colors(TextReader::of(&std::io::stderr())), verbose: self.verbose, ..Style::default() }
     }
 
     /// True if text for this reader has colors.
@@ -102,7 +123,25 @@ pub struct ScopeArgs {
     #[arg(long, help_heading = "Scope")]
     pub dry_run: bool,
     #[command(flatten)]
+    pub shared: SharedArgs,
+    #[command(flatten)]
     pub aws: AwsArgs,
+}
+
+/// Who may have written a store.
+#[derive(Args, Debug, Clone)]
+pub struct SharedArgs {
+    /// Use a store although others than its owner may write it
+    #[arg(long, help_heading = "Store")]
+    pub allow_shared_store: bool,
+}
+
+impl SharedArgs {
+    /// The access to a store whose modes stay as they are.
+    pub fn access(&self) -> StoreAccess {
+        let shared = if self.allow_shared_store { SharedStore::Allowed } else { SharedStore::Refused };
+        StoreAccess { mode: None, shared }
+    }
 }
 
 /// How AWS is reached; the usual `AWS_*` variables and profiles say the rest.
@@ -126,8 +165,14 @@ impl AwsArgs {
     pub fn options(&self) -> Result<AwsOptions, Failure> {
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(bad) = self.endpoint_url.as_ref().filter(|url| !is_url(url)) {
-            return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(bad)))
+            let shown = without_user(bad);
+            return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(&shown)))
                 .hint("it begins with https://, or http:// on a network that you trust"));
+        }
+        // It would go to the service, into logs and into messages; nothing that signs requests reads it.
+        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_user(url) != *url) {
+            return Err(Failure::usage(format!("`{}` names a user", visible(&without_user(bad))))
+                .hint("give credentials as the AWS CLI takes them, such as AWS_PROFILE"));
         }
         Ok(AwsOptions {
             profile: self.profile.clone(),
@@ -162,9 +207,11 @@ impl ScopeArgs {
             scope: self.resolve(now_micros, global)?,
             events: self.asked_filter(),
             salvage: self.salvage,
+            verify_files: false,
             state_answers: Vec::new(),
             now_micros,
             threads: global.threads(),
+            store_access: self.shared.access(),
         })
     }
 
@@ -230,7 +277,7 @@ impl ScopeArgs {
 /// The longest baseline, in days: ten years.
 const BASELINE_DAYS_MAX: u32 = 3660;
 
-/// What is read for state, beside the interval.
+/// What is read for state, beside the interval, and how a store is read.
 #[derive(Args, Debug, Clone)]
 pub struct StateArgs {
     /// Also read so much before --since for the state of keys, grants, tables and sessions: 30d, 24h; a store has it
@@ -240,6 +287,9 @@ pub struct StateArgs {
     /// folder of .json files, and the time of the answers [default: the time of the file] (repeatable)
     #[arg(long = "state", value_name = "PATH[@TIME]", help_heading = "Scope")]
     pub answers: Vec<String>,
+    /// Hash each file of the store before it is read: an answer from a damaged one is refused, exit 4
+    #[arg(long, help_heading = "Scope")]
+    pub verify_files: bool,
 }
 
 impl StateArgs {
@@ -262,7 +312,8 @@ impl StateArgs {
             say(format_args!("note: {note}"));
         }
         let scope = Scope { state, ..options.scope };
-        Ok(DatasetOptions { scope, state_answers: files.answers, ..options })
+        let verify_files = self.verify_files;
+        Ok(DatasetOptions { scope, state_answers: files.answers, verify_files, ..options })
     }
 }
 
@@ -306,10 +357,11 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    pub fn target(&self) -> Result<OutputTarget, Failure> {
+    /// The place of the output, which is none of what is read.
+    pub fn target(&self, inputs: &[Location]) -> Result<OutputTarget, Failure> {
         let existing = if self.force { output::ExistingFile::Replace } else { output::ExistingFile::Keep };
         match &self.output {
-            Some(path) => Ok(OutputTarget::file(path, existing)?),
+            Some(path) => file_beside(path, existing, inputs),
             None => Ok(OutputTarget::stdout()),
         }
     }
@@ -336,6 +388,34 @@ impl ValueEnum for Format {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         Some(PossibleValue::new(self.name()).help(self.about()))
     }
+}
+
+/// A file to write that is none of what is read.
+pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Location]) -> Result<OutputTarget, Failure> {
+    match is_input(path, inputs) {
+        true => Err(Failure::usage(format!("cannot write `{}`: it is read", visible(&path.to_string_lossy())))
+            .hint("logs and stores are evidence: name another file")),
+        false => Ok(OutputTarget::file(path, existing)?),
+    }
+}
+
+/// True of a file that a location names, or that is below one and may be a log or belongs to a store.
+fn is_input(path: &Path, inputs: &[Location]) -> bool {
+    let (Ok(real), Ok(file)) = (path.canonicalize(), fs::metadata(path)) else { return false };
+    inputs.iter().any(|input| {
+        let Location::Path(input) = input else { return false };
+        let same = fs::metadata(input).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()));
+        let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
+        let is_read = || StoreLocation::holds_store(input).unwrap_or(true) || may_be_log(&real);
+        file.is_file() && (same || is_below() && is_read())
+    })
+}
+
+/// True of a file that a location's walk takes for a log by its first bytes. One that cannot be opened may be one.
+fn may_be_log(file: &Path) -> bool {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    let read = fs::File::open(file).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+    read.is_err() || decode::may_be_log(&file.to_string_lossy(), &head)
 }
 
 /// The locations given, else `KEYTRAIL_FROM`.
@@ -366,6 +446,22 @@ fn colors(choice: ColorChoice, reader: TextReader, no_color: Option<OsString>) -
 /// `COLUMNS` is nearer than what a terminal says of itself, as psql has it; a pipe has no width by either.
 fn screen_width(columns: Option<&str>, terminal: usize) -> usize {
     columns.and_then(|columns| columns.parse().ok()).filter(|columns| *columns > 0).unwrap_or(terminal)
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let micros = if text == "0" { Some(0) } else { times::span(text).flatten() };
+    let micros = micros.and_then(|micros| u64::try_from(micros).ok());
+    micros.map(Duration::from_micros).ok_or_else(|| "write it like 30s, 10m or 1h; 0 is no limit".to_owned())
+}
+
+fn memory(text: &str) -> Result<usize, String> {
+    let (digits, unit) = match text.strip_suffix(['M', 'm']) {
+        Some(digits) => (digits, 1 << 20),
+        None => (text.strip_suffix(['G', 'g']).unwrap_or_default(), 1 << 30),
+    };
+    let bytes = digits.parse::<usize>().ok().and_then(|count| count.checked_mul(unit));
+    let bytes = bytes.filter(|bytes| *bytes >= MEMORY_MIN);
+    bytes.ok_or_else(|| format!("write it like 512M or 4G, at least {}M", MEMORY_MIN >> 20))
 }
 
 fn check(given: &[String], is_right: fn(&str) -> bool, what: &str, hint: &str) -> Result<(), Failure> {
@@ -408,6 +504,20 @@ mod tests {
             assert!(!regions::may_exist(bad), "{bad}");
         }
         assert!(is_org("o-exampleorgid") && !is_org("o-short") && !is_org("exampleorgid"));
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        for (text, seconds) in
+            [("0", Some(0)), ("30s", Some(30)), ("10m", Some(600)), ("1h", Some(3600)), ("10", None), ("-1s", None)]
+        {
+            assert_eq!(timeout(text).ok().map(|time| time.as_secs()), seconds, "{text}");
+        }
+        for (text, bytes) in
+            [("512M", Some(512 << 20)), ("4g", Some(4 << 30)), ("1M", None), ("512", None), ("99999999999999G", None)]
+        {
+            assert_eq!(memory(text).ok(), bytes, "{text}");
+        }
     }
 
     #[test]

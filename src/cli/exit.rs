@@ -12,7 +12,7 @@ use crate::output::visible::visible;
 use crate::output::{OutputError, Style};
 use crate::source::SourceError;
 use crate::sql::SqlError;
-use crate::store::StoreError;
+use crate::store::{StoreError, UNLIKE_LOG};
 
 /// The end of a run, by the contract. Code 1, for findings, belongs to verbs that judge them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ const MEANINGS: [(RunExitCode, &str); 6] = [
     (RunExitCode::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
     (RunExitCode::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),
     (RunExitCode::World, "network, disk, permission or a limit; a store stays at its last commit"),
-    (RunExitCode::Interrupted, "interrupted, by Ctrl-C or SIGTERM"),
+    (RunExitCode::Interrupted, "interrupted, by Ctrl-C, SIGTERM or SIGHUP"),
 ];
 
 /// The list of exit codes for a help text, behind the text that comes before it.
@@ -96,6 +96,12 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hints.push(hint.into());
         self
+    }
+
+    /// The same, as a proof that failed where its cause is a file of a store that is not what the log says.
+    fn held_to_log(self) -> Failure {
+        let code = if self.message.contains(UNLIKE_LOG) { RunExitCode::Unproved } else { self.code };
+        Failure { code, ..self }
     }
 
     pub fn code(&self) -> RunExitCode {
@@ -188,9 +194,14 @@ impl From<StoreError> for Failure {
             error if error.is_usage() => RunExitCode::Usage,
             _ => RunExitCode::World,
         };
-        // The lines after the first are for developers of the library.
-        let message = chain(&error).lines().next().unwrap_or_default().to_owned();
-        Failure { code, message, hints: Vec::new() }.hints(error.hint())
+        let message = match &error {
+            // The lines after the first are for developers of the library.
+            StoreError::Delta { .. } | StoreError::Parquet(_) | StoreError::Arrow(_) => {
+                chain(&error).lines().next().unwrap_or_default().to_owned()
+            }
+            other => chain(other),
+        };
+        Failure { code, message, hints: Vec::new() }.hints(error.hint()).held_to_log()
     }
 }
 
@@ -199,6 +210,6 @@ impl From<SqlError> for Failure {
         // The planner's line breaks are layout, not text of a log, so they need not be made visible.
         let message = format!("cannot answer the query: {}", chain(&error)).replace('\n', " ");
         let failure = if error.is_usage() { Failure::usage(message) } else { Failure::world(message) };
-        failure.hints(error.hint())
+        failure.hints(error.hint()).held_to_log()
     }
 }

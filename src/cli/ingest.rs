@@ -6,10 +6,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::args::{GlobalArgs, ScopeArgs};
+use super::args::{GlobalArgs, ScopeArgs, file_beside};
 use super::dry_run;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::observer;
@@ -22,7 +22,7 @@ use crate::dataset::{DatasetOptions, Intake, IntakePlan, apart};
 use crate::output::words::{bytes, count};
 use crate::output::{ExistingFile, OutputTarget, times};
 use crate::source::{Location, told_region};
-use crate::store::{IngestOptions, IngestOutcome};
+use crate::store::{IngestOptions, IngestOutcome, StoreAccess, StoreMode};
 use crate::table::{Completeness, ObjectProblem, WithoutLogs};
 
 #[derive(Args, Debug, Clone)]
@@ -44,6 +44,9 @@ pub struct IngestArgs {
     pub store: String,
     #[command(flatten)]
     pub scope: ScopeArgs,
+    /// Who may read the store on this machine [default: private, or as the store is]
+    #[arg(long, value_name = "WHO", help_heading = "Store")]
+    pub store_mode: Option<StoreReaders>,
     /// Days before the newest in the store in which objects are compared again; new ones are read whatever their day
     #[arg(long, value_name = "DAYS", default_value_t = 31, value_parser = clap::value_parser!(u32).range(..=36_600))]
     pub look_back: u32,
@@ -58,7 +61,24 @@ pub struct IngestArgs {
     pub batch_bytes: u64,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum StoreReaders {
+    /// Its owner alone
+    Private,
+    /// Also the group of its folder
+    Group,
+}
+
 impl IngestArgs {
+    /// The access to the store that these arguments ask for.
+    fn access(&self) -> StoreAccess {
+        let mode = self.store_mode.map(|readers| match readers {
+            StoreReaders::Private => StoreMode::Private,
+            StoreReaders::Group => StoreMode::Group,
+        });
+        StoreAccess { mode, ..self.scope.shared.access() }
+    }
+
     fn pace(&self) -> IngestOptions {
         IngestOptions {
             batch_bytes_max: self.batch_bytes,
@@ -72,11 +92,13 @@ impl IngestArgs {
 pub async fn run(args: IngestArgs, global: GlobalArgs) -> Result<RunExitCode, Failure> {
     let started = Instant::now();
     let options = args.scope.dataset(&args.locations, &global)?;
+    let options = DatasetOptions { store_access: args.access(), ..options };
     if args.print_policy {
         return print_policy(options, &args.store).await;
     }
+    let summary_file = args.summary_json.as_deref();
     let summary_file =
-        args.summary_json.as_deref().map(|path| OutputTarget::file(path, ExistingFile::Replace)).transpose()?;
+        summary_file.map(|path| file_beside(path, ExistingFile::Replace, &options.locations)).transpose()?;
     let progress = ProgressLine::new(&global);
     let observer = observer(&progress);
     if args.scope.dry_run {

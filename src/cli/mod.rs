@@ -11,6 +11,8 @@ mod dry_run;
 mod exit;
 mod ingest;
 mod man;
+mod memory;
+mod no_threads;
 mod open;
 mod page;
 mod parameters;
@@ -23,11 +25,10 @@ mod state_files;
 mod store;
 mod summary;
 mod trace;
+mod watch;
 
 use std::future::Future;
-use std::pin::pin;
 use std::process::ExitCode;
-use std::task::Poll;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
@@ -35,9 +36,13 @@ use tokio::runtime::{Builder, Runtime};
 
 use args::GlobalArgs;
 use exit::{Failure, RunExitCode, say, with_exit_codes};
+use watch::Watch;
 
-/// The time that a stopped run has to remove its unfinished files.
-const CLEANUP: Duration = Duration::from_millis(500);
+use crate::output::visible::{acts, visible};
+use crate::source::without_user;
+
+/// The time that a question may compute unless the user says otherwise.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Who used which AWS KMS key, directly or through DynamoDB, and who was denied and why, from CloudTrail logs.
 #[derive(Parser, Debug)]
@@ -85,6 +90,7 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let style = cli.global.stderr_style();
+    no_threads::end_the_run(style);
     let code = dispatch(cli).unwrap_or_else(|failure| {
         failure.print(style);
         failure.code()
@@ -95,18 +101,19 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
     let global = cli.global;
     match cli.verb {
-        Verb::Audit(args) => with_runtime(&global, |runtime| interruptible(runtime, audit::run(args, global.clone()))),
+        Verb::Audit(args) => watched(&global, None, audit::run(args, global.clone())),
         Verb::Query(args) => match args.asked()? {
             query::QueryMode::Now(source) => {
-                with_runtime(&global, |runtime| interruptible(runtime, query::run(args, source, global.clone())))
+                watched(&global, Some(QUESTION_TIMEOUT), query::run(args, source, global.clone()))
             }
-            query::QueryMode::InShell => with_runtime(&global, |runtime| shell::run(runtime, &args, &global)),
+            query::QueryMode::InShell => {
+                let watch = start(&global)?;
+                shell::run(&watch, &args, &global)
+            }
         },
-        Verb::Trace(args) => with_runtime(&global, |runtime| interruptible(runtime, trace::run(args, global.clone()))),
-        Verb::Ingest(args) => {
-            with_runtime(&global, |runtime| interruptible(runtime, ingest::run(args, global.clone())))
-        }
-        Verb::Store(args) => with_runtime(&global, |runtime| interruptible(runtime, store::run(args, global.clone()))),
+        Verb::Trace(args) => watched(&global, None, trace::run(args, global.clone())),
+        Verb::Ingest(args) => watched(&global, None, ingest::run(args, global.clone())),
+        Verb::Store(args) => watched(&global, None, store::run(args, global.clone())),
         Verb::Queries(args) => queries::run(&args, &global),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(_) => man::run(),
@@ -116,6 +123,13 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
 /// `--help` and `--version` are answers on stdout; any other error of clap's is a usage error in its words.
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_answer = !error.use_stderr();
+    let text = error.render().to_string();
+    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_user(&text) != text;
+    if !is_answer && is_odd {
+        // It repeats an argument; the parts of it that a terminal would act on, or that name a user, are not for the screen.
+        text.trim_end().lines().for_each(|line| say(visible(&without_user(line))));
+        return RunExitCode::Usage.into();
+    }
     match error.print() {
         Err(cause) if is_answer => Failure::write(&cause).code().into(),
         // If stderr is closed, the exit code must say it all.
@@ -124,51 +138,42 @@ fn refuse(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn with_runtime<T>(global: &GlobalArgs, work: impl FnOnce(&Runtime) -> Result<T, Failure>) -> Result<T, Failure> {
-    let built = Builder::new_multi_thread().worker_threads(global.threads()).enable_all().build();
-    let runtime = built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))?;
-    let result = work(&runtime);
+/// Bounds the memory of this process and starts the watch over it.
+fn start(global: &GlobalArgs) -> Result<Watch, Failure> {
+    if let Some(bytes) = global.memory.or_else(memory::most_of_machine) {
+        keytrail_limits::allow(bytes);
+    }
+    Watch::start(global.stderr_style()).map_err(|e| Failure::world(format!("cannot watch for signals: {e}")))
+}
+
+/// Of a thread that plans and computes: a statement may have a thousand operators, each a level of the plan.
+const STACK_BYTES: usize = 8 << 20;
+
+/// The threads that work runs on.
+fn runtime(global: &GlobalArgs) -> Result<Runtime, Failure> {
+    let built = Builder::new_multi_thread()
+        .worker_threads(global.threads())
+        .thread_stack_size(STACK_BYTES)
+        .enable_all()
+        .build();
+    built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))
+}
+
+/// Runs work under the watch, which ends the process at a signal or after `timeout` of computing, unless the user says
+/// another.
+fn watched<T: Send + 'static>(
+    global: &GlobalArgs,
+    timeout: Option<Duration>,
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let (watch, runtime) = (start(global)?, runtime(global)?);
+    let result = {
+        let _watched = watch.run_under_way(global.timeout(timeout));
+        joined(runtime.block_on(runtime.spawn(work)))
+    };
     // Nobody waits for a thread that still reads.
     runtime.shutdown_background();
     result
-}
-
-/// Ends at Ctrl-C, or at SIGTERM from a service manager.
-async fn stopped() -> std::io::Result<()> {
-    let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        pressed = tokio::signal::ctrl_c() => pressed,
-        _ = terminated.recv() => Ok(()),
-    }
-}
-
-/// Runs work beside a watch on Ctrl-C and SIGTERM. Stopped work is dropped, and with it its unfinished files.
-fn interruptible<T: Send + 'static>(
-    runtime: &Runtime,
-    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
-) -> Result<T, Failure> {
-    runtime.block_on(async move {
-        let mut pressed = pin!(stopped());
-        // The first poll starts the watch, so it comes before any work.
-        if let Poll::Ready(Err(error)) = futures::poll!(&mut pressed) {
-            say(format_args!("note: signals cannot be watched: {error}"));
-            return joined(runtime.spawn(work).await);
-        }
-        let mut task = runtime.spawn(work);
-        tokio::select! {
-            biased;
-            done = &mut task => return joined(done),
-            _ = pressed => {}
-        }
-        // Threads of libraries may panic when others are gone; the user must not see that.
-        std::panic::set_hook(Box::new(|_| {}));
-        task.abort();
-        match tokio::time::timeout(CLEANUP, task).await {
-            // The work finished in the same moment, so its result is whole.
-            Ok(Ok(done)) => done,
-            _ => Err(Failure::interrupted()),
-        }
-    })
 }
 
 fn joined<T>(done: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {

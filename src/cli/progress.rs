@@ -2,7 +2,7 @@
 //! In: the scan's progress. Out: one line that is gone when the run is over.
 //! Never drawn unless stderr is a terminal and the work lasts longer than half a second, and never with `-q`.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -17,6 +17,20 @@ const WITHOUT_END: &str = "{binary_bytes} {binary_bytes_per_sec}";
 /// Work that takes no longer than this shows no line: it would only flicker.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// The line of this process, for whoever ends it.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Removes the line, if there is one.
+pub fn clear_drawn() {
+    if let Some(bar) = lock(&DRAWN).as_ref() {
+        bar.finish_and_clear();
+    }
+}
+
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// The one line on the screen; clones are cheap and share it.
 #[derive(Clone)]
 pub struct ProgressLine {
@@ -29,6 +43,7 @@ pub struct ProgressLine {
 impl ProgressLine {
     pub fn new(global: &GlobalArgs) -> ProgressLine {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        *lock(&DRAWN) = Some(bar.clone());
         ProgressLine { bar, is_quiet: global.quiet, patient_since: Arc::new(Mutex::new(Some(Instant::now()))) }
     }
 
@@ -36,12 +51,12 @@ impl ProgressLine {
     pub fn restart(&self) {
         self.bar.set_draw_target(ProgressDrawTarget::hidden());
         self.bar.reset();
-        *self.patient_since.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *lock(&self.patient_since) = Some(Instant::now());
     }
 
     /// Draws the line from now on, where the work has taken long enough.
     fn draw_if_long(&self) {
-        let mut patient_since = self.patient_since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut patient_since = lock(&self.patient_since);
         if patient_since.is_some_and(|since| since.elapsed() >= PATIENCE) && !self.is_quiet {
             *patient_since = None;
             // `ProgressDrawTarget::stderr` draws nothing unless stderr is a terminal.

@@ -14,7 +14,7 @@ use super::parameters::{self, bounded_text, parameter};
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::dataset::DatasetOptions;
 use crate::output::visible::visible;
-use crate::output::{self, Format, OutputTarget, Style, markdown};
+use crate::output::{self, CsvText, Format, OutputTarget, Style, markdown};
 use crate::source::Location;
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
@@ -48,6 +48,9 @@ pub struct QueryArgs {
     /// Format of the rows [default: table, or what FILE ends in]
     #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
     pub format: Option<Format>,
+    /// CSV for programs: without the sign before texts that a spreadsheet would run as formulas
+    #[arg(long, help_heading = "Output")]
+    pub csv_exact: bool,
     #[command(flatten)]
     pub to: FileArgs,
     #[command(flatten)]
@@ -79,6 +82,17 @@ pub enum QuestionSource {
 }
 
 impl QueryArgs {
+    /// The format of the rows, and the texts of CSV.
+    fn format_and_csv(&self) -> Result<(Format, CsvText), Failure> {
+        if !self.csv_exact {
+            return Ok((self.to.format(self.format)?, CsvText::Guarded));
+        }
+        match self.to.format(Some(self.format.or(self.to.by_name()?).unwrap_or(Format::Csv)))? {
+            Format::Csv => Ok((Format::Csv, CsvText::Exact)),
+            other => Err(Failure::usage(format!("--csv-exact is for CSV, and the format is {}", other.name()))),
+        }
+    }
+
     pub fn asked(&self) -> Result<QueryMode, Failure> {
         Ok(match (&self.question, &self.file) {
             (Some(dash), _) if dash == "-" => QueryMode::Now(QuestionSource::Stdin),
@@ -106,12 +120,12 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
         return Err(Failure::usage("stdin cannot be both the SQL and the logs"));
     }
     check_given_once(&args.param)?;
+    let (format, csv) = args.format_and_csv()?;
     let params = parameters::values(args.param)?;
     let question = read_question(source)?;
-    let format = args.to.format(args.format)?;
-    let target = args.to.target()?;
+    let target = args.to.target(&options.locations)?;
     let opened = CliSession::new(options, &global).await?;
-    let style = global.style(&target);
+    let style = Style { csv, ..global.style(&target) };
     let delivered = answer(&opened, &question, &params, OutputOptions { format, target, style }).await;
     opened.progress.clear();
     let delivered = delivered?;

@@ -5,9 +5,11 @@
 use std::borrow::Cow;
 use std::env;
 use std::fs;
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use rustyline::completion::Completer;
@@ -17,14 +19,16 @@ use rustyline::hint::Hinter;
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
+use tokio::runtime::Runtime;
 
 use super::args::GlobalArgs;
 use super::exit::{Failure, RunExitCode, say};
-use super::interruptible;
 use super::open::{CliSession, dry_run};
 use super::parameters::{self, parameter};
 use super::queries;
-use super::query::{self, Asker, OutputOptions, QueryArgs, Question};
+use super::query::{self, Asker, OutputOptions, QueryArgs, QueryOutcome, Question};
+use super::watch::{Stop, Watch};
+use super::{QUESTION_TIMEOUT, joined};
 use crate::output::visible::visible;
 use crate::output::words::{count, seconds};
 use crate::output::{Format, OutputTarget};
@@ -49,22 +53,37 @@ const CONTINUATION_PROMPT: &str = "     ...> ";
 /// Words that open a statement of SQL: a line with only such a word waits for the rest.
 const OPENING_WORDS: &[&str] = &["select", "with", "show", "describe", "explain", "values", "table"];
 
-struct SqlShell {
+/// The time that a stopped statement has to give up, before its threads are left behind.
+const GIVING_UP: Duration = Duration::from_millis(200);
+
+struct SqlShell<'w> {
+    watch: &'w Watch,
+    /// Statements compute here. One that is stopped keeps its threads until it notices; the next statement gets others.
+    computing: Option<Runtime>,
     opened: Arc<CliSession>,
     global: GlobalArgs,
     format: Format,
     has_timing: bool,
 }
 
-pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
+pub fn run(watch: &Watch, args: &QueryArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {
+    // What is opened here serves all statements, so nothing computes on these threads.
+    let runtime = super::runtime(global)?;
     let options = args.state.with_state(args.scope.dataset(&args.from, global)?, global)?;
     let asks = global.clone();
     if args.scope.dry_run {
-        return interruptible(runtime, async move { dry_run(options, &asks).await });
+        let _watched = watch.run_under_way(global.timeout(None));
+        return joined(runtime.block_on(runtime.spawn(async move { dry_run(options, &asks).await })));
     }
-    let opened = Arc::new(interruptible(runtime, async move { CliSession::new(options, &asks).await })?);
+    let opened = {
+        let _watched = watch.run_under_way(global.timeout(Some(QUESTION_TIMEOUT)));
+        joined(runtime.block_on(runtime.spawn(async move { CliSession::new(options, &asks).await })))?
+    };
+    watch.is_for_shell();
     let mut shell = SqlShell {
-        opened,
+        watch,
+        computing: None,
+        opened: Arc::new(opened),
         global: global.clone(),
         format: args.format.unwrap_or(Format::Table),
         has_timing: !global.quiet,
@@ -87,7 +106,7 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalA
         match Typed::read(&statement) {
             Typed::Quit => break,
             typed => {
-                if let Err(failure) = shell.run_typed(runtime, typed) {
+                if let Err(failure) = shell.run_typed(typed) {
                     failure.print(global.stderr_style());
                 }
             }
@@ -99,6 +118,8 @@ pub fn run(runtime: &tokio::runtime::Runtime, args: &QueryArgs, global: &GlobalA
         say("note: the shell's history could not be saved");
     }
     shell.opened.progress.clear();
+    shell.leave_behind();
+    runtime.shutdown_background();
     Ok(RunExitCode::Done)
 }
 
@@ -160,17 +181,42 @@ impl Typed<'_> {
     }
 }
 
-impl SqlShell {
-    fn run_typed(&mut self, runtime: &tokio::runtime::Runtime, typed: Typed<'_>) -> Result<(), Failure> {
+/// Word for whoever waits for a statement.
+enum StatementNews {
+    Done(Box<Result<QueryOutcome, Failure>>),
+    Stopped(Stop),
+    /// Nothing of it is left.
+    Gone,
+}
+
+/// Gives word of a statement, at the latest when it is dropped.
+struct StatementEnd(Sender<StatementNews>);
+
+impl StatementEnd {
+    fn tell(&self, news: StatementNews) {
+        if self.0.send(news).is_err() {
+            // The shell does not wait any more.
+        }
+    }
+}
+
+impl Drop for StatementEnd {
+    fn drop(&mut self) {
+        self.tell(StatementNews::Gone);
+    }
+}
+
+impl SqlShell<'_> {
+    fn run_typed(&mut self, typed: Typed<'_>) -> Result<(), Failure> {
         match typed {
             Typed::Nothing | Typed::Quit => {}
             Typed::Help => help(),
-            Typed::Tables => self.ask(runtime, Question::Sql(TABLES_SQL.to_owned()), Vec::new())?,
-            Typed::Schema(None) => self.ask(runtime, Question::Sql(SCHEMA_SQL.to_owned()), Vec::new())?,
+            Typed::Tables => self.ask(Question::Sql(TABLES_SQL.to_owned()), Vec::new())?,
+            Typed::Schema(None) => self.ask(Question::Sql(SCHEMA_SQL.to_owned()), Vec::new())?,
             Typed::Schema(Some(table)) => {
                 let table = self.known_table(table)?;
                 let params = vec![("table".to_owned(), table)];
-                self.ask(runtime, Question::Sql(SCHEMA_OF_SQL.to_owned()), params)?;
+                self.ask(Question::Sql(SCHEMA_OF_SQL.to_owned()), params)?;
             }
             Typed::Queries => {
                 let mut target = OutputTarget::stdout();
@@ -191,7 +237,7 @@ impl SqlShell {
             }
             Typed::Question(line) => {
                 let (question, params) = read_line(line)?;
-                self.ask(runtime, question, params)?;
+                self.ask(question, params)?;
             }
         }
         Ok(())
@@ -208,18 +254,13 @@ impl SqlShell {
         Err(failure.hint(near.map(|near| near + " ").unwrap_or_default() + "`\\d` lists them all"))
     }
 
-    fn ask(
-        &self,
-        runtime: &tokio::runtime::Runtime,
-        question: Question,
-        params: Vec<(String, String)>,
-    ) -> Result<(), Failure> {
+    fn ask(&mut self, question: Question, params: Vec<(String, String)>) -> Result<(), Failure> {
         let target = OutputTarget::stdout();
         let to = OutputOptions { format: self.format, style: self.global.style(&target), target };
         let opened = self.opened.clone();
         let started = Instant::now();
         opened.progress.restart();
-        let answered = interruptible(runtime, async move { query::answer(&opened, &question, &params, to).await });
+        let answered = self.computed(async move { query::answer(&opened, &question, &params, to).await });
         self.opened.progress.clear();
         let delivered = answered?;
         delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
@@ -233,6 +274,49 @@ impl SqlShell {
             );
         }
         Ok(())
+    }
+
+    /// Computes an answer, until it is there or the watch says to stop.
+    fn computed(
+        &mut self,
+        work: impl Future<Output = Result<QueryOutcome, Failure>> + Send + 'static,
+    ) -> Result<QueryOutcome, Failure> {
+        let computing = match self.computing.take() {
+            Some(computing) => computing,
+            None => super::runtime(&self.global)?,
+        };
+        let (told, heard) = channel();
+        let (timeout, stopped) = (self.global.timeout(Some(QUESTION_TIMEOUT)), StatementEnd(told.clone()));
+        let waiter = Box::new(move |stop| stopped.tell(StatementNews::Stopped(stop)));
+        let _watched = self.watch.statement_under_way(timeout, waiter);
+        let end = StatementEnd(told);
+        let task = computing.spawn(async move { end.tell(StatementNews::Done(Box::new(work.await))) });
+        let news = heard.recv();
+        self.computing = Some(computing);
+        match news {
+            Ok(StatementNews::Done(answered)) => *answered,
+            Ok(StatementNews::Stopped(stop)) => {
+                task.abort();
+                // Threads of libraries may panic when others are gone; the user must not see that.
+                std::panic::set_hook(Box::new(|_| {}));
+                let last = heard.recv_timeout(GIVING_UP);
+                // It may have dropped the question and yet be busy with a part of it.
+                self.leave_behind();
+                match last {
+                    // It ended in the same moment, so its answer is whole.
+                    Ok(StatementNews::Done(answered)) => *answered,
+                    _ => Err(stop.failure()),
+                }
+            }
+            Ok(StatementNews::Gone) | Err(_) => Err(Failure::world("cannot finish: a thread failed")),
+        }
+    }
+
+    /// Nobody waits for threads that still compute.
+    fn leave_behind(&mut self) {
+        if let Some(computing) = self.computing.take() {
+            computing.shutdown_background();
+        }
     }
 
     /// The names that Tab offers: tables, columns, functions, named queries, commands.

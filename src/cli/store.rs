@@ -7,14 +7,14 @@ use std::io::Write;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::args::{AwsArgs, GlobalArgs};
+use super::args::{AwsArgs, GlobalArgs, SharedArgs};
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::summary;
 use crate::dataset::store_place;
 use crate::output::visible::visible;
 use crate::output::words::{bytes, count};
 use crate::output::{OutputTarget, times};
-use crate::store::{self, CompactionOptions, GcOptions, OlderRows, Store, StoreOverview};
+use crate::store::{self, CheckOptions, CompactionOptions, GcOptions, OlderRows, Store, StoreCheck, StoreOverview};
 use crate::time::now_micros;
 
 #[derive(Args, Debug, Clone)]
@@ -30,10 +30,12 @@ enum StoreVerb {
   keytrail store info events.store
   keytrail store info s3://bucket/store --format json"))]
     Info(InfoArgs),
-    /// Read every file and prove it: size, rows, SHA-256, logical hash, and the accounts of all objects
+    /// Prove it: the chain of its commits, and every file with its statistics, hashes and accounts. Prints the head of
+    /// the chain and the logical hash, to be noted elsewhere
     #[command(after_help = with_exit_codes("Examples:
-  keytrail store check events.store || echo \"damaged or unreadable\""))]
-    Check(StoreArg),
+  keytrail store check events.store || echo \"damaged or unreadable\"
+  keytrail store check --deep --expect-head NOTED_HASH events.store"))]
+    Check(CheckArgs),
     /// Merge small files of a day into larger ones; the events stay as they are
     #[command(after_help = with_exit_codes("Examples:
   keytrail store compact events.store
@@ -52,7 +54,21 @@ struct StoreArg {
     #[arg(value_name = "STORE")]
     store: String,
     #[command(flatten)]
+    shared: SharedArgs,
+    #[command(flatten)]
     aws: AwsArgs,
+}
+
+#[derive(Args, Debug, Clone)]
+struct CheckArgs {
+    #[command(flatten)]
+    store: StoreArg,
+    /// Also make the columns of every event again from its record, and compare them
+    #[arg(long)]
+    deep: bool,
+    /// The head that an earlier check printed: it must be a commit of this store
+    #[arg(long, value_name = "HASH")]
+    expect_head: Option<String>,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -102,7 +118,8 @@ pub async fn run(args: StoreArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
 }
 
 async fn open(args: &StoreArg) -> Result<Store, Failure> {
-    Ok(Store::open(store_place(&args.store, &args.aws.options()?).await?).await?)
+    let place = store_place(&args.store, &args.aws.options()?, args.shared.access()).await?;
+    Ok(Store::open(place).await?)
 }
 
 fn info(info: &StoreOverview, format: InfoFormat) -> Result<RunExitCode, Failure> {
@@ -169,22 +186,56 @@ async fn compact(args: &CompactArgs, global: &GlobalArgs) -> Result<RunExitCode,
     Ok(RunExitCode::Done)
 }
 
-async fn check(args: &StoreArg) -> Result<RunExitCode, Failure> {
-    let place = store_place(&args.store, &args.aws.options()?).await?;
-    let checked = store::check(&Store::open(place).await?).await?;
+async fn check(args: &CheckArgs) -> Result<RunExitCode, Failure> {
+    let expected_head = args.expect_head.as_ref().map(|head| head.to_ascii_lowercase());
+    if let Some(head) = expected_head.as_ref().filter(|head| head.len() != 64 || !is_hexadecimal(head)) {
+        let refused = Failure::usage(format!("cannot read --expect-head: `{}` is no SHA-256", visible(head)));
+        return Err(refused.hint("`keytrail store check` prints it as `head`"));
+    }
+    let options = CheckOptions { is_deep: args.deep, expected_head };
+    let checked = store::check(&open(&args.store).await?, &options).await?;
     let mut to = OutputTarget::stdout();
+    report(&mut to, &checked, &options).map_err(|e| Failure::write(&e))?;
+    to.commit()?;
+    Ok(if checked.fault_count == 0 { RunExitCode::Done } else { RunExitCode::Unproved })
+}
+
+fn is_hexadecimal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn report(to: &mut impl Write, checked: &StoreCheck, options: &CheckOptions) -> std::io::Result<()> {
     for fault in &checked.faults {
-        writeln!(to, "fault     {}", visible(fault)).map_err(|e| Failure::write(&e))?;
+        writeln!(to, "fault     {}", visible(fault))?;
     }
     let more = checked.fault_count - checked.faults.len() as u64;
     if more > 0 {
-        writeln!(to, "          and {} more", count(more)).map_err(|e| Failure::write(&e))?;
+        writeln!(to, "          and {} more", count(more))?;
     }
     let verdict = if checked.fault_count == 0 { "proved" } else { "not proved" };
     let read = format!("{} files, {}, {} events", count(checked.files), bytes(checked.bytes), count(checked.events));
-    writeln!(to, "{verdict:<9} {read}").map_err(|e| Failure::write(&e))?;
-    to.commit()?;
-    Ok(if checked.fault_count == 0 { RunExitCode::Done } else { RunExitCode::Unproved })
+    writeln!(to, "{verdict:<9} {read}")?;
+    if options.is_deep {
+        writeln!(to, "deep      {} events were made again from their records", count(checked.rederived))?;
+    }
+    let chain = &checked.chain;
+    match chain.first {
+        Some(0) => writeln!(to, "chain     all commits of the events, 0 to {}", chain.version)?,
+        Some(first) => writeln!(
+            to,
+            "chain     commits {first} to {} of the events; those before it were made without one",
+            chain.version
+        )?,
+        None => writeln!(to, "chain     none: every commit was made without one; the next run begins it")?,
+    }
+    if let Some(noted) = options.expected_head.as_ref().and_then(|head| chain.commit(head)) {
+        writeln!(to, "noted     the expected head is commit {noted}")?;
+    }
+    if let Some(head) = &chain.head {
+        writeln!(to, "head      {head}")?;
+    }
+    writeln!(to, "hash      {}", checked.logical_hash)?;
+    writeln!(to, "note      keep head and hash elsewhere: an older copy of the whole store proves itself as well")
 }
 
 async fn gc(args: &GcArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {

@@ -11,8 +11,8 @@ use super::{
     DatasetError, DatasetOptions, RunObserver, any_place_contains, blocking, remote, scan_options, store_place,
     within_reach,
 };
-use crate::source::{self, Listing, Location, PrunedCounts, ReadCost, Scope};
-use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreError, StoreLocation};
+use crate::source::{self, AwsOptions, Listing, Location, PrunedCounts, ReadCost, Scope};
+use crate::store::{self, IngestOptions, IngestOutcome, IngestPlan, Store, StoreAccess, StoreError, StoreLocation};
 use crate::time::day_of;
 
 /// Logs that are listed, and the store that they go to.
@@ -51,6 +51,7 @@ impl Intake {
         }
         let (options, listing) = blocking(move || {
             let listing = source::list(&options.locations, &options.scope, &remote)?;
+            options.expect_logs(&listing)?;
             options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing)))
         })
@@ -72,6 +73,7 @@ impl Intake {
         let remote = remote(&options, observer);
         let (options, listing, history) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
+            options.expect_logs(&listing)?;
             options.expect_regions(|text| any_place_contains(&listing, text))?;
             Ok((options, Arc::new(listing), history))
         })
@@ -110,6 +112,7 @@ impl Intake {
     /// Fails if the store cannot be used or written; it stays at its last commit.
     pub async fn run(self, observer: &Arc<dyn RunObserver>) -> Result<IngestOutcome, DatasetError> {
         let pace = self.options.paced(self.pace);
+        self.place.take_mode()?;
         let mut store = Store::open_or_create(self.place, self.options.events).await?;
         observer.listed(self.listing.total_bytes());
         // The ledger counts an object as read, so none of its records may be left out.
@@ -119,6 +122,11 @@ impl Intake {
 }
 
 impl DatasetOptions {
+    /// Refuses a location in a bucket that is a store.
+    fn expect_logs(&self, listing: &Listing) -> Result<(), DatasetError> {
+        self.store_in_bucket(listing).map_or(Ok(()), |location| Err(DatasetError::StoreAsLogs { location }))
+    }
+
     /// The pace of a run over the folders of the scope.
     fn paced(&self, pace: IngestOptions) -> IngestOptions {
         let first_day = self.scope.since.and_then(|since| i32::try_from(day_of(since)).ok());
@@ -128,10 +136,14 @@ impl DatasetOptions {
 
 /// The options with whole paths and a scope within reach, and the place of the store.
 async fn prepared(options: DatasetOptions, store: &str) -> Result<(DatasetOptions, StoreLocation), DatasetError> {
-    let (locations, _) = apart(options.locations.clone(), store)?;
+    let (locations, named) = apart(options.locations.clone(), store)?;
+    expect_outside_stores(&named, store, &options.aws).await?;
     let options = DatasetOptions { locations, ..options };
     let options = DatasetOptions { scope: within_reach(&options), ..options };
-    let place = store_place(store, &options.aws).await?;
+    if let Some(path) = options.store_on_disk()? {
+        return Err(DatasetError::StoreAsLogs { location: path.display().to_string() });
+    }
+    let place = store_place(store, &options.aws, options.store_access).await?;
     Ok((options, place))
 }
 
@@ -163,6 +175,36 @@ pub fn apart(locations: Vec<Location>, store: &str) -> Result<(Vec<Location>, Lo
         return Err(DatasetError::StoreAmongLogs { store: store.to_owned() });
     }
     Ok((locations, place))
+}
+
+/// Refuses a store that would lie in the folders of another, whose `gc` and whose readers take these for their own. In a
+/// bucket that is asked only where a name is one of a table.
+async fn expect_outside_stores(place: &Location, named: &str, aws: &AwsOptions) -> Result<(), DatasetError> {
+    let outer = match place {
+        Location::Path(path) => {
+            let real = real_path(path);
+            // What may not be looked at may be one.
+            let is_store = |above: &&Path| StoreLocation::holds_store(above).unwrap_or(true);
+            let outer = real.ancestors().skip(1).find(is_store);
+            outer.map(|outer| outer.to_string_lossy().into_owned())
+        }
+        Location::S3(path) => {
+            let parts: Vec<&str> = path.prefix.split('/').filter(|part| !part.is_empty()).collect();
+            let mut found = None;
+            for (at, _) in parts.iter().enumerate().filter(|(_, part)| store::is_folder_of_store(part)) {
+                let above = format!("s3://{}/{}", path.bucket, parts[..at].join("/"));
+                if store_place(&above, aws, StoreAccess::default()).await?.has_first_commit().await {
+                    found = Some(above);
+                }
+            }
+            found
+        }
+        Location::Stdin | Location::History(_) => None,
+    };
+    match outer {
+        Some(outer) => Err(DatasetError::StoreInStore { store: named.to_owned(), outer }),
+        None => Ok(()),
+    }
 }
 
 /// True if one of two places would be read or written as part of the other.

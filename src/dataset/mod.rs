@@ -6,6 +6,7 @@ mod expected;
 mod intake;
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -17,7 +18,7 @@ use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, 
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::state_answers::StateAnswer;
 use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
-use crate::store::{self, Store, StoreError, StoreLocation};
+use crate::store::{self, Store, StoreAccess, StoreError, StoreLocation};
 use crate::table::{AcceptedObjects, IDENTITIES_MAX, LogTable, ScanOptions, ScanProgress};
 
 pub use expected::{ExpectedInput, ExpectedPlace};
@@ -35,6 +36,8 @@ pub struct DatasetOptions {
     pub events: Option<EventFilter>,
     /// Also take the whole records of damaged objects.
     pub salvage: bool,
+    /// Hash each file of a store whole before any part of it is read.
+    pub verify_files: bool,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
     pub aws: AwsOptions,
@@ -45,6 +48,7 @@ pub struct DatasetOptions {
     /// The time of the run, in microseconds since 1970.
     pub now_micros: i64,
     pub threads: usize,
+    pub store_access: StoreAccess,
 }
 
 /// Hears the progress of a run, and notes for its user before something slow begins.
@@ -74,8 +78,14 @@ pub enum DatasetError {
     /// A store was asked for events that it left out.
     #[error("{source}")]
     LeftOut { source: StoreError },
+    #[error("--verify-files hashes the files of a store, and this is none")]
+    NoFilesToVerify,
     #[error("a dry run tells what reading logs takes, and this is a store")]
     PlanOfStore,
+    #[error("`{location}` is a store, and `ingest` reads logs")]
+    StoreAsLogs { location: String },
+    #[error("a store in a bucket has no mode")]
+    ModeOfBucket,
     #[error("`{named}` cannot hold a store")]
     NoStoreThere { named: String },
     #[error("cannot ingest stdin: it has no name by which a store could know it again")]
@@ -84,6 +94,8 @@ pub enum DatasetError {
     StoreAmongDeliveries { store: String },
     #[error("the store `{store}` and the logs lie in one another")]
     StoreAmongLogs { store: String },
+    #[error("the store `{store}` would lie in the store `{outer}`")]
+    StoreInStore { store: String, outer: String },
     #[error("there is no Region `{region}`: this version knows none of that name, and no log here is of it")]
     NoRegion { region: String, hint: Option<String> },
     #[error("cannot list the locations: {source}")]
@@ -102,10 +114,14 @@ impl DatasetError {
             | DatasetError::OrganizationOfStore
             | DatasetError::LeftOut { .. }
             | DatasetError::PlanOfStore
+            | DatasetError::StoreAsLogs { .. }
+            | DatasetError::ModeOfBucket
+            | DatasetError::NoFilesToVerify
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
             | DatasetError::StoreAmongLogs { .. }
+            | DatasetError::StoreInStore { .. }
             | DatasetError::NoRegion { .. } => true,
         }
     }
@@ -122,6 +138,11 @@ impl DatasetError {
                 Some("what was left out when the logs were read is not there: read the logs themselves")
             }
             DatasetError::PlanOfStore => Some("`keytrail store info STORE` tells what it holds"),
+            DatasetError::StoreAsLogs { .. } => Some(
+                "a store is read in place: name it where LOCATION stands for another verb; to have it elsewhere, copy it whole",
+            ),
+            DatasetError::ModeOfBucket => Some("the policy of the bucket says who may read it"),
+            DatasetError::NoFilesToVerify => Some("leave it out: logs have no SHA-256 beside them"),
             DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
             DatasetError::StdinIntoStore => Some("save it to a file first"),
             DatasetError::StoreAmongDeliveries { .. } => {
@@ -134,6 +155,7 @@ impl DatasetError {
             DatasetError::StoreAmongLogs { .. } => Some(
                 "name a directory beside the logs: a name stands for logs or for a store, with all that is below it",
             ),
+            DatasetError::StoreInStore { .. } => Some("name a directory or a prefix that is in no other store"),
             DatasetError::NoRegion { hint, .. } => hint.as_deref(),
             DatasetError::Thread { .. } => None,
         }
@@ -158,12 +180,15 @@ impl Dataset {
     /// no error: the accounts of each answer count and name it.
     pub async fn open(options: DatasetOptions, observer: Arc<dyn RunObserver>) -> Result<Dataset, DatasetError> {
         let options = DatasetOptions { scope: within_reach(&options), ..options };
-        if options.names_store_on_disk() {
+        if options.names_store_on_disk()? {
             return options.over_store().await;
         }
         let (options, listing) = options.list(&observer).await?;
         if options.names_store(&listing) {
             return options.over_store().await;
+        }
+        if options.verify_files {
+            return Err(DatasetError::NoFilesToVerify);
         }
         options.over_logs(listing, &observer)
     }
@@ -177,7 +202,7 @@ impl Dataset {
         let remote = remote(&options, &observer);
         let (is_store, plan) = blocking(move || {
             let (listing, history) = source::list_for_plan(&options.locations, &options.scope, &remote)?;
-            let is_store = options.names_store_on_disk() || options.names_store(&listing);
+            let is_store = options.names_store_on_disk()? || options.names_store(&listing);
             if !is_store {
                 options.expect_regions(|text| any_place_contains(&listing, text))?;
             }
@@ -221,16 +246,30 @@ impl DatasetOptions {
         }
     }
 
-    fn names_store_on_disk(&self) -> bool {
-        let is_store =
-            |location: &Location| matches!(location, Location::Path(path) if StoreLocation::holds_store(path));
-        self.locations.iter().any(is_store)
+    fn names_store_on_disk(&self) -> Result<bool, DatasetError> {
+        Ok(self.store_on_disk()?.is_some())
     }
 
-    /// True if the listed objects of a bucket are a store and not logs. Nobody keeps a store below the folder that AWS
-    /// delivers to.
+    /// The first location that is a store on this machine. Fails at a location that this user may not enter.
+    fn store_on_disk(&self) -> Result<Option<&Path>, DatasetError> {
+        for location in &self.locations {
+            let Location::Path(path) = location else { continue };
+            let unreachable = |source| SourceError::Unreachable { path: path.display().to_string(), source };
+            if StoreLocation::holds_store(path).map_err(unreachable)? {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
     fn names_store(&self, listing: &Listing) -> bool {
-        let tops: Vec<String> = self
+        self.store_in_bucket(listing).is_some()
+    }
+
+    /// The location whose listed objects are a store and not logs. Nobody keeps a store below the folder that AWS
+    /// delivers to.
+    fn store_in_bucket(&self, listing: &Listing) -> Option<String> {
+        let mut tops: Vec<String> = self
             .locations
             .iter()
             .filter_map(|location| match location {
@@ -238,14 +277,15 @@ impl DatasetOptions {
                 _ => None,
             })
             .collect();
-        let is_sign = |index| tops.iter().any(|top| StoreLocation::is_sign_of_store(&listing.uri(index), top));
-        !tops.is_empty() && (0..listing.len()).any(is_sign)
+        let is_sign = |top: &str, index| StoreLocation::is_sign_of_store(&listing.uri(index), top);
+        let at = tops.iter().position(|top| (0..listing.len()).any(|index| is_sign(top, index)))?;
+        Some(tops.swap_remove(at))
     }
 
     async fn over_store(self) -> Result<Dataset, DatasetError> {
         let place = match self.locations.as_slice() {
-            [Location::Path(path)] => StoreLocation::local(path)?,
-            [Location::S3(path)] => store_place(&path.to_string(), &self.aws).await?,
+            [Location::Path(path)] => StoreLocation::local_with(path, self.store_access)?,
+            [Location::S3(path)] => store_place(&path.to_string(), &self.aws, self.store_access).await?,
             _ => return Err(DatasetError::StoreAmongLocations),
         };
         if !self.scope.org_ids.is_empty() {
@@ -257,6 +297,7 @@ impl DatasetOptions {
             store.expect_filter(asked).map_err(|source| DatasetError::LeftOut { source })?;
         }
         let snapshot = store.snapshot().await?;
+        let snapshot = if self.verify_files { snapshot.hashing_files()? } else { snapshot };
         let objects = snapshot.objects().await?;
         self.expect_regions(|text| any_uri_contains(&objects, text))?;
         let stored = StoreContents {
@@ -321,8 +362,8 @@ fn engine_options(options: &DatasetOptions) -> EngineOptions {
     let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
     EngineOptions {
         threads: options.threads,
-        memory_bytes_max: MEMORY_BYTES_MAX,
-        deadline: None,
+        // The rest is for what reads the logs, and for rows on their way out.
+        memory_bytes_max: MEMORY_BYTES_MAX.min(keytrail_limits::allowed() / 2),
         expected,
         state_answers: options.state_answers.clone(),
     }
@@ -354,9 +395,10 @@ fn remote(options: &DatasetOptions, observer: &Arc<dyn RunObserver>) -> RemoteAc
 ///
 /// # Errors
 /// Fails if `named` is no such place, or its bucket cannot be reached.
-pub async fn store_place(named: &str, aws: &AwsOptions) -> Result<StoreLocation, DatasetError> {
+pub async fn store_place(named: &str, aws: &AwsOptions, access: StoreAccess) -> Result<StoreLocation, DatasetError> {
     match Location::parse(named)? {
-        Location::Path(path) => Ok(StoreLocation::local(&path)?),
+        Location::Path(path) => Ok(StoreLocation::local_with(&path, access)?),
+        Location::S3(_) if access.mode.is_some() => Err(DatasetError::ModeOfBucket),
         Location::S3(_) => {
             let connected = source::connect_store(named, aws).await;
             let connected = connected.map_err(|source| DatasetError::StoreBucket { source })?;

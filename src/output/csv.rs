@@ -1,4 +1,5 @@
-//! Rows as CSV (RFC 4180), with a `'` before each cell that a spreadsheet would run as a formula.
+//! Rows as CSV (RFC 4180), with a `'` before each text that a spreadsheet would run as a formula or that begins with `'`:
+//! whoever takes one `'` from the beginning of each text has the texts of the rows again. On demand without it.
 //! Keeps the values of the record; for a terminal it makes them visible first.
 
 use std::borrow::Cow;
@@ -7,17 +8,18 @@ use std::io::{self, Write};
 use arrow::array::RecordBatch;
 
 use super::visible::visible;
-use super::{Sink, TextReader, cell};
+use super::{CsvText, Sink, TextReader, cell};
 
 pub struct CsvSink<W: Write> {
     to: csv::Writer<W>,
     reader: TextReader,
+    text: CsvText,
     cell: String,
 }
 
 impl<W: Write> CsvSink<W> {
-    pub fn new(to: W, names: &[String], reader: TextReader) -> io::Result<CsvSink<W>> {
-        let mut csv = CsvSink { to: csv::Writer::from_writer(to), reader, cell: String::new() };
+    pub fn new(to: W, names: &[String], (reader, text): (TextReader, CsvText)) -> io::Result<CsvSink<W>> {
+        let mut csv = CsvSink { to: csv::Writer::from_writer(to), reader, text, cell: String::new() };
         for name in names {
             csv.cell.clear();
             csv.cell.push_str(name);
@@ -28,8 +30,8 @@ impl<W: Write> CsvSink<W> {
     }
 
     fn field(&mut self, kind: cell::CellKind) -> io::Result<()> {
-        let guarded =
-            if kind == cell::CellKind::Text { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
+        let is_guarded = kind == cell::CellKind::Text && self.text == CsvText::Guarded;
+        let guarded = if is_guarded { guarded(&self.cell) } else { Cow::Borrowed(self.cell.as_str()) };
         let shown = if self.reader == TextReader::Terminal { visible(&guarded) } else { guarded };
         self.to.write_field(shown.as_bytes()).map_err(broken)
     }
@@ -56,7 +58,7 @@ impl<W: Write> Sink for CsvSink<W> {
 /// Guards also behind leading blanks and at full-width signs, since spreadsheets read those as formulas too.
 fn guarded(text: &str) -> Cow<'_, str> {
     let starts = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}');
-    let control = text.starts_with(['\t', '\r', '\n', '\0']);
+    let control = text.starts_with(['\t', '\r', '\n', '\0', '\'']);
     let blank = |c: char| c.is_whitespace() || c == '\0' || c == '\u{feff}';
     if control || text.trim_start_matches(blank).starts_with(starts) {
         Cow::Owned(format!("'{text}"))

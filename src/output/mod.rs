@@ -40,6 +40,8 @@ pub enum OutputError {
     BinaryOnTerminal,
     #[error("cannot write `{path}`: it is a directory")]
     Directory { path: String },
+    #[error("cannot write `{path}`: it is a link")]
+    Link { path: String },
     #[error("cannot write `{path}`: it exists")]
     Exists { path: String },
     #[error("cannot write `{path}`: {source}")]
@@ -60,6 +62,7 @@ impl OutputError {
         match self {
             OutputError::Ending { .. } => Some("choose one with -f, whatever the file is called"),
             OutputError::BinaryOnTerminal => Some("write it to a file with -o FILE, or into a pipe"),
+            OutputError::Link { .. } => Some("name the file that it leads to, or remove it"),
             OutputError::Exists { .. } => Some("give --force to replace it"),
             OutputError::Directory { .. } | OutputError::File { .. } | OutputError::Write(_) => None,
         }
@@ -129,11 +132,22 @@ impl Format {
     }
 }
 
+/// The treatment of texts in CSV that a spreadsheet would run.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub enum CsvText {
+    /// A sign stands before them.
+    #[default]
+    Guarded,
+    /// They stand as they are in the record.
+    Exact,
+}
+
 /// The look of text.
 #[derive(Clone, Copy, Default)]
 pub struct Style {
     pub color: bool,
     pub verbose: bool,
+    pub csv: CsvText,
     /// Columns that a table may have; `None` where no screen bounds it, and nothing is left out.
     pub width: Option<usize>,
 }
@@ -187,7 +201,7 @@ pub fn sink<'a>(
     let opened: io::Result<Box<dyn Sink + Send + 'a>> = match (format, style.screen()) {
         (Format::Table, Some(look)) => Ok(Box::new(screen::ScreenSink::new(to, look))),
         (Format::Table, None) => Ok(Box::new(table::TableSink::new(to, schema, &names, style.bold()))),
-        (Format::Csv, _) => csv::CsvSink::new(to, &names, reader).map(|s| Box::new(s) as _),
+        (Format::Csv, _) => csv::CsvSink::new(to, &names, (reader, style.csv)).map(|s| Box::new(s) as _),
         (Format::Json, _) => Ok(Box::new(json::JsonSink::new(to, &names, json::JsonLayout::Array))),
         (Format::Jsonl, _) => Ok(Box::new(json::JsonSink::new(to, &names, json::JsonLayout::Lines))),
         (Format::Markdown, _) => markdown::MarkdownSink::new(to, &names, schema).map(|s| Box::new(s) as _),

@@ -4,10 +4,14 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Stdout, Write};
 use std::path::{Path, PathBuf};
 
+use keytrail_limits::Unfinished;
 use tempfile::NamedTempFile;
 
 use super::visible::visible;
 use super::{OutputError, TextReader};
+
+/// The error number of a descriptor that is not open.
+const BAD_DESCRIPTOR: i32 = 9;
 
 /// The fate of an existing file.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -17,11 +21,12 @@ pub enum ExistingFile {
 }
 
 pub enum OutputTarget {
-    Stdout(BufWriter<Stdout>),
+    Stdout(BufWriter<Awaited<Stdout>>),
     /// A device or pipe that the user named: it is written in place, since it has no content to overwrite.
-    Device(BufWriter<File>),
+    Device(BufWriter<Awaited<File>>),
     File {
         staged: BufWriter<NamedTempFile>,
+        unfinished: Unfinished,
         path: PathBuf,
         existing: ExistingFile,
     },
@@ -29,7 +34,7 @@ pub enum OutputTarget {
 
 impl OutputTarget {
     pub fn stdout() -> OutputTarget {
-        OutputTarget::Stdout(BufWriter::with_capacity(1 << 16, io::stdout()))
+        OutputTarget::Stdout(BufWriter::with_capacity(1 << 16, Awaited(io::stdout())))
     }
 
     /// Opens the file before a long run, so that an unwritable place is refused at once. `-` is standard output.
@@ -39,26 +44,29 @@ impl OutputTarget {
         }
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
-        // A link stays a link, and its target is replaced.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
+        let path = path.to_owned();
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
-                return Ok(OutputTarget::Device(BufWriter::new(file)));
+                return Ok(OutputTarget::Device(BufWriter::new(Awaited(file))));
             }
+            // Whoever made the link chose the file, so nothing is written through it; devices have links of the system's.
+            _ if is_link => return Err(OutputError::Link { path: shown }),
             Ok(_) if existing == ExistingFile::Keep => return Err(OutputError::Exists { path: shown }),
             _ => {}
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let staged = staged(folder).map_err(world)?;
-        Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), path, existing })
+        let made = Unfinished::make(|| staged(folder), |staged| staged.path().to_owned());
+        let (staged, unfinished) = made.map_err(world)?;
+        Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), unfinished, path, existing })
     }
 
     pub fn reader(&self) -> TextReader {
         match self {
             OutputTarget::Stdout(_) => TextReader::of(&io::stdout()),
-            OutputTarget::Device(to) => TextReader::of(to.get_ref()),
+            OutputTarget::Device(to) => TextReader::of(&to.get_ref().0),
             OutputTarget::File { .. } => TextReader::Program,
         }
     }
@@ -79,14 +87,18 @@ impl OutputTarget {
     /// Flushes, and gives a file its name.
     pub fn commit(self) -> Result<(), OutputError> {
         match self {
+            // Where standard output is closed, something that swallows all has its place, and nobody would be told.
+            OutputTarget::Stdout(_) if keytrail_limits::stdout_was_closed() => {
+                Err(io::Error::from_raw_os_error(BAD_DESCRIPTOR).into())
+            }
             OutputTarget::Stdout(mut to) => Ok(to.flush()?),
             OutputTarget::Device(mut to) => Ok(to.flush()?),
-            OutputTarget::File { staged, path, existing } => {
+            OutputTarget::File { staged, unfinished, path, existing } => {
                 let file = staged.into_inner().map_err(io::IntoInnerError::into_error)?;
-                let named = match existing {
+                let named = unfinished.finish(|| match existing {
                     ExistingFile::Keep => file.persist_noclobber(&path),
                     ExistingFile::Replace => file.persist(&path),
-                };
+                });
                 let shown = || visible(&path.to_string_lossy()).into_owned();
                 named.map(drop).map_err(|e| OutputError::File { path: shown(), source: e.error })
             }
@@ -109,6 +121,19 @@ impl Write for OutputTarget {
             OutputTarget::Device(to) => to.flush(),
             OutputTarget::File { staged, .. } => staged.flush(),
         }
+    }
+}
+
+/// A writer that may have to wait for its reader, which is no computing.
+pub struct Awaited<W>(W);
+
+impl<W: Write> Write for Awaited<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        keytrail_limits::waiting(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        keytrail_limits::waiting(|| self.0.flush())
     }
 }
 

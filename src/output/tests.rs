@@ -83,12 +83,24 @@ fn csv_gives_hostile_values_back_and_guards_formulas() {
             assert!(!cell.starts_with(starts) && !cell.trim_start().starts_with(starts), "{name}");
         }
         guarded += usize::from(row[0] == format!("'{value}"));
-        assert!(row[0] == **value || row[0] == format!("'{value}"), "{name}");
+        // The way back: one sign less.
+        assert_eq!(row[0].strip_prefix('\'').unwrap_or(&row[0]), *value, "{name}");
         let map: Value = serde_json::from_str(&row[1]).unwrap();
         assert!(map == json!({value: value}), "{name}");
         assert_eq!(row[3], (-(i as i64)).to_string());
     }
     assert!(rows.next().is_none());
+    let sink = |text| {
+        let mut bytes = Vec::new();
+        let mut sink = csv::CsvSink::new(&mut bytes, &["n".to_owned()], (TextReader::Program, text)).unwrap();
+        let texts: ArrayRef = Arc::new(StringArray::from(vec!["=1", "'=1", "it's"]));
+        sink.write(&RecordBatch::try_from_iter([("n", texts)]).unwrap()).unwrap();
+        sink.finish().unwrap();
+        drop(sink);
+        String::from_utf8(bytes).unwrap()
+    };
+    assert_eq!(sink(CsvText::Guarded), "n\n'=1\n''=1\nit's\n");
+    assert_eq!(sink(CsvText::Exact), "n\n=1\n'=1\nit's\n");
     assert!(guarded >= 14, "{guarded}");
 }
 
@@ -96,7 +108,8 @@ fn csv_gives_hostile_values_back_and_guards_formulas() {
 fn csv_on_a_terminal_is_visible() {
     let (_, batch) = hostile();
     let mut bytes = Vec::new();
-    let mut sink = csv::CsvSink::new(&mut bytes, &unique_names(&batch.schema()), TextReader::Terminal).unwrap();
+    let mut sink =
+        csv::CsvSink::new(&mut bytes, &unique_names(&batch.schema()), (TextReader::Terminal, CsvText::Exact)).unwrap();
     sink.write(&batch).unwrap();
     sink.finish().unwrap();
     drop(sink);
@@ -280,6 +293,13 @@ fn files_are_kept_and_appear_whole() {
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     target.commit().unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), b"new");
+    let link = folder.path().join("link.csv");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    for existing in [ExistingFile::Keep, ExistingFile::Replace] {
+        let refused = OutputTarget::file(&link, existing).err().unwrap();
+        assert!(matches!(refused, OutputError::Link { .. }) && refused.is_usage(), "{refused}");
+    }
+    std::fs::remove_file(&link).unwrap();
     drop(OutputTarget::file(&folder.path().join("dropped"), ExistingFile::Keep).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

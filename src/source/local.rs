@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::file_names::{self, NameClass};
+use super::file_stamp::FileStamp;
 use super::layout::{KeyPosition, ScopeFilter};
 use super::listing::{DirectoryId, EntryCode, FolderIds, ListedItem, ListingBuilder, ListingPart, NameAffixes};
 use super::name_arena::NameArena;
@@ -31,7 +32,7 @@ struct LocalRoot {
 
 enum RootKind {
     Folder,
-    Single(EntryCode, u64),
+    Single(EntryCode, u64, FileStamp),
 }
 
 /// Adds the objects of the locations on disk.
@@ -64,10 +65,10 @@ pub(super) fn list(
 impl LocalRoot {
     fn find(path: &Path) -> Result<LocalRoot, SourceError> {
         let shown = path.to_owned();
-        let single = |real, code, bytes| LocalRoot {
+        let single = |real, code| LocalRoot {
             shown: path.to_owned(),
             real,
-            found: RootKind::Single(code, bytes),
+            found: RootKind::Single(code, 0, FileStamp::default()),
             listed: false,
         };
         let unreachable = |source| SourceError::Unreachable { path: shown.display().to_string(), source };
@@ -75,7 +76,7 @@ impl LocalRoot {
         let is_link = link.as_ref().is_ok_and(|link| link.is_symlink());
         let real = match path.canonicalize() {
             Ok(real) => real,
-            Err(error) if is_link => return Ok(single(link_position(path), broken_link(&error), 0)),
+            Err(error) if is_link => return Ok(single(link_position(path), broken_link(&error))),
             Err(error) if is_absent(&error) => {
                 return Err(SourceError::NotFound { path: shown.display().to_string() });
             }
@@ -86,10 +87,11 @@ impl LocalRoot {
             return Ok(LocalRoot { shown, real, found: RootKind::Folder, listed: false });
         }
         if !is_plain(&real, &target) {
-            return Ok(single(real, EntryCode::NotRegularFile, 0));
+            return Ok(single(real, EntryCode::NotRegularFile));
         }
         let code = if is_link { EntryCode::LinkedLog } else { EntryCode::Log };
-        Ok(single(real, code, target.len()))
+        let found = RootKind::Single(code, target.len(), FileStamp::of(&target));
+        Ok(LocalRoot { shown, real, found, listed: false })
     }
 }
 
@@ -147,22 +149,29 @@ struct LocalFolder<'a> {
 struct FolderChildren {
     names: NameArena,
     /// With no code: a folder to enter.
-    list: Vec<ListedItem<Option<EntryCode>>>,
+    list: Vec<(ListedItem<Option<EntryCode>>, FileStamp)>,
     /// Set where the folder could not be read to its end.
     fault: Option<EntryCode>,
 }
 
 impl FolderChildren {
-    fn push(&mut self, name: &[u8], code: Option<EntryCode>, bytes: u64) -> Result<(), SourceError> {
+    /// Enters a child that is no file to open.
+    fn push(&mut self, name: &[u8], code: Option<EntryCode>) -> Result<(), SourceError> {
         let name = self.names.push(name)?;
-        self.list.push(ListedItem::new(name, code, bytes));
+        self.list.push((ListedItem::new(name, code, 0), FileStamp::default()));
+        Ok(())
+    }
+
+    fn push_file(&mut self, name: &[u8], code: EntryCode, file: &fs::Metadata) -> Result<(), SourceError> {
+        let (name, bytes) = (self.names.push(name)?, file.len());
+        self.list.push((ListedItem::new(name, Some(code.of_size(bytes)), bytes), FileStamp::of(file)));
         Ok(())
     }
 
     /// Sorts in the order of the full paths below: a folder's name counts with the slash that follows it.
     fn sort(&mut self) {
         let names = &self.names;
-        self.list.sort_unstable_by(|a, b| {
+        self.list.sort_unstable_by(|(a, _), (b, _)| {
             let (left, right) = (names.get(a.name()), names.get(b.name()));
             let common = left.len().min(right.len());
             let next = |name: &[u8], child: &ListedItem<Option<EntryCode>>| {
@@ -176,9 +185,18 @@ impl FolderChildren {
     }
 
     fn shared(&self) -> NameAffixes<'_> {
-        let entries = self.list.iter().filter(|child| child.code.is_some());
-        NameAffixes::of(entries.map(|child| self.names.get(child.name())))
+        let entries = self.list.iter().filter(|(child, _)| child.code.is_some());
+        NameAffixes::of(entries.map(|(child, _)| self.names.get(child.name())))
     }
+}
+
+/// A file that the user named, or stdin.
+struct SingleFile {
+    shown: PathBuf,
+    code: EntryCode,
+    bytes: u64,
+    stamp: FileStamp,
+    account: Option<u64>,
 }
 
 struct LocalWalk {
@@ -227,7 +245,7 @@ impl LocalWalk {
         }
         children.sort();
         let mut own = FolderIds::default();
-        for child in &children.list {
+        for (child, stamp) in &children.list {
             let name = children.names.get(child.name());
             let Some(code) = child.code else {
                 self.enter(folder, name, part)?;
@@ -242,6 +260,7 @@ impl LocalWalk {
             };
             self.builder.set_purpose(id, purpose);
             self.builder.push(part, id, name, (code, child.bytes()))?;
+            part.set_stamp(*stamp);
         }
         Ok(())
     }
@@ -306,7 +325,7 @@ impl LocalWalk {
         if kind.is_symlink() {
             let left_to_root = self.named_links.contains(&folder.real.join(&name));
             let code = (!left_to_root).then(|| judge_link(&folder.real, &name, folder.root));
-            return code.map_or(Ok(()), |code| children.push(bytes, Some(code), 0));
+            return code.map_or(Ok(()), |code| children.push(bytes, Some(code)));
         }
         if kind.is_dir() {
             let code = match () {
@@ -315,10 +334,10 @@ impl LocalWalk {
                 () if NameClass::of(bytes) == NameClass::Log => Some(EntryCode::NotRegularFile),
                 () => None,
             };
-            return children.push(bytes, code, 0);
+            return children.push(bytes, code);
         }
         if !kind.is_file() {
-            return children.push(bytes, Some(EntryCode::NotRegularFile), 0);
+            return children.push(bytes, Some(EntryCode::NotRegularFile));
         }
         let code = if is_named { Ok(EntryCode::Log) } else { EntryCode::of_file(folder.place, bytes, &self.wanted) };
         let code = match code {
@@ -329,8 +348,8 @@ impl LocalWalk {
             }
         };
         match entry.metadata() {
-            Ok(metadata) => children.push(bytes, Some(code.of_size(metadata.len())), metadata.len()),
-            Err(error) => children.push(bytes, Some(fault(&error)), 0),
+            Ok(metadata) => children.push_file(bytes, code, &metadata),
+            Err(error) => children.push(bytes, Some(fault(&error))),
         }
     }
 
@@ -354,27 +373,34 @@ impl LocalWalk {
     /// Files named one by one, and stdin where a location names it, make one part. Their paths are held to the
     /// organizations alone, which no record names.
     fn singles(&mut self, locations: &[Location], wanted: &ScopeFilter) -> Result<(), SourceError> {
-        let mut singles: Vec<(PathBuf, EntryCode, u64, Option<u64>)> = Vec::new();
+        let mut singles: Vec<SingleFile> = Vec::new();
         for root in self.roots.iter().filter(|root| !root.listed) {
-            if let RootKind::Single(code, bytes) = root.found {
+            if let RootKind::Single(code, bytes, stamp) = root.found {
                 let mut folders = root.real.parent().into_iter().flatten().map(OsStr::as_bytes);
                 let place = folders.try_fold(KeyPosition::default(), |place, name| place.enter(name, wanted));
+                let account = place.and_then(KeyPosition::account);
                 match KeyPosition::left_out_of(place, wanted) {
                     Some(why) => self.builder.pruned.count(why),
-                    None => singles.push((root.shown.clone(), code, bytes, place.and_then(KeyPosition::account))),
+                    None => singles.push(SingleFile { shown: root.shown.clone(), code, bytes, stamp, account }),
                 }
             }
         }
         if locations.contains(&Location::Stdin) {
             match KeyPosition::default().left_out(wanted) {
                 Some(why) => self.builder.pruned.count(why),
-                None => singles.push((PathBuf::from("-"), EntryCode::Stdin, 0, None)),
+                None => singles.push(SingleFile {
+                    shown: PathBuf::from("-"),
+                    code: EntryCode::Stdin,
+                    bytes: 0,
+                    stamp: FileStamp::default(),
+                    account: None,
+                }),
             }
         }
-        singles.sort_by(|a, b| a.0.as_os_str().as_bytes().cmp(b.0.as_os_str().as_bytes()));
+        singles.sort_by(|a, b| a.shown.as_os_str().as_bytes().cmp(b.shown.as_os_str().as_bytes()));
         let mut part = ListingPart::default();
         let mut last: Option<(&Path, Option<u64>, DirectoryId)> = None;
-        for (shown, code, bytes, account) in &singles {
+        for SingleFile { shown, code, bytes, stamp, account } in &singles {
             let (parent, name) = split(shown);
             let id = match last {
                 Some((path, of, id)) if (path.as_os_str(), of) == (parent.as_os_str(), *account) => id,
@@ -382,6 +408,7 @@ impl LocalWalk {
             };
             last = Some((parent, *account, id));
             self.builder.push(&mut part, id, name, (*code, *bytes))?;
+            part.set_stamp(*stamp);
         }
         self.builder.add(part);
         Ok(())

@@ -6,6 +6,7 @@
 mod aws;
 mod etags;
 mod file_names;
+mod file_stamp;
 mod history;
 mod layout;
 mod listing;
@@ -18,6 +19,7 @@ mod plan;
 pub mod regions;
 mod s3;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
@@ -32,7 +34,7 @@ pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
-pub use object::ListedObject;
+pub use object::{ListedFile, ListedObject};
 pub use plan::{ReadCost, ReadPlan, list_for_plan};
 pub use s3::ahead::ReadAhead;
 pub use s3::walk::BucketPath;
@@ -59,7 +61,7 @@ pub enum Regions {
 impl Location {
     /// Reads a location as it stands on the command line.
     pub fn parse(text: &str) -> Result<Location, SourceError> {
-        let unsupported = |hint| Err(SourceError::Unsupported { location: text.to_owned(), hint });
+        let unsupported = |hint| Err(SourceError::Unsupported { location: without_user(text).into_owned(), hint });
         if text == "-" || text == "/dev/stdin" {
             return Ok(Location::Stdin);
         }
@@ -119,6 +121,22 @@ impl Regions {
         let named: Vec<String> = text.split(',').map(str::to_owned).collect();
         named.iter().all(|region| regions::may_exist(region)).then_some(Regions::Named(named))
     }
+}
+
+/// The text without what stands for a user and a password in its URLs, which no message may repeat. A password may have any
+/// character in it, so all up to the last `@` of a word goes.
+pub fn without_user(text: &str) -> Cow<'_, str> {
+    let Some((before, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let word = &rest[..rest.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`')).unwrap_or(rest.len())];
+    let (shown, word_left) = match word.rsplit_once('@') {
+        Some((_, place)) => ("…@", place),
+        None => ("", word),
+    };
+    let after = without_user(&rest[word.len()..]);
+    if shown.is_empty() && matches!(after, Cow::Borrowed(_)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{before}://{shown}{word_left}{after}"))
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -355,6 +373,23 @@ mod tests {
         ] {
             let error = Location::parse(bad).unwrap_err();
             assert!(error.is_usage() && error.hint().is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_user_in_a_location_is_not_repeated() {
+        for (text, shown) in [
+            ("https://USER:PASS@host/x", "https://…@host/x"),
+            ("s3://K:S@bucket", "s3://…@bucket"),
+            ("s3://K:a/b@c@bucket", "s3://…@bucket"),
+            ("'ftp://u@h' and \"x://u:p@h\"", "'ftp://…@h' and \"x://…@h\""),
+            ("https://host/x", "https://host/x"),
+            ("logs/a@b", "logs/a@b"),
+        ] {
+            assert_eq!(without_user(text), shown);
+        }
+        for text in ["https://USER:PASS@host/x", "s3://USER:PASS@bucket/x", "x+y://PASS@h"] {
+            assert!(!Location::parse(text).unwrap_err().to_string().contains("PASS"), "{text}");
         }
     }
 }

@@ -5,11 +5,13 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::ObjectReadError;
+use super::file_stamp::FileStamp;
 use super::listing::Listing;
 use super::origin::{HISTORY_SCHEME, ObjectOrigin};
 
@@ -41,9 +43,13 @@ impl ListedObject<'_> {
     }
 
     /// Opens a log on this machine for reading. Fails with `InvalidInput` if it is, or has just become, anything but a
-    /// regular file.
-    pub fn open(&self) -> io::Result<File> {
-        open_regular(&self.path())
+    /// regular file, and with an [`ObjectReadError`] if it is not as it was listed.
+    pub fn open(&self) -> io::Result<ListedFile> {
+        let path = self.path();
+        let (stamp, file) = (self.listing.stamp(self.index), open_regular(&path)?);
+        let listed = ListedFile { file, path, stamp };
+        listed.expect_unchanged(&listed.file.metadata()?)?;
+        Ok(listed)
     }
 
     /// Text that changes with the content: the ETag in a bucket, size and time of a file, a hash of a page of history.
@@ -73,6 +79,31 @@ impl ListedObject<'_> {
                 Ok(format!("{} {covered}", ended.error().unwrap_or_default()).trim_end().to_owned())
             }
         }
+    }
+}
+
+/// A file that is being read. Its end is an error if the file is not as it was listed, or if another took its name.
+#[derive(Debug)]
+pub struct ListedFile {
+    file: File,
+    path: PathBuf,
+    stamp: FileStamp,
+}
+
+impl ListedFile {
+    fn expect_unchanged(&self, now: &fs::Metadata) -> io::Result<()> {
+        if self.stamp.is_of(now) { Ok(()) } else { Err(io::Error::other(ObjectReadError::Changed)) }
+    }
+}
+
+impl Read for ListedFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read(buffer)?;
+        if length == 0 && !buffer.is_empty() {
+            // A file whose name is gone was read whole all the same.
+            self.expect_unchanged(&fs::symlink_metadata(&self.path).or_else(|_| self.file.metadata())?)?;
+        }
+        Ok(length)
     }
 }
 

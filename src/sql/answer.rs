@@ -3,7 +3,6 @@
 //! Never reads the accounts of another question, even when both read the same logs at once.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
@@ -86,7 +85,7 @@ impl<'e> PreparedStatements<'e> {
     /// If there is no statement at this place.
     pub async fn rows(&self, place: usize) -> Result<RecordBatch, SqlError> {
         let evidence = Evidence::Known(Box::new(self.accounting.clone()));
-        self.engine.run(self.plans[place].clone(), evidence, Instant::now()).await?.rows().await
+        self.engine.run(self.plans[place].clone(), evidence).await?.rows().await
     }
 }
 
@@ -135,13 +134,8 @@ mod tests {
                 }
             }),
         };
-        let bounds = EngineOptions {
-            threads,
-            memory_bytes_max: 64 << 20,
-            deadline: None,
-            expected: Vec::new(),
-            state_answers: Vec::new(),
-        };
+        let bounds =
+            EngineOptions { threads, memory_bytes_max: 64 << 20, expected: Vec::new(), state_answers: Vec::new() };
         Engine::over_logs(LogTable::new(Arc::new(listing), options), bounds).unwrap()
     }
 

@@ -10,7 +10,6 @@ use arrow::array::{
 use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::common::{Result, ScalarValue, exec_err};
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{
     ColumnarValue, DocSection, Documentation, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
@@ -18,6 +17,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use serde_json::Value;
 
+use super::allowed;
 use super::asked_names::NameKind;
 use super::names_function::NamesFunction;
 use crate::schema::ColumnType;
@@ -164,9 +164,9 @@ pub fn register(context: &SessionContext) {
     }
 }
 
-/// The names of DataFusion's own functions, by kind, each sorted.
+/// The names of DataFusion's own functions that a statement may call, by kind, each sorted.
 pub fn of_datafusion() -> [(&'static str, Vec<String>); 4] {
-    let state = SessionStateBuilder::new_with_default_features().build();
+    let state = allowed::session().build();
     let sorted = |names: Vec<&String>| {
         let mut names: Vec<String> = names.into_iter().cloned().collect();
         names.sort_unstable();

@@ -12,6 +12,8 @@ use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 
+use super::plan_size::{self, PlanTooLarge};
+
 /// Longest statement, in bytes.
 const SQL_BYTES_MAX: usize = 1 << 20;
 const RECURSION_MAX: usize = 64;
@@ -33,11 +35,15 @@ pub enum Refusal {
     TooComplex,
     #[error("the statement nests brackets and CASE more than {NESTING_MAX} deep; name the parts in a WITH clause")]
     TooDeep,
+    #[error(transparent)]
+    TooLarge(#[from] PlanTooLarge),
     #[error("{0}")]
     Syntax(String),
     #[error("one statement at a time")]
     Several,
-    #[error("only queries are answered here: SELECT, EXPLAIN of a query, DESCRIBE and SHOW")]
+    #[error(
+        "only queries are answered here: SELECT, EXPLAIN of a query, DESCRIBE NAME, SHOW TABLES, SHOW COLUMNS and SHOW FUNCTIONS"
+    )]
     NotAQuery,
     #[error("`{function}` may be asked for at most {max}, written as a number")]
     TooMuch { function: String, max: u64 },
@@ -123,7 +129,11 @@ fn only_reads(statement: &DfStatement) -> Result<(), Refusal> {
                     true => ControlFlow::Continue(()),
                     false => ControlFlow::Break(()),
                 });
-                if writes.is_break() { Err(Refusal::NotAQuery) } else { sizes(statement) }
+                if writes.is_break() {
+                    return Err(Refusal::NotAQuery);
+                }
+                sizes(statement)?;
+                Ok(plan_size::check(statement)?)
             }
         },
         _ => Err(Refusal::NotAQuery),

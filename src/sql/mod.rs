@@ -4,24 +4,30 @@
 //! answers from those. A store is read in place. Never writes a file but a temporary one, and reads only the logs or
 //! the store it was opened on.
 
+mod allowed;
 mod answer;
 pub mod asked_names;
+mod bounded;
 pub mod cards;
 mod catalog;
 mod derived;
 pub mod did_you_mean;
 pub mod distinct_from;
 pub mod functions;
+mod growth;
 pub mod guard;
 mod hidden;
 mod hints;
 mod interval;
 pub mod named;
 mod names_function;
+mod operators;
 mod physical;
+pub mod plan_size;
 mod read_once;
 pub mod sections;
 mod series;
+mod spill;
 pub mod state_answers;
 mod stored_seen;
 pub mod told_names;
@@ -30,23 +36,20 @@ pub mod views;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use datafusion::catalog::view::ViewTable;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::MemTable;
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
-use futures::StreamExt;
 use object_store::ObjectStore;
 
 use crate::derive::{AskedInterval, EarlierHistory};
@@ -60,6 +63,7 @@ use crate::table::{
 pub use answer::{Answer, PreparedStatements};
 
 use answer::Evidence;
+use bounded::BoundResults;
 use catalog::{EarlierTables, ViewTables};
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
@@ -67,6 +71,7 @@ use hidden::HiddenTables;
 use physical::physical_plan;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
+use spill::SpillFiles;
 use state_answers::StateAnswer;
 use told_names::{BorneNames, NamesOfAnswer};
 
@@ -128,17 +133,28 @@ impl From<DataFusionError> for SqlError {
             DataFusionError::ResourcesExhausted(_) => SqlError::Limit { message },
             DataFusionError::External(cause) => match cause.downcast_ref::<ObjectReadError>() {
                 Some(ObjectReadError::Fatal(source)) => SqlError::Source { source: Arc::clone(source) },
+                _ if is_of_pattern(&cause.to_string()) => SqlError::Plan { message, hint: None },
                 _ => SqlError::World { message },
             },
             DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => {
                 SqlError::World { message }
             }
-            DataFusionError::ArrowError(arrow, _) if matches!(**arrow, arrow::error::ArrowError::IoError(..)) => {
+            DataFusionError::ArrowError(arrow, _)
+                if matches!(
+                    **arrow,
+                    ArrowError::IoError(..) | ArrowError::ParquetError(_) | ArrowError::IpcError(_)
+                ) =>
+            {
                 SqlError::World { message }
             }
             _ => SqlError::Plan { message, hint: None },
         }
     }
+}
+
+/// True of the words for a regular expression that is wrong or too large; the statement has it.
+fn is_of_pattern(message: &str) -> bool {
+    message.starts_with("regex parse error") || message.starts_with("Compiled regex exceeds size limit")
 }
 
 /// DataFusion's message, without the part for its own developers.
@@ -165,7 +181,6 @@ impl From<guard::Refusal> for SqlError {
 pub struct EngineOptions {
     pub threads: usize,
     pub memory_bytes_max: usize,
-    pub deadline: Option<Duration>,
     /// Accounts and Regions that must be among the input; their hours are told even where nothing of them is here.
     pub expected: Vec<(String, String)>,
     /// Answers of AWS's own, as state.
@@ -276,7 +291,6 @@ fn interval_of(scope: &Scope, earlier: EarlierHistory) -> AskedInterval {
 pub struct Engine {
     context: SessionContext,
     data: RowSource,
-    options: EngineOptions,
 }
 
 impl Engine {
@@ -338,7 +352,9 @@ impl Engine {
             FairSpillPool::new(options.memory_bytes_max),
             std::num::NonZeroUsize::new(3).expect("three is not zero"),
         );
-        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).build_arc()?;
+        let spilled = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(SpillFiles::default()));
+        let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(spilled);
+        let runtime = runtime.build_arc()?;
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema(CATALOG, SCHEMA)
             .with_target_partitions(options.threads.max(1))
@@ -354,8 +370,9 @@ impl Engine {
         config.options_mut().optimizer.max_passes = 2;
         // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;
-        let state = SessionStateBuilder::new_with_default_features().with_config(config).with_runtime_env(runtime);
-        let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
+        let state = allowed::session().with_config(config).with_runtime_env(runtime);
+        let state =
+            state.with_analyzer_rule(Arc::new(BoundResults)).with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
         series::bound(&context)?;
@@ -373,7 +390,7 @@ impl Engine {
         let (companions, interval) = (data.events(), data.interval());
         let beside = ViewTables { companions, hidden, earlier, state_answers, interval };
         catalog::add_views(&context, beside)?;
-        Ok(Engine { context, data, options })
+        Ok(Engine { context, data })
     }
 
     /// Answers one statement.
@@ -419,7 +436,6 @@ impl Engine {
     }
 
     async fn answer(&self, sql: &str, values: HashMap<String, ScalarValue>) -> Result<Answer, SqlError> {
-        let started = Instant::now();
         let plans = vec![self.checked_plan(sql, values).await?];
         let derivations = DerivedInputs::of(&plans, &self.context.state())?;
         let (mut plans, evidence) = match &self.data {
@@ -436,12 +452,12 @@ impl Engine {
                 (plans, Evidence::Known(Box::new(accounting)))
             }
         };
-        self.run(plans.swap_remove(0), evidence, started).await
+        self.run(plans.swap_remove(0), evidence).await
     }
 
-    async fn run(&self, plan: LogicalPlan, evidence: Evidence, started: Instant) -> Result<Answer, SqlError> {
+    async fn run(&self, plan: LogicalPlan, evidence: Evidence) -> Result<Answer, SqlError> {
         let batches = execute_stream(physical_plan(&self.context.state(), &plan).await?, self.context.task_ctx())?;
-        Ok(Answer::new(self.bounded(batches, started), evidence))
+        Ok(Answer::new(batches, evidence))
     }
 
     /// Reads the logs once for all the plans and their derived tables, and returns the plans over the kept rows.
@@ -541,19 +557,6 @@ impl Engine {
         });
         let read = read.await.map_err(|error| SqlError::World { message: format!("the scan stopped: {error}") })?;
         Ok(read?)
-    }
-
-    /// The same stream, but it ends with an error once the deadline has passed.
-    fn bounded(&self, batches: SendableRecordBatchStream, started: Instant) -> SendableRecordBatchStream {
-        let Some(deadline) = self.options.deadline else { return batches };
-        let schema = batches.schema();
-        let checked = batches.map(move |batch| match batch {
-            Ok(_) if started.elapsed() > deadline => {
-                Err(DataFusionError::ResourcesExhausted(format!("the deadline of {deadline:?} has passed")))
-            }
-            other => other,
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, checked))
     }
 
     /// The names that a statement may use, for completion.

@@ -44,7 +44,7 @@ impl TableFunctionImpl for BoundedSeries {
 }
 
 /// The rows of a series at most; `None` where DataFusion will refuse its arguments.
-fn rows(exprs: &[Expr]) -> Option<u128> {
+pub(super) fn rows(exprs: &[Expr]) -> Option<u128> {
     let places: Vec<SeriesBound> = exprs.iter().map(SeriesBound::of).collect::<Option<_>>()?;
     let (start, end, step) = match places[..] {
         [SeriesBound::Number(end)] => (0, end, 1),

@@ -38,7 +38,7 @@ pub(super) struct PendingLedger {
 
 impl PendingLedger {
     pub(super) async fn of(store: &Store) -> Result<Option<PendingLedger>, StoreError> {
-        let entered = store.tables[TableId::Objects].batch().await?;
+        let entered = store.tables[TableId::Objects].batch();
         if entered >= store.batch {
             return Ok(None);
         }
@@ -52,7 +52,7 @@ impl PendingLedger {
         let mut beside = Vec::new();
         for (id, note) in NOTES_BESIDE {
             let Some(table) = store.tables.get(id) else { continue };
-            if table.batch().await? < store.batch {
+            if table.batch() < store.batch {
                 beside.extend(read(note).map(|file| (id, file)));
             }
         }
@@ -108,7 +108,7 @@ impl Store {
         let batch = Some(self.batch);
         for (id, file) in pending.beside.into_iter().chain([(TableId::Objects, pending.objects)]) {
             let change = CommitContent { adds: vec![file], batch, ..CommitContent::default() };
-            if self.tables[id].commit(change).await? == CommitOutcome::Lost {
+            if self.commit(id, change).await? == CommitOutcome::Lost {
                 return Ok(CommitOutcome::Lost);
             }
         }
@@ -133,7 +133,7 @@ impl Store {
             let adds = batch.events.clone();
             let change =
                 CommitContent { adds, batch: Some(batch.number), notes: notes(&pending)?, ..CommitContent::default() };
-            if self.tables[TableId::Events].commit(change).await? == CommitOutcome::Committed {
+            if self.commit(TableId::Events, change).await? == CommitOutcome::Committed {
                 self.settle(batch.number, Some(pending));
                 self.complete().await?;
                 return Ok(CommitOutcome::Committed);

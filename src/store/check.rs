@@ -4,33 +4,49 @@
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimestampMicrosecondType};
 use bytes::Bytes;
+use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::ParquetMetaData;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use super::data_file::DataFile;
-use super::hash::{LogicalHash, sha256_hex};
+use super::check_log::check_logs;
+use super::column_stats::RowStats;
+use super::data_file::{DataFile, day_in_log};
+use super::hash::LogicalHash;
 use super::id_index::{IdIndex, IdSum};
 use super::ledger;
-use super::parquet_reader::{StoredFile, WholeFile};
-use super::parquet_writer::{HASH_KEY, NORMALIZER_KEY};
-use super::snapshot::Snapshot;
+use super::parquet_reader::StoredFile;
+use super::parquet_writer::FileLayout;
+use super::proved_file::{fault_of, said_hash, said_normalizer};
+use super::renormalize::{RenewedRows, renewed_differences};
+use super::snapshot::{READ_ROWS, Snapshot};
+use super::store_check::StoreCheck;
 use super::table_id::TableId;
 use super::{Store, StoreError, filter_name};
 use crate::batch::CONTENT_HASH;
 use crate::normalize::NORMALIZER;
-use crate::objects::{Counts, HOUR_COLUMNS, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows};
+use crate::objects::{
+    ColumnError, Counts, FaultReason, HOUR_COLUMNS, LEDGER_COLUMNS, OBJECT_COLUMNS, ObjectRows, QUARANTINE_COLUMNS,
+    count_of_more,
+};
+use crate::schema::Column;
 use crate::source::Scope;
+use crate::time::day_of;
 
+/// Files that are read at once.
+const FILES_AT_ONCE: usize = 2;
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
-/// Faults that are named; the rest is counted.
-const FAULTS_MAX: usize = 100;
+/// Days since 1970 that have a partition in every store: from 2013, when CloudTrail began, to the end of 2026, when the
+/// first store was written.
+const DAYS_OF_ALL_STORES: RangeInclusive<i64> = 15_706..=20_818;
 
 /// A store at a glance.
 #[derive(Debug, Clone)]
@@ -101,77 +117,94 @@ pub async fn info(store: &Store) -> Result<StoreOverview, StoreError> {
     })
 }
 
-/// Reads every file, and compares its content with the log, the ledger and the file's own footer.
-pub async fn check(store: &Store) -> Result<StoreCheck, StoreError> {
+/// The choices of a check.
+#[derive(Debug, Clone, Default)]
+pub struct CheckOptions {
+    /// Also makes the derived columns of every row again from its record, and compares them.
+    pub is_deep: bool,
+    /// The SHA-256 of a commit of the events that the store must have.
+    pub expected_head: Option<String>,
+}
+
+/// Proves the logs of a store, then reads every file and compares its content with the log, the ledger and the file's
+/// own footer.
+pub async fn check(store: &Store, options: &CheckOptions) -> Result<StoreCheck, StoreError> {
     let snapshot = store.as_snapshot()?;
     let mut checked = StoreCheck::default();
+    check_logs(store, &mut checked).await?;
+    checked.expect_head(options);
+    let of_logs = checked.fault_count;
     // Files come by day, and equal events have one day.
     let (mut day, mut seen, mut ids) = (None, HashSet::new(), HashMap::new());
+    let adds = store.tables[TableId::Events].files()?;
+    let path_of = |add: &Add| store.location.path(&format!("{}/{}", TableId::Events.name(), add.path));
+    let adds: HashMap<Path, &Add> = adds.iter().map(|add| (path_of(add), add)).collect();
+    let is_deep = options.is_deep;
+    let reads = snapshot.files.iter().map(|file| {
+        let (add, of_day) = (adds[&file.path].clone(), (is_deep && file.normalizer == NORMALIZER).then_some(file.day));
+        read_proved(store, file, move |bytes| {
+            (read_events(bytes.clone(), &add), of_day.map(|day| renewed_differences(bytes, day)))
+        })
+    });
+    let mut reads = futures::stream::iter(reads.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
     for file in &snapshot.files {
+        let Some(read) = reads.try_next().await? else { break };
+        let Some((found, renewed)) = checked.take(file, read) else { continue };
         if day != file.day {
             (day, seen) = (file.day, HashSet::new());
         }
-        let Some(bytes) = proved_bytes(store, file, &mut checked).await? else { continue };
-        match read_events(bytes, &mut seen) {
+        match found {
             Ok(found) => {
-                checked.events(file, &found);
+                checked.events(file, &found, &mut seen);
                 ids.insert(&file.path, found.ids);
             }
             Err(error) => checked.fault(file, format!("cannot be read: {error}")),
         }
+        renewed.into_iter().for_each(|found| checked.deep(file, found));
     }
     for id in store.tables.present().filter(|id| *id != TableId::Events) {
-        for add in store.tables[id].files()? {
-            proved_bytes(store, &DataFile::of(&store.location, id, &add)?, &mut checked).await?;
+        for add in store.tables[id].files()?.iter() {
+            let file = DataFile::of(&store.location, id, add)?;
+            let read = read_proved(store, &file, move |bytes| read_stats(bytes, id.layout())).await?;
+            match checked.take(&file, read) {
+                Some(Ok(stats)) => stats.fault(add).into_iter().for_each(|fault| checked.fault(&file, fault)),
+                Some(Err(error)) => checked.fault(&file, format!("cannot be read: {error}")),
+                None => {}
+            }
         }
     }
-    if checked.fault_count == 0 {
+    if checked.fault_count == of_logs {
         check_ledger(&snapshot, &mut checked).await?;
     }
     check_index(&snapshot.index(), &ids, &mut checked).await?;
     Ok(checked)
 }
 
-/// The bytes of a file with the length and the hash of the log.
-async fn proved_bytes(store: &Store, file: &DataFile, checked: &mut StoreCheck) -> Result<Option<Bytes>, StoreError> {
-    checked.files += 1;
+/// A file, or the reason for which nothing in it is believed.
+struct ReadFile<T> {
+    bytes: u64,
+    found: Result<T, String>,
+}
+
+/// Reads a file on a thread of its own, if it has the length and the hash of the log.
+async fn read_proved<T: Send + 'static>(
+    store: &Store,
+    file: &DataFile,
+    read: impl FnOnce(Bytes) -> T + Send + 'static,
+) -> Result<ReadFile<T>, StoreError> {
     let bytes = match StoredFile::new(&store.location.store, file).whole().await {
         Ok(bytes) => bytes,
         Err(object_store::Error::NotFound { .. }) => {
-            checked.fault(file, "is missing");
-            return Ok(None);
+            return Ok(ReadFile { bytes: 0, found: Err("is missing".to_owned()) });
         }
         Err(source) => return Err(StoreError::Objects { what: file.path.to_string(), source }),
     };
-    checked.bytes += bytes.len() as u64;
-    if let Some(fault) = fault_of(file, &bytes) {
-        checked.fault(file, fault);
-        return Ok(None);
-    }
-    Ok(Some(bytes))
-}
-
-/// The difference between the bytes of a file and the log. Logs of every format have the SHA-256 of every file.
-fn fault_of(file: &DataFile, bytes: &Bytes) -> Option<String> {
-    if bytes.len() as u64 != file.bytes {
-        return Some(format!("has {} bytes, not {}", bytes.len(), file.bytes));
-    }
-    match &file.sha256 {
-        Some(expected) if *expected != sha256_hex(bytes) => Some("has another SHA-256".to_owned()),
-        Some(_) => None,
-        None => Some("has no SHA-256 in the log".to_owned()),
-    }
-}
-
-/// Reads a file that is about to be replaced. Fails if its bytes are not those of the log: damage would pass into the
-/// new file, whose SHA-256 would be right.
-pub(super) async fn proved_file(store: &Store, file: &DataFile) -> Result<WholeFile, StoreError> {
-    let bytes = StoredFile::new(&store.location.store, file).whole().await;
-    let bytes = bytes.map_err(|source| StoreError::Objects { what: file.path.to_string(), source })?;
-    match fault_of(file, &bytes) {
-        None => Ok(WholeFile::open(bytes)?),
-        Some(fault) => Err(store.damaged(format!("`{}` {fault}", file.path))),
-    }
+    let (length, file) = (bytes.len() as u64, file.clone());
+    let found = tokio::task::spawn_blocking(move || match fault_of(&file, &bytes) {
+        Some(fault) => Err(fault),
+        None => Ok(read(bytes)),
+    });
+    Ok(ReadFile { bytes: length, found: found.await.map_err(|_| StoreError::Thread)? })
 }
 
 async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(), StoreError> {
@@ -207,11 +240,22 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
         }
         rows => rows?,
     };
-    let named: usize = rows.iter().map(RecordBatch::num_rows).sum();
-    if (named as u64) < quarantined {
+    let named = rows.iter().map(count_quarantined).sum::<Result<u64, ColumnError>>();
+    let named = named.map_err(|error| snapshot.store().of_ledger(error.into()))?;
+    if named < quarantined {
         checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
     }
     Ok(())
+}
+
+/// The records that rows of `quarantine` stand for.
+fn count_quarantined(rows: &RecordBatch) -> Result<u64, ColumnError> {
+    let (reasons, raws) = (QUARANTINE_COLUMNS.reason.of(rows)?, QUARANTINE_COLUMNS.raw.of(rows)?);
+    let count = |row| match reasons.value(row)? {
+        FaultReason::Unlisted => Ok(count_of_more(raws.value(row)).unwrap_or(0)),
+        _ => Ok(1),
+    };
+    (0..rows.num_rows()).map(count).try_fold(0u64, |sum, count| Ok(sum.saturating_add(count?)))
 }
 
 /// Holds the hours to the ledger, from the first batch on that has any.
@@ -254,7 +298,13 @@ async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut
         }
         Err(error) => return Err(error),
     };
-    for part in parts {
+    for part in parts.into_iter().filter(|part| !part.is_unproved()) {
+        match index.bytes_of(&part).await {
+            Ok(bytes) if part.is_named_by(&bytes) => {}
+            Ok(_) => checked.note(format!("`{}` is not as its writer made it", part.path())),
+            Err(_) if index.is_gone(part.path()).await => continue,
+            Err(error) => return Err(error),
+        }
         let mut sums = vec![IdSum::default(); part.files().len()];
         let add = |hash, file: usize| sums.get_mut(file).into_iter().for_each(|sum| sum.add(hash));
         match index.each_entry(&part, None, add).await {
@@ -276,37 +326,49 @@ async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut
     Ok(())
 }
 
-/// The findings of a check.
-#[derive(Debug, Default)]
-pub struct StoreCheck {
-    /// Files that were read, of all tables and of the index of event ids.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Rows of `events` that were read.
-    pub events: u64,
-    /// Faults as sentences; no more than the first hundred.
-    pub faults: Vec<String>,
-    /// Number of faults; the store is whole where it is 0.
-    pub fault_count: u64,
-}
-
 impl StoreCheck {
-    fn fault(&mut self, file: &DataFile, what: impl AsRef<str>) {
-        self.note(format!("`{}` {}", file.path, what.as_ref()));
-    }
-
-    fn note(&mut self, what: String) {
-        self.fault_count += 1;
-        if self.faults.len() < FAULTS_MAX {
-            self.faults.push(what);
+    fn expect_head(&mut self, options: &CheckOptions) {
+        if let Some(expected) = &options.expected_head
+            && self.chain.commit(expected).is_none()
+        {
+            self.note(format!("no commit of its `events` has the SHA-256 {expected} that was noted"));
         }
     }
 
-    fn events(&mut self, file: &DataFile, found: &FileSums) {
+    fn deep(&mut self, file: &DataFile, found: Result<RenewedRows, StoreError>) {
+        match found {
+            Ok(found) => {
+                self.rederived += found.rows;
+                if found.other > 0 {
+                    self.fault(file, format!("has {} events that are not what their records say", found.other));
+                }
+                for column in found.columns {
+                    self.fault(file, format!("has other values of `{column}` than its records give"));
+                }
+            }
+            Err(error) => self.fault(file, format!("cannot be made again: {error}")),
+        }
+    }
+
+    fn take<T>(&mut self, file: &DataFile, read: ReadFile<T>) -> Option<T> {
+        (self.files, self.bytes) = (self.files + 1, self.bytes + read.bytes);
+        match read.found {
+            Ok(found) => Some(found),
+            Err(fault) => {
+                self.fault(file, fault);
+                None
+            }
+        }
+    }
+
+    fn events(&mut self, file: &DataFile, found: &FileSums, seen: &mut HashSet<u128>) {
         self.events += found.rows;
-        if found.rows != file.rows {
-            self.fault(file, format!("has {} rows, not {}", found.rows, file.rows));
+        self.logical_hash.add(found.hash);
+        if let Some(fault) = &found.fault {
+            self.fault(file, fault);
+        }
+        if found.elsewhere > 0 {
+            self.fault(file, format!("has {} events of another day than the log says", found.elsewhere));
         }
         if found.said != Some(found.hash) {
             self.fault(file, "has another logical hash than it says");
@@ -315,8 +377,9 @@ impl StoreCheck {
             let (own, logged) = (found.normalizer, file.normalizer);
             self.fault(file, format!("says normalizer {own}, and the log says {logged}"));
         }
-        if found.twice > 0 {
-            self.fault(file, format!("has {} events that are there twice", found.twice));
+        let twice = found.identities.iter().filter(|identity| !seen.insert(**identity)).count();
+        if twice > 0 {
+            self.fault(file, format!("has {twice} events that are there twice"));
         }
     }
 }
@@ -328,57 +391,106 @@ struct FileSums {
     hash: LogicalHash,
     said: Option<LogicalHash>,
     normalizer: u32,
-    twice: u64,
+    /// A hash of identity and content of each row.
+    identities: Vec<u128>,
     ids: IdSum,
+    /// The difference between its rows and the log's statistics.
+    fault: Option<String>,
+    /// Rows of another day than its partition.
+    elsewhere: u64,
 }
 
-fn read_events(bytes: Bytes, seen: &mut HashSet<u128>) -> Result<FileSums, parquet::errors::ParquetError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::ParquetError> {
+    let layout = TableId::Events.layout();
+    let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
+    let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema(), layout));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata).with_batch_size(READ_ROWS);
     let (said, normalizer) = (said_hash(builder.metadata()), said_normalizer(builder.metadata()));
     let mut found = FileSums { said, normalizer, ..FileSums::default() };
-    let columns = ["event_id", "recipient_account_id", CONTENT_HASH];
+    let columns = layout.described().chain(IDENTITY);
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
+    let (mut stats, day) = (RowStats::new(layout.bounds, layout.summed), PartitionDay::of(add));
     for rows in builder.with_projection(mask).build()? {
         let rows = rows?;
         found.rows += rows.num_rows() as u64;
         found.hash.add_rows(&rows);
         found.ids.add_rows(&rows);
-        found.twice += count_seen(&rows, seen);
+        add_identities(&rows, &mut found.identities);
+        found.elsewhere += day.count_elsewhere(&rows);
+        stats.add(&rows);
     }
+    found.fault = stats.fault(add);
     Ok(found)
 }
 
-/// Number of rows that were seen before.
-fn count_seen(rows: &RecordBatch, seen: &mut HashSet<u128>) -> u64 {
+/// The columns that tell an event from others.
+const IDENTITY: [&str; 3] = ["event_id", "recipient_account_id", CONTENT_HASH];
+
+/// A schema of which texts that are only compared come as dictionaries, each value once.
+fn with_dictionaries(schema: &Schema, layout: &FileLayout) -> SchemaRef {
+    let is_compared = |field: &Field| {
+        let name = field.name().as_str();
+        *field.data_type() == DataType::Utf8 && layout.bounds.contains(&name) && !IDENTITY.contains(&name)
+    };
+    let texts = || DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let fields = schema.fields().iter().map(|field| match is_compared(field) {
+        true => Arc::new(field.as_ref().clone().with_data_type(texts())),
+        false => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+/// The statistics of the rows of a file.
+fn read_stats(bytes: Bytes, layout: &'static FileLayout) -> Result<RowStats, parquet::errors::ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+    let mask = ProjectionMask::columns(builder.parquet_schema(), layout.described());
+    let mut stats = RowStats::new(layout.bounds, layout.summed);
+    for rows in builder.with_projection(mask).build()? {
+        stats.add(&rows?);
+    }
+    Ok(stats)
+}
+
+/// The day that a file is of, by the log.
+enum PartitionDay {
+    Of(i64),
+    /// Its rows have no time, or one too far from the day on which they were written.
+    None,
+}
+
+impl PartitionDay {
+    fn of(add: &Add) -> PartitionDay {
+        match day_in_log(add) {
+            Some(day) => PartitionDay::Of(i64::from(day)),
+            None => PartitionDay::None,
+        }
+    }
+
+    /// Rows that would have been written into another file.
+    fn count_elsewhere(&self, rows: &RecordBatch) -> u64 {
+        let times = rows[Column::EventTime.name()].as_primitive::<TimestampMicrosecondType>();
+        let is_elsewhere = |time: Option<i64>| match (self, time.map(day_of)) {
+            (PartitionDay::Of(day), found) => found != Some(*day),
+            (PartitionDay::None, Some(found)) => DAYS_OF_ALL_STORES.contains(&found),
+            (PartitionDay::None, None) => false,
+        };
+        times.iter().filter(|time| is_elsewhere(*time)).count() as u64
+    }
+}
+
+fn add_identities(rows: &RecordBatch, identities: &mut Vec<u128>) {
     let (ids, accounts) = (rows["event_id"].as_string::<i32>(), rows["recipient_account_id"].as_string::<i32>());
     let contents = rows[CONTENT_HASH].as_binary::<i32>();
-    let mut twice = 0;
-    for row in 0..rows.num_rows() {
+    identities.extend((0..rows.num_rows()).map(|row| {
         let mut hash = xxhash_rust::xxh3::Xxh3::new();
         hash.update(contents.value(row));
         hash.update(ids.value(row).as_bytes());
         hash.update(if accounts.is_null(row) { "-" } else { accounts.value(row) }.as_bytes());
-        twice += u64::from(!seen.insert(hash.digest128()));
-    }
-    twice
+        hash.digest128()
+    }));
 }
 
 async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreError> {
     Ok(said_hash(file.metadata().await?.as_ref()))
-}
-
-/// The logical hash of its rows, by the file's own footer.
-pub(super) fn said_hash(file: &ParquetMetaData) -> Option<LogicalHash> {
-    LogicalHash::parse(said(file, HASH_KEY)?)
-}
-
-/// The number of the normalizer that made the rows, by the file's own footer; 0 if it names none.
-fn said_normalizer(file: &ParquetMetaData) -> u32 {
-    said(file, NORMALIZER_KEY).and_then(|number| number.parse().ok()).unwrap_or(0)
-}
-
-/// The value of a key in a footer; the last counts.
-fn said<'a>(file: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
-    let pairs = file.file_metadata().key_value_metadata()?;
-    pairs.iter().rev().find(|pair| pair.key == key)?.value.as_deref()
 }

@@ -13,7 +13,6 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReader;
 use parquet::errors::ParquetError;
 
 use super::backoff::Backoff;
-use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_tag};
 use super::delta::{CommitContent, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
@@ -21,6 +20,7 @@ use super::id_index::index_ids;
 use super::ledger;
 use super::parquet_reader::WholeFile;
 use super::parquet_writer::{ColumnParts, ColumnSource, EncodedFile, FileLayout, encode};
+use super::proved_file::{proved_file, said_hash};
 use super::renormalize::renormalize;
 use super::rows::{PART_ROWS, RowOrder};
 use super::table_id::TableId;
@@ -103,7 +103,7 @@ async fn expect_sound(store: &Store) -> Result<(), StoreError> {
 async fn merge_all(store: &mut Store, id: TableId, threads: usize) -> Result<u64, StoreError> {
     let (mut backoff, mut commits) = (Backoff::new(), 0);
     'look: loop {
-        let groups = groups(store.tables[id].files()?);
+        let groups = groups(store.tables[id].files()?.to_vec());
         if groups.is_empty() {
             return Ok(commits);
         }
@@ -153,7 +153,7 @@ async fn merge(store: &mut Store, id: TableId, group: &[Add], threads: usize) ->
     let file = Add { data_change: false, ..put };
     let removes = group.iter().map(|add| removal(add, DataChange::None, store.now_micros)).collect();
     let change = CommitContent { adds: vec![file.clone()], removes, ..CommitContent::default() };
-    let outcome = store.tables[id].commit(change).await?;
+    let outcome = store.commit(id, change).await?;
     if outcome == CommitOutcome::Lost {
         store.discard(id, [&file]).await?;
     }

@@ -10,8 +10,10 @@ use object_store::path::Path;
 use serde_json::Value;
 
 use super::StoreError;
+use super::column_stats::SUM_TAG;
 use super::location::StoreLocation;
 use super::parquet_writer::{NORMALIZER_KEY, SHA256_TAG};
+use super::proved_tail::{FileTail, TAIL_TAG};
 use super::table_id::TableId;
 use crate::schema::Column;
 
@@ -38,6 +40,8 @@ pub struct DataFile {
     pub stats: FileStats,
     /// Of its bytes, as 64 hexadecimal digits, where the log has it.
     pub sha256: Option<String>,
+    /// Its end, where the log has the hash of that.
+    pub tail: Option<FileTail>,
 }
 
 impl DataFile {
@@ -45,7 +49,7 @@ impl DataFile {
     pub(super) fn of(location: &StoreLocation, id: TableId, add: &Add) -> Result<DataFile, StoreError> {
         let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
         let no_day = |text| StoreError::Damaged { path: location.shown.clone(), what: format!("`{text}` is no day") };
-        let day = day.map(|text| day_of(&text).ok_or_else(|| no_day(text)));
+        let day = day.map(|text| day_of_name(&text).ok_or_else(|| no_day(text)));
         let (rows, stats) = FileStats::of(add.stats.as_deref().unwrap_or_default());
         let time = |bound: Option<&str>| bound.and_then(crate::time::parse_rfc3339);
         let times = stats.column(Column::EventTime.name());
@@ -60,6 +64,7 @@ impl DataFile {
             normalizer: normalizer_of(location, add)?,
             stats,
             sha256: tag(add, SHA256_TAG).map(str::to_owned),
+            tail: tag(add, TAIL_TAG).and_then(|tail| FileTail::of(tail, add.size as u64)),
         })
     }
 }
@@ -88,6 +93,11 @@ pub(super) fn normalizer_of(location: &StoreLocation, add: &Add) -> Result<u32, 
 /// The same as it stands in the log.
 pub(super) fn normalizer_tag(add: &Add) -> Option<&str> {
     tag(add, NORMALIZER_KEY)
+}
+
+/// The sum of a column of counts, where the log has it.
+pub(super) fn sum_in_log(add: &Add, column: &str) -> Option<u64> {
+    tag(add, &format!("{SUM_TAG}{column}"))?.parse().ok()
 }
 
 fn tag<'a>(add: &'a Add, name: &str) -> Option<&'a str> {
@@ -136,7 +146,13 @@ impl FileStats {
     }
 }
 
-fn day_of(text: &str) -> Option<i32> {
+/// The day of a file's rows, by its entry in the log.
+pub(super) fn day_in_log(add: &Add) -> Option<i32> {
+    day_of_name(add.partition_values.get(Column::EventDate.name())?.as_deref()?)
+}
+
+/// The day that names a partition.
+pub(super) fn day_of_name(text: &str) -> Option<i32> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
     i32::try_from((day - NaiveDate::default()).num_days()).ok()
 }

@@ -7,23 +7,40 @@ use std::sync::Arc;
 
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Add, EagerSnapshot, MetadataExt, Remove, StructField, StructType, Transaction};
+use deltalake::kernel::{
+    Action, Add, EagerSnapshot, Metadata, MetadataExt, Protocol, Remove, StructType, Transaction, new_metadata,
+};
 use deltalake::logstore::{LogStoreRef, StorageConfig, get_actions};
-use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTableError, ObjectStore};
 use futures::TryStreamExt;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use object_store::prefix::PrefixStore;
+use serde_json::{Value, json};
 
-use super::StoreError;
+use super::chain::{self, AddProof, CommitLink, TableState, canonical};
 use super::durable_files::unique;
+use super::hash::sha256_hex;
 use super::location::StoreLocation;
+use super::log_tap::LogTap;
 use super::table_id::TableId;
+use super::{StoreError, format_of};
+use crate::time::now_micros;
 
 /// The application in the log whose transactions number the batches.
-const APP: &str = "keytrail";
+pub(super) const APP: &str = "keytrail";
 /// The note by which a writer knows its own commit again.
 const COMMIT_ID: &str = "keytrail.commit";
+
+/// The property that keeps commits for good: without them nothing proves the files.
+pub(super) const KEPT_LOG: (&str, &str) = ("delta.enableExpiredLogCleanup", "false");
+/// The path of the name of the last checkpoint, in the folder of its table.
+pub(super) const LAST_CHECKPOINT: &str = "_delta_log/_last_checkpoint";
+/// Commits from one checkpoint to the next.
+pub(super) const CHECKPOINT_INTERVAL: u64 = 20;
+/// The tag of `_last_checkpoint` with the SHA-256 of the checkpoint's bytes.
+pub(super) const CHECKPOINT_TAG: &str = "keytrail.sha256";
 
 /// The library's words for a log that contradicts itself, since the types of these errors are those of a broken disk.
 const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table metadata or protocol", "Json error"];
@@ -33,7 +50,13 @@ const CONTRADICTIONS: [&str; 3] = ["Expected contiguous commit files", "No table
 pub(super) struct StoreTable {
     id: TableId,
     log: LogStoreRef,
+    tap: LogTap,
     snapshot: EagerSnapshot,
+    state: TableState,
+    /// Its files, since they were proved and as long as nothing was committed.
+    files: Option<Arc<Vec<Add>>>,
+    /// The store, as the user named it.
+    shown: String,
 }
 
 /// The content of a commit.
@@ -42,13 +65,19 @@ pub(super) struct CommitContent {
     /// Files that the commit adds.
     pub adds: Vec<Add>,
     /// Files that the commit removes.
-    pub removes: Vec<Remove>,
+    pub removes: Vec<FileRemoval>,
     /// The batch that it carries.
     pub batch: Option<i64>,
     /// Properties that the table has from then on.
     pub properties: Vec<(&'static str, String)>,
     /// Notes in the commit about itself.
-    pub notes: HashMap<String, serde_json::Value>,
+    pub notes: HashMap<String, Value>,
+}
+
+/// A file that leaves its table.
+pub(super) struct FileRemoval {
+    add: Add,
+    action: Remove,
 }
 
 /// The rows after a commit that replaces files.
@@ -61,8 +90,8 @@ pub(super) enum DataChange {
 }
 
 /// Takes a file out of its table.
-pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove {
-    Remove {
+pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> FileRemoval {
+    let action = Remove {
         path: file.path.clone(),
         data_change: change == DataChange::Columns,
         deletion_timestamp: Some(now_micros / 1000),
@@ -70,7 +99,8 @@ pub(super) fn removal(file: &Add, change: DataChange, now_micros: i64) -> Remove
         partition_values: Some(file.partition_values.clone()),
         size: Some(file.size),
         ..Remove::default()
-    }
+    };
+    FileRemoval { add: file.clone(), action }
 }
 
 /// The end of a commit.
@@ -82,15 +112,24 @@ pub(super) enum CommitOutcome {
 }
 
 impl StoreTable {
-    /// None where there is no table.
+    /// None where there is no table. Fails where its log contradicts itself.
     pub async fn open(location: &StoreLocation, id: TableId) -> Result<Option<StoreTable>, StoreError> {
         let name = id.name();
-        let log = log_store(location, name);
+        let (log, tap) = log_store(location, name);
         if !log.is_delta_table_location().await.map_err(|e| StoreError::delta(name, e))? {
             return Ok(None);
         }
         match EagerSnapshot::try_new(log.as_ref(), None).await {
-            Ok(snapshot) => Ok(Some(StoreTable { id, log, snapshot })),
+            Ok(snapshot) => {
+                let (state, shown) = (TableState::default(), location.shown.clone());
+                let mut table = StoreTable { id, log, tap, snapshot, state, files: None, shown };
+                // A newer format may prove itself otherwise.
+                if id == TableId::Events {
+                    format_of(location, &table)?;
+                }
+                table.prove().await?;
+                Ok(Some(table))
+            }
             Err(DeltaTableError::NotATable(_)) => Ok(None),
             Err(error) => match CONTRADICTIONS.iter().find(|said| error.to_string().contains(**said)) {
                 Some(said) => {
@@ -114,23 +153,20 @@ impl StoreTable {
         let cannot = |error| StoreError::delta(id.name(), error);
         let schema: StructType =
             id.schema().as_ref().try_into_kernel().map_err(|e: arrow::error::ArrowError| cannot(e.into()))?;
-        let properties = properties.into_iter().map(|(name, value)| (name, Some(value)));
-        let created = CreateBuilder::new()
-            .with_log_store(log_store(location, id.name()))
-            .with_table_name(id.name())
-            .with_columns(schema.fields().cloned().collect::<Vec<StructField>>())
-            .with_partition_columns(id.partition())
-            .with_configuration(properties)
-            .with_raise_if_key_not_exists(false)
-            .with_save_mode(SaveMode::ErrorIfExists)
-            // Without this the loser of a race would make the table once more, on top of the winner's.
-            .with_commit_properties(CommitProperties::default().with_max_retries(0))
-            .await;
+        let metadata = new_metadata(&schema, id.partition(), properties).map_err(|e| cannot(e.into()))?;
+        let metadata = metadata.with_name(id.name().to_owned()).map_err(|e| cannot(e.into()))?;
+        // Any reader of Delta tables knows these versions.
+        let protocol: Protocol = serde_json::from_value(json!({ "minReaderVersion": 1, "minWriterVersion": 2 }))
+            .map_err(|e| cannot(e.into()))?;
+        let (mode, url) = (SaveMode::ErrorIfExists, location.table_url(id.name()));
+        let state = TableState::default().hash(&said(&metadata).map_err(cannot)?);
+        let actions = vec![Action::Protocol(protocol.clone()), Action::Metadata(metadata.clone())];
+        let operation = DeltaOperation::Create { mode, location: url, protocol, metadata };
+        let notes = HashMap::from([(chain::STATE.to_owned(), state.into())]);
+        let actions = sealed(&operation, notes, actions).map_err(cannot)?;
+        let created = builder().with_actions(actions).build(None, log_store(location, id.name()).0, operation).await;
         match created {
-            // The second error is for a table that appeared while this one was being prepared.
-            Err(error) if !is_lost_race(&error) && !matches!(error, DeltaTableError::GenericError { .. }) => {
-                Err(cannot(error))
-            }
+            Err(error) if !is_lost_race(&error) => Err(cannot(error)),
             Ok(_) | Err(_) => Ok(()),
         }
     }
@@ -138,8 +174,80 @@ impl StoreTable {
     /// Goes to the latest version.
     pub async fn refresh(&mut self) -> Result<(), StoreError> {
         let latest = EagerSnapshot::try_new(self.log.as_ref(), None).await;
+        let before = self.version();
         self.snapshot = latest.map_err(|e| self.cannot(e))?;
+        if self.version() == before { Ok(()) } else { self.prove().await }
+    }
+
+    /// Takes the state of the table from its files, and holds it to the words of its commits, as far as they were read
+    /// anyway.
+    async fn prove(&mut self) -> Result<(), StoreError> {
+        let batch = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
+        let batch = batch.map_err(|e| self.cannot(e))?.unwrap_or(0);
+        let files = self.read_files()?;
+        self.state = self.state_of(&files, batch)?;
+        self.files = Some(files);
+        let version = self.version();
+        let links = self.tap.links();
+        for (number, link) in links.range(..=version) {
+            let before = number.checked_sub(1).and_then(|before| links.get(&before));
+            if let Some(fault) = link.fault(before) {
+                return Err(self.damaged(format!("commit {number} of its `{}` {fault}", self.id.name())));
+            }
+        }
+        let Some(said) = self.head().await?.and_then(|head| head.state) else { return Ok(()) };
+        if said != self.state.hash(&self.metadata()?) {
+            let what = format!("its `{}` are not those of commit {version}, the last", self.id.name());
+            return Err(self.damaged(what));
+        }
         Ok(())
+    }
+
+    /// The state that files give. Fails on a file that its own tag contradicts.
+    fn state_of(&self, files: &[Add], batch: i64) -> Result<TableState, StoreError> {
+        let mut state = TableState::at(batch);
+        for add in files {
+            if state.add(add) == AddProof::Wrong {
+                return Err(self.damaged(chain::unlike_writer(add)));
+            }
+        }
+        Ok(state)
+    }
+
+    /// The words of the last commit of this version; none where the log no longer has it.
+    pub async fn head(&self) -> Result<Option<CommitLink>, StoreError> {
+        let version = self.version();
+        if let Some(link) = self.tap.link(version) {
+            return Ok(Some(link));
+        }
+        // A checkpoint stood in for it.
+        self.log.read_commit_entry(version).await.map_err(|e| self.cannot(e))?;
+        Ok(self.tap.link(version))
+    }
+
+    /// The words of another commit, where it was read anyway.
+    pub fn link(&self, version: u64) -> Option<CommitLink> {
+        self.tap.link(version)
+    }
+
+    /// Its metadata, as it stands in a log.
+    pub fn metadata(&self) -> Result<Value, StoreError> {
+        said(self.snapshot.metadata()).map_err(|e| self.cannot(e))
+    }
+
+    fn damaged(&self, what: String) -> StoreError {
+        StoreError::Damaged { path: self.shown.clone(), what }
+    }
+
+    /// The same table at another version.
+    pub async fn at(&self, version: u64) -> Result<StoreTable, StoreError> {
+        let snapshot = EagerSnapshot::try_new(self.log.as_ref(), Some(version)).await.map_err(|e| self.cannot(e))?;
+        let mut there = StoreTable { snapshot, files: None, ..self.clone() };
+        let batch = there.snapshot.transaction_version(self.log.as_ref(), APP).await;
+        let files = there.read_files()?;
+        there.state = there.state_of(&files, batch.map_err(|e| self.cannot(e))?.unwrap_or(0))?;
+        there.files = Some(files);
+        Ok(there)
     }
 
     /// The table that it is.
@@ -162,18 +270,29 @@ impl StoreTable {
     }
 
     /// The last batch that this version holds; 0 before the first.
-    pub async fn batch(&self) -> Result<i64, StoreError> {
-        let version = self.snapshot.transaction_version(self.log.as_ref(), APP).await;
-        Ok(version.map_err(|e| self.cannot(e))?.unwrap_or(0))
+    pub fn batch(&self) -> i64 {
+        self.state.batch
+    }
+
+    /// The files and the last batch of this version.
+    pub fn state(&self) -> TableState {
+        self.state
     }
 
     /// The files that live at this version.
-    pub fn files(&self) -> Result<Vec<Add>, StoreError> {
+    pub fn files(&self) -> Result<Arc<Vec<Add>>, StoreError> {
+        match &self.files {
+            Some(files) => Ok(Arc::clone(files)),
+            None => self.read_files(),
+        }
+    }
+
+    fn read_files(&self) -> Result<Arc<Vec<Add>>, StoreError> {
         let files = self.snapshot.try_log_data().map_err(|e| self.cannot(e))?;
         // The tags of a file cannot be had in any other way.
         #[expect(deprecated)]
-        let adds = files.iter().map(|file| file.add_action()).collect();
-        Ok(adds)
+        let adds: Vec<Add> = files.iter().map(|file| file.add_action()).collect();
+        Ok(Arc::new(adds))
     }
 
     /// Paths of removed files that the log still names, with the time of their removal in milliseconds.
@@ -185,30 +304,27 @@ impl StoreTable {
     }
 
     /// Commits on top of this version, or not at all; now and then a checkpoint follows.
-    pub async fn commit(&mut self, change: CommitContent) -> Result<CommitOutcome, StoreError> {
+    pub async fn commit(&mut self, mut change: CommitContent) -> Result<CommitOutcome, StoreError> {
         let id = unique();
-        let mut notes = change.notes;
+        let metadata = self.metadata_after(&change).map_err(|e| self.cannot(e))?;
+        let said = said(metadata.as_ref().unwrap_or(self.snapshot.metadata())).map_err(|e| self.cannot(e))?;
+        let next = self.state_after(&change);
+        let mut notes = std::mem::take(&mut change.notes);
         notes.insert(COMMIT_ID.to_owned(), id.clone().into());
-        let adds = change.adds.into_iter().map(Action::Add);
-        let mut actions: Vec<Action> = adds.chain(change.removes.into_iter().map(Action::Remove)).collect();
-        if !change.properties.is_empty() {
-            let mut metadata = self.snapshot.metadata().clone();
-            for (name, value) in change.properties {
-                metadata = metadata.add_config_key(name.to_owned(), value).map_err(|e| self.cannot(e.into()))?;
-            }
-            actions.push(Action::Metadata(metadata));
+        notes.insert(chain::STATE.to_owned(), next.hash(&said).into());
+        if let Some(head) = self.head().await? {
+            notes.insert(chain::PREVIOUS.to_owned(), head.sha256.into());
         }
-        let properties = CommitProperties::default()
-            .with_metadata(notes)
-            .with_max_retries(0)
-            .with_application_transactions(change.batch.map(|n| Transaction::new(APP, n)).into_iter().collect());
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let commit = CommitBuilder::from(properties).with_actions(actions);
+        let actions = sealed(&operation, notes, change.actions(metadata)).map_err(|e| self.cannot(e))?;
         let base = self.snapshot.version();
-        let committed = commit.build(Some(&self.snapshot), Arc::clone(&self.log), operation).await;
-        match committed {
+        let commit = builder().with_actions(actions).build(Some(&self.snapshot), Arc::clone(&self.log), operation);
+        match commit.await {
             Ok(done) => {
                 self.snapshot = done.snapshot().snapshot().clone();
+                self.files = None;
+                self.state = next;
+                self.note_checkpoint().await?;
                 Ok(CommitOutcome::Committed)
             }
             Err(error) if is_lost_race(&error) => {
@@ -222,6 +338,54 @@ impl StoreTable {
         }
     }
 
+    /// The metadata after a change, if it is other than now. Tables of earlier versions learn to keep their commits.
+    fn metadata_after(&self, change: &CommitContent) -> Result<Option<Metadata>, DeltaTableError> {
+        let now = self.snapshot.metadata();
+        let (name, value) = KEPT_LOG;
+        let keeps_log = said(now)?["configuration"][name] == value;
+        let more = (!keeps_log).then(|| (name, value.to_owned()));
+        let mut properties = change.properties.iter().cloned().chain(more).peekable();
+        if properties.peek().is_none() {
+            return Ok(None);
+        }
+        let changed = properties
+            .try_fold(now.clone(), |metadata, (name, value)| metadata.add_config_key(name.to_owned(), value))?;
+        Ok(Some(changed))
+    }
+
+    fn state_after(&self, change: &CommitContent) -> TableState {
+        let mut next = self.state;
+        change.removes.iter().for_each(|removed| next.remove(&removed.add));
+        for add in &change.adds {
+            next.add(add);
+        }
+        next.batch = change.batch.unwrap_or(next.batch);
+        next
+    }
+
+    /// Notes the SHA-256 of a checkpoint that was just made beside the name of the last one.
+    async fn note_checkpoint(&self) -> Result<(), StoreError> {
+        let version = self.version();
+        if !(version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
+            return Ok(());
+        }
+        let store = self.log.object_store(None);
+        let cannot = |source| StoreError::Objects { what: format!("{}/{LAST_CHECKPOINT}", self.id.name()), source };
+        let read = async |path: &str| store.get(&Path::from(path)).await?.bytes().await;
+        let hint = read(LAST_CHECKPOINT).await.map_err(cannot)?;
+        let Ok(Value::Object(mut hint)) = serde_json::from_slice(&hint) else { return Ok(()) };
+        // Another writer may have made a later one.
+        if hint.get("version").and_then(Value::as_u64) != Some(version) {
+            return Ok(());
+        }
+        let checkpoint = read(&checkpoint_path(version)).await.map_err(cannot)?;
+        hint.insert("tags".to_owned(), json!({ CHECKPOINT_TAG: sha256_hex(&checkpoint) }));
+        let own = sha256_hex(canonical(&Value::Object(hint.clone())).as_bytes());
+        hint["tags"][chain::SELF] = own.into();
+        let put = store.put(&Path::from(LAST_CHECKPOINT), canonical(&Value::Object(hint)).into()).await;
+        put.map(drop).map_err(cannot)
+    }
+
     async fn has_commit(&self, from: u64, id: &str) -> Result<bool, StoreError> {
         for version in from..=self.version() {
             if self.notes(version).await?.is_some_and(|(_, notes)| notes.get(COMMIT_ID).is_some_and(|n| n == id)) {
@@ -232,7 +396,7 @@ impl StoreTable {
     }
 
     /// The notes of the commit of a batch; None where the log no longer has it.
-    pub async fn notes_of(&self, batch: i64) -> Result<Option<HashMap<String, serde_json::Value>>, StoreError> {
+    pub async fn notes_of(&self, batch: i64) -> Result<Option<HashMap<String, Value>>, StoreError> {
         for version in (0..=self.version()).rev() {
             match self.notes(version).await? {
                 Some((Some(found), notes)) if found == batch => return Ok(Some(notes)),
@@ -245,10 +409,7 @@ impl StoreTable {
     }
 
     /// The batch and notes of one commit; none where the log no longer has it.
-    async fn notes(
-        &self,
-        version: u64,
-    ) -> Result<Option<(Option<i64>, HashMap<String, serde_json::Value>)>, StoreError> {
+    async fn notes(&self, version: u64) -> Result<Option<(Option<i64>, HashMap<String, Value>)>, StoreError> {
         let entry = self.log.read_commit_entry(version).await.map_err(|e| self.cannot(e))?;
         let Some(bytes) = entry else { return Ok(None) };
         let (mut batch, mut notes) = (None, HashMap::new());
@@ -275,8 +436,47 @@ fn is_lost_race(error: &DeltaTableError) -> bool {
     )
 }
 
-fn log_store(location: &StoreLocation, table: &str) -> LogStoreRef {
-    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&location.store), location.path(table)));
-    let (root, url) = (Arc::clone(&location.store), location.table_url(table));
-    deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default())
+impl CommitContent {
+    /// The actions of the commit, but for its information.
+    fn actions(self, metadata: Option<Metadata>) -> Vec<Action> {
+        let removes = self.removes.into_iter().map(|removed| Action::Remove(removed.action));
+        let batch = self.batch.map(|number| Action::Txn(Transaction::new(APP, number)));
+        let adds = self.adds.into_iter().map(Action::Add);
+        adds.chain(removes).chain(metadata.map(Action::Metadata)).chain(batch).collect()
+    }
+}
+
+fn builder() -> CommitBuilder {
+    CommitProperties::default().with_max_retries(0).with_cleanup_expired_logs(Some(false)).into()
+}
+
+/// The actions of a commit with its sealed information.
+fn sealed(
+    operation: &DeltaOperation,
+    notes: HashMap<String, Value>,
+    actions: Vec<Action>,
+) -> Result<Vec<Action>, DeltaTableError> {
+    let mut info = operation.get_commit_info();
+    info.timestamp = Some(now_micros() / 1000);
+    info.engine_info = Some(format!("keytrail {}", env!("CARGO_PKG_VERSION")));
+    info.info = notes;
+    Ok(chain::sealed(info, actions)?)
+}
+
+/// Metadata as it stands in a log.
+fn said(metadata: &Metadata) -> Result<Value, DeltaTableError> {
+    Ok(serde_json::to_value(metadata)?)
+}
+
+/// The path of a checkpoint in the folder of its table.
+pub(super) fn checkpoint_path(version: u64) -> String {
+    format!("_delta_log/{version:020}.checkpoint.parquet")
+}
+
+fn log_store(location: &StoreLocation, table: &str) -> (LogStoreRef, LogTap) {
+    let tap = LogTap::new(&location.store, location.path(&format!("{table}/_delta_log")));
+    let root: Arc<dyn ObjectStore> = Arc::new(tap.clone());
+    let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), location.path(table)));
+    let url = location.table_url(table);
+    (deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default()), tap)
 }

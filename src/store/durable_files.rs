@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt};
+use keytrail_limits::Unfinished;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -24,6 +25,8 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutPayloadMut, PutResult, Result, UploadPart,
 };
 use tokio::sync::oneshot;
+
+use super::store_mode::{self, StoreMode};
 
 /// The end of the name of a file that is being written; a file left with it is of a run that was killed.
 pub(super) const UNFINISHED: &str = ".part";
@@ -68,6 +71,8 @@ impl FileThread {
 #[derive(Debug, Clone)]
 pub(super) struct DurableFiles {
     folder: PathBuf,
+    /// Of the files and folders that are made, whatever the umask.
+    mode: StoreMode,
     /// Reads below the folder, once it is there.
     files: Arc<OnceLock<LocalFileSystem>>,
     thread: FileThread,
@@ -87,8 +92,8 @@ enum IfThere {
 
 impl DurableFiles {
     /// Starts the thread that changes files. The folder need not exist yet; the first file that is written makes it.
-    pub fn start(folder: PathBuf) -> io::Result<DurableFiles> {
-        Ok(DurableFiles { folder, files: Arc::default(), thread: FileThread::start()? })
+    pub fn start(folder: PathBuf, mode: StoreMode) -> io::Result<DurableFiles> {
+        Ok(DurableFiles { folder, mode, files: Arc::default(), thread: FileThread::start()? })
     }
 
     /// The files of the folder. Fails as for a file that is not there while the folder is not.
@@ -123,7 +128,15 @@ impl DurableFiles {
     async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.target(location);
         let shown = location.to_string();
-        match self.thread.run(move || write_whole(&target, &payload, existing)).await {
+        let (root, mode) = (self.folder.clone(), self.mode);
+        let work = move || {
+            let (Some(folder), Some(_)) = (target.parent(), target.file_name()) else {
+                return Err(io::ErrorKind::InvalidFilename.into());
+            };
+            make_folders(folder, &root, mode)?;
+            write_whole(&target, &payload, existing, mode)
+        };
+        match self.thread.run(work).await {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
             Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
@@ -147,25 +160,27 @@ impl DurableFiles {
 }
 
 /// Writes beside the target, waits for the disk, gives the file its name, and waits for the folder.
-fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere) -> io::Result<()> {
+fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere, mode: StoreMode) -> io::Result<()> {
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    make_folders(folder)?;
     let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
-    let written = write_synced(&staged, payload).and_then(|()| match existing {
+    let make = || File::options().write(true).create_new(true).mode(mode.of_file()).open(&staged);
+    let (file, unfinished) = Unfinished::make(make, |_| staged.clone())?;
+    let prepared = store_mode::ensure(&staged, mode.of_file());
+    let written = prepared.and_then(|()| write_synced(&file, payload)).and_then(|()| match existing {
         IfThere::Replace => fs::rename(&staged, target),
         IfThere::Refuse => fs::hard_link(&staged, target),
     });
     let leftover = existing == IfThere::Refuse || written.is_err();
     let removed = if leftover { fs::remove_file(&staged) } else { Ok(()) };
-    // The first failure is the cause; a file that was never made cannot be removed.
+    drop(unfinished);
+    // The first failure is the cause.
     written.and(removed)?;
     sync_folder(folder)
 }
 
-fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
-    let file = File::create_new(path)?;
+fn write_synced(file: &File, payload: &PutPayload) -> io::Result<()> {
     let mut at = 0;
     for chunk in payload {
         file.write_all_at(chunk, at)?;
@@ -174,17 +189,24 @@ fn write_synced(path: &FsPath, payload: &PutPayload) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Makes a folder and those above it, and syncs each new one's parent.
-fn make_folders(folder: &FsPath) -> io::Result<()> {
+/// Makes a folder and those above it, and syncs each new one's parent. Those of the store at `root` have its mode.
+fn make_folders(folder: &FsPath, root: &FsPath, mode: StoreMode) -> io::Result<()> {
     if folder.is_dir() {
         return Ok(());
     }
     let above: PathBuf = folder.parent().map(FsPath::to_owned).unwrap_or_default();
-    make_folders(&above)?;
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => sync_folder(&above),
+    make_folders(&above, root, mode)?;
+    let is_inside = folder.starts_with(root);
+    let mut builder = fs::DirBuilder::new();
+    if is_inside {
+        builder.mode(mode.of_folder());
     }
+    match builder.create(folder) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+        Ok(()) if is_inside => store_mode::ensure(folder, mode.of_folder())?,
+        _ => {}
+    }
+    sync_folder(&above)
 }
 
 /// The bytes of a part.

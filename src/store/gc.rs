@@ -8,10 +8,16 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
+use super::data_file::day_of_name;
 use super::delta::StoreTable;
 use super::durable_files::UNFINISHED;
 use super::id_index::IDS;
+use super::parquet_writer::NO_PARTITION;
+use super::table_id::TableId;
 use super::{Store, StoreError};
+
+/// The folder of a table's log.
+const LOG: &str = "_delta_log";
 
 /// The choices of a collection.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +68,7 @@ impl GcSweep<'_> {
         let live: HashSet<Path> = table.files()?.iter().map(|add| path_of(&add.path)).collect();
         let removed: HashMap<Path, i64> =
             table.removed().await?.into_iter().map(|(inside, when)| (path_of(&inside), when)).collect();
-        let log = path_of("_delta_log");
+        let log = path_of(LOG);
         let is_needed = |file: &ObjectMeta| {
             live.contains(&file.location) || (file.location.prefix_matches(&log) && !is_unfinished(file))
         };
@@ -82,7 +88,7 @@ impl GcSweep<'_> {
         let mut found = location.store.list(Some(&folder));
         while let Some(file) = found.try_next().await.map_err(|source| cannot(&folder, source))? {
             // Other files here are not the store's to remove.
-            if !is_of_store(&file) || is_needed(&file) {
+            if !is_of_store(&file, &folder) || is_needed(&file) {
                 continue;
             }
             if unneeded_since(&file) > self.before {
@@ -97,11 +103,30 @@ impl GcSweep<'_> {
     }
 }
 
-/// True for files named by [`super::durable_files::unique`], finished or not.
-fn is_of_store(file: &ObjectMeta) -> bool {
-    let name = file.location.filename().unwrap_or_default();
+/// True if a store has a folder of this name.
+pub fn is_folder_of_store(name: &str) -> bool {
+    name == IDS || TableId::ALL.into_iter().any(|id| id.name() == name)
+}
+
+/// True for files that a writer of this folder names, finished or not, in the places where it puts them. Deeper down, or
+/// in other folders, may lie what is not the store's, such as another store.
+fn is_of_store(file: &ObjectMeta, folder: &Path) -> bool {
+    let inside: Vec<_> = file.location.prefix_match(folder).into_iter().flatten().collect();
     let is_made = |stem: &str| stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-    name.strip_suffix(".parquet").is_some_and(is_made) || is_unfinished(file)
+    let is_name = |name: &str| name.strip_suffix(".parquet").is_some_and(is_made) || name.ends_with(UNFINISHED);
+    let has_partitions = folder.filename() == Some(TableId::Events.name());
+    match inside.as_slice() {
+        [name] => is_name(name.as_ref()),
+        [log, name] if log.as_ref() == LOG => name.as_ref().ends_with(UNFINISHED),
+        [partition, name] => has_partitions && is_partition(partition.as_ref()) && is_name(name.as_ref()),
+        _ => false,
+    }
+}
+
+/// True for the folder of a day, or of rows without one.
+fn is_partition(name: &str) -> bool {
+    let value = TableId::Events.partition().and_then(|column| name.strip_prefix(column)?.strip_prefix('='));
+    value.is_some_and(|value| value == NO_PARTITION || day_of_name(value).is_some())
 }
 
 fn is_unfinished(file: &ObjectMeta) -> bool {
@@ -110,4 +135,35 @@ fn is_unfinished(file: &ObjectMeta) -> bool {
 
 fn written(file: &ObjectMeta) -> i64 {
     file.last_modified.timestamp_millis()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_writer_puts_there_is_the_stores() {
+        let name = format!("{}.parquet", "0123456789abcdef".repeat(2));
+        for (folder, inside, is_own) in [
+            ("events", format!("event_date=2026-03-10/{name}"), true),
+            ("events", format!("event_date=__HIVE_DEFAULT_PARTITION__/{name}"), true),
+            ("events", format!("event_date=2026-03-10/.{name}.x.part"), true),
+            ("events", "_delta_log/.00000000000000000001.json.x.part".to_owned(), true),
+            ("objects", name.clone(), true),
+            ("ids", name.clone(), true),
+            ("events", format!("event_date=2026-03-10/x/{name}"), false),
+            ("events", format!("event_date=2026-03-10/objects/{name}"), false),
+            ("events", format!("event_date=2026-13-10/{name}"), false),
+            ("events", format!("objects/{name}"), false),
+            ("events", format!("events/event_date=2026-03-10/{name}"), false),
+            ("events", format!("_delta_log/{name}"), false),
+            ("objects", format!("event_date=2026-03-10/{name}"), false),
+            ("objects", "evidence.parquet".to_owned(), false),
+        ] {
+            let location = Path::from(format!("{folder}/{inside}"));
+            let last_modified = chrono::DateTime::UNIX_EPOCH;
+            let meta = ObjectMeta { location, last_modified, size: 1, e_tag: None, version: None };
+            assert_eq!(is_of_store(&meta, &Path::from(folder)), is_own, "{folder}/{inside}");
+        }
+    }
 }

@@ -30,7 +30,7 @@ impl LogicalHash {
             hash.update((ids.value(row).len() as u64).to_be_bytes());
             hash.update(ids.value(row));
             hash.update(if accounts.is_valid(row) { accounts.value(row) } else { "" });
-            self.add_bytes(&hash.finalize());
+            self.add(LogicalHash::of(&hash.finalize().into()));
         }
     }
 
@@ -44,12 +44,19 @@ impl LogicalHash {
         }
     }
 
-    fn add_bytes(&mut self, hash: &[u8]) {
+    /// Takes back what was added.
+    pub(super) fn take(&mut self, other: LogicalHash) {
+        self.add(LogicalHash(other.0.map(|limb| !limb)));
+        self.add(LogicalHash([0, 0, 0, 1]));
+    }
+
+    /// A sum of one hash.
+    pub(super) fn of(hash: &[u8; 32]) -> LogicalHash {
         let mut limbs = [0; 4];
         for (limb, bytes) in limbs.iter_mut().zip(hash.chunks_exact(8)) {
             *limb = bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
         }
-        self.add(LogicalHash(limbs));
+        LogicalHash(limbs)
     }
 
     /// Reads the text that `Display` wrote.
@@ -69,6 +76,11 @@ impl fmt::Display for LogicalHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|limb| write!(f, "{limb:016x}"))
     }
+}
+
+/// A finished SHA-256 as text.
+pub(super) fn finished(hash: Sha256) -> String {
+    LogicalHash::of(&hash.finalize().into()).to_string()
 }
 
 /// SHA-256 as text.

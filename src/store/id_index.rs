@@ -8,19 +8,21 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
-use parquet::file::statistics::Statistics;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::data_file::DataFile;
+use super::hash::sha256_hex;
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
-use super::parquet_writer::{ColumnParts, ColumnSource, FileLayout, encode};
+use super::parquet_writer::{ColumnParts, ColumnSource, FileLayout, GROUP_ROWS_MAX, encode, name_of};
 use super::rows::PART_ROWS;
 use super::snapshot::{READ_ROWS, Snapshot};
 use super::{Store, StoreError};
@@ -29,6 +31,10 @@ use super::{Store, StoreError};
 pub(super) const IDS: &str = "ids";
 /// The key of an index file's footer that lists the files it covers, by their paths in the store.
 const FILES_KEY: &str = "keytrail.files";
+/// The key of a footer that tells the hashes of each row group, from the least to the greatest, and a sum of its entries.
+const GROUPS_KEY: &str = "keytrail.groups";
+/// The key of a footer with the SHA-256 of the two others.
+const OWN_KEY: &str = "keytrail.self";
 
 const ID: &str = "event_id";
 const ID_HASH: &str = "event_id_hash";
@@ -91,6 +97,26 @@ pub(super) struct IndexFile {
     metadata: Arc<ParquetMetaData>,
     /// The files of events that it covers, by their number in its entries.
     files: Vec<Path>,
+    /// Its row groups.
+    groups: Vec<EntrySpan>,
+}
+
+/// The entries of a row group. A damaged one must not hide an event, and Parquet has no checksum of its own here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct EntrySpan {
+    least: u64,
+    greatest: u64,
+    count: u64,
+    sum: u64,
+}
+
+impl EntrySpan {
+    const NONE: EntrySpan = EntrySpan { least: u64::MAX, greatest: 0, count: 0, sum: 0 };
+
+    fn add(&mut self, hash: u64, file: u64) {
+        (self.least, self.greatest, self.count) = (self.least.min(hash), self.greatest.max(hash), self.count + 1);
+        self.sum = self.sum.wrapping_add(xxh3_64(&(hash << FILE_BITS | file).to_be_bytes()));
+    }
 }
 
 /// The index's answer on some ids.
@@ -124,6 +150,9 @@ impl IdIndex {
         let mut parts = futures::stream::iter(parts).buffered(FILES_AT_ONCE);
         while let Some(looked) = parts.next().await {
             let Ok((part, entries)) = looked else { continue };
+            if part.is_unproved() {
+                continue;
+            }
             for file in &part.files {
                 found.0.entry(file.clone()).or_default();
             }
@@ -168,12 +197,18 @@ impl IdIndex {
         let what = || meta.location.to_string();
         let metadata = self.stored(&meta).metadata().await;
         let metadata = metadata.map_err(|source| StoreError::Index { what: what(), source })?;
-        let files = files_of(&metadata).ok_or_else(|| StoreError::Index {
+        let (files, groups) = notes_of(&metadata).ok_or_else(|| StoreError::Index {
             what: what(),
-            source: ParquetError::General(format!("its footer has no `{FILES_KEY}`")),
+            source: ParquetError::General("its footer is not as its writer made it".to_owned()),
         })?;
         let files = files.iter().map(|file| self.location.path(file)).collect();
-        Ok(IndexFile { meta, metadata, files })
+        Ok(IndexFile { meta, metadata, files, groups })
+    }
+
+    /// All bytes of one of its files.
+    pub async fn bytes_of(&self, part: &IndexFile) -> Result<Bytes, StoreError> {
+        let bytes = self.stored(&part.meta).whole().await;
+        bytes.map_err(|source| StoreError::Objects { what: part.path().to_string(), source })
     }
 
     fn stored(&self, meta: &ObjectMeta) -> StoredFile {
@@ -182,11 +217,8 @@ impl IdIndex {
 
     /// Entries with one of the hashes, and perhaps others.
     async fn entries_of(&self, part: &IndexFile, hashes: &HashSet<u64>) -> Result<Vec<(u64, usize)>, StoreError> {
-        let groups = part.metadata.row_groups().iter().enumerate();
-        let may_have = |span: Option<(u64, u64)>| {
-            span.is_none_or(|(least, greatest)| hashes.iter().any(|hash| (least..=greatest).contains(hash)))
-        };
-        let groups = groups.filter(|(_, group)| may_have(span_of(group.column(0).statistics())));
+        let may_have = |span: &EntrySpan| hashes.iter().any(|hash| (span.least..=span.greatest).contains(hash));
+        let groups = part.groups.iter().enumerate().filter(|(_, span)| may_have(span));
         let mut entries = Vec::new();
         self.each_entry(part, Some(groups.map(|(group, _)| group).collect()), |hash, file| {
             if hashes.contains(&hash) {
@@ -197,7 +229,8 @@ impl IdIndex {
         Ok(entries)
     }
 
-    /// Gives the entries of some row groups, or of all, in order: the hash of an id and the number of its file.
+    /// Gives the entries of some row groups, or of all, in order: the hash of an id and the number of its file. Fails, at
+    /// the latest at the end, if they are not those that were written.
     pub async fn each_entry(
         &self,
         part: &IndexFile,
@@ -206,10 +239,10 @@ impl IdIndex {
     ) -> Result<(), StoreError> {
         let cannot = |source| StoreError::Index { what: part.meta.location.to_string(), source };
         let builder = ParquetRecordBatchStreamBuilder::new(self.stored(&part.meta)).await.map_err(cannot)?;
-        let builder = match groups {
-            Some(groups) => builder.with_row_groups(groups),
-            None => builder,
-        };
+        let groups = groups.unwrap_or_else(|| (0..part.groups.len()).collect());
+        let mut expected = groups.iter().map(|group| part.groups[*group]).collect::<Vec<_>>().into_iter();
+        let builder = builder.with_row_groups(groups);
+        let (mut due, mut found) = (expected.next(), EntrySpan::NONE);
         let mut rows: RowStream = builder.with_batch_size(READ_ROWS).build().map_err(cannot)?;
         while let Some(rows) = rows.try_next().await.map_err(cannot)? {
             let [hashes, files] = [&rows[ID_HASH], &rows[FILE]];
@@ -219,11 +252,25 @@ impl IdIndex {
                 return Err(cannot(ParquetError::General("its columns are not those of an index".to_owned())));
             };
             for (hash, file) in hashes.values().iter().zip(files.values()) {
+                found.add(*hash as u64, *file as u64);
+                if due.is_some_and(|due| due.count == found.count) {
+                    if due != Some(found) {
+                        return Err(cannot(not_as_written()));
+                    }
+                    (due, found) = (expected.next(), EntrySpan::NONE);
+                }
                 take(*hash as u64, *file as usize);
             }
         }
+        if due.is_some() || found.count > 0 {
+            return Err(cannot(not_as_written()));
+        }
         Ok(())
     }
+}
+
+fn not_as_written() -> ParquetError {
+    ParquetError::General("its entries are not those that its writer made".to_owned())
 }
 
 impl IndexFile {
@@ -242,21 +289,39 @@ impl IndexFile {
         &self.files
     }
 
+    /// True of a file of an earlier version. Nothing tells if its entries are those that were written, so no answer
+    /// believes it, and the next compaction makes it anew.
+    pub fn is_unproved(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// True if the file, which is named by its content, has these bytes.
+    pub fn is_named_by(&self, bytes: &[u8]) -> bool {
+        self.meta.location.filename() == Some(&name_of(&sha256_hex(bytes)))
+    }
+
     fn entries(&self) -> u64 {
         self.metadata.file_metadata().num_rows() as u64
     }
 }
 
-fn files_of(metadata: &ParquetMetaData) -> Option<Vec<String>> {
+/// The files that a footer names, and its row groups; `None` if it is not as its writer made it. A footer of an earlier
+/// version has no row groups.
+fn notes_of(metadata: &ParquetMetaData) -> Option<(Vec<String>, Vec<EntrySpan>)> {
     let pairs = metadata.file_metadata().key_value_metadata()?;
-    let files = pairs.iter().find(|pair| pair.key == FILES_KEY)?.value.as_deref()?;
-    serde_json::from_str(files).ok()
+    let note = |key: &str| pairs.iter().find(|pair| pair.key == key)?.value.as_deref();
+    let files = note(FILES_KEY)?;
+    let named = serde_json::from_str(files).ok()?;
+    if note(GROUPS_KEY).is_none() && note(OWN_KEY).is_none() {
+        return Some((named, Vec::new()));
+    }
+    let groups = note(GROUPS_KEY).filter(|groups| note(OWN_KEY) == Some(&own_hash(files, groups)))?;
+    let groups: Vec<EntrySpan> = serde_json::from_str(groups).ok()?;
+    (groups.len() == metadata.num_row_groups()).then_some((named, groups))
 }
 
-/// The least and greatest hash of a row group.
-fn span_of(statistics: Option<&Statistics>) -> Option<(u64, u64)> {
-    let Some(Statistics::Int64(bounds)) = statistics else { return None };
-    Some((*bounds.min_opt()? as u64, *bounds.max_opt()? as u64))
+fn own_hash(files: &str, groups: &str) -> String {
+    sha256_hex(format!("{files}\n{groups}").as_bytes())
 }
 
 /// Makes the index cover all present files, and removes index files that are superseded or mostly outdated.
@@ -271,7 +336,7 @@ pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
         let own = part.files.iter().filter(|file| live.contains_key(file) && !covered.contains(*file));
         let own: Vec<Path> = own.cloned().collect();
         let rows: u64 = own.iter().map(|file| live[file].rows).sum();
-        if own.is_empty() || rows * 2 < part.entries() {
+        if own.is_empty() || rows * 2 < part.entries() || part.is_unproved() {
             gone.push(part);
         } else {
             covered.extend(own);
@@ -304,11 +369,11 @@ pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
         for file in &uncovered {
             let Some(hashes) = ids.try_next().await? else { break };
             if making.is_full(hashes.len()) {
-                making.put(&index.location, store.now_micros).await?;
+                making.put(&index.location).await?;
             }
             making.add(&file.path, &hashes);
         }
-        making.put(&index.location, store.now_micros).await?;
+        making.put(&index.location).await?;
     }
     for part in gone {
         match index.location.store.delete(part.path()).await {
@@ -379,7 +444,7 @@ impl IndexBuilder {
     }
 
     /// Puts the file in its place and begins another one.
-    async fn put(&mut self, location: &StoreLocation, now_micros: i64) -> Result<(), StoreError> {
+    async fn put(&mut self, location: &StoreLocation) -> Result<(), StoreError> {
         if self.files.is_empty() {
             return Ok(());
         }
@@ -392,7 +457,7 @@ impl IndexBuilder {
         let files: Vec<String> = self.files.iter().map(inside).collect();
         let made = IndexRows { entries: &self.entries, files: serde_json::json!(files).to_string() };
         // This thread encodes, so that it frees the memory that it takes.
-        encode(&made, &schema(), &LAYOUT, 1)?.put(location, IDS, None, now_micros).await?;
+        encode(&made, &schema(), &LAYOUT, 1)?.put_by_content(location, IDS).await?;
         self.files.clear();
         self.entries.clear();
         Ok(())
@@ -427,7 +492,15 @@ impl ColumnSource for IndexRows<'_> {
         schema().fields().len() - index
     }
 
-    fn note(&self) -> Option<KeyValue> {
-        Some(KeyValue::new(FILES_KEY.to_owned(), self.files.clone()))
+    fn notes(&self) -> Vec<KeyValue> {
+        let spans = self.entries.chunks(GROUP_ROWS_MAX).map(|entries| {
+            let mut span = EntrySpan::NONE;
+            entries.iter().for_each(|entry| span.add(entry >> FILE_BITS, entry & ((1 << FILE_BITS) - 1)));
+            span
+        });
+        let groups = serde_json::json!(spans.collect::<Vec<_>>()).to_string();
+        let own = own_hash(&self.files, &groups);
+        let notes = [(FILES_KEY, self.files.clone()), (GROUPS_KEY, groups), (OWN_KEY, own)];
+        notes.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()
     }
 }

@@ -491,7 +491,7 @@ impl RunWriter {
 mod tests {
     use arrow::array::StringArray;
 
-    use super::super::{StoreLocation, check};
+    use super::super::{CheckOptions, StoreLocation, check};
     use super::*;
     use crate::objects::{
         Counts, FaultReason, LedgerBuilder, LedgerRow, ObjectBuilder, ObjectKind, ObjectRow, ObjectStatus,
@@ -552,7 +552,7 @@ mod tests {
             let mut store = store_with(folder.path(), with_text(&whole, column, "odd"), quarantine_of(&[])).await;
             let error = store.snapshot().await.unwrap().objects().await.unwrap_err();
             assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");
-            let checked = check(&store).await.unwrap();
+            let checked = check(&store, &CheckOptions::default()).await.unwrap();
             assert!(checked.faults.len() == 1 && checked.faults[0].contains(said), "{:?}", checked.faults);
         }
     }
@@ -566,8 +566,10 @@ mod tests {
         ] {
             let folder = tempfile::tempdir().unwrap();
             let mut store = store_with(folder.path(), ledger_of_one(), quarantine).await;
-            let (read, faults) =
-                (store.snapshot().await.unwrap().quarantine().await, check(&store).await.unwrap().faults);
+            let (read, faults) = (
+                store.snapshot().await.unwrap().quarantine().await,
+                check(&store, &CheckOptions::default()).await.unwrap().faults,
+            );
             assert_eq!((read.is_err(), faults.len()), (fault.is_some(), usize::from(fault.is_some())), "{faults:?}");
             if let (Err(error), Some(said)) = (read, fault) {
                 assert!(matches!(error, StoreError::Damaged { .. }) && error.to_string().contains(said), "{error}");

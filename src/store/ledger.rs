@@ -22,11 +22,14 @@ use crate::source::{Listing, ListingEntry, is_history_end};
 
 const URI: &str = OBJECT_COLUMNS.uri.name;
 const BATCH: &str = LEDGER_COLUMNS.batch.name;
+/// The count of an object's rows.
+pub(super) const KEPT: &str = Counts::NAMES[1];
 
 pub(super) const OBJECTS_LAYOUT: FileLayout = FileLayout {
     bounds: &[URI, BATCH, LEDGER_COLUMNS.object_day.name],
     sorted_by: &[URI],
     unique: &[URI],
+    summed: &[KEPT],
     ..FileLayout::PLAIN
 };
 pub(super) const QUARANTINE_LAYOUT: FileLayout = FileLayout {

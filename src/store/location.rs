@@ -4,15 +4,16 @@
 
 use std::fs;
 use std::io;
-use std::path::Path as FsPath;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 
 use object_store::path::Path;
-use object_store::{Error, ObjectStore};
+use object_store::{Error, ObjectStore, ObjectStoreExt};
 use url::Url;
 
 use super::StoreError;
 use super::durable_files::DurableFiles;
+use super::store_mode::{self, SharedStore, StoreAccess, StoreMode};
 
 /// The root of every store, for libraries that ask for a URL. It is none that a user wrote: the names in a URL are
 /// decoded, some of them twice, and those of files are looked for on the disk.
@@ -25,11 +26,18 @@ pub struct StoreLocation {
     root: Url,
     /// As the user wrote it.
     pub(super) shown: String,
+    /// The mode that the user asked for, of a folder of this machine.
+    asked_mode: Option<(PathBuf, StoreMode)>,
 }
 
 impl StoreLocation {
-    /// A folder of this machine, which need not exist yet.
+    /// A folder of this machine, which need not exist yet. Fails if others may write a store that is there.
     pub fn local(folder: &FsPath) -> Result<StoreLocation, StoreError> {
+        StoreLocation::local_with(folder, StoreAccess::default())
+    }
+
+    /// The same, as far as the user lets others in.
+    pub fn local_with(folder: &FsPath, access: StoreAccess) -> Result<StoreLocation, StoreError> {
         let shown = folder.to_string_lossy().into_owned();
         let cannot = |source| StoreError::File { path: shown.clone(), source };
         let absolute = match fs::canonicalize(folder) {
@@ -37,8 +45,23 @@ impl StoreLocation {
             Err(error) if error.kind() == io::ErrorKind::NotFound => std::path::absolute(folder).map_err(cannot)?,
             Err(error) => return Err(cannot(error)),
         };
-        let files = DurableFiles::start(absolute).map_err(cannot)?;
-        StoreLocation::at_root(Arc::new(files), &shown)
+        let is_store = StoreLocation::holds_store(&absolute).map_err(cannot)?;
+        if is_store && access.shared == SharedStore::Refused && store_mode::is_shared(&absolute) {
+            return Err(StoreError::Shared { path: shown });
+        }
+        let mode = access.mode.unwrap_or_else(|| StoreMode::of_store(&absolute));
+        let files = DurableFiles::start(absolute.clone(), mode).map_err(cannot)?;
+        let location = StoreLocation::at_root(Arc::new(files), &shown)?;
+        Ok(StoreLocation { asked_mode: access.mode.map(|mode| (absolute, mode)), ..location })
+    }
+
+    /// Gives the files of a store that is there the mode that the user asked for.
+    pub fn take_mode(&self) -> Result<(), StoreError> {
+        match &self.asked_mode {
+            Some((folder, mode)) if folder.is_dir() => store_mode::ensure_all(folder, *mode)
+                .map_err(|source| StoreError::File { path: self.shown.clone(), source }),
+            _ => Ok(()),
+        }
     }
 
     /// An object store that is rooted at the store, and lists what follows an offset in the order of names. `shown` is
@@ -49,12 +72,27 @@ impl StoreLocation {
             source: Error::Generic { store: "URL", source: Box::new(e) },
         };
         let root = Url::parse(ROOT).map_err(cannot)?;
-        Ok(StoreLocation { store, root, shown: shown.to_owned() })
+        Ok(StoreLocation { store, root, shown: shown.to_owned(), asked_mode: None })
     }
 
-    /// True if there is a store in this folder, or the rest of one.
-    pub fn holds_store(folder: &FsPath) -> bool {
-        folder.join("events/_delta_log").is_dir()
+    /// True if there is a store in this folder, or the rest of one. Fails where this user may not look.
+    pub fn holds_store(folder: &FsPath) -> io::Result<bool> {
+        match fs::metadata(folder.join("events/_delta_log")) {
+            Ok(log) => Ok(log.is_dir()),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                // A folder of logs may have a folder `events` that is closed; a store has more beside it.
+                let is_enterable = fs::symlink_metadata(folder.join("events")).is_ok();
+                let is_logs = is_enterable && fs::symlink_metadata(folder.join("objects")).is_err();
+                if is_logs { Ok(false) } else { Err(error) }
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// True if there is a store at this place. What may not be looked at counts as none.
+    pub async fn has_first_commit(&self) -> bool {
+        let first = self.path("events/_delta_log/00000000000000000000.json");
+        self.store.head(&first).await.is_ok()
     }
 
     /// True if a store at `top` has an object of this URI for its first or its latest state.
@@ -79,7 +117,7 @@ impl StoreLocation {
 #[cfg(test)]
 mod tests {
     use futures::StreamExt;
-    use object_store::{ObjectStoreExt, PutMode, PutOptions};
+    use object_store::{PutMode, PutOptions};
 
     use super::*;
     use crate::store::durable_files::unique;

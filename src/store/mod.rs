@@ -6,7 +6,10 @@
 mod append;
 mod backoff;
 mod beside;
+mod chain;
 mod check;
+mod check_log;
+mod column_stats;
 mod compact;
 mod data_file;
 mod dedup;
@@ -14,18 +17,24 @@ mod delta;
 mod durable_files;
 mod gc;
 mod hash;
+mod hashed_files;
 mod id_index;
 mod ingest;
 mod input_tables;
 mod key_use_filter;
 mod ledger;
 mod location;
+mod log_tap;
 mod parquet_reader;
 mod parquet_writer;
+mod proved_file;
+mod proved_tail;
 mod provider;
 mod renormalize;
 mod rows;
 mod snapshot;
+mod store_check;
+mod store_mode;
 mod table_id;
 mod tables;
 
@@ -39,21 +48,24 @@ use parquet::errors::ParquetError;
 use crate::normalize::EventFilter;
 use crate::time::now_micros;
 
-pub use check::{StoreCheck, StoreOverview, check, info};
+pub use check::{CheckOptions, StoreOverview, check, info};
 pub use compact::{CompactionCounts, CompactionOptions, OlderRows, compact};
 pub use data_file::{ColumnStats, DataFile, FileStats};
-pub use gc::{GcCounts, GcOptions, collect};
+pub use gc::{GcCounts, GcOptions, collect, is_folder_of_store};
 pub use hash::LogicalHash;
 pub use hash::sha256_hex;
 pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
 pub use input_tables::{digest_facts, hours};
 pub use location::StoreLocation;
+pub use proved_tail::{FileTail, UNLIKE_LOG};
 pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
+pub use store_check::{ChainReport, StoreCheck};
+pub use store_mode::{SharedStore, StoreAccess, StoreMode};
 
 use append::PendingLedger;
 use backoff::Backoff;
-use delta::{CommitContent, CommitOutcome, StoreTable};
+use delta::{CHECKPOINT_INTERVAL, CommitContent, CommitOutcome, KEPT_LOG, StoreTable};
 use table_id::TableId;
 use tables::StoreTables;
 
@@ -77,6 +89,8 @@ pub enum StoreError {
     Newer { path: String, found: String },
     #[error("the store `{path}` keeps `{kept}` events, not `{asked}`")]
     OtherFilter { path: String, kept: &'static str, asked: &'static str },
+    #[error("others than its owner may write the store `{path}`")]
+    Shared { path: String },
     #[error("other writers have been first at `{path}` again and again")]
     Contended { path: String },
     #[error("the store `{path}` is damaged: {what}")]
@@ -106,7 +120,7 @@ impl StoreError {
 
     /// True if the command line is at fault, not the world.
     pub fn is_usage(&self) -> bool {
-        matches!(self, StoreError::OtherFilter { .. })
+        matches!(self, StoreError::OtherFilter { .. } | StoreError::Shared { .. })
     }
 
     /// The cure, where one is known.
@@ -114,6 +128,10 @@ impl StoreError {
         match self {
             StoreError::Absent { .. } => Some("keytrail ingest LOCATION --store STORE makes one"),
             StoreError::Newer { .. } => Some("use the version of keytrail that wrote it, or a newer one"),
+            StoreError::Shared { .. } => Some(
+                "whoever writes it decides what it answers: `chmod -R o-w,g-w STORE`, or --allow-shared-store if all of \
+                 them may",
+            ),
             StoreError::OtherFilter { .. } => Some("a store keeps one choice of --events; use another store"),
             StoreError::Contended { .. } => {
                 Some("nothing is lost: what was committed stays; run it again, with fewer writers at once")
@@ -230,7 +248,7 @@ impl Store {
             let hours_from = (self.batch + 1).to_string();
             let properties = vec![(FORMAT_PROPERTY, FORMAT_VERSION.to_string()), (HOURS_PROPERTY, hours_from)];
             let change = CommitContent { properties, ..CommitContent::default() };
-            let outcome = self.tables[TableId::Events].commit(change).await?;
+            let outcome = self.commit(TableId::Events, change).await?;
             self.refresh().await?;
             if outcome == CommitOutcome::Committed {
                 return Ok(true);
@@ -242,9 +260,23 @@ impl Store {
         Ok(false)
     }
 
+    /// Commits to a table. The commit names the newest ones of the other tables that this writer has seen.
+    async fn commit(&mut self, id: TableId, mut change: CommitContent) -> Result<CommitOutcome, StoreError> {
+        let mut heads = serde_json::Map::new();
+        for other in self.tables.present().filter(|other| *other != id) {
+            let table = &self.tables[other];
+            if let Some(head) = table.head().await? {
+                heads.insert(other.name().to_owned(), serde_json::json!([table.version(), head.sha256]));
+            }
+        }
+        change.notes.insert(chain::TABLES.to_owned(), heads.into());
+        self.tables[id].commit(change).await
+    }
+
     async fn look(&mut self) -> Result<(), StoreError> {
-        self.batch = self.tables[TableId::Events].batch().await?;
+        self.batch = self.tables[TableId::Events].batch();
         self.expect_events_of_ledger().await?;
+        self.expect_tables_of_events().await?;
         self.pending = PendingLedger::of(self).await?;
         Ok(())
     }
@@ -259,17 +291,31 @@ impl Store {
     async fn expect_events_of_ledger(&mut self) -> Result<(), StoreError> {
         let mut entered = 0;
         for id in self.tables.present().filter(|id| *id != TableId::Events) {
-            entered = self.tables[id].batch().await?.max(entered);
+            entered = self.tables[id].batch().max(entered);
         }
         if entered <= self.batch {
             return Ok(());
         }
         let mut latest = self.tables[TableId::Events].clone();
         latest.refresh().await?;
-        let batch = latest.batch().await?;
+        let batch = latest.batch();
         if batch < entered {
             let what = format!("its ledger has batch {entered}, and its events end at batch {batch}");
             return Err(self.damaged(what));
+        }
+        Ok(())
+    }
+
+    /// The other tables were looked at after the events, so each has at least the commits that the last one of the
+    /// events names.
+    async fn expect_tables_of_events(&self) -> Result<(), StoreError> {
+        let Some(head) = self.tables[TableId::Events].head().await? else { return Ok(()) };
+        for id in self.tables.present() {
+            let Some((version, sha256)) = head.tables.get(id.name()) else { continue };
+            let table = &self.tables[id];
+            if table.version() < *version || table.link(*version).is_some_and(|link| link.sha256 != *sha256) {
+                return Err(self.damaged(format!("its events follow another commit {version} of `{}`", id.name())));
+            }
         }
         Ok(())
     }
@@ -296,16 +342,18 @@ fn checked(location: &StoreLocation, events: &StoreTable) -> Result<EventFilter,
 
 /// The properties with which a table is made.
 fn properties(id: TableId, filter: EventFilter) -> Vec<(&'static str, String)> {
-    let checkpoints = ("delta.checkpointInterval", "20".to_owned());
+    let checkpoints = ("delta.checkpointInterval", CHECKPOINT_INTERVAL.to_string());
+    let kept_log = (KEPT_LOG.0, KEPT_LOG.1.to_owned());
     match id {
         TableId::Objects | TableId::Quarantine | TableId::Hours | TableId::Digests | TableId::Verdicts => {
-            vec![checkpoints]
+            vec![checkpoints, kept_log]
         }
         TableId::Events => vec![
             (FORMAT_PROPERTY, FORMAT_VERSION.to_string()),
             (FILTER_PROPERTY, filter_name(filter).to_owned()),
             ("delta.dataSkippingStatsColumns", id.layout().bounds.join(",")),
             checkpoints,
+            kept_log,
         ],
     }
 }

@@ -20,6 +20,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::data_file::DataFile;
+use super::proved_tail::FileTail;
 
 /// Bytes at the end of a file that are read at once, in the hope that its footer is among them.
 const FOOTER_BYTES: usize = 64 << 10;
@@ -29,17 +30,18 @@ pub(super) struct StoredFile {
     store: Arc<dyn ObjectStore>,
     path: Path,
     bytes: u64,
+    tail: Option<FileTail>,
 }
 
 impl StoredFile {
     /// A file that the log names.
     pub fn new(store: &Arc<dyn ObjectStore>, file: &DataFile) -> StoredFile {
-        StoredFile::at(store, &file.path, file.bytes)
+        StoredFile { tail: file.tail.clone(), ..StoredFile::at(store, &file.path, file.bytes) }
     }
 
     /// A file of so many bytes.
     pub fn at(store: &Arc<dyn ObjectStore>, path: &Path, bytes: u64) -> StoredFile {
-        StoredFile { store: Arc::clone(store), path: path.clone(), bytes }
+        StoredFile { store: Arc::clone(store), path: path.clone(), bytes, tail: None }
     }
 
     /// Its footer.
@@ -49,6 +51,7 @@ impl StoredFile {
 
     /// All its bytes, as many as there are.
     pub async fn whole(&self) -> object_store::Result<Bytes> {
+        keytrail_limits::opened();
         self.store.get(&self.path).await?.bytes().await
     }
 
@@ -67,10 +70,18 @@ pub(super) type RowStream = ParquetRecordBatchStream<StoredFile>;
 
 impl AsyncFileReader for StoredFile {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await }.map_err(ParquetError::from).boxed()
+        keytrail_limits::opened();
+        let read = async move {
+            match &self.tail {
+                Some(tail) => tail.read(self.store.as_ref(), &self.path, range).await,
+                None => self.store.get_range(&self.path, range).await,
+            }
+        };
+        read.map_err(ParquetError::from).boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, Result<Vec<Bytes>>> {
+        keytrail_limits::opened();
         async move { self.store.get_ranges(&self.path, &ranges).await }.map_err(ParquetError::from).boxed()
     }
 

@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, Date32Type, Int64Type, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::SchemaRef;
+use bytes::Bytes;
 use chrono::DateTime;
 use deltalake::kernel::Add;
 use object_store::ObjectStoreExt;
@@ -22,23 +22,23 @@ use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::ColumnPath;
 use rayon::ThreadPoolBuilder;
 use rayon::iter::{ParallelBridge, ParallelIterator};
-use serde_json::{Map, Value, json};
 
 use super::StoreError;
+use super::chain::tagged;
+use super::column_stats::{ColumnBounds, SUM_TAG, stats, sum_of};
 use super::durable_files::unique;
 use super::hash::{LogicalHash, sha256_hex};
 use super::location::StoreLocation;
+use super::proved_tail::{TAIL_TAG, tail_tag};
 use crate::batch::CONTENT_HASH;
 use crate::time::MICROS_PER_DAY;
 
 /// Rows of a row group, the least that a reader takes to find one key.
-const GROUP_ROWS_MAX: usize = 128 << 10;
+pub(super) const GROUP_ROWS_MAX: usize = 128 << 10;
 /// Rows of a page, the unit that page indexes can leave out.
 const PAGE_ROWS_MAX: usize = 8 << 10;
 /// Room for the end of a file, with its indexes and bloom filters, before its buffer must grow.
 const FOOTER_BYTES: usize = 512 << 10;
-/// A longer text is no bound worth keeping in the log.
-const BOUND_BYTES_MAX: usize = 256;
 
 /// The key of a file's footer under which its part of the logical hash stands.
 pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
@@ -46,6 +46,8 @@ pub(super) const HASH_KEY: &str = "keytrail.logicalHash";
 pub(super) const NORMALIZER_KEY: &str = "keytrail.normalizer";
 /// The tag of an `Add` with the hash of the file's bytes.
 pub(super) const SHA256_TAG: &str = "keytrail.sha256";
+/// The name of a partition whose rows have no value.
+pub(super) const NO_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
 /// The choices by which files of a table are written.
 #[derive(Debug, Clone, Copy)]
@@ -62,12 +64,19 @@ pub(super) struct FileLayout {
     pub opaque: &'static [&'static str],
     /// Columns of numbers that are near the one before.
     pub ascending: &'static [&'static str],
+    /// Columns of counts whose sums the log holds.
+    pub summed: &'static [&'static str],
 }
 
 impl FileLayout {
+    /// The columns of which the log holds anything.
+    pub fn described(&self) -> impl Iterator<Item = &'static str> {
+        self.bounds.iter().chain(self.summed).copied()
+    }
+
     /// The layout of rows without an order and with unknown columns.
     pub const PLAIN: FileLayout =
-        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[] };
+        FileLayout { bounds: &[], sorted_by: &[], blooms: &[], unique: &[], opaque: &[], ascending: &[], summed: &[] };
 
     fn properties(&self, schema: &SchemaRef) -> Result<WriterProperties, ParquetError> {
         let column = |name: &str| ColumnPath::new(vec![name.to_owned()]);
@@ -113,9 +122,9 @@ pub(super) trait ColumnSource: Sync {
     fn column(&self, index: usize) -> Result<ColumnParts<'_>, StoreError>;
     /// A number that grows with the work that a column makes.
     fn weight(&self, index: usize) -> usize;
-    /// Another note for the footer.
-    fn note(&self) -> Option<KeyValue> {
-        None
+    /// Other notes for the footer.
+    fn notes(&self) -> Vec<KeyValue> {
+        Vec::new()
     }
     /// The number of the normalizer that made the derived columns, for rows that have some.
     fn normalizer(&self) -> Option<u32> {
@@ -146,6 +155,8 @@ pub(super) struct EncodedFile {
     pub hash: Option<LogicalHash>,
     normalizer: Option<u32>,
     stats: String,
+    /// Tags with the sums of columns.
+    sums: Vec<(String, Option<String>)>,
 }
 
 /// Writes the rows of one file into memory. A thread takes one column after the other, so that it holds only one part
@@ -167,11 +178,13 @@ pub(super) fn encode(
         }
     }
     let done = FileColumns { rows, schema, layout }.encode_all(writers, threads)?;
-    let stats = stats(rows.rows(), schema, &done.columns);
+    let named = |column: &EncodedColumn| schema.field(column.index).name().as_str();
+    let bounded = done.columns.iter().filter_map(|column| Some((named(column), column.bounds.as_ref()?)));
+    let stats = stats(rows.rows(), bounded).to_string();
+    let sum = |column: &EncodedColumn| Some((format!("{SUM_TAG}{}", named(column)), Some(column.sum?.to_string())));
+    let sums = done.columns.iter().filter_map(sum).collect();
     put_together(&mut file, done.columns, groups)?;
-    if let Some(note) = rows.note() {
-        file.append_key_value_metadata(note);
-    }
+    rows.notes().into_iter().for_each(|note| file.append_key_value_metadata(note));
     let normalizer = rows.normalizer();
     if let Some(number) = normalizer {
         file.append_key_value_metadata(KeyValue::new(NORMALIZER_KEY.to_owned(), number.to_string()));
@@ -179,7 +192,7 @@ pub(super) fn encode(
     if let Some(hash) = done.hash {
         file.append_key_value_metadata(KeyValue::new(HASH_KEY.to_owned(), hash.to_string()));
     }
-    Ok(EncodedFile { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats })
+    Ok(EncodedFile { bytes: file.into_inner()?, rows: rows.rows(), hash: done.hash, normalizer, stats, sums })
 }
 
 /// The writers of one column: of its leaves, for each row group.
@@ -211,6 +224,7 @@ struct EncodedColumn {
     /// Of each row group, of each leaf.
     chunks: Vec<Vec<ArrowColumnChunk>>,
     bounds: Option<ColumnBounds>,
+    sum: Option<u64>,
 }
 
 /// The columns of a file and the way of writing them.
@@ -253,11 +267,15 @@ impl FileColumns<'_> {
     fn column(&self, index: usize, groups: GroupWriters) -> Result<EncodedColumn, StoreError> {
         let field = self.schema.field(index);
         let mut bounds = self.layout.bounds.contains(&field.name().as_str()).then(ColumnBounds::default);
+        let mut sum = self.layout.summed.contains(&field.name().as_str()).then_some(0);
         let (mut groups, mut chunks, mut under_way, mut room) = (groups.into_iter(), Vec::new(), Vec::new(), 0);
         for part in self.rows.column(index)? {
             let part = part?;
             if let Some(bounds) = &mut bounds {
                 bounds.add(&part);
+            }
+            if let Some(sum) = &mut sum {
+                *sum = u64::saturating_add(*sum, sum_of(&part));
             }
             let mut at = 0;
             while at < part.len() {
@@ -279,7 +297,7 @@ impl FileColumns<'_> {
         if groups.next().is_some() {
             return Err(uneven(field.name()).into());
         }
-        Ok(EncodedColumn { index, chunks, bounds })
+        Ok(EncodedColumn { index, chunks, bounds, sum })
     }
 
     fn hash(&self) -> Result<LogicalHash, StoreError> {
@@ -346,20 +364,6 @@ fn put_together(
     Ok(())
 }
 
-/// The statistics of a file for the log.
-fn stats(rows: usize, schema: &SchemaRef, columns: &[EncodedColumn]) -> String {
-    let (mut least, mut greatest, mut nulls) = (Map::new(), Map::new(), Map::new());
-    for column in columns {
-        let (name, Some(bounds)) = (schema.field(column.index).name(), &column.bounds) else { continue };
-        nulls.insert(name.clone(), bounds.nulls.into());
-        if let Some((low, high)) = bounds.span.as_ref().filter(|_| !bounds.unbounded) {
-            least.insert(name.clone(), low.json());
-            greatest.insert(name.clone(), high.json());
-        }
-    }
-    json!({ "numRecords": rows, "minValues": least, "maxValues": greatest, "nullCount": nulls }).to_string()
-}
-
 impl EncodedFile {
     /// Puts the file into a folder of the store, under a name that nobody else has. `partition` is the column and the
     /// value of its partition, if the table has partitions.
@@ -370,130 +374,46 @@ impl EncodedFile {
         partition: Option<(&str, Option<String>)>,
         now_micros: i64,
     ) -> Result<Add, StoreError> {
-        let of_partition = partition.as_ref().map_or(String::new(), |(column, value)| {
-            format!("{column}={}/", value.as_deref().unwrap_or("__HIVE_DEFAULT_PARTITION__"))
-        });
+        let of_partition = partition
+            .as_ref()
+            .map_or(String::new(), |(column, value)| format!("{column}={}/", value.as_deref().unwrap_or(NO_PARTITION)));
         let inside = format!("{of_partition}{}.parquet", unique());
-        let (size, sha256) = (self.bytes.len() as i64, sha256_hex(&self.bytes));
+        let bytes = Bytes::from(self.bytes);
+        let (size, sha256, tail) = (bytes.len() as i64, sha256_hex(&bytes), tail_tag(&bytes)?);
         let path = location.path(&format!("{folder}/{inside}"));
-        let put = location.store.put(&path, self.bytes.into()).await;
+        let put = location.store.put(&path, bytes.into()).await;
         put.map_err(|source| StoreError::Objects { what: path.to_string(), source })?;
         let normalizer = self.normalizer.map(|number| (NORMALIZER_KEY.to_owned(), Some(number.to_string())));
-        Ok(Add {
+        let hashes = [(SHA256_TAG, sha256), (TAIL_TAG, tail)].map(|(tag, value)| (tag.to_owned(), Some(value)));
+        let tags = hashes.into_iter().chain(normalizer).chain(self.sums);
+        Ok(tagged(Add {
             path: inside,
             partition_values: partition.map(|(column, value)| (column.to_owned(), value)).into_iter().collect(),
             size,
             modification_time: now_micros / 1000,
             data_change: true,
             stats: Some(self.stats),
-            tags: Some([(SHA256_TAG.to_owned(), Some(sha256))].into_iter().chain(normalizer).collect()),
+            tags: Some(tags.collect()),
             ..Add::default()
-        })
+        }))
     }
 }
 
-/// The least and greatest values of a column, as far as they are known.
-#[derive(Default)]
-struct ColumnBounds {
-    span: Option<(BoundValue, BoundValue)>,
-    nulls: u64,
-    unbounded: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum BoundValue {
-    Number(i64),
-    /// Days since 1970.
-    Day(i32),
-    /// Microseconds since 1970.
-    Time(i64),
-    Text(String),
-}
-
-impl ColumnBounds {
-    fn add(&mut self, column: &ArrayRef) {
-        self.nulls += column.null_count() as u64;
-        let span = match column.data_type() {
-            DataType::Utf8 => {
-                let text = column.as_string::<i32>();
-                let bound = |text: Option<&str>| text.map(|text| BoundValue::Text(text.to_owned()));
-                bound(min_string(text)).zip(bound(max_string(text)))
-            }
-            DataType::Int64 => {
-                let numbers = column.as_primitive::<Int64Type>();
-                min(numbers).map(BoundValue::Number).zip(max(numbers).map(BoundValue::Number))
-            }
-            DataType::Date32 => {
-                let days = column.as_primitive::<Date32Type>();
-                min(days).map(BoundValue::Day).zip(max(days).map(BoundValue::Day))
-            }
-            DataType::Timestamp(..) => {
-                let times = column.as_primitive::<TimestampMicrosecondType>();
-                // The log keeps milliseconds, and no time may lie beyond the greatest.
-                let up = |micros: i64| BoundValue::Time(micros.saturating_add(999).div_euclid(1000) * 1000);
-                min(times).map(BoundValue::Time).zip(max(times).map(up))
-            }
-            _ => None,
-        };
-        let Some((low, high)) = span else { return };
-        let is_long = |bound: &BoundValue| matches!(bound, BoundValue::Text(text) if text.len() > BOUND_BYTES_MAX);
-        self.unbounded |= is_long(&low) || is_long(&high);
-        self.span = Some(match self.span.take() {
-            Some((least, greatest)) => (least.min(low), greatest.max(high)),
-            None => (low, high),
-        });
+impl EncodedFile {
+    /// Puts the file into a folder of the store under a name that follows from its bytes, so that they prove each other.
+    pub async fn put_by_content(self, location: &StoreLocation, folder: &str) -> Result<(), StoreError> {
+        let path = location.path(&format!("{folder}/{}", name_of(&sha256_hex(&self.bytes))));
+        let put = location.store.put(&path, self.bytes.into()).await;
+        put.map(drop).map_err(|source| StoreError::Objects { what: path.to_string(), source })
     }
 }
 
-impl BoundValue {
-    fn json(&self) -> Value {
-        match self {
-            BoundValue::Text(text) => text.clone().into(),
-            BoundValue::Number(number) => (*number).into(),
-            BoundValue::Day(day) => iso(i64::from(*day) * MICROS_PER_DAY, "%Y-%m-%d"),
-            BoundValue::Time(micros) => iso(*micros, "%Y-%m-%dT%H:%M:%S%.3fZ"),
-        }
-    }
-}
-
-fn iso(micros: i64, format: &str) -> Value {
-    DateTime::from_timestamp_micros(micros).map_or(Value::Null, |time| time.format(format).to_string().into())
+/// The name of a file with this SHA-256: as long as all the others.
+pub(super) fn name_of(sha256: &str) -> String {
+    format!("{}.parquet", &sha256[..32])
 }
 
 /// The day of an `event_date`, as the name of a partition.
 pub(super) fn day_name(day: i32) -> Option<String> {
     DateTime::from_timestamp_micros(i64::from(day) * MICROS_PER_DAY).map(|time| time.format("%Y-%m-%d").to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::{Int64Array, StringArray, TimestampMicrosecondArray};
-
-    use super::*;
-
-    #[test]
-    fn bounds_hold_over_batches_and_long_texts_have_none() {
-        let long = "x".repeat(BOUND_BYTES_MAX + 1);
-        let columns: [(&str, Vec<ArrayRef>, Value); 4] = [
-            (
-                "text",
-                vec![Arc::new(StringArray::from(vec![Some("b"), None])), Arc::new(StringArray::from(vec!["a"]))],
-                json!(["a", "b", 1]),
-            ),
-            ("long", vec![Arc::new(StringArray::from(vec!["a", &long]))], json!([null, null, 0])),
-            ("number", vec![Arc::new(Int64Array::from(vec![3, -1]))], json!([-1, 3, 0])),
-            (
-                "time",
-                vec![Arc::new(TimestampMicrosecondArray::from(vec![1_500_250, 0]))],
-                json!(["1970-01-01T00:00:00.000Z", "1970-01-01T00:00:01.501Z", 0]),
-            ),
-        ];
-        for (name, batches, expected) in columns {
-            let mut bounds = ColumnBounds::default();
-            batches.iter().for_each(|batch| bounds.add(batch));
-            let span = bounds.span.filter(|_| !bounds.unbounded);
-            let (low, high) = span.map_or((Value::Null, Value::Null), |(l, h)| (l.json(), h.json()));
-            assert_eq!(json!([low, high, bounds.nulls]), expected, "{name}");
-        }
-    }
 }

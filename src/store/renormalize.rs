@@ -5,18 +5,21 @@
 //! row must be made of the record with its content, and the logical hash of the old and the new files must agree.
 //! Holds one file and one run of rows at a time.
 
+use std::collections::BTreeSet;
+
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Date32Array, Int64Array, ListArray};
 use arrow::array::{RecordBatch, StringArray, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::compute::{cast, concat_batches, filter_record_batch, not};
 use arrow::datatypes::Int64Type;
+use bytes::Bytes;
 use deltalake::kernel::Add;
 
 use super::backoff::Backoff;
-use super::check::{proved_file, said_hash};
 use super::data_file::{DataFile, normalizer_of};
 use super::delta::{CommitContent, CommitOutcome, DataChange, removal};
 use super::hash::LogicalHash;
 use super::parquet_reader::WholeFile;
+use super::proved_file::{proved_file, said_hash};
 use super::rows::{self, PART_ROWS, RUN_BYTES_MAX, SortedRun, scanned_columns, table_schema};
 use super::table_id::TableId;
 use super::{Store, StoreError};
@@ -43,7 +46,7 @@ pub(super) async fn renormalize(store: &mut Store, threads: usize) -> Result<Ren
     let (mut all, mut backoff) = (RenormalizationCounts::default(), Backoff::new());
     'look: loop {
         let files = store.tables[TableId::Events].files()?;
-        for add in &files {
+        for add in files.iter() {
             if normalizer_of(&store.location, add)? >= NORMALIZER {
                 continue;
             }
@@ -85,7 +88,7 @@ async fn rewrite(store: &mut Store, add: &Add, threads: usize) -> Result<Rewrite
     }
     let removes = vec![removal(add, DataChange::Columns, store.now_micros)];
     let change = CommitContent { adds: written.adds.clone(), removes, ..CommitContent::default() };
-    match store.tables[TableId::Events].commit(change).await? {
+    match store.commit(TableId::Events, change).await? {
         CommitOutcome::Committed => Ok(RewriteOutcome::Committed { rows: written.renewed }),
         CommitOutcome::Lost => {
             store.discard(TableId::Events, &written.adds).await?;
@@ -136,6 +139,39 @@ fn in_table(rows: &RecordBatch, day: Option<i32>) -> Result<RecordBatch, StoreEr
         });
     }
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+/// The rows of a file beside those that their records give.
+#[derive(Debug, Default)]
+pub(super) struct RenewedRows {
+    /// Rows that were compared.
+    pub rows: u64,
+    /// Rows whose record is of another event.
+    pub other: u64,
+    /// Columns with a value that the records do not give.
+    pub columns: BTreeSet<String>,
+}
+
+/// Makes the rows of a file of this normalizer again, and compares them. The day is left out: which days there are
+/// depends on the year in which a row was written.
+pub(super) fn renewed_differences(bytes: Bytes, day: Option<i32>) -> Result<RenewedRows, StoreError> {
+    let (whole, mut found, mut renewer) = (WholeFile::open(bytes)?, RenewedRows::default(), RowRenewer::new());
+    let columns: Vec<usize> = (0..whole.schema().fields().len()).collect();
+    for rows in whole.read(&columns, batch_rows(&whole))? {
+        let (rows, mut renewed) = (in_table(&rows?, day)?, RowPile::default());
+        let is_other = renewer.make(&rows, &mut renewed);
+        found.rows += rows.num_rows() as u64;
+        found.other += is_other.true_count() as u64;
+        let stored = filter_record_batch(&rows, &not(&is_other)?)?;
+        let renewed = concat_batches(&table_schema(), &renewed.batches)?;
+        for (field, (own, again)) in stored.schema().fields().iter().zip(stored.columns().iter().zip(renewed.columns()))
+        {
+            if own != again && field.name() != Column::EventDate.name() {
+                found.columns.insert(field.name().clone());
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Rows of one normalizer that wait to be written.
@@ -217,6 +253,12 @@ impl RowRenewer {
 
     /// Adds the rows that can be made again to a pile, and returns the others.
     fn take(&mut self, rows: &RecordBatch, renewed: &mut RowPile) -> Result<RecordBatch, StoreError> {
+        let stays = self.make(rows, renewed);
+        Ok(filter_record_batch(rows, &stays)?)
+    }
+
+    /// Adds the rows that can be made again to a pile; the others are marked.
+    fn make(&mut self, rows: &RecordBatch, renewed: &mut RowPile) -> BooleanArray {
         let stored = StoredColumns::of(rows);
         let mut stays = Vec::with_capacity(rows.num_rows());
         for row in 0..rows.num_rows() {
@@ -228,7 +270,7 @@ impl RowRenewer {
         if !self.builder.is_empty() {
             renewed.add(self.builder.finish());
         }
-        Ok(filter_record_batch(rows, &BooleanArray::from(stays))?)
+        BooleanArray::from(stays)
     }
 
     /// Appends one row, made again; returns false if it cannot be made.

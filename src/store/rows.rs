@@ -50,6 +50,7 @@ pub(super) const LAYOUT: FileLayout = FileLayout {
         "raw",
     ],
     ascending: &[],
+    summed: &[],
 };
 
 /// The columns that a scan is asked for, without `integrity`, which readers join.

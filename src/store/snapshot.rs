@@ -9,10 +9,13 @@ use deltalake::ObjectStore;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 
-use super::data_file::DataFile;
-use super::ledger::{LedgerError, is_visible, visible_objects, visible_quarantine};
+use super::chain::{AddProof, proof_of, unlike_writer};
+use super::data_file::{DataFile, sum_in_log};
+use super::hashed_files::HashedFiles;
+use super::ledger::{self, LedgerError, is_visible, visible_objects, visible_quarantine};
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
+use super::proved_tail::ProvedTails;
 use super::rows::file_schema;
 use super::table_id::TableId;
 use super::{Store, StoreError};
@@ -39,7 +42,7 @@ pub struct Snapshot {
     pub filter: EventFilter,
     /// Ascending by day and path.
     pub files: Vec<DataFile>,
-    /// The object store of the paths of `files`.
+    /// The object store of the paths of `files`, which proves their footers as they are read.
     pub object_store: Arc<dyn ObjectStore>,
     store: Store,
 }
@@ -55,20 +58,43 @@ impl Store {
     pub(super) fn as_snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut files = self.files_of(TableId::Events, None)?;
         files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        self.expect_rows_of_ledger(&files)?;
         Ok(Snapshot {
             version: self.tables[TableId::Events].version(),
             batch: self.batch,
             format_version: self.format,
             filter: self.filter,
+            object_store: Arc::new(proved_tails(&self.location.store, &files)),
             files,
-            object_store: Arc::clone(&self.location.store),
             store: self.clone(),
         })
+    }
+
+    /// Holds the rows of the events to the ledger, as far as the log has the sums of its counts.
+    fn expect_rows_of_ledger(&self, events: &[DataFile]) -> Result<(), StoreError> {
+        let objects = &self.tables[TableId::Objects];
+        // It was looked at after the events, and may be ahead.
+        if objects.batch() > self.batch {
+            return Ok(());
+        }
+        let waiting = self.pending.as_ref().map(|pending| &pending.objects);
+        let entered = objects.files()?;
+        let sums = entered.iter().chain(waiting).map(|add| sum_in_log(add, ledger::KEPT));
+        let Some(kept) = sums.collect::<Option<Vec<u64>>>() else { return Ok(()) };
+        let (kept, rows) = (kept.iter().sum::<u64>(), events.iter().map(|file| file.rows).sum::<u64>());
+        if kept != rows {
+            return Err(self.damaged(format!("its ledger accounts for {kept} events, and its log for {rows}")));
+        }
+        Ok(())
     }
 
     /// The files of a table, and one that waits to be entered in it.
     fn files_of(&self, id: TableId, waiting: Option<&Add>) -> Result<Vec<DataFile>, StoreError> {
         let entered = self.tables[id].files()?;
+        // Those that are entered were proved as the table was looked at.
+        if let Some(wrong) = waiting.filter(|add| proof_of(add) == AddProof::Wrong) {
+            return Err(self.damaged(unlike_writer(wrong)));
+        }
         entered.iter().chain(waiting).map(|add| DataFile::of(&self.location, id, add)).collect()
     }
 
@@ -164,6 +190,16 @@ impl TableRows {
 }
 
 impl Snapshot {
+    /// The same version, of which each file is hashed whole before any part of it is read.
+    pub fn hashing_files(mut self) -> Result<Snapshot, StoreError> {
+        let tables: Vec<TableId> = self.store.tables.present().collect();
+        let files = tables.into_iter().map(|id| self.store.all_files(id)).collect::<Result<Vec<_>, _>>()?;
+        let hashed = HashedFiles::new(&self.store.location.store, files.into_iter().flatten());
+        self.store.location.store = Arc::new(hashed);
+        self.object_store = Arc::new(proved_tails(&self.store.location.store, &self.files));
+        Ok(self)
+    }
+
     pub(super) fn store(&self) -> &Store {
         &self.store
     }
@@ -222,6 +258,10 @@ impl Snapshot {
     pub fn file_schema() -> SchemaRef {
         file_schema()
     }
+}
+
+fn proved_tails(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ProvedTails {
+    ProvedTails::new(store, files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?))))
 }
 
 /// Only the time of a scope is held to a file: rows without a time are in every scope.

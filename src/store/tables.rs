@@ -60,7 +60,7 @@ impl StoreTables {
         let Some(events) = StoreTable::open(location, TableId::Events).await? else {
             // They are made last, and may have been just now.
             let has_batches = match StoreTable::open(location, TableId::Objects).await? {
-                Some(ledger) => ledger.batch().await? > 0,
+                Some(ledger) => ledger.batch() > 0,
                 None => false,
             };
             let is_lost = has_batches && StoreTable::open(location, TableId::Events).await?.is_none();

@@ -25,6 +25,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 use super::objects_read::ObjectsRead;
+use super::spool_file::SpoolFile;
 use crate::batch::weight;
 
 /// Rows that a scan gave, readable any number of times.
@@ -56,7 +57,7 @@ impl fmt::Display for KeptFrom {
 }
 
 struct SpilledRows {
-    file: tempfile::NamedTempFile,
+    file: SpoolFile,
     batches: usize,
 }
 
@@ -81,7 +82,7 @@ struct TableKeeper {
     /// To be put together into one.
     loose: Vec<RecordBatch>,
     loose_bytes: usize,
-    writer: Option<(FileWriter<BufWriter<File>>, tempfile::NamedTempFile, usize)>,
+    writer: Option<(FileWriter<BufWriter<File>>, SpoolFile, usize)>,
 }
 
 /// Batches are put together until their rows hold about this much, or less where a budget is small.
@@ -156,7 +157,7 @@ impl TableKeeper {
         let (mut writer, file, batches) = match self.writer.take() {
             Some(open) => open,
             None => {
-                let file = tempfile::NamedTempFile::new()?;
+                let file = SpoolFile::new()?;
                 (FileWriter::try_new_buffered(file.reopen()?, &self.rows.schema)?, file, 0)
             }
         };
@@ -336,7 +337,7 @@ mod tests {
     }
 
     fn spilled_bytes(table: &KeptTable) -> u64 {
-        table.0.spilled.as_ref().map_or(0, |spilled| spilled.file.as_file().metadata().unwrap().len())
+        table.0.spilled.as_ref().map_or(0, |spilled| spilled.file.reopen().unwrap().metadata().unwrap().len())
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod report;
 mod scan;
 mod seen;
 mod spilled_rows;
+mod spool_file;
 mod tallies;
 
 use std::io;
@@ -50,6 +51,8 @@ pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};
 pub use tallies::{hours_batch, objects_batch, quarantine_batch};
+
+use spool_file::SpoolFile;
 
 /// The way to tell if an object whose name promises nothing may be a log.
 const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };
@@ -84,7 +87,7 @@ pub struct LogTable {
     pub listing: Arc<Listing>,
     pub options: ScanOptions,
     /// Standard input, which only the first of several scans can read from where it comes.
-    stdin: OnceLock<io::Result<tempfile::NamedTempFile>>,
+    stdin: OnceLock<io::Result<SpoolFile>>,
 }
 
 impl std::fmt::Debug for LogTable {

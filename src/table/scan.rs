@@ -4,9 +4,9 @@
 //! Memory is bounded by workers times parts, independent of the size of an object or a listing.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -26,6 +26,7 @@ use super::hours::{CountedRow, ObjectHours, PartUnderWay};
 use super::part::{RowPurpose, RowTaker, ScanPart};
 use super::reach::RowReach;
 use super::seen::SeenPlace;
+use super::spool_file::SpoolFile;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
 use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
@@ -217,17 +218,18 @@ impl SharedScan<'_> {
     }
 
     fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
+        keytrail_limits::opened();
         if !self.logs.listing.is_stdin(index) {
             return self.ahead.open(index);
         }
         // Stdin is kept on disk while the scan runs, since a large object is read twice.
         let spool = self.logs.stdin.get_or_init(|| {
-            let mut spool = tempfile::NamedTempFile::new()?;
-            io::copy(&mut io::stdin().lock(), &mut spool)?;
+            let spool = SpoolFile::new()?;
+            io::copy(&mut io::stdin().lock(), &mut spool.reopen()?)?;
             Ok(spool)
         });
         match spool {
-            Ok(spool) => Ok(Box::new(File::open(spool.path())?)),
+            Ok(spool) => Ok(Box::new(spool.reopen()?)),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
     }
@@ -290,8 +292,12 @@ impl<'a> ScanWorker<'a> {
         let (shared, index) = (self.shared, object as usize);
         let listing = &shared.logs.listing;
         let (uri, account) = (listing.uri(index), listing.account(index));
-        let unread = Cell::new(None);
-        let open = || shared.open(index).inspect_err(|error| unread.set(ObjectReadError::of(error)));
+        let unread = Rc::new(Cell::new(None));
+        let note = |error: &io::Error| unread.set(ObjectReadError::of(error));
+        let open = || -> io::Result<Box<dyn Read>> {
+            let reader = shared.open(index).inspect_err(note)?;
+            Ok(Box::new(NotingReader { reader, unread: Rc::clone(&unread) }))
+        };
         let rows = &mut self.rows;
         let mut seen = ObjectSoFar {
             object,
@@ -317,7 +323,7 @@ impl<'a> ScanWorker<'a> {
         rows.leave(&mut seen);
         let (counts, span) = (seen.counts, seen.span);
         shared.ahead.done(index);
-        let outcome = match unread.into_inner() {
+        let outcome = match unread.take() {
             None => summary.outcome,
             // The consumer has all it wants.
             Some(ObjectReadError::Stopped) => return,
@@ -343,6 +349,22 @@ impl<'a> ScanWorker<'a> {
         rows.part.ends.push((rows.part.fingerprints.len(), tally));
         let bytes = listing.bytes(index) + shared.bytes_done.fetch_add(listing.bytes(index), Ordering::Relaxed);
         (shared.logs.options.progress)(ScanProgress { bytes });
+    }
+}
+
+/// A reader that notes the reason why it cannot go on, which decoders do not know.
+struct NotingReader {
+    reader: Box<dyn Read>,
+    unread: Rc<Cell<Option<ObjectReadError>>>,
+}
+
+impl Read for NotingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).inspect_err(|error| {
+            if let Some(reason) = ObjectReadError::of(error) {
+                self.unread.set(Some(reason));
+            }
+        })
     }
 }
 

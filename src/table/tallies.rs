@@ -2,6 +2,7 @@
 //! objects. In: the findings of decoding and deduplication, in the objects' order. Out: batches of these tables. For
 //! each object `records = kept + duplicate + filtered + quarantined`. Never decides whether a run is complete.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use arrow::array::RecordBatch;
@@ -13,7 +14,7 @@ use super::seen::SeenInput;
 use crate::decode::EnvelopeFault;
 use crate::objects::{
     Counts, Delivery, FaultReason, HourBuilder, HourRow, ObjectBuilder, ObjectFlag, ObjectKind, ObjectOutcome,
-    ObjectRow, QuarantineBuilder, QuarantineRow,
+    ObjectRow, QuarantineBuilder, QuarantineRow, more_records,
 };
 use crate::source::{Listing, ObjectPurpose};
 use crate::time::MICROS_PER_HOUR;
@@ -22,8 +23,10 @@ use crate::time::MICROS_PER_HOUR;
 const RAW_BYTES_MAX: usize = 64 << 10;
 /// The same, of all records of a scan; later ones have an empty `raw`.
 const RAW_BYTES_TOTAL_MAX: usize = 32 << 20;
-/// Most rows of `quarantine` that are held; beyond it records are counted, not listed.
-const QUARANTINE_ROWS_MAX: usize = 100_000;
+/// Bytes of the rows of `quarantine` that are held, raw text among them; beyond it records are counted, not listed.
+const QUARANTINE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of such a row beside its raw text, most of them the name of its object.
+const QUARANTINE_ROW_BYTES: usize = 128;
 
 /// The outcome of one object that was opened.
 #[derive(Debug, Clone)]
@@ -55,12 +58,21 @@ impl QuarantinedRecord {
     }
 }
 
+/// Records of an object that `quarantine` does not list.
+#[derive(Debug, Clone, Copy)]
+struct UnlistedRecords {
+    /// The first of them.
+    byte_offset: u64,
+    count: u64,
+}
+
 /// All tallies of one scan, in the order of the objects.
 #[derive(Debug, Default)]
 pub struct Tallies {
     pub objects: Vec<ObjectTally>,
     pub quarantine: Vec<QuarantinedRecord>,
-    pub quarantine_unlisted: u64,
+    /// Objects with more of them than `quarantine` has room for.
+    unlisted: BTreeMap<u32, UnlistedRecords>,
     quarantine_raw_bytes: usize,
     /// Records that were parsed. The others were dropped by their outline, or are broken.
     pub parsed: u64,
@@ -81,14 +93,17 @@ impl Tallies {
     }
 
     pub fn quarantine(&mut self, mut record: QuarantinedRecord) {
-        self.quarantine_raw_bytes += record.raw.len();
-        if self.quarantine_raw_bytes > RAW_BYTES_TOTAL_MAX {
+        if self.quarantine_raw_bytes + record.raw.len() > RAW_BYTES_TOTAL_MAX {
             record.raw = "".into();
         }
-        if self.quarantine.len() < QUARANTINE_ROWS_MAX {
+        self.quarantine_raw_bytes += record.raw.len();
+        let bytes = self.quarantine_raw_bytes + (self.quarantine.len() + 1) * QUARANTINE_ROW_BYTES;
+        // Objects come one after the other, so that of one object the first records are listed.
+        if bytes <= QUARANTINE_BYTES_MAX {
             self.quarantine.push(record);
         } else {
-            self.quarantine_unlisted += 1;
+            let first = UnlistedRecords { byte_offset: record.byte_offset, count: 0 };
+            self.unlisted.entry(record.object).or_insert(first).count += 1;
         }
     }
 
@@ -148,6 +163,15 @@ pub fn quarantine_batch(listing: &Listing, tallies: &Tallies) -> RecordBatch {
             raw: &record.raw,
         });
     }
+    for (object, more) in &tallies.unlisted {
+        rows.append(QuarantineRow {
+            object_uri: &listing.uri(*object as usize),
+            byte_offset: more.byte_offset,
+            length: 0,
+            reason: FaultReason::Unlisted,
+            raw: &more_records(more.count),
+        });
+    }
     rows.finish()
 }
 
@@ -194,4 +218,33 @@ pub fn hours_batch(listing: &Listing, tallies: &Tallies, wanted: &dyn Fn(usize) 
         }
     });
     rows.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every record is listed, or counted as one more of its object.
+    #[test]
+    fn what_is_not_listed_is_counted() {
+        let limit = QUARANTINE_BYTES_MAX / QUARANTINE_ROW_BYTES;
+        for (records, raw_bytes, listed) in
+            [(1, 10, 1), (limit, 0, limit), (limit + 7, 0, limit), (3000, 64 << 10, 3000)]
+        {
+            let mut tallies = Tallies::default();
+            for number in 0..records {
+                let raw = "x".repeat(raw_bytes).into();
+                let (object, byte_offset) = ((number * 2 / records) as u32, number as u64);
+                let reason = FaultReason::JsonSyntax;
+                tallies.quarantine(QuarantinedRecord { object, byte_offset, length: 1, reason, raw });
+            }
+            let more: u64 = tallies.unlisted.values().map(|more| more.count).sum();
+            assert_eq!((tallies.quarantine.len(), more), (listed, (records - listed) as u64), "{records}");
+            let raw: usize = tallies.quarantine.iter().map(|record| record.raw.len()).sum();
+            assert!(
+                raw <= RAW_BYTES_TOTAL_MAX && (raw_bytes < RAW_BYTES_MAX || raw > RAW_BYTES_TOTAL_MAX / 2),
+                "{raw}"
+            );
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub fn beside(path: &str) -> Option<PathBuf> {
     if found.exists() {
         return Some(found.canonicalize().unwrap());
     }
-    skipped(&format!("{} is not here", found.display()));
+    skipped(&format!("{} is not here", found.display()), "KEYTRAIL_NEEDS_SHARED");
     None
 }
 
@@ -38,15 +38,17 @@ pub fn has_program(name: &str, args: &[&str]) -> bool {
     asked.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let is_here = asked.status().is_ok_and(|status| status.success());
     if !is_here {
-        skipped(&format!("{name} does not run here"));
+        skipped(&format!("{name} does not run here"), "KEYTRAIL_NEEDS_PROGRAMS");
     }
     is_here
 }
 
-/// Says that the test of this thread was skipped, so that nobody takes it for a pass. Writes straight to standard
-/// error, since the test runner hides `eprintln!` in a test that passes.
-fn skipped(why: &str) {
+/// Says that the test of this thread was skipped, so that nobody takes it for a pass; it fails where the variable
+/// promises that nothing is missing. Writes straight to standard error, since the test runner hides `eprintln!` in a test
+/// that passes.
+fn skipped(why: &str, promise: &str) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
+    assert!(std::env::var_os(promise).is_none_or(|value| value != "1"), "{promise}=1, but {why}");
     let mut past_the_capture = std::io::stderr();
     writeln!(past_the_capture, "SKIPPED: {test}: {why}").unwrap();
 }

@@ -139,13 +139,8 @@ async fn ask(folder: &str, sql: &str) -> u64 {
         accepted: Arc::default(),
         progress: Arc::new(|_| {}),
     };
-    let limits = EngineOptions {
-        threads: 1,
-        memory_bytes_max: 256 << 20,
-        deadline: None,
-        expected: Vec::new(),
-        state_answers: Vec::new(),
-    };
+    let limits =
+        EngineOptions { threads: 1, memory_bytes_max: 256 << 20, expected: Vec::new(), state_answers: Vec::new() };
     let engine = Engine::over_logs(LogTable::new(Arc::new(listing), options), limits).unwrap();
     let mut answer = engine.query(sql, &[]).await.unwrap();
     while answer.next().await.unwrap().is_some() {}

@@ -9,6 +9,7 @@ use keytrail::schema::{COLUMNS, ColumnType};
 use keytrail::sql::functions::{self, FUNCTIONS, FunctionTopic, SqlFunction};
 use keytrail::sql::guard::{self, Refusal};
 use keytrail::sql::named::{self, NamedQuery};
+use keytrail::sql::plan_size::PlanTooLarge;
 use keytrail::sql::views::{self, ColumnMeaning, View};
 
 use crate::child::{keytrail, root, shell_line};
@@ -152,6 +153,9 @@ One statement at a time that only reads: `SELECT`, also after `WITH`, `VALUES`, 
 with its functions for numbers, text, regular expressions, times, lists and maps. A parameter is written `$name` and
 given with `-p name=VALUE`.
 
+Integers have 64 bits. An operator whose result has no room in them is an error, but a `sum` goes round: cast to
+`DECIMAL(38, 0)` what may grow so large.
+
 ";
 
 #[test]
@@ -162,9 +166,11 @@ fn sql_page() {
     for refusal in of_any.into_iter().chain(of_sizes.map(|sql| guard::check(sql).unwrap_err())) {
         writeln!(page, "- {refusal}").unwrap();
     }
+    writeln!(page, "- {}\n- {}", PlanTooLarge::Mentions, PlanTooLarge::Groupings).unwrap();
     let refused = keytrail(["query", "SELECT * FROM generate_series(0, 1000000000)", "--from", "sample-logs"]).stderr;
     let refused = refused.lines().find_map(|line| line.split_once("planning: ")).expect("a long series is refused").1;
     writeln!(page, "- {refused}").unwrap();
+    page.push_str(SQL_BOUNDS);
     page.push_str("\n## Tables and views\n\n| name | what |\n|---|---|\n");
     page.push_str("| [`events`](schema.md) | Every event once, as its record says |\n");
     for (name, title) in TABLES {
@@ -186,6 +192,23 @@ fn sql_page() {
     }
     check("docs/sql.md", &page);
 }
+
+const SQL_BOUNDS: &str = "
+## Bounds
+
+A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered. A step that
+the shell has stopped waiting for goes on until it is done, and keeps its memory for so long.
+
+- Time: `--timeout` counts computing, from the last file or object that was opened; ten minutes unless it is given. Waiting
+  for whoever reads the output is no computing.
+- Memory: `--memory` bounds the process, by default at three quarters of the machine's. Operators have half of that and at
+  most 512 MiB; sorts and groups put more into temporary files without a name, joins and lists of all rows cannot.
+- Results: no call of a function makes more than 64 MiB of one batch of rows, which are 8,192 at most. Functions that
+  make more than they are given, such as `replace` and `array_repeat`, are measured before they begin.
+- Numbers: `+`, `-` and `*` of integers refuse a result that their type cannot hold (2). `sum` does not look; over numbers
+  that clients chose, use `sum(CAST(n AS DECIMAL(30, 0)))`.
+- Functions: those below may be called, since they read nothing but their arguments. All others are unknown.
+";
 
 const JSON_HEAD: &str = "
 ## Functions for JSON

@@ -8,7 +8,38 @@ use crate::child::root;
 
 /// True if the test should rewrite its expectations, for people to review.
 pub fn is_blessing() -> bool {
-    std::env::var_os("KEYTRAIL_BLESS").is_some_and(|value| value == "1")
+    blesses(|name| std::env::var(name).ok())
+}
+
+/// Nobody reviews what a run of CI writes, so there it is a mistake to ask.
+fn blesses(variable: impl Fn(&str) -> Option<String>) -> bool {
+    let asked = variable("KEYTRAIL_BLESS").is_some_and(|value| value == "1");
+    let is_ci = variable("CI").is_some_and(|value| !value.is_empty() && value != "false");
+    assert!(!(asked && is_ci), "KEYTRAIL_BLESS=1 where CI is set: nobody would review it");
+    asked
+}
+
+#[test]
+fn only_a_person_blesses() {
+    let blesses_with = |bless: Option<&str>, ci: Option<&str>| {
+        let variable = |name: &str| {
+            let given = if name == "CI" { ci } else { bless };
+            given.map(str::to_owned)
+        };
+        std::panic::catch_unwind(|| blesses(variable)).ok()
+    };
+    for (bless, ci, expected) in [
+        (None, None, Some(false)),
+        (Some("0"), None, Some(false)),
+        (Some(""), Some("true"), Some(false)),
+        (Some("true"), None, Some(false)),
+        (Some("1"), None, Some(true)),
+        (Some("1"), Some("false"), Some(true)),
+        (Some("1"), Some(""), Some(true)),
+        (Some("1"), Some("true"), None),
+    ] {
+        assert_eq!(blesses_with(bless, ci), expected, "KEYTRAIL_BLESS={bless:?} CI={ci:?}");
+    }
 }
 
 /// Compares the answer to each `NAME.sql` of a folder with `NAME.EXTENSION` beside it.

@@ -3,7 +3,7 @@
 //! rows of a fresh ingest, whatever happens on the way.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -138,6 +138,27 @@ fn age(store: &Store, file: &Path, change: impl Fn(&str, &ArrayRef) -> Option<Ar
         fs::write(&commit, lines.collect::<String>()).unwrap();
     }
     fs::write(file, bytes).unwrap();
+    unchain(store);
+}
+
+/// Takes out of the logs what earlier versions did not write: the chain of commits, and the tags that prove entries.
+fn unchain(store: &Store) {
+    let is_commit = |file: &&PathBuf| file.extension().is_some_and(|end| end == "json");
+    for commit in files(&store.path).iter().filter(is_commit) {
+        let text = fs::read_to_string(commit).unwrap();
+        let lines = text.lines().map(|line| {
+            let mut action: Value = serde_json::from_str(line).unwrap();
+            if let Some(info) = action.get_mut("commitInfo").and_then(Value::as_object_mut) {
+                let names = ["keytrail.previous", "keytrail.self", "keytrail.state", "keytrail.tables"];
+                info.retain(|name, _| !names.contains(&name.as_str()));
+            }
+            if let Some(tags) = action.pointer_mut("/add/tags").and_then(Value::as_object_mut) {
+                tags.remove("keytrail.add");
+            }
+            format!("{action}\n")
+        });
+        fs::write(commit, lines.collect::<String>()).unwrap();
+    }
 }
 
 /// Puts a wrong text into some columns, and NULL into two others.
@@ -346,6 +367,8 @@ fn numbers_outlive_a_checkpoint() {
     let accounts = store.accounts(&logs(), &["--batch-bytes", "1"]);
     assert!(accounts["batches"].as_u64() > Some(20) && store.path.join("events/_delta_log/_last_checkpoint").exists());
     assert_eq!(older(&store), UP_TO_DATE);
+    // Logs of earlier versions lose commits after a month.
+    unchain(&store);
     for commit in (0..20).map(|version| store.path.join(format!("events/_delta_log/{version:020}.json"))) {
         fs::remove_file(commit).unwrap();
     }

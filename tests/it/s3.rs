@@ -641,6 +641,37 @@ fn pages_that_repeat_or_lie_are_errors() {
     });
 }
 
+/// Paths and URLs take such a key for another one, so it is never asked for.
+#[test]
+fn keys_that_are_no_place_are_refused() {
+    const REFUSED: [&str; 4] = ["../a.json", "./a.json.gz", "a/../b.json", "a/./c.json"];
+    const NEAR: [&str; 4] = ["...json", "..a.json", "a/.../d.json", "a/b..json"];
+    let top = bucket();
+    let mut keys = [REFUSED, NEAR].concat();
+    keys.sort_unstable();
+    let proxy = Proxy::start(serve(top.path()), move |request, _| match request.is_list() {
+        true => page(&keys, None),
+        false => Fault::Pass,
+    });
+    let asked = run(&query("SELECT uri, status, error FROM objects ORDER BY uri", "s3://logs"), &proxy.url);
+    assert_eq!(code(&asked), 3, "{}", stderr(&asked));
+    let rows: Vec<Value> = stdout(&asked).lines().map(|row| serde_json::from_str(row).unwrap()).collect();
+    let found = |key: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row["uri"] == format!("s3://logs/{key}"))
+            .unwrap_or_else(|| panic!("{key}: {rows:?}"));
+        (row["status"].as_str().unwrap().to_owned(), row["error"].as_str().unwrap_or_default().to_owned())
+    };
+    for key in REFUSED {
+        assert_eq!(found(key), ("refused".to_owned(), "key_refused".to_owned()), "{key}");
+    }
+    for key in NEAR {
+        assert_ne!(found(key).0, "refused", "{key}");
+    }
+    assert_eq!(proxy.count(|request| request.target.contains("/./") || request.target.contains("/../")), 0);
+}
+
 #[test]
 fn large_objects_go_through_the_disk() {
     let top = tempfile::tempdir().unwrap();

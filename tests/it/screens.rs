@@ -94,7 +94,7 @@ fn screen_of(rows: &RecordBatch, width: usize, color: Color) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("screen");
     let mut target = OutputTarget::file(&path, ExistingFile::Keep).unwrap();
-    let style = Style { color: color == Color::Always, verbose: false, width: Some(width) };
+    let style = Style { color: color == Color::Always, width: Some(width), ..Style::default() };
     let mut sink = sink(Format::Table, &mut target, &rows.schema(), style).unwrap();
     sink.write(rows).unwrap();
     sink.finish().unwrap();

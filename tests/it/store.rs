@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
+use keytrail::store::CheckOptions;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::properties::WriterProperties;
@@ -154,10 +155,10 @@ pub fn counts(accounts: &Value) -> BTreeMap<&'static str, u64> {
 }
 
 /// Numbers that look random but are the same in every run.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
+    pub fn below(&mut self, n: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % n
     }
@@ -335,7 +336,7 @@ fn the_index_of_ids_leaves_out_files_and_no_event() {
     assert_eq!(keytrail(["store", "compact", store.text()]).code, Some(5));
     without_a_row(&whole, &index[0]);
     let ended = keytrail(["store", "check", store.text()]);
-    assert!((ended.code, ended.text().contains("has not the event ids of")) == (Some(4), true), "{}", ended.text());
+    assert!((ended.code, ended.text().contains("is not as its writer made it")) == (Some(4), true), "{}", ended.text());
     fs::remove_dir_all(store.path.join("ids")).unwrap();
     assert_eq!((store.count(&late), store.count(&is(one)), store.count(&is(absent))), (1, 1, 0));
     store.check();
@@ -692,24 +693,50 @@ pub fn start(logs: &Path, store: &Store, more: &[&str]) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// The commits of the events of a store.
+fn commits(store: &Store) -> u64 {
+    let log = fs::read_dir(store.path.join("events/_delta_log")).into_iter().flatten().flatten();
+    log.filter(|entry| entry.path().extension().is_some_and(|end| end == "json")).count() as u64
+}
+
 #[test]
 fn a_killed_run_is_completed_by_the_next() {
     let (expected, _) = undisturbed();
+    let pace = ["--batch-bytes", "3000"];
     let mut dice = Dice(7);
     let mut store = Store::new();
-    for kill in 0..if is_exhaustive() { 500 } else { 30 } {
-        let mut child = start(&logs(), &store, &["--batch-bytes", "3000"]);
-        std::thread::sleep(Duration::from_micros(dice.below(250_000)));
+    assert_eq!(store.ingest(&logs(), &pace).code, Some(0));
+    let all = commits(&store);
+    assert!(all > 5, "only {all} commits to be killed between");
+    store = Store::new();
+    let kills = if is_exhaustive() { 500 } else { 30 };
+    let (mut struck, mut between) = (0, 0);
+    for kill in 0..kills {
+        // A number of commits and a moment after the last of them, so that no speed of the machine puts all kills in one place.
+        let (had, after) = (commits(&store), Duration::from_micros(dice.below(5_000)));
+        let goal = had + dice.below(all.saturating_sub(had).max(1));
+        let mut child = start(&logs(), &store, &pace);
+        while commits(&store) < goal && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        std::thread::sleep(after);
         child.kill().unwrap();
-        child.wait().unwrap();
+        let is_struck = child.wait().unwrap().code().is_none();
+        struck += u64::from(is_struck);
+        between += u64::from(is_struck && commits(&store) > 0 && commits(&store) < all);
         // Sometimes several runs are killed before one may end.
         if dice.below(3) > 0 {
-            assert_eq!(store.ingest(&logs(), &["--batch-bytes", "3000"]).code, Some(0), "kill {kill}");
+            assert_eq!(store.ingest(&logs(), &pace).code, Some(0), "kill {kill}");
             assert_eq!(store.hash(), expected, "kill {kill}");
             store.check();
             store = Store::new();
         }
     }
+    eprintln!("{struck} of {kills} kills struck, {between} between two commits");
+    assert!(
+        struck * 10 >= kills * 9 && between * 2 >= kills,
+        "{struck} of {kills} struck, {between} between two commits"
+    );
 }
 
 /// True if `strace` and `timeout` work here. Some containers forbid `strace`; `timeout` ends a run that hangs.
@@ -718,10 +745,10 @@ pub fn has_strace() -> bool {
 }
 
 /// An ingest of 50 objects to be disturbed, and the least number of calls by which it changes files, by kind.
-struct Disturbed {
-    logs: TempDir,
+pub struct Disturbed {
+    pub logs: TempDir,
     /// The hash of an undisturbed run.
-    expected: String,
+    pub expected: String,
     batch_bytes: &'static str,
     calls: [(&'static str, usize); 6],
 }
@@ -734,7 +761,7 @@ impl Disturbed {
     }
 
     /// An ingest to fail, with fewer batches, since each moment can fail in eight ways.
-    fn failing() -> Disturbed {
+    pub fn failing() -> Disturbed {
         let calls = [("mkdir", 9), ("pwrite64", 45), ("fsync", 110), ("linkat", 23), ("rename", 23), ("unlink", 23)];
         Disturbed::new("6000", calls)
     }
@@ -1049,7 +1076,7 @@ async fn look(store: &Path, is_thorough: bool) {
     let batches = snapshot.batch as u64;
     assert_eq!((events, kept as u64, entered as u64), (batches * 3, batches * 3, batches), "batch {batches}");
     if is_thorough {
-        let checked = keytrail::store::check(&store).await.unwrap();
+        let checked = keytrail::store::check(&store, &CheckOptions::default()).await.unwrap();
         assert_eq!((checked.fault_count, checked.events), (0, batches * 3), "{:?}", checked.faults);
     }
 }
@@ -1114,6 +1141,40 @@ fn a_check_notices_lost_quarantined_records() {
     let checked = keytrail(["store", "check", store.text()]);
     assert_eq!(checked.code, Some(4), "{}", checked.text());
     assert!(checked.text().contains("quarantined records, and 0 are there"), "{}", checked.text());
+}
+
+/// Every record that could not be read is listed, however many there are.
+#[test]
+fn many_quarantined_records_are_all_listed() {
+    let (store, logs) = (Store::new(), tempfile::tempdir().unwrap());
+    let records = vec!["{}"; 120_000].join(",");
+    fs::write(logs.path().join("a.json"), format!("{{\"Records\":[{records}]}}")).unwrap();
+    assert_eq!(store.ingest(logs.path(), &["--events", "all"]).code, Some(3));
+    let sql = "SELECT count(*) AS n, count(DISTINCT byte_offset) AS places FROM quarantine";
+    let found = keytrail(["query", "-q", "-f", "csv", sql, "--from", store.text()]);
+    assert_eq!(found.text(), "n,places\n120000,120000\n", "{}", found.story());
+    store.check();
+}
+
+/// Whose `gc` and whose readers would take the inner store's files for their own.
+#[test]
+fn a_store_inside_another_is_refused_and_gc_leaves_what_is_not_its_own() {
+    let outer = Store::new();
+    outer.accounts(&logs(), &[]);
+    for inside in ["x", "events", "objects", "ids", "events/event_date=2026-03-10", "events/event_date=2026-03-10/x/y"]
+    {
+        let inner = outer.path.join(inside);
+        let ended = keytrail(["ingest", logs().to_str().unwrap(), "--store", inner.to_str().unwrap()]);
+        assert_eq!(ended.code, Some(2), "{inside}: {}", ended.story());
+        assert!(ended.stderr.contains("would lie in the store"), "{}", ended.stderr);
+    }
+    // One that an earlier version has made there keeps its files.
+    for inside in ["events", "objects", "events/event_date=2026-03-10/x"] {
+        copy_folder(&root().join("tests/store-format/v2"), &outer.path.join(inside));
+    }
+    let all = files(&outer.path);
+    assert_eq!(keytrail(["store", "gc", outer.text(), "--older-than", "0d"]).code, Some(0));
+    assert_eq!(files(&outer.path), all);
 }
 
 /// A record of one identity, whose content the Region tells.
@@ -1258,6 +1319,18 @@ fn stores_of_every_format_open() {
         assert_eq!(store.info()["format_version"], 2);
         store.check();
         assert_eq!(store.hash(), undisturbed().0);
+        // Its log keeps its commits from now on, and its chain begins with this run.
+        let checked = keytrail(["store", "check", store.text()]);
+        let version = number + 2;
+        assert!(checked.text().contains(&format!("chain     commits {version} to ")), "{}", checked.text());
+        for table in ["events", "objects"] {
+            let log = files(&store.path.join(table).join("_delta_log"));
+            let texts = log.iter().map(|file| fs::read_to_string(file).unwrap());
+            assert!(
+                texts.into_iter().any(|text| text.contains(r#""delta.enableExpiredLogCleanup":"false""#)),
+                "{table}"
+            );
+        }
     }
 }
 

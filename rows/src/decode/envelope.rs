@@ -80,6 +80,9 @@ impl EnvelopeOpener {
         }
         // A salvaged document may end before its array does.
         let bare = shape.documents.saturating_sub(shape.record_documents + u64::from(shape.array));
+        if shape.unknown_member {
+            flags.push(ObjectFlag::UnknownMember);
+        }
         if shape.documents > 1 {
             let is_lines = shape.record_documents == 0 && !shape.array;
             flags.push(if is_lines { ObjectFlag::Ndjson } else { ObjectFlag::MultiDocument });
@@ -95,6 +98,12 @@ impl EnvelopeOpener {
         }
         if item.is_screened_out {
             return sink(DecodedPiece::Irrelevant);
+        }
+        if item.around == ItemContainer::Beside {
+            if self.holds_record(item.bytes) {
+                sink(item_fault(&item, FaultReason::EnvelopeUnknown));
+            }
+            return;
         }
         let value = match self.outer.parse(item.bytes) {
             Ok(value) => value,
@@ -129,6 +138,14 @@ impl EnvelopeOpener {
             },
             ItemContent::Control => {}
         }
+    }
+
+    /// True if one of these members, as they are written, is or holds a record, or cannot be parsed.
+    fn holds_record(&mut self, members: &[u8]) -> bool {
+        let members = members.trim_ascii();
+        let object = [b"{", members.strip_suffix(b",").unwrap_or(members), b"}"].concat();
+        let Ok(value) = self.outer.parse(&object) else { return true };
+        value.members().any(|(name, member)| name == "awslogs" || unwrap::holds_record(member))
     }
 }
 
@@ -189,6 +206,9 @@ fn contents<'a>(
     if around != ItemContainer::Events && around != ItemContainer::LogEvents && is_whole(value) {
         return (ItemContent::Record(value), None, None);
     }
+    if matches!(around, ItemContainer::Events | ItemContainer::LogEvents) && unwrap::has_record_member(value) {
+        return (ItemContent::Nested, None, None);
+    }
     match around {
         ItemContainer::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
         ItemContainer::LogEvents => {
@@ -200,7 +220,7 @@ fn contents<'a>(
         ItemContainer::Records | ItemContainer::Array | ItemContainer::Document if unwrap::is_record(value) => {
             return (ItemContent::Nested, None, None);
         }
-        ItemContainer::Records | ItemContainer::Array | ItemContainer::Document => {}
+        ItemContainer::Records | ItemContainer::Array | ItemContainer::Document | ItemContainer::Beside => {}
     }
     if let Some(payload) = string(&["awslogs", "data"]) {
         return (ItemContent::LogsPayload(payload), Some(ObjectFlag::CloudwatchLogs), None);
@@ -306,6 +326,10 @@ fn logs_events(item: &DocumentItem, document: &[u8], tree: &mut JsonTree, sink: 
     };
     if value.get("messageType").and_then(Value::text).as_deref() == Some("CONTROL_MESSAGE") {
         return;
+    }
+    let is_beside = |(name, member): (Cow<'_, str>, Value<'_>)| name != "logEvents" && unwrap::holds_record(member);
+    if value.members().any(is_beside) {
+        sink(item_fault(item, FaultReason::EnvelopeUnknown));
     }
     let owner = value.get("owner").and_then(Value::text);
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {

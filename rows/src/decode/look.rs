@@ -50,13 +50,6 @@ fn begins_as_json(head: &[u8]) -> bool {
     }
 }
 
-/// True if a whole document may hold a record: it has the name of one of the members that make an object a record, a
-/// name written with escapes, or a payload that hides its text.
-pub(super) fn may_hold_record(document: &[u8]) -> bool {
-    let signs: [&[u8]; 5] = [b"eventSource", b"eventName", b"eventTime", b"\\u00", b"awslogs"];
-    signs.iter().any(|sign| memchr::memmem::find(document, sign).is_some())
-}
-
 /// True if the next byte that is not white space is one of these, or is not here.
 fn is_next(rest: &[u8], expected: &[u8]) -> bool {
     rest.trim_ascii_start().first().is_none_or(|byte| expected.contains(byte))

@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod inflate;
 mod look;
 mod salvage;
+mod signs;
 pub mod split;
 mod unwrap;
 
@@ -271,7 +272,7 @@ impl Decoder {
             return self.salvage_whole(length, fault, sink);
         }
         let may_be_other = self.taken_by == TakenBy::Content && splitter.shape.record_documents == 0;
-        if may_be_other && !look::may_hold_record(document) {
+        if may_be_other && !signs::may_hold_record(document) {
             return DecodeSummary::of(ObjectOutcome::Skipped(SkipReason::NotALog), length as u64);
         }
         self.opener.begin(splitter.shape);
@@ -330,7 +331,7 @@ impl Decoder {
         let mut may_hold_record = object.taken_by == TakenBy::Name;
         // An item that is too large to look at may be anything.
         let mut look = |item: DocumentItem<'_>| {
-            may_hold_record = may_hold_record || item.bytes.is_empty() || look::may_hold_record(item.bytes);
+            may_hold_record = may_hold_record || item.bytes.is_empty() || signs::may_hold_record(item.bytes);
         };
         let proof = match stream(object, to_prove, &mut self.inflated, &mut look) {
             Ok(proof) => proof,

@@ -4,8 +4,11 @@
 //! unusable. An item is bounded by its brackets alone, so a fault inside one cannot take its neighbours along.
 //! Never looks inside an item, except to note the places of its own members for the screen.
 
+use std::borrow::Cow;
+
 use super::bracket_scan::BracketScan;
 pub use super::bracket_scan::BytesAhead;
+use super::signs;
 use crate::json::{self, RecordScreen};
 use crate::objects::FaultReason;
 
@@ -66,6 +69,8 @@ pub enum ItemContainer {
     Array,
     /// A top-level object: one record, a line of NDJSON, or a wrapper.
     Document,
+    /// Members of a document that stand beside its array of records, as they are written: a look decides if they hold one.
+    Beside,
 }
 
 /// One bounded piece of a document.
@@ -106,6 +111,8 @@ pub struct DocumentShape {
     pub record_documents: u64,
     pub trailing_data: bool,
     pub array: bool,
+    /// A member that no writer of records is known to write stands beside them.
+    pub unknown_member: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,6 +142,44 @@ enum StrayText {
     MayHold,
 }
 
+/// A member of a document, as its name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KnownMember {
+    Items(ItemContainer),
+    /// It holds no record, whatever is in it: the writers of such documents have it.
+    Accompanying,
+    Other,
+}
+
+impl KnownMember {
+    /// Names compare as text, so an escape in one makes it no other name.
+    fn of(name: &str) -> KnownMember {
+        match name {
+            "Records" => KnownMember::Items(ItemContainer::Records),
+            "Events" => KnownMember::Items(ItemContainer::Events),
+            "logEvents" => KnownMember::Items(ItemContainer::LogEvents),
+            "messageType" | "owner" | "logGroup" | "logStream" | "subscriptionFilters" | "policyLevel" => {
+                KnownMember::Accompanying
+            }
+            "NextToken" | "nextToken" | "ResponseMetadata" => KnownMember::Accompanying,
+            _ => KnownMember::Other,
+        }
+    }
+}
+
+/// The text of a key, from its bytes with both quotes.
+fn key_text(quoted: &[u8]) -> Result<Cow<'_, str>, SplitFault> {
+    let plain = &quoted[1..quoted.len() - 1];
+    match std::str::from_utf8(plain) {
+        Ok(text) if memchr::memchr(b'\\', plain).is_none() => Ok(Cow::Borrowed(text)),
+        _ => {
+            let mut tree = json::JsonTree::new();
+            let value = tree.parse(quoted).map_err(SplitFault::Json)?;
+            Ok(Cow::Owned(value.text().unwrap_or_default().into_owned()))
+        }
+    }
+}
+
 /// Bytes of a document, by the offset at which they stand in it.
 pub struct DocumentPiece<'b> {
     bytes: &'b [u8],
@@ -154,7 +199,11 @@ pub struct Splitter {
     /// Start of the top-level object that may turn out to be an item itself.
     document_start: u64,
     document_known: bool,
-    records_seen: bool,
+    /// The arrays of items that the document at hand has had, a bit for each name.
+    arrays_seen: u8,
+    /// A list or object of an unknown name stands in the document at hand.
+    has_unknown: bool,
+    member: KnownMember,
     screen: Option<RecordScreen>,
     /// The document just closed stood on one line: if the line ends with it, the rest are lines as well.
     one_line: bool,
@@ -172,7 +221,9 @@ impl Default for Splitter {
             around: ItemContainer::Document,
             document_start: 0,
             document_known: false,
-            records_seen: false,
+            arrays_seen: 0,
+            has_unknown: false,
+            member: KnownMember::Other,
             screen: None,
             one_line: false,
             ndjson: false,
@@ -216,7 +267,7 @@ impl Splitter {
             SplitState::Start => self.start(piece),
             SplitState::Key => self.key(piece, sink),
             SplitState::AfterMember => self.after_member(piece, sink),
-            SplitState::Skip => self.skip(piece),
+            SplitState::Skip => Ok(self.skip(piece, sink)),
             SplitState::BeforeFirstItem => self.before_first_item(piece),
             SplitState::BeforeNextItem => self.before_item(piece),
             SplitState::InItem => self.in_item(piece, sink),
@@ -229,6 +280,7 @@ impl Splitter {
     fn needed_from(&self) -> u64 {
         let keep = match self.state {
             SplitState::InItem | SplitState::Between(_) => self.item_start,
+            SplitState::Skip if self.document_known => self.item_start,
             SplitState::Key | SplitState::AfterMember | SplitState::Skip if !self.document_known => self.document_start,
             _ => self.at,
         };
@@ -307,7 +359,8 @@ impl Splitter {
             b'{' => {
                 self.document_start = self.at;
                 self.document_known = false;
-                self.records_seen = false;
+                self.arrays_seen = 0;
+                self.has_unknown = false;
                 if self.ndjson {
                     self.begin_item(ItemContainer::Document);
                     return Ok(SplitStep::On);
@@ -337,12 +390,12 @@ impl Splitter {
     }
 
     fn begin_between(&mut self) {
-        self.shape.trailing_data = true;
         self.item_start = self.at;
         self.state = SplitState::Between(StrayText::Plain);
     }
 
-    /// Goes on after the line. A line that may hold a record is quarantined; for any other the flag says enough.
+    /// Goes on after the line. A line that may hold a record is quarantined, and one that is JSON is an item, though no
+    /// record; for any other the flag says enough.
     fn between<'b>(
         &mut self,
         piece: &DocumentPiece<'b>,
@@ -358,10 +411,15 @@ impl Splitter {
             self.state = SplitState::Between(if may_hold { StrayText::MayHold } else { StrayText::Plain });
             return SplitStep::More;
         }
+        let item = piece.item(self.item_start, self.at - self.item_start, ItemContainer::Document);
+        let is_json = !may_hold && json::JsonTree::new().parse(item.bytes).is_ok();
+        self.shape.trailing_data |= !is_json;
         if may_hold {
             self.shape.documents += 1;
-            let item = piece.item(self.item_start, self.at - self.item_start, ItemContainer::Document);
             sink(DocumentItem { fault: item.fault.or(Some(ItemFault::Line)), ..item });
+        } else if is_json {
+            self.shape.documents += 1;
+            sink(item);
         }
         self.state = SplitState::Start;
         SplitStep::On
@@ -419,7 +477,7 @@ impl Splitter {
         let Some(length) = BracketScan::default().find_end(rest) else {
             return self.wait(rest);
         };
-        let (key, mut after) = (&rest[1..length - 1], length);
+        let (key, mut after) = (&rest[..length], length);
         let space = |at: usize| rest[at..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         after += space(after);
         match rest.get(after) {
@@ -431,53 +489,90 @@ impl Splitter {
         let Some(&value) = rest.get(after) else {
             return self.wait(rest);
         };
+        let key = key_text(key)?;
+        let start = self.at;
         self.at += after as u64;
-        self.member(key, value)
+        self.member = KnownMember::of(&key);
+        match self.member {
+            KnownMember::Items(around) => self.items(around, value, (piece, start), sink),
+            KnownMember::Accompanying | KnownMember::Other => Ok(self.other_member(value, start)),
+        }
     }
 
     fn wait(&self, rest: &[u8]) -> Result<SplitStep, SplitFault> {
         if rest.len() > RECORD_BYTES_MAX { Err(SYNTAX) } else { Ok(SplitStep::More) }
     }
 
-    /// Classifies a top-level member by its key.
-    fn member(&mut self, key: &[u8], value: u8) -> Result<SplitStep, SplitFault> {
-        let around = match key {
-            b"Records" => Some(ItemContainer::Records),
-            b"Events" => Some(ItemContainer::Events),
-            b"logEvents" => Some(ItemContainer::LogEvents),
-            _ => None,
-        };
-        match around {
-            Some(ItemContainer::Records) if self.records_seen => {
-                return Err(SplitFault::Json(json::JsonFault::DuplicateKey));
-            }
-            Some(ItemContainer::Records) if value != b'[' => return Err(SplitFault::RecordsType),
-            Some(around) if value == b'[' => {
-                self.records_seen |= around == ItemContainer::Records;
-                self.document_known = true;
-                self.around = around;
-                self.at += 1;
-                self.state = SplitState::BeforeFirstItem;
-            }
-            _ => {
-                self.scan.begin();
-                self.state = SplitState::Skip;
-            }
+    /// Begins the array of items of a document, if the value is one. `before` is the piece and the start of the member.
+    fn items<'b>(
+        &mut self,
+        around: ItemContainer,
+        value: u8,
+        before: (&DocumentPiece<'b>, u64),
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) -> Result<SplitStep, SplitFault> {
+        let (piece, start) = before;
+        let bit = 1 << around as u8;
+        let is_array = value == b'[';
+        if self.arrays_seen & bit != 0 && (is_array || self.document_known) {
+            return Err(SplitFault::Json(json::JsonFault::DuplicateKey));
         }
+        if around == ItemContainer::Records && !is_array {
+            return Err(SplitFault::RecordsType);
+        }
+        self.arrays_seen |= bit;
+        if !is_array {
+            return Ok(self.other_member(value, start));
+        }
+        if !self.document_known && start > self.document_start + 1 {
+            self.give_beside(piece, self.document_start + 1..start, sink);
+        }
+        self.document_known = true;
+        self.around = around;
+        self.at += 1;
+        self.state = SplitState::BeforeFirstItem;
         Ok(SplitStep::On)
     }
 
-    fn skip(&mut self, piece: &DocumentPiece) -> Result<SplitStep, SplitFault> {
+    /// Begins a member that holds no items.
+    fn other_member(&mut self, value: u8, start: u64) -> SplitStep {
+        self.item_start = start;
+        self.has_unknown |= self.member == KnownMember::Other && matches!(value, b'[' | b'{');
+        self.scan.begin();
+        self.state = SplitState::Skip;
+        SplitStep::On
+    }
+
+    /// Gives away members beside the records if their bytes have a sign of a record, or cannot be looked at.
+    fn give_beside<'b>(
+        &self,
+        piece: &DocumentPiece<'b>,
+        span: std::ops::Range<u64>,
+        sink: &mut impl FnMut(DocumentItem<'b>),
+    ) {
+        let mut item = piece.item(span.start, span.end - span.start, ItemContainer::Beside);
+        if item.bytes.is_empty() {
+            item.fault = Some(ItemFault::TooLarge);
+        }
+        if item.fault.is_some() || signs::may_hold_record(item.bytes) {
+            sink(item);
+        }
+    }
+
+    fn skip<'b>(&mut self, piece: &DocumentPiece<'b>, sink: &mut impl FnMut(DocumentItem<'b>)) -> SplitStep {
         let rest = piece.rest(self.at);
         match self.scan.find_end_or_scalar(rest, piece.follows) {
             Some(length) => {
                 self.at += length as u64;
+                if self.document_known && self.member != KnownMember::Accompanying {
+                    self.give_beside(piece, self.item_start..self.at, sink);
+                }
                 self.state = SplitState::AfterMember;
-                Ok(SplitStep::On)
+                SplitStep::On
             }
             None => {
                 self.at += rest.len() as u64;
-                Ok(SplitStep::More)
+                SplitStep::More
             }
         }
     }
@@ -510,6 +605,7 @@ impl Splitter {
         self.state = SplitState::Start;
         if self.document_known {
             self.shape.record_documents += 1;
+            self.shape.unknown_member |= self.has_unknown;
             return Ok(SplitStep::On);
         }
         let length = self.at - self.document_start;
@@ -669,6 +765,10 @@ mod tests {
             format!(
                 "2026-03-10T09:00:00.000Z {{\"a\":1}}\n2026-03-10T09:00:01.000Z {{\"b\":{pad}\n2026-03-10T09:00:02.000Z x{pad}"
             ),
+            // Members beside the records, before and behind them.
+            format!(
+                "{{\"x\":{{\"eventName\":1}},\"y\":\"{pad}\",\"\\u0052ecords\":[{{}}],\"z\":[{{\"eventTime\":\"{pad}\"}}],\"w\":[7]}}"
+            ),
             // A bracket that ends no scalar, wherever a piece begins.
             "{\"Records\":[1[,2]}".to_owned(),
         ] {
@@ -693,7 +793,6 @@ mod tests {
         for (text, faults) in [
             ("{\"a\":1}\nERROR end of stream\n{\"b\":2}\n{\"c\":3}", &[None, None, None][..]),
             ("{\"a\":1},\n{\"b\":2},\n", &[None, None]),
-            ("{\"a\":1}\nnull\n{\"b\":2}", &[None, None]),
             ("{\"a\":1}\n\u{1e}{\"b\":2}\n\u{1e}{\"c\":3}", &[None, None, None]),
             ("{\"a\":1}\n2026-03-10T09:00:00Z {\"b\":2}\n{\"c\":3}", &[None, LINE, None]),
             ("{\"Records\":[{}]} text {\"Records\":[{}]}", &[None, LINE]),
@@ -708,6 +807,12 @@ mod tests {
             let (items, shape) = split(text.as_bytes(), 1000).unwrap();
             assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), faults, "{text}");
             assert_eq!(shape.trailing_data, !text.contains('\u{1e}'), "{text}");
+        }
+        for line in ["null", "5", "[1,2]", "\"x\"", " true "] {
+            let text = format!("{{\"a\":1}}\n{line}\n{{\"b\":2}}");
+            let (items, shape) = split(text.as_bytes(), 1000).unwrap();
+            assert_eq!((items.len(), &*items[1].0), (3, line.trim_start()), "{line}");
+            assert_eq!((shape.documents, shape.trailing_data), (3, false), "{line}");
         }
         let (items, shape) = split("{\"a\":1}\u{feff}{\"b\":2}\n\u{feff}[{\"c\":3}]".as_bytes(), 1000).unwrap();
         assert_eq!((items.len(), shape.bom, shape.trailing_data), (3, true, false));
@@ -727,11 +832,36 @@ mod tests {
     }
 
     #[test]
+    fn members_beside_records_are_given_if_they_may_hold_one() {
+        for (text, beside, unknown_member) in [
+            (r#"{"Records":[{}],"More":[{"eventName":"b"}]}"#, &[r#""More":[{"eventName":"b"}]"#][..], true),
+            (r#"{"More":[{"eventName":"b"}],"Records":[{}]}"#, &[r#""More":[{"eventName":"b"}],"#], true),
+            (r#"{"Records":[{}],"More":"{\"eventName\":5}"}"#, &[r#""More":"{\"eventName\":5}""#], false),
+            (r#"{"Records":[{}],"More":[7],"n":5}"#, &[], true),
+            (
+                r#"{"messageType":"eventName","logEvents":[{}],"owner":"eventName"}"#,
+                &[r#""messageType":"eventName","#],
+                false,
+            ),
+            (r#"{"Events":[{}],"NextToken":"eventName","ResponseMetadata":{"eventName":1}}"#, &[], false),
+            (r#"{"eventName":"b","More":[{"eventName":"b"}]}"#, &[], false),
+        ] {
+            let (items, shape) = split(text.as_bytes(), 1000).unwrap();
+            let given: Vec<&str> = items.iter().map(|(item, _)| &**item).filter(|item| item.starts_with('"')).collect();
+            assert_eq!((&given[..], shape.unknown_member), (beside, unknown_member), "{text}");
+        }
+    }
+
+    #[test]
     fn documents_that_are_none_are_named() {
         for (bytes, fault) in [
             (&b"  "[..], SplitFault::EmptyDocument),
             (b"{\"Records\":{}}", SplitFault::RecordsType),
             (b"{\"Records\":[],\"Records\":[]}", SplitFault::Json(json::JsonFault::DuplicateKey)),
+            (br#"{"Records":[],"\u0052ecords":[]}"#, SplitFault::Json(json::JsonFault::DuplicateKey)),
+            (br#"{"Events":[],"Events":[]}"#, SplitFault::Json(json::JsonFault::DuplicateKey)),
+            (br#"{"logEvents":5,"logEvent\u0073":[]}"#, SplitFault::Json(json::JsonFault::DuplicateKey)),
+            (br#"{"\u0052ecords":{}}"#, SplitFault::RecordsType),
             (b"{\"Records\":[{}", TRUNCATED),
             (b"{\"Records\":[{},]}", SYNTAX),
             (b"{\"Records\":[{}}},{}]}", SYNTAX),

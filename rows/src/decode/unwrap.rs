@@ -4,6 +4,7 @@
 //! it holds. Never takes a part of a record for a record: where several members of one object hold different records,
 //! none is taken.
 
+use super::signs;
 use crate::arn::is_account_id;
 use crate::json::{JsonKind, JsonTree, Value};
 use crate::objects::FaultReason;
@@ -131,6 +132,29 @@ fn members_of(value: Value<'_>, texts_left: usize) -> Result<Vec<UnwrappedPiece>
         }
     }
     Ok(first)
+}
+
+/// True if the value is a record or has one anywhere inside, in texts of JSON as well, or such a text that does not parse.
+pub(super) fn holds_record(value: Value<'_>) -> bool {
+    holds(value, TEXTS_MAX)
+}
+
+fn holds(value: Value<'_>, texts_left: usize) -> bool {
+    match value.kind() {
+        JsonKind::Object => is_record(value) || value.members().any(|(_, member)| holds(member, texts_left)),
+        JsonKind::Array => value.items().any(|item| holds(item, texts_left)),
+        JsonKind::String => value.text().filter(|text| is_json(text)).is_some_and(|text| {
+            signs::may_hold_record(text.as_bytes())
+                && (texts_left == 0
+                    || JsonTree::new().parse(text.as_bytes()).map_or(true, |value| holds(value, texts_left - 1)))
+        }),
+        _ => false,
+    }
+}
+
+/// True if a member is a whole record, not only its text.
+pub(super) fn has_record_member(value: Value<'_>) -> bool {
+    value.members().any(|(_, member)| is_complete(member))
 }
 
 fn record(value: Value<'_>) -> UnwrappedPiece {

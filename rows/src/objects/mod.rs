@@ -9,6 +9,7 @@ mod docs;
 mod fields;
 mod outcome;
 mod tables;
+mod unlisted;
 mod words;
 
 pub use counts::{Counts, StatusCounts};
@@ -23,4 +24,5 @@ pub use tables::{
     QuarantineColumns, QuarantineRow, QuarantineRows, VERDICT_COLUMNS, VerdictBuilder, VerdictColumns, VerdictRow,
     VerdictRows,
 };
+pub use unlisted::{count_of_more, more_records};
 pub use words::{FaultReason, ObjectChange, ObjectFlag, ObjectKind, ObjectStatus, SkipReason, UnknownWord, Word};

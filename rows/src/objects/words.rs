@@ -187,6 +187,8 @@ words! {
         "nothing; somebody joined files";
     TrailingData "trailing_data" "something stands behind the gzip or between documents"
         "look at the end of the file: it was changed after CloudTrail wrote it";
+    UnknownMember "unknown_member" "a list or object of a name that no writer of records has stands beside them"
+        "look at it in the file: CloudTrail itself does not write this";
     DoubleGzip "double_gzip" "it is a gzip inside a gzip"
         "nothing; a copy compressed it once more";
     NotCompressed "not_compressed" "it is named as gzip and is not compressed"
@@ -239,6 +241,8 @@ words! {
         "look at it in `quarantine.raw`: if it is no event, keep its file out of the location";
     RecordNotObject "record_not_object" "the record is not a JSON object"
         "look at it in `quarantine.raw`: a record is an object in braces";
+    Unlisted "unlisted" "the table has no room for more records of the object; `raw` tells how many there are"
+        "read the object alone: `quarantine` lists up to 64 MiB of a run";
     EmptyObject "empty_object" "the object has no byte"
         "fetch the file again: the copy was not finished";
     NotGzip "not_gzip" "it is named as gzip and begins neither as gzip nor as text"
@@ -271,6 +275,8 @@ words! {
         "nothing is lost; remove the link";
     NotRegularFile "not_regular_file" "it is a device, socket or pipe, or a folder that is named as a log"
         "nothing if it is no log; rename a folder that is named as one";
+    KeyRefused "key_refused" "its key has a part `.` or `..`, which names no place of its own"
+        "find out who wrote it: CloudTrail never does; copy it to another key to read it";
     AccessDenied "access_denied" "`s3:GetObject` is not granted"
         "grant `s3:GetObject` on it; `ingest --print-policy` prints the policy";
     LookupDenied "lookup_denied" "`cloudtrail:LookupEvents` is not granted"

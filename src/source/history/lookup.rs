@@ -251,6 +251,7 @@ impl Lookup<'_, '_> {
             .map_err(|error| AwsTrouble::new(TroubleClass::Other, error.to_string()))?;
         let request = self.region.client.lookup_events().lookup_attributes(by_source).max_results(PAGE_EVENTS);
         let request = request.start_time(DateTime::from_secs(since)).end_time(DateTime::from_secs(at.until));
+        keytrail_limits::opened();
         let sent = request.set_next_token(at.token.clone()).send().await;
         sent.map_err(|error| AwsTrouble::of::<LookupEventsError>(&error))
     }

@@ -21,7 +21,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::aws::{self, AwsTrouble, TroubleClass};
 use super::listing::{EntryCode, ListingBuilder, ListingPart, NameAffixes, OriginId};
-use super::origin::{HISTORY_SCHEME, ObjectOrigin};
+use super::origin::{HISTORY_SCHEME, ObjectOrigin, PagesFolder};
 use super::{RemoteAccess, Scope, SourceError};
 use covered::CoveredSpans;
 use lookup::{LookupContext, LookupEnd, RegionLookups};
@@ -62,7 +62,7 @@ pub(super) async fn list(
         return Ok(builder);
     }
     (remote.note)(estimate(regions.len(), &window));
-    let folder = Arc::new(tempfile::TempDir::new().map_err(|source| SourceError::Disk { source })?);
+    let folder = Arc::new(PagesFolder::new().map_err(|source| SourceError::Disk { source })?);
     let config = aws::sdk_config(&remote.aws).await;
     let has_events = AtomicBool::new(false);
     let context = LookupContext { config: &config, window, folder: folder.path(), remote, has_events: &has_events };

@@ -1,7 +1,7 @@
 //! Trees on disk, and their listings.
 
 use super::super::object::open_regular;
-use super::super::{ListingEntry, list_local as list};
+use super::super::{ListingEntry, ObjectReadError, list_local as list};
 use super::*;
 use crate::objects::{FaultReason, SkipReason};
 use std::os::unix::fs::symlink;
@@ -216,6 +216,40 @@ fn names_survive_as_they_are() {
     let listing = list(&[Location::Path(root.path().to_owned())], &Scope::default()).unwrap();
     assert_eq!((listing.object(3).path(), listing.bytes(3)), (odd, 1));
     assert!((0..4).all(|i| listing.object(i).open().is_ok()));
+}
+
+#[test]
+fn a_file_that_changes_after_its_listing_is_no_log_any_more() {
+    use std::io::{Read, Write};
+    type Change = fn(&Path);
+    let append: Change = |path| fs::File::options().append(true).open(path).unwrap().write_all(b"x").unwrap();
+    let rewrite: Change = |path| {
+        let time = fs::metadata(path).unwrap().modified().unwrap() + std::time::Duration::from_secs(1);
+        fs::write(path, "b.json").unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(time).unwrap();
+    };
+    let replace: Change = |path| {
+        let (next, time) = (path.with_extension("next"), fs::metadata(path).unwrap().modified().unwrap());
+        fs::write(&next, "a.json").unwrap();
+        fs::File::options().write(true).open(&next).unwrap().set_modified(time).unwrap();
+        fs::rename(next, path).unwrap();
+    };
+    let is_changed = |error: io::Error| matches!(ObjectReadError::of(&error), Some(ObjectReadError::Changed));
+    for location in ["", "a.json"] {
+        for change in [append, rewrite, replace] {
+            let root = tree(&["a.json"]);
+            let path = root.path().join("a.json");
+            let listing = || list(&[Location::Path(root.path().join(location))], &Scope::default()).unwrap();
+            let (before, during) = (listing(), listing());
+            let mut file = during.object(0).open().unwrap();
+            let mut bytes = [0; 6];
+            file.read_exact(&mut bytes).unwrap();
+            change(&path);
+            assert!(is_changed(before.object(0).open().unwrap_err()), "between");
+            assert!(is_changed(file.read_to_end(&mut Vec::new()).unwrap_err()), "while it is read");
+            assert!(listing().object(0).open().unwrap().read_to_end(&mut Vec::new()).is_ok());
+        }
+    }
 }
 
 #[test]

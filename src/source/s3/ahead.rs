@@ -72,7 +72,8 @@ impl ReadAhead {
         ReadAhead { listing: Arc::clone(listing), shared, driver }
     }
 
-    /// Opens an object, waiting until it is here. An error for an object in a bucket holds an [`ObjectReadError`].
+    /// Opens an object, waiting until it is here. An error for an object in a bucket, and for a
+    /// file that changed, holds an [`ObjectReadError`].
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.listing.is_in_bucket(index) {
             return Ok(Box::new(self.listing.object(index).open()?));

@@ -187,6 +187,7 @@ impl BodyPull {
     }
 
     fn take(&mut self, chunk: &[u8]) -> io::Result<()> {
+        keytrail_limits::opened();
         self.received += chunk.len() as u64;
         self.digest.update(chunk);
         match &mut self.hold {

@@ -123,6 +123,7 @@ impl Bucket {
         let request = request.set_delimiter(ask.by_level.then(|| "/".to_owned()));
         let request = request.set_start_after(ask.start_after.clone()).set_continuation_token(ask.token.clone());
         let request = request.encoding_type(EncodingType::Url).set_request_payer(self.request_payer.clone());
+        keytrail_limits::opened();
         let answer = request.send().await.map_err(|error| AwsTrouble::of::<ListObjectsV2Error>(&error))?;
         page_of(answer)
     }

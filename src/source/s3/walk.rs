@@ -139,7 +139,8 @@ impl BucketWalk<'_> {
         let path = self.shown(folder);
         let account = place.and_then(KeyPosition::account);
         let id = self.builder.directory_at(self.origin, Path::new(&path), NameAffixes::default(), account)?;
-        self.builder.push(&mut part, id, name.as_bytes(), (EntryCode::Log, object.bytes))?;
+        let code = if is_no_place(key) { EntryCode::KeyRefused } else { EntryCode::Log };
+        self.builder.push(&mut part, id, name.as_bytes(), (code, object.bytes))?;
         part.set_etag(&object.etag);
         self.builder.add(part);
         Ok(())
@@ -221,6 +222,7 @@ impl BucketWalk<'_> {
     }
 
     fn object(&mut self, job: &mut ListJob, object: StoredObject) -> Result<(), SourceError> {
+        let is_refused = is_no_place(&object.key);
         let (folder, name) = split(&object.key);
         if folder != job.folder.path {
             self.flush(job)?;
@@ -236,6 +238,7 @@ impl BucketWalk<'_> {
         };
         match code {
             Ok(code) => {
+                let code = if is_refused { EntryCode::KeyRefused } else { code };
                 let name = current.names.push(name.as_bytes())?;
                 current.objects.push((ListedItem::new(name, code.of_size(object.bytes), object.bytes), object.etag));
             }
@@ -344,6 +347,11 @@ impl ListJob {
     }
 }
 
+/// True of a key that paths and URLs take for another one.
+fn is_no_place(key: &str) -> bool {
+    key.split('/').any(|part| matches!(part, "." | ".."))
+}
+
 /// A key as its folder, with the slash, and its last name.
 fn split(key: &str) -> (&str, &str) {
     key.split_at(key.rfind('/').map_or(0, |slash| slash + 1))
@@ -357,6 +365,16 @@ mod tests {
         let stored =
             |key: &&str| StoredObject { key: (*key).to_owned(), bytes: 1, etag: String::new(), modified: None };
         ListPage { objects: keys.iter().map(stored).collect(), folders: Vec::new(), next: next.map(str::to_owned) }
+    }
+
+    #[test]
+    fn parts_of_dots_make_a_key_no_place() {
+        for key in [".", "..", "./a", "a/..", "a/./b", "a/../b"] {
+            assert!(is_no_place(key), "{key}");
+        }
+        for key in ["", "a", ".a", "..a", "...", "a/.../b", "a..", "a/b./c"] {
+            assert!(!is_no_place(key), "{key}");
+        }
     }
 
     #[test]

@@ -1,0 +1,38 @@
+//! Knows if the process began without a standard output.
+//! In: the descriptors, before the runtime of Rust opens `/dev/null` in place of one that is closed. Out: true or false.
+//! Never changes a descriptor.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// True if nobody can read what is written to standard output, because it was closed when the process began. Always false
+/// on systems where this cannot be known.
+pub fn stdout_was_closed() -> bool {
+    IS_CLOSED.load(Ordering::Relaxed)
+}
+
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+#[expect(unsafe_code, reason = "a look at a descriptor before `main`, which only a function of C can have")]
+mod before_main {
+    use std::ffi::c_int;
+    use std::sync::atomic::Ordering;
+
+    unsafe extern "C" {
+        fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
+    }
+
+    /// F_GETFD, which fails of a descriptor that is not open.
+    const GET_FLAGS: c_int = 1;
+
+    extern "C" fn look() {
+        // SAFETY: it takes no third argument and changes nothing.
+        super::IS_CLOSED.store(unsafe { fcntl(1, GET_FLAGS) } == -1, Ordering::Relaxed);
+    }
+
+    #[used]
+    // SAFETY: the loader calls the functions of this list before `main`, each once; this one needs nothing set up.
+    #[cfg_attr(target_os = "linux", unsafe(link_section = ".init_array"))]
+    #[cfg_attr(target_os = "macos", unsafe(link_section = "__DATA,__mod_init_func"))]
+    static LOOK: extern "C" fn() = look;
+}

@@ -1,0 +1,158 @@
+//! The users of this machine that may open a store: the modes of its files, and the refusal of one that others may write.
+//! In: the folder of a store, and what its user asked for. Out: modes, or that the store is shared.
+//! Never widens the mode of a file unasked.
+
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The users that may read a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoreMode {
+    /// Its owner alone.
+    #[default]
+    Private,
+    /// Its owner, and the group of its folder.
+    Group,
+}
+
+/// The treatment of a store that others than its owner may write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SharedStore {
+    #[default]
+    Refused,
+    Allowed,
+}
+
+/// What a user asks of the access to a store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreAccess {
+    /// None keeps that of the store.
+    pub mode: Option<StoreMode>,
+    pub shared: SharedStore,
+}
+
+impl StoreMode {
+    /// The mode of a folder; those of a group hand their group on.
+    pub(super) fn of_folder(self) -> u32 {
+        match self {
+            StoreMode::Private => 0o700,
+            StoreMode::Group => 0o2750,
+        }
+    }
+
+    pub(super) fn of_file(self) -> u32 {
+        match self {
+            StoreMode::Private => 0o600,
+            StoreMode::Group => 0o640,
+        }
+    }
+
+    /// The mode by which a store was made; that of a new one if there is none.
+    pub(super) fn of_store(folder: &Path) -> StoreMode {
+        let group = StoreMode::Group.of_folder() & 0o2070;
+        let is_group = fs::metadata(folder).is_ok_and(|folder| folder.mode() & group == group);
+        if is_group { StoreMode::Group } else { StoreMode::Private }
+    }
+}
+
+/// Gives a file or folder the mode if it has another, as a umask or a folder's default gives it.
+pub(super) fn ensure(path: &Path, mode: u32) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.mode() & 0o7777 == mode {
+        return Ok(());
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// Gives all folders and files of a store the mode.
+pub(super) fn ensure_all(folder: &Path, mode: StoreMode) -> io::Result<()> {
+    ensure(folder, mode.of_folder())?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            ensure_all(&entry.path(), mode)?;
+        } else if kind.is_file() {
+            ensure(&entry.path(), mode.of_file())?;
+        }
+    }
+    Ok(())
+}
+
+/// True if others than the owner may write into the store, into a table's folder or into its log, or over a file of the
+/// log. What cannot be looked at is not found here: opening the store fails on it.
+pub(super) fn is_shared(store: &Path) -> bool {
+    let logs = children(store).map(|table| table.join("_delta_log"));
+    let of_logs = logs.flat_map(|log| children(&log).chain([log]).collect::<Vec<_>>());
+    let is_open = |path: PathBuf| fs::metadata(path).is_ok_and(|found| may_others_write(&found));
+    [store.to_owned()].into_iter().chain(children(store)).chain(of_logs).any(is_open)
+}
+
+fn children(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+fn may_others_write(found: &Metadata) -> bool {
+    let mode = found.mode();
+    mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(found.uid(), found.gid())
+}
+
+/// True of the group that systems make for each user: it has the user's number or name.
+fn is_own_group(user: u32, group: u32) -> bool {
+    user == group
+        || name_of("/etc/passwd", user)
+            .is_some_and(|user| name_of("/etc/group", group).is_some_and(|name| name == user))
+}
+
+/// The name of a number in a list of users or groups, whose lines begin alike.
+fn name_of(list: &str, number: u32) -> Option<String> {
+    let lines = fs::read_to_string(list).ok()?;
+    lines.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(number)).then(|| name.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_others_may_write_is_shared() {
+        let top = tempfile::tempdir().unwrap();
+        let log = top.path().join("events/_delta_log");
+        fs::create_dir_all(&log).unwrap();
+        let events = top.path().join("events");
+        for folder in [top.path(), &events, &log] {
+            for (mode, shared) in [(0o700, false), (0o755, false), (0o2750, false), (0o702, true), (0o1777, true)] {
+                ensure(folder, mode).unwrap();
+                assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", folder.display());
+            }
+            ensure(folder, 0o755).unwrap();
+        }
+        // The log has a hash of each data file; nothing has one of the log.
+        let [commit, data] = ["events/_delta_log/0.json", "events/data"].map(|file| top.path().join(file));
+        for (file, mode, shared) in [(&commit, 0o644, false), (&commit, 0o602, true), (&data, 0o666, false)] {
+            fs::write(file, "").unwrap();
+            ensure(file, mode).unwrap();
+            assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", file.display());
+            fs::remove_file(file).unwrap();
+        }
+        assert!(is_own_group(7, 7) && !is_own_group(0, 65_000));
+    }
+
+    #[test]
+    fn a_mode_is_that_of_all_files_and_is_found_again() {
+        let top = tempfile::tempdir().unwrap();
+        fs::create_dir(top.path().join("events")).unwrap();
+        fs::write(top.path().join("events/x"), "").unwrap();
+        for mode in [StoreMode::Group, StoreMode::Private] {
+            ensure_all(top.path(), mode).unwrap();
+            let found = |path: &str| fs::metadata(top.path().join(path)).unwrap().mode() & 0o7777;
+            assert_eq!(["", "events", "events/x"].map(found), [mode.of_folder(), mode.of_folder(), mode.of_file()]);
+            assert_eq!(StoreMode::of_store(top.path()), mode);
+        }
+    }
+}

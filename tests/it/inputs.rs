@@ -1,0 +1,388 @@
+//! What is read and what is written: envelopes that hide records, files that change, stores that others may write, and
+//! output that would replace evidence.
+//! In: `tests/bad/envelopes`, and folders that are made here. Out: statuses, exit codes, modes, words.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::child::{BINARY, Ended, Limits, has_program, keytrail, keytrail_within, root, shell_line_in};
+use crate::damage::sparse;
+use crate::store::{Store, logs};
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[track_caller]
+fn ends(ended: &Ended, code: i32, says: &str) {
+    assert_eq!(ended.code, Some(code), "{}\n{}", ended.story(), ended.stderr);
+    assert!(ended.stderr.contains(says), "no `{says}`: {}", ended.stderr);
+}
+
+/// A folder with one log.
+fn one_log() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(root().join("tests/bad/envelopes/records-only-escaped.json"), folder.path().join("a.json")).unwrap();
+    folder
+}
+
+const COUNT: &str = "SELECT count(*) AS n FROM events";
+
+#[test]
+fn an_envelope_hides_no_record() {
+    let folder = root().join("tests/bad/envelopes");
+    let expected = fs::read_to_string(folder.join("expect")).unwrap();
+    let mut files = 0;
+    for line in expected.lines().filter(|line| !line.starts_with('#')) {
+        let [file, status, error, records, quarantined] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let sql = "SELECT status, coalesce(error, '-') AS error, coalesce(records, 0) AS records, \
+                   coalesce(quarantined, 0) AS quarantined FROM objects";
+        let ended = keytrail(["query", sql, "--events", "all", "--csv-exact", "--from", text(&folder.join(file))]);
+        let found = ended.text().lines().nth(1).unwrap_or_default().to_owned();
+        assert_eq!(found, [status, error, records, quarantined].join(","), "{file}: {}", ended.story());
+        let is_whole = status != "quarantined" && quarantined == "0";
+        assert_eq!(ended.code, Some(if is_whole { 0 } else { 3 }), "{file}: {}", ended.story());
+        files += 1;
+    }
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), files + 1, "each file has its line");
+}
+
+/// The interval is half-open, in logs and in a store: an event at its start counts, one at its end does not.
+#[test]
+fn an_interval_has_its_start_and_not_its_end() {
+    let (folder, store) = (one_log(), Store::new());
+    let log = fs::read_to_string(folder.path().join("a.json")).unwrap();
+    let seconds = ["2026-04-01T09:59:59Z", "2026-04-01T10:00:00Z", "2026-04-01T10:00:01Z", "2026-04-02T00:00:00Z"];
+    for (number, time) in seconds.iter().enumerate() {
+        let log = log.replace("2026-04-01T10:00:00Z", time).replace("000000000001", &format!("00000000000{number}"));
+        assert!(log.contains(time));
+        fs::write(folder.path().join(format!("{number}.json")), log).unwrap();
+    }
+    fs::remove_file(folder.path().join("a.json")).unwrap();
+    ends(&store.ingest(folder.path(), &["--events", "all"]), 0, "");
+    for (interval, expected) in [
+        ("", "0123"),
+        ("--until 2026-04-01T10:00:00Z", "0"),
+        ("--until 2026-04-01T10:00:01Z", "01"),
+        ("--since 2026-04-01T10:00:00Z", "123"),
+        ("--since 2026-04-01T10:00:01Z", "23"),
+        ("--since 2026-04-01T10:00:00Z --until 2026-04-01T10:00:01Z", "1"),
+        ("--until 2026-04-02", "012"),
+        ("--during 2026-04-01", "012"),
+        ("--during 2026-04-02", "3"),
+        ("--during 2026-04", "0123"),
+    ] {
+        for from in [folder.path(), &store.path] {
+            let sql = "SELECT right(event_id, 1) AS n FROM events ORDER BY event_id";
+            let asked = ["query", sql, "--events", "all", "-q", "-f", "csv", "--from", text(from)];
+            let ended = keytrail(asked.into_iter().chain(interval.split_whitespace()));
+            let found: String = ended.text().lines().skip(1).collect();
+            assert_eq!(found, expected, "{interval} of {}: {}", from.display(), ended.story());
+        }
+    }
+}
+
+#[test]
+fn a_file_that_changes_during_the_run_gives_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let [large, small] = ["a.json.gz", "b.json"].map(|name| folder.path().join(name));
+    for (changed, status) in [(&large, "changed read"), (&small, "read changed")] {
+        fs::write(&large, sparse(1 << 30)).unwrap();
+        fs::copy(root().join("tests/bad/envelopes/records-only-escaped.json"), &small).unwrap();
+        let sql = "SELECT string_agg(status, ' ' ORDER BY uri) AS found, sum(kept) AS kept FROM objects";
+        let mut asked = Command::new(BINARY);
+        asked.args(["query", sql, "--events", "all", "--threads", "1", "-f", "csv", "--from", text(folder.path())]);
+        let mut running = asked.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let opened = format!("/proc/{}/fd", running.id());
+        let is_open = || {
+            let files = fs::read_dir(&opened).into_iter().flatten().flatten();
+            files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| file == large.canonicalize().unwrap())
+        };
+        while !is_open() {
+            assert!(running.try_wait().unwrap().is_none(), "the large file was not seen open");
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        fs::File::options().append(true).open(changed).unwrap().write_all(b"\n").unwrap();
+        let ended = running.wait_with_output().unwrap();
+        let found = String::from_utf8(ended.stdout).unwrap();
+        let kept = if changed == &large { 1 } else { 2 };
+        assert_eq!(found, format!("found,kept\n{status},{kept}\n"), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(ended.status.code(), Some(3));
+    }
+}
+
+/// Begins a command line of somebody whom modes of files and `ulimit` bind, which root is not. None if that cannot be done.
+fn stranger() -> Option<String> {
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        return Some(String::new());
+    }
+    let words = ["--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    has_program("setpriv", &[&words[..], &["true"]].concat()).then(|| format!("setpriv {} ", words.join(" ")))
+}
+
+fn as_a_stranger(stranger: &str, args: &[&str]) -> Ended {
+    let quoted = args.iter().map(|arg| format!("'{arg}'")).collect::<Vec<_>>().join(" ");
+    shell_line_in(&format!("TMPDIR=/tmp {stranger}{BINARY} {quoted}"), root())
+}
+
+#[test]
+fn a_system_without_a_thread_to_give_is_told() {
+    let Some(stranger) = stranger().filter(|_| has_program("prlimit", &["true"])) else { return };
+    let from = root().join("tests/bad/envelopes/records-only-escaped.json");
+    for threads in [1, 4] {
+        let run = format!("{BINARY} audit {} --threads {threads}", from.display());
+        let ended = shell_line_in(&format!("{stranger}prlimit --nproc=1 {run}"), root());
+        ends(&ended, 5, "error: ");
+        assert!(!ended.stderr.contains("panicked"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_store_that_may_not_be_read_is_no_folder_of_logs() {
+    let Some(stranger) = stranger() else { return };
+    let folder = tempfile::Builder::new().permissions(fs::Permissions::from_mode(0o755)).tempdir().unwrap();
+    let [store, other, logs_too] = ["store", "other", "logs"].map(|name| folder.path().join(name));
+    fs::create_dir_all(logs_too.join("events")).unwrap();
+    fs::copy(root().join("tests/bad/envelopes/records-only-escaped.json"), logs_too.join("a.json")).unwrap();
+    let modes = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    ends(&keytrail(["ingest", text(&logs()), "--store", text(&store)]), 0, "");
+    for (closed, mode) in
+        [(store.clone(), 0o700), (store.join("events"), 0o700), (store.join("events/_delta_log"), 0o600)]
+    {
+        [&store, &store.join("events"), &store.join("events/_delta_log")].iter().for_each(|open| modes(open, 0o755));
+        modes(&closed, if fs::metadata("/proc/self").unwrap().uid() == 0 { mode } else { 0 });
+        for args in [
+            vec!["query", "SELECT 1", "--from", text(&store)],
+            vec!["audit", text(&store)],
+            vec!["store", "check", text(&store)],
+            vec!["ingest", text(&store), "--store", text(&other)],
+        ] {
+            // The name of the log is enough to know a store.
+            let is_known = args[0] == "ingest" && closed.ends_with("_delta_log");
+            let (code, says) = if is_known { (2, "is a store") } else { (5, "ermission denied") };
+            ends(&as_a_stranger(&stranger, &args), code, says);
+        }
+    }
+    // A folder of logs with a closed folder in it is read, and what is closed is counted.
+    modes(&logs_too.join("events"), 0);
+    let asked = ["query", COUNT, "--events", "all", "-f", "csv", "--from", text(&logs_too)];
+    let ended = as_a_stranger(&stranger, &asked);
+    assert_eq!((ended.text(), ended.code), ("n\n1\n", Some(3)), "{}", ended.stderr);
+}
+
+/// With few handles a run fails aloud or answers as ever; with 256 it answers.
+#[test]
+fn few_handles_change_no_answer() {
+    let store = Store::new();
+    ends(&store.ingest(&logs(), &["--batch-bytes", "1"]), 0, "");
+    let from = text(&store.path);
+    let right = keytrail(["audit", from, "-q", "-f", "json"]);
+    ends(&right, 0, "");
+    for handles in [8, 12, 16, 20, 24, 28, 32, 64, 256] {
+        let limits = Limits { open_files: Some(handles), ..Limits::default() };
+        let ended = keytrail_within(["audit", from, "-q", "-f", "json"], limits);
+        match ended.code {
+            Some(0) => assert!(ended.stdout == right.stdout, "{handles}"),
+            code => assert!(
+                code == Some(5) && handles < 256 && ended.stderr.contains("error: "),
+                "{handles}: {}",
+                ended.story()
+            ),
+        }
+    }
+}
+
+#[test]
+fn a_store_is_its_owners_whatever_the_umask() {
+    for (umask, more, folder_mode, file_mode) in [
+        ("000", "", 0o700, 0o600),
+        ("077", "", 0o700, 0o600),
+        ("000", "--store-mode group", 0o2750, 0o640),
+        ("077", "--store-mode group", 0o2750, 0o640),
+    ] {
+        let store = Store::new();
+        let line = |more: &str| {
+            let (logs, store) = (logs(), store.text());
+            shell_line_in(&format!("umask {umask}; keytrail ingest {} --store {store} {more}", logs.display()), root())
+        };
+        ends(&line(more), 0, "");
+        ends(&line(""), 0, "nothing new");
+        ends(&shell_line_in(&format!("umask {umask}; keytrail store compact {}", store.text()), root()), 0, "");
+        assert_eq!(modes(&store.path), [folder_mode, file_mode], "umask {umask} {more}");
+        if more.is_empty() {
+            ends(&line("--store-mode group"), 0, "nothing new");
+            assert_eq!(modes(&store.path), [0o2750, 0o640], "a store that is there takes the mode");
+        }
+    }
+}
+
+/// The one mode of all folders of a store, and that of all files.
+fn modes(store: &Path) -> [u32; 2] {
+    let mut found = [Vec::new(), Vec::new()];
+    let mut waiting = vec![store.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let about = fs::symlink_metadata(&path).unwrap();
+        found[usize::from(about.is_file())].push(about.mode() & 0o7777);
+        if about.is_dir() {
+            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        }
+    }
+    found.map(|mut modes| {
+        modes.sort_unstable();
+        modes.dedup();
+        assert_eq!(modes.len(), 1, "{modes:?}");
+        modes[0]
+    })
+}
+
+#[test]
+fn a_store_that_others_may_write_is_refused() {
+    let store = Store::new();
+    ends(&store.ingest(&logs(), &[]), 0, "");
+    let place = store.text();
+    for folder in ["", "events", "objects/_delta_log"] {
+        let folder = store.path.join(folder);
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o702)).unwrap();
+        for args in [
+            vec!["audit", place],
+            vec!["query", COUNT, "--from", place],
+            vec!["store", "check", place],
+            vec!["store", "compact", place],
+            vec!["ingest", text(&logs()), "--store", place],
+        ] {
+            ends(&keytrail(&args), 2, "others than its owner may write the store");
+            ends(&keytrail([&args[..], &["--allow-shared-store"]].concat()), 0, "");
+        }
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    ends(&keytrail(["store", "check", place]), 0, "");
+}
+
+#[test]
+fn a_store_is_no_log() {
+    let (store, other) = (Store::new(), Store::new());
+    ends(&store.ingest(&logs(), &[]), 0, "");
+    for more in [&[][..], &["--dry-run"]] {
+        ends(&other.ingest(&store.path, more), 2, "is a store, and `ingest` reads logs");
+    }
+    assert!(!other.path.exists());
+}
+
+#[test]
+fn output_replaces_no_evidence() {
+    let folder = one_log();
+    let (from, log) = (folder.path(), folder.path().join("a.json"));
+    let before = fs::read(&log).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let link = out.path().join("link.json");
+    symlink(&log, &link).unwrap();
+    symlink(out.path().join("nothing"), out.path().join("dangling.json")).unwrap();
+    let hard = out.path().join("hard.json");
+    fs::hard_link(&log, &hard).unwrap();
+    for (from, to, says) in [
+        (from, log.clone(), "it is read"),
+        (&log, log.clone(), "it is read"),
+        (&log, hard, "it is read"),
+        (from, from.join("./a.json"), "it is read"),
+        (from, link.clone(), "it is"),
+        (out.path(), link, "it is a link"),
+        (from, out.path().join("dangling.json"), "it is a link"),
+    ] {
+        let ended = keytrail(["query", COUNT, "--from", text(from), "-f", "json", "-o", text(&to), "--force"]);
+        ends(&ended, 2, says);
+    }
+    ends(&keytrail(["audit", text(from), "-f", "json", "-o", text(&log), "--force"]), 2, "it is read");
+    let store = from.with_extension("store");
+    let summary = ["ingest", text(from), "--store", text(&store), "--summary-json", text(&log)];
+    ends(&keytrail(summary), 2, "it is read");
+    assert_eq!(fs::read(&log).unwrap(), before);
+    // A report among the logs is none of them.
+    let report = from.join("report.md");
+    for more in [&[][..], &["--force"]] {
+        ends(&keytrail([&["query", COUNT, "--from", text(from), "-o", text(&report)][..], more].concat()), 0, "");
+    }
+}
+
+#[test]
+fn a_user_and_hostile_signs_are_not_echoed() {
+    let folder = one_log();
+    for args in [
+        vec!["audit", "https://USER:SECRET@host/x"],
+        vec!["audit", "s3://USER:SECRET@bucket"],
+        vec!["query", COUNT, "--from", "ftp://SECRET@host"],
+        vec!["ingest", text(folder.path()), "--store", "s3://USER:SECRET@bucket/x"],
+        vec!["audit", text(folder.path()), "--endpoint-url", "https://USER:SECRET@host"],
+        vec!["audit", text(folder.path()), "--endpoint-url", "ftp://USER:SECRET@host"],
+        vec!["https://USER:SECRET@host"],
+        vec!["audit", "--color", "https://USER:SECRET@host"],
+        vec!["audit", "--bogus=https://USER:SECRET@host"],
+        vec!["audit", "--\u{202e}\u{1b}[2Jbogus"],
+        vec!["\u{202e}bogus"],
+    ] {
+        let ended = keytrail(&args);
+        ends(&ended, 2, "error");
+        let is_shown = |c: char| !c.is_control() && c != '\u{202e}' || c == '\n';
+        assert!(!ended.stderr.contains("SECRET") && ended.stderr.chars().all(is_shown), "{args:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn csv_is_exact_on_demand() {
+    let folder = one_log();
+    let ask = |more: &[&str]| {
+        let sql = "SELECT '=1' AS a, '''=1' AS b, -1 AS n";
+        keytrail([&["query", sql, "--from", text(folder.path())], more].concat())
+    };
+    assert_eq!(ask(&["-f", "csv"]).text(), "a,b,n\n'=1,''=1,-1\n");
+    for more in [&["--csv-exact"][..], &["--csv-exact", "-f", "csv"]] {
+        assert_eq!(ask(more).text(), "a,b,n\n=1,'=1,-1\n");
+    }
+    ends(&ask(&["--csv-exact", "-f", "json"]), 2, "--csv-exact is for CSV");
+}
+
+#[test]
+fn a_closed_stdout_is_told() {
+    let folder = one_log();
+    let from = folder.path().display();
+    for (line, code) in [
+        (format!("keytrail query '{COUNT}' --from {from} >&-"), 5),
+        (format!("keytrail audit {from} >&-"), 5),
+        ("keytrail queries >&-".to_owned(), 5),
+        (format!("keytrail query '{COUNT}' --from {from} >/dev/null"), 0),
+        (format!("keytrail query '{COUNT}' --from {from} 1<>/dev/null"), 0),
+        (format!("keytrail ingest {from} --store {from}.store >&-"), 0),
+    ] {
+        let ended = shell_line_in(&line, root());
+        ends(&ended, code, if code == 5 { "cannot write the output" } else { "" });
+    }
+    fs::remove_dir_all(format!("{from}.store")).unwrap();
+}
+
+#[test]
+fn whose_fault_it_is() {
+    let store = Store::new();
+    ends(&store.ingest(&logs(), &[]), 0, "");
+    let from = store.text();
+    let large = format!("SELECT regexp_replace(raw, '({}){{1000}}', 'x') FROM events", "a{1000}");
+    ends(&keytrail(["query", &large, "--from", from]), 2, "regex");
+    ends(&keytrail(["query", "SELECT regexp_replace(raw, '(', 'x') FROM events", "--from", from]), 2, "regex");
+    ends(&keytrail(["query", "SELECT 9223372036854775807 + 1", "--from", from]), 2, "verflow");
+    // As docs/sql.md says.
+    let sum = "SELECT sum(n) AS n FROM (VALUES (9223372036854775807), (1)) AS t (n)";
+    assert_eq!(keytrail(["query", sum, "-f", "csv", "--from", from]).text(), "n\n-9223372036854775808\n");
+    ends(&keytrail(["query", "SHOW ALL", "--from", from]), 2, "SHOW TABLES, SHOW COLUMNS and SHOW FUNCTIONS");
+    // Pages, from the start of the file, and then what stands behind them, of which the log has a hash.
+    let file = store.files().remove(0);
+    let mut bytes = fs::read(&file).unwrap();
+    for (end, code, said) in [(bytes.len() / 4, 5, "error: cannot"), (bytes.len() * 2 / 3, 4, "another SHA-256")] {
+        bytes[4..end].fill(0xa5);
+        fs::write(&file, &bytes).unwrap();
+        ends(&keytrail(["query", "SELECT * FROM events", "--from", from]), code, said);
+    }
+}
