@@ -19,6 +19,8 @@ pub(super) const SELF: &str = "keytrail.self";
 pub(super) const STATE: &str = "keytrail.state";
 /// The note with number and SHA-256 of the newest commits of the other tables that the writer saw.
 pub(super) const TABLES: &str = "keytrail.tables";
+/// The member of a table's metadata with the time when it was made, in milliseconds since 1970.
+pub(super) const MADE: &str = "createdTime";
 /// The tag of an `Add` with the hash of its own content.
 pub(super) const ADD_TAG: &str = "keytrail.add";
 
@@ -77,6 +79,11 @@ pub(super) enum AddProof {
 /// The words of an entry whose tag is wrong.
 pub(super) fn unlike_writer(add: &Add) -> String {
     format!("the log describes `{}` otherwise than its writer did", add.path)
+}
+
+/// True of an entry from after the beginning of the chain.
+pub(super) fn is_tagged(add: &Add) -> bool {
+    add.tags.as_ref().is_some_and(|tags| tags.contains_key(ADD_TAG))
 }
 
 pub(super) fn proof_of(add: &Add) -> AddProof {

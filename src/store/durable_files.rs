@@ -27,9 +27,26 @@ use object_store::{
 use tokio::sync::oneshot;
 
 use super::store_mode::{self, StoreMode};
+use super::unheeded;
 
 /// The end of the name of a file that is being written; a file left with it is of a run that was killed.
-pub(super) const UNFINISHED: &str = ".part";
+const UNFINISHED: &str = ".part";
+
+/// The name that a file has until it is whole.
+fn name_until_whole(name: &str) -> String {
+    format!(".{name}.{}{UNFINISHED}", unique())
+}
+
+/// The name that an unfinished file was to have; none of a file that this module does not name.
+pub(super) fn unfinished_name(name: &str) -> Option<&str> {
+    let (name, unique) = name.strip_prefix('.')?.strip_suffix(UNFINISHED)?.rsplit_once('.')?;
+    is_unique(unique).then_some(name)
+}
+
+/// True of texts as [`unique`] gives them.
+pub(super) fn is_unique(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// A name that nobody else has.
 pub(super) fn unique() -> String {
@@ -57,9 +74,8 @@ impl FileThread {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
-            if done.send(work()).is_err() {
-                // The asker has been stopped, and nobody waits for the answer.
-            }
+            // The asker may have been stopped, and then nobody waits for the answer.
+            unheeded(done.send(work()));
         });
         let gone = || io::Error::other("the thread that writes files is gone");
         self.0.send(job).map_err(|_| gone())?;
@@ -164,7 +180,7 @@ fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere, mode: S
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
+    let staged = folder.join(name_until_whole(&name.to_string_lossy()));
     let make = || File::options().write(true).create_new(true).mode(mode.of_file()).open(&staged);
     let (file, unfinished) = Unfinished::make(make, |_| staged.clone())?;
     let prepared = store_mode::ensure(&staged, mode.of_file());

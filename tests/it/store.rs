@@ -463,8 +463,17 @@ fn a_store_that_lost_a_part_is_damaged() {
 fn gc_leaves_files_of_others() {
     let store = Store::new();
     store.ingest(&logs(), &[]);
-    let others = ["events/AWSLogs/a.json.gz", "events/mine.parquet", "objects/notes.txt", "ids/more/b.json"]
-        .map(|name| store.path.join(name));
+    let others = [
+        "events/AWSLogs/a.json.gz",
+        "events/mine.parquet",
+        "objects/notes.txt",
+        "objects/evidence.part",
+        "events/event_date=2026-03-10/evidence.part",
+        "events/_delta_log/evidence.part",
+        "ids/evidence.part",
+        "ids/more/b.json",
+    ]
+    .map(|name| store.path.join(name));
     let lost = store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet");
     for file in others.iter().chain([&lost]) {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -1289,10 +1298,11 @@ fn garbage_is_removed_when_it_is_old_enough() {
     let store = Store::new();
     store.ingest(&logs(), &["--batch-bytes", "3000"]);
     keytrail(["store", "compact", store.text()]);
+    let unique = "0123456789abcdef".repeat(2);
     let orphans = [
         store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet"),
-        store.path.join("events/_delta_log/.00000000000000000099.json.x.part"),
-        store.path.join("ids/.0.parquet.x.part"),
+        store.path.join(format!("events/_delta_log/.00000000000000000099.json.{unique}.part")),
+        store.path.join(format!("ids/.{unique}.parquet.{unique}.part")),
     ];
     orphans.iter().for_each(|orphan| fs::write(orphan, "x").unwrap());
     let all = files(&store.path).len();
