@@ -26,7 +26,7 @@ use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
 use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_user};
 use crate::sql::did_you_mean::did_you_mean;
-use crate::store::{SharedStore, StoreAccess, StoreLocation};
+use crate::store::{self, SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
 
 #[derive(Args, Debug, Clone)]
@@ -399,8 +399,13 @@ pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Locati
     }
 }
 
-/// True of a file that a location names, or that is below one and may be a log or belongs to a store.
+/// True of a file that a location names, or that is below one and may be a log or belongs to a store; in the folders of a
+/// store also of one that is not there yet.
 fn is_input(path: &Path, inputs: &[Location]) -> bool {
+    let is_in_store = |input: &Location| matches!(input, Location::Path(store) if is_in_folders_of(path, store));
+    if inputs.iter().any(is_in_store) {
+        return true;
+    }
     let (Ok(real), Ok(file)) = (path.canonicalize(), fs::metadata(path)) else { return false };
     inputs.iter().any(|input| {
         let Location::Path(input) = input else { return false };
@@ -409,6 +414,14 @@ fn is_input(path: &Path, inputs: &[Location]) -> bool {
         let is_read = || StoreLocation::holds_store(input).unwrap_or(true) || may_be_log(&real);
         file.is_file() && (same || is_below() && is_read())
     })
+}
+
+/// True of a file in one of the folders that a store has.
+fn is_in_folders_of(path: &Path, store: &Path) -> bool {
+    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    let (Some(Ok(folder)), Ok(store)) = (folder.map(Path::canonicalize), store.canonicalize()) else { return false };
+    let inside = folder.strip_prefix(&store).ok().and_then(|inside| inside.iter().next()?.to_str());
+    inside.is_some_and(store::is_folder_of_store) && StoreLocation::holds_store(&store).unwrap_or(true)
 }
 
 /// True of a file that a location's walk takes for a log by its first bytes. One that cannot be opened may be one.

@@ -117,6 +117,45 @@ fn a_file_that_changes_during_the_run_gives_nothing() {
     }
 }
 
+/// The time of a run counts computing alone: whoever writes to its standard input, or a slow disk below a store, may take
+/// longer altogether than `--timeout` says.
+#[test]
+fn time_that_reading_takes_is_not_counted() {
+    std::thread::scope(|scope| {
+        scope.spawn(reads_of_a_slow_writer);
+        reads_of_a_slow_disk();
+    });
+}
+
+fn reads_of_a_slow_writer() {
+    let log = fs::read(root().join("tests/bad/envelopes/records-only-escaped.json")).unwrap();
+    let ask = ["query", COUNT, "--events", "all", "-f", "csv", "--timeout", "4s", "--from", "-"];
+    let mut slow = Command::new(BINARY);
+    slow.args(ask).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = slow.spawn().unwrap();
+    let mut to = running.stdin.take().unwrap();
+    for part in log.chunks(log.len() / 6 + 1) {
+        // A run that has ended reads no more; its exit code tells.
+        to.write_all(part).unwrap_or_else(|error| eprintln!("{error}"));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    drop(to);
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+fn reads_of_a_slow_disk() {
+    if !has_program("strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let store = Store::new();
+    ends(&store.ingest(&logs(), &[]), 0, "");
+    let ask = format!("query 'SELECT sum(length(raw)) FROM events' -q --threads 1 --from {}", store.text());
+    // Some eighty reads, each of which begins with a step to its place.
+    let slowly = "strace -f -qq -o /dev/null -e trace=lseek -e inject=lseek:delay_exit=130000";
+    ends(&shell_line_in(&format!("{slowly} {BINARY} {ask} --timeout 4s"), root()), 0, "");
+}
+
 /// Begins a command line of somebody whom modes of files and `ulimit` bind, which root is not. None if that cannot be done.
 fn stranger() -> Option<String> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -246,8 +285,8 @@ fn a_store_that_others_may_write_is_refused() {
     let store = Store::new();
     ends(&store.ingest(&logs(), &[]), 0, "");
     let place = store.text();
-    for folder in ["", "events", "objects/_delta_log"] {
-        let folder = store.path.join(folder);
+    let day = store.files()[0].parent().unwrap().to_owned();
+    for folder in [store.path.clone(), store.path.join("events"), store.path.join("objects/_delta_log"), day] {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o702)).unwrap();
         for args in [
             vec!["audit", place],
@@ -299,8 +338,25 @@ fn output_replaces_no_evidence() {
     }
     ends(&keytrail(["audit", text(from), "-f", "json", "-o", text(&log), "--force"]), 2, "it is read");
     let store = from.with_extension("store");
-    let summary = ["ingest", text(from), "--store", text(&store), "--summary-json", text(&log)];
-    ends(&keytrail(summary), 2, "it is read");
+    let ingest = |summary: &Path| {
+        keytrail(["ingest", text(from), "--store", text(&store), "--events", "all", "--summary-json", text(summary)])
+    };
+    ends(&ingest(&log), 2, "it is read");
+    // A store, whose log a new file may be of as well.
+    let summary = out.path().join("summary.json");
+    ends(&ingest(&summary), 0, "");
+    let commits = store.join("events/_delta_log");
+    let first = commits.join(format!("{:020}.json", 0));
+    let (commit, next) = (fs::read(&first).unwrap(), commits.join(format!("{:020}.json", 7)));
+    for file in [&first, &next, &commits.join("../../ids/x.json"), &store.join("objects/x.json")] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        ends(&ingest(file), 2, "it is read");
+        let ask = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(file), "--force"];
+        ends(&keytrail(ask), 2, "it is read");
+    }
+    assert!(fs::read(&first).unwrap() == commit && !next.exists());
+    ends(&ingest(&summary), 0, "nothing new");
+    fs::remove_dir_all(&store).unwrap();
     assert_eq!(fs::read(&log).unwrap(), before);
     // A report among the logs is none of them.
     let report = from.join("report.md");
