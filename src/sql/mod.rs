@@ -10,6 +10,7 @@ pub mod asked_names;
 mod bounded;
 pub mod cards;
 mod catalog;
+mod constants;
 mod derived;
 pub mod did_you_mean;
 pub mod distinct_from;
@@ -65,6 +66,7 @@ pub use answer::{Answer, PreparedStatements};
 use answer::Evidence;
 use bounded::BoundResults;
 use catalog::{EarlierTables, ViewTables};
+use constants::MeasureConstants;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 use hidden::HiddenTables;
@@ -371,8 +373,8 @@ impl Engine {
         // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;
         let state = allowed::session().with_config(config).with_runtime_env(runtime);
-        let state =
-            state.with_analyzer_rule(Arc::new(BoundResults)).with_physical_optimizer_rule(Arc::new(HandOutScans));
+        let state = state.with_analyzer_rule(Arc::new(BoundResults)).with_optimizer_rule(Arc::new(MeasureConstants));
+        let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
         series::bound(&context)?;
