@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -55,6 +55,11 @@ fn lock() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 
 /// Removes what is not finished, and ends the process. Nobody makes such a file from then on.
 pub fn end(code: i32) -> ! {
+    end_saying(code, || {})
+}
+
+/// The same, with last words: whoever should hear them may be stuck, so they come when nothing is left.
+pub fn end_saying(code: i32, last_words: impl FnOnce()) -> ! {
     let started = Instant::now();
     let paths = loop {
         match UNFINISHED.try_lock() {
@@ -64,13 +69,36 @@ pub fn end(code: i32) -> ! {
             Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(2)),
         }
     };
-    for path in paths.iter().flat_map(|paths| paths.iter()) {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let remove_all = || paths.iter().flat_map(|paths| paths.iter()).for_each(|path| remove(path, started));
+    remove_all();
+    last_words();
+    // Work that goes on may have begun a folder anew.
+    remove_all();
+    exit(code)
+}
+
+/// Removes a file, or a folder that others may still write into. One that has its name by now, or cannot be removed,
+/// stays, and the process ends all the same.
+fn remove(path: &Path, started: Instant) {
+    let Ok(found) = fs::symlink_metadata(path) else { return };
+    if !found.is_dir() {
+        return unheard(fs::remove_file(path));
+    }
+    // Nobody writes into a folder whose name is gone, so nothing comes after the last file was removed.
+    let mut apart = path.as_os_str().to_owned();
+    apart.push(".end");
+    while fs::symlink_metadata(path).is_ok() && started.elapsed() <= PATIENCE {
+        let moved = fs::rename(path, &apart);
+        let removed = fs::remove_dir_all(if moved.is_ok() { Path::new(&apart) } else { path });
         if removed.is_err() {
-            // It has its name by now, or cannot be removed; the process ends all the same.
+            sleep(Duration::from_millis(2));
         }
     }
-    exit(code)
+}
+
+/// Passes over a failure that nobody is left to hear of.
+pub fn unheard<T, E>(result: Result<T, E>) {
+    drop(result);
 }
 
 /// Ends the process at once, and leaves everything as it is.
@@ -83,11 +111,8 @@ pub fn exit(code: i32) -> ! {
 /// Writes to stderr without taking memory or a lock.
 #[expect(unsafe_code, reason = "a function of C; the one of std takes a lock that another thread may hold")]
 pub(crate) fn say(line: &[u8]) {
-    // SAFETY: the bytes are borrowed for the whole call.
-    let written = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
-    if written < 0 {
-        // Stderr is closed, and the exit code must say it all.
-    }
+    // SAFETY: the bytes are borrowed for the whole call. Where stderr is closed, the exit code must say it all.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }
 
 /// Lets a write beyond `ulimit -f` fail as one to a full disk does, which is told; by default a signal ends the process.

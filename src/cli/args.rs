@@ -5,7 +5,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -215,6 +216,11 @@ impl ScopeArgs {
         })
     }
 
+    /// The files that are read beside the locations.
+    pub fn files(&self) -> Vec<Location> {
+        self.accept.iter().cloned().map(Location::Path).collect()
+    }
+
     /// The filter, if the user named one.
     fn asked_filter(&self) -> Option<EventFilter> {
         self.events.map(|events| match events {
@@ -304,6 +310,11 @@ impl StateArgs {
         days.ok_or_else(|| wrong().hint(format!("write 30d or 24h, at most {BASELINE_DAYS_MAX}d")))
     }
 
+    /// The files and folders of answers.
+    pub fn files(&self) -> Vec<Location> {
+        StateFiles::paths(&self.answers).map(Location::Path).collect()
+    }
+
     /// The options of a question, which also reads what its state follows from.
     pub fn with_state(&self, options: DatasetOptions, global: &GlobalArgs) -> Result<DatasetOptions, Failure> {
         let state = Some(StateReach { baseline_days: self.baseline_days()? });
@@ -357,11 +368,11 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// The place of the output, which is none of what is read.
-    pub fn target(&self, inputs: &[Location]) -> Result<OutputTarget, Failure> {
+    /// The place of the output, which is none of what is read: locations, and other files.
+    pub fn target(&self, locations: &[Location], others: Vec<Location>) -> Result<OutputTarget, Failure> {
         let existing = if self.force { output::ExistingFile::Replace } else { output::ExistingFile::Keep };
         match &self.output {
-            Some(path) => file_beside(path, existing, inputs),
+            Some(path) => file_beside(path, existing, &[locations, others.as_slice()].concat()),
             None => Ok(OutputTarget::stdout()),
         }
     }
@@ -390,38 +401,52 @@ impl ValueEnum for Format {
     }
 }
 
-/// A file to write that is none of what is read.
+/// A file to write that is none of what is read, and in no store.
 pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Location]) -> Result<OutputTarget, Failure> {
-    match is_input(path, inputs) {
-        true => Err(Failure::usage(format!("cannot write `{}`: it is read", visible(&path.to_string_lossy())))
-            .hint("logs and stores are evidence: name another file")),
-        false => Ok(OutputTarget::file(path, existing)?),
+    let refused = |why: &str| {
+        let shown = path.to_string_lossy();
+        Err(Failure::usage(format!("cannot write `{}`: {why}", visible(&shown)))
+            .hint("logs and stores are evidence: name another file"))
+    };
+    if is_input(path, inputs) {
+        return refused("it is read");
     }
+    if is_in_store(path, inputs) {
+        return refused("it would stand in a store");
+    }
+    Ok(OutputTarget::file(path, existing)?)
 }
 
-/// True of a file that a location names, or that is below one and may be a log or belongs to a store; in the folders of a
-/// store also of one that is not there yet.
+/// True of a file that a location names, or that is below one and may be a log.
 fn is_input(path: &Path, inputs: &[Location]) -> bool {
-    let is_in_store = |input: &Location| matches!(input, Location::Path(store) if is_in_folders_of(path, store));
-    if inputs.iter().any(is_in_store) {
-        return true;
-    }
     let (Ok(real), Ok(file)) = (path.canonicalize(), fs::metadata(path)) else { return false };
+    let is_same =
+        |read: io::Result<fs::Metadata>| read.is_ok_and(|read| (read.dev(), read.ino()) == (file.dev(), file.ino()));
+    file.is_file()
+        && inputs.iter().any(|input| match input {
+            Location::Path(input) => {
+                let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
+                is_same(fs::metadata(input)) || is_below() && may_be_log(&real)
+            }
+            Location::Stdin => is_same(about_stdin()),
+            _ => false,
+        })
+}
+
+/// The file that the shell gave as standard input.
+fn about_stdin() -> io::Result<fs::Metadata> {
+    fs::File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
+}
+
+/// True of a file, also one that is not there yet, in the folder of a store.
+fn is_in_store(path: &Path, inputs: &[Location]) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(folder) = folder.canonicalize() else { return false };
     inputs.iter().any(|input| {
         let Location::Path(input) = input else { return false };
-        let same = fs::metadata(input).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()));
-        let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
-        let is_read = || StoreLocation::holds_store(input).unwrap_or(true) || may_be_log(&real);
-        file.is_file() && (same || is_below() && is_read())
+        let is_below = input.canonicalize().is_ok_and(|input| folder.starts_with(input));
+        is_below && StoreLocation::holds_store(input).unwrap_or(true)
     })
-}
-
-/// True of a file in one of the folders that a store has.
-fn is_in_folders_of(path: &Path, store: &Path) -> bool {
-    let folder = path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    let (Some(Ok(folder)), Ok(store)) = (folder.map(Path::canonicalize), store.canonicalize()) else { return false };
-    let inside = folder.strip_prefix(&store).ok().and_then(|inside| inside.iter().next()?.to_str());
-    inside.is_some_and(store::is_folder_of_store) && StoreLocation::holds_store(&store).unwrap_or(true)
 }
 
 /// True of a file that a location's walk takes for a log by its first bytes. One that cannot be opened may be one.

@@ -7,14 +7,15 @@ mod args;
 mod audit;
 mod audit_screen;
 mod completions;
+mod crew;
 mod dry_run;
 mod exit;
 mod ingest;
 mod man;
 mod memory;
-mod no_threads;
 mod open;
 mod page;
+mod panics;
 mod parameters;
 mod policy;
 mod progress;
@@ -29,12 +30,14 @@ mod watch;
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use args::GlobalArgs;
+use crew::Crew;
 use exit::{Failure, RunExitCode, say, with_exit_codes};
 use watch::Watch;
 
@@ -90,7 +93,7 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let style = cli.global.stderr_style();
-    no_threads::end_the_run(style);
+    panics::end_some(style);
     let code = dispatch(cli).unwrap_or_else(|failure| {
         failure.print(style);
         failure.code()
@@ -151,9 +154,17 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// The threads that work runs on.
 fn runtime(global: &GlobalArgs) -> Result<Runtime, Failure> {
+    runtime_with(global.threads(), &Arc::default())
+}
+
+/// The same, whose threads are a crew.
+fn runtime_with(threads: usize, crew: &Arc<Crew>) -> Result<Runtime, Failure> {
+    let crew = Arc::clone(crew);
     let built = Builder::new_multi_thread()
-        .worker_threads(global.threads())
+        .worker_threads(threads)
         .thread_stack_size(STACK_BYTES)
+        .on_thread_start(move || crew.enter())
+        .on_thread_stop(Crew::exit)
         .enable_all()
         .build();
     built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))
@@ -177,5 +188,8 @@ fn watched<T: Send + 'static>(
 }
 
 fn joined<T>(done: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
-    done.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}"))))
+    done.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => Err(panics::failure(&*panic)),
+        Err(error) => Err(Failure::world(format!("cannot finish: {error}"))),
+    })
 }

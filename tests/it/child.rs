@@ -58,6 +58,12 @@ pub fn is_exhaustive() -> bool {
     std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
 }
 
+/// The time in which something must end that has `strict` for it on a machine of its own: more where a child that does
+/// nothing takes long at this moment, since other tests keep the machine busy.
+pub fn time_max(strict: Duration) -> Duration {
+    if is_exhaustive() { strict } else { strict + Duration::from_secs(3) + 30 * keytrail(["--version"]).took }
+}
+
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Address space in KiB, as `ulimit -v` counts.

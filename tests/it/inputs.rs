@@ -225,7 +225,8 @@ fn few_handles_change_no_answer() {
     ends(&right, 0, "");
     for handles in [8, 12, 16, 20, 24, 28, 32, 64, 256] {
         let limits = Limits { open_files: Some(handles), ..Limits::default() };
-        let ended = keytrail_within(["audit", from, "-q", "-f", "json"], limits);
+        // Each thread has files open.
+        let ended = keytrail_within(["audit", from, "-q", "-f", "json", "--threads", "4"], limits);
         match ended.code {
             Some(0) => assert!(ended.stdout == right.stdout, "{handles}"),
             code => assert!(
@@ -358,10 +359,67 @@ fn output_replaces_no_evidence() {
     ends(&ingest(&summary), 0, "nothing new");
     fs::remove_dir_all(&store).unwrap();
     assert_eq!(fs::read(&log).unwrap(), before);
+    ends(&keytrail(["ingest", text(from), "--store", text(&store)]), 0, "");
+    for name in
+        ["events/_delta_log/00000000000000000000.json", "events/_delta_log/00000000000000000001.json", "new.json"]
+    {
+        let (inside, first) = (store.join(name), store.join("events/_delta_log/00000000000000000000.json"));
+        let before = fs::read(&first).unwrap();
+        ends(
+            &keytrail(["ingest", text(from), "--store", text(&store), "--summary-json", text(&inside)]),
+            2,
+            "cannot write",
+        );
+        let asked = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(&inside), "--force"];
+        ends(&keytrail(asked), 2, "cannot write");
+        assert_eq!(fs::read(&first).unwrap(), before);
+    }
+    ends(&keytrail(["store", "check", text(&store)]), 0, "");
+    fs::remove_dir_all(&store).unwrap();
     // A report among the logs is none of them.
     let report = from.join("report.md");
     for more in [&[][..], &["--force"]] {
         ends(&keytrail([&["query", COUNT, "--from", text(from), "-o", text(&report)][..], more].concat()), 0, "");
+    }
+}
+
+#[test]
+fn output_replaces_no_file_of_the_question() {
+    let (folder, logs) = (tempfile::tempdir().unwrap(), one_log());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, from) = (logs.path().join("a.json"), text(logs.path()));
+    fs::write(path("q.sql"), COUNT).unwrap();
+    fs::write(path("value"), "x").unwrap();
+    fs::write(path("accept.toml"), "").unwrap();
+    fs::create_dir(path("state")).unwrap();
+    let answer = r#"{"KeyRotationEnabled":true,"KeyId":"arn:aws:kms:eu-west-1:111122223333:key/k"}"#;
+    fs::write(path("state/a.json"), answer).unwrap();
+    fs::copy(&log, path("log.json")).unwrap();
+    let of_value = format!("x=@{}", path("value"));
+    for (asked, to) in [
+        (vec!["query", "--file", &path("q.sql"), "--from", from], "q.sql"),
+        (vec!["query", "SELECT $x AS x", "-p", &of_value, "--from", from], "value"),
+        (vec!["query", COUNT, "--accept", &path("accept.toml"), "--from", from], "accept.toml"),
+        (vec!["query", COUNT, "--state", &path("state"), "--from", from], "state/a.json"),
+        (
+            vec!["query", COUNT, "--state", &format!("{}@2026-01-01", path("state/a.json")), "--from", from],
+            "state/a.json",
+        ),
+        (vec!["audit", "--accept", &path("accept.toml"), from], "accept.toml"),
+        (vec!["trace", "alias/a", "--state", &path("state/a.json"), "--from", from], "state/a.json"),
+    ] {
+        let before = fs::read(path(to)).unwrap();
+        let ended = keytrail([&asked[..], &["-f", "json", "-o", &path(to), "--force"]].concat());
+        ends(&ended, 2, "it is read");
+        assert_eq!(fs::read(path(to)).unwrap(), before, "{asked:?}");
+    }
+    for (line, name) in [
+        (format!("keytrail query '{COUNT}' --from - -f json -o log.json --force < log.json"), "log.json"),
+        (format!("keytrail query - --from {from} -f json -o q.sql --force < q.sql"), "q.sql"),
+    ] {
+        let before = fs::read(path(name)).unwrap();
+        ends(&shell_line_in(&line, folder.path()), 2, "it is read");
+        assert_eq!(fs::read(path(name)).unwrap(), before, "{line}");
     }
 }
 
