@@ -1,5 +1,5 @@
 //! The end of a process that nobody can wait for: after a signal, a deadline, or for want of memory.
-//! In: files and folders that are not finished. Out: an exit code, and none of these files.
+//! In: files that are not finished. Out: an exit code, and none of these files.
 //! Never waits for work that is under way, and runs none of its destructors.
 
 use std::collections::BTreeSet;
@@ -15,14 +15,14 @@ static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// The time that the end waits for whoever makes or names a file in this moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A file or a folder that is removed if the process ends before it has its name. Dropping this forgets it.
+/// A file that is removed if the process ends before it has its name. Dropping this forgets it.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes a file or a folder, which has the path that `named` gives.
+    /// Makes a file, which has the path that `named` gives.
     pub fn make<T>(
         make: impl FnOnce() -> io::Result<T>,
         named: impl FnOnce(&T) -> PathBuf,
@@ -65,8 +65,7 @@ pub fn end(code: i32) -> ! {
         }
     };
     for path in paths.iter().flat_map(|paths| paths.iter()) {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        if removed.is_err() {
+        if fs::remove_file(path).is_err() {
             // It has its name by now, or cannot be removed; the process ends all the same.
         }
     }

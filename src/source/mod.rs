@@ -19,6 +19,7 @@ mod plan;
 pub mod regions;
 mod s3;
 
+mod spool_file;
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
@@ -34,11 +35,12 @@ pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
-pub use object::{ListedFile, ListedObject};
+pub use object::ListedObject;
 pub use plan::{ReadCost, ReadPlan, list_for_plan};
 pub use s3::ahead::ReadAhead;
 pub use s3::walk::BucketPath;
 
+pub use spool_file::SpoolFile;
 /// A place to read from, as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::Path;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -43,7 +43,6 @@ const BARREN_PAGES_MAX: u32 = 100;
 pub(super) struct LookupContext<'a> {
     pub(super) config: &'a SdkConfig,
     pub(super) window: LookupWindow,
-    pub(super) folder: &'a Path,
     pub(super) remote: &'a RemoteAccess,
     /// Set once any lookup got an event.
     pub(super) has_events: &'a AtomicBool,
@@ -195,8 +194,8 @@ impl Lookup<'_, '_> {
         Ok(ended)
     }
 
-    /// Ends the last file. Returns the sizes of all files and the number of requests.
-    pub(super) fn finish(self) -> io::Result<(Vec<u64>, u64)> {
+    /// Ends the last document. Returns the places of all and the number of requests.
+    pub(super) fn finish(self) -> io::Result<(Vec<Range<u64>>, u64)> {
         Ok((self.pages.finish()?, self.requests))
     }
 
