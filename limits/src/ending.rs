@@ -1,11 +1,11 @@
 //! The end of a process that nobody can wait for: after a signal, a deadline, or for want of memory.
-//! In: files and folders that are not finished. Out: an exit code, and none of these files.
+//! In: files that are not finished. Out: an exit code, and none of these files.
 //! Never waits for work that is under way, and runs none of its destructors.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -15,14 +15,14 @@ static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// The time that the end waits for whoever makes or names a file in this moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A file or a folder that is removed if the process ends before it has its name. Dropping this forgets it.
+/// A file that is removed if the process ends before it has its name. Dropping this forgets it.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes a file or a folder, which has the path that `named` gives.
+    /// Makes a file, which has the path that `named` gives.
     pub fn make<T>(
         make: impl FnOnce() -> io::Result<T>,
         named: impl FnOnce(&T) -> PathBuf,
@@ -69,31 +69,10 @@ pub fn end_saying(code: i32, last_words: impl FnOnce()) -> ! {
             Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(2)),
         }
     };
-    let remove_all = || paths.iter().flat_map(|paths| paths.iter()).for_each(|path| remove(path, started));
-    remove_all();
+    // One that has its name by now, or cannot be removed, stays, and the process ends all the same.
+    paths.iter().flat_map(|paths| paths.iter()).for_each(|path| unheard(fs::remove_file(path)));
     last_words();
-    // Work that goes on may have begun a folder anew.
-    remove_all();
     exit(code)
-}
-
-/// Removes a file, or a folder that others may still write into. One that has its name by now, or cannot be removed,
-/// stays, and the process ends all the same.
-fn remove(path: &Path, started: Instant) {
-    let Ok(found) = fs::symlink_metadata(path) else { return };
-    if !found.is_dir() {
-        return unheard(fs::remove_file(path));
-    }
-    // Nobody writes into a folder whose name is gone, so nothing comes after the last file was removed.
-    let mut apart = path.as_os_str().to_owned();
-    apart.push(".end");
-    while fs::symlink_metadata(path).is_ok() && started.elapsed() <= PATIENCE {
-        let moved = fs::rename(path, &apart);
-        let removed = fs::remove_dir_all(if moved.is_ok() { Path::new(&apart) } else { path });
-        if removed.is_err() {
-            sleep(Duration::from_millis(2));
-        }
-    }
 }
 
 /// Passes over a failure that nobody is left to hear of.

@@ -143,7 +143,7 @@ impl DurableFiles {
 
     async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.target(location);
-        let shown = location.to_string();
+        let (written, shown) = (target.clone(), location.to_string());
         let (root, mode) = (self.folder.clone(), self.mode);
         let work = move || {
             let (Some(folder), Some(_)) = (target.parent(), target.file_name()) else {
@@ -157,7 +157,7 @@ impl DurableFiles {
             Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
             }
-            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+            Err(e) => Err(cannot("write", &written, &e)),
         }
     }
 }
@@ -165,12 +165,13 @@ impl DurableFiles {
 impl DurableFiles {
     async fn remove(&self, location: Path) -> Result<Path> {
         let path = self.target(&location);
+        let removed = path.clone();
         match self.thread.run(move || fs::remove_file(path)).await {
             Ok(()) => Ok(location),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
             }
-            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+            Err(e) => Err(cannot("remove", &removed, &e)),
         }
     }
 }
@@ -236,8 +237,8 @@ fn read_part(mut file: &File, range: &Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn unreadable(location: &Path, source: io::Error) -> Error {
-    Error::Generic { store: "local files", source: format!("cannot read `{location}`: {source}").into() }
+fn cannot(act: &str, path: &FsPath, cause: &io::Error) -> Error {
+    Error::Generic { store: "local files", source: format!("cannot {act} `{}`: {cause}", path.display()).into() }
 }
 
 fn sync_folder(folder: &FsPath) -> io::Result<()> {
@@ -263,7 +264,7 @@ impl ObjectStore for DurableFiles {
         let is_read = !options.head;
         let mut got = self.files()?.get_opts(location, options).await?;
         if let (GetResultPayload::File(file, _), true) = (&got.payload, is_read) {
-            let bytes = read_part(file, &got.range).map_err(|source| unreadable(location, source));
+            let bytes = read_part(file, &got.range).map_err(|cause| cannot("read", &self.target(location), &cause));
             got.payload = GetResultPayload::Stream(futures::stream::once(async move { bytes }).boxed());
         }
         Ok(got)
@@ -275,7 +276,7 @@ impl ObjectStore for DurableFiles {
             return self.files()?.get_ranges(location, ranges).await;
         };
         let parts = ranges.iter().map(|range| read_part(file, range));
-        parts.collect::<io::Result<_>>().map_err(|source| unreadable(location, source))
+        parts.collect::<io::Result<_>>().map_err(|cause| cannot("read", &self.target(location), &cause))
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

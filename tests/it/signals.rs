@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::child::{BINARY, is_exhaustive, on_every_core, time_max};
 use crate::cloud::{self, Proxy};
 use crate::history;
+use crate::store::Dice;
 
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
@@ -22,32 +23,35 @@ const BUSY: &str =
 const SPILLING: &str =
     "SELECT e.event_id, a.value FROM events e, generate_series(1, 300) a ORDER BY a.value % 7, e.event_id DESC";
 
+/// Fills a folder with logs of 8,000 calls, ten megabytes.
+pub fn large_logs(folder: &Path) {
+    fs::create_dir(folder).unwrap();
+    for file in 0..20 {
+        let mut records = String::new();
+        for call in 0..400 {
+            let comma = if call == 0 { "" } else { "," };
+            write!(
+                records,
+                r#"{comma}{{"eventVersion":"1.11","eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventTime":"2026-03-{:02}T09:00:00Z","eventID":"id-{file}-{call}","userAgent":"{:>900}"}}"#,
+                1 + file,
+                call * 7919
+            )
+            .unwrap();
+        }
+        fs::write(folder.join(format!("{file:02}.json")), format!(r#"{{"Records":[{records}]}}"#)).unwrap();
+    }
+}
+
 struct Place {
     folder: tempfile::TempDir,
 }
 
 impl Place {
-    /// Logs of some thousand calls, and the folders of a run.
+    /// Logs, and the folders of a run.
     fn new() -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
-        for name in ["logs", "tmp", "out"] {
-            fs::create_dir(place.at(name)).unwrap();
-        }
-        for file in 0..20 {
-            let mut records = String::new();
-            for call in 0..400 {
-                let comma = if call == 0 { "" } else { "," };
-                write!(
-                    records,
-                    r#"{comma}{{"eventVersion":"1.11","eventSource":"kms.amazonaws.com","eventName":"Decrypt","awsRegion":"eu-west-1","recipientAccountId":"111122223333","eventTime":"2026-03-{:02}T09:00:00Z","eventID":"id-{file}-{call}","userAgent":"{:>900}"}}"#,
-                    1 + file,
-                    call * 7919
-                )
-                .unwrap();
-            }
-            fs::write(place.at("logs").join(format!("{file:02}.json")), format!(r#"{{"Records":[{records}]}}"#))
-                .unwrap();
-        }
+        large_logs(&place.at("logs"));
+        ["tmp", "out"].iter().for_each(|name| fs::create_dir(place.at(name)).unwrap());
         place
     }
 
@@ -293,7 +297,7 @@ fn nohup_is_respected() {
     assert_eq!(code(child), Some(5));
 }
 
-/// The event history comes into a folder, page by page, and more comes while the run ends.
+/// The event history comes into files, page by page, and more comes while the run ends.
 #[test]
 fn a_lookup_that_is_stopped_leaves_no_page() {
     let place = Place::new();
@@ -311,7 +315,7 @@ fn a_lookup_that_is_stopped_leaves_no_page() {
         while service.requests().len() < 4 && started.elapsed() < Duration::from_secs(60) {
             std::thread::sleep(Duration::from_millis(5));
         }
-        assert_ne!(place.left(), Vec::<PathBuf>::new(), "no page has come");
+        assert!(temporaries(&child, &place.at("tmp")) > 0, "no page has come");
         send(&child, signal);
         assert_eq!((code(child), place.left()), (Some(130), Vec::new()), "{signal}");
     }
@@ -345,4 +349,48 @@ fn a_file_that_may_not_grow_is_a_failure() {
     assert_eq!(output.status.code(), Some(5), "{said}");
     assert!(said.contains("File too large"), "{said}");
     assert_eq!(place.left(), Vec::<PathBuf>::new());
+}
+
+/// The temporary files that a run has open.
+fn temporaries(child: &Child, folder: &Path) -> usize {
+    let opened = fs::read_dir(format!("/proc/{}/fd", child.id())).into_iter().flatten().flatten();
+    opened.filter_map(|file| fs::read_link(file.path()).ok()).filter(|file| file.starts_with(folder)).count()
+}
+
+/// A run that cannot tidy up has nothing to tidy: its temporary files have no names.
+#[test]
+fn a_kill_leaves_no_temporary_file() {
+    let (place, mut dice) = (Place::new(), Dice(3));
+    let history = Proxy::start(history::nowhere(), |_, n| {
+        history::page(&[history::event(n, 60 + n as i64)], Some(&format!("the page after {n}")))
+    });
+    let here = |args: &[&str]| {
+        let mut command = Command::new(BINARY);
+        command.args(args);
+        command
+    };
+    let twice = "SELECT a.raw, b.raw FROM events a JOIN events b ON a.event_id = b.event_id ORDER BY a.event_id";
+    for round in 0..if is_exhaustive() { 40 } else { 2 } {
+        for (what, mut run) in [
+            ("standard input", here(&["query", "SELECT count(*) FROM events", "--from", "-"])),
+            ("rows that are read twice", here(&["query", twice, "--from", "logs", "-f", "csv"])),
+            ("sort", here(&["query", SPILLING, "--from", "logs", "-f", "jsonl", "--memory", "128M"])),
+            ("event history", cloud::keytrail(&["audit", "cloudtrail://eu-west-1"], &history.url)),
+        ] {
+            run.current_dir(place.folder.path()).env("TMPDIR", place.at("tmp")).env_remove("KEYTRAIL_FROM");
+            // Nobody writes to the pipe, and nobody closes it.
+            let mut child = run.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+            while temporaries(&child, &place.at("tmp")) == 0 {
+                assert!(child.try_wait().unwrap().is_none(), "{what}: no temporary file was seen open");
+                std::thread::sleep(Duration::from_micros(100));
+            }
+            if round > 0 {
+                std::thread::sleep(Duration::from_millis(dice.below(100)));
+            }
+            child.kill().unwrap();
+            let is_struck = child.wait().unwrap().code().is_none();
+            assert!(is_struck || round > 0, "{what}: over before it was killed");
+            assert_eq!(place.left(), Vec::<PathBuf>::new(), "{what}");
+        }
+    }
 }
