@@ -31,6 +31,16 @@ pub fn beside(path: &str) -> Option<PathBuf> {
     None
 }
 
+/// A folder with inputs from a registry, which `.ci/run` fetches and names in the variable.
+pub fn fetched(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(|folder| root().join(folder));
+    assert!(folder.as_ref().is_none_or(|folder| folder.is_dir()), "{variable} names no folder: {folder:?}");
+    if folder.is_none() {
+        skipped(&format!("{variable} names no folder"), "KEYTRAIL_NEEDS_PROGRAMS");
+    }
+    folder
+}
+
 /// True if the machine has a program, which is run with arguments that make it succeed at once. Only cargo and gcc are
 /// sure to be there.
 pub fn has_program(name: &str, args: &[&str]) -> bool {

@@ -20,6 +20,7 @@ mod golden;
 mod history;
 mod hostile;
 mod inputs;
+mod json_texts;
 mod layers;
 mod manifest;
 mod names;
