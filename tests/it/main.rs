@@ -24,6 +24,7 @@ mod json_texts;
 mod layers;
 mod manifest;
 mod names;
+mod parameters;
 mod places;
 mod plans;
 mod policy;
