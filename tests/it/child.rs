@@ -206,10 +206,15 @@ fn peaks(child: &Child) -> (u64, u64) {
 
 /// Runs `work` over every item on a thread per core and gives the results in the items' order.
 pub fn on_every_core<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    at_once(std::thread::available_parallelism().map_or(1, usize::from), items, work)
+}
+
+/// As [`on_every_core`], on so many threads, for work that waits more than it computes.
+pub fn at_once<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((place, item)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?)))

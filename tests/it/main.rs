@@ -15,6 +15,7 @@ mod counters;
 mod damage;
 mod determinism;
 mod docs;
+mod faults;
 mod flips;
 mod golden;
 mod history;
