@@ -24,6 +24,7 @@ mod inputs;
 mod json_texts;
 mod layers;
 mod manifest;
+mod memory;
 mod names;
 mod parameters;
 mod places;
