@@ -154,7 +154,7 @@ impl MadeBucket {
 
     /// A client may go away at any time.
     fn serve_client(&self, mut client: TcpStream) {
-        client.set_nodelay(true).unwrap();
+        client.set_nodelay(true).ok();
         while let Ok(Some(request)) = read_request(&mut client) {
             if client.write_all(self.answer(&request).as_bytes()).is_err() {
                 return;
