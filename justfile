@@ -27,6 +27,6 @@ docs:
 deny:
     cargo deny --locked --workspace check
 
-# One fuzz target (inflate_split, normalize, sql_guard) for a while; needs g++.
+# One fuzz target (digest_names, inflate_split, normalize, sql_guard) for a while; needs g++.
 fuzz TARGET SECONDS="600":
     fuzz/run.sh {{TARGET}} {{SECONDS}}
