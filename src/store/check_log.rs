@@ -128,10 +128,10 @@ impl<'a> LogProof<'a> {
         for path in &self.strange {
             checked.note(format!("`{path}` is no file of the log"));
         }
-        let mut replay = match self.commits.contains(&0) {
-            true => Some(Replay::default()),
+        let (mut replay, mut checkpoint) = match self.commits.contains(&0) {
+            true => (Some(Replay::default()), None),
             // Earlier versions of keytrail let commits go after a month. The oldest checkpoint stands for them.
-            false => self.oldest(checked).await?,
+            false => self.oldest(checked).await?.unzip(),
         };
         let mut links: BTreeMap<u64, CommitLink> = BTreeMap::new();
         let first = replay.as_ref().map_or(self.table.version(), |replay| replay.next);
@@ -156,9 +156,14 @@ impl<'a> LogProof<'a> {
                 for fault in faults {
                     checked.note(format!("commit {number} of its `{}` {fault}", self.name()));
                 }
-                if self.checkpoints.contains(&number) {
-                    self.checkpoint(number, replay, checked).await?;
+                if link.checkpoint.is_some() && link.checkpoint != checkpoint {
+                    checked
+                        .note(format!("commit {number} of its `{}` names another checkpoint before it", self.name()));
                 }
+                checkpoint = match self.checkpoints.contains(&number) {
+                    true => self.checkpoint(number, replay, checked).await?,
+                    false => None,
+                };
             }
             links.insert(number, link);
         }
@@ -171,37 +176,43 @@ impl<'a> LogProof<'a> {
 
     /// The table at its oldest checkpoint. Once its chain has begun no commit may go, so the commits before the checkpoint
     /// may be gone only if the chain begins with it or later.
-    async fn oldest(&self, checked: &mut StoreCheck) -> Result<Option<Replay>, StoreError> {
+    async fn oldest(&self, checked: &mut StoreCheck) -> Result<Option<(Replay, String)>, StoreError> {
         let Some(oldest) = self.checkpoints.first().copied() else { return Ok(None) };
-        let Some(replay) = self.table_at(oldest, checked).await? else { return Ok(None) };
+        let (Some(replay), hash) = self.table_at(oldest, checked).await? else { return Ok(None) };
         let own = commit(self.store, self.name(), oldest).await?.map(|bytes| CommitLink::read(&bytes).1);
         let begins_there = own.iter().flatten().any(|action| keeps_log(&action["metaData"]));
         if keeps_log(&replay.metadata) && !begins_there {
             checked.note(format!("commits of its `{}` before {oldest} are gone", self.name()));
         }
-        Ok(Some(replay))
+        Ok(Some((replay, hash)))
     }
 
-    /// Holds a checkpoint to the commits before it.
-    async fn checkpoint(&self, number: u64, replay: &Replay, checked: &mut StoreCheck) -> Result<(), StoreError> {
-        let there = self.table_at(number, checked).await?;
+    /// Holds a checkpoint to the commits before it; gives its SHA-256, to which the next commit is held.
+    async fn checkpoint(
+        &self,
+        number: u64,
+        replay: &Replay,
+        checked: &mut StoreCheck,
+    ) -> Result<Option<String>, StoreError> {
+        let (there, hash) = self.table_at(number, checked).await?;
         if there.is_some_and(|there| !replay.is_at(there.state, &there.metadata)) {
             checked.note(format!("checkpoint {number} of its `{}` is not what its commits give", self.name()));
         }
-        Ok(())
+        Ok(Some(hash))
     }
 
-    /// The table as a checkpoint has it; none of one that cannot be read, which is noted.
-    async fn table_at(&self, number: u64, checked: &mut StoreCheck) -> Result<Option<Replay>, StoreError> {
+    /// The table as a checkpoint has it, none of one that cannot be read, which is noted; and the SHA-256 of its bytes.
+    async fn table_at(&self, number: u64, checked: &mut StoreCheck) -> Result<(Option<Replay>, String), StoreError> {
         let path = self.store.location.path(&format!("{}/{}", self.name(), checkpoint_path(number)));
         let bytes = bytes_of(self.store, &path).await?.unwrap_or_default();
         (checked.files, checked.bytes) = (checked.files + 1, checked.bytes + bytes.len() as u64);
+        let hash = sha256_hex(&bytes);
         let found = Checkpoint::read(bytes).map_err(|error| error.to_string());
         match found.and_then(|checkpoint| Replay::from(number, checkpoint)) {
-            Ok(replay) => Ok(Some(replay)),
+            Ok(replay) => Ok((Some(replay), hash)),
             Err(error) => {
                 checked.note(format!("checkpoint {number} of its `{}` cannot be read: {error}", self.name()));
-                Ok(None)
+                Ok((None, hash))
             }
         }
     }

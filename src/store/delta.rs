@@ -311,6 +311,9 @@ impl StoreTable {
         if let Some(head) = self.head().await? {
             notes.insert(chain::PREVIOUS.to_owned(), head.sha256.into());
         }
+        if let Some(checkpoint) = self.checkpoint_hash().await? {
+            notes.insert(chain::CHECKPOINT.to_owned(), checkpoint.into());
+        }
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let actions = sealed(&operation, notes, change.actions(metadata)).map_err(|e| self.cannot(e))?;
         let base = self.snapshot.version();
@@ -356,6 +359,20 @@ impl StoreTable {
         }
         next.batch = change.batch.unwrap_or(next.batch);
         next
+    }
+
+    /// The SHA-256 of the checkpoint of this version; none where there is none, or its writer has not made it yet.
+    async fn checkpoint_hash(&self) -> Result<Option<String>, StoreError> {
+        if !(self.version() + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
+            return Ok(None);
+        }
+        let (path, store) = (Path::from(checkpoint_path(self.version())), self.log.object_store(None));
+        let read = async { store.get(&path).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(sha256_hex(&bytes))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(StoreError::Objects { what: format!("{}/{path}", self.id.name()), source }),
+        }
     }
 
     /// Notes the SHA-256 of a checkpoint that was just made beside the name of the last one.
