@@ -27,7 +27,7 @@ use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
 use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_secrets};
 use crate::sql::did_you_mean::did_you_mean;
-use crate::store::{self, SharedStore, StoreAccess, StoreLocation};
+use crate::store::{SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
 
 #[derive(Args, Debug, Clone)]
