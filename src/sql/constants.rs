@@ -122,6 +122,14 @@ impl OptimizerRule for MeasureConstants {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let mut is_found = false;
+        plan.apply_with_subqueries(|node| {
+            is_found |= has_large(node)?;
+            Ok(if is_found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })?;
+        if !is_found {
+            return Ok(Transformed::no(plan));
+        }
         plan.transform_up_with_subqueries(|node| {
             if !has_large(&node)? {
                 return Ok(Transformed::no(node));

@@ -159,9 +159,13 @@ fn is_of_pattern(message: &str) -> bool {
     message.starts_with("regex parse error") || message.starts_with("Compiled regex exceeds size limit")
 }
 
-/// DataFusion's message, without the part for its own developers.
+/// DataFusion's message, without the parts for its own developers.
 fn told(error: &DataFusionError) -> String {
     let message = error.strip_backtrace();
+    let message = match message.split_once("' failed\ncaused by\n") {
+        Some((rule, cause)) if rule.starts_with("Optimizer rule '") => cause.to_owned(),
+        _ => message,
+    };
     // For wrong argument types DataFusion prints "internal error" before the useful part; keep only the useful part.
     match message.find("No function matches") {
         Some(at) => message[at..].split_whitespace().collect::<Vec<_>>().join(" "),
