@@ -120,7 +120,7 @@ fn each_statement_ends_as_it_must() {
 }
 
 /// Opens a terminal, types the lines of a file, each once the one before was answered, and prints what the terminal was
-/// sent. A line that begins with `^C` is interrupted by that key.
+/// sent. A line that begins with `^C` is interrupted by that key, once it computes.
 const TYPIST: &str = "
 import os, pty, sys, termios, time
 pid, terminal = pty.fork()
@@ -140,6 +140,9 @@ def until(sign, count):
             os.write(1, shown)
             sys.exit(1)
         shown += sent
+def computed():
+    times = open('/proc/%d/stat' % pid).read().rsplit(')', 1)[1].split()[11:13]
+    return sum(map(int, times)) / os.sysconf('SC_CLK_TCK')
 for count, line in enumerate(open(sys.argv[1], encoding='utf-8')):
     until(b'keytrail> ', count + 1)
     if line.startswith('^C '):
@@ -147,7 +150,10 @@ for count, line in enumerate(open(sys.argv[1], encoding='utf-8')):
         # Only while a statement runs the terminal makes a signal of the key.
         while not termios.tcgetattr(terminal)[3] & termios.ISIG:
             time.sleep(0.01)
-        time.sleep(1)
+        # Planning takes less.
+        begun = computed()
+        while computed() < begun + 2:
+            time.sleep(0.01)
         os.write(terminal, b'\\x03')
     else:
         os.write(terminal, line.encode())
@@ -202,8 +208,9 @@ fn the_shell_begins_nothing_beside_two_that_go_on() {
     }
     // A thread that panics beside those that were left behind is told of all the same.
     let panics = "SELECT x, value FROM (SELECT repeat(repeat('a', 10000), 1000) AS x) a, generate_series(1, 8192);";
-    let lines = [BUSY, panics, BUSY, "SELECT 'answer ' || 1 AS a;"].map(str::to_owned);
-    let shown = typed(&lines, &["--threads", "1", "--timeout", "5s"]);
+    let stopped = format!("^C {BUSY}");
+    let lines = [stopped.as_str(), panics, stopped.as_str(), "SELECT 'answer ' || 1 AS a;"].map(str::to_owned);
+    let shown = typed(&lines, &["--threads", "1"]);
     assert!(shown.contains("more than 2 GiB") && !shown.contains("panicked"), "{shown}");
     assert!(shown.contains("2 statements that were stopped still compute"), "{shown}");
     assert!(!shown.contains("\nanswer 1"), "{shown}");
