@@ -303,8 +303,10 @@ fn no_secret_is_repeated() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     assert_eq!(scene.left(), Vec::<PathBuf>::new());
-    assert!(said.iter().filter(|said| said.code == Some(0)).count() > 15, "hardly a run did its work");
-    eprintln!("{} runs", said.len());
+    // Some of the logs are damaged, so that a run over all of them ends with 3.
+    let done = said.iter().filter(|said| matches!(said.code, Some(0 | 3))).count();
+    eprintln!("{done} of {} runs did their work", said.len());
+    assert!(done > 15, "only {done} of {} runs did their work", said.len());
 }
 
 /// What a user writes as SQL is no secret, and an error quotes it: the test above would see one.
