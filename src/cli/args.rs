@@ -24,7 +24,7 @@ use crate::normalize::EventFilter;
 use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
-use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_user};
+use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_secrets};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::store::{SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
@@ -165,13 +165,13 @@ impl AwsArgs {
     pub fn options(&self) -> Result<AwsOptions, Failure> {
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(bad) = self.endpoint_url.as_ref().filter(|url| !is_url(url)) {
-            let shown = without_user(bad);
+            let shown = without_secrets(bad);
             return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(&shown)))
                 .hint("it begins with https://, or http:// on a network that you trust"));
         }
-        // It would go to the service, into logs and into messages; nothing that signs requests reads it.
-        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_user(url) != *url) {
-            return Err(Failure::usage(format!("`{}` names a user", visible(&without_user(bad))))
+        // They would go to the service, into logs and into messages; nothing that signs requests reads them.
+        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_secrets(url) != *url) {
+            return Err(Failure::usage(format!("`{}` names a user or has a query", visible(&without_secrets(bad))))
                 .hint("give credentials as the AWS CLI takes them, such as AWS_PROFILE"));
         }
         Ok(AwsOptions {

@@ -39,7 +39,7 @@ use exit::{Failure, RunExitCode, say, with_exit_codes};
 use watch::Watch;
 
 use crate::output::visible::{acts, visible};
-use crate::source::without_user;
+use crate::source::without_secrets;
 
 /// The time that a question may compute unless the user says otherwise.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
@@ -124,10 +124,10 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_answer = !error.use_stderr();
     let text = error.render().to_string();
-    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_user(&text) != text;
+    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_secrets(&text) != text;
     if !is_answer && is_odd {
-        // It repeats an argument; the parts of it that a terminal would act on, or that name a user, are not for the screen.
-        text.trim_end().lines().for_each(|line| say(visible(&without_user(line))));
+        // It repeats an argument; the parts of it that a terminal would act on, or that are secret, are not for the screen.
+        text.trim_end().lines().for_each(|line| say(visible(&without_secrets(line))));
         return RunExitCode::Usage.into();
     }
     match error.print() {

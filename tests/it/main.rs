@@ -36,6 +36,7 @@ mod remote;
 mod renormalize;
 mod s3;
 mod screens;
+mod secrets;
 mod service;
 mod signals;
 mod signatures;

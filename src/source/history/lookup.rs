@@ -19,6 +19,7 @@ use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::super::aws::{AwsTrouble, TroubleClass, backoff};
+use super::super::credentials::CredentialNotes;
 use super::super::{RemoteAccess, SourceError};
 use super::asked::{AskedRegion, LookupWindow};
 use super::covered::{CoveredSpans, SecondSpan};
@@ -72,6 +73,7 @@ impl<'a> RegionLookups<'a> {
     pub(super) fn new(asked: &'a AskedRegion, context: &'a LookupContext<'a>) -> RegionLookups<'a> {
         let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
             .region(Region::new(asked.region.clone()))
+            .interceptor(CredentialNotes)
             // `pace` covers every request, so retries must pass through it too.
             .retry_config(RetryConfig::disabled());
         let mut pace = tokio::time::interval(PACE);
