@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::env;
 use std::fs;
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -365,11 +366,12 @@ fn is_complete(input: &str) -> bool {
         || (is_one_word && !OPENING_WORDS.contains(&first.to_ascii_lowercase().as_str()))
 }
 
-/// `$XDG_STATE_HOME/keytrail/history`; a user without a home has no history.
+/// `$XDG_STATE_HOME/keytrail/history`; a user without a home has no history. Folders that are made for it are the user's
+/// own, and so is the file.
 fn history_file() -> Option<PathBuf> {
     let state = env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let folder = state.or_else(|| env::home_dir().map(|h| h.join(".local/state")))?.join("keytrail");
-    fs::create_dir_all(&folder).ok()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     Some(folder.join("history"))
 }
 

@@ -1,7 +1,8 @@
 //! The place of output: stdout, or a file that appears under its name only when it is whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, Stdout, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use keytrail_limits::Unfinished;
@@ -45,8 +46,8 @@ impl OutputTarget {
         let shown = visible(&path.to_string_lossy()).into_owned();
         let world = |source: io::Error| OutputError::File { path: shown.clone(), source };
         let is_link = fs::symlink_metadata(path).is_ok_and(|meta| meta.is_symlink());
-        let path = path.to_owned();
-        match fs::metadata(&path) {
+        let (path, found) = (path.to_owned(), fs::metadata(path));
+        match &found {
             Ok(meta) if meta.is_dir() => return Err(OutputError::Directory { path: shown }),
             Ok(meta) if !meta.is_file() => {
                 let file = fs::OpenOptions::new().write(true).open(&path).map_err(world)?;
@@ -58,7 +59,8 @@ impl OutputTarget {
             _ => {}
         }
         let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let made = Unfinished::make(|| staged(folder), |staged| staged.path().to_owned());
+        let replaced = found.ok().map(|meta| meta.permissions());
+        let made = Unfinished::make(|| staged(folder, replaced), |staged| staged.path().to_owned());
         let (staged, unfinished) = made.map_err(world)?;
         Ok(OutputTarget::File { staged: BufWriter::with_capacity(1 << 16, staged), unfinished, path, existing })
     }
@@ -137,12 +139,17 @@ impl<W: Write> Write for Awaited<W> {
     }
 }
 
-/// Makes the file beside its final place, so that the rename stays on one file system. It is readable as the umask
-/// allows, while other temporary files are readable by their owner only.
-fn staged(folder: &Path) -> io::Result<NamedTempFile> {
+/// Makes the file beside its final place, so that the rename stays on one file system. A new file is readable as the umask
+/// allows, and one that replaces another as that was; other temporary files are readable by their owner only.
+fn staged(folder: &Path, replaced: Option<Permissions>) -> io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(".keytrail-").suffix(".part");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
+    if replaced.is_none() {
+        builder.permissions(Permissions::from_mode(0o666));
+    }
+    let staged = builder.tempfile_in(folder)?;
+    if let Some(permissions) = replaced {
+        staged.as_file().set_permissions(permissions)?;
+    }
+    Ok(staged)
 }

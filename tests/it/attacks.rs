@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -102,6 +103,7 @@ import os, pty, sys, time
 pid, terminal = pty.fork()
 if pid == 0:
     os.environ.update(TERM='dumb', HOME=os.environ['EMPTY'], XDG_STATE_HOME=os.environ['EMPTY'])
+    os.umask(0)
     os.execv(sys.argv[2], sys.argv[2:])
 shown = b''
 def until(sign, count):
@@ -130,13 +132,17 @@ until(b'nothing is sent like this', 1)
 
 /// Types statements into a shell, and gives what its terminal shows.
 fn typed(lines: &[String], options: &[&str]) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let (script, input) = (folder.path().join("type.py"), folder.path().join("lines"));
+    typed_at(tempfile::tempdir().unwrap().path(), lines, options)
+}
+
+/// As [`typed`], for a user whose home is this folder and whose umask is 000.
+pub fn typed_at(home: &Path, lines: &[String], options: &[&str]) -> String {
+    let (script, input) = (home.join("type.py"), home.join("lines"));
     fs::write(&script, TYPIST).unwrap();
     fs::write(&input, lines.join("\n") + "\n").unwrap();
     let shell = [BINARY, "query", "--from", "sample-logs", "--color", "never", "--memory", MEMORY];
     let mut typist = Command::new("python3");
-    typist.arg(script).arg(input).args(shell).args(options).env("EMPTY", folder.path()).current_dir(root());
+    typist.arg(script).arg(input).args(shell).args(options).env("EMPTY", home).current_dir(root());
     let ended = typist.stdin(Stdio::null()).stderr(Stdio::inherit()).output().unwrap();
     String::from_utf8_lossy(&ended.stdout).into_owned()
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::attacks::typed_at;
 use crate::child::{BINARY, Ended, Limits, has_program, keytrail, keytrail_within, root, shell_line_in};
 use crate::damage::sparse;
 use crate::store::{Store, logs};
@@ -202,6 +203,7 @@ fn few_handles_change_no_answer() {
 fn a_store_is_its_owners_whatever_the_umask() {
     for (umask, more, folder_mode, file_mode) in [
         ("000", "", 0o700, 0o600),
+        ("022", "", 0o700, 0o600),
         ("077", "", 0o700, 0o600),
         ("000", "--store-mode group", 0o2750, 0o640),
         ("077", "--store-mode group", 0o2750, 0o640),
@@ -220,6 +222,79 @@ fn a_store_is_its_owners_whatever_the_umask() {
             assert_eq!(modes(&store.path), [0o2750, 0o640], "a store that is there takes the mode");
         }
     }
+}
+
+fn mode_of(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn output_is_as_readable_as_its_user_says() {
+    let folder = one_log();
+    let from = folder.path().display();
+    for (umask, mode) in [("000", 0o666), ("022", 0o644), ("077", 0o600)] {
+        let out = tempfile::tempdir().unwrap();
+        let at = out.path().display();
+        for (name, run) in [
+            ("query.json", format!("keytrail query '{COUNT}' --from {from} -f json -o")),
+            ("audit.md", format!("keytrail audit {from} -o")),
+            ("summary.json", format!("keytrail ingest {from} --store {at}/store --events all --summary-json")),
+        ] {
+            let file = out.path().join(name);
+            let line = |more: &str| shell_line_in(&format!("umask {umask}; {run} {at}/{name} {more}"), root());
+            ends(&line(""), 0, "");
+            assert_eq!(mode_of(&file), mode, "{name}, umask {umask}");
+            // What replaces a file is for those whom the file was for.
+            let force = if name == "summary.json" { "" } else { "--force" };
+            for of_earlier in [0o640, 0o600, 0o666] {
+                fs::set_permissions(&file, fs::Permissions::from_mode(of_earlier)).unwrap();
+                ends(&line(force), 0, "");
+                assert_eq!(mode_of(&file), of_earlier, "{name}, umask {umask}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_a_run_are_its_owners_while_it_runs() {
+    for (umask, mode) in [("000", 0o666), ("022", 0o644), ("077", 0o600)] {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("tmp")).unwrap();
+        let line = format!("umask {umask}; exec {BINARY} query '{COUNT}' --from - -o answer.csv");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(out.path()).env("TMPDIR", out.path().join("tmp"));
+        // It waits for the end of its input, which nobody writes.
+        let mut running = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let opened = format!("/proc/{}/fd", running.id());
+        let (staged, temporary) = loop {
+            assert!(running.try_wait().unwrap().is_none(), "its files were not seen open");
+            let handles = fs::read_dir(&opened).into_iter().flatten().flatten().map(|handle| handle.path());
+            let handles: Vec<_> = handles.filter_map(|handle| Some((fs::read_link(&handle).ok()?, handle))).collect();
+            let is_staged = |file: &Path| file.extension().is_some_and(|end| end == "part");
+            let staged = handles.iter().find(|(file, _)| is_staged(file));
+            let temporary = handles.iter().find(|(file, _)| file.starts_with(out.path().join("tmp")));
+            if let (Some((_, staged)), Some((_, temporary))) = (staged, temporary) {
+                break (mode_of(staged), mode_of(temporary));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert_eq!((staged, temporary), (mode, 0o600), "umask {umask}");
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_history_of_the_shell_is_its_users() {
+    if !has_program("python3", &["-c", "import pty"]) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let shown = typed_at(home.path(), &["SELECT 'so ' || 'it is' AS a;".to_owned()], &[]);
+    assert!(shown.contains("\nso it is"), "{shown}");
+    let history = home.path().join("keytrail/history");
+    assert!(fs::read_to_string(&history).unwrap().contains("SELECT 'so '"));
+    assert_eq!([mode_of(history.parent().unwrap()), mode_of(&history)], [0o700, 0o600]);
 }
 
 /// The one mode of all folders of a store, and that of all files.
