@@ -266,17 +266,21 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The bytes that a scalar is hashed by: its text if that is exact, else its bytes as written.
+    /// The bytes that a scalar is hashed and compared by: its text if that is exact, else its bytes as written behind a byte
+    /// that no text has, since a text may look as another one is written.
     fn hashed_bytes(self) -> Cow<'a, [u8]> {
         if !self.node().escaped {
             return Cow::Borrowed(self.inner());
         }
         match self.decoded() {
             (text, false) => Cow::Owned(text.into_owned().into_bytes()),
-            (_, true) => Cow::Borrowed(self.inner()),
+            (_, true) => Cow::Owned([&[INEXACT], self.inner()].concat()),
         }
     }
 }
+
+/// Stands before what is no exact text; UTF-8 has no such byte.
+const INEXACT: u8 = 0xff;
 
 /// The hashes of a member of an object.
 fn pair_hashes<const N: usize>((key, value): (Value, Value), seeds: [u64; N]) -> [u64; N] {
@@ -410,6 +414,8 @@ mod tests {
         assert!(JsonTree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
         assert_eq!(JsonTree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(JsonFault::Depth));
         assert!(JsonTree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
+        // Half a pair, and a text that looks as it is written.
+        assert!(JsonTree::new().parse(b"{\"\\ud800\":1,\"\\\\ud800\":2}").is_ok());
     }
 
     #[test]
@@ -616,6 +622,8 @@ mod tests {
             &["{\"a\":\"b\\\":\\\"c\"}", "{\"a\":\"b\\u0022:\\\"c\"}"],
             &["{\"a\\\":\\\"b\":\"c\"}", "{\"a\\u0022:\\\"b\": \"c\"}"],
             &["{\"a\":\"\\\\\"}", "{\"a\":\"\\u005c\"}"],
+            &["{\"a\":\"\\ud800\"}"],
+            &["{\"a\":\"\\\\ud800\"}", "{\"a\":\"\\u005cud800\"}"],
             &["{\"a\":\"\"}", "{\"a\" :\"\"}"],
             &["{\"a\":1}", "{\"a\": 1}", "{\"\\u0061\":1}"],
             &["{\"a\":\"1\"}"],
