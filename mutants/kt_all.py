@@ -1,0 +1,12 @@
+import importlib; importlib.reload(schema)
+if drop is None or p.returncode != 0:
+    drop = schema.compile_loop('/tmp/mut/orig', '/tmp/mut/rw', muts + man, None,
+        ['nice','-n','15','cargo','build','--locked','--offline','-p','keytrail-rows','--lib','--message-format=json'],
+        '/tmp/mut/rw', '/tmp/mut/rows.drop.json', {'keep': keep})
+    print(len(muts), 'drawn;', None if drop is None else len(drop), 'dropped', flush=True)
+    p = subprocess.run(['nice','-n','15','cargo','test','--locked','--offline','-p','keytrail-rows','--no-run'], cwd='/tmp/mut/rw', capture_output=True, text=True)
+    print(p.returncode, p.stderr[-1500:], flush=True)
+    if drop is not None and p.returncode == 0:
+        subprocess.Popen(['/tmp/mut/venv/bin/python', '/tmp/mut/rows_run.py'], stdout=open('/tmp/out/m-rows-run.log', 'w'), stderr=subprocess.STDOUT, start_new_session=True, close_fds=True)
+if True:
+    exec(open('/tmp/mut/kt_only.py').read())

@@ -1,0 +1,1 @@
+exec(open('/tmp/mut/kt_only.py').read())
