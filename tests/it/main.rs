@@ -33,6 +33,7 @@ mod realdata;
 mod records;
 mod remote;
 mod renormalize;
+mod rules;
 mod s3;
 mod screens;
 mod service;
