@@ -38,7 +38,7 @@ SELECT min(event_time) AS event_time, min(key_account_id) AS account_id,
        array_compact(array_agg(DISTINCT source_ip_address ORDER BY source_ip_address)) AS source_ips,
        arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 20) AS event_ids,
-       concat(count(DISTINCT key_arn), ' keys taken out of use within an hour or in one row of such hours: ',
+       concat(count(DISTINCT key_arn), ' keys taken out of use, three or more of them within an hour: ',
               array_to_string(array_agg(DISTINCT event_name ORDER BY event_name), ', ')) AS detail,
        count(*) AS event_count, max(event_time) AS last_time
 FROM bursts
