@@ -1,8 +1,7 @@
 -- title: Objects of S3 were written under a key that only the caller has
 -- severity: high
 -- why: With a key of the customer's own (SSE-C) AWS keeps nothing but a check value. Whoever sent the key can read the object, and nobody else ever again; ransoms were asked for this way.
--- controls: NIST CP-9
--- controls: NIST SC-12
+-- controls: NIST SC-12(1)
 -- attack: T1486 Data Encrypted for Impact
 -- false-positives: Programs that bring their own keys on purpose. S3's data events must be in the logs, and read with `--events all`.
 -- next: Query the `events` of S3 on the bucket, with `--events all`

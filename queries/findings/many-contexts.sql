@@ -18,7 +18,7 @@ WITH hours AS (
     FROM (
         SELECT principal, event_time, event_id, key_arn, session_arn, source_ip_address, key_account_id AS account_id,
                coalesce(key_region, aws_region) AS region,
-               array_to_string(array_sort(map_values(encryption_context)), ' ') AS context
+               array_to_string(map_values(encryption_context), ' ') AS context
         FROM key_use
         WHERE event_name IN ('Decrypt', 'ReEncrypt') AND key_role <> 'destination' AND caller_class <> 'service'
           AND cardinality(encryption_context) > 0 AND resource_service IS DISTINCT FROM 'cloudtrail')

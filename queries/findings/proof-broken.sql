@@ -18,7 +18,8 @@ SELECT min(event_time) AS event_time, recipient_account_id AS account_id, aws_re
        concat(count(*), CASE WHEN count(*) = 1 THEN ' use' ELSE ' uses' END, ' of ', count(DISTINCT key_arn),
               CASE WHEN count(DISTINCT key_arn) = 1 THEN ' key' ELSE ' keys' END, ' in a log that is not as CloudTrail signed it')
            AS detail,
-       object_uri AS subject, count(*) AS event_count, max(event_time) AS last_time, 'high' AS severity
+       -- The same log wherever a copy of it lies.
+       regexp_replace(object_uri, '^.*/AWSLogs/', 'AWSLogs/') AS subject, count(*) AS event_count, max(event_time) AS last_time, 'high' AS severity
 FROM key_use
 WHERE integrity = 'invalid'
 GROUP BY object_uri, recipient_account_id, aws_region
