@@ -13,8 +13,8 @@ SELECT min(event_time) AS event_time, account_id, min(aws_region) AS region, pri
        array_slice(array_sort(array_compact(array_agg(DISTINCT source_ip_address))), 1, 20) AS source_ips,
        CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 20) AS event_ids,
-       concat(count(*), CASE WHEN count(*) = 1 THEN ' object was' ELSE ' objects were' END, ' written with a key of the caller''s own')
-           AS detail,
+       concat(count(*), CASE WHEN count(*) = 1 THEN ' object was' ELSE ' objects were' END,
+              ' written with a key of the caller''s own') AS detail,
        concat('bucket ', bucket) AS subject, count(*) AS event_count, max(event_time) AS last_time
 FROM (
     SELECT *, recipient_account_id AS account_id, json_get_str(request_parameters, 'bucketName') AS bucket

@@ -49,7 +49,8 @@ cuts AS (
            CASE t.event_name
                WHEN 'StopLogging' THEN 'logging was stopped'
                WHEN 'DeleteTrail' THEN 'the trail was deleted'
-               WHEN 'PutEventSelectors' THEN CASE WHEN l.event_id IS NOT NULL THEN 'the trail leaves out what reads or uses keys' END
+               WHEN 'PutEventSelectors'
+                   THEN CASE WHEN l.event_id IS NOT NULL THEN 'the trail leaves out what reads or uses keys' END
                WHEN 'DeleteEventDataStore' THEN 'the event data store was deleted'
                WHEN 'StopEventDataStoreIngestion' THEN 'the event data store takes no more events'
                WHEN 'UpdateTrail' THEN CASE
@@ -87,7 +88,8 @@ SELECT event_time, recipient_account_id AS account_id, aws_region AS region, pri
        CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, outcome, make_array(event_id) AS event_ids,
        concat(event_name, ': ', CASE WHEN outcome = 'success' THEN cut ELSE concat('it was tried, and ', outcome) END,
               CASE WHEN outcome = 'success' AND event_name IN ('StopLogging', 'PutEventSelectors') AND undone_at IS NOT NULL
-                   THEN concat(CASE event_name WHEN 'StopLogging' THEN ', and began again after ' ELSE ', and takes all again after ' END,
+                   THEN concat(CASE event_name WHEN 'StopLogging' THEN ', and began again after '
+                                               ELSE ', and takes all again after ' END,
                                CAST(date_part('epoch', undone_at - event_time) / 60 AS BIGINT), ' min')
                    END) AS detail,
        concat('trail ', trail) AS subject,

@@ -25,7 +25,8 @@ WITH hours AS (
     GROUP BY principal, date_trunc('hour', event_time)),
 judged AS (
     -- What the principal's other hours before this one say of it; of them few are as busy as this.
-    SELECT h.principal, h.hour, h.contexts, count(o.hour) AS own_hours, coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY o.contexts), 0) AS usual
+    SELECT h.principal, h.hour, h.contexts, count(o.hour) AS own_hours,
+           coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY o.contexts), 0) AS usual
     FROM (SELECT * FROM hours WHERE contexts > 20) h
     LEFT JOIN hours o ON o.principal = h.principal AND o.hour < h.hour
     GROUP BY h.principal, h.hour, h.contexts)
