@@ -1,7 +1,7 @@
 -- title: One principal both decides on a key and decrypts with it
 -- severity: medium
 -- why: Who may decide on a key's policy and grants should not be who reads what it protects: then nobody stands between a wish and the data.
--- controls: PCI DSS 3.7.6
+-- controls: PCI DSS 7.2.2
 -- controls: NIST AC-5
 -- attack: T1098 Account Manipulation
 -- false-positives: Small accounts where one role does all. A program that makes grants for its own workers.

@@ -4,7 +4,7 @@
 -- controls: NIST AC-6
 -- controls: PCI DSS 3.6.1.3
 -- attack: T1530 Data from Cloud Storage
--- false-positives: Encrypted parameters of Parameter Store that a client decrypts itself, as AWS documents it (medium). Restore tools that copy a service's context by hand. Functions of Lambda that open their own environment at a start are left out.
+-- false-positives: Encrypted parameters of Parameter Store that a client decrypts itself, as AWS documents it, and environments of functions (medium). Restore tools that copy a service's context by hand. Functions of Lambda that open their own at a start are left out.
 -- next: `keytrail trace KEY`, and `keytrail query direct-table-context` for tables
 -- next: Ask the principal's owner where the ciphertext came from
 -- set: default
@@ -16,8 +16,8 @@ SELECT event_time, coalesce(key_account_id, recipient_account_id) AS account_id,
        concat(event_name, ' sent with the context of ', resource_service, ' ', resource_type, ' ',
               coalesce(table_name, resource_arn, resource_name)) AS detail,
        CASE WHEN outcome = 'denied' THEN 'info'
-            -- What only encrypts, or failed, has opened nothing; a parameter's ciphertext is given to its readers.
-            WHEN outcome <> 'success' OR event_name NOT IN ('Decrypt', 'ReEncrypt') OR resource_service = 'ssm'
+            -- What only encrypts, or failed, has opened nothing; parameters and environments are given to their readers.
+            WHEN outcome <> 'success' OR event_name NOT IN ('Decrypt', 'ReEncrypt') OR resource_service IN ('ssm', 'lambda')
                 THEN 'medium'
             ELSE 'high' END AS severity
 FROM key_calls

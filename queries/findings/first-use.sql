@@ -31,5 +31,5 @@ FROM (
 JOIN (SELECT account_id, max(days_covered) AS days FROM baseline GROUP BY account_id HAVING max(days_covered) >= 7) a
     ON a.account_id = split_part(u.key_arn, ':', 5)
 WHERE NOT EXISTS (SELECT 1 FROM baseline b WHERE b.principal = u.principal AND b.key_arn = u.key_arn)
-  AND NOT EXISTS (SELECT 1 FROM key_calls c WHERE c.event_name IN ('CreateKey', 'ReplicateKey') AND c.operation_class = 'lifecycle'
+  AND NOT EXISTS (SELECT 1 FROM key_calls c WHERE c.operation_class = 'lifecycle' AND c.event_name = 'CreateKey'
                   AND c.outcome = 'success' AND c.key_arn = u.key_arn)

@@ -8,17 +8,20 @@
 -- set: default
 -- needs: kms_reads
 SELECT c.event_time, c.account_id, c.region, c.principal, array_compact(make_array(c.session_arn)) AS sessions,
-       array_compact(make_array(c.source_ip_address)) AS source_ips, c.key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
-       make_array(c.event_id) AS event_ids,
+       array_compact(make_array(c.source_ip_address)) AS source_ips, c.key_arn, arrow_cast(NULL, 'Utf8') AS table_name,
+       'success' AS outcome, make_array(c.event_id) AS event_ids,
        concat(c.via_service, ' encrypted under a key of account ', split_part(c.key_arn, ':', 5),
-              CASE WHEN h.account_id IS NOT NULL THEN ', which the account did not use before' ELSE '; what was used before is not known' END) AS detail,
+              CASE WHEN h.account_id IS NOT NULL THEN ', which the account did not use before'
+                   ELSE '; what was used before is not known' END) AS detail,
        CASE WHEN h.account_id IS NOT NULL THEN 'high' END AS severity, c.event_count, c.last_time
 FROM (
-    SELECT principal_account_id AS account_id, key_arn, min(event_time) AS event_time, max(event_time) AS last_time, count(*) AS event_count,
-           first_value(event_id ORDER BY event_time, event_id) AS event_id, first_value(principal ORDER BY event_time, event_id) AS principal,
+    SELECT principal_account_id AS account_id, key_arn, min(event_time) AS event_time, max(event_time) AS last_time,
+           count(*) AS event_count, first_value(event_id ORDER BY event_time, event_id) AS event_id,
+           first_value(principal ORDER BY event_time, event_id) AS principal,
            first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
            first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address,
-           first_value(via_service ORDER BY event_time, event_id) AS via_service, first_value(aws_region ORDER BY event_time, event_id) AS region
+           first_value(via_service ORDER BY event_time, event_id) AS via_service,
+           first_value(aws_region ORDER BY event_time, event_id) AS region
     FROM key_use
     WHERE caller_class = 'forwarded' AND principal_account_id <> key_account_id AND recipient_account_id = principal_account_id
       AND event_name IN ('GenerateDataKey', 'GenerateDataKeyWithoutPlaintext', 'Encrypt')

@@ -10,13 +10,13 @@
 SELECT event_time, key_account_id AS account_id, key_region AS region, principal,
        array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
        key_arn, table_name, outcome, make_array(event_id) AS event_ids,
-       concat('lets ', coalesce(grantee_principal, 'a grantee that is not told'), ' ', array_to_string(operations, ', '), ' without a constraint') AS detail,
-       grantee_principal AS subject
+       concat('lets ', coalesce(grantee_principal, 'a grantee that is not told'), ' ', array_to_string(operations, ', '),
+              ' without a constraint') AS detail, grantee_principal AS subject
 FROM (
     SELECT *, json_get_list(request_parameters, 'operations') AS operations
     FROM calls
     WHERE event_name = 'CreateGrant' AND operation_class = 'grant' AND outcome = 'success' AND caller_class = 'direct'
-      AND NOT json_contains(request_parameters, 'constraints', 'encryptionContextSubset')
-      AND NOT json_contains(request_parameters, 'constraints', 'encryptionContextEquals')
+      AND coalesce(cardinality(json_keys(request_parameters, 'constraints', 'encryptionContextSubset')), 0) = 0
+      AND coalesce(cardinality(json_keys(request_parameters, 'constraints', 'encryptionContextEquals')), 0) = 0
       AND NOT json_contains(request_parameters, 'constraints', 'sourceArn'))
 WHERE arrays_overlap(operations, make_array('Decrypt', 'ReEncryptFrom', 'ReEncryptTo', 'CreateGrant'))

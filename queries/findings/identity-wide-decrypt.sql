@@ -39,7 +39,8 @@ FROM (SELECT * REPLACE (coalesce(conditions, '') AS conditions) FROM parts)
 WHERE (regexp_like('kms:decrypt', concat('^', replace(replace(lower(action), '*', '.*'), '?', '.'), '$'))
        OR regexp_like('kms:reencryptfrom', concat('^', replace(replace(lower(action), '*', '.*'), '?', '.'), '$')))
   -- All keys, or all of an account: what is written before `key/` does not narrow it to one.
-  AND regexp_like(array_to_string(resource_patterns, ' '), '(^| )(\*|arn:[^ ]*:key/\*|arn:[^: ]+:kms:\*|arn:[^ ]*:kms:[^: ]*:[^: ]*:\*)( |$)')
+  AND regexp_like(array_to_string(resource_patterns, ' '),
+                  '(^| )(\*|arn:[^ ]*:key/\*|arn:[^: ]+:kms:\*|arn:[^ ]*:kms:[^: ]*:[^: ]*:\*)( |$)')
 GROUP BY event_time, event_id, recipient_account_id, aws_region, principal, change, target
 UNION ALL
 -- The logs never have the text of AWS's own policies; of these two it is known that they allow all of KMS.
@@ -50,4 +51,5 @@ SELECT event_time, recipient_account_id, aws_region, principal, array_compact(ma
 FROM access_changes
 WHERE event_source = 'iam.amazonaws.com' AND outcome = 'success'
   AND change IN ('AttachUserPolicy', 'AttachRolePolicy', 'AttachGroupPolicy')
-  AND regexp_like(json_get_str(request_parameters, 'policyArn'), '^arn:[^:]+:iam::aws:policy/(AdministratorAccess|PowerUserAccess)$')
+  AND regexp_like(json_get_str(request_parameters, 'policyArn'),
+                  '^arn:[^:]+:iam::aws:policy/(AdministratorAccess|PowerUserAccess)$')

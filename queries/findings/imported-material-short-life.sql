@@ -11,20 +11,21 @@ SELECT event_time, key_account_id AS account_id, key_region AS region, principal
        array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
        key_arn, arrow_cast(NULL, 'Utf8') AS table_name, outcome, make_array(event_id) AS event_ids,
        CASE WHEN expires IS NOT NULL THEN concat('imported material expires on ', expires)
-            ELSE concat('possible: imported material expires at a date that cannot be read: ', coalesce(valid_to, 'none')) END AS detail,
+            ELSE concat('possible: imported material expires at a date that cannot be read: ', coalesce(valid_to, 'none'))
+            END AS detail,
        CASE WHEN expires IS NULL THEN 'low' END AS severity
 FROM (
     SELECT *,
            -- AWS writes `Nov 2, 2021, 11:25:25 PM` or `Apr 12, 2021 18:58:30 PM`; the day is enough.
-           coalesce(TRY_CAST(concat(parts[3], '-', (strpos('JanFebMarAprMayJunJulAugSepOctNovDec', parts[1]) + 2) / 3, '-', parts[2]) AS DATE),
+           coalesce(TRY_CAST(concat(split_part(valid_to, ' ', 3), '-',
+                                    (strpos('JanFebMarAprMayJunJulAugSepOctNovDec', split_part(valid_to, ' ', 1)) + 2) / 3,
+                                    '-', split_part(valid_to, ' ', 2)) AS DATE),
                     TRY_CAST(substr(valid_to, 1, 10) AS DATE)) AS expires
     FROM (
-        SELECT *, regexp_match(valid_to, '^(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) ([0-9]{1,2}), ([0-9]{4})[ ,]') AS parts
-        FROM (
-            SELECT *, json_get_str(request_parameters, 'validTo') AS valid_to
-            FROM calls
-            WHERE event_name = 'ImportKeyMaterial' AND operation_class = 'lifecycle' AND outcome = 'success'
-              -- The model is the default of the call.
-              AND (json_get_str(request_parameters, 'expirationModel') = 'KEY_MATERIAL_EXPIRES'
-                   OR json_get_str(request_parameters, 'expirationModel') IS NULL AND json_contains(request_parameters, 'validTo')))))
+        SELECT * EXCLUDE (valid_to), replace(valid_to, ',', '') AS valid_to
+        FROM (SELECT *, json_get_str(request_parameters, 'validTo') AS valid_to FROM calls)
+        WHERE event_name = 'ImportKeyMaterial' AND operation_class = 'lifecycle' AND outcome = 'success'
+          -- To expire is what a call asks for that says nothing but the date.
+          AND coalesce(json_get_str(request_parameters, 'expirationModel'),
+                       CASE WHEN valid_to IS NOT NULL THEN 'KEY_MATERIAL_EXPIRES' END) = 'KEY_MATERIAL_EXPIRES'))
 WHERE expires IS NULL OR expires <= event_date + INTERVAL '30 days'

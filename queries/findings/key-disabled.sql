@@ -11,12 +11,7 @@
 SELECT event_time, key_account_id AS account_id, key_region AS region, principal,
        array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
        key_arn, arrow_cast(NULL, 'Utf8') AS table_name, outcome, make_array(event_id) AS event_ids,
-       concat('disabled', CASE WHEN undone_at IS NOT NULL THEN concat(', and enabled again on ', to_char(undone_at, '%Y-%m-%d %H:%M'),
-                                                                      ' by ', undone_by) END,
-              CASE WHEN used_before IS NULL THEN ', no use seen before'
-                   ELSE concat(', last used ', to_char(used_before, '%Y-%m-%d %H:%M')) END,
-              CASE WHEN tables IS NOT NULL THEN concat(', protects ', cardinality(tables), ' table(s): ',
-                                                       array_to_string(array_slice(tables, 1, 3), ', ')) END) AS detail,
+       concat('disabled', circumstances) AS detail,
        -- A table needs its key, whether or not it was read.
        CASE WHEN tables IS NOT NULL AND undone_at IS NULL THEN 'high' END AS severity
 FROM key_removals

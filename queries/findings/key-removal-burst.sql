@@ -12,8 +12,8 @@
 -- set: default
 -- needs: kms_writes
 WITH removals AS (
-    -- One key that is taken twice within an hour counts once.
-    SELECT *, lag(event_time) OVER (PARTITION BY principal, key_arn ORDER BY event_time, event_id) AS key_before
+    -- A key that is taken twice within an hour counts once, and so do the Regions of a multi-Region key.
+    SELECT *, lag(event_time) OVER (PARTITION BY principal, key_family ORDER BY event_time, event_id) AS key_before
     FROM calls
     WHERE operation_class = 'lifecycle' AND outcome = 'success' AND key_arn IS NOT NULL
       AND event_name IN ('ScheduleKeyDeletion', 'DisableKey', 'DeleteImportedKeyMaterial')),
@@ -38,7 +38,7 @@ SELECT min(event_time) AS event_time, min(key_account_id) AS account_id,
        array_compact(array_agg(DISTINCT source_ip_address ORDER BY source_ip_address)) AS source_ips,
        arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 20) AS event_ids,
-       concat(count(DISTINCT key_arn), ' keys taken out of use, three or more of them within an hour: ',
+       concat(count(DISTINCT key_family), ' keys taken out of use, three or more of them within an hour: ',
               array_to_string(array_agg(DISTINCT event_name ORDER BY event_name), ', ')) AS detail,
        count(*) AS event_count, max(event_time) AS last_time
 FROM bursts

@@ -7,11 +7,12 @@
 -- next: `aws kms connect-custom-key-store` brings it back; ask the principal for the maintenance that this belongs to.
 -- set: default
 -- needs: kms_writes
-SELECT c.event_time, c.recipient_account_id AS account_id, c.aws_region AS region, c.principal,
-       array_compact(make_array(c.session_arn)) AS sessions, array_compact(make_array(c.source_ip_address)) AS source_ips,
-       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, c.outcome, make_array(c.event_id) AS event_ids,
-       concat(c.event_name, CASE WHEN c.connected_at IS NOT NULL THEN concat(', connected again on ', to_char(c.connected_at, '%Y-%m-%d %H:%M')) END) AS detail,
-       c.store AS subject, CASE WHEN c.connected_at IS NOT NULL THEN 'medium' END AS severity
+SELECT event_time, recipient_account_id AS account_id, aws_region AS region, principal,
+       array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
+       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, outcome, make_array(event_id) AS event_ids,
+       concat(event_name, CASE WHEN connected_at IS NOT NULL
+                               THEN concat(', connected again on ', to_char(connected_at, '%Y-%m-%d %H:%M')) END) AS detail,
+       store AS subject, CASE WHEN connected_at IS NOT NULL THEN 'medium' END AS severity
 FROM (
     SELECT *, min(CASE event_name WHEN 'ConnectCustomKeyStore' THEN event_time END) OVER (
                   PARTITION BY recipient_account_id, aws_region, store ORDER BY event_time, event_id
@@ -20,5 +21,5 @@ FROM (
         SELECT *, json_get_str(request_parameters, 'customKeyStoreId') AS store
         FROM calls
         WHERE operation_class = 'lifecycle' AND outcome = 'success'
-          AND event_name IN ('ConnectCustomKeyStore', 'DisconnectCustomKeyStore', 'DeleteCustomKeyStore'))) c
-WHERE c.event_name <> 'ConnectCustomKeyStore'
+          AND event_name IN ('ConnectCustomKeyStore', 'DisconnectCustomKeyStore', 'DeleteCustomKeyStore')))
+WHERE event_name <> 'ConnectCustomKeyStore'

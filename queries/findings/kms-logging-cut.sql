@@ -49,19 +49,31 @@ cuts AS (
            CASE t.event_name
                WHEN 'StopLogging' THEN 'logging was stopped'
                WHEN 'DeleteTrail' THEN 'the trail was deleted'
-               WHEN 'PutEventSelectors' THEN CASE WHEN l.event_id IS NOT NULL THEN 'the trail leaves out what reads or uses keys' END
+               WHEN 'PutEventSelectors'
+                   THEN CASE WHEN l.event_id IS NOT NULL THEN 'the trail leaves out what reads or uses keys' END
                WHEN 'DeleteEventDataStore' THEN 'the event data store was deleted'
                WHEN 'StopEventDataStoreIngestion' THEN 'the event data store takes no more events'
                WHEN 'UpdateTrail' THEN CASE
-                   WHEN json_get_bool(t.request_parameters, 'enableLogFileValidation') = false THEN 'its logs are no longer signed'
-                   WHEN json_get_bool(t.request_parameters, 'isMultiRegionTrail') = false THEN 'the trail logs one Region only'
-                   WHEN json_get_bool(t.request_parameters, 'isOrganizationTrail') = false THEN 'the trail logs one account only'
+                   -- What was so before is no cut.
+                   WHEN json_get_bool(t.request_parameters, 'enableLogFileValidation') = false
+                    AND json_get_bool(t.former, 'logFileValidationEnabled') IS DISTINCT FROM false
+                       THEN 'its logs are no longer signed'
+                   WHEN json_get_bool(t.request_parameters, 'isMultiRegionTrail') = false
+                    AND json_get_bool(t.former, 'isMultiRegionTrail') IS DISTINCT FROM false
+                       THEN 'the trail logs one Region only'
+                   WHEN json_get_bool(t.request_parameters, 'isOrganizationTrail') = false
+                    AND json_get_bool(t.former, 'isOrganizationTrail') IS DISTINCT FROM false
+                       THEN 'the trail logs one account only'
                    WHEN json_get_bool(t.request_parameters, 'includeGlobalServiceEvents') = false
+                    AND json_get_bool(t.former, 'includeGlobalServiceEvents') IS DISTINCT FROM false
                        THEN 'the trail leaves out IAM and STS'
-                   WHEN t.bucket <> t.former_bucket THEN concat('its logs go to bucket ', t.bucket, ' instead of ', t.former_bucket)
+                   WHEN t.bucket <> json_get_str(t.former, 's3BucketName')
+                       THEN concat('its logs go to bucket ', t.bucket, ' instead of ', json_get_str(t.former, 's3BucketName'))
                    END END AS cut
     FROM (
-        SELECT *, lag(bucket) OVER (PARTITION BY recipient_account_id, trail, bucket IS NULL ORDER BY event_time, event_id) AS former_bucket
+        -- Only answers that describe the whole trail have its bucket.
+        SELECT *, lag(response_elements) OVER (PARTITION BY recipient_account_id, trail, bucket IS NULL
+                                               ORDER BY event_time, event_id) AS former
         FROM trail_calls) t
     LEFT JOIN left_out l ON l.event_id = t.event_id),
 undone AS (
@@ -76,7 +88,8 @@ SELECT event_time, recipient_account_id AS account_id, aws_region AS region, pri
        CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, outcome, make_array(event_id) AS event_ids,
        concat(event_name, ': ', CASE WHEN outcome = 'success' THEN cut ELSE concat('it was tried, and ', outcome) END,
               CASE WHEN outcome = 'success' AND event_name IN ('StopLogging', 'PutEventSelectors') AND undone_at IS NOT NULL
-                   THEN concat(CASE event_name WHEN 'StopLogging' THEN ', and began again after ' ELSE ', and takes all again after ' END,
+                   THEN concat(CASE event_name WHEN 'StopLogging' THEN ', and began again after '
+                                               ELSE ', and takes all again after ' END,
                                CAST(date_part('epoch', undone_at - event_time) / 60 AS BIGINT), ' min')
                    END) AS detail,
        concat('trail ', trail) AS subject,

@@ -18,14 +18,15 @@ WITH hours AS (
     FROM (
         SELECT principal, event_time, event_id, key_arn, session_arn, source_ip_address, key_account_id AS account_id,
                coalesce(key_region, aws_region) AS region,
-               array_to_string(array_sort(map_values(encryption_context)), ' ') AS context
+               array_to_string(map_values(encryption_context), ' ') AS context
         FROM key_use
         WHERE event_name IN ('Decrypt', 'ReEncrypt') AND key_role <> 'destination' AND caller_class <> 'service'
           AND cardinality(encryption_context) > 0 AND resource_service IS DISTINCT FROM 'cloudtrail')
     GROUP BY principal, date_trunc('hour', event_time)),
 judged AS (
     -- What the principal's other hours before this one say of it; of them few are as busy as this.
-    SELECT h.principal, h.hour, h.contexts, count(o.hour) AS own_hours, coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY o.contexts), 0) AS usual
+    SELECT h.principal, h.hour, h.contexts, count(o.hour) AS own_hours,
+           coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY o.contexts), 0) AS usual
     FROM (SELECT * FROM hours WHERE contexts > 20) h
     LEFT JOIN hours o ON o.principal = h.principal AND o.hour < h.hour
     GROUP BY h.principal, h.hour, h.contexts)

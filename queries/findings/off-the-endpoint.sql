@@ -31,6 +31,7 @@ JOIN (
     WHERE caller_class = 'direct' AND vpc_endpoint_id IS NULL AND key_arn IS NOT NULL
       -- An address, and none of those that only a private network has.
       AND regexp_like(source_ip_address, '^[0-9.]+$|:')
-      AND NOT regexp_like(source_ip_address, '^(10\.|127\.|169\.254\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|f[cd]|fe80)')) k
+      AND NOT regexp_like(source_ip_address, concat('^(10\.|127\.|169\.254\.|192\.168\.|172\.(1[6-9]|2[0-9]|3[01])\.|',
+                                                    '100\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|f[cd]|fe80)'))) k
     ON k.principal = b.principal
 GROUP BY k.principal, k.key_arn

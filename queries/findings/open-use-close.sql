@@ -13,13 +13,16 @@
 -- needs: iam
 WITH opened AS (
     -- A version of a key's policy whose new statements are gone with the next.
-    SELECT o.key_arn, o.set_event_id AS open_event_id, o.valid_from AS opened_at, o.set_by AS opened_by,
-           c.set_event_id AS close_event_id, c.valid_from AS closed_at, 'high' AS severity,
-           unnest(o.newly_allows) AS allowed
-    FROM (SELECT * FROM key_policies WHERE cardinality(newly_allows) > 0) o
-    JOIN key_policies c ON c.key_arn = o.key_arn AND c.valid_from = o.valid_to AND c.valid_from > o.valid_from
-        AND c.valid_from <= o.valid_from + INTERVAL '24' HOUR
-        AND (cardinality(array_intersect(o.added, c.removed)) > 0 OR cardinality(array_intersect(o.changed, c.changed)) > 0)
+    SELECT key_arn, set_event_id AS open_event_id, valid_from AS opened_at, set_by AS opened_by, close_event_id, closed_at,
+           'high' AS severity, unnest(newly_allows) AS allowed
+    FROM (
+        SELECT *, lead(set_event_id) OVER same_key AS close_event_id, lead(valid_from) OVER same_key AS closed_at,
+               lead(removed) OVER same_key AS next_removed, lead(changed) OVER same_key AS next_changed
+        FROM key_policies
+        WHERE set_event_id IS NOT NULL AND valid_from IS NOT NULL
+        WINDOW same_key AS (PARTITION BY key_arn ORDER BY valid_from, version, set_event_id))
+    WHERE cardinality(newly_allows) > 0 AND closed_at > valid_from AND closed_at <= valid_from + INTERVAL '24' HOUR
+      AND (cardinality(array_intersect(added, next_removed)) > 0 OR cardinality(array_intersect(changed, next_changed)) > 0)
     UNION ALL
     SELECT key_arn, create_event_id, created_at, created_by, end_event_id, ended_at, 'medium', grantee_principal
     FROM grants

@@ -13,27 +13,25 @@ SELECT event_time, account_id, key_region AS region, principal,
        key_arn, arrow_cast(NULL, 'Utf8') AS table_name, outcome, make_array(event_id) AS event_ids,
        concat(CASE WHEN is_kept IS NULL THEN 'the policy cannot be read'
                    WHEN NOT is_kept THEN 'nobody of the account may change the policy'
-                   WHEN NOT is_delegated AND was_delegated THEN 'the account as a whole is no longer let in, only some of its principals'
+                   WHEN NOT is_delegated AND was_delegated
+                   THEN 'only some principals may change the policy, no longer the account'
                    ELSE 'the account may still change the policy' END,
               CASE WHEN is_bypassed THEN ', and the check against lock-out was switched off' END) AS detail,
        CASE WHEN is_kept THEN 'medium' WHEN is_bypassed AND NOT is_kept THEN 'critical' END AS severity
 FROM (
-    SELECT c.*, p.account_id, coalesce(json_get_bool(c.request_parameters, 'bypassPolicyLockoutSafetyCheck'), false) AS is_bypassed,
-           s.is_kept, s.is_delegated, lag(s.is_delegated) OVER (PARTITION BY p.key_arn ORDER BY p.valid_from NULLS FIRST) AS was_delegated
-    FROM (SELECT *, split_part(key_arn, ':', 5) AS account_id FROM key_policies) p
+    SELECT c.*, split_part(p.key_arn, ':', 5) AS account_id, s.is_kept, s.is_delegated,
+           coalesce(json_get_bool(c.request_parameters, 'bypassPolicyLockoutSafetyCheck'), false) AS is_bypassed,
+           lag(s.is_delegated) OVER (PARTITION BY p.key_arn ORDER BY p.valid_from NULLS FIRST) AS was_delegated
+    FROM key_policies p
     LEFT JOIN (
         SELECT key_arn, set_event_id, bool_or(is_own AND is_change) AS is_kept, bool_or(is_root AND is_change) AS is_delegated
         FROM (
-            SELECT key_arn, set_event_id, effect = 'Allow' AND is_root AS is_root,
-                   effect = 'Allow' AND (is_root OR array_has(principals, '*')
-                       OR array_to_string(principals, ' ') LIKE concat('%:', split_part(key_arn, ':', 5), ':%')) AS is_own,
-                   -- NotAction leaves open what it allows.
-                   cardinality(actions) = 0
-                       OR regexp_like(array_to_string(actions, ' '), '(^| )(\*|kms:(\*|p\*|pu\*|put\*|putkey\*|putkeypolicy))( |$)', 'i') AS is_change
-            FROM (
-                SELECT *, array_has(principals, split_part(key_arn, ':', 5))
-                          OR array_has(principals, concat('arn:', split_part(key_arn, ':', 2), ':iam::', split_part(key_arn, ':', 5), ':root')) AS is_root
-                FROM key_policy_statements))
+            SELECT *, effect = 'Allow'
+                      -- NotAction leaves open what it allows.
+                      AND (cardinality(actions) = 0
+                           OR regexp_like(array_to_string(actions, ' '),
+                                          '(^| )(\*|kms:(\*|p\*|pu\*|put\*|putkey\*|putkeypolicy))( |$)', 'i')) AS is_change
+            FROM key_policy_statements)
         GROUP BY key_arn, set_event_id) s ON p.key_arn = s.key_arn AND p.set_event_id IS NOT DISTINCT FROM s.set_event_id
     LEFT JOIN calls c ON c.event_id = p.set_event_id AND c.event_name IN ('CreateKey', 'PutKeyPolicy', 'ReplicateKey'))
 WHERE event_time IS NOT NULL AND (is_bypassed OR NOT is_kept OR NOT is_delegated AND was_delegated)

@@ -12,13 +12,17 @@ SELECT c.event_time, split_part(p.key_arn, ':', 5) AS account_id, split_part(p.k
        array_compact(make_array(c.session_arn)) AS sessions, array_compact(make_array(c.source_ip_address)) AS source_ips,
        p.key_arn, arrow_cast(NULL, 'Utf8') AS table_name, c.outcome, make_array(c.event_id) AS event_ids,
        concat('newly administered by: ', array_to_string(array_slice(p.administrators, 1, 5), ', '),
-              CASE WHEN cardinality(p.administrators) > 5 THEN concat(' and ', cardinality(p.administrators) - 5, ' more') END) AS detail,
+              CASE WHEN cardinality(p.administrators) > 5
+                   THEN concat(' and ', cardinality(p.administrators) - 5, ' more') END) AS detail,
        CASE WHEN p.is_root_alone THEN 'low' END AS severity
 FROM (
-    SELECT key_arn, set_event_id, array_agg(DISTINCT split_part(allowed, ' ', 1) ORDER BY split_part(allowed, ' ', 1)) AS administrators,
-           bool_and(split_part(allowed, ' ', 1) LIKE 'arn:%:iam::%:root' AND split_part(allowed, ':', 5) = split_part(key_arn, ':', 5)) AS is_root_alone
-    FROM (SELECT key_arn, set_event_id, unnest(newly_allows) AS allowed FROM key_policies WHERE array_has(notable, 'administration'))
-    CROSS JOIN (VALUES ('kms:putkeypolicy'), ('kms:creategrant'), ('kms:schedulekeydeletion')) a(action)
-    WHERE a.action LIKE replace(replace(lower(split_part(allowed, ' ', 2)), '*', '%'), '?', '_')
+    SELECT key_arn, set_event_id, array_agg(DISTINCT named ORDER BY named) AS administrators,
+           bool_and(named LIKE concat('arn:%:iam::', split_part(key_arn, ':', 5), ':root')) AS is_root_alone
+    FROM (
+        SELECT key_arn, set_event_id, split_part(allowed, ' ', 1) AS named, lower(split_part(allowed, ' ', 2)) AS action
+        FROM (SELECT key_arn, set_event_id, unnest(newly_allows) AS allowed
+              FROM key_policies WHERE array_has(notable, 'administration')))
+    CROSS JOIN (VALUES ('kms:putkeypolicy'), ('kms:creategrant'), ('kms:schedulekeydeletion')) administration(kind)
+    WHERE kind LIKE replace(replace(action, '*', '%'), '?', '_')
     GROUP BY key_arn, set_event_id) p
 JOIN calls c ON c.event_id = p.set_event_id AND c.event_name = 'PutKeyPolicy'

@@ -21,7 +21,9 @@ FROM key_policies p
 JOIN (
     SELECT key_arn, set_event_id, bool_and(condition IS NOT NULL) AS is_conditional,
            -- Whom such a condition lets in is not evaluated.
-           bool_or(NOT coalesce(regexp_like(condition, '"(aws:(Principal(Account|Arn|OrgID|OrgPaths|ServiceName|ServiceNamesList)|Source(Account|Arn|OrgID|OrgPaths|Vpc|Vpce)|UserId|Username)|kms:CallerAccount)"', 'i'), false)) AS is_open,
+           bool_or(coalesce(NOT regexp_like(condition, concat(
+               '"(aws:Principal(Account|Arn|OrgID|OrgPaths|ServiceName|ServiceNamesList)|aws:Source(',
+               'Account|Arn|OrgID|OrgPaths|Vpc|Vpce)|aws:UserId|aws:Username|kms:CallerAccount)"'), 'i'), true)) AS is_open,
            array_sort(array_distinct(flatten(array_agg(actions)))) AS actions
     FROM key_policy_statements
     WHERE effect = 'Allow' AND array_has(principals, '*') AND cardinality(actions) > 0

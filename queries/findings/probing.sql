@@ -2,7 +2,7 @@
 -- severity: medium
 -- why: Whoever does not know what it may do tries everything. Dry runs and keys that are not found are tries too.
 -- controls: CIS AWS 4.1
--- controls: NIST AC-7
+-- controls: NIST AU-6
 -- controls: PCI DSS 10.2.1.4
 -- attack: T1580 Cloud Infrastructure Discovery
 -- false-positives: Scanners of one's own security team and inventory tools with too few rights. A program after a change of policy that took all its keys away. Services with their own roles are left out.

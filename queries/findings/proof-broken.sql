@@ -11,14 +11,17 @@
 -- set: default
 -- needs: digests
 SELECT min(event_time) AS event_time, recipient_account_id AS account_id, aws_region AS region,
-       CAST(NULL AS VARCHAR) AS principal, array_slice(array_sort(array_compact(array_agg(DISTINCT session_arn))), 1, 20) AS sessions,
+       CAST(NULL AS VARCHAR) AS principal,
+       array_slice(array_sort(array_compact(array_agg(DISTINCT session_arn))), 1, 20) AS sessions,
        array_slice(array_sort(array_compact(array_agg(DISTINCT source_ip_address))), 1, 20) AS source_ips,
        CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 20) AS event_ids,
        concat(count(*), CASE WHEN count(*) = 1 THEN ' use' ELSE ' uses' END, ' of ', count(DISTINCT key_arn),
               CASE WHEN count(DISTINCT key_arn) = 1 THEN ' key' ELSE ' keys' END, ' in a log that is not as CloudTrail signed it')
            AS detail,
-       object_uri AS subject, count(*) AS event_count, max(event_time) AS last_time, 'high' AS severity
+       -- The same log wherever a copy of it lies.
+       regexp_replace(object_uri, '^.*/AWSLogs/', 'AWSLogs/') AS subject, 'high' AS severity,
+       count(*) AS event_count, max(event_time) AS last_time
 FROM key_use
 WHERE integrity = 'invalid'
 GROUP BY object_uri, recipient_account_id, aws_region
@@ -28,9 +31,10 @@ SELECT h.from_hour, h.account_id, h.region, CAST(NULL AS VARCHAR), array_compact
        array_compact(make_array(max(u.last_event_id) FILTER (WHERE u.hour < h.from_hour),
                                 max(u.first_event_id) FILTER (WHERE u.hour >= h.until_hour))),
        concat(h.hours, CASE WHEN h.hours = 1 THEN ' hour' ELSE ' hours' END, ' from ',
-              to_char(h.from_hour, '%Y-%m-%d %H:%M'), ' on, of which a log is missing that a digest names; keys were used before and after'),
+              to_char(h.from_hour, '%Y-%m-%d %H:%M'),
+              ' on, of which a log is missing that a digest names; keys were used before and after'),
        concat('logs of ', h.account_id, ' in ', h.region, ' from ', to_char(h.from_hour, '%Y-%m-%dT%H:%MZ')),
-       CAST(2 AS BIGINT), h.until_hour, 'high'
+       'high', CAST(2 AS BIGINT), h.until_hour
 FROM (SELECT * FROM coverage_spans WHERE state = 'missing') h
 JOIN (
     SELECT recipient_account_id AS account_id, aws_region AS region, date_trunc('hour', event_time) AS hour,

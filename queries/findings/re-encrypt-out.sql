@@ -9,9 +9,10 @@
 -- set: baseline
 -- needs: kms_reads
 -- needs: baseline
-SELECT c.event_time, split_part(c.source_key_arn, ':', 5) AS account_id, split_part(c.source_key_arn, ':', 4) AS region, c.principal,
-       array_compact(make_array(c.session_arn)) AS sessions, array_compact(make_array(c.source_ip_address)) AS source_ips,
-       c.key_arn, c.table_name, c.outcome, make_array(c.event_id) AS event_ids,
+SELECT c.event_time, split_part(c.source_key_arn, ':', 5) AS account_id, split_part(c.source_key_arn, ':', 4) AS region,
+       c.principal, array_compact(make_array(c.session_arn)) AS sessions,
+       array_compact(make_array(c.source_ip_address)) AS source_ips, c.key_arn, c.table_name, c.outcome,
+       make_array(c.event_id) AS event_ids,
        concat('re-encrypted from ', c.source_key_arn, ' to a key of account ', c.key_account_id) AS detail,
        CASE WHEN l.account_id IS NOT NULL THEN 'medium' END AS severity
 FROM calls c

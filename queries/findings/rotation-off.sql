@@ -19,7 +19,8 @@ SELECT c.event_time, c.key_account_id AS account_id, coalesce(c.key_region, c.aw
        CASE WHEN c.next_on IS NOT NULL THEN 'info' ELSE 'low' END AS severity
 FROM (
     SELECT *, min(CASE WHEN event_name = 'EnableKeyRotation' THEN event_time END)
-                  OVER (PARTITION BY key_arn ORDER BY event_time, event_id ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS next_on
+                  OVER (PARTITION BY key_arn ORDER BY event_time, event_id
+                        ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS next_on
     FROM key_calls
     WHERE operation_class = 'lifecycle' AND event_name IN ('EnableKeyRotation', 'DisableKeyRotation') AND outcome = 'success') c
 WHERE c.event_name = 'DisableKeyRotation'

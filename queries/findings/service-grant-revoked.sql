@@ -1,8 +1,7 @@
 -- title: A person ended a grant that a service made for itself
 -- severity: high
 -- why: DynamoDB reads its tables by such a grant: without it the table is out of reach within the hour, although key and policy look untouched.
--- controls: NIST CP-9
--- controls: NIST SC-12
+-- controls: NIST SC-12(1)
 -- attack: T1489 Service Stop
 -- false-positives: Grants of tables and volumes that are gone, tidied up by hand. Services end their own grants themselves.
 -- next: `keytrail query who-needs-a-key`, and look whether the table or volume still answers

@@ -9,27 +9,30 @@
 -- set: default
 -- needs: dynamodb
 -- needs: kms_writes
-SELECT c.event_time, split_part(t.table_arn, ':', 5) AS account_id, split_part(t.table_arn, ':', 4) AS region, c.principal,
-       array_compact(make_array(c.session_arn)) AS sessions, array_compact(make_array(c.source_ip_address)) AS source_ips,
-       t.key_arn, t.table_name, c.outcome, make_array(c.event_id) AS event_ids,
-       concat(c.event_name, ' put the table under ', CASE WHEN t.is_foreign THEN 'a key of another account'
-                                                          WHEN k.origin = 'EXTERNAL' THEN 'a key with imported material'
-                                                          WHEN k.origin = 'EXTERNAL_KEY_STORE' THEN 'a key in an external key store'
-                                                          ELSE 'another key' END,
-              '; before: ', CASE WHEN t.key_before IS NOT NULL THEN t.key_before WHEN t.kind_before = 'aws_owned' THEN 'a key that AWS owns'
-                                 ELSE 'not known' END) AS detail,
-       CASE WHEN t.is_foreign OR k.origin IN ('EXTERNAL', 'EXTERNAL_KEY_STORE') THEN 'critical'
-            WHEN t.kind_before IN ('aws_owned', 'aws_managed') OR t.key_before IS NULL THEN 'medium' END AS severity
+SELECT event_time, table_account_id AS account_id, split_part(table_arn, ':', 4) AS region, principal,
+       array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
+       key_arn, table_name, outcome, make_array(event_id) AS event_ids,
+       concat(event_name, ' put the table under ', coalesce(danger, 'another key'), '; before: ',
+              CASE WHEN key_before IS NOT NULL THEN key_before WHEN kind_before = 'aws_owned' THEN 'a key that AWS owns'
+                   ELSE 'not known' END) AS detail,
+       CASE WHEN danger IS NOT NULL THEN 'critical'
+            WHEN key_before IS NULL OR kind_before = 'aws_managed' THEN 'medium' END AS severity
 FROM (
-    SELECT t.*, split_part(t.key_arn, ':', 5) <> split_part(t.table_arn, ':', 5) AS is_foreign,
-           lag(t.key_arn) OVER periods AS key_before, lag(t.key_kind) OVER periods AS kind_before
-    FROM table_keys t
-    WINDOW periods AS (PARTITION BY t.table_arn ORDER BY t.valid_from NULLS FIRST, t.key_arn)) t
-JOIN calls c ON c.event_id = t.set_event_id AND c.event_source = 'dynamodb.amazonaws.com'
-LEFT JOIN keys k ON k.key_arn = t.key_arn
-WHERE t.key_arn IS NOT NULL AND t.key_kind IN ('customer', 'unknown')
-  -- A new table of one's own key is no swap, wherever it comes from.
-  AND (c.event_name = 'UpdateTable' AND t.key_before IS DISTINCT FROM t.key_arn
-           AND (c.table_arn = t.table_arn OR t.is_foreign OR k.origin IN ('EXTERNAL', 'EXTERNAL_KEY_STORE'))
-       OR c.event_name IN ('RestoreTableFromBackup', 'RestoreTableToPointInTime', 'CreateGlobalTable', 'UpdateGlobalTable')
-           AND (t.is_foreign OR k.origin IN ('EXTERNAL', 'EXTERNAL_KEY_STORE')))
+    SELECT c.* REPLACE (t.key_arn AS key_arn, t.table_arn AS table_arn, t.table_name AS table_name), t.table_account_id,
+           t.key_before, t.kind_before, c.table_arn = t.table_arn AS is_named,
+           CASE WHEN split_part(t.key_arn, ':', 5) <> t.table_account_id THEN 'a key of another account'
+                WHEN k.origin = 'EXTERNAL' THEN 'a key with imported material'
+                WHEN k.origin = 'EXTERNAL_KEY_STORE' THEN 'a key in an external key store' END AS danger
+    FROM (
+        SELECT *, split_part(table_arn, ':', 5) AS table_account_id, lag(key_arn) OVER periods AS key_before,
+               lag(key_kind) OVER periods AS kind_before
+        FROM table_keys
+        WINDOW periods AS (PARTITION BY table_arn ORDER BY valid_from NULLS FIRST, key_arn)) t
+    JOIN calls c ON c.event_id = t.set_event_id AND c.event_source = 'dynamodb.amazonaws.com'
+    LEFT JOIN keys k ON k.key_arn = t.key_arn
+    WHERE t.key_arn IS NOT NULL AND t.key_kind IN ('customer', 'unknown'))
+-- A new table or replica under a key of one's own is no swap.
+WHERE event_name = 'UpdateTable' AND key_before IS DISTINCT FROM key_arn
+          AND (is_named OR key_before IS NOT NULL OR danger IS NOT NULL)
+   OR event_name IN ('RestoreTableFromBackup', 'RestoreTableToPointInTime', 'CreateGlobalTable', 'UpdateGlobalTable')
+      AND danger IS NOT NULL

@@ -1,10 +1,10 @@
 -- title: A principal that used a key is only refused since
 -- severity: high
 -- why: Somebody lost access that was in use: by an attack that locks owners out, or by a change that breaks a program. The refusals began within a week of the last success.
--- controls: NIST CP-10
+-- controls: NIST SC-12(1)
 -- controls: NIST AC-2
 -- attack: T1531 Account Access Removal
--- false-positives: Access that was taken away on purpose, whose user does not know it yet. Without a change that the logs tell, three refusals at least (medium).
+-- false-positives: Access that was taken away on purpose, whose user does not know it yet. One refusal alone after a change, or three without one, are medium: the call may have had a context that was never allowed.
 -- next: `keytrail query denials-explained`, `keytrail trace KEY`
 -- next: Ask whoever made the change, and the principal's owner whether something is broken
 -- set: default
@@ -29,22 +29,32 @@ SELECT min(r.event_time) AS event_time, split_part(r.key_arn, ':', 5) AS account
               ' since the last success',
               CASE WHEN r.change_id IS NOT NULL THEN concat('; between them ', min(r.change), ' by ', min(r.changed_by)) END)
            AS detail,
-       CASE WHEN r.change_id IS NOT NULL THEN 'high' ELSE 'medium' END AS severity,
+       CASE WHEN r.change_id IS NOT NULL AND count(*) >= 2 THEN 'high' ELSE 'medium' END AS severity,
        count(*) + CASE WHEN r.change_id IS NULL THEN 1 ELSE 2 END AS event_count, max(r.event_time) AS last_time
 FROM (
     -- The change that stands before the first of the refusals is between it and the last success, or none is.
-    SELECT d.*, u.last_success, u.event_id AS success_id,
-           first_value(CASE WHEN d.nearest_changed_at >= u.last_success THEN d.nearest_change_event_id END) OVER first_of AS change_id,
-           first_value(CASE WHEN d.nearest_changed_at >= u.last_success THEN d.nearest_change END) OVER first_of AS change,
-           first_value(CASE WHEN d.nearest_changed_at >= u.last_success THEN d.nearest_changed_by END) OVER first_of AS changed_by
+    SELECT d.*,
+           first_value(CASE WHEN may_take THEN d.nearest_change_event_id END) OVER first_of AS change_id,
+           first_value(CASE WHEN may_take THEN d.nearest_change END) OVER first_of AS change,
+           first_value(CASE WHEN may_take THEN d.nearest_changed_by END) OVER first_of AS changed_by
     FROM (
-        SELECT event_id, event_time, principal, key_arn, event_name, session_arn, source_ip_address, nearest_change_event_id,
-               nearest_change, nearest_changed_at, nearest_changed_by,
-               CASE WHEN cardinality(candidate_tables) = 1 THEN candidate_tables[1] END AS candidate_table
-        FROM denials
-        WHERE operation_class = 'crypto' AND key_arn IS NOT NULL AND noise_class IS NULL AND first_success_after IS NULL) d
-    JOIN last_uses u ON u.principal = d.principal AND u.key_arn = d.key_arn AND u.event_name = d.event_name
-        AND u.last_success < d.event_time
+        SELECT d.*, u.last_success, u.event_id AS success_id,
+               -- What only gives turns nobody away; a policy that is put may have taken another's place.
+               d.nearest_changed_at >= u.last_success AND d.nearest_change NOT IN ('CreateGrant', 'CreateKey', 'ReplicateKey',
+                   'EnableKey', 'CancelKeyDeletion', 'AttachRolePolicy', 'AttachUserPolicy', 'AttachGroupPolicy',
+                   'AddUserToGroup', 'ImportKeyMaterial') AS may_take
+        FROM (
+            SELECT event_id, event_time, principal, key_arn, event_name, session_arn, source_ip_address,
+                   nearest_change_event_id, nearest_change, nearest_changed_at, nearest_changed_by,
+                   CASE WHEN cardinality(candidate_tables) = 1 THEN candidate_tables[1] END AS candidate_table
+            FROM denials
+            WHERE operation_class = 'crypto' AND key_arn IS NOT NULL AND noise_class IS NULL
+              AND first_success_after IS NULL) d
+        JOIN last_uses u ON u.principal = d.principal AND u.key_arn = d.key_arn AND u.event_name = d.event_name
+            AND u.last_success < d.event_time) d
     WINDOW first_of AS (PARTITION BY d.principal, d.key_arn, d.event_name ORDER BY d.event_time, d.event_id)) r
 GROUP BY r.principal, r.key_arn, r.event_name, r.change_id, r.success_id, r.last_success
-HAVING min(r.event_time) <= r.last_success + INTERVAL '7' DAY AND (r.change_id IS NOT NULL OR count(*) >= 3)
+HAVING min(r.event_time) <= r.last_success + INTERVAL '7' DAY
+   AND (count(*) >= 3 OR (r.change_id IS NOT NULL
+        -- One refusal may be of a context that was never allowed, unless something was taken away.
+        AND (count(*) >= 2 OR regexp_like(min(r.change), '^(PutKeyPolicy|RevokeGrant|RetireGrant|Delete|Detach|Remove)'))))
