@@ -13,10 +13,10 @@ use super::audit_screen::AuditScreen;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::finding_args::FindingArgs;
 use super::open::{CliSession, dry_run};
+use super::page::PageFormat;
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{AskedSubjects, Audit, AuditRequest, KeyNaming, SuppressedRows};
 use crate::dataset::DatasetOptions;
-use crate::output::Format;
 use crate::output::screen::ScreenValues;
 use crate::output::visible::visible;
 use crate::source::Location;
@@ -150,16 +150,14 @@ impl SubjectArgs {
 
 impl AuditFormat {
     /// `-f`, else the ending of FILE, else a table.
-    pub fn chosen(format: Option<AuditFormat>, to: &FileArgs) -> Result<AuditFormat, Failure> {
+    fn chosen(format: Option<AuditFormat>, to: &FileArgs) -> Result<AuditFormat, Failure> {
         if let Some(format) = format {
             return Ok(format);
         }
-        match to.by_name()? {
-            None | Some(Format::Table) => Ok(AuditFormat::Table),
-            Some(Format::Markdown) => Ok(AuditFormat::Markdown),
-            Some(Format::Json) => Ok(AuditFormat::Json),
-            Some(_) => Err(Failure::usage("this answer is a table, Markdown or JSON")
-                .hint("choose with -f, or ask `keytrail query`: `keytrail queries` lists the named queries")),
-        }
+        Ok(match PageFormat::chosen(None, to)? {
+            PageFormat::Table => AuditFormat::Table,
+            PageFormat::Markdown => AuditFormat::Markdown,
+            PageFormat::Json => AuditFormat::Json,
+        })
     }
 }
