@@ -5,8 +5,8 @@
 -- controls: NIST AC-5
 -- attack: T1098 Account Manipulation
 -- false-positives: Small accounts where one role does all. A program that makes grants for its own workers.
--- next: `keytrail query key-changes`, `keytrail query key-users`
--- next: Ask the key's owner to split the two roles
+-- next: `keytrail query key-changes -p key=KEY`, `keytrail query key-users`.
+-- next: Ask the key's owner to split the two roles.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes
@@ -14,7 +14,7 @@ SELECT least(c.first_seen, u.first_seen) AS event_time, split_part(c.key_arn, ':
        split_part(c.key_arn, ':', 4) AS region, c.principal,
        array_distinct(array_compact(make_array(c.session_arn, u.session_arn))) AS sessions,
        array_distinct(array_compact(make_array(c.source_ip_address, u.source_ip_address))) AS source_ips, c.key_arn,
-       CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
+       arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        CASE WHEN c.first_seen <= u.first_seen THEN make_array(c.event_id, u.event_id)
             ELSE make_array(u.event_id, c.event_id) END AS event_ids,
        concat(c.change, ' and ', u.calls, CASE WHEN u.calls = 1 THEN ' decryption' ELSE ' decryptions' END,

@@ -5,13 +5,13 @@
 -- controls: PCI DSS 3.7.4
 -- attack: T1565 Data Manipulation
 -- false-positives: Rotation by hand, which is just this: a new key, and the alias moved to it.
--- next: `keytrail query key-history`, `keytrail trace ALIAS`
--- next: Ask the key's owners whether they rotated it; data under the former key still needs that one
+-- next: `keytrail query key-history -p key=KEY`, `keytrail trace ALIAS`.
+-- next: Ask the key's owners whether they rotated it; data under the former key still needs that one.
 -- set: default
 -- needs: kms_writes
 SELECT m.valid_from AS event_time, split_part(m.key_arn, ':', 5) AS account_id, split_part(m.key_arn, ':', 4) AS region,
        m.set_by AS principal, array_compact(make_array(c.session_arn)) AS sessions,
-       array_compact(make_array(c.source_ip_address)) AS source_ips, m.key_arn, CAST(NULL AS VARCHAR) AS table_name,
+       array_compact(make_array(c.source_ip_address)) AS source_ips, m.key_arn, arrow_cast(NULL, 'Utf8') AS table_name,
        'success' AS outcome, make_array(m.set_event_id) AS event_ids,
        concat('from key ', split_part(m.former_key, '/', 2), ' to key ', split_part(m.key_arn, '/', 2),
               CASE WHEN n.created_at > m.valid_from - INTERVAL '24' HOUR THEN ', made within the day before' END,

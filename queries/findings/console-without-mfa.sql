@@ -6,8 +6,8 @@
 -- controls: PCI DSS 8.4.2
 -- attack: T1078.004 Valid Accounts: Cloud Accounts
 -- false-positives: Users of a directory that asks for a second factor before AWS does. What a page of the console decrypts by itself comes through a service (low).
--- next: `keytrail trace PRINCIPAL`, and look at ConsoleLogin of the user
--- next: Give the user an MFA device, and ask whether the session was theirs
+-- next: `keytrail trace PRINCIPAL`, and look at ConsoleLogin of the user.
+-- next: Give the user an MFA device, and ask whether the session was theirs.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes

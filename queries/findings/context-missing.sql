@@ -4,13 +4,13 @@
 -- controls: NIST SC-13
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: Somebody who tries the key by hand. A second program whose writer did not know of contexts.
--- next: `keytrail query no-encryption-context`
--- next: Ask the principal's owner what was encrypted or decrypted
+-- next: `keytrail query no-encryption-context`.
+-- next: Ask the principal's owner what was encrypted or decrypted.
 -- set: default
 -- needs: kms_reads
 SELECT first_bare AS event_time, split_part(key_arn, ':', 5) AS account_id, split_part(key_arn, ':', 4) AS region, principal,
        array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
-       key_arn, CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome, make_array(event_id) AS event_ids,
+       key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome, make_array(event_id) AS event_ids,
        concat(bare, CASE WHEN bare = 1 THEN ' direct call' ELSE ' direct calls' END, ' without a context; ', key_full,
               ' others on the key have one') AS detail,
        bare AS event_count, last_bare AS last_time

@@ -5,8 +5,8 @@
 -- controls: PCI DSS 3.6.1.3
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: Encrypted parameters of Parameter Store that a client decrypts itself, as AWS documents it, and environments of functions (medium). Restore tools that copy a service's context by hand. Functions of Lambda that open their own at a start are left out.
--- next: `keytrail trace KEY`, and `keytrail query direct-table-context` for tables
--- next: Ask the principal's owner where the ciphertext came from
+-- next: `keytrail trace KEY`, and `keytrail query direct-table-context` for tables.
+-- next: Ask the principal's owner where the ciphertext came from.
 -- set: default
 -- needs: kms_reads
 SELECT event_time, coalesce(key_account_id, recipient_account_id) AS account_id, coalesce(key_region, aws_region) AS region,

@@ -5,8 +5,8 @@
 -- controls: PCI DSS 3.7.5
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: Work that comes once a quarter or a year, such as closing the books, restore tests and audits.
--- next: `keytrail trace KEY`, `keytrail query last-use`
--- next: Ask the principal's owner what was opened
+-- next: `keytrail trace KEY`, `keytrail query last-use -p key=KEY`.
+-- next: Ask the principal's owner what was opened.
 -- set: baseline
 -- needs: kms_reads
 -- needs: baseline

@@ -4,8 +4,8 @@
 -- controls: NIST SC-39
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: Enclaves under development, on keys that protect nothing real.
--- next: `keytrail trace KEY`
--- next: Ask the program's owner; bind the key's policy to kms:RecipientAttestation:ImageSha384
+-- next: `keytrail trace KEY`.
+-- next: Ask the program's owner; bind the key's policy to kms:RecipientAttestation:ImageSha384.
 -- set: default
 -- needs: kms_reads
 SELECT event_time, coalesce(key_account_id, recipient_account_id) AS account_id, coalesce(key_region, aws_region) AS region,

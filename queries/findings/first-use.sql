@@ -5,8 +5,8 @@
 -- controls: NIST SI-4
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: New programs and people, and jobs that run more seldom than the history is long. Keys that are made in the interval are left out.
--- next: `keytrail query first-use`, `keytrail trace PRINCIPAL`
--- next: Ask the key's owner whether the principal should use it
+-- next: `keytrail query first-use`, `keytrail trace PRINCIPAL`.
+-- next: Ask the key's owner whether the principal should use it.
 -- set: baseline
 -- needs: kms_reads
 -- needs: baseline

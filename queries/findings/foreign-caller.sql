@@ -4,8 +4,8 @@
 -- controls: NIST AC-3
 -- attack: T1199 Trusted Relationship
 -- false-positives: Keys that are shared on purpose, as those of a bucket, an image or a backup vault for a whole organization.
--- next: `keytrail query foreign-accounts`, `keytrail query key-policy-versions` for who let the account in
--- next: Ask the owner of the key whether the account is one of yours
+-- next: `keytrail query foreign-accounts`, `keytrail query key-policy-versions -p key=KEY` for who let the account in.
+-- next: Ask the owner of the key whether the account is one of yours.
 -- set: default
 -- needs: kms_reads
 SELECT event_time, key_account_id AS account_id, coalesce(key_region, aws_region) AS region, principal,

@@ -5,8 +5,8 @@
 -- controls: PCI DSS 8.2.5
 -- attack: T1098 Account Manipulation
 -- false-positives: A role that is deleted and made anew by a deployment, whose program asks for its grants again. A grant whose end lies in logs that are not here.
--- next: `keytrail query open-grants`, then revoke the grant
--- next: Ask whoever deleted the role or user what else it had
+-- next: `keytrail query open-grants -p key=KEY`, then revoke the grant.
+-- next: Ask whoever deleted the role or user what else it had.
 -- set: default
 -- needs: kms_writes
 -- needs: iam

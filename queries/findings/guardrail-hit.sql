@@ -6,8 +6,8 @@
 -- controls: PCI DSS 10.2.1.4
 -- attack: T1580 Cloud Infrastructure Discovery
 -- false-positives: People who do not know the rules yet, and pipelines in a Region or account where they may not work.
--- next: `keytrail query denials-explained`
--- next: Ask the principal what it was for; mend the request, not the guardrail
+-- next: `keytrail query denials-explained`.
+-- next: Ask the principal what it was for; mend the request, not the guardrail.
 -- set: default
 -- needs: kms_reads
 SELECT event_time, coalesce(key_account_id, recipient_account_id) AS account_id, coalesce(key_region, aws_region) AS region,

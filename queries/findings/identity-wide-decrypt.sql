@@ -6,8 +6,8 @@
 -- controls: NIST AC-6
 -- attack: T1098 Account Manipulation
 -- false-positives: Administrators' roles, and AWS's own policies AdministratorAccess and PowerUserAccess where they are meant. A condition such as kms:ViaService may narrow it (low; it is named, not evaluated). Boundaries and SCPs are not looked at.
--- next: `keytrail query access-given`
--- next: Ask the owner of the role which keys it needs, and name them in the policy
+-- next: `keytrail query access-given`.
+-- next: Ask the owner of the role which keys it needs, and name them in the policy.
 -- set: default
 -- needs: iam
 WITH statements AS (
@@ -30,7 +30,7 @@ parts AS (
 SELECT event_time, recipient_account_id AS account_id, aws_region AS region, principal,
        array_compact(make_array(first_value(session_arn ORDER BY event_time))) AS sessions,
        array_compact(make_array(first_value(source_ip_address ORDER BY event_time))) AS source_ips,
-       CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
+       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        make_array(event_id) AS event_ids,
        concat(change, ' allows ', array_to_string(array_sort(array_agg(DISTINCT action)), ', '), ' on every key',
               CASE WHEN min(conditions) > '' THEN concat(', under a condition (', min(conditions), ')') END) AS detail,
@@ -45,7 +45,8 @@ GROUP BY event_time, event_id, recipient_account_id, aws_region, principal, chan
 UNION ALL
 -- The logs never have the text of AWS's own policies; of these two it is known that they allow all of KMS.
 SELECT event_time, recipient_account_id, aws_region, principal, array_compact(make_array(session_arn)),
-       array_compact(make_array(source_ip_address)), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), outcome, make_array(event_id),
+       array_compact(make_array(source_ip_address)), arrow_cast(NULL, 'Utf8'), arrow_cast(NULL, 'Utf8'), outcome,
+       make_array(event_id),
        concat(change, ' of ', split_part(json_get_str(request_parameters, 'policyArn'), '/', -1), ', which allows all of KMS'),
        'medium', target
 FROM access_changes

@@ -7,8 +7,8 @@
 -- controls: PCI DSS 10.3.2
 -- attack: T1562.008 Impair Defenses: Disable or Modify Cloud Logs
 -- false-positives: A trail that is replaced while another one logs the same. Trails that leave out KMS for its cost. Terraform writes a trail's bucket and settings again with every change of it.
--- next: `keytrail query coverage-holes`, then switch it on again
--- next: Ask whoever made the change; look what the principal did until it was on again
+-- next: `keytrail query coverage-holes`, then switch it on again.
+-- next: Ask whoever made the change; look what the principal did until it was on again.
 -- set: default
 -- needs: cloudtrail
 -- needs: kms_writes
@@ -85,7 +85,7 @@ undone AS (
     FROM cuts)
 SELECT event_time, recipient_account_id AS account_id, aws_region AS region, principal,
        array_compact(make_array(session_arn)) AS sessions, array_compact(make_array(source_ip_address)) AS source_ips,
-       CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, outcome, make_array(event_id) AS event_ids,
+       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, outcome, make_array(event_id) AS event_ids,
        concat(event_name, ': ', CASE WHEN outcome = 'success' THEN cut ELSE concat('it was tried, and ', outcome) END,
               CASE WHEN outcome = 'success' AND event_name IN ('StopLogging', 'PutEventSelectors') AND undone_at IS NOT NULL
                    THEN concat(CASE event_name WHEN 'StopLogging' THEN ', and began again after '
@@ -98,7 +98,8 @@ FROM undone
 WHERE cut IS NOT NULL AND outcome IN ('success', 'denied')
 UNION ALL
 SELECT event_time, recipient_account_id, aws_region, principal, array_compact(make_array(session_arn)),
-       array_compact(make_array(source_ip_address)), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), outcome, make_array(event_id),
+       array_compact(make_array(source_ip_address)), arrow_cast(NULL, 'Utf8'), arrow_cast(NULL, 'Utf8'), outcome,
+       make_array(event_id),
        concat(event_name, ': the organization''s trail no longer logs the account'),
        concat('account ', coalesce(json_get_str(request_parameters, 'accountId'), recipient_account_id)), 'medium'
 FROM calls
@@ -107,8 +108,8 @@ WHERE event_source = 'organizations.amazonaws.com' AND event_name IN ('LeaveOrga
 UNION ALL
 -- CloudTrail cannot deliver what it cannot encrypt.
 SELECT event_time, key_account_id, coalesce(key_region, aws_region), principal, array_compact(make_array(session_arn)),
-       array_compact(make_array(source_ip_address)), key_arn, CAST(NULL AS VARCHAR), outcome, make_array(event_id),
-       concat(event_name, ' of the key that a trail''s logs are encrypted with'), CAST(NULL AS VARCHAR), 'high'
+       array_compact(make_array(source_ip_address)), key_arn, arrow_cast(NULL, 'Utf8'), outcome, make_array(event_id),
+       concat(event_name, ' of the key that a trail''s logs are encrypted with'), arrow_cast(NULL, 'Utf8'), 'high'
 FROM key_calls
 WHERE operation_class = 'lifecycle' AND event_name IN ('DisableKey', 'ScheduleKeyDeletion') AND outcome = 'success'
   AND key_arn IN (SELECT key_arn FROM key_use WHERE via_service = 'cloudtrail' AND caller_class = 'service')

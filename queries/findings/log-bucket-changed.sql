@@ -7,14 +7,15 @@
 -- controls: PCI DSS 10.5.1
 -- attack: T1562.008 Impair Defenses: Disable or Modify Cloud Logs
 -- false-positives: A retention rule that is set up as planned, or changed with Terraform. S3's own records are outside the default filter: read with `--events all`.
--- next: Look at the rules and the policy of the bucket, and run `keytrail verify LOCATION`
--- next: Ask whoever looks after the log archive
+-- next: Look at the rules and the policy of the bucket, and run `keytrail verify LOCATION`.
+-- next: Ask whoever looks after the log archive.
 -- set: default
 -- needs: events_all
 -- needs: cloudtrail
 SELECT c.event_time, c.recipient_account_id AS account_id, c.aws_region AS region, c.principal,
        array_compact(make_array(c.session_arn)) AS sessions, array_compact(make_array(c.source_ip_address)) AS source_ips,
-       CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, c.outcome, make_array(c.event_id) AS event_ids,
+       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, c.outcome,
+       make_array(c.event_id) AS event_ids,
        concat(c.event_name, ' on the bucket that holds the logs') AS detail, concat('bucket ', c.bucket) AS subject,
        CASE WHEN c.event_name IN ('DeleteBucket', 'DeleteObject', 'DeleteObjects') THEN 'high' ELSE 'medium' END AS severity
 FROM (

@@ -5,8 +5,8 @@
 -- controls: NIST AC-6
 -- attack: T1555.006 Credentials from Password Stores: Cloud Secrets Management Stores
 -- false-positives: Backups, migrations and restores, and a first deployment that reads every parameter. Whoever downloads CloudTrail's own logs decrypts each file: these contexts are left out.
--- next: `keytrail query use-by-hour`, `keytrail trace PRINCIPAL`
--- next: Ask the principal's owner what ran in that hour
+-- next: `keytrail query use-by-hour`, `keytrail trace PRINCIPAL`.
+-- next: Ask the principal's owner what ran in that hour.
 -- set: baseline
 -- needs: kms_reads
 -- needs: baseline
@@ -31,7 +31,7 @@ judged AS (
     LEFT JOIN hours o ON o.principal = h.principal AND o.hour < h.hour
     GROUP BY h.principal, h.hour, h.contexts)
 SELECT h.first_seen AS event_time, h.account_id, h.region, h.principal, array_compact(make_array(h.session_arn)) AS sessions,
-       array_compact(make_array(h.source_ip_address)) AS source_ips, h.key_arn, CAST(NULL AS VARCHAR) AS table_name,
+       array_compact(make_array(h.source_ip_address)) AS source_ips, h.key_arn, arrow_cast(NULL, 'Utf8') AS table_name,
        'success' AS outcome, make_array(h.any_event_id) AS event_ids,
        concat(h.contexts, ' different contexts in an hour, under ', h.keys, CASE WHEN h.keys = 1 THEN ' key' ELSE ' keys' END,
               CASE WHEN j.own_hours >= 24 THEN concat('; otherwise at most ', CAST(j.usual AS BIGINT), ' in 99 of 100 hours')

@@ -5,8 +5,8 @@
 -- controls: PCI DSS 10.2.1.4
 -- attack: T1580 Cloud Infrastructure Discovery
 -- false-positives: Operators and inventory tools, which should see tables and no data. `possible`: the key protects several tables, and the refusal names none.
--- next: `keytrail query metadata-yes-data-no`, `keytrail query denials-explained`
--- next: Ask the table's owner whether the principal should read it
+-- next: `keytrail query metadata-yes-data-no`, `keytrail query denials-explained`.
+-- next: Ask the table's owner whether the principal should read it.
 -- set: default
 -- needs: kms_reads
 -- needs: dynamodb

@@ -5,8 +5,8 @@
 -- controls: NIST AC-17
 -- attack: T1078.004 Valid Accounts: Cloud Accounts
 -- false-positives: An endpoint that is taken away or replaced. A program that is tried on somebody's own machine with the role of the real one.
--- next: `keytrail trace PRINCIPAL`, and compare the sessions and addresses
--- next: Ask the principal's owner whose address it is; if nobody knows it, revoke the role's sessions
+-- next: `keytrail trace PRINCIPAL`, and compare the sessions and addresses.
+-- next: Ask the principal's owner whose address it is; if nobody knows it, revoke the role's sessions.
 -- set: baseline
 -- needs: kms_reads
 -- needs: baseline
@@ -14,7 +14,7 @@ SELECT min(k.event_time) AS event_time, min(split_part(k.key_arn, ':', 5)) AS ac
        min(split_part(k.key_arn, ':', 4)) AS region, k.principal,
        array_slice(array_sort(array_compact(array_agg(DISTINCT k.session_arn))), 1, 20) AS sessions,
        array_slice(array_sort(array_agg(DISTINCT k.source_ip_address)), 1, 20) AS source_ips, k.key_arn,
-       CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
+       arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        array_slice(array_agg(k.event_id ORDER BY k.event_time, k.event_id), 1, 20) AS event_ids,
        concat(count(*), CASE WHEN count(*) = 1 THEN ' call' ELSE ' calls' END, ' from a public address; before always through ',
               min(b.vpc_endpoint_id), ' (', min(b.calls), ' calls)') AS detail,

@@ -5,8 +5,8 @@
 -- controls: NIST AU-6
 -- attack: T1070 Indicator Removal
 -- false-positives: Break-glass access that is given for a task and taken back as it should be. Grants that a program makes and ends for each job (medium). Uses before the first log are not known.
--- next: `keytrail query key-policy-versions`, `keytrail query access-given`, `keytrail trace KEY`
--- next: Ask whoever made the change for the ticket that it was made for
+-- next: `keytrail query key-policy-versions -p key=KEY`, `keytrail query access-given`, `keytrail trace KEY`.
+-- next: Ask whoever made the change for the ticket that it was made for.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes
@@ -29,7 +29,7 @@ WITH opened AS (
     WHERE created_via IS NULL AND end_kind IN ('revoked', 'retired') AND ended_at <= created_at + INTERVAL '24' HOUR
     UNION ALL
     -- A policy of a role or user that the opposite call takes away again.
-    SELECT CAST(NULL AS VARCHAR), event_id, event_time, changed_by, undone_by, undone_at, 'high', target
+    SELECT arrow_cast(NULL, 'Utf8'), event_id, event_time, changed_by, undone_by, undone_at, 'high', target
     FROM (
         SELECT *, lead(event_id) OVER same_policy AS undone_by, lead(event_time) OVER same_policy AS undone_at,
                lead(gives) OVER same_policy AS next_gives

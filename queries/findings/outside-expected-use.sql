@@ -6,8 +6,8 @@
 -- controls: PCI DSS 7.2.5
 -- attack: T1530 Data from Cloud Storage
 -- false-positives: A declaration that is behind what the owners have changed since.
--- next: `keytrail query key-users -p key=KEY`, then mend the declaration or the access
--- next: Ask the key's owner
+-- next: `keytrail query key-users -p key=KEY`, then mend the declaration or the access.
+-- next: Ask the key's owner.
 -- set: default
 -- needs: kms_reads
 SELECT u.first_seen AS event_time, split_part(u.key_arn, ':', 5) AS account_id, u.region, u.principal,

@@ -6,8 +6,8 @@
 -- controls: PCI DSS 10.2.1.4
 -- attack: T1580 Cloud Infrastructure Discovery
 -- false-positives: Scanners of one's own security team and inventory tools with too few rights. A program after a change of policy that took all its keys away. Services with their own roles are left out.
--- next: `keytrail query denied-attempts`, `keytrail trace PRINCIPAL`
--- next: Ask the principal's owner what ran in that hour
+-- next: `keytrail query denied-attempts`, `keytrail trace PRINCIPAL`.
+-- next: Ask the principal's owner what ran in that hour.
 -- set: default
 -- needs: kms_reads
 WITH turned_away AS (
@@ -34,8 +34,8 @@ hours AS (
         FROM turned_away)
     GROUP BY principal, from_time
     HAVING count(DISTINCT place) >= 5 OR count(DISTINCT event_name) >= 4)
-SELECT first_seen AS event_time, account_id, region, principal, sessions, source_ips, CAST(NULL AS VARCHAR) AS key_arn,
-       CAST(NULL AS VARCHAR) AS table_name, outcome, event_ids,
+SELECT first_seen AS event_time, account_id, region, principal, sessions, source_ips, arrow_cast(NULL, 'Utf8') AS key_arn,
+       arrow_cast(NULL, 'Utf8') AS table_name, outcome, event_ids,
        concat(calls, ' calls were turned away within an hour, at ', keys, CASE WHEN keys = 1 THEN ' key' ELSE ' keys' END,
               ', of ', operations, CASE WHEN operations = 1 THEN ' operation' ELSE ' operations' END) AS detail,
        calls AS event_count, last_seen AS last_time

@@ -6,15 +6,15 @@
 -- controls: PCI DSS 10.3.4
 -- attack: T1070 Indicator Removal
 -- false-positives: Copies that were written anew by a tool, and logs that a lifecycle rule removed before their digests. Without `--verify` nothing is said of changed files.
--- next: `keytrail verify LOCATION`, `keytrail query coverage-holes`
--- next: Fetch the files again from where CloudTrail put them
+-- next: `keytrail verify LOCATION`, `keytrail query coverage-holes`.
+-- next: Fetch the files again from where CloudTrail put them.
 -- set: default
 -- needs: digests
 SELECT min(event_time) AS event_time, recipient_account_id AS account_id, aws_region AS region,
-       CAST(NULL AS VARCHAR) AS principal,
+       arrow_cast(NULL, 'Utf8') AS principal,
        array_slice(array_sort(array_compact(array_agg(DISTINCT session_arn))), 1, 20) AS sessions,
        array_slice(array_sort(array_compact(array_agg(DISTINCT source_ip_address))), 1, 20) AS source_ips,
-       CAST(NULL AS VARCHAR) AS key_arn, CAST(NULL AS VARCHAR) AS table_name, 'success' AS outcome,
+       arrow_cast(NULL, 'Utf8') AS key_arn, arrow_cast(NULL, 'Utf8') AS table_name, 'success' AS outcome,
        array_slice(array_agg(event_id ORDER BY event_time, event_id), 1, 20) AS event_ids,
        concat(count(*), CASE WHEN count(*) = 1 THEN ' use' ELSE ' uses' END, ' of ', count(DISTINCT key_arn),
               CASE WHEN count(DISTINCT key_arn) = 1 THEN ' key' ELSE ' keys' END, ' in a log that is not as CloudTrail signed it')
@@ -26,8 +26,8 @@ FROM key_use
 WHERE integrity = 'invalid'
 GROUP BY object_uri, recipient_account_id, aws_region
 UNION ALL
-SELECT h.from_hour, h.account_id, h.region, CAST(NULL AS VARCHAR), array_compact(make_array(CAST(NULL AS VARCHAR))),
-       array_compact(make_array(CAST(NULL AS VARCHAR))), CAST(NULL AS VARCHAR), CAST(NULL AS VARCHAR), 'success',
+SELECT h.from_hour, h.account_id, h.region, arrow_cast(NULL, 'Utf8'), array_compact(make_array(arrow_cast(NULL, 'Utf8'))),
+       array_compact(make_array(arrow_cast(NULL, 'Utf8'))), arrow_cast(NULL, 'Utf8'), arrow_cast(NULL, 'Utf8'), 'success',
        array_compact(make_array(max(u.last_event_id) FILTER (WHERE u.hour < h.from_hour),
                                 max(u.first_event_id) FILTER (WHERE u.hour >= h.until_hour))),
        concat(h.hours, CASE WHEN h.hours = 1 THEN ' hour' ELSE ' hours' END, ' from ',

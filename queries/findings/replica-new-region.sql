@@ -5,8 +5,8 @@
 -- controls: NIST CM-7
 -- attack: T1535 Unused/Unsupported Cloud Regions
 -- false-positives: The first step of a planned expansion. `possible`: no log of the Region is here, which may be read nowhere (low).
--- next: `keytrail trace KEY`, `keytrail query key-policy-versions` for the replica's policy
--- next: Ask the key's owner whether the Region is one of yours
+-- next: `keytrail trace KEY`, `keytrail query key-policy-versions -p key=KEY` for the replica's policy.
+-- next: Ask the key's owner whether the Region is one of yours.
 -- set: default
 -- needs: kms_writes
 WITH seen AS (
@@ -15,7 +15,7 @@ WITH seen AS (
     WHERE operation_class IS NOT NULL
     GROUP BY recipient_account_id, aws_region)
 SELECT c.event_time, c.account_id, c.target AS region, c.principal, array_compact(make_array(c.session_arn)) AS sessions,
-       array_compact(make_array(c.source_ip_address)) AS source_ips, c.key_arn, CAST(NULL AS VARCHAR) AS table_name, c.outcome,
+       array_compact(make_array(c.source_ip_address)) AS source_ips, c.key_arn, arrow_cast(NULL, 'Utf8') AS table_name, c.outcome,
        make_array(c.event_id) AS event_ids,
        concat(CASE WHEN s.first_event IS NULL THEN 'possible: ' END, c.event_name, ' to ', c.target,
               ', where no call of KMS was seen before') AS detail,

@@ -5,8 +5,8 @@
 -- controls: NIST AC-6(9)
 -- attack: T1078.004 Valid Accounts: Cloud Accounts
 -- false-positives: A key whose policy locked everybody else out. The console lists and describes keys for whoever opens its pages (low).
--- next: `keytrail query root-use`, and look for ConsoleLogin of root before it
--- next: Ask whoever holds the root credentials of the account
+-- next: `keytrail query root-use`, and look for ConsoleLogin of root before it.
+-- next: Ask whoever holds the root credentials of the account.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes

@@ -5,8 +5,8 @@
 -- controls: PCI DSS 7.2.3
 -- attack: T1548 Abuse Elevation Control Mechanism
 -- false-positives: An administrator who sets up a key and tries it. A pipeline whose role both deploys policies and uses what it deploys. `possible`: something of the sequence is not in the logs, or the change need not be what let the principal in.
--- next: `keytrail query who-got-in`, `keytrail trace KEY`
--- next: Ask for the approval of the change
+-- next: `keytrail query who-got-in`, `keytrail trace KEY`.
+-- next: Ask for the approval of the change.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes

@@ -4,8 +4,8 @@
 -- controls: NIST SC-12(1)
 -- attack: T1489 Service Stop
 -- false-positives: Grants of tables and volumes that are gone, tidied up by hand. Services end their own grants themselves.
--- next: `keytrail query who-needs-a-key`, and look whether the table or volume still answers
--- next: Ask who ended it why; the service makes a new grant when its encryption is set again
+-- next: `keytrail query who-needs-a-key -p key=KEY`, and look whether the table or volume still answers.
+-- next: Ask who ended it why; the service makes a new grant when its encryption is set again.
 -- set: default
 -- needs: kms_writes
 SELECT c.event_time, c.key_account_id AS account_id, coalesce(c.key_region, c.aws_region) AS region, c.principal,

@@ -5,8 +5,8 @@
 -- controls: NIST AC-6
 -- attack: T1098 Account Manipulation
 -- false-positives: Tags for costs and owners that have nothing to do with a program's first start. Without a refusal before it, the row is only `possible` (low).
--- next: `keytrail trace KEY`, and look for aws:ResourceTag in its policy and in the principal's
--- next: Ask whoever set the tag what it is for
+-- next: `keytrail trace KEY`, and look for aws:ResourceTag in its policy and in the principal's.
+-- next: Ask whoever set the tag what it is for.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes

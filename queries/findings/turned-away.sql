@@ -5,8 +5,8 @@
 -- controls: NIST AC-2
 -- attack: T1531 Account Access Removal
 -- false-positives: Access that was taken away on purpose, whose user does not know it yet. One refusal alone after a change, or three without one, are medium: the call may have had a context that was never allowed.
--- next: `keytrail query denials-explained`, `keytrail trace KEY`
--- next: Ask whoever made the change, and the principal's owner whether something is broken
+-- next: `keytrail query denials-explained`, `keytrail trace KEY`.
+-- next: Ask whoever made the change, and the principal's owner whether something is broken.
 -- set: default
 -- needs: kms_reads
 -- needs: kms_writes
