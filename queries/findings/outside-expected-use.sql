@@ -24,14 +24,5 @@ FROM (
            first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
            first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address
     FROM key_use
-    WHERE key_arn IS NOT NULL AND EXISTS (SELECT 1 FROM expected_use)
+    WHERE unexpected_use(key_arn, principal, via_service, table_name, coalesce(key_region, aws_region)) IS NOT NULL
     GROUP BY principal, key_arn, coalesce(via_service, 'direct'), table_name, coalesce(key_region, aws_region)) u
-JOIN (SELECT DISTINCT key_pattern FROM expected_use) d ON regexp_like(u.key_arn, d.key_pattern)
-WHERE NOT EXISTS (
-    SELECT 1
-    FROM expected_use e
-    WHERE regexp_like(u.key_arn, e.key_pattern)
-      AND (e.principal_pattern IS NULL OR regexp_like(u.principal, e.principal_pattern))
-      AND (e.service_pattern IS NULL OR regexp_like(u.service, e.service_pattern))
-      AND (e.table_pattern IS NULL OR u.table_name IS NULL OR regexp_like(u.table_name, e.table_pattern))
-      AND (e.region_pattern IS NULL OR regexp_like(u.region, e.region_pattern)))

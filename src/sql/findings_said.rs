@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, StringArray, StringBuilder};
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
 use datafusion::common::cast::as_string_array;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
+use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit};
 
 use crate::glob;
 
@@ -130,6 +131,18 @@ impl ScalarUDFImpl for OfSession {
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    /// Where nothing was said it costs nothing, neither a call nor the rows that only it looks at.
+    fn simplify(&self, arguments: Vec<Expr>, _: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        let is_silent = match self.function {
+            SaidFunction::SuppressedBy => self.said.suppressed.is_empty(),
+            SaidFunction::UnexpectedUse => self.said.expected_use.is_empty(),
+        };
+        Ok(match is_silent {
+            true => ExprSimplifyResult::Simplified(lit(ScalarValue::Utf8(None))),
+            false => ExprSimplifyResult::Original(arguments),
+        })
     }
 
     fn invoke_with_args(&self, given: ScalarFunctionArgs) -> Result<ColumnarValue> {
