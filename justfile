@@ -27,6 +27,10 @@ docs:
 deny:
     cargo deny --locked --workspace check
 
-# One fuzz target (inflate_split, normalize, sql_guard) for a while; needs g++.
+# The bill of materials of the lock file as CycloneDX, in target/keytrail.cdx.json; needs npx and the network.
+sbom:
+    npx --yes @cyclonedx/cdxgen@12.8.4 -t cargo --no-install-deps --lifecycle pre-build -o target/keytrail.cdx.json .
+
+# One fuzz target (digest_names, inflate_split, normalize, sql_guard) for a while; needs g++.
 fuzz TARGET SECONDS="600":
     fuzz/run.sh {{TARGET}} {{SECONDS}}

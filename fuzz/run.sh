@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Fuzzes one target for a while, with stable Rust: fuzz/run.sh inflate_split|normalize|sql_guard [SECONDS].
+# Fuzzes one target for a while, with stable Rust: fuzz/run.sh TARGET [SECONDS], of fuzz/fuzz_targets.
 # A finding is kept in fuzz/artifacts; target/debug/fuzz_TARGET FILE shows it again.
 set -euo pipefail
-target=${1:?inflate_split, normalize or sql_guard}
+target=${1:?a name in fuzz/fuzz_targets}
 seconds=${2:-600}
 cd "$(dirname "$0")/.."
 fuzz/seed.sh

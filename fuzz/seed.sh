@@ -19,7 +19,8 @@ BYTES_MAX = 16 << 10  # Larger seeds only slow the fuzzer down.
 WORDS_MAX = 1000
 work, corpus = pathlib.Path(sys.argv[1]), pathlib.Path("corpus")
 words = {"inflate_split": {'{"Records":[', '{"Events":[', '{"logEvents":[', "\ufeff", "\n{", "]}", "\\u006b"},
-         "normalize": {"\\u006b", '":{"', '":["', '":null'}, "sql_guard": set()}
+         "normalize": {"\\u006b", '":{"', '":["', '":null'}, "sql_guard": set(),
+         "digest_names": {"_CloudTrail-Digest_", "_backfill.json.gz", "s3://", "cloudtrail://", "…@", "://u:p@"}}
 
 def seed(target, data):
     if len(data) <= BYTES_MAX:
@@ -65,6 +66,15 @@ for number, path in enumerate(samples + hostile):
             record(value)
         except (ValueError, RecursionError):
             continue
+digests = [path for path in samples if "_CloudTrail-Digest_" in path.name]
+digests += sorted(pathlib.Path("../tests/cases").rglob("*_CloudTrail-Digest_*.json"))
+for path in digests:
+    data = path.read_bytes()
+    body = gzip.decompress(data) if path.suffix == ".gz" else data
+    seed("digest_names", path.name.encode() + b"\n" + body)
+    words["digest_names"] |= {text for text in texts(json.loads(body)) if 2 < len(text) <= 60}
+for location in ["s3://user:secret@bucket/AWSLogs/", "cloudtrail://eu-west-1,us-east-1", "https://u:p@h/x 'http://a@b'"]:
+    seed("digest_names", location.encode())
 for path in sorted(pathlib.Path("../tests/records").glob("*.json")):
     record(json.loads(path.read_text()))
 for path in sorted(pathlib.Path("../queries").rglob("*.sql")):

@@ -15,19 +15,12 @@ pub fn stdout_was_closed() -> bool {
 #[cfg(any(target_os = "linux", target_os = "macos"))]
 #[expect(unsafe_code, reason = "a look at a descriptor before `main`, which only a function of C can have")]
 mod before_main {
-    use std::ffi::c_int;
     use std::sync::atomic::Ordering;
 
-    unsafe extern "C" {
-        fn fcntl(descriptor: c_int, command: c_int, ...) -> c_int;
-    }
-
-    /// F_GETFD, which fails of a descriptor that is not open.
-    const GET_FLAGS: c_int = 1;
-
     extern "C" fn look() {
-        // SAFETY: it takes no third argument and changes nothing.
-        super::IS_CLOSED.store(unsafe { fcntl(1, GET_FLAGS) } == -1, Ordering::Relaxed);
+        // SAFETY: it takes no third argument and changes nothing. It fails of a descriptor that is not open.
+        let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+        super::IS_CLOSED.store(flags == -1, Ordering::Relaxed);
     }
 
     #[used]

@@ -1,5 +1,5 @@
 //! The end of a process that nobody can wait for: after a signal, a deadline, or for want of memory.
-//! In: files and folders that are not finished. Out: an exit code, and none of these files.
+//! In: files that are not finished. Out: an exit code, and none of these files.
 //! Never waits for work that is under way, and runs none of its destructors.
 
 use std::collections::BTreeSet;
@@ -15,14 +15,14 @@ static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// The time that the end waits for whoever makes or names a file in this moment.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// A file or a folder that is removed if the process ends before it has its name. Dropping this forgets it.
+/// A file that is removed if the process ends before it has its name. Dropping this forgets it.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
 }
 
 impl Unfinished {
-    /// Makes a file or a folder, which has the path that `named` gives.
+    /// Makes a file, which has the path that `named` gives.
     pub fn make<T>(
         make: impl FnOnce() -> io::Result<T>,
         named: impl FnOnce(&T) -> PathBuf,
@@ -55,6 +55,11 @@ fn lock() -> MutexGuard<'static, BTreeSet<PathBuf>> {
 
 /// Removes what is not finished, and ends the process. Nobody makes such a file from then on.
 pub fn end(code: i32) -> ! {
+    end_saying(code, || {})
+}
+
+/// The same, with last words: whoever should hear them may be stuck, so they come when nothing is left.
+pub fn end_saying(code: i32, last_words: impl FnOnce()) -> ! {
     let started = Instant::now();
     let paths = loop {
         match UNFINISHED.try_lock() {
@@ -64,13 +69,15 @@ pub fn end(code: i32) -> ! {
             Err(TryLockError::WouldBlock) => sleep(Duration::from_millis(2)),
         }
     };
-    for path in paths.iter().flat_map(|paths| paths.iter()) {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        if removed.is_err() {
-            // It has its name by now, or cannot be removed; the process ends all the same.
-        }
-    }
+    // One that has its name by now, or cannot be removed, stays, and the process ends all the same.
+    paths.iter().flat_map(|paths| paths.iter()).for_each(|path| unheard(fs::remove_file(path)));
+    last_words();
     exit(code)
+}
+
+/// Passes over a failure that nobody is left to hear of.
+pub fn unheard<T, E>(result: Result<T, E>) {
+    drop(result);
 }
 
 /// Ends the process at once, and leaves everything as it is.
@@ -83,11 +90,8 @@ pub fn exit(code: i32) -> ! {
 /// Writes to stderr without taking memory or a lock.
 #[expect(unsafe_code, reason = "a function of C; the one of std takes a lock that another thread may hold")]
 pub(crate) fn say(line: &[u8]) {
-    // SAFETY: the bytes are borrowed for the whole call.
-    let written = unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
-    if written < 0 {
-        // Stderr is closed, and the exit code must say it all.
-    }
+    // SAFETY: the bytes are borrowed for the whole call. Where stderr is closed, the exit code must say it all.
+    unsafe { libc::write(libc::STDERR_FILENO, line.as_ptr().cast(), line.len()) };
 }
 
 /// Lets a write beyond `ulimit -f` fail as one to a full disk does, which is told; by default a signal ends the process.

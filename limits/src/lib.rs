@@ -17,6 +17,6 @@ mod opened;
 
 pub use closed_stdout::stdout_was_closed;
 pub use counting::{CountingAllocator, allocations};
-pub use ending::{Unfinished, end, exit, is_hangup_ignored, let_large_writes_fail};
+pub use ending::{Unfinished, end, end_saying, exit, is_hangup_ignored, let_large_writes_fail, unheard};
 pub use memory::{BoundedAllocator, allow, allowed, give_back, has_room_for, in_use};
-pub use opened::{opened, since_opened, waiting};
+pub use opened::{begin_work, opened, since_opened, waiting};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mimalloc::MiMalloc;
 
-use crate::ending::{end, exit, say};
+use crate::ending::{end_saying, exit, say};
 
 /// mimalloc, within the bound that [`allow`] sets.
 pub struct BoundedAllocator;
@@ -88,6 +88,7 @@ fn taken(layout: Layout) -> isize {
 fn end_for_want_of_memory() -> ! {
     if IS_OVER.swap(true, Ordering::Relaxed) {
         if IS_ENDING.get() {
+            say(b"error: the system gives no more memory\n");
             exit(LIMIT_CODE);
         }
         // Another thread ends the process.
@@ -112,11 +113,12 @@ fn end_for_want_of_memory() -> ! {
             in_use() >> 20
         )
     };
-    // The line is shorter than its buffer, and the exit code says the same.
-    if written.is_ok() {
-        say(&line.get_ref()[..line.position() as usize]);
-    }
-    end(LIMIT_CODE)
+    end_saying(LIMIT_CODE, || {
+        // The line is shorter than its buffer, and the exit code says the same.
+        if written.is_ok() {
+            say(&line.get_ref()[..line.position() as usize]);
+        }
+    })
 }
 
 fn given(block: *mut u8) -> *mut u8 {

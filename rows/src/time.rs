@@ -93,7 +93,7 @@ pub fn event_day(micros: i64) -> Option<i32> {
 }
 
 /// First day, and the day after the last, on which events may lie at a given time.
-fn event_days(now_micros: i64) -> (i64, i64) {
+pub fn event_days(now_micros: i64) -> (i64, i64) {
     let first_of = |year| days_from_civil(year, 1, 1).unwrap_or(i64::from(i32::MAX));
     (first_of(FIRST_YEAR), first_of(year_of(day_of(now_micros)) + 2))
 }

@@ -5,7 +5,8 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +25,7 @@ use crate::normalize::EventFilter;
 use crate::output::times::{self, GivenTime};
 use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
-use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_user};
+use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_secrets};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::rules::{self, RuleSet};
 use crate::store::{SharedStore, StoreAccess, StoreLocation};
@@ -166,13 +167,13 @@ impl AwsArgs {
     pub fn options(&self) -> Result<AwsOptions, Failure> {
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if let Some(bad) = self.endpoint_url.as_ref().filter(|url| !is_url(url)) {
-            let shown = without_user(bad);
+            let shown = without_secrets(bad);
             return Err(Failure::usage(format!("`{}` is not the URL of a service", visible(&shown)))
                 .hint("it begins with https://, or http:// on a network that you trust"));
         }
-        // It would go to the service, into logs and into messages; nothing that signs requests reads it.
-        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_user(url) != *url) {
-            return Err(Failure::usage(format!("`{}` names a user", visible(&without_user(bad))))
+        // They would go to the service, into logs and into messages; nothing that signs requests reads them.
+        if let Some(bad) = self.endpoint_url.as_deref().filter(|url| without_secrets(url) != *url) {
+            return Err(Failure::usage(format!("`{}` names a user or has a query", visible(&without_secrets(bad))))
                 .hint("give credentials as the AWS CLI takes them, such as AWS_PROFILE"));
         }
         Ok(AwsOptions {
@@ -216,6 +217,11 @@ impl ScopeArgs {
             threads: global.threads(),
             store_access: self.shared.access(),
         })
+    }
+
+    /// The files that are read beside the locations.
+    pub fn files(&self) -> Vec<Location> {
+        self.accept.iter().cloned().map(Location::Path).collect()
     }
 
     /// The filter, if the user named one.
@@ -307,6 +313,11 @@ impl StateArgs {
         days.ok_or_else(|| wrong().hint(format!("write 30d or 24h, at most {BASELINE_DAYS_MAX}d")))
     }
 
+    /// The files and folders of answers.
+    pub fn files(&self) -> Vec<Location> {
+        StateFiles::paths(&self.answers).map(Location::Path).collect()
+    }
+
     /// The options of a question, which also reads what its state follows from.
     pub fn with_state(&self, options: DatasetOptions, global: &GlobalArgs) -> Result<DatasetOptions, Failure> {
         let state = Some(StateReach { baseline_days: self.baseline_days()? });
@@ -360,11 +371,11 @@ pub struct FileArgs {
 }
 
 impl FileArgs {
-    /// The place of the output, which is none of what is read.
-    pub fn target(&self, inputs: &[Location]) -> Result<OutputTarget, Failure> {
+    /// The place of the output, which is none of what is read: locations, and other files.
+    pub fn target(&self, locations: &[Location], others: Vec<Location>) -> Result<OutputTarget, Failure> {
         let existing = if self.force { output::ExistingFile::Replace } else { output::ExistingFile::Keep };
         match &self.output {
-            Some(path) => file_beside(path, existing, inputs),
+            Some(path) => file_beside(path, existing, &[locations, others.as_slice()].concat()),
             None => Ok(OutputTarget::stdout()),
         }
     }
@@ -393,24 +404,51 @@ impl ValueEnum for Format {
     }
 }
 
-/// A file to write that is none of what is read.
+/// A file to write that is none of what is read, and in no store.
 pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Location]) -> Result<OutputTarget, Failure> {
-    match is_input(path, inputs) {
-        true => Err(Failure::usage(format!("cannot write `{}`: it is read", visible(&path.to_string_lossy())))
-            .hint("logs and stores are evidence: name another file")),
-        false => Ok(OutputTarget::file(path, existing)?),
+    let refused = |why: &str| {
+        let shown = path.to_string_lossy();
+        Err(Failure::usage(format!("cannot write `{}`: {why}", visible(&shown)))
+            .hint("logs and stores are evidence: name another file"))
+    };
+    if is_input(path, inputs) {
+        return refused("it is read");
     }
+    if is_in_store(path, inputs) {
+        return refused("it would stand in a store");
+    }
+    Ok(OutputTarget::file(path, existing)?)
 }
 
-/// True of a file that a location names, or that is below one and may be a log or belongs to a store.
+/// True of a file that a location names, or that is below one and may be a log.
 fn is_input(path: &Path, inputs: &[Location]) -> bool {
     let (Ok(real), Ok(file)) = (path.canonicalize(), fs::metadata(path)) else { return false };
+    let is_same =
+        |read: io::Result<fs::Metadata>| read.is_ok_and(|read| (read.dev(), read.ino()) == (file.dev(), file.ino()));
+    file.is_file()
+        && inputs.iter().any(|input| match input {
+            Location::Path(input) => {
+                let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
+                is_same(fs::metadata(input)) || is_below() && may_be_log(&real)
+            }
+            Location::Stdin => is_same(about_stdin()),
+            _ => false,
+        })
+}
+
+/// The file that the shell gave as standard input.
+fn about_stdin() -> io::Result<fs::Metadata> {
+    fs::File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
+}
+
+/// True of a file, also one that is not there yet, in the folder of a store.
+fn is_in_store(path: &Path, inputs: &[Location]) -> bool {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(folder) = folder.canonicalize() else { return false };
     inputs.iter().any(|input| {
         let Location::Path(input) = input else { return false };
-        let same = fs::metadata(input).is_ok_and(|named| (named.dev(), named.ino()) == (file.dev(), file.ino()));
-        let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
-        let is_read = || StoreLocation::holds_store(input).unwrap_or(true) || may_be_log(&real);
-        file.is_file() && (same || is_below() && is_read())
+        let is_below = input.canonicalize().is_ok_and(|input| folder.starts_with(input));
+        is_below && StoreLocation::holds_store(input).unwrap_or(true)
     })
 }
 

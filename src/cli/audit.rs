@@ -93,7 +93,8 @@ pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
         return dry_run(options, &global).await;
     }
     let format = AuditFormat::chosen(args.format, &args.to)?;
-    let mut target = args.to.target(&options.locations)?;
+    let read = [args.scope.files(), args.state.files(), args.findings.files()].concat();
+    let mut target = args.to.target(&options.locations, read)?;
     let opened = CliSession::new(options, &global).await?;
     let style = global.style(&target);
     let is_short = format == AuditFormat::Table && style.screen().is_some_and(|s| s.values == ScreenValues::Short);

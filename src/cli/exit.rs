@@ -6,6 +6,8 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use keytrail_limits::unheard;
+
 use crate::audit::AuditError;
 use crate::dataset::DatasetError;
 use crate::output::visible::visible;
@@ -126,9 +128,8 @@ impl Failure {
 
 /// One line on stderr.
 pub fn say(line: impl Display) {
-    if writeln!(io::stderr(), "{line}").is_err() {
-        // Stderr is closed, so nobody can be told; the data on stdout is still worth finishing.
-    }
+    // Where stderr is closed, the data on stdout is still worth finishing.
+    unheard(writeln!(io::stderr(), "{line}"));
 }
 
 /// An error with its causes, outermost first.

@@ -14,6 +14,7 @@ use super::exit::Failure;
 use super::toml_file::{self, EntryEnd};
 use crate::output::times;
 use crate::output::visible::visible;
+use crate::source::Location;
 use crate::sql::cards::{Card, CardKind, Severity};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::findings_said::{ExpectedKeyUse, FindingsSaid, SuppressedFindings};
@@ -71,6 +72,12 @@ pub struct FindingOptions {
 }
 
 impl FindingArgs {
+    /// The files that are read beside the logs.
+    pub fn files(&self) -> Vec<Location> {
+        let named = [&self.rules, &self.suppress, &self.expect_use];
+        named.into_iter().flatten().cloned().map(Location::Path).collect()
+    }
+
     /// Reads the files that were named.
     pub fn options(&self, now_micros: i64) -> Result<FindingOptions, Failure> {
         let own = self.rules.as_deref().map_or(Ok(Vec::new()), user_rules)?;

@@ -96,9 +96,10 @@ pub async fn run(args: IngestArgs, global: GlobalArgs) -> Result<RunExitCode, Fa
     if args.print_policy {
         return print_policy(options, &args.store).await;
     }
+    let written = Location::parse(&args.store).into_iter().collect();
+    let beside = [options.locations.clone(), args.scope.files(), written].concat();
     let summary_file = args.summary_json.as_deref();
-    let summary_file =
-        summary_file.map(|path| file_beside(path, ExistingFile::Replace, &options.locations)).transpose()?;
+    let summary_file = summary_file.map(|path| file_beside(path, ExistingFile::Replace, &beside)).transpose()?;
     let progress = ProgressLine::new(&global);
     let observer = observer(&progress);
     if args.scope.dry_run {

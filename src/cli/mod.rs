@@ -7,15 +7,16 @@ mod args;
 mod audit;
 mod audit_screen;
 mod completions;
+mod crew;
 mod dry_run;
 mod exit;
 mod finding_args;
 mod ingest;
 mod man;
 mod memory;
-mod no_threads;
 mod open;
 mod page;
+mod panics;
 mod parameters;
 mod policy;
 mod progress;
@@ -31,17 +32,19 @@ mod watch;
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use tokio::runtime::{Builder, Runtime};
 
 use args::GlobalArgs;
+use crew::Crew;
 use exit::{Failure, RunExitCode, say, with_exit_codes};
 use watch::Watch;
 
 use crate::output::visible::{acts, visible};
-use crate::source::without_user;
+use crate::source::without_secrets;
 
 /// The time that a question may compute unless the user says otherwise.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
@@ -92,7 +95,7 @@ pub fn run() -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let style = cli.global.stderr_style();
-    no_threads::end_the_run(style);
+    panics::end_some(style);
     let code = dispatch(cli).unwrap_or_else(|failure| {
         failure.print(style);
         failure.code()
@@ -129,10 +132,10 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
 fn refuse(error: &clap::Error) -> ExitCode {
     let is_answer = !error.use_stderr();
     let text = error.render().to_string();
-    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_user(&text) != text;
+    let is_odd = text.chars().any(|c| c != '\n' && acts(c)) || without_secrets(&text) != text;
     if !is_answer && is_odd {
-        // It repeats an argument; the parts of it that a terminal would act on, or that name a user, are not for the screen.
-        text.trim_end().lines().for_each(|line| say(visible(&without_user(line))));
+        // It repeats an argument; the parts of it that a terminal would act on, or that are secret, are not for the screen.
+        text.trim_end().lines().for_each(|line| say(visible(&without_secrets(line))));
         return RunExitCode::Usage.into();
     }
     match error.print() {
@@ -156,9 +159,17 @@ const STACK_BYTES: usize = 8 << 20;
 
 /// The threads that work runs on.
 fn runtime(global: &GlobalArgs) -> Result<Runtime, Failure> {
+    runtime_with(global.threads(), &Arc::default())
+}
+
+/// The same, whose threads are a crew.
+fn runtime_with(threads: usize, crew: &Arc<Crew>) -> Result<Runtime, Failure> {
+    let crew = Arc::clone(crew);
     let built = Builder::new_multi_thread()
-        .worker_threads(global.threads())
+        .worker_threads(threads)
         .thread_stack_size(STACK_BYTES)
+        .on_thread_start(move || crew.enter())
+        .on_thread_stop(Crew::exit)
         .enable_all()
         .build();
     built.map_err(|e| Failure::world(format!("cannot start threads: {e}")))
@@ -182,5 +193,8 @@ fn watched<T: Send + 'static>(
 }
 
 fn joined<T>(done: Result<Result<T, Failure>, tokio::task::JoinError>) -> Result<T, Failure> {
-    done.unwrap_or_else(|e| Err(Failure::world(format!("cannot finish: a thread failed: {e}"))))
+    done.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => Err(panics::failure(&*panic)),
+        Err(error) => Err(Failure::world(format!("cannot finish: {error}"))),
+    })
 }

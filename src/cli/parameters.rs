@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::PathBuf;
 
 use super::exit::Failure;
 
@@ -15,6 +16,12 @@ pub fn parameter(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.trim_start_matches('$').to_owned(), value.to_owned())),
         _ => Err("write name=value".to_owned()),
     }
+}
+
+/// The files that values are read from.
+pub fn files(given: &[(String, String)]) -> impl Iterator<Item = PathBuf> {
+    let path = |value: &String| value.strip_prefix('@').filter(|rest| !rest.starts_with('@')).map(PathBuf::from);
+    given.iter().filter_map(move |(_, value)| path(value))
 }
 
 /// The values themselves: `@FILE` is the text of that file without the end of its last line, `@@` a plain `@`.

@@ -93,6 +93,17 @@ impl QueryArgs {
         }
     }
 
+    /// All that is read beside the locations.
+    fn files(&self) -> Vec<Location> {
+        let of_values = parameters::files(&self.param).map(Location::Path);
+        let of_sql = match (&self.question, &self.file) {
+            (Some(dash), _) if dash == "-" => Some(Location::Stdin),
+            (None, Some(path)) if path.as_os_str() == "-" => Some(Location::Stdin),
+            (_, path) => path.clone().map(Location::Path),
+        };
+        self.scope.files().into_iter().chain(self.state.files()).chain(of_values).chain(of_sql).collect()
+    }
+
     pub fn asked(&self) -> Result<QueryMode, Failure> {
         Ok(match (&self.question, &self.file) {
             (Some(dash), _) if dash == "-" => QueryMode::Now(QuestionSource::Stdin),
@@ -121,9 +132,10 @@ pub async fn run(args: QueryArgs, source: QuestionSource, global: GlobalArgs) ->
     }
     check_given_once(&args.param)?;
     let (format, csv) = args.format_and_csv()?;
+    let others = args.files();
     let params = parameters::values(args.param)?;
     let question = read_question(source)?;
-    let target = args.to.target(&options.locations)?;
+    let target = args.to.target(&options.locations, others)?;
     let opened = CliSession::new(options, &global).await?;
     let style = Style { csv, ..global.style(&target) };
     let delivered = answer(&opened, &question, &params, OutputOptions { format, target, style }).await;

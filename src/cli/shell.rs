@@ -6,12 +6,16 @@ use std::borrow::Cow;
 use std::env;
 use std::fs;
 use std::future::Future;
+use std::os::unix::fs::DirBuilderExt;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use futures::FutureExt;
+use keytrail_limits::unheard;
 use rustyline::completion::Completer;
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
@@ -22,8 +26,10 @@ use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use tokio::runtime::Runtime;
 
 use super::args::GlobalArgs;
+use super::crew::Crew;
 use super::exit::{Failure, RunExitCode, say};
 use super::open::{CliSession, dry_run};
+use super::panics;
 use super::parameters::{self, parameter};
 use super::queries;
 use super::query::{self, Asker, OutputOptions, QueryArgs, QueryOutcome, Question};
@@ -31,7 +37,7 @@ use super::watch::{Stop, Watch};
 use super::{QUESTION_TIMEOUT, joined};
 use crate::output::visible::visible;
 use crate::output::words::{count, seconds};
-use crate::output::{Format, OutputTarget};
+use crate::output::{Format, OutputStop, OutputTarget};
 use crate::sql::did_you_mean::did_you_mean;
 use crate::sql::named;
 
@@ -56,10 +62,15 @@ const OPENING_WORDS: &[&str] = &["select", "with", "show", "describe", "explain"
 /// The time that a stopped statement has to give up, before its threads are left behind.
 const GIVING_UP: Duration = Duration::from_millis(200);
 
+/// Stopped statements that may go on beside the next: each may keep every core busy.
+const LEFT_MAX: usize = 2;
+
 struct SqlShell<'w> {
     watch: &'w Watch,
     /// Statements compute here. One that is stopped keeps its threads until it notices; the next statement gets others.
-    computing: Option<Runtime>,
+    computing: Option<Computing>,
+    /// Those of stopped statements.
+    left: Vec<Arc<Crew>>,
     opened: Arc<CliSession>,
     global: GlobalArgs,
     format: Format,
@@ -83,6 +94,7 @@ pub fn run(watch: &Watch, args: &QueryArgs, global: &GlobalArgs) -> Result<RunEx
     let mut shell = SqlShell {
         watch,
         computing: None,
+        left: Vec::new(),
         opened: Arc::new(opened),
         global: global.clone(),
         format: args.format.unwrap_or(Format::Table),
@@ -189,21 +201,19 @@ enum StatementNews {
     Gone,
 }
 
-/// Gives word of a statement, at the latest when it is dropped.
+/// Gives word of a statement, at the latest when it is dropped. The shell may not wait any more.
 struct StatementEnd(Sender<StatementNews>);
-
-impl StatementEnd {
-    fn tell(&self, news: StatementNews) {
-        if self.0.send(news).is_err() {
-            // The shell does not wait any more.
-        }
-    }
-}
 
 impl Drop for StatementEnd {
     fn drop(&mut self) {
-        self.tell(StatementNews::Gone);
+        unheard(self.0.send(StatementNews::Gone));
     }
+}
+
+/// The threads that statements compute on.
+struct Computing {
+    runtime: Runtime,
+    crew: Arc<Crew>,
 }
 
 impl SqlShell<'_> {
@@ -255,12 +265,13 @@ impl SqlShell<'_> {
     }
 
     fn ask(&mut self, question: Question, params: Vec<(String, String)>) -> Result<(), Failure> {
-        let target = OutputTarget::stdout();
+        let stop = OutputStop::default();
+        let target = OutputTarget::stdout_until(&stop);
         let to = OutputOptions { format: self.format, style: self.global.style(&target), target };
         let opened = self.opened.clone();
         let started = Instant::now();
         opened.progress.restart();
-        let answered = self.computed(async move { query::answer(&opened, &question, &params, to).await });
+        let answered = self.computed(stop, async move { query::answer(&opened, &question, &params, to).await });
         self.opened.progress.clear();
         let delivered = answered?;
         delivered.notes.iter().for_each(|note| say(format_args!("note: {}", visible(note))));
@@ -279,28 +290,33 @@ impl SqlShell<'_> {
     /// Computes an answer, until it is there or the watch says to stop.
     fn computed(
         &mut self,
+        output: OutputStop,
         work: impl Future<Output = Result<QueryOutcome, Failure>> + Send + 'static,
     ) -> Result<QueryOutcome, Failure> {
+        self.check_left()?;
         let computing = match self.computing.take() {
             Some(computing) => computing,
-            None => super::runtime(&self.global)?,
+            None => self.threads()?,
         };
         let (told, heard) = channel();
-        let (timeout, stopped) = (self.global.timeout(Some(QUESTION_TIMEOUT)), StatementEnd(told.clone()));
-        let waiter = Box::new(move |stop| stopped.tell(StatementNews::Stopped(stop)));
+        let (timeout, stopper) = (self.global.timeout(Some(QUESTION_TIMEOUT)), told.clone());
+        let waiter = Box::new(move |stop| unheard(stopper.send(StatementNews::Stopped(stop))));
         let _watched = self.watch.statement_under_way(timeout, waiter);
         let end = StatementEnd(told);
-        let task = computing.spawn(async move { end.tell(StatementNews::Done(Box::new(work.await))) });
+        let task = computing.runtime.spawn(async move {
+            let done = AssertUnwindSafe(work).catch_unwind().await;
+            let done = done.unwrap_or_else(|panic| Err(panics::failure(&*panic)));
+            unheard(end.0.send(StatementNews::Done(Box::new(done))));
+        });
         let news = heard.recv();
         self.computing = Some(computing);
         match news {
             Ok(StatementNews::Done(answered)) => *answered,
             Ok(StatementNews::Stopped(stop)) => {
                 task.abort();
-                // Threads of libraries may panic when others are gone; the user must not see that.
-                std::panic::set_hook(Box::new(|_| {}));
                 let last = heard.recv_timeout(GIVING_UP);
                 // It may have dropped the question and yet be busy with a part of it.
+                output.stop();
                 self.leave_behind();
                 match last {
                     // It ended in the same moment, so its answer is whole.
@@ -312,10 +328,34 @@ impl SqlShell<'_> {
         }
     }
 
+    /// Threads for the next statements.
+    fn threads(&self) -> Result<Computing, Failure> {
+        let crew = Arc::default();
+        Ok(Computing { runtime: super::runtime_with(self.global.threads(), &crew)?, crew })
+    }
+
+    /// Refuses a statement while too many that were stopped go on.
+    fn check_left(&mut self) -> Result<(), Failure> {
+        let asked = Instant::now();
+        loop {
+            self.left.retain(|crew| crew.is_there());
+            if self.left.len() < LEFT_MAX {
+                return Ok(());
+            }
+            if asked.elapsed() > GIVING_UP {
+                return Err(Failure::world(format!("{LEFT_MAX} statements that were stopped still compute"))
+                    .hint("wait until they notice, or leave the shell, which ends them"));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     /// Nobody waits for threads that still compute.
     fn leave_behind(&mut self) {
-        if let Some(computing) = self.computing.take() {
-            computing.shutdown_background();
+        if let Some(Computing { runtime, crew }) = self.computing.take() {
+            crew.leave();
+            self.left.push(crew);
+            runtime.shutdown_background();
         }
     }
 
@@ -365,11 +405,12 @@ fn is_complete(input: &str) -> bool {
         || (is_one_word && !OPENING_WORDS.contains(&first.to_ascii_lowercase().as_str()))
 }
 
-/// `$XDG_STATE_HOME/keytrail/history`; a user without a home has no history.
+/// `$XDG_STATE_HOME/keytrail/history`; a user without a home has no history. Folders that are made for it are the user's
+/// own, and so is the file.
 fn history_file() -> Option<PathBuf> {
     let state = env::var_os("XDG_STATE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let folder = state.or_else(|| env::home_dir().map(|h| h.join(".local/state")))?.join("keytrail");
-    fs::create_dir_all(&folder).ok()?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
     Some(folder.join("history"))
 }
 

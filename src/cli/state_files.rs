@@ -43,6 +43,11 @@ impl GivenPath {
 }
 
 impl StateFiles {
+    /// The paths that are given, without their times.
+    pub fn paths(given: &[String]) -> impl Iterator<Item = PathBuf> {
+        given.iter().map(|text| GivenPath::of(text, 0).path)
+    }
+
     /// Reads every file.
     ///
     /// # Errors

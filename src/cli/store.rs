@@ -223,7 +223,7 @@ fn report(to: &mut impl Write, checked: &StoreCheck, options: &CheckOptions) -> 
         Some(0) => writeln!(to, "chain     all commits of the events, 0 to {}", chain.version)?,
         Some(first) => writeln!(
             to,
-            "chain     commits {first} to {} of the events; those before it were made without one",
+            "chain     commits {first} to {} of the events; of those before it nothing is claimed",
             chain.version
         )?,
         None => writeln!(to, "chain     none: every commit was made without one; the next run begins it")?,

@@ -56,7 +56,7 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
         return dry_run(options, &global).await;
     }
     let format = PageFormat::chosen(args.format, &args.to)?;
-    let mut target = args.to.target(&options.locations)?;
+    let mut target = args.to.target(&options.locations, [args.scope.files(), args.state.files()].concat())?;
     let opened = CliSession::new(options, &global).await?;
     let traced = Trace::of(&opened.data, &args.subject, &expected).await;
     opened.progress.clear();

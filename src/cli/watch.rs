@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use keytrail_limits::unheard;
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -99,11 +100,7 @@ impl Watch {
                         runtime.block_on(watcher.run(heard));
                     }
                 }
-                Err(error) => {
-                    if ready.send(Err(error)).is_err() {
-                        // Whoever started this is gone, and the process ends.
-                    }
-                }
+                Err(error) => unheard(ready.send(Err(error))),
             }
         })?;
         started.recv().map_err(io::Error::other)??;
@@ -128,6 +125,7 @@ impl Watch {
     }
 
     fn under_way(&self, timeout: Option<Duration>, waiter: Option<Waiter>) -> WatchedWork<'_> {
+        keytrail_limits::begin_work();
         self.state().under_way = Some(UnderWay { since: Instant::now(), timeout, waiter });
         self.0.changed.notify_one();
         WatchedWork(self)
@@ -198,14 +196,14 @@ impl Watch {
             (state.terminal.take(), state.style)
         };
         let end = move || {
-            if let Some(settings) = terminal
-                && tcsetattr(io::stdin(), OptionalActions::Now, &settings).is_err()
-            {
-                // The terminal is gone, as after a hangup.
+            if let Some(settings) = terminal {
+                // After a hangup it is gone.
+                unheard(tcsetattr(io::stdin(), OptionalActions::Now, &settings));
             }
-            progress::clear_drawn();
-            failure.print(style);
-            keytrail_limits::end(code as i32)
+            keytrail_limits::end_saying(code as i32, || {
+                progress::clear_drawn();
+                failure.print(style);
+            })
         };
         if std::thread::Builder::new().spawn(end).is_err() {
             keytrail_limits::end(code as i32);

@@ -193,7 +193,7 @@ async fn expect_outside_stores(place: &Location, named: &str, aws: &AwsOptions) 
             let mut found = None;
             for (at, _) in parts.iter().enumerate().filter(|(_, part)| store::is_folder_of_store(part)) {
                 let above = format!("s3://{}/{}", path.bucket, parts[..at].join("/"));
-                if store_place(&above, aws, StoreAccess::default()).await?.has_first_commit().await {
+                if store_place(&above, aws, StoreAccess::default()).await?.is_store().await {
                     found = Some(above);
                 }
             }

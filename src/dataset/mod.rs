@@ -315,10 +315,10 @@ impl DatasetOptions {
             digests: store::digest_facts(&snapshot, &self.scope).map_err(SqlError::from)?,
             older_rows: snapshot.older_rows(&self.scope),
             objects_without_hours: snapshot.objects_without_hours().await?,
-            untimed_max: snapshot.files.iter().map(|file| file.untimed).sum(),
+            untimed_max: snapshot.files.iter().map(|file| file.untimed).fold(0, u64::saturating_add),
             scope: self.scope.clone(),
             accepted: Arc::clone(&self.accepted),
-            unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).sum(),
+            unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).fold(0, u64::saturating_add),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
         let engine = Engine::over_store(stored, engine_options(&self, asked)).await?;

@@ -1,5 +1,6 @@
 //! Rows as CSV (RFC 4180), with a `'` before each text that a spreadsheet would run as a formula or that begins with `'`:
-//! whoever takes one `'` from the beginning of each text has the texts of the rows again. On demand without it.
+//! whoever takes one `'` from the beginning of each text has the texts of the rows again. On demand without it. The guard
+//! is for readers that split at commas: where another sign separates, the middle of a text may begin a cell.
 //! Keeps the values of the record; for a terminal it makes them visible first.
 
 use std::borrow::Cow;

@@ -26,7 +26,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 
-pub use target::{ExistingFile, OutputTarget};
+pub use target::{ExistingFile, OutputStop, OutputTarget};
 
 use screen::{ScreenLook, ScreenValues};
 use visible::visible;
@@ -103,7 +103,7 @@ impl Format {
     pub fn about(self) -> &'static str {
         match self {
             Format::Table => "Aligned columns for people",
-            Format::Csv => "RFC 4180, formulas guarded",
+            Format::Csv => "RFC 4180, formulas guarded for readers that split at commas alone",
             Format::Json => "One array of objects",
             Format::Jsonl => "One object a line",
             Format::Markdown => "A Markdown table",

@@ -22,6 +22,8 @@ use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 
+use super::credentials::without_credentials;
+use super::without_secrets;
 use crate::objects::{FaultReason, ObjectChange, ObjectOutcome};
 
 /// The Region to use when neither the environment nor a profile names one.
@@ -275,7 +277,7 @@ impl AwsTrouble {
             _ => unsent_class(&detail),
         };
         let detail = if code.is_empty() || detail.contains(code) { detail } else { format!("{detail} ({code})") };
-        AwsTrouble { class, detail }
+        AwsTrouble { class, detail: without_secrets(&without_credentials(&detail)).into_owned() }
     }
 }
 

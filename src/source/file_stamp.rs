@@ -1,5 +1,6 @@
 //! The state of a file in eight bytes, so that a listing can note that of millions.
-//! In: metadata. Out: a [`FileStamp`] that differs where the file, its size or the time of its last change differs.
+//! In: metadata. Out: a [`FileStamp`] that differs where the file, its size or the time of its last change differs: that of
+//! its content, which its owner can set to any, and that of anything of it, which nobody sets.
 //! Never reads the file.
 
 use std::fs::Metadata;
@@ -13,16 +14,40 @@ pub(super) struct FileStamp(u64);
 
 impl FileStamp {
     pub(super) fn of(file: &Metadata) -> FileStamp {
-        let time = i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec());
-        let mut facts = [0; 32];
-        facts[..8].copy_from_slice(&file.ino().to_le_bytes());
-        facts[8..16].copy_from_slice(&file.len().to_le_bytes());
-        facts[16..].copy_from_slice(&time.to_le_bytes());
-        FileStamp(xxh3_64(&facts).max(1))
+        let times = [file.mtime(), file.mtime_nsec(), file.ctime(), file.ctime_nsec()].map(i64::to_le_bytes);
+        let facts = [file.ino().to_le_bytes(), file.len().to_le_bytes()];
+        FileStamp(xxh3_64([facts.as_flattened(), times.as_flattened()].concat().as_slice()).max(1))
     }
 
     /// True if the file is still as it was, or if it was never noted.
     pub(super) fn is_of(self, file: &Metadata) -> bool {
         self == FileStamp::default() || self == FileStamp::of(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    #[test]
+    fn a_rewrite_that_puts_size_and_time_back_is_another_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "one").unwrap();
+        let before = fs::metadata(&path).unwrap();
+        let stamp = FileStamp::of(&before);
+        assert!(stamp.is_of(&fs::metadata(&path).unwrap()));
+        // The clock of a file system may stand still for some milliseconds.
+        let is_seen = (0..500).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            fs::write(&path, "two").unwrap();
+            File::options().write(true).open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+            let now = fs::metadata(&path).unwrap();
+            assert_eq!((now.len(), now.modified().unwrap()), (before.len(), before.modified().unwrap()));
+            !stamp.is_of(&now)
+        });
+        assert!(is_seen);
     }
 }

@@ -4,6 +4,7 @@
 //! Never decodes a log, never follows a link inside a tree, and counts everything that it leaves out.
 
 mod aws;
+mod credentials;
 mod etags;
 mod file_names;
 mod file_stamp;
@@ -18,6 +19,7 @@ mod origin;
 mod plan;
 pub mod regions;
 mod s3;
+mod spool_file;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -34,10 +36,11 @@ pub use self::object_store::connect_store;
 pub use aws::{AwsOptions, AwsTrouble, TroubleClass, hint_of, told_region};
 pub use history::{begin as history_begin, is_end as is_history_end};
 pub use listing::{Listing, ListingEntry, ObjectPlace, PrunedCounts};
-pub use object::{ListedFile, ListedObject};
+pub use object::ListedObject;
 pub use plan::{ReadCost, ReadPlan, list_for_plan};
 pub use s3::ahead::ReadAhead;
 pub use s3::walk::BucketPath;
+pub use spool_file::SpoolFile;
 
 /// A place to read from, as the user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +64,7 @@ pub enum Regions {
 impl Location {
     /// Reads a location as it stands on the command line.
     pub fn parse(text: &str) -> Result<Location, SourceError> {
-        let unsupported = |hint| Err(SourceError::Unsupported { location: without_user(text).into_owned(), hint });
+        let unsupported = |hint| Err(SourceError::Unsupported { location: without_secrets(text).into_owned(), hint });
         if text == "-" || text == "/dev/stdin" {
             return Ok(Location::Stdin);
         }
@@ -123,20 +126,18 @@ impl Regions {
     }
 }
 
-/// The text without what stands for a user and a password in its URLs, which no message may repeat. A password may have any
-/// character in it, so all up to the last `@` of a word goes.
-pub fn without_user(text: &str) -> Cow<'_, str> {
+/// The text without what no message may repeat of its URLs: a user and a password, and a query, in which a signature may be.
+/// A password may have any character in it, so all up to the last `@` of a word goes.
+pub fn without_secrets(text: &str) -> Cow<'_, str> {
     let Some((before, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
     let word = &rest[..rest.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`')).unwrap_or(rest.len())];
-    let (shown, word_left) = match word.rsplit_once('@') {
-        Some((_, place)) => ("…@", place),
-        None => ("", word),
-    };
-    let after = without_user(&rest[word.len()..]);
-    if shown.is_empty() && matches!(after, Cow::Borrowed(_)) {
+    let (user, place) = word.rsplit_once('@').map_or(("", word), |(_, place)| ("…@", place));
+    let (place, query) = place.split_once('?').map_or((place, ""), |(place, _)| (place, "?…"));
+    let after = without_secrets(&rest[word.len()..]);
+    if user.is_empty() && query.is_empty() && matches!(after, Cow::Borrowed(_)) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(format!("{before}://{shown}{word_left}{after}"))
+    Cow::Owned(format!("{before}://{user}{place}{query}{after}"))
 }
 
 fn is_scheme(text: &str) -> bool {
@@ -377,18 +378,20 @@ mod tests {
     }
 
     #[test]
-    fn a_user_in_a_location_is_not_repeated() {
+    fn secrets_in_a_location_are_not_repeated() {
         for (text, shown) in [
             ("https://USER:PASS@host/x", "https://…@host/x"),
             ("s3://K:S@bucket", "s3://…@bucket"),
             ("s3://K:a/b@c@bucket", "s3://…@bucket"),
             ("'ftp://u@h' and \"x://u:p@h\"", "'ftp://…@h' and \"x://…@h\""),
+            ("https://host/x?X-Amz-Signature=S y", "https://host/x?… y"),
+            ("https://U:P?x@host/x?X-Amz-Signature=S", "https://…@host/x?…"),
             ("https://host/x", "https://host/x"),
-            ("logs/a@b", "logs/a@b"),
+            ("logs/a@b?c", "logs/a@b?c"),
         ] {
-            assert_eq!(without_user(text), shown);
+            assert_eq!(without_secrets(text), shown);
         }
-        for text in ["https://USER:PASS@host/x", "s3://USER:PASS@bucket/x", "x+y://PASS@h"] {
+        for text in ["https://USER:PASS@host/x", "s3://USER:PASS@bucket/x", "x+y://PASS@h", "https://h/x?a=PASS"] {
             assert!(!Location::parse(text).unwrap_err().to_string().contains("PASS"), "{text}");
         }
     }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::ObjectReadError;
 use super::file_stamp::FileStamp;
 use super::listing::Listing;
-use super::origin::{HISTORY_SCHEME, ObjectOrigin};
+use super::origin::ObjectOrigin;
 
 /// An object that a listing names.
 #[derive(Clone, Copy, Debug)]
@@ -30,26 +30,28 @@ impl Listing {
 }
 
 impl ListedObject<'_> {
-    /// The path on this machine at which the object is opened; the name of an object in a bucket. A link that the user
-    /// named is resolved here, since opening follows no link.
+    /// The path on this machine at which the object is opened; the name of one in a bucket or of the event history. A link
+    /// that the user named is resolved here, since opening follows no link.
     pub fn path(&self) -> PathBuf {
         let named = PathBuf::from(OsStr::from_bytes(&self.listing.named_path(self.index)));
         match self.listing.origin(self.index) {
-            ObjectOrigin::History(folder) => folder.path().join(named.strip_prefix(HISTORY_SCHEME).unwrap_or(&named)),
             // A link that broke since the listing keeps its own path, and opening that gives the error.
             ObjectOrigin::Disk if self.listing.is_followed_link(self.index) => named.canonicalize().unwrap_or(named),
-            ObjectOrigin::Disk | ObjectOrigin::Bucket(_) => named,
+            ObjectOrigin::Disk | ObjectOrigin::Bucket(_) | ObjectOrigin::History(_) => named,
         }
     }
 
-    /// Opens a log on this machine for reading. Fails with `InvalidInput` if it is, or has just become, anything but a
+    /// Opens an object on this machine for reading. Fails with `InvalidInput` if it is, or has just become, anything but a
     /// regular file, and with an [`ObjectReadError`] if it is not as it was listed.
-    pub fn open(&self) -> io::Result<ListedFile> {
+    pub fn open(&self) -> io::Result<Box<dyn Read>> {
+        if let ObjectOrigin::History(saved) = self.listing.origin(self.index) {
+            return saved.open(&self.listing.named_path(self.index));
+        }
         let path = self.path();
         let (stamp, file) = (self.listing.stamp(self.index), open_regular(&path)?);
         let listed = ListedFile { file, path, stamp };
         listed.expect_unchanged(&listed.file.metadata()?)?;
-        Ok(listed)
+        Ok(Box::new(listed))
     }
 
     /// Text that changes with the content: the ETag in a bucket, size and time of a file, a hash of a page of history.
@@ -68,14 +70,16 @@ impl ListedObject<'_> {
     }
 
     fn version_of_history(&self) -> io::Result<String> {
+        let content = self.open().and_then(|mut saved| {
+            let mut content = Vec::new();
+            saved.read_to_end(&mut content)?;
+            Ok(content)
+        });
         match self.listing.entry(self.index).outcome() {
-            None => {
-                let content = fs::read(self.path())?;
-                Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content)))
-            }
+            None => Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&content?))),
             // An end of a lookup has its error, if any, and the spans that a store has with it.
             Some(ended) => {
-                let covered = fs::read_to_string(self.path()).unwrap_or_default();
+                let covered = String::from_utf8(content.unwrap_or_default()).unwrap_or_default();
                 Ok(format!("{} {covered}", ended.error().unwrap_or_default()).trim_end().to_owned())
             }
         }
@@ -83,8 +87,7 @@ impl ListedObject<'_> {
 }
 
 /// A file that is being read. Its end is an error if the file is not as it was listed, or if another took its name.
-#[derive(Debug)]
-pub struct ListedFile {
+struct ListedFile {
     file: File,
     path: PathBuf,
     stamp: FileStamp,

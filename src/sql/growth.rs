@@ -3,7 +3,7 @@
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{DataType, FieldRef, Int64Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{ColumnarValue, lit};
 
@@ -30,7 +30,7 @@ pub(super) const GROWING: &[(&str, Growth)] = &[
     ("concat", Growth::Text),
     ("concat_ws", Growth::Joined),
     ("decode", Growth::Sum),
-    ("digest", Growth::Times(8)),
+    ("digest", Growth::Hash),
     ("encode", Growth::Times(2)),
     ("generate_series", Growth::Series),
     ("initcap", Growth::Times(3)),
@@ -38,18 +38,18 @@ pub(super) const GROWING: &[(&str, Growth)] = &[
     ("lpad", Growth::Pad),
     ("make_array", Growth::Sum),
     ("map", Growth::Sum),
-    ("md5", Growth::Times(8)),
+    ("md5", Growth::Hash),
     ("overlay", Growth::Sum),
     ("range", Growth::Series),
-    ("regexp_match", Growth::Times(8)),
+    ("regexp_match", Growth::Groups),
     ("regexp_replace", Growth::RegexReplace),
     ("repeat", Growth::Repeat),
     ("replace", Growth::Replace),
     ("rpad", Growth::Pad),
-    ("sha224", Growth::Times(8)),
-    ("sha256", Growth::Times(8)),
-    ("sha384", Growth::Times(8)),
-    ("sha512", Growth::Times(8)),
+    ("sha224", Growth::Hash),
+    ("sha256", Growth::Hash),
+    ("sha384", Growth::Hash),
+    ("sha512", Growth::Hash),
     ("string_to_array", Growth::Times(8)),
     ("to_char", Growth::Times(32)),
     ("to_hex", Growth::Times(4)),
@@ -61,6 +61,8 @@ pub(super) const GROWING: &[(&str, Growth)] = &[
 /// How the result of a function grows with its arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Growth {
+    /// No larger than its arguments.
+    Nothing,
     /// All arguments together.
     Sum,
     /// All arguments, so many times.
@@ -75,6 +77,10 @@ pub(super) enum Growth {
     Replace,
     /// The same for a regular expression, where the third may repeat what matched.
     RegexReplace,
+    /// A hash of the first argument.
+    Hash,
+    /// The first argument for each group of the regular expression that is the second: groups may stand in each other.
+    Groups,
     /// The first argument between all others.
     Joined,
     /// The items of a list as text, with the other arguments between them.
@@ -91,6 +97,8 @@ pub(super) enum Growth {
 const ITEM_TEXT: u64 = 48;
 /// Bytes that a value takes beside its content: its offset and its validity.
 const VALUE: u64 = 8;
+/// Bytes of a hash, or of its digits.
+const HASH: u64 = 128;
 /// Bytes of a number in a series.
 const NUMBER: u64 = 16;
 
@@ -113,6 +121,12 @@ impl CallSizes {
 
     fn all(&self, row: usize) -> u64 {
         self.0.iter().map(|argument| argument.bytes(row)).fold(0, u64::saturating_add)
+    }
+
+    /// The arguments that are the same in all rows.
+    pub fn constants(&self) -> u64 {
+        let is_constant = |argument: &&ArgumentSize| matches!(argument, ArgumentSize::Same { .. });
+        self.0.iter().filter(is_constant).map(|argument| argument.bytes(0)).fold(0, u64::saturating_add)
     }
 
     fn leaves(&self, row: usize) -> u64 {
@@ -172,6 +186,13 @@ impl ArgumentSize {
         }
     }
 
+    /// How often a sign stands in a text.
+    fn count(&self, row: usize, sign: char) -> u64 {
+        let value = self.value(row);
+        let text = value.as_ref().and_then(|value| value.try_as_str()).flatten();
+        text.map_or(0, |text| text.matches(sign).count() as u64)
+    }
+
     fn value(&self, row: usize) -> Option<ScalarValue> {
         match self {
             ArgumentSize::Same { value, .. } => Some(value.clone()),
@@ -190,6 +211,7 @@ impl Growth {
     pub fn bytes(self, call: &CallSizes, row: usize) -> u64 {
         let first = call.bytes(0, row);
         let grown = match self {
+            Growth::Nothing => 0,
             Growth::Sum => call.all(row),
             Growth::Times(times) => call.all(row).saturating_mul(times),
             Growth::Text => {
@@ -203,6 +225,11 @@ impl Growth {
                 matches.saturating_mul(call.bytes(2, row)).saturating_add(first)
             }
             Growth::RegexReplace => (first + 1).saturating_mul(call.bytes(2, row).saturating_mul(2) + 1),
+            Growth::Hash => HASH,
+            Growth::Groups => {
+                let groups = call.0.get(1).map_or(0, |pattern| pattern.count(row, '('));
+                first.saturating_add(2 * VALUE).saturating_mul(groups.max(1))
+            }
             Growth::Joined => first.saturating_mul(call.0.len() as u64).saturating_add(call.all(row)),
             Growth::ListText => {
                 let between = call.bytes(1, row) + call.bytes(2, row) + ITEM_TEXT;
@@ -228,6 +255,20 @@ impl Growth {
 
 fn number(numbers: &Int64Array, row: usize) -> Option<i64> {
     numbers.is_valid(row).then(|| numbers.value(row))
+}
+
+/// Bytes that every value of a type takes, whatever it is.
+pub(super) fn fixed_width(data_type: &DataType) -> u64 {
+    let of_field = |field: &FieldRef| fixed_width(field.data_type());
+    let count = |count: i32| u64::try_from(count).unwrap_or(0);
+    match data_type {
+        DataType::FixedSizeBinary(bytes) => count(*bytes),
+        DataType::FixedSizeList(field, items) => count(*items).saturating_mul(of_field(field).max(1)),
+        DataType::List(field) | DataType::LargeList(field) | DataType::Map(field, _) => of_field(field),
+        DataType::Struct(fields) => fields.iter().map(of_field).fold(0, u64::saturating_add),
+        DataType::Dictionary(_, values) => fixed_width(values),
+        other => other.primitive_width().unwrap_or(0) as u64,
+    }
 }
 
 /// The items of the list in a row.
@@ -329,6 +370,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ListArray, StringArray, StringViewArray};
+    use arrow::datatypes::Field;
 
     use super::*;
 
@@ -348,6 +390,9 @@ mod tests {
             (Growth::Replace, vec![text("aaaa"), text("a"), text("0123456789")], 40, 60),
             (Growth::Replace, vec![text("aaaa"), text(""), text("0123456789")], 54, 70),
             (Growth::RegexReplace, vec![text("aaaa"), text("a*?"), text("0123456789")], 50, 120),
+            (Growth::Groups, vec![text("aaaa"), text("a(b")], 4, 40),
+            (Growth::Groups, vec![text("aaaa"), text("((((a*))))")], 16, 100),
+            (Growth::Nothing, vec![text("abc"), text("de")], 0, 8),
             (Growth::Joined, vec![text(", "), text("a"), text("b")], 4, 20),
             (Growth::ListText, vec![list.clone(), text(", ")], 4, 300),
             (Growth::Resize, vec![list.clone(), number(100), number(7)], 800, 2000),
@@ -355,6 +400,21 @@ mod tests {
         ] {
             let bound = growth.bytes(&CallSizes::of(&arguments).unwrap(), 0);
             assert!((least..=most).contains(&bound), "{growth:?} {arguments:?}: {bound}");
+        }
+    }
+
+    #[test]
+    fn a_type_has_the_width_of_its_least_value() {
+        let list = |items, of| DataType::FixedSizeList(Arc::new(Field::new("item", of, true)), items);
+        for (data_type, width) in [
+            (DataType::Utf8, 0),
+            (DataType::Int64, 8),
+            (DataType::FixedSizeBinary(1000), 1000),
+            (list(10, DataType::FixedSizeBinary(1000)), 10_000),
+            (list(1_000_000, DataType::Boolean), 1_000_000),
+            (DataType::new_list(DataType::FixedSizeBinary(16), true), 16),
+        ] {
+            assert_eq!(fixed_width(&data_type), width, "{data_type}");
         }
     }
 

@@ -10,6 +10,7 @@ pub mod asked_names;
 mod bounded;
 pub mod cards;
 mod catalog;
+mod constants;
 mod derived;
 pub mod did_you_mean;
 pub mod distinct_from;
@@ -68,6 +69,7 @@ pub use catalog::check_rule;
 use answer::Evidence;
 use bounded::BoundResults;
 use catalog::{EarlierTables, ViewTables};
+use constants::MeasureConstants;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 use findings_said::FindingsSaid;
@@ -162,9 +164,13 @@ fn is_of_pattern(message: &str) -> bool {
     message.starts_with("regex parse error") || message.starts_with("Compiled regex exceeds size limit")
 }
 
-/// DataFusion's message, without the part for its own developers.
+/// DataFusion's message, without the parts for its own developers.
 fn told(error: &DataFusionError) -> String {
     let message = error.strip_backtrace();
+    let message = match message.split_once("' failed\ncaused by\n") {
+        Some((rule, cause)) if rule.starts_with("Optimizer rule '") => cause.to_owned(),
+        _ => message,
+    };
     // For wrong argument types DataFusion prints "internal error" before the useful part; keep only the useful part.
     match message.find("No function matches") {
         Some(at) => message[at..].split_whitespace().collect::<Vec<_>>().join(" "),
@@ -382,8 +388,8 @@ impl Engine {
         // Every sort of every partition reserves this at once, and most of ours sort a handful of rows.
         config.options_mut().execution.sort_spill_reservation_bytes = SORT_RESERVED_BYTES;
         let state = allowed::session().with_config(config).with_runtime_env(runtime);
-        let state =
-            state.with_analyzer_rule(Arc::new(BoundResults)).with_physical_optimizer_rule(Arc::new(HandOutScans));
+        let state = state.with_analyzer_rule(Arc::new(BoundResults)).with_optimizer_rule(Arc::new(MeasureConstants));
+        let state = state.with_physical_optimizer_rule(Arc::new(HandOutScans));
         let context = SessionContext::new_with_state(state.build());
         functions::register(&context);
         series::bound(&context)?;

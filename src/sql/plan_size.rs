@@ -28,7 +28,7 @@ pub enum PlanTooLarge {
 
 /// Refuses a statement whose plan would be too large.
 pub(super) fn check(statement: &Statement) -> Result<(), PlanTooLarge> {
-    match statement.visit(&mut PlanSize { groupings: 1, ..PlanSize::default() }) {
+    match statement.visit(&mut PlanSize::default()) {
         ControlFlow::Break(refusal) => Err(refusal),
         ControlFlow::Continue(()) => Ok(()),
     }
@@ -36,16 +36,22 @@ pub(super) fn check(statement: &Statement) -> Result<(), PlanTooLarge> {
 
 #[derive(Default)]
 struct PlanSize {
-    /// The mentions in each part that was read to its end, by its name. Parts of one name count as the larger.
-    parts: HashMap<String, u64>,
+    /// Each part that was read to its end, by its name. Parts of one name count as the larger.
+    parts: HashMap<String, PartSize>,
     /// The queries that are being read, from the outside.
     open: Vec<OpenQuery>,
+}
+
+/// The work for one part of a statement.
+#[derive(Clone, Copy, Default)]
+struct PartSize {
+    mentions: u64,
     groupings: u64,
 }
 
 #[derive(Default)]
 struct OpenQuery {
-    mentions: u64,
+    size: PartSize,
     /// The queries of its WITH clause, by the place that they have in memory.
     parts: Vec<(*const Query, String)>,
 }
@@ -56,7 +62,7 @@ impl Visitor for PlanSize {
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<PlanTooLarge> {
         let parts = query.with.iter().flat_map(|with| &with.cte_tables);
         let parts = parts.map(|part| (std::ptr::from_ref(&*part.query), part.alias.name.value.to_lowercase()));
-        self.open.push(OpenQuery { mentions: 0, parts: parts.collect() });
+        self.open.push(OpenQuery { size: PartSize::default(), parts: parts.collect() });
         ControlFlow::Continue(())
     }
 
@@ -65,63 +71,66 @@ impl Visitor for PlanSize {
         let Some(around) = self.open.last_mut() else { return ControlFlow::Continue(()) };
         match around.parts.iter().find(|(place, _)| std::ptr::eq(*place, query)) {
             Some((_, name)) => {
-                let mentions = self.parts.entry(name.clone()).or_default();
-                *mentions = ended.mentions.max(*mentions).max(1);
+                let size = self.parts.entry(name.clone()).or_default();
+                size.mentions = ended.size.mentions.max(size.mentions).max(1);
+                size.groupings = ended.size.groupings.max(size.groupings);
                 ControlFlow::Continue(())
             }
-            None => add(around, ended.mentions),
+            None => around.size.add(ended.size),
         }
     }
 
     fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<PlanTooLarge> {
         let part = name.0.last().and_then(|name| name.as_ident()).map(|name| name.value.to_lowercase());
-        let mentions = part.and_then(|name| self.parts.get(&name).copied()).unwrap_or(1);
-        self.open.last_mut().map_or(ControlFlow::Continue(()), |query| add(query, mentions))
+        let table = PartSize { mentions: 1, groupings: 0 };
+        let read = part.and_then(|name| self.parts.get(&name).copied()).unwrap_or(table);
+        self.open.last_mut().map_or(ControlFlow::Continue(()), |query| query.size.add(read))
     }
 
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<PlanTooLarge> {
-        let (columns, modifiers) = match &select.group_by {
-            GroupByExpr::Expressions(columns, modifiers) => (columns.len(), modifiers),
-            GroupByExpr::All(modifiers) => (select.projection.len(), modifiers),
+        let (of_columns, columns, modifiers) = match &select.group_by {
+            GroupByExpr::Expressions(columns, modifiers) => (ways_together(columns), columns.len(), modifiers),
+            GroupByExpr::All(modifiers) => (1, select.projection.len(), modifiers),
         };
-        for modifier in modifiers {
-            match modifier {
-                GroupByWithModifier::Cube => self.group(subsets(columns))?,
-                GroupByWithModifier::Rollup => self.group(columns as u64 + 1)?,
-                _ => {}
-            }
-        }
-        ControlFlow::Continue(())
+        let of_modifiers = modifiers.iter().map(|modifier| match modifier {
+            GroupByWithModifier::Cube => subsets(columns),
+            GroupByWithModifier::Rollup => columns as u64 + 1,
+            GroupByWithModifier::GroupingSets(sets) => ways(sets),
+            _ => 1,
+        });
+        let groupings = of_modifiers.fold(of_columns, u64::saturating_mul);
+        // One way is no more than the table that is grouped.
+        let read = PartSize { groupings: if groupings > 1 { groupings } else { 0 }, ..PartSize::default() };
+        self.open.last_mut().map_or(ControlFlow::Continue(()), |query| query.size.add(read))
     }
+}
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<PlanTooLarge> {
-        match expr {
-            Expr::Cube(columns) => self.group(subsets(columns.len())),
-            Expr::Rollup(columns) => self.group(columns.len() as u64 + 1),
-            Expr::GroupingSets(sets) => self.group(sets.len() as u64),
+impl PartSize {
+    fn add(&mut self, read: PartSize) -> ControlFlow<PlanTooLarge> {
+        self.mentions = self.mentions.saturating_add(read.mentions);
+        self.groupings = self.groupings.saturating_add(read.groupings);
+        match self {
+            PartSize { mentions, .. } if *mentions > MENTIONS_MAX => ControlFlow::Break(PlanTooLarge::Mentions),
+            PartSize { groupings, .. } if *groupings > GROUPINGS_MAX => ControlFlow::Break(PlanTooLarge::Groupings),
             _ => ControlFlow::Continue(()),
         }
     }
 }
 
-impl PlanSize {
-    /// Groupings beside each other make all their combinations.
-    fn group(&mut self, ways: u64) -> ControlFlow<PlanTooLarge> {
-        self.groupings = self.groupings.saturating_mul(ways.max(1));
-        if self.groupings > GROUPINGS_MAX {
-            ControlFlow::Break(PlanTooLarge::Groupings)
-        } else {
-            ControlFlow::Continue(())
-        }
-    }
+/// Groupings beside each other make all their combinations.
+fn ways_together(columns: &[Expr]) -> u64 {
+    columns.iter().map(ways).fold(1, u64::saturating_mul)
 }
 
-fn add(query: &mut OpenQuery, mentions: u64) -> ControlFlow<PlanTooLarge> {
-    query.mentions = query.mentions.saturating_add(mentions);
-    if query.mentions > MENTIONS_MAX {
-        return ControlFlow::Break(PlanTooLarge::Mentions);
+/// The ways of grouping that one item of GROUP BY asks for.
+fn ways(column: &Expr) -> u64 {
+    match column {
+        Expr::Cube(columns) => subsets(columns.len()),
+        Expr::Rollup(columns) => columns.len() as u64 + 1,
+        Expr::GroupingSets(sets) => sets.iter().map(|set| ways_together(set)).fold(0, u64::saturating_add).max(1),
+        Expr::Nested(column) => ways(column),
+        _ => 1,
     }
-    ControlFlow::Continue(())
 }
 
 /// The subsets of so many columns.
@@ -159,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn groupings_multiply() {
+    fn groupings_multiply_within_a_select_and_add_up_beyond() {
         for (grouping, refused) in [
             ("CUBE (a, b, c)", false),
             ("CUBE (a1,a2,a3,a4,a5,a6,a7,a8,a9,b1,b2,b3)", false),
@@ -168,9 +177,21 @@ mod tests {
             ("ROLLUP (a1,a2,a3,a4,a5,a6,a7,a8,a9,b1,b2,b3,b4)", false),
             ("a1,a2,a3,a4,a5,a6,a7,a8,a9,b1,b2,b3,b4 WITH CUBE", true),
             ("GROUPING SETS ((a), (b), ())", false),
+            ("GROUPING SETS ((a), (b), ()), CUBE (a1,a2,a3,a4,a5,a6,a7,a8,a9,b1,b2)", true),
         ] {
             let sql = format!("SELECT count(*) FROM events GROUP BY {grouping}");
             assert_eq!(guard::check(&sql) == Err(Refusal::TooLarge(PlanTooLarge::Groupings)), refused, "{grouping}");
+        }
+        let rollup = "SELECT a, count(*) FROM events GROUP BY ROLLUP (a)";
+        let cube = "SELECT count(*) FROM events GROUP BY CUBE (a1,a2,a3,a4,a5,a6,a7,a8,a9,b1,b2)";
+        for (sql, refused) in [
+            ([rollup; 13].join(" UNION ALL "), false),
+            ([cube; 2].join(" UNION ALL "), false),
+            ([cube; 3].join(" UNION ALL "), true),
+            (format!("WITH c AS ({cube}) SELECT 1 FROM c a, c b"), false),
+            (format!("WITH c AS ({cube}) SELECT 1 FROM c a, c b, c d"), true),
+        ] {
+            assert_eq!(guard::check(&sql) == Err(Refusal::TooLarge(PlanTooLarge::Groupings)), refused, "{sql:.120}");
         }
     }
 }

@@ -2,9 +2,7 @@
 //! In: bytes of an operator. Out: the same bytes. Never more of them at a time than [`SPILLED_BYTES_MAX`].
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::io::{self, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +11,8 @@ use bytes::Bytes;
 use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
+
+use crate::source::SpoolFile;
 
 /// The most that one session spills: a disk that is full stops others too.
 const SPILLED_BYTES_MAX: u64 = 100 << 30;
@@ -27,13 +27,13 @@ pub(super) struct SpillFiles {
 
 impl TempFileFactory for SpillFiles {
     fn create_temp_file(&self, _: &str) -> Result<Arc<dyn SpillFile>> {
-        let file = Arc::new(tempfile::tempfile()?);
+        let file = SpoolFile::new()?;
         Ok(Arc::new(UnnamedFile { file, bytes: Arc::default(), spilled: Arc::clone(&self.spilled) }))
     }
 }
 
 struct UnnamedFile {
-    file: Arc<File>,
+    file: SpoolFile,
     /// Its size, and that of all files of the session.
     bytes: Arc<AtomicU64>,
     spilled: Arc<AtomicU64>,
@@ -51,23 +51,23 @@ impl SpillFile for UnnamedFile {
     }
 
     fn read_stream(&self) -> Result<Pin<Box<dyn Stream<Item = Result<Bytes>> + Send>>> {
-        let (file, end) = (Arc::clone(&self.file), self.bytes.load(Ordering::Relaxed));
+        let (file, end) = (self.file.clone(), self.bytes.load(Ordering::Relaxed));
         let chunks = (0..end).step_by(CHUNK_BYTES as usize).map(move |at| {
             let mut chunk = vec![0; CHUNK_BYTES.min(end - at) as usize];
-            file.read_exact_at(&mut chunk, at).map_err(DataFusionError::IoError)?;
+            file.reader_from(at).read_exact(&mut chunk).map_err(DataFusionError::IoError)?;
             Ok(Bytes::from(chunk))
         });
         Ok(Box::pin(futures::stream::iter(chunks)))
     }
 
     fn open_writer(&self) -> Result<Box<dyn SpillWriter>> {
-        let (file, bytes, spilled) = (Arc::clone(&self.file), Arc::clone(&self.bytes), Arc::clone(&self.spilled));
+        let (file, bytes, spilled) = (self.file.clone(), Arc::clone(&self.bytes), Arc::clone(&self.spilled));
         Ok(Box::new(UnnamedWriter { file, bytes, spilled }))
     }
 }
 
 struct UnnamedWriter {
-    file: Arc<File>,
+    file: SpoolFile,
     bytes: Arc<AtomicU64>,
     spilled: Arc<AtomicU64>,
 }
@@ -85,7 +85,8 @@ impl Write for UnnamedWriter {
             self.spilled.fetch_sub(length, Ordering::Relaxed);
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, "more than 100 GiB of temporary files"));
         }
-        self.file.write_all_at(bytes, self.bytes.fetch_add(length, Ordering::Relaxed))?;
+        self.file.write_all(bytes)?;
+        self.bytes.fetch_add(length, Ordering::Relaxed);
         Ok(bytes.len())
     }
 

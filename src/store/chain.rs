@@ -19,6 +19,10 @@ pub(super) const SELF: &str = "keytrail.self";
 pub(super) const STATE: &str = "keytrail.state";
 /// The note with number and SHA-256 of the newest commits of the other tables that the writer saw.
 pub(super) const TABLES: &str = "keytrail.tables";
+/// The note with the SHA-256 of the checkpoint of the version before, where there was one.
+pub(super) const CHECKPOINT: &str = "keytrail.checkpoint";
+/// The member of a table's metadata with the time when it was made, in milliseconds since 1970.
+pub(super) const MADE: &str = "createdTime";
 /// The tag of an `Add` with the hash of its own content.
 pub(super) const ADD_TAG: &str = "keytrail.add";
 
@@ -77,6 +81,11 @@ pub(super) enum AddProof {
 /// The words of an entry whose tag is wrong.
 pub(super) fn unlike_writer(add: &Add) -> String {
     format!("the log describes `{}` otherwise than its writer did", add.path)
+}
+
+/// True of an entry from after the beginning of the chain.
+pub(super) fn is_tagged(add: &Add) -> bool {
+    add.tags.as_ref().is_some_and(|tags| tags.contains_key(ADD_TAG))
 }
 
 pub(super) fn proof_of(add: &Add) -> AddProof {
@@ -154,6 +163,8 @@ pub(super) struct CommitLink {
     pub state: Option<String>,
     /// Number and SHA-256 of commits of other tables, as it says.
     pub tables: BTreeMap<String, (u64, String)>,
+    /// The SHA-256 of the checkpoint of the commit before, as it says.
+    pub checkpoint: Option<String>,
     /// `None` if it says nothing of itself, else true if that is right.
     pub own: Option<bool>,
 }
@@ -161,8 +172,14 @@ pub(super) struct CommitLink {
 impl CommitLink {
     /// The link of a commit, and its actions as JSON.
     pub fn read(bytes: &[u8]) -> (CommitLink, Vec<Value>) {
-        let mut link =
-            CommitLink { sha256: sha256_hex(bytes), previous: None, state: None, tables: BTreeMap::new(), own: None };
+        let mut link = CommitLink {
+            sha256: sha256_hex(bytes),
+            previous: None,
+            state: None,
+            tables: BTreeMap::new(),
+            checkpoint: None,
+            own: None,
+        };
         let (mut own, mut actions, mut is_whole, mut said) = (Sha256::new(), Vec::new(), true, None);
         for line in bytes.split(|byte| *byte == b'\n') {
             let Ok(mut action) = serde_json::from_slice::<Value>(line) else {
@@ -185,7 +202,7 @@ impl CommitLink {
 
     fn take_notes(&mut self, info: &Map<String, Value>) {
         let text = |name: &str| info.get(name).and_then(Value::as_str).map(str::to_owned);
-        (self.previous, self.state) = (text(PREVIOUS), text(STATE));
+        (self.previous, self.state, self.checkpoint) = (text(PREVIOUS), text(STATE), text(CHECKPOINT));
         let tables = info.get(TABLES).cloned().and_then(|tables| serde_json::from_value(tables).ok());
         self.tables = tables.unwrap_or_default();
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::error::Error;
-use std::ops::RangeInclusive;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -16,11 +16,13 @@ use object_store::path::Path;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
+use super::chain::MADE;
 use super::check_log::check_logs;
 use super::column_stats::RowStats;
 use super::data_file::{DataFile, day_in_log};
+use super::delta::StoreTable;
 use super::hash::LogicalHash;
-use super::id_index::{IdIndex, IdSum};
+use super::id_index::{IdDigest, IdHashes, IdIndex};
 use super::ledger;
 use super::parquet_reader::StoredFile;
 use super::parquet_writer::FileLayout;
@@ -38,15 +40,12 @@ use crate::objects::{
 };
 use crate::schema::Column;
 use crate::source::Scope;
-use crate::time::day_of;
+use crate::time::{day_of, event_days};
 
 /// Files that are read at once.
 const FILES_AT_ONCE: usize = 2;
 /// Footers that are read at once.
 const FOOTERS_AT_ONCE: usize = 16;
-/// Days since 1970 that have a partition in every store: from 2013, when CloudTrail began, to the end of 2026, when the
-/// first store was written.
-const DAYS_OF_ALL_STORES: RangeInclusive<i64> = 15_706..=20_818;
 
 /// A store at a glance.
 #[derive(Debug, Clone)]
@@ -139,11 +138,12 @@ pub async fn check(store: &Store, options: &CheckOptions) -> Result<StoreCheck, 
     let adds = store.tables[TableId::Events].files()?;
     let path_of = |add: &Add| store.location.path(&format!("{}/{}", TableId::Events.name(), add.path));
     let adds: HashMap<Path, &Add> = adds.iter().map(|add| (path_of(add), add)).collect();
-    let is_deep = options.is_deep;
+    let (is_deep, days) = (options.is_deep, days_of_table(&store.tables[TableId::Events])?);
     let reads = snapshot.files.iter().map(|file| {
         let (add, of_day) = (adds[&file.path].clone(), (is_deep && file.normalizer == NORMALIZER).then_some(file.day));
+        let days = days.clone();
         read_proved(store, file, move |bytes| {
-            (read_events(bytes.clone(), &add), of_day.map(|day| renewed_differences(bytes, day)))
+            (read_events(bytes.clone(), &add, days), of_day.map(|day| renewed_differences(bytes, day)))
         })
     });
     let mut reads = futures::stream::iter(reads.collect::<Vec<_>>()).buffered(FILES_AT_ONCE);
@@ -240,7 +240,8 @@ async fn check_ledger(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<(
         }
         rows => rows?,
     };
-    let named = rows.iter().map(count_quarantined).sum::<Result<u64, ColumnError>>();
+    let add = |sum: u64, rows: &RecordBatch| Ok::<_, ColumnError>(sum.saturating_add(count_quarantined(rows)?));
+    let named = rows.iter().try_fold(0, add);
     let named = named.map_err(|error| snapshot.store().of_ledger(error.into()))?;
     if named < quarantined {
         checked.note(format!("the ledger accounts for {quarantined} quarantined records, and {named} are there"));
@@ -268,7 +269,7 @@ async fn check_hours(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<()
         .each_object(&columns, &mut |rows, is_visible| {
             let (counts, batches) = (OBJECT_COLUMNS.counts.of(rows)?, LEDGER_COLUMNS.batch.of(rows)?);
             let rows = is_visible.values().set_indices().filter(|row| batches.value(*row) >= from);
-            kept += rows.map(|row| counts.value(row).kept).sum::<u64>();
+            kept = rows.map(|row| counts.value(row).kept).fold(kept, u64::saturating_add);
             Ok(())
         })
         .await?;
@@ -277,7 +278,7 @@ async fn check_hours(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<()
         .each_of(TableId::Hours, &columns, &mut |rows| {
             let (records, is_visible) = (HOUR_COLUMNS.records.of(rows)?, ledger::is_visible(rows, snapshot.batch)?);
             let rows = is_visible.values().set_indices().filter(|row| records.is_valid(*row));
-            counted += rows.map(|row| records.value(row).unsigned_abs()).sum::<u64>();
+            counted = rows.map(|row| records.value(row).unsigned_abs()).fold(counted, u64::saturating_add);
             Ok(())
         })
         .await?;
@@ -288,7 +289,11 @@ async fn check_hours(snapshot: &Snapshot, checked: &mut StoreCheck) -> Result<()
 }
 
 /// Holds the index to the ids that the files have.
-async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut StoreCheck) -> Result<(), StoreError> {
+async fn check_index(
+    index: &IdIndex,
+    ids: &HashMap<&Path, String>,
+    checked: &mut StoreCheck,
+) -> Result<(), StoreError> {
     let told = |error: &StoreError| format!("{error}: {}", error.source().map(ToString::to_string).unwrap_or_default());
     let parts = match index.parts().await {
         Ok(parts) => parts,
@@ -305,8 +310,8 @@ async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut
             Err(_) if index.is_gone(part.path()).await => continue,
             Err(error) => return Err(error),
         }
-        let mut sums = vec![IdSum::default(); part.files().len()];
-        let add = |hash, file: usize| sums.get_mut(file).into_iter().for_each(|sum| sum.add(hash));
+        let mut digests: Vec<IdDigest> = part.files().iter().map(|_| IdDigest::default()).collect();
+        let add = |hash, file: usize| digests.get_mut(file).into_iter().for_each(|digest| digest.add(hash));
         match index.each_entry(&part, None, add).await {
             Ok(()) => {}
             // A compaction has made a new one of it.
@@ -317,8 +322,8 @@ async fn check_index(index: &IdIndex, ids: &HashMap<&Path, IdSum>, checked: &mut
             }
         }
         (checked.files, checked.bytes) = (checked.files + 1, checked.bytes + part.bytes());
-        for (file, sum) in part.files().iter().zip(sums) {
-            if ids.get(file).is_some_and(|ids| *ids != sum) {
+        for (file, digest) in part.files().iter().zip(digests) {
+            if ids.get(file).is_some_and(|ids| *ids != digest.finish()) {
                 checked.note(format!("`{}` has not the event ids of `{file}`", part.path()));
             }
         }
@@ -393,14 +398,15 @@ struct FileSums {
     normalizer: u32,
     /// A hash of identity and content of each row.
     identities: Vec<u128>,
-    ids: IdSum,
+    /// The digest of the hashes of its event ids.
+    ids: String,
     /// The difference between its rows and the log's statistics.
     fault: Option<String>,
     /// Rows of another day than its partition.
     elsewhere: u64,
 }
 
-fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::ParquetError> {
+fn read_events(bytes: Bytes, add: &Add, days: Range<i64>) -> Result<FileSums, parquet::errors::ParquetError> {
     let layout = TableId::Events.layout();
     let metadata = ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new())?;
     let options = ArrowReaderOptions::new().with_schema(with_dictionaries(metadata.schema(), layout));
@@ -410,17 +416,18 @@ fn read_events(bytes: Bytes, add: &Add) -> Result<FileSums, parquet::errors::Par
     let mut found = FileSums { said, normalizer, ..FileSums::default() };
     let columns = layout.described().chain(IDENTITY);
     let mask = ProjectionMask::columns(builder.parquet_schema(), columns);
-    let (mut stats, day) = (RowStats::new(layout.bounds, layout.summed), PartitionDay::of(add));
+    let (mut stats, day) = (RowStats::new(layout.bounds, layout.summed), PartitionDay::of(add, days));
+    let mut ids = IdHashes::default();
     for rows in builder.with_projection(mask).build()? {
         let rows = rows?;
         found.rows += rows.num_rows() as u64;
         found.hash.add_rows(&rows);
-        found.ids.add_rows(&rows);
+        ids.add_rows(&rows);
         add_identities(&rows, &mut found.identities);
         found.elsewhere += day.count_elsewhere(&rows);
         stats.add(&rows);
     }
-    found.fault = stats.fault(add);
+    (found.fault, found.ids) = (stats.fault(add), ids.digest());
     Ok(found)
 }
 
@@ -455,15 +462,23 @@ fn read_stats(bytes: Bytes, layout: &'static FileLayout) -> Result<RowStats, par
 /// The day that a file is of, by the log.
 enum PartitionDay {
     Of(i64),
-    /// Its rows have no time, or one too far from the day on which they were written.
-    None,
+    /// Its rows have no time, or one on none of these days.
+    None(Range<i64>),
+}
+
+/// The days since 1970 that had a partition when any row of a table was written: those of the time when it was made, since
+/// later rows had more.
+fn days_of_table(table: &StoreTable) -> Result<Range<i64>, StoreError> {
+    let made_millis = table.metadata()?[MADE].as_i64().unwrap_or(0);
+    let (first, end) = event_days(made_millis.saturating_mul(1000));
+    Ok(first..end)
 }
 
 impl PartitionDay {
-    fn of(add: &Add) -> PartitionDay {
+    fn of(add: &Add, days: Range<i64>) -> PartitionDay {
         match day_in_log(add) {
             Some(day) => PartitionDay::Of(i64::from(day)),
-            None => PartitionDay::None,
+            None => PartitionDay::None(days),
         }
     }
 
@@ -472,8 +487,8 @@ impl PartitionDay {
         let times = rows[Column::EventTime.name()].as_primitive::<TimestampMicrosecondType>();
         let is_elsewhere = |time: Option<i64>| match (self, time.map(day_of)) {
             (PartitionDay::Of(day), found) => found != Some(*day),
-            (PartitionDay::None, Some(found)) => DAYS_OF_ALL_STORES.contains(&found),
-            (PartitionDay::None, None) => false,
+            (PartitionDay::None(days), Some(found)) => days.contains(&found),
+            (PartitionDay::None(_), None) => false,
         };
         times.iter().filter(|time| is_elsewhere(*time)).count() as u64
     }
@@ -493,4 +508,32 @@ fn add_identities(rows: &RecordBatch, identities: &mut Vec<u128>) {
 
 async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreError> {
     Ok(said_hash(file.metadata().await?.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use arrow::array::TimestampMicrosecondArray;
+
+    use super::*;
+    use crate::time::parse_rfc3339;
+
+    /// A row that had a day when the table was made is in no file without one, whatever the year.
+    #[test]
+    fn a_file_without_a_day_has_no_row_of_a_day_that_had_a_partition() {
+        let micros = |time: &str| parse_rfc3339(time).unwrap();
+        for (made, time, elsewhere) in [
+            ("2026-11-30T00:00:00Z", "2027-12-31T23:59:59Z", 1),
+            ("2026-11-30T00:00:00Z", "2028-01-01T00:00:00Z", 0),
+            ("2031-01-01T00:00:00Z", "2032-12-31T00:00:00Z", 1),
+            ("2031-01-01T00:00:00Z", "2012-12-31T00:00:00Z", 0),
+        ] {
+            let (first, end) = event_days(micros(made));
+            let add = Add { partition_values: HashMap::from([("event_date".to_owned(), None)]), ..Add::default() };
+            let times = TimestampMicrosecondArray::from(vec![Some(micros(time)), None]).with_timezone("UTC");
+            let rows = RecordBatch::try_from_iter([(Column::EventTime.name(), Arc::new(times) as _)]).unwrap();
+            assert_eq!(PartitionDay::of(&add, first..end).count_elsewhere(&rows), elsewhere, "{made} {time}");
+        }
+    }
 }

@@ -4,15 +4,17 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use bytes::Bytes;
 use deltalake::kernel::Add;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::Value;
 
-use super::chain::{AddProof, CommitLink, SELF, TableState, canonical};
-use super::delta::{APP, CHECKPOINT_TAG, LAST_CHECKPOINT, StoreTable, checkpoint_path};
-use super::durable_files::UNFINISHED;
+use super::chain::{AddProof, CommitLink, MADE, SELF, TableState, canonical, unlike_writer};
+use super::checkpoint::Checkpoint;
+use super::delta::{APP, CHECKPOINT_TAG, LAST_CHECKPOINT, StoreTable, checkpoint_path, is_last_checkpoint, keeps_log};
+use super::durable_files::unfinished_name;
 use super::hash::sha256_hex;
 use super::log_tap::commit_version;
 use super::store_check::{ChainReport, StoreCheck};
@@ -67,15 +69,16 @@ pub(super) async fn check_logs(store: &Store, checked: &mut StoreCheck) -> Resul
     Ok(())
 }
 
-async fn commit(store: &Store, table: &str, version: u64) -> Result<Option<Vec<u8>>, StoreError> {
+async fn commit(store: &Store, table: &str, version: u64) -> Result<Option<Bytes>, StoreError> {
     bytes_of(store, &store.location.path(&format!("{table}/_delta_log/{version:020}.json"))).await
 }
 
 /// The bytes of a file; none if it is not there.
-async fn bytes_of(store: &Store, path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+async fn bytes_of(store: &Store, path: &Path) -> Result<Option<Bytes>, StoreError> {
+    keytrail_limits::opened();
     let read = async { store.location.store.get(path).await?.bytes().await };
     match read.await {
-        Ok(bytes) => Ok(Some(bytes.into())),
+        Ok(bytes) => Ok(Some(bytes)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(source) => Err(StoreError::Objects { what: path.to_string(), source }),
     }
@@ -109,7 +112,7 @@ impl<'a> LogProof<'a> {
                 _ if !is_direct => proof.strange.push(file.location),
                 (Some(number), _) => drop(number <= table.version() && proof.commits.insert(number)),
                 (_, Some(number)) => drop(number <= table.version() && proof.checkpoints.insert(number)),
-                _ if LAST_CHECKPOINT.ends_with(name) || name.ends_with(UNFINISHED) => {}
+                _ if is_last_checkpoint(name) || unfinished_name(name).is_some() => {}
                 _ => proof.strange.push(file.location),
             }
         }
@@ -125,10 +128,10 @@ impl<'a> LogProof<'a> {
         for path in &self.strange {
             checked.note(format!("`{path}` is no file of the log"));
         }
-        let mut replay = match self.commits.contains(&0) {
-            true => Some(Replay::default()),
+        let (mut replay, mut checkpoint) = match self.commits.contains(&0) {
+            true => (Some(Replay::default()), None),
             // Earlier versions of keytrail let commits go after a month. The oldest checkpoint stands for them.
-            false => self.oldest(checked).await,
+            false => self.oldest(checked).await?.unzip(),
         };
         let mut links: BTreeMap<u64, CommitLink> = BTreeMap::new();
         let first = replay.as_ref().map_or(self.table.version(), |replay| replay.next);
@@ -153,9 +156,14 @@ impl<'a> LogProof<'a> {
                 for fault in faults {
                     checked.note(format!("commit {number} of its `{}` {fault}", self.name()));
                 }
-                if self.checkpoints.contains(&number) {
-                    self.checkpoint(number, replay, checked).await?;
+                if link.checkpoint.is_some() && link.checkpoint != checkpoint {
+                    checked
+                        .note(format!("commit {number} of its `{}` names another checkpoint before it", self.name()));
                 }
+                checkpoint = match self.checkpoints.contains(&number) {
+                    true => self.checkpoint(number, replay, checked).await?,
+                    false => None,
+                };
             }
             links.insert(number, link);
         }
@@ -166,29 +174,47 @@ impl<'a> LogProof<'a> {
         Ok(links)
     }
 
-    /// The table at its oldest checkpoint.
-    async fn oldest(&self, checked: &mut StoreCheck) -> Option<Replay> {
-        let oldest = *self.checkpoints.first()?;
-        match self.table.at(oldest).await.and_then(|table| Replay::from(&table)) {
-            Ok(replay) => Some(replay),
-            Err(error) => {
-                checked.note(format!("checkpoint {oldest} of its `{}` cannot be read: {error}", self.name()));
-                None
-            }
+    /// The table at its oldest checkpoint. Once its chain has begun no commit may go, so the commits before the checkpoint
+    /// may be gone only if the chain begins with it or later.
+    async fn oldest(&self, checked: &mut StoreCheck) -> Result<Option<(Replay, String)>, StoreError> {
+        let Some(oldest) = self.checkpoints.first().copied() else { return Ok(None) };
+        let (Some(replay), hash) = self.table_at(oldest, checked).await? else { return Ok(None) };
+        let own = commit(self.store, self.name(), oldest).await?.map(|bytes| CommitLink::read(&bytes).1);
+        let begins_there = own.iter().flatten().any(|action| keeps_log(&action["metaData"]));
+        if keeps_log(&replay.metadata) && !begins_there {
+            checked.note(format!("commits of its `{}` before {oldest} are gone", self.name()));
         }
+        Ok(Some((replay, hash)))
     }
 
-    /// Holds a checkpoint to the commits before it.
-    async fn checkpoint(&self, number: u64, replay: &Replay, checked: &mut StoreCheck) -> Result<(), StoreError> {
-        checked.files += 1;
-        match self.table.at(number).await.and_then(|table| Ok((table.state(), table.metadata()?))) {
-            Ok((state, metadata)) if replay.is_at(state, &metadata) => {}
-            Ok(_) => checked.note(format!("checkpoint {number} of its `{}` is not what its commits give", self.name())),
+    /// Holds a checkpoint to the commits before it; gives its SHA-256, to which the next commit is held.
+    async fn checkpoint(
+        &self,
+        number: u64,
+        replay: &Replay,
+        checked: &mut StoreCheck,
+    ) -> Result<Option<String>, StoreError> {
+        let (there, hash) = self.table_at(number, checked).await?;
+        if there.is_some_and(|there| !replay.is_at(there.state, &there.metadata)) {
+            checked.note(format!("checkpoint {number} of its `{}` is not what its commits give", self.name()));
+        }
+        Ok(Some(hash))
+    }
+
+    /// The table as a checkpoint has it, none of one that cannot be read, which is noted; and the SHA-256 of its bytes.
+    async fn table_at(&self, number: u64, checked: &mut StoreCheck) -> Result<(Option<Replay>, String), StoreError> {
+        let path = self.store.location.path(&format!("{}/{}", self.name(), checkpoint_path(number)));
+        let bytes = bytes_of(self.store, &path).await?.unwrap_or_default();
+        (checked.files, checked.bytes) = (checked.files + 1, checked.bytes + bytes.len() as u64);
+        let hash = sha256_hex(&bytes);
+        let found = Checkpoint::read(bytes).map_err(|error| error.to_string());
+        match found.and_then(|checkpoint| Replay::from(number, checkpoint)) {
+            Ok(replay) => Ok((Some(replay), hash)),
             Err(error) => {
                 checked.note(format!("checkpoint {number} of its `{}` cannot be read: {error}", self.name()));
+                Ok((None, hash))
             }
         }
-        Ok(())
     }
 
     /// Holds the name of the last checkpoint to its own hash and to the bytes of the checkpoint.
@@ -242,14 +268,18 @@ struct Replay {
 }
 
 impl Replay {
-    /// A table at one version.
-    fn from(table: &StoreTable) -> Result<Replay, StoreError> {
-        let files = table.files()?.iter().map(|add| (add.path.clone(), add.clone())).collect();
-        Ok(Replay { next: table.version() + 1, files, state: table.state(), metadata: table.metadata()? })
+    /// A table as a checkpoint has it. Fails on a file that its own tag contradicts.
+    fn from(number: u64, checkpoint: Checkpoint) -> Result<Replay, String> {
+        let (mut state, metadata) = (TableState::at(checkpoint.batch), checkpoint.metadata);
+        if let Some(wrong) = checkpoint.files.iter().find(|add| state.add(add) == AddProof::Wrong) {
+            return Err(unlike_writer(wrong));
+        }
+        let files = checkpoint.files.into_iter().map(|add| (add.path.clone(), add)).collect();
+        Ok(Replay { next: number + 1, files, state, metadata })
     }
 
     fn is_at(&self, state: TableState, metadata: &Value) -> bool {
-        self.state.hash(&self.metadata) == state.hash(metadata)
+        self.metadata[MADE] == metadata[MADE] && self.state.hash(&self.metadata) == state.hash(metadata)
     }
 
     /// Applies a commit; gives its faults.
@@ -264,10 +294,7 @@ impl Replay {
             let fault = match name.as_str() {
                 "add" => self.add(content, link),
                 "remove" => self.remove(content),
-                "metaData" => {
-                    self.metadata = content.clone();
-                    None
-                }
+                "metaData" => self.metadata(content),
                 "txn" if content["appId"] == APP => self.batch(content),
                 "protocol" if content["minReaderVersion"] == 1 && content["minWriterVersion"] == 2 => None,
                 "commitInfo" => None,
@@ -280,6 +307,12 @@ impl Replay {
             faults.push("leads to other files than it says".to_owned());
         }
         faults
+    }
+
+    fn metadata(&mut self, content: &Value) -> Option<String> {
+        let before = std::mem::replace(&mut self.metadata, content.clone());
+        let is_other = !before.is_null() && before[MADE] != content[MADE];
+        is_other.then(|| "says that its table was made at another time".to_owned())
     }
 
     fn batch(&mut self, content: &Value) -> Option<String> {

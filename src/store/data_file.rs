@@ -45,17 +45,19 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// Fails if the file's folder names no day, or its tag no normalizer.
+    /// Fails if the file's folder names no day, its size is none, or its tag names no normalizer.
     pub(super) fn of(location: &StoreLocation, id: TableId, add: &Add) -> Result<DataFile, StoreError> {
         let day = add.partition_values.get(Column::EventDate.name()).cloned().flatten();
-        let no_day = |text| StoreError::Damaged { path: location.shown.clone(), what: format!("`{text}` is no day") };
-        let day = day.map(|text| day_of_name(&text).ok_or_else(|| no_day(text)));
+        let damaged = |what| StoreError::Damaged { path: location.shown.clone(), what };
+        let day = day.map(|text| day_of_name(&text).ok_or_else(|| damaged(format!("`{text}` is no day"))));
         let (rows, stats) = FileStats::of(add.stats.as_deref().unwrap_or_default());
+        let bytes = u64::try_from(add.size)
+            .map_err(|_| damaged(format!("its log says that `{}` has {} bytes", add.path, add.size)))?;
         let time = |bound: Option<&str>| bound.and_then(crate::time::parse_rfc3339);
         let times = stats.column(Column::EventTime.name());
         Ok(DataFile {
             path: location.path(&format!("{}/{}", id.name(), add.path)),
-            bytes: add.size as u64,
+            bytes,
             rows,
             day: day.transpose()?,
             first_event: time(times.and_then(|times| times.least.as_deref())),
@@ -64,7 +66,7 @@ impl DataFile {
             normalizer: normalizer_of(location, add)?,
             stats,
             sha256: tag(add, SHA256_TAG).map(str::to_owned),
-            tail: tag(add, TAIL_TAG).and_then(|tail| FileTail::of(tail, add.size as u64)),
+            tail: tag(add, TAIL_TAG).and_then(|tail| FileTail::of(tail, bytes)),
         })
     }
 }
@@ -72,7 +74,8 @@ impl DataFile {
 impl DataFile {
     /// The most rows that can lack an account or a Region.
     pub fn unplaced_max(&self) -> u64 {
-        [Column::RecipientAccountId, Column::AwsRegion].into_iter().map(|column| self.nulls_max(column)).sum()
+        let columns = [Column::RecipientAccountId, Column::AwsRegion].into_iter();
+        columns.map(|column| self.nulls_max(column)).fold(0, u64::saturating_add)
     }
 
     /// The most rows that can be NULL in a column.
@@ -174,6 +177,15 @@ mod tests {
         }
         assert_eq!(stats.column("c"), None);
         assert_eq!(FileStats::of("no JSON"), (0, FileStats::default()));
+    }
+
+    #[test]
+    fn a_size_below_nothing_is_damage() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = StoreLocation::local(folder.path()).unwrap();
+        let of = |size| DataFile::of(&location, TableId::Events, &Add { size, ..Add::default() });
+        assert_eq!(of(7).unwrap().bytes, 7);
+        assert!(matches!(of(-1), Err(StoreError::Damaged { .. })));
     }
 
     #[test]

@@ -24,8 +24,9 @@ use super::durable_files::unique;
 use super::hash::sha256_hex;
 use super::location::StoreLocation;
 use super::log_tap::LogTap;
+use super::read_through::ReadingStore;
 use super::table_id::TableId;
-use super::{StoreError, format_of};
+use super::{StoreError, format_of, unheeded};
 use crate::time::now_micros;
 
 /// The application in the log whose transactions number the batches.
@@ -188,19 +189,25 @@ impl StoreTable {
         self.state = self.state_of(&files, batch)?;
         self.files = Some(files);
         let version = self.version();
-        let links = self.tap.links();
-        for (number, link) in links.range(..=version) {
-            let before = number.checked_sub(1).and_then(|before| links.get(&before));
-            if let Some(fault) = link.fault(before) {
-                return Err(self.damaged(format!("commit {number} of its `{}` {fault}", self.id.name())));
-            }
+        if let Some((number, fault)) = self.tap.fault_until(version) {
+            return Err(self.damaged(format!("commit {number} of its `{}` {fault}", self.id.name())));
         }
-        let Some(said) = self.head().await?.and_then(|head| head.state) else { return Ok(()) };
+        let head = self.head().await?;
+        // The one before it may not have been read. Nothing writes without a seal into a chain that has begun.
+        if head.as_ref().is_none_or(|head| head.own.is_none()) && self.has_chain()? {
+            return Err(self.damaged(format!("commit {version} of its `{}`, the last, has no seal", self.id.name())));
+        }
+        let Some(said) = head.and_then(|head| head.state) else { return Ok(()) };
         if said != self.state.hash(&self.metadata()?) {
             let what = format!("its `{}` are not those of commit {version}, the last", self.id.name());
             return Err(self.damaged(what));
         }
         Ok(())
+    }
+
+    /// True if one of its files or its metadata shows that the chain of its commits has begun.
+    fn has_chain(&self) -> Result<bool, StoreError> {
+        Ok(keeps_log(&self.metadata()?) || self.files()?.iter().any(chain::is_tagged))
     }
 
     /// The state that files give. Fails on a file that its own tag contradicts.
@@ -237,17 +244,6 @@ impl StoreTable {
 
     fn damaged(&self, what: String) -> StoreError {
         StoreError::Damaged { path: self.shown.clone(), what }
-    }
-
-    /// The same table at another version.
-    pub async fn at(&self, version: u64) -> Result<StoreTable, StoreError> {
-        let snapshot = EagerSnapshot::try_new(self.log.as_ref(), Some(version)).await.map_err(|e| self.cannot(e))?;
-        let mut there = StoreTable { snapshot, files: None, ..self.clone() };
-        let batch = there.snapshot.transaction_version(self.log.as_ref(), APP).await;
-        let files = there.read_files()?;
-        there.state = there.state_of(&files, batch.map_err(|e| self.cannot(e))?.unwrap_or(0))?;
-        there.files = Some(files);
-        Ok(there)
     }
 
     /// The table that it is.
@@ -315,6 +311,9 @@ impl StoreTable {
         if let Some(head) = self.head().await? {
             notes.insert(chain::PREVIOUS.to_owned(), head.sha256.into());
         }
+        if let Some(checkpoint) = self.checkpoint_hash().await? {
+            notes.insert(chain::CHECKPOINT.to_owned(), checkpoint.into());
+        }
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let actions = sealed(&operation, notes, change.actions(metadata)).map_err(|e| self.cannot(e))?;
         let base = self.snapshot.version();
@@ -324,7 +323,8 @@ impl StoreTable {
                 self.snapshot = done.snapshot().snapshot().clone();
                 self.files = None;
                 self.state = next;
-                self.note_checkpoint().await?;
+                // The commit has landed. A checkpoint without the note is proved by its content alone.
+                unheeded(self.note_checkpoint().await);
                 Ok(CommitOutcome::Committed)
             }
             Err(error) if is_lost_race(&error) => {
@@ -341,9 +341,7 @@ impl StoreTable {
     /// The metadata after a change, if it is other than now. Tables of earlier versions learn to keep their commits.
     fn metadata_after(&self, change: &CommitContent) -> Result<Option<Metadata>, DeltaTableError> {
         let now = self.snapshot.metadata();
-        let (name, value) = KEPT_LOG;
-        let keeps_log = said(now)?["configuration"][name] == value;
-        let more = (!keeps_log).then(|| (name, value.to_owned()));
+        let more = (!keeps_log(&said(now)?)).then(|| (KEPT_LOG.0, KEPT_LOG.1.to_owned()));
         let mut properties = change.properties.iter().cloned().chain(more).peekable();
         if properties.peek().is_none() {
             return Ok(None);
@@ -363,27 +361,39 @@ impl StoreTable {
         next
     }
 
+    /// The SHA-256 of the checkpoint of this version; none where there is none, or its writer has not made it yet.
+    async fn checkpoint_hash(&self) -> Result<Option<String>, StoreError> {
+        if !(self.version() + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
+            return Ok(None);
+        }
+        let (path, store) = (Path::from(checkpoint_path(self.version())), self.log.object_store(None));
+        let read = async { store.get(&path).await?.bytes().await };
+        match read.await {
+            Ok(bytes) => Ok(Some(sha256_hex(&bytes))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(StoreError::Objects { what: format!("{}/{path}", self.id.name()), source }),
+        }
+    }
+
     /// Notes the SHA-256 of a checkpoint that was just made beside the name of the last one.
-    async fn note_checkpoint(&self) -> Result<(), StoreError> {
+    async fn note_checkpoint(&self) -> object_store::Result<()> {
         let version = self.version();
         if !(version + 1).is_multiple_of(CHECKPOINT_INTERVAL) {
             return Ok(());
         }
         let store = self.log.object_store(None);
-        let cannot = |source| StoreError::Objects { what: format!("{}/{LAST_CHECKPOINT}", self.id.name()), source };
         let read = async |path: &str| store.get(&Path::from(path)).await?.bytes().await;
-        let hint = read(LAST_CHECKPOINT).await.map_err(cannot)?;
+        let hint = read(LAST_CHECKPOINT).await?;
         let Ok(Value::Object(mut hint)) = serde_json::from_slice(&hint) else { return Ok(()) };
         // Another writer may have made a later one.
         if hint.get("version").and_then(Value::as_u64) != Some(version) {
             return Ok(());
         }
-        let checkpoint = read(&checkpoint_path(version)).await.map_err(cannot)?;
+        let checkpoint = read(&checkpoint_path(version)).await?;
         hint.insert("tags".to_owned(), json!({ CHECKPOINT_TAG: sha256_hex(&checkpoint) }));
         let own = sha256_hex(canonical(&Value::Object(hint.clone())).as_bytes());
         hint["tags"][chain::SELF] = own.into();
-        let put = store.put(&Path::from(LAST_CHECKPOINT), canonical(&Value::Object(hint)).into()).await;
-        put.map(drop).map_err(cannot)
+        store.put(&Path::from(LAST_CHECKPOINT), canonical(&Value::Object(hint)).into()).await.map(drop)
     }
 
     async fn has_commit(&self, from: u64, id: &str) -> Result<bool, StoreError> {
@@ -468,14 +478,24 @@ fn said(metadata: &Metadata) -> Result<Value, DeltaTableError> {
     Ok(serde_json::to_value(metadata)?)
 }
 
+/// True of the name of the last checkpoint.
+pub(super) fn is_last_checkpoint(file: &str) -> bool {
+    LAST_CHECKPOINT.rsplit_once('/').is_some_and(|(_, name)| name == file)
+}
+
+/// True of metadata by which the log keeps its commits.
+pub(super) fn keeps_log(metadata: &Value) -> bool {
+    metadata["configuration"][KEPT_LOG.0] == KEPT_LOG.1
+}
+
 /// The path of a checkpoint in the folder of its table.
 pub(super) fn checkpoint_path(version: u64) -> String {
     format!("_delta_log/{version:020}.checkpoint.parquet")
 }
 
 fn log_store(location: &StoreLocation, table: &str) -> (LogStoreRef, LogTap) {
-    let tap = LogTap::new(&location.store, location.path(&format!("{table}/_delta_log")));
-    let root: Arc<dyn ObjectStore> = Arc::new(tap.clone());
+    let tap = LogTap::new(location.path(&format!("{table}/_delta_log")));
+    let root: Arc<dyn ObjectStore> = Arc::new(ReadingStore::new(&location.store, tap.clone()));
     let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(Arc::clone(&root), location.path(table)));
     let url = location.table_url(table);
     (deltalake::logstore::default_logstore(own, root, &url, &StorageConfig::default()), tap)

@@ -27,9 +27,26 @@ use object_store::{
 use tokio::sync::oneshot;
 
 use super::store_mode::{self, StoreMode};
+use super::unheeded;
 
 /// The end of the name of a file that is being written; a file left with it is of a run that was killed.
-pub(super) const UNFINISHED: &str = ".part";
+const UNFINISHED: &str = ".part";
+
+/// The name that a file has until it is whole.
+fn name_until_whole(name: &str) -> String {
+    format!(".{name}.{}{UNFINISHED}", unique())
+}
+
+/// The name that an unfinished file was to have; none of a file that this module does not name.
+pub(super) fn unfinished_name(name: &str) -> Option<&str> {
+    let (name, unique) = name.strip_prefix('.')?.strip_suffix(UNFINISHED)?.rsplit_once('.')?;
+    is_unique(unique).then_some(name)
+}
+
+/// True of texts as [`unique`] gives them.
+pub(super) fn is_unique(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
 
 /// A name that nobody else has.
 pub(super) fn unique() -> String {
@@ -57,9 +74,8 @@ impl FileThread {
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
         let (done, result) = oneshot::channel();
         let job = Box::new(move || {
-            if done.send(work()).is_err() {
-                // The asker has been stopped, and nobody waits for the answer.
-            }
+            // The asker may have been stopped, and then nobody waits for the answer.
+            unheeded(done.send(work()));
         });
         let gone = || io::Error::other("the thread that writes files is gone");
         self.0.send(job).map_err(|_| gone())?;
@@ -127,7 +143,7 @@ impl DurableFiles {
 
     async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.target(location);
-        let shown = location.to_string();
+        let (written, shown) = (target.clone(), location.to_string());
         let (root, mode) = (self.folder.clone(), self.mode);
         let work = move || {
             let (Some(folder), Some(_)) = (target.parent(), target.file_name()) else {
@@ -141,7 +157,7 @@ impl DurableFiles {
             Err(e) if existing == IfThere::Refuse && e.kind() == io::ErrorKind::AlreadyExists => {
                 Err(Error::AlreadyExists { path: shown, source: Box::new(e) })
             }
-            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+            Err(e) => Err(cannot("write", &written, &e)),
         }
     }
 }
@@ -149,12 +165,13 @@ impl DurableFiles {
 impl DurableFiles {
     async fn remove(&self, location: Path) -> Result<Path> {
         let path = self.target(&location);
+        let removed = path.clone();
         match self.thread.run(move || fs::remove_file(path)).await {
             Ok(()) => Ok(location),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 Err(Error::NotFound { path: location.to_string(), source: Box::new(e) })
             }
-            Err(e) => Err(Error::Generic { store: "local files", source: Box::new(e) }),
+            Err(e) => Err(cannot("remove", &removed, &e)),
         }
     }
 }
@@ -164,7 +181,7 @@ fn write_whole(target: &FsPath, payload: &PutPayload, existing: IfThere, mode: S
     let (Some(folder), Some(name)) = (target.parent(), target.file_name()) else {
         return Err(io::ErrorKind::InvalidFilename.into());
     };
-    let staged = folder.join(format!(".{}.{}{UNFINISHED}", name.to_string_lossy(), unique()));
+    let staged = folder.join(name_until_whole(&name.to_string_lossy()));
     let make = || File::options().write(true).create_new(true).mode(mode.of_file()).open(&staged);
     let (file, unfinished) = Unfinished::make(make, |_| staged.clone())?;
     let prepared = store_mode::ensure(&staged, mode.of_file());
@@ -220,8 +237,8 @@ fn read_part(mut file: &File, range: &Range<u64>) -> io::Result<Bytes> {
     Ok(bytes.into())
 }
 
-fn unreadable(location: &Path, source: io::Error) -> Error {
-    Error::Generic { store: "local files", source: format!("cannot read `{location}`: {source}").into() }
+fn cannot(act: &str, path: &FsPath, cause: &io::Error) -> Error {
+    Error::Generic { store: "local files", source: format!("cannot {act} `{}`: {cause}", path.display()).into() }
 }
 
 fn sync_folder(folder: &FsPath) -> io::Result<()> {
@@ -247,7 +264,7 @@ impl ObjectStore for DurableFiles {
         let is_read = !options.head;
         let mut got = self.files()?.get_opts(location, options).await?;
         if let (GetResultPayload::File(file, _), true) = (&got.payload, is_read) {
-            let bytes = read_part(file, &got.range).map_err(|source| unreadable(location, source));
+            let bytes = read_part(file, &got.range).map_err(|cause| cannot("read", &self.target(location), &cause));
             got.payload = GetResultPayload::Stream(futures::stream::once(async move { bytes }).boxed());
         }
         Ok(got)
@@ -259,7 +276,7 @@ impl ObjectStore for DurableFiles {
             return self.files()?.get_ranges(location, ranges).await;
         };
         let parts = ranges.iter().map(|range| read_part(file, range));
-        parts.collect::<io::Result<_>>().map_err(|source| unreadable(location, source))
+        parts.collect::<io::Result<_>>().map_err(|cause| cannot("read", &self.target(location), &cause))
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {

@@ -9,9 +9,10 @@ use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::data_file::day_of_name;
-use super::delta::StoreTable;
-use super::durable_files::UNFINISHED;
+use super::delta::{StoreTable, is_last_checkpoint};
+use super::durable_files::{is_unique, unfinished_name};
 use super::id_index::IDS;
+use super::log_tap::commit_version;
 use super::parquet_writer::NO_PARTITION;
 use super::table_id::TableId;
 use super::{Store, StoreError};
@@ -112,12 +113,12 @@ pub fn is_folder_of_store(name: &str) -> bool {
 /// in other folders, may lie what is not the store's, such as another store.
 fn is_of_store(file: &ObjectMeta, folder: &Path) -> bool {
     let inside: Vec<_> = file.location.prefix_match(folder).into_iter().flatten().collect();
-    let is_made = |stem: &str| stem.len() == 32 && stem.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_name = |name: &str| name.strip_suffix(".parquet").is_some_and(is_made) || name.ends_with(UNFINISHED);
+    let is_file = |name: &str| name.strip_suffix(".parquet").is_some_and(is_unique);
+    let is_name = |name: &str| is_file(name) || unfinished_name(name).is_some_and(is_file);
     let has_partitions = folder.filename() == Some(TableId::Events.name());
     match inside.as_slice() {
         [name] => is_name(name.as_ref()),
-        [log, name] if log.as_ref() == LOG => name.as_ref().ends_with(UNFINISHED),
+        [log, name] if log.as_ref() == LOG => unfinished_name(name.as_ref()).is_some_and(is_of_log),
         [partition, name] => has_partitions && is_partition(partition.as_ref()) && is_name(name.as_ref()),
         _ => false,
     }
@@ -130,7 +131,12 @@ fn is_partition(name: &str) -> bool {
 }
 
 fn is_unfinished(file: &ObjectMeta) -> bool {
-    file.location.filename().unwrap_or_default().ends_with(UNFINISHED)
+    file.location.filename().and_then(unfinished_name).is_some()
+}
+
+/// True of the names of a log: a commit, a checkpoint, or the name of the last one.
+fn is_of_log(name: &str) -> bool {
+    commit_version(name).is_some() || name.ends_with(".checkpoint.parquet") || is_last_checkpoint(name)
 }
 
 fn written(file: &ObjectMeta) -> i64 {
@@ -143,12 +149,24 @@ mod tests {
 
     #[test]
     fn only_what_a_writer_puts_there_is_the_stores() {
-        let name = format!("{}.parquet", "0123456789abcdef".repeat(2));
+        let unique = "0123456789abcdef".repeat(2);
+        let name = format!("{unique}.parquet");
+        let part = format!(".{name}.{unique}.part");
         for (folder, inside, is_own) in [
             ("events", format!("event_date=2026-03-10/{name}"), true),
             ("events", format!("event_date=__HIVE_DEFAULT_PARTITION__/{name}"), true),
-            ("events", format!("event_date=2026-03-10/.{name}.x.part"), true),
-            ("events", "_delta_log/.00000000000000000001.json.x.part".to_owned(), true),
+            ("events", format!("event_date=2026-03-10/{part}"), true),
+            ("events", format!("_delta_log/.00000000000000000001.json.{unique}.part"), true),
+            ("events", format!("_delta_log/.00000000000000000019.checkpoint.parquet.{unique}.part"), true),
+            ("events", format!("_delta_log/._last_checkpoint.{unique}.part"), true),
+            ("objects", part.clone(), true),
+            ("ids", part.clone(), true),
+            ("objects", "evidence.part".to_owned(), false),
+            ("objects", format!(".{name}.x.part"), false),
+            ("objects", format!(".notes.{unique}.part"), false),
+            ("objects", format!("{name}.{unique}.part"), false),
+            ("events", "_delta_log/notes.json.part".to_owned(), false),
+            ("events", format!("_delta_log/{part}"), false),
             ("objects", name.clone(), true),
             ("ids", name.clone(), true),
             ("events", format!("event_date=2026-03-10/x/{name}"), false),

@@ -16,10 +16,11 @@ use parquet::arrow::async_reader::ParquetRecordBatchStreamBuilder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::data_file::DataFile;
-use super::hash::sha256_hex;
+use super::hash::{finished, sha256_hex};
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
 use super::parquet_writer::{ColumnParts, ColumnSource, FileLayout, GROUP_ROWS_MAX, encode, name_of};
@@ -65,23 +66,36 @@ pub(super) fn hash_of(id: &str) -> u64 {
     xxh3_64(id.as_bytes()) >> FILE_BITS
 }
 
-/// A checksum of the ids of some rows: their number and the sum of their hashes.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct IdSum {
-    count: u64,
-    sum: u64,
-}
+/// The SHA-256 of the hashes of some ids in ascending order. A sum would be cheaper, but other ids can be found for it.
+#[derive(Default)]
+pub(super) struct IdDigest(Sha256);
 
-impl IdSum {
-    /// Adds an id, by its hash.
+impl IdDigest {
+    /// Adds the next id, by its hash.
     pub fn add(&mut self, hash: u64) {
-        self.count += 1;
-        self.sum = self.sum.wrapping_add(hash);
+        self.0.update(hash.to_be_bytes());
     }
 
+    pub fn finish(self) -> String {
+        finished(self.0)
+    }
+}
+
+/// The hashes of the ids of a file, in any order.
+#[derive(Default)]
+pub(super) struct IdHashes(Vec<u64>);
+
+impl IdHashes {
     /// Adds the `event_id`s of rows.
     pub fn add_rows(&mut self, rows: &RecordBatch) {
-        rows[ID].as_string::<i32>().iter().flatten().for_each(|id| self.add(hash_of(id)));
+        self.0.extend(rows[ID].as_string::<i32>().iter().flatten().map(hash_of));
+    }
+
+    pub fn digest(mut self) -> String {
+        self.0.sort_unstable();
+        let mut digest = IdDigest::default();
+        self.0.into_iter().for_each(|hash| digest.add(hash));
+        digest.finish()
     }
 }
 
@@ -132,8 +146,14 @@ impl IdLookup {
 }
 
 impl Snapshot {
+    /// The index of its store. It is in no commit, so nothing but itself and a check of the store prove it.
     pub(super) fn index(&self) -> IdIndex {
         IdIndex { location: self.location().clone() }
+    }
+
+    /// The index, unless answers are to depend on proved files alone.
+    pub(super) fn believed_index(&self) -> Option<IdIndex> {
+        (!self.hashes_files).then(|| self.index())
     }
 }
 
@@ -386,12 +406,12 @@ pub(super) async fn index_ids(store: &Store) -> Result<(), StoreError> {
 
 /// The hashes of the ids of a file.
 async fn ids_of(location: &StoreLocation, file: &DataFile) -> Result<Vec<u64>, StoreError> {
-    let mut hashes = Vec::with_capacity(file.rows as usize);
+    let mut hashes = IdHashes::default();
     let mut rows = StoredFile::new(&location.store, file).rows(Some(&[ID]), READ_ROWS).await?;
     while let Some(rows) = rows.try_next().await? {
-        hashes.extend(rows[ID].as_string::<i32>().iter().flatten().map(hash_of));
+        hashes.add_rows(&rows);
     }
-    Ok(hashes)
+    Ok(hashes.0)
 }
 
 /// A file of the index that is being made.

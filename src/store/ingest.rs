@@ -25,7 +25,7 @@ use super::ledger::{
 use super::rows::{self, RUN_BYTES_MAX, SortedRun};
 use super::snapshot::Snapshot;
 use super::table_id::TableId;
-use super::{Store, StoreError, dedup};
+use super::{Store, StoreError, dedup, unheeded};
 use crate::batch::weight;
 use crate::normalize::{ColumnSet, NORMALIZER, TableNeeds};
 use crate::objects::ColumnError;
@@ -430,8 +430,9 @@ impl BatchReader {
                     Err(_) => std::ops::ControlFlow::Break(()),
                 })
             });
-            if scanned.is_ok() && send.send(run).is_err() {
+            if scanned.is_ok() {
                 // The writer's error is the one to report.
+                unheeded(send.send(run));
             }
             drop(send);
             (scanned, writer.join())

@@ -19,6 +19,11 @@ use super::store_mode::{self, SharedStore, StoreAccess, StoreMode};
 /// decoded, some of them twice, and those of files are looked for on the disk.
 const ROOT: &str = "keytrail-store://root/";
 
+/// The folder without which there is no store, and files of which one is always in it: the first commit may have been let
+/// go by an earlier version.
+const LOG_OF_EVENTS: &str = "events/_delta_log";
+const SIGNS: [&str; 2] = ["00000000000000000000.json", "_last_checkpoint"];
+
 /// The folder or prefix of a store, as an object store that names paths from there.
 #[derive(Clone, Debug)]
 pub struct StoreLocation {
@@ -77,7 +82,7 @@ impl StoreLocation {
 
     /// True if there is a store in this folder, or the rest of one. Fails where this user may not look.
     pub fn holds_store(folder: &FsPath) -> io::Result<bool> {
-        match fs::metadata(folder.join("events/_delta_log")) {
+        match fs::metadata(folder.join(LOG_OF_EVENTS)) {
             Ok(log) => Ok(log.is_dir()),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 // A folder of logs may have a folder `events` that is closed; a store has more beside it.
@@ -90,16 +95,20 @@ impl StoreLocation {
     }
 
     /// True if there is a store at this place. What may not be looked at counts as none.
-    pub async fn has_first_commit(&self) -> bool {
-        let first = self.path("events/_delta_log/00000000000000000000.json");
-        self.store.head(&first).await.is_ok()
+    pub async fn is_store(&self) -> bool {
+        for sign in SIGNS {
+            if self.store.head(&self.path(&format!("{LOG_OF_EVENTS}/{sign}"))).await.is_ok() {
+                return true;
+            }
+        }
+        false
     }
 
     /// True if a store at `top` has an object of this URI for its first or its latest state.
     pub fn is_sign_of_store(uri: &str, top: &str) -> bool {
         let inside = uri.strip_prefix(top.trim_end_matches('/'));
-        let inside = inside.and_then(|rest| rest.strip_prefix("/events/_delta_log/"));
-        matches!(inside, Some("00000000000000000000.json" | "_last_checkpoint"))
+        let inside = inside.and_then(|rest| rest.strip_prefix('/')?.strip_prefix(LOG_OF_EVENTS)?.strip_prefix('/'));
+        inside.is_some_and(|name| SIGNS.contains(&name))
     }
 
     /// The path of something inside the store, such as `events/x.parquet`.
@@ -139,6 +148,19 @@ mod tests {
             assert_eq!(listed, std::slice::from_ref(&path), "{name}");
             location.store.delete(&path).await.unwrap();
             assert_eq!(fs::read_dir(top.path()).unwrap().count(), 1, "{name}: nothing lies beside it");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_without_its_first_commit_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = StoreLocation::local(folder.path()).unwrap();
+        for sign in SIGNS {
+            assert!(!location.is_store().await);
+            let path = location.path(&format!("{LOG_OF_EVENTS}/{sign}"));
+            location.store.put(&path, "x".into()).await.unwrap();
+            assert!(location.is_store().await, "{sign}");
+            location.store.delete(&path).await.unwrap();
         }
     }
 

@@ -9,6 +9,7 @@ mod beside;
 mod chain;
 mod check;
 mod check_log;
+mod checkpoint;
 mod column_stats;
 mod compact;
 mod data_file;
@@ -30,6 +31,7 @@ mod parquet_writer;
 mod proved_file;
 mod proved_tail;
 mod provider;
+mod read_through;
 mod renormalize;
 mod rows;
 mod snapshot;
@@ -143,6 +145,9 @@ impl StoreError {
         }
     }
 }
+
+/// Goes on after a step on which nothing depends: its failure is told elsewhere, or costs only time.
+fn unheeded<T, E>(_done: Result<T, E>) {}
 
 /// The name of a filter for `--events`.
 pub fn filter_name(filter: EventFilter) -> &'static str {
@@ -276,7 +281,7 @@ impl Store {
     async fn look(&mut self) -> Result<(), StoreError> {
         self.batch = self.tables[TableId::Events].batch();
         self.expect_events_of_ledger().await?;
-        self.expect_tables_of_events().await?;
+        self.expect_heads_to_agree().await?;
         self.pending = PendingLedger::of(self).await?;
         Ok(())
     }
@@ -306,15 +311,21 @@ impl Store {
         Ok(())
     }
 
-    /// The other tables were looked at after the events, so each has at least the commits that the last one of the
-    /// events names.
-    async fn expect_tables_of_events(&self) -> Result<(), StoreError> {
-        let Some(head) = self.tables[TableId::Events].head().await? else { return Ok(()) };
-        for id in self.tables.present() {
-            let Some((version, sha256)) = head.tables.get(id.name()) else { continue };
-            let table = &self.tables[id];
-            if table.version() < *version || table.link(*version).is_some_and(|link| link.sha256 != *sha256) {
-                return Err(self.damaged(format!("its events follow another commit {version} of `{}`", id.name())));
+    /// Each table has the commits that the last ones of the others name, at the latest at a second look: one that was
+    /// looked at later may be ahead.
+    async fn expect_heads_to_agree(&self) -> Result<(), StoreError> {
+        for named_by in self.tables.present() {
+            let Some(head) = self.tables[named_by].head().await? else { continue };
+            for id in self.tables.present() {
+                let Some((version, sha256)) = head.tables.get(id.name()) else { continue };
+                let mut table = self.tables[id].clone();
+                if table.version() < *version {
+                    table.refresh().await?;
+                }
+                if table.version() < *version || table.link(*version).is_some_and(|link| link.sha256 != *sha256) {
+                    let (one, other) = (named_by.name(), id.name());
+                    return Err(self.damaged(format!("its `{one}` follow another commit {version} of `{other}`")));
+                }
             }
         }
         Ok(())

@@ -3,7 +3,6 @@
 //! Never reads more than a reader would: an end is read whole by whoever opens the file.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,17 +10,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use deltalake::ObjectStore;
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStoreExt, Result};
 use parquet::errors::ParquetError;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaDataReader};
 
 use super::hash::sha256_hex;
+use super::read_through::{ReadThrough, ReadingStore};
 
 /// The tag of an `Add` with the length of its end and the SHA-256 of that.
 pub(super) const TAIL_TAG: &str = "keytrail.tail";
@@ -84,42 +80,25 @@ pub(super) fn unlike_log(what: String) -> Error {
     Error::Generic { store: "store", source: format!("{what} {UNLIKE_LOG}").into() }
 }
 
-/// An object store whose files have proved ends.
-#[derive(Debug, Clone)]
-pub(super) struct ProvedTails {
-    inner: Arc<dyn ObjectStore>,
-    tails: Arc<HashMap<Path, FileTail>>,
-}
+/// The ends of the files of one version.
+#[derive(Debug)]
+pub(super) struct ProvedTails(HashMap<Path, FileTail>);
 
 impl ProvedTails {
-    pub fn new(inner: &Arc<dyn ObjectStore>, tails: impl Iterator<Item = (Path, FileTail)>) -> ProvedTails {
-        ProvedTails { inner: Arc::clone(inner), tails: Arc::new(tails.collect()) }
-    }
-}
-
-impl fmt::Display for ProvedTails {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+    /// An object store whose files have proved ends.
+    pub fn of(
+        inner: &Arc<dyn ObjectStore>,
+        tails: impl Iterator<Item = (Path, FileTail)>,
+    ) -> ReadingStore<ProvedTails> {
+        ReadingStore::new(inner, ProvedTails(tails.collect()))
     }
 }
 
 #[async_trait]
-impl ObjectStore for ProvedTails {
-    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.inner.put_opts(location, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let (Some(tail), Some(range)) = (self.tails.get(location), &options.range) else {
-            return self.inner.get_opts(location, options).await;
+impl ReadThrough for ProvedTails {
+    async fn get(&self, from: &dyn ObjectStore, file: &Path, options: GetOptions) -> Result<GetResult> {
+        let (Some(tail), Some(range)) = (self.0.get(file), &options.range) else {
+            return from.get_opts(file, options).await;
         };
         let range = match range {
             GetRange::Bounded(range) => range.clone(),
@@ -127,40 +106,23 @@ impl ObjectStore for ProvedTails {
             GetRange::Suffix(length) => tail.end.saturating_sub(*length)..tail.end,
         };
         if range.end <= tail.start {
-            return self.inner.get_opts(location, options).await;
+            return from.get_opts(file, options).await;
         }
-        let bytes = tail.read(self.inner.as_ref(), location, range.clone()).await?;
+        let bytes = tail.read(from, file, range.clone()).await?;
         let last_modified = chrono::DateTime::UNIX_EPOCH;
-        let meta = ObjectMeta { location: location.clone(), last_modified, size: tail.end, e_tag: None, version: None };
+        let meta = ObjectMeta { location: file.clone(), last_modified, size: tail.end, e_tag: None, version: None };
         let payload = GetResultPayload::Stream(futures::stream::once(async move { Ok(bytes) }).boxed());
         Ok(GetResult { payload, meta, range, attributes: Default::default() })
     }
 
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let Some(tail) = self.tails.get(location).filter(|tail| ranges.iter().any(|range| range.end > tail.start))
-        else {
-            return self.inner.get_ranges(location, ranges).await;
+    async fn get_ranges(&self, from: &dyn ObjectStore, file: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let Some(tail) = self.0.get(file).filter(|tail| ranges.iter().any(|range| range.end > tail.start)) else {
+            return from.get_ranges(file, ranges).await;
         };
         let mut parts = Vec::with_capacity(ranges.len());
         for range in ranges {
-            parts.push(tail.read(self.inner.as_ref(), location, range.clone()).await?);
+            parts.push(tail.read(from, file, range.clone()).await?);
         }
         Ok(parts)
-    }
-
-    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
     }
 }

@@ -49,7 +49,7 @@ const IDS_MAX: usize = 100;
 #[derive(Debug)]
 struct FilesTable {
     files: Vec<DataFile>,
-    index: IdIndex,
+    index: Option<IdIndex>,
     table: TableSchema,
 }
 
@@ -62,7 +62,7 @@ pub fn events(snapshot: &Snapshot, scope: &Scope, asked: EventFilter) -> Result<
 fn planned(snapshot: &Snapshot, in_scope: Vec<Expr>, asked: EventFilter) -> Result<LogicalPlan> {
     let day = Arc::new(Field::new(Column::EventDate.name(), DataType::Date32, true));
     let table = TableSchema::builder(file_schema()).with_table_partition_cols(vec![day]).build();
-    let files = FilesTable { files: snapshot.files.clone(), index: snapshot.index(), table };
+    let files = FilesTable { files: snapshot.files.clone(), index: snapshot.believed_index(), table };
     let mut plan = LogicalPlanBuilder::scan("events", provider_as_source(Arc::new(files)), None)?;
     let is_narrower = asked != snapshot.filter && asked == EventFilter::KeyUse;
     for filter in in_scope.into_iter().chain(is_narrower.then(bears_on_keys)) {
@@ -171,8 +171,9 @@ impl FilesTable {
         let mut known = KnownOfFiles { files: &self.files, ids: IdLookup::default() };
         let mut kept = pruning.prune(&known)?;
         let ids = ids_of(&pruning);
-        if !ids.is_empty() && ids.len() <= IDS_MAX && kept.iter().filter(|keep| **keep).count() > 1 {
-            known.ids = self.index.look_up(&ids).await;
+        let is_of_use = !ids.is_empty() && ids.len() <= IDS_MAX && kept.iter().filter(|keep| **keep).count() > 1;
+        if let Some(index) = self.index.as_ref().filter(|_| is_of_use) {
+            known.ids = index.look_up(&ids).await;
             kept = pruning.prune(&known)?;
         }
         Ok(self.files.iter().zip(kept).filter(|(_, keep)| *keep).map(|(file, _)| file).collect())

@@ -22,7 +22,7 @@ use super::parquet_reader::WholeFile;
 use super::proved_file::{proved_file, said_hash};
 use super::rows::{self, PART_ROWS, RUN_BYTES_MAX, SortedRun, scanned_columns, table_schema};
 use super::table_id::TableId;
-use super::{Store, StoreError};
+use super::{Store, StoreError, unheeded};
 use crate::batch::{CONTENT_HASH, Provenance, RowBuilder, weight};
 use crate::json::JsonTree;
 use crate::normalize::{NORMALIZER, Record, StoredRow, normalize_again};
@@ -111,9 +111,8 @@ struct RewrittenFiles {
 async fn write_anew(store: &Store, file: &DataFile, threads: usize) -> Result<RewrittenFiles, StoreError> {
     let mut written = RewrittenFiles::default();
     let Err(error) = written.take_all(store, file, threads).await else { return Ok(written) };
-    if store.discard(TableId::Events, &written.adds).await.is_err() {
-        // A collection will remove the files; the first error is the one to report.
-    }
+    // A collection will remove the files; the first error is the one to report.
+    unheeded(store.discard(TableId::Events, &written.adds).await);
     Err(error)
 }
 

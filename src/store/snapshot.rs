@@ -16,6 +16,7 @@ use super::ledger::{self, LedgerError, is_visible, visible_objects, visible_quar
 use super::location::StoreLocation;
 use super::parquet_reader::{RowStream, StoredFile};
 use super::proved_tail::ProvedTails;
+use super::read_through::ReadingStore;
 use super::rows::file_schema;
 use super::table_id::TableId;
 use super::{Store, StoreError};
@@ -44,6 +45,8 @@ pub struct Snapshot {
     pub files: Vec<DataFile>,
     /// The object store of the paths of `files`, which proves their footers as they are read.
     pub object_store: Arc<dyn ObjectStore>,
+    /// Nothing is believed that no commit has a hash of.
+    pub(super) hashes_files: bool,
     store: Store,
 }
 
@@ -65,6 +68,7 @@ impl Store {
             format_version: self.format,
             filter: self.filter,
             object_store: Arc::new(proved_tails(&self.location.store, &files)),
+            hashes_files: false,
             files,
             store: self.clone(),
         })
@@ -72,6 +76,9 @@ impl Store {
 
     /// Holds the rows of the events to the ledger, as far as the log has the sums of its counts.
     fn expect_rows_of_ledger(&self, events: &[DataFile]) -> Result<(), StoreError> {
+        // Any sum over some of the files has room from here on.
+        let rows = self.sum(events.iter().map(|file| file.rows))?;
+        self.sum(events.iter().map(|file| file.bytes))?;
         let objects = &self.tables[TableId::Objects];
         // It was looked at after the events, and may be ahead.
         if objects.batch() > self.batch {
@@ -81,11 +88,17 @@ impl Store {
         let entered = objects.files()?;
         let sums = entered.iter().chain(waiting).map(|add| sum_in_log(add, ledger::KEPT));
         let Some(kept) = sums.collect::<Option<Vec<u64>>>() else { return Ok(()) };
-        let (kept, rows) = (kept.iter().sum::<u64>(), events.iter().map(|file| file.rows).sum::<u64>());
+        let kept = self.sum(kept.into_iter())?;
         if kept != rows {
             return Err(self.damaged(format!("its ledger accounts for {kept} events, and its log for {rows}")));
         }
         Ok(())
+    }
+
+    /// Adds numbers of the log, which may be any.
+    fn sum(&self, mut numbers: impl Iterator<Item = u64>) -> Result<u64, StoreError> {
+        let sum = numbers.try_fold(0u64, u64::checked_add);
+        sum.ok_or_else(|| self.damaged("the numbers of its log are larger than any store is"))
     }
 
     /// The files of a table, and one that waits to be entered in it.
@@ -190,13 +203,14 @@ impl TableRows {
 }
 
 impl Snapshot {
-    /// The same version, of which each file is hashed whole before any part of it is read.
+    /// The same version, of which each file is hashed whole before any part of it is read, and nothing else is believed.
     pub fn hashing_files(mut self) -> Result<Snapshot, StoreError> {
         let tables: Vec<TableId> = self.store.tables.present().collect();
         let files = tables.into_iter().map(|id| self.store.all_files(id)).collect::<Result<Vec<_>, _>>()?;
-        let hashed = HashedFiles::new(&self.store.location.store, files.into_iter().flatten());
+        let hashed = HashedFiles::of(&self.store.location.store, files.into_iter().flatten());
         self.store.location.store = Arc::new(hashed);
         self.object_store = Arc::new(proved_tails(&self.store.location.store, &self.files));
+        self.hashes_files = true;
         Ok(self)
     }
 
@@ -260,8 +274,8 @@ impl Snapshot {
     }
 }
 
-fn proved_tails(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ProvedTails {
-    ProvedTails::new(store, files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?))))
+fn proved_tails(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> ReadingStore<ProvedTails> {
+    ProvedTails::of(store, files.iter().filter_map(|file| Some((file.path.clone(), file.tail.clone()?))))
 }
 
 /// Only the time of a scope is held to a file: rows without a time are in every scope.

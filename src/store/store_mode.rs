@@ -80,13 +80,23 @@ pub(super) fn ensure_all(folder: &Path, mode: StoreMode) -> io::Result<()> {
     Ok(())
 }
 
-/// True if others than the owner may write into the store, into a table's folder or into its log, or over a file of the
-/// log. What cannot be looked at is not found here: opening the store fails on it.
+/// Folders of a table are this far below the store at most: its log, and one for each day.
+const FOLDERS_DEPTH: u32 = 2;
+
+/// True if others than the owner may write into a folder of the store, or over a file in it. What cannot be looked at is
+/// not found here: opening the store fails on it.
 pub(super) fn is_shared(store: &Path) -> bool {
-    let logs = children(store).map(|table| table.join("_delta_log"));
-    let of_logs = logs.flat_map(|log| children(&log).chain([log]).collect::<Vec<_>>());
-    let is_open = |path: PathBuf| fs::metadata(path).is_ok_and(|found| may_others_write(&found));
-    [store.to_owned()].into_iter().chain(children(store)).chain(of_logs).any(is_open)
+    is_open_within(store, FOLDERS_DEPTH)
+}
+
+fn is_open_within(path: &Path, depth: u32) -> bool {
+    let Ok(found) = fs::metadata(path) else { return false };
+    may_others_write(&found)
+        || found.is_dir()
+            && children(path).any(|child| match depth {
+                0 => fs::metadata(child).is_ok_and(|found| found.is_file() && may_others_write(&found)),
+                _ => is_open_within(&child, depth - 1),
+            })
 }
 
 fn children(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -132,13 +142,21 @@ mod tests {
             }
             ensure(folder, 0o755).unwrap();
         }
-        // The log has a hash of each data file; nothing has one of the log.
-        let [commit, data] = ["events/_delta_log/0.json", "events/data"].map(|file| top.path().join(file));
-        for (file, mode, shared) in [(&commit, 0o644, false), (&commit, 0o602, true), (&data, 0o666, false)] {
-            fs::write(file, "").unwrap();
-            ensure(file, mode).unwrap();
-            assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", file.display());
-            fs::remove_file(file).unwrap();
+        // A question compares no hash of data files and of the index, unless it is asked to.
+        let [day, ids] = ["events/event_date=2026-03-10", "ids"].map(|folder| top.path().join(folder));
+        for folder in [&day, &ids] {
+            fs::create_dir(folder).unwrap();
+            for (mode, shared) in [(0o702, true), (0o755, false)] {
+                ensure(folder, mode).unwrap();
+                assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", folder.display());
+            }
+        }
+        for file in [log.join("0.json"), events.join("x.parquet"), day.join("x.parquet"), ids.join("x.parquet")] {
+            fs::write(&file, "").unwrap();
+            for (mode, shared) in [(0o666, true), (0o602, true), (0o644, false)] {
+                ensure(&file, mode).unwrap();
+                assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", file.display());
+            }
         }
         assert!(is_own_group(7, 7) && !is_own_group(0, 65_000));
     }

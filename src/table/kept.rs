@@ -2,7 +2,6 @@
 //! In: batches. Out: a table. Beyond a budget the batches go to a temporary Arrow file that vanishes with it.
 
 use std::fmt;
-use std::fs::File;
 use std::io::BufWriter;
 use std::sync::Arc;
 
@@ -25,8 +24,8 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
 
 use super::objects_read::ObjectsRead;
-use super::spool_file::SpoolFile;
 use crate::batch::weight;
+use crate::source::SpoolFile;
 
 /// Rows that a scan gave, readable any number of times.
 pub struct KeptRows {
@@ -82,7 +81,7 @@ struct TableKeeper {
     /// To be put together into one.
     loose: Vec<RecordBatch>,
     loose_bytes: usize,
-    writer: Option<(FileWriter<BufWriter<File>>, SpoolFile, usize)>,
+    writer: Option<(FileWriter<BufWriter<SpoolFile>>, SpoolFile, usize)>,
 }
 
 /// Batches are put together until their rows hold about this much, or less where a budget is small.
@@ -158,7 +157,7 @@ impl TableKeeper {
             Some(open) => open,
             None => {
                 let file = SpoolFile::new()?;
-                (FileWriter::try_new_buffered(file.reopen()?, &self.rows.schema)?, file, 0)
+                (FileWriter::try_new_buffered(file.clone(), &self.rows.schema)?, file, 0)
             }
         };
         writer.write(batch)?;
@@ -278,7 +277,7 @@ impl ExecutionPlan for KeptExec {
         let spilled: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match &rows.spilled {
             None => Box::new(std::iter::empty()),
             Some(spilled) => {
-                let mut reader = FileReader::try_new_buffered(spilled.file.reopen()?, Some(projection))?;
+                let mut reader = FileReader::try_new_buffered(spilled.file.reader(), Some(projection))?;
                 let (step, count) = (rows.partitions, spilled.batches);
                 Box::new((partition..count).step_by(step).map(move |index| {
                     reader.set_index(index)?;
@@ -289,9 +288,7 @@ impl ExecutionPlan for KeptExec {
             }
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        // The file lives as long as the rows do, so the stream holds on to them.
-        let stream = futures::stream::iter(memory.chain(spilled).map(move |batch| (batch, Arc::clone(&rows)).0));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(memory.chain(spilled)))))
     }
 }
 
@@ -337,7 +334,7 @@ mod tests {
     }
 
     fn spilled_bytes(table: &KeptTable) -> u64 {
-        table.0.spilled.as_ref().map_or(0, |spilled| spilled.file.reopen().unwrap().metadata().unwrap().len())
+        table.0.spilled.as_ref().map_or(0, |spilled| spilled.file.bytes().unwrap())
     }
 
     #[test]

@@ -22,7 +22,6 @@ mod report;
 mod scan;
 mod seen;
 mod spilled_rows;
-mod spool_file;
 mod tallies;
 
 use std::io;
@@ -30,7 +29,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::decode;
 use crate::normalize::EventFilter;
-use crate::source::{FirstLook, Listing, Scope};
+use crate::source::{FirstLook, Listing, Scope, SpoolFile};
 
 pub use accepted::AcceptedObjects;
 pub use accounting::{Accounting, Completeness, ObjectProblem, WithoutLogs};
@@ -51,8 +50,6 @@ pub use report::{ScanOutcome, ScanReport};
 pub use scan::{RowHashes, ScanOutput, ScanRequest, ScanResult, scan};
 pub use seen::{SeenInput, SeenPlace};
 pub use tallies::{hours_batch, objects_batch, quarantine_batch};
-
-use spool_file::SpoolFile;
 
 /// The way to tell if an object whose name promises nothing may be a log.
 const FIRST_LOOK: FirstLook = FirstLook { bytes: decode::HEAD_BYTES, may_be_log: decode::may_be_log };

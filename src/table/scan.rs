@@ -26,7 +26,6 @@ use super::hours::{CountedRow, ObjectHours, PartUnderWay};
 use super::part::{RowPurpose, RowTaker, ScanPart};
 use super::reach::RowReach;
 use super::seen::SeenPlace;
-use super::spool_file::SpoolFile;
 use super::tallies::{ObjectTally, QuarantinedRecord, Tallies, objects_batch, quarantine_batch};
 use super::{FIRST_LOOK, LogTable, ScanProgress};
 use crate::batch::{Provenance, RowBuilder};
@@ -35,7 +34,7 @@ use crate::json::{RecordScreen, Value};
 use crate::normalize::{self, AccountHints, EventFilter, Record, Row, RowDemand, RowNeeds, TableNeeds};
 use crate::objects::{Counts, FaultReason};
 use crate::schema::{self, Column};
-use crate::source::{Listing, ListingEntry, ObjectPurpose, ObjectReadError, ReadAhead, Scope};
+use crate::source::{Listing, ListingEntry, ObjectPurpose, ObjectReadError, ReadAhead, Scope, SpoolFile};
 
 /// Inflated bytes that all workers together hold at most, as whole documents.
 const DOCUMENTS_BYTES_MAX: usize = 128 << 20;
@@ -224,14 +223,25 @@ impl SharedScan<'_> {
         }
         // Stdin is kept on disk while the scan runs, since a large object is read twice.
         let spool = self.logs.stdin.get_or_init(|| {
-            let spool = SpoolFile::new()?;
-            io::copy(&mut io::stdin().lock(), &mut spool.reopen()?)?;
+            let mut spool = SpoolFile::new()?;
+            io::copy(&mut ToldReads(io::stdin().lock()), &mut spool)?;
             Ok(spool)
         });
         match spool {
-            Ok(spool) => Ok(Box::new(spool.reopen()?)),
+            Ok(spool) => Ok(Box::new(spool.reader())),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
+    }
+}
+
+/// A reader of which each read counts as an opening: whoever writes to the other end may take as long as it wants.
+struct ToldReads<R>(R);
+
+impl<R: Read> Read for ToldReads<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer);
+        keytrail_limits::opened();
+        read
     }
 }
 

@@ -3,8 +3,7 @@
 //! order in which they came. The answer is the one that an unbounded set would give.
 //! Memory: four bits a row, the identities of one partition at a time, and 12 MiB of buffers.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -19,6 +18,7 @@ use datafusion::common::cast::as_uint64_array;
 use super::dedup::{CopyKind, Fingerprint, SeenRows};
 use super::lacking::LackingRows;
 use super::part::RowTaker;
+use crate::source::SpoolFile;
 
 const PARTITIONS: usize = 256;
 const ENTRY_BYTES: usize = 24;
@@ -38,8 +38,8 @@ pub struct DeferredRows {
 
 /// The batches of one output, each with the ordinals of its rows as a last column.
 struct BatchSpool {
-    file: File,
-    writer: FileWriter<io::BufWriter<File>>,
+    file: SpoolFile,
+    writer: FileWriter<BufWriter<SpoolFile>>,
 }
 
 impl DeferredRows {
@@ -76,8 +76,8 @@ impl DeferredRows {
         let spool = match &mut self.batches[output] {
             Some(spool) => spool,
             none => {
-                let file = tempfile::tempfile()?;
-                let writer = FileWriter::try_new_buffered(file.try_clone()?, &with_ordinals.schema())?;
+                let file = SpoolFile::new()?;
+                let writer = FileWriter::try_new_buffered(file.clone(), &with_ordinals.schema())?;
                 none.insert(BatchSpool { file, writer })
             }
         };
@@ -107,10 +107,9 @@ impl DeferredRows {
     /// Gives the batches away without the duplicates, until `taker` wants no more.
     pub fn replay(self, verdicts: &DeferredVerdicts, taker: &mut dyn RowTaker) -> Result<()> {
         for (output, spool) in self.batches.into_iter().enumerate() {
-            let Some(BatchSpool { mut file, mut writer }) = spool else { continue };
+            let Some(BatchSpool { file, mut writer }) = spool else { continue };
             writer.finish()?;
-            file.seek(SeekFrom::Start(0))?;
-            for batch in FileReader::try_new_buffered(file, None)? {
+            for batch in FileReader::try_new_buffered(file.reader(), None)? {
                 let batch = verdicts.first_copies(&batch?)?;
                 if batch.num_rows() > 0 && taker.take(output, batch)?.is_break() {
                     return Ok(());
@@ -181,7 +180,7 @@ impl RowBits {
 
 /// Fingerprints on disk, in one file, by the top bits of their identity.
 struct FingerprintFile {
-    file: File,
+    file: SpoolFile,
     written: u64,
     buffers: Vec<Vec<u8>>,
     /// Offset and length of each partition's chunks.
@@ -192,7 +191,7 @@ impl FingerprintFile {
     fn new() -> io::Result<FingerprintFile> {
         let empty = || vec![Vec::new(); PARTITIONS];
         Ok(FingerprintFile {
-            file: tempfile::tempfile()?,
+            file: SpoolFile::new()?,
             written: 0,
             buffers: empty(),
             chunks: vec![Vec::new(); PARTITIONS],
@@ -219,11 +218,10 @@ impl FingerprintFile {
 
     /// Gives a partition's entries in the order in which they came.
     fn read(&mut self, partition: usize, take: &mut dyn FnMut(Fingerprint, u64)) -> io::Result<()> {
-        self.file.seek(SeekFrom::End(0))?;
         self.flush(partition)?;
         for (offset, length) in std::mem::take(&mut self.chunks[partition]) {
-            self.file.seek(SeekFrom::Start(offset))?;
-            let mut chunk = BufReader::with_capacity(length.max(1), &self.file).take(length as u64);
+            let chunk = BufReader::with_capacity(length.max(1), self.file.reader_from(offset));
+            let mut chunk = chunk.take(length as u64);
             let mut entry = [0; ENTRY_BYTES];
             for _ in 0..length / ENTRY_BYTES {
                 chunk.read_exact(&mut entry)?;

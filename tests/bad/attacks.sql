@@ -1,120 +1,121 @@
 -- Statements that want too much, or something that is not theirs. Each begins with a line `--> OUTCOME: about`:
--- `answer` is answered, `refused` is not run or cannot be computed (exit code 2), `bound` runs into a bound of memory,
--- size or time (5). `«TEXT×N»` stands for N copies of TEXT, in which `#` is the number of the copy.
+-- `answer` is answered, `refused` is not run or cannot be computed (exit code 2), `result` would make too large a result,
+-- `memory` needs too much of it and `time` takes too long (5); what comes first may depend on the machine, then it is
+-- `time or memory`. With ` (shell)` it is always tried in the shell too. `«TEXT×N»` stands for N copies of TEXT, in which `#` is the number of the copy.
 
---> bound: a list of lists of lists
+--> result: a list of lists of lists
 SELECT array_repeat(array_repeat(array_repeat(0, 1000), 1000), 1000)
---> bound: the same, flattened
+--> result: the same, flattened
 SELECT array_length(flatten(flatten(array_repeat(array_repeat(array_repeat(0, 1000), 1000), 1000))))
---> bound: flattened, over a column
+--> result: flattened, over a column
 SELECT flatten(array_repeat(array_repeat(raw, 10000), 1000)) FROM events
---> bound: text repeated three times over
+--> result: text repeated three times over
 SELECT length(repeat(repeat(repeat('a', 10000), 10000), 10000))
---> bound: a column repeated
+--> result: a column repeated
 SELECT repeat(raw, 10000) FROM events
---> bound: a column repeated, and measured only
+--> result: a column repeated, and measured only
 SELECT sum(length(repeat(repeat(raw, 100), 10000))) FROM events
---> bound: each letter becomes many
+--> result: each letter becomes many
 SELECT replace(replace(replace(raw, '"', repeat('"', 1000)), '"', repeat('"', 1000)), '"', repeat('"', 1000)) FROM events
---> bound: nothing replaced by something
+--> result: nothing replaced by something
 SELECT length(replace(repeat('a', 10000), '', repeat('b', 10000)))
---> bound: a pattern that matches everywhere
+--> result: a pattern that matches everywhere
 SELECT length(regexp_replace(repeat('a', 10000), '', repeat('b', 10000), 'g'))
---> bound: what matched, many times
+--> result: what matched, many times
 SELECT length(regexp_replace(repeat('a', 10000), '(a*)', repeat('\1', 5000) || repeat('\1', 5000), 'g')) FROM generate_series(1, 100)
---> bound: a pattern that matches everywhere, over a column
+--> result: a pattern that matches everywhere, over a column
 SELECT regexp_replace(raw, '.', repeat('0123456789', 1000), 'g') FROM events
---> bound: padding of padding
+--> result: padding of padding
 SELECT lpad(lpad(raw, 10000, 'x'), 10000, 'y'), repeat(lpad(raw, 10000, '€'), 10000) FROM events
---> bound: padding to the right, repeated
+--> result: padding to the right, repeated
 SELECT repeat(rpad(event_id, 10000, 'ab'), 10000) FROM events
---> bound: joining a hundred copies
+--> result: joining a hundred copies
 SELECT concat(«repeat(raw, 1000),×100» raw) FROM events
---> bound: joining with a long separator
+--> result: joining with a long separator
 SELECT concat_ws(repeat(raw, 10000), «'a',×200» 'b') FROM events
---> bound: the operator that joins, doubling
+--> result: the operator that joins, doubling
 SELECT length(x30) FROM (SELECT x29 || x29 AS x30 FROM (SELECT x28 || x28 AS x29 FROM (SELECT x27 || x27 AS x28 FROM (SELECT repeat(raw, 1000) || repeat(raw, 1000) AS x27 FROM events))))
---> bound: the operator, a hundred times
+--> result: the operator, a hundred times
 SELECT length(«repeat(raw, 1000) || ×100»raw) FROM events
---> bound: doubling in a chain of parts
+--> result: doubling in a chain of parts
 WITH t0 AS (SELECT repeat('x', 10000) AS x), «t1# AS (SELECT x || x AS x FROM t0), ×1»t2 AS (SELECT repeat(x, 10000) AS x FROM t0), t3 AS (SELECT x || x || x AS x FROM t2) SELECT length(x) FROM t3
---> bound: a list that grows by itself
+--> result: a list that grows by itself
 SELECT array_concat(«array_repeat(raw, 10000),×50» array_repeat(raw, 10000)) FROM events
---> bound: appending large items
+--> result: appending large items
 SELECT array_append(array_repeat(raw, 10000), repeat(raw, 10000)) FROM events
---> bound: a list of large texts
+--> result: a list of large texts
 SELECT make_array(«repeat(raw, 5000),×100» raw) FROM events
---> bound: items replaced by larger ones
+--> result: items replaced by larger ones
 SELECT array_replace_all(array_repeat(1, 10000), 1, 2), array_replace_all(array_repeat('a', 10000), 'a', repeat('b', 10000)) FROM events
---> bound: a list as text, with a long separator
+--> result: a list as text, with a long separator
 SELECT array_to_string(array_repeat('a', 10000), repeat('b', 10000)) FROM events
---> bound: a series for each row
+--> result: a series for each row
 SELECT range(0, 10000000), event_id FROM events
---> bound: two series in a row
+--> result: two series in a row
 SELECT array_concat(range(0, 9999999), range(0, 9999999)) FROM events
---> bound: times in small steps
+--> result: times in small steps
 SELECT range(TIMESTAMP '2000-01-01', TIMESTAMP '2100-01-01', INTERVAL '1' SECOND)
---> bound: unnested and multiplied
+--> time or memory: unnested and multiplied
 SELECT count(*) FROM (SELECT unnest(range(0, 1000000)) AS a FROM (SELECT unnest(range(0, 1000000)) AS b))
---> bound: a resized list
+--> result: a resized list
 SELECT array_resize(make_array(repeat(raw, 100)), 10000, repeat(raw, 1000)) FROM events
---> bound: hexadecimal of a long text
+--> result: hexadecimal of a long text
 SELECT encode(repeat(repeat('a', 10000), 5000), 'hex')
---> bound: letters that become longer
+--> result: letters that become longer
 SELECT upper(repeat(repeat('ß', 10000), 2000)), translate(repeat(repeat('a', 10000), 2000), 'a', '€')
---> bound: pieces of one letter
+--> result: pieces of one letter
 SELECT string_to_array(repeat(repeat('a', 10000), 1000), NULL)
---> bound: a date written long
+--> result: a date written long
 SELECT to_char(TIMESTAMP '2026-01-01', repeat(repeat('%c', 10000), 1000))
---> bound: a list of the whole input, many times
+--> result: a list of the whole input, many times
 SELECT array_agg(repeat(raw, 1000)) FROM events a CROSS JOIN generate_series(1, 1000)
---> bound: one text of the whole input, many times
+--> result: one text of the whole input, many times
 SELECT length(string_agg(repeat(raw, 100), '')) FROM events a CROSS JOIN generate_series(1, 10000)
---> bound: all distinct texts
+--> time or memory: all distinct texts
 SELECT count(DISTINCT raw || a.value) FROM events, generate_series(1, 10000000) a
---> bound: all distinct texts as a list
+--> time or memory: all distinct texts as a list
 SELECT array_length(array_agg(DISTINCT raw || a.value)) FROM events, generate_series(1, 10000000) a
---> bound: the middle of all texts
+--> time or memory: the middle of all texts
 SELECT first_value(raw || a.value ORDER BY a.value DESC), array_agg(raw ORDER BY a.value) FROM events, generate_series(1, 1000000) a
---> bound: groups of everything
+--> time or memory: groups of everything
 SELECT count(*) FROM (SELECT raw, a.value, count(*) FROM events, generate_series(1, 10000000) a GROUP BY 1, 2)
---> bound: a cross join of series
+--> time: a cross join of series
 SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b
---> bound: a join that never matches
+--> time: a join that never matches
 SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value > b.value + 20000000
---> bound: a join on less than
+--> time: a join on less than
 SELECT count(*) FROM generate_series(1, 1000000) a JOIN generate_series(1, 1000000) b ON a.value < b.value
---> bound: a sort of a cross join
+--> time or memory: a sort of a cross join
 SELECT a.value FROM generate_series(1, 1000000) a, generate_series(1, 1000) b ORDER BY b.value * random()
---> bound: a window over a cross join
+--> time or memory: a window over a cross join
 SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY a.value * b.value) AS n FROM generate_series(1, 100000) a, generate_series(1, 10000) b)
---> bound: a frame of everything
+--> time or memory: a frame of everything
 SELECT max(n) FROM (SELECT count(DISTINCT value) OVER (ORDER BY value) AS n FROM generate_series(1, 1000000))
---> bound: a list in every frame
+--> time or memory: a list in every frame
 SELECT max(array_length(n)) FROM (SELECT array_agg(value) OVER (ORDER BY value) AS n FROM generate_series(1, 1000000))
---> bound: recursion without an end
+--> time or memory: recursion without an end
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r
---> bound: recursion that grows a text
+--> result: recursion that grows a text
 WITH RECURSIVE r AS (SELECT 'a' AS n UNION ALL SELECT n || n FROM r) SELECT max(length(n)) FROM r
---> bound: recursion that doubles
+--> time or memory: recursion that doubles
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT a.n FROM r a CROSS JOIN generate_series(1, 2)) SELECT count(*) FROM r
---> bound: recursion over distinct rows
+--> time or memory: recursion over distinct rows
 WITH RECURSIVE r AS (SELECT 1 AS n UNION SELECT n + 1 FROM r) SELECT count(*) FROM r
---> bound: distances of long texts
+--> time: distances of long texts
 SELECT levenshtein(repeat(repeat('a', 10000), 100), repeat(repeat('b', 10000), 100))
---> bound: distances of many texts
+--> time: distances of many texts
 SELECT sum(levenshtein(repeat('a', 10000), repeat(a.value::text, 1000))) FROM generate_series(1, 100000) a
---> bound: a large pattern, over and over
+--> time: a large pattern, over and over
 SELECT count(*) FROM generate_series(1, 10000000) a WHERE regexp_like(repeat(a.value::text, 100), '^(1|2|3|4|5|6|7|8|9|0){700}x$')
---> bound: the hash of long texts
+--> result: the hash of long texts
 SELECT count(sha256(repeat(a.value::text, 10000))) FROM generate_series(1, 10000000) a
---> bound: many columns of a cross join
+--> time: many columns of a cross join
 SELECT count(*) FROM events a, events b, events c, events d, generate_series(1, 10000000) e, generate_series(1, 10000000) f
 --> refused: a subquery for each row
 SELECT count(*) FROM generate_series(1, 100000) a WHERE a.value < (SELECT count(*) FROM generate_series(1, 1000000) b WHERE b.value % (a.value + 1) = 0)
---> bound: views joined without a condition
+--> time: views joined without a condition
 SELECT count(*) FROM generate_series(1, 10000000) s, key_use a, key_use b, generate_series(1, 1000000) t WHERE s.value + t.value < 0
---> bound: an answer without an end
+--> time: an answer without an end
 SELECT a.value, b.value FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b WHERE a.value * b.value = -1
 --> refused: CUBE of eighteen columns
 SELECT count(*) FROM events GROUP BY CUBE (event_id, event_name, event_source, aws_region, source_ip_address, user_agent, error_code, principal, key_arn, outcome, read_only, event_type, event_category, recipient_account_id, event_time, raw, record_index, user_type)
@@ -224,3 +225,31 @@ SELECT sum(value * 2 + 1) AS s, string_agg('a' || value, ',' ORDER BY value * -1
 SELECT count(*) FROM events WHERE «event_id = 'id-#' OR ×300»false
 --> answer: chains of every kind
 SELECT 1 + 2 * 3 - 4 AS a, 'x' || (1 + 2) || 'y' AS b, 1.5 + 2 + 3 AS c, now() - now() + INTERVAL '1' DAY AS d, 7 - (2 - 1) AS e
+--> result (shell): a large constant in many rows
+SELECT repeat(repeat('a', 10000), 1000) AS x, value FROM generate_series(1, 8192)
+--> result (shell): a large constant in few rows
+SELECT repeat(repeat('a', 10000), 1000) AS x, value FROM generate_series(1, 200)
+--> result: a large constant in a branch
+SELECT max(length(CASE WHEN value % 2 = 0 THEN repeat(repeat('a', 10000), 1000) ELSE value::text END)) FROM generate_series(1, 8192)
+--> result: a large constant that is counted
+SELECT count(DISTINCT repeat(repeat('a', 10000), 1000)) FROM generate_series(1, 8192)
+--> time (shell): a large constant, looked through for each row
+SELECT sum(strpos(repeat(repeat('a', 10000), 1000), 'b' || value)) FROM generate_series(1, 100000)
+--> memory (shell): a large value joined with many rows
+SELECT x, value FROM (SELECT repeat(repeat('a', 10000), 1000) AS x) a CROSS JOIN generate_series(1, 8192)
+--> result (shell): a hundred groups in each other
+SELECT regexp_match(repeat(repeat('a', 10000), 700), repeat('(', 100) || 'a*' || repeat(')', 100))
+--> result (shell): a wide type
+SELECT arrow_cast(arrow_cast('a', 'Binary'), 'FixedSizeBinary(2000000000)')
+--> result: a wide type in each row
+SELECT arrow_try_cast(CAST(event_id AS BYTEA), 'FixedSizeBinary(1000000)') FROM events
+--> refused: the sign of the smallest number
+SELECT -v FROM (VALUES (-9223372036854775807 - 1), (0)) t(v)
+--> answer: signs of numbers
+SELECT -v AS v, - -v AS w, -1.5 AS r FROM (VALUES (9223372036854775807), (-5), (NULL)) t(v) ORDER BY -v
+--> answer: groupings beside each other
+SELECT count(*) FROM («SELECT count(*) AS n FROM events GROUP BY ROLLUP (event_name) UNION ALL ×12»SELECT count(*) FROM events GROUP BY ROLLUP (event_name))
+--> answer: a large constant compared
+SELECT count(*) FROM events WHERE raw <> repeat(repeat('a', 10000), 1000) AND raw NOT LIKE repeat(repeat('a', 10000), 100)
+--> answer: a hash of a long text
+SELECT length(md5(repeat(repeat('a', 10000), 1000))) AS digits

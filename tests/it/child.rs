@@ -31,6 +31,16 @@ pub fn beside(path: &str) -> Option<PathBuf> {
     None
 }
 
+/// A folder with inputs from a registry, which `.ci/run` fetches and names in the variable.
+pub fn fetched(variable: &str) -> Option<PathBuf> {
+    let folder = std::env::var_os(variable).map(|folder| root().join(folder));
+    assert!(folder.as_ref().is_none_or(|folder| folder.is_dir()), "{variable} names no folder: {folder:?}");
+    if folder.is_none() {
+        skipped(&format!("{variable} names no folder"), "KEYTRAIL_NEEDS_PROGRAMS");
+    }
+    folder
+}
+
 /// True if the machine has a program, which is run with arguments that make it succeed at once. Only cargo and gcc are
 /// sure to be there.
 pub fn has_program(name: &str, args: &[&str]) -> bool {
@@ -56,6 +66,12 @@ fn skipped(why: &str, promise: &str) {
 /// True if slow tests should do it all: every point instead of some, more kills, minutes instead of seconds.
 pub fn is_exhaustive() -> bool {
     std::env::var_os("KEYTRAIL_EXHAUSTIVE").is_some()
+}
+
+/// The time in which something must end that has `strict` for it on a machine of its own: more where a child that does
+/// nothing takes long at this moment, since other tests keep the machine busy.
+pub fn time_max(strict: Duration) -> Duration {
+    if is_exhaustive() { strict } else { strict + Duration::from_secs(3) + 30 * keytrail(["--version"]).took }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -196,10 +212,15 @@ fn peaks(child: &Child) -> (u64, u64) {
 
 /// Runs `work` over every item on a thread per core and gives the results in the items' order.
 pub fn on_every_core<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    at_once(std::thread::available_parallelism().map_or(1, usize::from), items, work)
+}
+
+/// As [`on_every_core`], on so many threads, for work that waits more than it computes.
+pub fn at_once<T: Sync, R: Send>(threads: usize, items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(items.len()));
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 while let Some((place, item)) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|i| Some((i, items.get(i)?)))

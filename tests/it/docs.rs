@@ -190,8 +190,7 @@ One statement at a time that only reads: `SELECT`, also after `WITH`, `VALUES`, 
 with its functions for numbers, text, regular expressions, times, lists and maps. A parameter is written `$name` and
 given with `-p name=VALUE`.
 
-Integers have 64 bits. An operator whose result has no room in them is an error, but a `sum` goes round: cast to
-`DECIMAL(38, 0)` what may grow so large.
+Integers have 64 bits; [Bounds](#bounds) says what happens where a result has no room in them.
 
 ";
 
@@ -233,17 +232,20 @@ fn sql_page() {
 const SQL_BOUNDS: &str = "
 ## Bounds
 
-A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered. A step that
-the shell has stopped waiting for goes on until it is done, and keeps its memory for so long.
+A statement that runs into a bound ends with exit code 5 and says which; in the shell the next one is answered, unless the
+statement took all memory of the process at once, which ends the shell too. A step that the shell has stopped waiting for goes
+on until it is done, keeps its memory for so long, and writes nothing more; while two do so, no other statement is begun.
 
 - Time: `--timeout` counts computing, from the last file or object that was opened; ten minutes unless it is given. Waiting
   for whoever reads the output is no computing.
 - Memory: `--memory` bounds the process, by default at three quarters of the machine's. Operators have half of that and at
   most 512 MiB; sorts and groups put more into temporary files without a name, joins and lists of all rows cannot.
-- Results: no call of a function makes more than 64 MiB of one batch of rows, which are 8,192 at most. Functions that
-  make more than they are given, such as `replace` and `array_repeat`, are measured before they begin.
-- Numbers: `+`, `-` and `*` of integers refuse a result that their type cannot hold (2). `sum` does not look; over numbers
-  that clients chose, use `sum(CAST(n AS DECIMAL(30, 0)))`.
+- Results: no call of a function makes more than 64 MiB of one batch of rows, which are 8,192 at most, or a constant of more
+  than 32 MiB. Functions that make more than they are given, such as `replace` and `array_repeat`, are measured before they
+  begin, and so is a large constant that would stand in many rows. What a join repeats is not measured: a large value joined
+  with many rows meets the bound of memory, or that of 2 GiB for one column of a batch.
+- Numbers: `+`, `-` and `*` of integers, and `-` before one, refuse a result that their type cannot hold (2). `sum` does not
+  look; over numbers that clients chose, use `sum(CAST(n AS DECIMAL(38, 0)))`.
 - Functions: those below may be called, since they read nothing but their arguments. All others are unknown.
 ";
 

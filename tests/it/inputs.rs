@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::attacks::typed_at;
 use crate::child::{BINARY, Ended, Limits, has_program, keytrail, keytrail_within, root, shell_line_in};
 use crate::damage::sparse;
 use crate::store::{Store, logs};
@@ -117,6 +118,45 @@ fn a_file_that_changes_during_the_run_gives_nothing() {
     }
 }
 
+/// The time of a run counts computing alone: whoever writes to its standard input, or a slow disk below a store, may take
+/// longer altogether than `--timeout` says.
+#[test]
+fn time_that_reading_takes_is_not_counted() {
+    std::thread::scope(|scope| {
+        scope.spawn(reads_of_a_slow_writer);
+        reads_of_a_slow_disk();
+    });
+}
+
+fn reads_of_a_slow_writer() {
+    let log = fs::read(root().join("tests/bad/envelopes/records-only-escaped.json")).unwrap();
+    let ask = ["query", COUNT, "--events", "all", "-f", "csv", "--timeout", "4s", "--from", "-"];
+    let mut slow = Command::new(BINARY);
+    slow.args(ask).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut running = slow.spawn().unwrap();
+    let mut to = running.stdin.take().unwrap();
+    for part in log.chunks(log.len() / 6 + 1) {
+        // A run that has ended reads no more; its exit code tells.
+        to.write_all(part).unwrap_or_else(|error| eprintln!("{error}"));
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    drop(to);
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+fn reads_of_a_slow_disk() {
+    if !has_program("strace", &["-o", "/dev/null", "true"]) {
+        return;
+    }
+    let store = Store::new();
+    ends(&store.ingest(&logs(), &[]), 0, "");
+    let ask = format!("query 'SELECT sum(length(raw)) FROM events' -q --threads 1 --from {}", store.text());
+    // Some eighty reads, each of which begins with a step to its place.
+    let slowly = "strace -f -qq -o /dev/null -e trace=lseek -e inject=lseek:delay_exit=130000";
+    ends(&shell_line_in(&format!("{slowly} {BINARY} {ask} --timeout 4s"), root()), 0, "");
+}
+
 /// Begins a command line of somebody whom modes of files and `ulimit` bind, which root is not. None if that cannot be done.
 fn stranger() -> Option<String> {
     if fs::metadata("/proc/self").unwrap().uid() != 0 {
@@ -186,7 +226,8 @@ fn few_handles_change_no_answer() {
     ends(&right, 0, "");
     for handles in [8, 12, 16, 20, 24, 28, 32, 64, 256] {
         let limits = Limits { open_files: Some(handles), ..Limits::default() };
-        let ended = keytrail_within(["audit", from, "-q", "-f", "json"], limits);
+        // Each thread has files open.
+        let ended = keytrail_within(["audit", from, "-q", "-f", "json", "--threads", "4"], limits);
         match ended.code {
             Some(0) => assert!(ended.stdout == right.stdout, "{handles}"),
             code => assert!(
@@ -202,6 +243,7 @@ fn few_handles_change_no_answer() {
 fn a_store_is_its_owners_whatever_the_umask() {
     for (umask, more, folder_mode, file_mode) in [
         ("000", "", 0o700, 0o600),
+        ("022", "", 0o700, 0o600),
         ("077", "", 0o700, 0o600),
         ("000", "--store-mode group", 0o2750, 0o640),
         ("077", "--store-mode group", 0o2750, 0o640),
@@ -220,6 +262,79 @@ fn a_store_is_its_owners_whatever_the_umask() {
             assert_eq!(modes(&store.path), [0o2750, 0o640], "a store that is there takes the mode");
         }
     }
+}
+
+fn mode_of(path: impl AsRef<Path>) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o7777
+}
+
+#[test]
+fn output_is_as_readable_as_its_user_says() {
+    let folder = one_log();
+    let from = folder.path().display();
+    for (umask, mode) in [("000", 0o666), ("022", 0o644), ("077", 0o600)] {
+        let out = tempfile::tempdir().unwrap();
+        let at = out.path().display();
+        for (name, run) in [
+            ("query.json", format!("keytrail query '{COUNT}' --from {from} -f json -o")),
+            ("audit.md", format!("keytrail audit {from} -o")),
+            ("summary.json", format!("keytrail ingest {from} --store {at}/store --events all --summary-json")),
+        ] {
+            let file = out.path().join(name);
+            let line = |more: &str| shell_line_in(&format!("umask {umask}; {run} {at}/{name} {more}"), root());
+            ends(&line(""), 0, "");
+            assert_eq!(mode_of(&file), mode, "{name}, umask {umask}");
+            // What replaces a file is for those whom the file was for.
+            let force = if name == "summary.json" { "" } else { "--force" };
+            for of_earlier in [0o640, 0o600, 0o666] {
+                fs::set_permissions(&file, fs::Permissions::from_mode(of_earlier)).unwrap();
+                ends(&line(force), 0, "");
+                assert_eq!(mode_of(&file), of_earlier, "{name}, umask {umask}");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_of_a_run_are_its_owners_while_it_runs() {
+    for (umask, mode) in [("000", 0o666), ("022", 0o644), ("077", 0o600)] {
+        let out = tempfile::tempdir().unwrap();
+        fs::create_dir(out.path().join("tmp")).unwrap();
+        let line = format!("umask {umask}; exec {BINARY} query '{COUNT}' --from - -o answer.csv");
+        let mut command = Command::new("sh");
+        command.args(["-c", &line]).current_dir(out.path()).env("TMPDIR", out.path().join("tmp"));
+        // It waits for the end of its input, which nobody writes.
+        let mut running = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let opened = format!("/proc/{}/fd", running.id());
+        let (staged, temporary) = loop {
+            assert!(running.try_wait().unwrap().is_none(), "its files were not seen open");
+            let handles = fs::read_dir(&opened).into_iter().flatten().flatten().map(|handle| handle.path());
+            let handles: Vec<_> = handles.filter_map(|handle| Some((fs::read_link(&handle).ok()?, handle))).collect();
+            let is_staged = |file: &Path| file.extension().is_some_and(|end| end == "part");
+            let staged = handles.iter().find(|(file, _)| is_staged(file));
+            let temporary = handles.iter().find(|(file, _)| file.starts_with(out.path().join("tmp")));
+            if let (Some((_, staged)), Some((_, temporary))) = (staged, temporary) {
+                break (mode_of(staged), mode_of(temporary));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        };
+        assert_eq!((staged, temporary), (mode, 0o600), "umask {umask}");
+        running.kill().unwrap();
+        running.wait().unwrap();
+    }
+}
+
+#[test]
+fn the_history_of_the_shell_is_its_users() {
+    if !has_program("python3", &["-c", "import pty"]) {
+        return;
+    }
+    let home = tempfile::tempdir().unwrap();
+    let shown = typed_at(home.path(), &["SELECT 'so ' || 'it is' AS a;".to_owned()], &[]);
+    assert!(shown.contains("\nso it is"), "{shown}");
+    let history = home.path().join("keytrail/history");
+    assert!(fs::read_to_string(&history).unwrap().contains("SELECT 'so '"));
+    assert_eq!([mode_of(history.parent().unwrap()), mode_of(&history)], [0o700, 0o600]);
 }
 
 /// The one mode of all folders of a store, and that of all files.
@@ -246,8 +361,8 @@ fn a_store_that_others_may_write_is_refused() {
     let store = Store::new();
     ends(&store.ingest(&logs(), &[]), 0, "");
     let place = store.text();
-    for folder in ["", "events", "objects/_delta_log"] {
-        let folder = store.path.join(folder);
+    let day = store.files()[0].parent().unwrap().to_owned();
+    for folder in [store.path.clone(), store.path.join("events"), store.path.join("objects/_delta_log"), day] {
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o702)).unwrap();
         for args in [
             vec!["audit", place],
@@ -299,13 +414,87 @@ fn output_replaces_no_evidence() {
     }
     ends(&keytrail(["audit", text(from), "-f", "json", "-o", text(&log), "--force"]), 2, "it is read");
     let store = from.with_extension("store");
-    let summary = ["ingest", text(from), "--store", text(&store), "--summary-json", text(&log)];
-    ends(&keytrail(summary), 2, "it is read");
+    let ingest = |summary: &Path| {
+        keytrail(["ingest", text(from), "--store", text(&store), "--events", "all", "--summary-json", text(summary)])
+    };
+    ends(&ingest(&log), 2, "it is read");
+    // A store, whose log a new file may be of as well.
+    let summary = out.path().join("summary.json");
+    ends(&ingest(&summary), 0, "");
+    let commits = store.join("events/_delta_log");
+    let first = commits.join(format!("{:020}.json", 0));
+    let (commit, next) = (fs::read(&first).unwrap(), commits.join(format!("{:020}.json", 7)));
+    for file in [&first, &next, &commits.join("../../ids/x.json"), &store.join("objects/x.json")] {
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        ends(&ingest(file), 2, "it is read");
+        let ask = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(file), "--force"];
+        ends(&keytrail(ask), 2, "it is read");
+    }
+    assert!(fs::read(&first).unwrap() == commit && !next.exists());
+    ends(&ingest(&summary), 0, "nothing new");
+    fs::remove_dir_all(&store).unwrap();
     assert_eq!(fs::read(&log).unwrap(), before);
+    ends(&keytrail(["ingest", text(from), "--store", text(&store)]), 0, "");
+    for name in
+        ["events/_delta_log/00000000000000000000.json", "events/_delta_log/00000000000000000001.json", "new.json"]
+    {
+        let (inside, first) = (store.join(name), store.join("events/_delta_log/00000000000000000000.json"));
+        let before = fs::read(&first).unwrap();
+        ends(
+            &keytrail(["ingest", text(from), "--store", text(&store), "--summary-json", text(&inside)]),
+            2,
+            "cannot write",
+        );
+        let asked = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(&inside), "--force"];
+        ends(&keytrail(asked), 2, "cannot write");
+        assert_eq!(fs::read(&first).unwrap(), before);
+    }
+    ends(&keytrail(["store", "check", text(&store)]), 0, "");
+    fs::remove_dir_all(&store).unwrap();
     // A report among the logs is none of them.
     let report = from.join("report.md");
     for more in [&[][..], &["--force"]] {
         ends(&keytrail([&["query", COUNT, "--from", text(from), "-o", text(&report)][..], more].concat()), 0, "");
+    }
+}
+
+#[test]
+fn output_replaces_no_file_of_the_question() {
+    let (folder, logs) = (tempfile::tempdir().unwrap(), one_log());
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (log, from) = (logs.path().join("a.json"), text(logs.path()));
+    fs::write(path("q.sql"), COUNT).unwrap();
+    fs::write(path("value"), "x").unwrap();
+    fs::write(path("accept.toml"), "").unwrap();
+    fs::create_dir(path("state")).unwrap();
+    let answer = r#"{"KeyRotationEnabled":true,"KeyId":"arn:aws:kms:eu-west-1:111122223333:key/k"}"#;
+    fs::write(path("state/a.json"), answer).unwrap();
+    fs::copy(&log, path("log.json")).unwrap();
+    let of_value = format!("x=@{}", path("value"));
+    for (asked, to) in [
+        (vec!["query", "--file", &path("q.sql"), "--from", from], "q.sql"),
+        (vec!["query", "SELECT $x AS x", "-p", &of_value, "--from", from], "value"),
+        (vec!["query", COUNT, "--accept", &path("accept.toml"), "--from", from], "accept.toml"),
+        (vec!["query", COUNT, "--state", &path("state"), "--from", from], "state/a.json"),
+        (
+            vec!["query", COUNT, "--state", &format!("{}@2026-01-01", path("state/a.json")), "--from", from],
+            "state/a.json",
+        ),
+        (vec!["audit", "--accept", &path("accept.toml"), from], "accept.toml"),
+        (vec!["trace", "alias/a", "--state", &path("state/a.json"), "--from", from], "state/a.json"),
+    ] {
+        let before = fs::read(path(to)).unwrap();
+        let ended = keytrail([&asked[..], &["-f", "json", "-o", &path(to), "--force"]].concat());
+        ends(&ended, 2, "it is read");
+        assert_eq!(fs::read(path(to)).unwrap(), before, "{asked:?}");
+    }
+    for (line, name) in [
+        (format!("keytrail query '{COUNT}' --from - -f json -o log.json --force < log.json"), "log.json"),
+        (format!("keytrail query - --from {from} -f json -o q.sql --force < q.sql"), "q.sql"),
+    ] {
+        let before = fs::read(path(name)).unwrap();
+        ends(&shell_line_in(&line, folder.path()), 2, "it is read");
+        assert_eq!(fs::read(path(name)).unwrap(), before, "{line}");
     }
 }
 

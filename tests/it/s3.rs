@@ -14,6 +14,7 @@ use crate::child::{on_every_core, root};
 use crate::cloud::{
     Fault, Proxy, Request, code, copy_folder, header, keytrail, run, serve, serve_under, stderr, stdout,
 };
+use crate::s3_faults::{Trouble, Victim, troubles};
 use crate::service::KeysOfBucket;
 use crate::store::Store;
 
@@ -319,6 +320,12 @@ impl Faulty {
         folder.join(format!("111122223333_CloudTrail_eu-west-1_{TARGET}.json.gz"))
     }
 
+    /// Brings a trouble to the target.
+    fn judge(&self, trouble: &Arc<Trouble>) -> impl Fn(&Request, usize) -> Fault + Send + Sync + 'static {
+        let (trouble, victim) = (Arc::clone(trouble), Victim { name: TARGET.to_owned(), path: self.target() });
+        move |request, before| trouble.strike(&victim, request, before).unwrap_or(Fault::Pass)
+    }
+
     fn proxy(&self, judge: Judge) -> Proxy {
         Proxy::start(self.upstream, move |request, before| judge(request, before))
     }
@@ -408,42 +415,8 @@ impl Faulty {
 #[test]
 fn faults_that_pass_change_nothing() {
     let faulty = Faulty::new();
-    let once = |fault: Fault| {
-        move |request: &Request, before| {
-            if request.is_get_of(TARGET) && before == 0 { fault.clone() } else { Fault::Pass }
-        }
-    };
-    let faults = [
-        ("503 once", Fault::error(503, "SlowDown")),
-        ("500 once", Fault::error(500, "InternalError")),
-        ("a reset before the answer", Fault::Hangup),
-        ("a body cut at its start", Fault::CutAt(0)),
-        ("a body cut in the middle", Fault::CutAt(300)),
-        ("a short body", Fault::Resize(-10)),
-        ("a long body", Fault::Resize(10)),
-        ("wrong bytes", Fault::Corrupt),
-    ];
-    on_every_core(&faults, |(what, fault)| faulty.heals(what, once(fault.clone())));
-    faulty.heals("a body cut just before its end, again and again", |request, before| {
-        if request.is_get_of(TARGET) && before < 3 { Fault::CutAt(100) } else { Fault::Pass }
-    });
-    // Of one day, since a budget of retries bounds those of a run.
-    faulty.heals("503 for the first answer to every list and every log of a day", |request, before| {
-        if before == 0 && (request.is_list() || request.target.contains("/CloudTrail/us-east-1/2026/03/10/")) {
-            Fault::error(503, "SlowDown")
-        } else {
-            Fault::Pass
-        }
-    });
-    let moved = |request: &Request, _: usize| {
-        let signed_for = header(&request.head, "authorization").unwrap_or_default();
-        if signed_for.contains("/eu-west-1/") {
-            return Fault::Pass;
-        }
-        let Fault::Answer(status, _, body) = Fault::error(301, "PermanentRedirect") else { unreachable!() };
-        Fault::Answer(status, "x-amz-bucket-region: eu-west-1\r\n".into(), body)
-    };
-    faulty.heals("a bucket in another Region", moved);
+    let passing: Vec<Arc<Trouble>> = troubles().into_iter().filter(|t| t.told.is_none()).map(Arc::new).collect();
+    on_every_core(&passing, |trouble| faulty.heals(trouble.what, faulty.judge(trouble)));
 }
 
 /// Such an ETag has 32 hex digits and is compared with no content.
@@ -468,36 +441,11 @@ fn a_crawling_body_is_resumed() {
 #[test]
 fn unreadable_objects_are_named() {
     let faulty = Faulty::new();
-    let always = |fault: Fault| {
-        move |request: &Request, _: usize| if request.is_get_of(TARGET) { fault.clone() } else { Fault::Pass }
-    };
-    let faults = [
-        ("503 for ever", "refused service_busy", Fault::error(503, "SlowDown")),
-        ("hangups for ever", "refused network", Fault::Hangup),
-        ("bodies cut for ever", "refused network", Fault::CutAt(10)),
-        ("short bodies for ever", "refused inconsistent_answer", Fault::Resize(-1)),
-        ("long bodies for ever", "refused inconsistent_answer", Fault::Resize(1)),
-        ("wrong bytes for ever", "refused inconsistent_answer", Fault::Corrupt),
-        ("403 on one key", "refused access_denied", Fault::error(403, "AccessDenied")),
-        ("an archived object", "refused archived", Fault::error(403, "InvalidObjectState")),
-        ("a disabled key", "refused kms_key_unusable", Fault::error(400, "KMS.DisabledException")),
-        ("412", "changed changed", Fault::error(412, "PreconditionFailed")),
-        ("404", "missing missing", Fault::error(404, "NoSuchKey")),
-    ];
-    on_every_core(&faults, |(what, told, fault)| faulty.names(what, told, always(fault.clone())));
-    let [replaced, deleted] = [faulty.target(), faulty.target()];
-    faulty.names("an object replaced after it was listed", "changed changed", move |request, _| {
-        if request.is_get_of(TARGET) {
-            fs::write(&replaced, b"{\"Records\":[]}").unwrap();
-        }
-        Fault::Pass
-    });
-    faulty.names("an object deleted after it was listed", "missing missing", move |request, _| {
-        if request.is_get_of(TARGET) && deleted.exists() {
-            fs::remove_file(&deleted).unwrap();
-        }
-        Fault::Pass
-    });
+    let lasting = troubles().into_iter().filter(|trouble| trouble.told.is_some()).map(Arc::new);
+    let (alone, together): (Vec<_>, Vec<_>) = lasting.partition(|trouble| trouble.changes_the_bucket());
+    let names = |t: &Arc<Trouble>| faulty.names(t.what, t.told.unwrap(), faulty.judge(t));
+    on_every_core(&together, names);
+    alone.iter().for_each(names);
 }
 
 /// A later run reads an object that failed; until then every run reports it.

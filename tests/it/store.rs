@@ -463,8 +463,17 @@ fn a_store_that_lost_a_part_is_damaged() {
 fn gc_leaves_files_of_others() {
     let store = Store::new();
     store.ingest(&logs(), &[]);
-    let others = ["events/AWSLogs/a.json.gz", "events/mine.parquet", "objects/notes.txt", "ids/more/b.json"]
-        .map(|name| store.path.join(name));
+    let others = [
+        "events/AWSLogs/a.json.gz",
+        "events/mine.parquet",
+        "objects/notes.txt",
+        "objects/evidence.part",
+        "events/event_date=2026-03-10/evidence.part",
+        "events/_delta_log/evidence.part",
+        "ids/evidence.part",
+        "ids/more/b.json",
+    ]
+    .map(|name| store.path.join(name));
     let lost = store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet");
     for file in others.iter().chain([&lost]) {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -778,7 +787,7 @@ impl Disturbed {
 
     /// Another run completes the store that a disturbed one left.
     #[track_caller]
-    fn assert_completed(&self, store: &Store, what: &str) {
+    pub fn assert_completed(&self, store: &Store, what: &str) {
         assert_eq!(store.ingest(self.logs.path(), &[]).code, Some(0), "{what}");
         assert_eq!(store.hash(), self.expected, "{what}");
         store.check();
@@ -869,38 +878,6 @@ fn a_run_killed_at_any_call_is_completed_by_the_next() {
     });
     let count = killed.iter().filter(|killed| **killed).count();
     assert!(count * 10 >= killed.len() * 9, "only {count} of {} runs were killed", killed.len());
-}
-
-#[test]
-fn a_failed_call_is_reported_and_harms_nothing() {
-    if !has_strace() {
-        return;
-    }
-    let run = Disturbed::failing();
-    let errors = ["EIO", "ENOSPC", "EACCES", "EMFILE"];
-    let kinds: Vec<(&str, bool)> = errors.iter().flat_map(|error| [(*error, false), (*error, true)]).collect();
-    // Each point gets one kind of error, or every kind if there is time.
-    let points = run.points(13);
-    let faults: Vec<_> = match is_exhaustive() {
-        true => kinds.iter().flat_map(|kind| points.iter().map(|point| (*point, *kind))).collect(),
-        false => points.into_iter().zip(kinds.iter().copied().cycle()).collect(),
-    };
-    let (tally, injections) = (Tally::of(faults.len()), AtomicUsize::new(0));
-    on_every_core(&faults, |&((call, nth), (error, for_ever))| {
-        let (store, when) = (Store::new(), format!("{nth}{}", if for_ever { "+" } else { "" }));
-        let (code, injected) = run.traced(call, &format!("error={error}"), &when, &store);
-        let told = format!("{call} {when} {error}: {code:?}");
-        injections.fetch_add(usize::from(injected), Ordering::Relaxed);
-        assert!(!injected || code != Some(0), "{told}");
-        if store.path.join("events/_delta_log").exists() && code != Some(0) {
-            let ended = keytrail(["store", "check", store.text()]);
-            assert!(ended.code == Some(0) || ended.stderr.contains("no store"), "{told}: {}", ended.story());
-        }
-        run.assert_completed(&store, &told);
-        tally.one_more();
-    });
-    eprintln!("{injections:?} of {} runs had a call that failed", faults.len());
-    assert!(injections.into_inner() * 2 > faults.len(), "hardly a call failed");
 }
 
 /// Some files are opened only to read, and a run may do without one that does not open: then the store must be right.
@@ -1139,8 +1116,8 @@ fn a_check_notices_lost_quarantined_records() {
     assert_eq!(checked.code, Some(0), "{}", checked.text());
     fs::remove_file(commits.last().unwrap()).unwrap();
     let checked = keytrail(["store", "check", store.text()]);
-    assert_eq!(checked.code, Some(4), "{}", checked.text());
-    assert!(checked.text().contains("quarantined records, and 0 are there"), "{}", checked.text());
+    let is_seen = checked.stderr.contains("its `objects` follow another commit 1 of `quarantine`");
+    assert!((checked.code, is_seen) == (Some(4), true), "{}", checked.story());
 }
 
 /// Every record that could not be read is listed, however many there are.
@@ -1289,10 +1266,11 @@ fn garbage_is_removed_when_it_is_old_enough() {
     let store = Store::new();
     store.ingest(&logs(), &["--batch-bytes", "3000"]);
     keytrail(["store", "compact", store.text()]);
+    let unique = "0123456789abcdef".repeat(2);
     let orphans = [
         store.path.join("events/event_date=2026-03-10/0123456789abcdef0123456789abcdef.parquet"),
-        store.path.join("events/_delta_log/.00000000000000000099.json.x.part"),
-        store.path.join("ids/.0.parquet.x.part"),
+        store.path.join(format!("events/_delta_log/.00000000000000000099.json.{unique}.part")),
+        store.path.join(format!("ids/.{unique}.parquet.{unique}.part")),
     ];
     orphans.iter().for_each(|orphan| fs::write(orphan, "x").unwrap());
     let all = files(&store.path).len();

@@ -7,13 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use arrow::array::{Int32Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StructArray, new_null_array};
+use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Int64Type};
 use keytrail::store::{CheckOptions, Store, StoreLocation, check, sha256_hex};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::child::{keytrail, on_every_core};
 use crate::cloud::copy_folder;
@@ -431,6 +434,16 @@ fn edits_of_logs(edited: &Edited, table: &str) -> Vec<NamedEdit> {
             }),
         ));
     }
+    // Nothing follows the last commit of a ledger, and what it entered is entered again.
+    if table != "objects" {
+        let table = name.clone();
+        edits.push((
+            format!("the last commit of {table} is gone"),
+            Box::new(move |edited| {
+                fs::remove_file(edited.commit(&table, edited.versions(&table) - 1)).unwrap();
+            }),
+        ));
+    }
     for (what, file) in [
         ("a checksum beside", format!("{:020}.crc", versions - 1)),
         ("commits put together", format!("{:020}.{:020}.compacted.json", 0, versions - 1)),
@@ -472,23 +485,171 @@ fn a_check_sees_commits_that_are_dropped_swapped_or_put_beside() {
     );
 }
 
+/// The exit code of a question that asks for all rows, and its words.
+fn asked(edited: &Edited) -> (Option<i32>, String) {
+    let ended = keytrail(["query", "-q", "SELECT count(*) FROM events", "--from", edited.path.to_str().unwrap()]);
+    (ended.code, ended.stderr)
+}
+
+/// The last commits of the other tables name it, and are read at every opening.
+#[test]
+fn a_table_without_its_last_commit_is_refused_by_a_question() {
+    for table in ["events", "hours", "quarantine"] {
+        let edited = Edited::of(short());
+        assert_eq!(asked(&edited).0, Some(3), "its quarantined record makes it incomplete");
+        fs::remove_file(edited.commit(table, edited.versions(table) - 1)).unwrap();
+        let (code, said) = asked(&edited);
+        assert_eq!(code, Some(4), "{table}: {said}");
+    }
+}
+
+/// A store of so many batches, each a commit of `events`, `objects` and `hours` after their first.
+fn batches(count: usize) -> Edited {
+    let (store, days) = (store::Store::new(), tempfile::tempdir().unwrap());
+    (1..=count).for_each(|day| log_of_day(days.path(), day, 0..1));
+    store.accounts(days.path(), &["--batch-bytes", "1"]);
+    let edited = Edited::of(&store);
+    ["events", "objects", "hours"].iter().for_each(|table| assert_eq!(edited.versions(table), count + 1, "{table}"));
+    edited
+}
+
+/// Of the commit before it nothing is read, since there is a checkpoint.
+#[test]
+fn a_commit_without_a_seal_behind_a_checkpoint_is_refused_by_a_question() {
+    for table in ["events", "objects", "hours"] {
+        let edited = batches(19);
+        assert_eq!((checkpoints(&edited, table).len(), asked(&edited).0), (1, Some(0)));
+        let txn = json!({ "txn": { "appId": "other", "version": 1 } });
+        edited.write(table, 20, &[json!({ "commitInfo": { "timestamp": 1 } }), txn]);
+        let (code, said) = asked(&edited);
+        assert!(code == Some(4) && said.contains("commit 20 of its"), "{table}: {code:?} {said}");
+    }
+}
+
+/// Every commit that another names stays, so nothing but the first checkpoint contradicts.
+#[test]
+fn commits_that_are_gone_before_a_checkpoint_were_not_made_without_a_chain() {
+    let edited = batches(20);
+    assert!(edited.faults().is_empty());
+    let tables = ["events", "objects", "hours"];
+    let is_named = |table: &str, version: usize| {
+        let mut later = tables.iter().flat_map(|other| (19..=20).flat_map(|later| edited.read(other, later)));
+        later.any(|line| line["commitInfo"]["keytrail.tables"][table][0] == version)
+    };
+    let gone: Vec<PathBuf> = tables
+        .iter()
+        .flat_map(|table| {
+            (0..19).filter(|version| !is_named(table, *version)).map(|version| edited.commit(table, version))
+        })
+        .collect();
+    assert!(gone.len() > 50, "{}", gone.len());
+    gone.iter().for_each(|commit| fs::remove_file(commit).unwrap());
+    let faults = edited.faults();
+    assert_eq!(faults.len(), 3, "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.ends_with("before 19 are gone")), "{faults:?}");
+}
+
+/// A sum that has no room is damage, no panic and no other sum.
+#[test]
+fn a_sum_without_room_is_damage() {
+    let edited = Edited::of(short());
+    let version = edited.newest_with("objects", "add");
+    let mut lines = edited.read("objects", version);
+    for add in lines.iter_mut().filter_map(|line| line.get_mut("add")) {
+        add["tags"]["keytrail.sum.kept"] = u64::MAX.to_string().into();
+    }
+    cover(&edited, ("objects", version), lines, CoverUp::State);
+    let (code, said) = asked(&edited);
+    assert!(code == Some(4) && said.contains("larger than any store is"), "{code:?} {said}");
+}
+
 /// Rewrites a Parquet file with its footer's notes; `edit` gives the new rows.
 pub fn rewrite(path: &Path, edit: impl Fn(RecordBatch) -> RecordBatch) {
     let bytes = bytes::Bytes::from(fs::read(path).unwrap());
     let builder = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
-    let notes = builder.metadata().file_metadata().key_value_metadata().cloned();
-    let schema = std::sync::Arc::clone(builder.schema());
+    let mut notes = builder.metadata().file_metadata().key_value_metadata().cloned();
+    notes.iter_mut().for_each(|notes| notes.retain(|note| note.key != "ARROW:schema"));
+    let edited: Vec<RecordBatch> = builder.build().unwrap().map(|rows| edit(rows.unwrap())).collect();
     let properties = WriterProperties::builder().set_key_value_metadata(notes).build();
-    let mut writer = ArrowWriter::try_new(fs::File::create(path).unwrap(), schema, Some(properties)).unwrap();
-    for rows in builder.build().unwrap() {
-        writer.write(&edit(rows.unwrap())).unwrap();
-    }
+    let file = fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, edited[0].schema(), Some(properties)).unwrap();
+    edited.iter().for_each(|rows| writer.write(rows).unwrap());
     writer.close().unwrap();
+}
+
+/// The entries of files with one more member, as of statistics that a reader of tables may believe.
+fn with_parsed_statistics(rows: &RecordBatch) -> RecordBatch {
+    let adds = rows["add"].as_struct();
+    let more = Field::new("stats_parsed", DataType::Utf8, true);
+    let fields: Vec<FieldRef> = adds.fields().iter().cloned().chain([FieldRef::new(more)]).collect();
+    let columns = adds.columns().iter().cloned().chain([new_null_array(&DataType::Utf8, adds.len())]).collect();
+    let adds: ArrayRef = std::sync::Arc::new(StructArray::new(fields.into(), columns, adds.nulls().cloned()));
+    let schema = rows.schema();
+    let columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| {
+        let column = if field.name() == "add" { &adds } else { column };
+        (field.name().clone(), std::sync::Arc::clone(column), true)
+    });
+    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
 }
 
 fn checkpoints(edited: &Edited, table: &str) -> Vec<PathBuf> {
     let is_checkpoint = |file: &PathBuf| file.to_str().unwrap().ends_with(".checkpoint.parquet");
     files(&edited.log(table)).into_iter().filter(is_checkpoint).collect()
+}
+
+/// Moves two entries of one file of the index, so that their sum stays, and makes again all that the index proves of
+/// itself. Gives the hash of the event id that it has no more.
+fn forge_index(edited: &Edited) -> u64 {
+    let path = files(&edited.path.join("ids")).remove(0);
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(fs::read(&path).unwrap())).unwrap();
+    let notes = builder.metadata().file_metadata().key_value_metadata().unwrap().clone();
+    let schema = std::sync::Arc::clone(builder.schema());
+    let (mut hashes, mut numbers): (Vec<i64>, Vec<i32>) = (Vec::new(), Vec::new());
+    for rows in builder.build().unwrap() {
+        let rows = rows.unwrap();
+        hashes.extend(rows.column(0).as_primitive::<Int64Type>().values());
+        numbers.extend(rows.column(1).as_primitive::<Int32Type>().values());
+    }
+    let [one, other] = [0, 1].map(|nth| {
+        let of_file = (1..hashes.len() - 1).filter(|at| numbers[*at] == numbers[1]);
+        of_file.filter(|at| hashes[at - 1] + 1 < hashes[*at] && hashes[*at] + 1 < hashes[at + 1]).nth(nth).unwrap()
+    });
+    let lost = hashes[one] as u64;
+    (hashes[one], hashes[other]) = (hashes[one] + 1, hashes[other] - 1);
+    let entries = hashes.iter().zip(&numbers).map(|(hash, number)| (*hash as u64) << 16 | *number as u64);
+    let sum = entries.fold(0u64, |sum, entry| sum.wrapping_add(xxh3_64(&entry.to_be_bytes())));
+    let groups =
+        json!([{ "least": hashes[0], "greatest": hashes.last(), "count": hashes.len(), "sum": sum }]).to_string();
+    let covered = notes.iter().find(|note| note.key == "keytrail.files").unwrap().value.clone().unwrap();
+    let own = sha256_hex(format!("{covered}\n{groups}").as_bytes());
+    let notes = [("keytrail.files", covered), ("keytrail.groups", groups), ("keytrail.self", own)];
+    let notes = notes.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec();
+    let properties = WriterProperties::builder().set_key_value_metadata(Some(notes)).build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), std::sync::Arc::clone(&schema), Some(properties)).unwrap();
+    let columns: Vec<ArrayRef> =
+        vec![std::sync::Arc::new(Int64Array::from(hashes)), std::sync::Arc::new(Int32Array::from(numbers))];
+    writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
+    let forged = writer.into_inner().unwrap();
+    fs::remove_file(&path).unwrap();
+    fs::write(path.with_file_name(format!("{}.parquet", &sha256_hex(&forged)[..32])), forged).unwrap();
+    lost
+}
+
+/// A question believes an index that proves itself, unless it is to hash what it reads. A check holds it to the files.
+#[test]
+fn a_check_sees_an_index_that_was_forged_and_sealed_again() {
+    let edited = Edited::of(long());
+    let lost = forge_index(&edited);
+    let faults = edited.faults();
+    assert!(faults.len() == 1 && faults[0].contains("has not the event ids of"), "{faults:?}");
+    let ask = |sql: &str| {
+        let place = edited.path.to_str().unwrap();
+        let ended = keytrail(["query", "-q", "--verify-files", "-f", "csv", sql, "--from", place]);
+        ended.text().lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let ids = ask("SELECT DISTINCT event_id FROM events");
+    let id = ids.iter().find(|id| xxh3_64(id.as_bytes()) >> 16 == lost).unwrap();
+    assert_eq!(ask(&format!("SELECT DISTINCT event_id FROM events WHERE event_id = '{id}'")), [id.as_str()]);
 }
 
 #[test]
@@ -509,6 +670,12 @@ fn a_check_sees_edits_of_checkpoints_and_of_the_index() {
                 format!("checkpoint {at} of {table} lacks its first row"),
                 Box::new(move |edited| {
                     rewrite(&checkpoints(edited, table)[at], |rows| rows.slice(1, rows.num_rows() - 1));
+                }),
+            ));
+            all.push((
+                format!("checkpoint {at} of {table} has a member that its writer does not make"),
+                Box::new(move |edited| {
+                    rewrite(&checkpoints(edited, table)[at], |rows| with_parsed_statistics(&rows));
                 }),
             ));
             all.push((

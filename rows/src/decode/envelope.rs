@@ -12,6 +12,10 @@ use super::unwrap::{self, is_dated, is_whole};
 use crate::json::{JsonKind, JsonTree, Value};
 use crate::objects::{FaultReason, ObjectFlag, ObjectOutcome, SkipReason};
 
+/// The members that carry a record in answers of LookupEvents, and in events of CloudWatch Logs.
+const EVENT_OF_LOOKUP: &str = "CloudTrailEvent";
+const MESSAGE: &str = "message";
+
 /// The beginning of the text that CloudWatch Logs sends to test a subscription.
 const CONTROL_MESSAGE: &str = "CWL CONTROL MESSAGE:";
 
@@ -109,6 +113,10 @@ impl EnvelopeOpener {
             Ok(value) => value,
             Err(fault) => return sink(item_fault(&item, fault.reason())),
         };
+        let carrier = carrier_of(item.around).filter(|carrier| value.get(carrier).is_some());
+        if others(value, carrier).any(|member| !unwrap::is_complete(member) && unwrap::holds_record(member)) {
+            sink(item_fault(&item, FaultReason::EnvelopeUnknown));
+        }
         let (content, wrapping, account) = contents(item.around, value);
         if let Some(wrapping) = wrapping {
             note(&mut self.wrapped, wrapping);
@@ -132,10 +140,16 @@ impl EnvelopeOpener {
                 Ok(_) => sink(item_fault(&item, no_record(item.around, value))),
             },
             ItemContent::Text(text) => text_records(&mut self.inner, &item, &Carried { text: &text, account }, sink),
-            ItemContent::LogsPayload(payload) => match logs_payload(&payload) {
-                Some(document) => logs_events(&item, &document, &mut self.inner, sink),
-                None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
-            },
+            ItemContent::LogsPayload(payload) => {
+                let inside = value.get("awslogs").into_iter().flat_map(|payload| others(payload, Some("data")));
+                if others(value, Some("awslogs")).chain(inside).any(unwrap::holds_record) {
+                    sink(item_fault(&item, FaultReason::EnvelopeUnknown));
+                }
+                match logs_payload(&payload) {
+                    Some(document) => logs_events(&item, &document, &mut self.inner, sink),
+                    None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
+                }
+            }
             ItemContent::Control => {}
         }
     }
@@ -147,6 +161,21 @@ impl EnvelopeOpener {
         let Ok(value) = self.outer.parse(&object) else { return true };
         value.members().any(|(name, member)| name == "awslogs" || unwrap::holds_record(member))
     }
+}
+
+/// The member of an item that has the record, where the container tells.
+fn carrier_of(around: ItemContainer) -> Option<&'static str> {
+    match around {
+        ItemContainer::Events => Some(EVENT_OF_LOOKUP),
+        ItemContainer::LogEvents => Some(MESSAGE),
+        ItemContainer::Records | ItemContainer::Array | ItemContainer::Document | ItemContainer::Beside => None,
+    }
+}
+
+/// The members of an object beside the one that is looked at; none if that is not known.
+fn others<'a>(object: Value<'a>, looked_at: Option<&'static str>) -> impl Iterator<Item = Value<'a>> {
+    let members = looked_at.map(|looked_at| object.members().filter(move |(name, _)| name != looked_at));
+    members.into_iter().flatten().map(|(_, member)| member)
 }
 
 fn note(wrapped: &mut Vec<ObjectFlag>, wrapping: ObjectFlag) {
@@ -210,9 +239,9 @@ fn contents<'a>(
         return (ItemContent::Nested, None, None);
     }
     match around {
-        ItemContainer::Events => return (text_of(&["CloudTrailEvent"]), Some(ObjectFlag::LookupEvents), None),
+        ItemContainer::Events => return (text_of(&[EVENT_OF_LOOKUP]), Some(ObjectFlag::LookupEvents), None),
         ItemContainer::LogEvents => {
-            let text = text_of(&["message"]);
+            let text = text_of(&[MESSAGE]);
             let is_control = matches!(&text, ItemContent::Text(text) if text.starts_with(CONTROL_MESSAGE));
             return (if is_control { ItemContent::Control } else { text }, Some(ObjectFlag::CloudwatchLogs), None);
         }
@@ -235,7 +264,7 @@ fn contents<'a>(
             (ItemContent::Record(detail), Some(ObjectFlag::Eventbridge), string(&["account"]))
         }
         Some((name, _, Some(text))) if unwrap::is_json(&text) => {
-            let flag = if name == "CloudTrailEvent" { ObjectFlag::LookupEvents } else { ObjectFlag::Wrapped };
+            let flag = if name == EVENT_OF_LOOKUP { ObjectFlag::LookupEvents } else { ObjectFlag::Wrapped };
             (ItemContent::Text(text), Some(flag), None)
         }
         _ => (ItemContent::Nested, None, None),
@@ -325,15 +354,20 @@ fn logs_events(item: &DocumentItem, document: &[u8], tree: &mut JsonTree, sink: 
         return sink(item_fault(item, FaultReason::EnvelopeUnknown));
     };
     if value.get("messageType").and_then(Value::text).as_deref() == Some("CONTROL_MESSAGE") {
+        if unwrap::holds_record(value) {
+            sink(item_fault(item, FaultReason::EnvelopeUnknown));
+        }
         return;
     }
-    let is_beside = |(name, member): (Cow<'_, str>, Value<'_>)| name != "logEvents" && unwrap::holds_record(member);
-    if value.members().any(is_beside) {
+    if others(value, Some("logEvents")).any(unwrap::holds_record) {
         sink(item_fault(item, FaultReason::EnvelopeUnknown));
     }
     let owner = value.get("owner").and_then(Value::text);
     for event in value.get("logEvents").into_iter().flat_map(Value::items) {
-        match event.get("message").and_then(Value::text) {
+        if others(event, Some(MESSAGE)).any(unwrap::holds_record) {
+            sink(item_fault(item, FaultReason::EnvelopeUnknown));
+        }
+        match event.get(MESSAGE).and_then(Value::text) {
             Some(text) if text.starts_with(CONTROL_MESSAGE) => {}
             Some(text) => text_records(tree, item, &Carried { text: &text, account: owner.as_deref() }, sink),
             None => sink(item_fault(item, FaultReason::RecordNotCloudtrail)),

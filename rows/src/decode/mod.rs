@@ -569,7 +569,9 @@ mod tests {
         }
         // The same as base64 of gzip, which a function is handed.
         for (kind, message, count) in [
-            ("CONTROL_MESSAGE", r#"{"eventName":"a"}"#, 0),
+            ("CONTROL_MESSAGE", "Checking health of destination.", 0),
+            // One with a record in it is no test of the delivery.
+            ("CONTROL_MESSAGE", r#"{"eventName":"a"}"#, 1),
             ("DATA_MESSAGE", "CWL CONTROL MESSAGE: hello", 0),
             ("DATA_MESSAGE", r#"{"eventName":"a"}"#, 1),
         ] {

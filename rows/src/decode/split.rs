@@ -146,9 +146,8 @@ enum StrayText {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KnownMember {
     Items(ItemContainer),
-    /// It holds no record, whatever is in it: the writers of such documents have it.
-    Accompanying,
-    Other,
+    /// It holds none, as far as its name tells. The writers of such documents begin a list or an object under it so.
+    Beside(Option<u8>),
 }
 
 impl KnownMember {
@@ -158,11 +157,9 @@ impl KnownMember {
             "Records" => KnownMember::Items(ItemContainer::Records),
             "Events" => KnownMember::Items(ItemContainer::Events),
             "logEvents" => KnownMember::Items(ItemContainer::LogEvents),
-            "messageType" | "owner" | "logGroup" | "logStream" | "subscriptionFilters" | "policyLevel" => {
-                KnownMember::Accompanying
-            }
-            "NextToken" | "nextToken" | "ResponseMetadata" => KnownMember::Accompanying,
-            _ => KnownMember::Other,
+            "subscriptionFilters" => KnownMember::Beside(Some(b'[')),
+            "ResponseMetadata" => KnownMember::Beside(Some(b'{')),
+            _ => KnownMember::Beside(None),
         }
     }
 }
@@ -201,9 +198,8 @@ pub struct Splitter {
     document_known: bool,
     /// The arrays of items that the document at hand has had, a bit for each name.
     arrays_seen: u8,
-    /// A list or object of an unknown name stands in the document at hand.
+    /// A list or object that no writer of records is known to write stands in the document at hand.
     has_unknown: bool,
-    member: KnownMember,
     screen: Option<RecordScreen>,
     /// The document just closed stood on one line: if the line ends with it, the rest are lines as well.
     one_line: bool,
@@ -223,7 +219,6 @@ impl Default for Splitter {
             document_known: false,
             arrays_seen: 0,
             has_unknown: false,
-            member: KnownMember::Other,
             screen: None,
             one_line: false,
             ndjson: false,
@@ -492,10 +487,12 @@ impl Splitter {
         let key = key_text(key)?;
         let start = self.at;
         self.at += after as u64;
-        self.member = KnownMember::of(&key);
-        match self.member {
+        match KnownMember::of(&key) {
             KnownMember::Items(around) => self.items(around, value, (piece, start), sink),
-            KnownMember::Accompanying | KnownMember::Other => Ok(self.other_member(value, start)),
+            KnownMember::Beside(known) => {
+                self.has_unknown |= matches!(value, b'[' | b'{') && known != Some(value);
+                Ok(self.other_member(start))
+            }
         }
     }
 
@@ -522,7 +519,7 @@ impl Splitter {
         }
         self.arrays_seen |= bit;
         if !is_array {
-            return Ok(self.other_member(value, start));
+            return Ok(self.other_member(start));
         }
         if !self.document_known && start > self.document_start + 1 {
             self.give_beside(piece, self.document_start + 1..start, sink);
@@ -535,9 +532,8 @@ impl Splitter {
     }
 
     /// Begins a member that holds no items.
-    fn other_member(&mut self, value: u8, start: u64) -> SplitStep {
+    fn other_member(&mut self, start: u64) -> SplitStep {
         self.item_start = start;
-        self.has_unknown |= self.member == KnownMember::Other && matches!(value, b'[' | b'{');
         self.scan.begin();
         self.state = SplitState::Skip;
         SplitStep::On
@@ -564,7 +560,7 @@ impl Splitter {
         match self.scan.find_end_or_scalar(rest, piece.follows) {
             Some(length) => {
                 self.at += length as u64;
-                if self.document_known && self.member != KnownMember::Accompanying {
+                if self.document_known {
                     self.give_beside(piece, self.item_start..self.at, sink);
                 }
                 self.state = SplitState::AfterMember;
@@ -840,10 +836,18 @@ mod tests {
             (r#"{"Records":[{}],"More":[7],"n":5}"#, &[], true),
             (
                 r#"{"messageType":"eventName","logEvents":[{}],"owner":"eventName"}"#,
-                &[r#""messageType":"eventName","#],
+                &[r#""messageType":"eventName","#, r#""owner":"eventName""#],
                 false,
             ),
-            (r#"{"Events":[{}],"NextToken":"eventName","ResponseMetadata":{"eventName":1}}"#, &[], false),
+            (
+                r#"{"Events":[{}],"NextToken":"eventName","ResponseMetadata":{"eventName":1}}"#,
+                &[r#""NextToken":"eventName""#, r#""ResponseMetadata":{"eventName":1}"#],
+                false,
+            ),
+            (r#"{"Events":[{}],"NextToken":"x","ResponseMetadata":{"x":1},"subscriptionFilters":["x"]}"#, &[], false),
+            (r#"{"Events":[{}],"NextToken":["x"]}"#, &[], true),
+            (r#"{"Events":[{}],"ResponseMetadata":[1]}"#, &[], true),
+            (r#"{"Events":[{}],"subscriptionFilters":{"x":1}}"#, &[], true),
             (r#"{"eventName":"b","More":[{"eventName":"b"}]}"#, &[], false),
         ] {
             let (items, shape) = split(text.as_bytes(), 1000).unwrap();

@@ -75,7 +75,7 @@ fn has_any(value: Value<'_>, keys: &[&str]) -> bool {
 }
 
 /// A record among other things: one that names its event as well.
-fn is_complete(value: Value<'_>) -> bool {
+pub(super) fn is_complete(value: Value<'_>) -> bool {
     let is_named = |key: &str| value.get(key).is_some_and(|name| name.kind() == JsonKind::String);
     is_named("eventSource") && is_named("eventName") && is_dated(value)
 }

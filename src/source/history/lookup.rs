@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::path::Path;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use aws_sdk_cloudtrail::types::{LookupAttribute, LookupAttributeKey};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::super::aws::{AwsTrouble, TroubleClass, backoff};
+use super::super::credentials::CredentialNotes;
 use super::super::{RemoteAccess, SourceError};
 use super::asked::{AskedRegion, LookupWindow};
 use super::covered::{CoveredSpans, SecondSpan};
@@ -43,7 +44,6 @@ const BARREN_PAGES_MAX: u32 = 100;
 pub(super) struct LookupContext<'a> {
     pub(super) config: &'a SdkConfig,
     pub(super) window: LookupWindow,
-    pub(super) folder: &'a Path,
     pub(super) remote: &'a RemoteAccess,
     /// Set once any lookup got an event.
     pub(super) has_events: &'a AtomicBool,
@@ -73,6 +73,7 @@ impl<'a> RegionLookups<'a> {
     pub(super) fn new(asked: &'a AskedRegion, context: &'a LookupContext<'a>) -> RegionLookups<'a> {
         let config = aws_sdk_cloudtrail::config::Builder::from(context.config)
             .region(Region::new(asked.region.clone()))
+            .interceptor(CredentialNotes)
             // `pace` covers every request, so retries must pass through it too.
             .retry_config(RetryConfig::disabled());
         let mut pace = tokio::time::interval(PACE);
@@ -195,8 +196,8 @@ impl Lookup<'_, '_> {
         Ok(ended)
     }
 
-    /// Ends the last file. Returns the sizes of all files and the number of requests.
-    pub(super) fn finish(self) -> io::Result<(Vec<u64>, u64)> {
+    /// Ends the last document. Returns the places of all and the number of requests.
+    pub(super) fn finish(self) -> io::Result<(Vec<Range<u64>>, u64)> {
         Ok((self.pages.finish()?, self.requests))
     }
 

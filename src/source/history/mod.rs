@@ -1,5 +1,5 @@
 //! CloudTrail's event history: the last 90 days of each Region, looked up by page and saved as objects of a listing.
-//! In: Regions and a scope. Out: files of `{"Events":[{"CloudTrailEvent":"…"}]}`, which the decoder knows.
+//! In: Regions and a scope. Out: documents `{"Events":[{"CloudTrailEvent":"…"}]}`, which the decoder knows.
 //! The service allows two requests a second and throttles freely, so slowness is no failure here. Never asks for ever:
 //! a Region without progress is named as incomplete. A lookup skips the spans that a store has, so an interrupted
 //! lookup resumes.
@@ -12,7 +12,7 @@ mod covered;
 mod lookup;
 mod pages;
 
-use std::fs;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +21,8 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::aws::{self, AwsTrouble, TroubleClass};
 use super::listing::{EntryCode, ListingBuilder, ListingPart, NameAffixes, OriginId};
-use super::origin::{HISTORY_SCHEME, ObjectOrigin, PagesFolder};
+use super::origin::{HISTORY_SCHEME, ObjectOrigin, SavedHistory, SavedObject};
+use super::spool_file::SpoolFile;
 use super::{RemoteAccess, Scope, SourceError};
 use covered::CoveredSpans;
 use lookup::{LookupContext, LookupEnd, RegionLookups};
@@ -44,10 +45,18 @@ pub fn is_end(uri: &str) -> bool {
 /// The result of one event source of a Region.
 struct LookupResult {
     region: String,
-    folder: &'static str,
-    files: Vec<u64>,
+    source: &'static str,
+    /// The file of its Region, and the documents in it.
+    pages: (SpoolFile, Vec<Range<u64>>),
+    /// The spans that a store has once it holds the events.
+    covered: String,
     requests: u64,
     ended: LookupEnd,
+}
+
+/// Begins the paths of the objects of one event source in a Region.
+fn folder_of(region: &str, source: &str) -> String {
+    format!("{HISTORY_SCHEME}{region}/{source}/")
 }
 
 /// Looks into the Regions side by side and adds their results.
@@ -62,26 +71,38 @@ pub(super) async fn list(
         return Ok(builder);
     }
     (remote.note)(estimate(regions.len(), &window));
-    let folder = Arc::new(PagesFolder::new().map_err(|source| SourceError::Disk { source })?);
     let config = aws::sdk_config(&remote.aws).await;
     let has_events = AtomicBool::new(false);
-    let context = LookupContext { config: &config, window, folder: folder.path(), remote, has_events: &has_events };
+    let context = LookupContext { config: &config, window, remote, has_events: &has_events };
     let each = regions.iter().map(|asked| look_into(asked, &context));
     let looked: Vec<Vec<LookupResult>> =
         futures::stream::iter(each).buffer_unordered(REGIONS_AT_ONCE).try_collect().await?;
     let looked: Vec<LookupResult> = looked.into_iter().flatten().collect();
-    let origin = builder.origin(ObjectOrigin::History(Arc::clone(&folder)))?;
     if let Some(trouble) = all_denied(&looked).filter(|_| !has_events.load(Ordering::Relaxed)) {
         return Err(SourceError::aws(
             "cannot look up the event history".to_owned(),
             trouble.denied_as(TroubleClass::LookupDenied),
         ));
     }
+    let mut saved = SavedHistory::default();
+    looked.iter().for_each(|one| one.save(&mut saved));
+    let origin = builder.origin(ObjectOrigin::History(Arc::new(saved)))?;
     for one in &looked {
         builder.requests += one.requests;
         add(&mut builder, origin, one)?;
     }
     Ok(builder)
+}
+
+impl LookupResult {
+    fn save(&self, saved: &mut SavedHistory) {
+        let folder = folder_of(&self.region, self.source);
+        let (file, documents) = &self.pages;
+        for (number, place) in documents.iter().enumerate() {
+            saved.add(folder.clone() + &pages::name_of(number), SavedObject::Pages(file.clone(), place.clone()));
+        }
+        saved.add(folder + END, SavedObject::End(self.covered.clone()));
+    }
 }
 
 /// The denial, if one lookup was denied and none came to its end: without any event, the run cannot work at all.
@@ -101,10 +122,11 @@ fn add(builder: &mut ListingBuilder, origin: OriginId, one: &LookupResult) -> Re
         builder.add(part);
         return Ok(());
     }
-    let path = format!("{HISTORY_SCHEME}{}/{}/", one.region, one.folder);
+    let path = folder_of(&one.region, one.source);
     let id = builder.directory_at(origin, Path::new(&path), NameAffixes::default(), None)?;
-    for (number, bytes) in one.files.iter().enumerate() {
-        builder.push(&mut part, id, pages::file_name(number).as_bytes(), (EntryCode::Log, *bytes))?;
+    for (number, place) in one.pages.1.iter().enumerate() {
+        let bytes = place.end - place.start;
+        builder.push(&mut part, id, pages::name_of(number).as_bytes(), (EntryCode::Log, bytes))?;
     }
     // The name is the same for every end, so that a later success replaces a failure.
     let code = match &one.ended {
@@ -120,11 +142,12 @@ fn add(builder: &mut ListingBuilder, origin: OriginId, one: &LookupResult) -> Re
 async fn look_into(asked: &AskedRegion, context: &LookupContext<'_>) -> Result<Vec<LookupResult>, SourceError> {
     let disk = |source| SourceError::Disk { source };
     let mut region = RegionLookups::new(asked, context);
+    // One file for all documents of the Region, since each file that has no name stays open.
+    let file = SpoolFile::new().map_err(disk)?;
     let mut all = Vec::new();
-    for (name, event_source) in SOURCES {
-        let folder = context.folder.join(&asked.region).join(name);
-        let pages = PageWriter::new(&folder).map_err(disk)?;
-        let end = format!("{HISTORY_SCHEME}{}/{name}/{END}", asked.region);
+    for (source, event_source) in SOURCES {
+        let pages = PageWriter::new(&file).map_err(disk)?;
+        let end = folder_of(&asked.region, source) + END;
         let covered = context.remote.covered.get(&end).and_then(|ended| ended.split_once(' '));
         let covered = covered.map_or_else(CoveredSpans::default, |(_, text)| CoveredSpans::parse(text));
         let mut lookup = region.lookup(event_source, pages, covered);
@@ -133,10 +156,11 @@ async fn look_into(asked: &AskedRegion, context: &LookupContext<'_>) -> Result<V
             let note = format!("the event history of {}, {event_source}, is incomplete: {trouble}", asked.region);
             (context.remote.note)(note);
         }
-        fs::write(folder.join(END), lookup.covered_now()).map_err(disk)?;
-        let (files, requests) = lookup.finish().map_err(disk)?;
+        let covered = lookup.covered_now();
+        let (documents, requests) = lookup.finish().map_err(disk)?;
         let is_enabled = !matches!(ended, LookupEnd::NotEnabled);
-        all.push(LookupResult { region: asked.region.clone(), folder: name, files, requests, ended });
+        let (region, pages) = (asked.region.clone(), (file.clone(), documents));
+        all.push(LookupResult { region, source, pages, covered, requests, ended });
         if !is_enabled {
             break;
         }

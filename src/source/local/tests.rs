@@ -245,7 +245,7 @@ fn a_file_that_changes_after_its_listing_is_no_log_any_more() {
             let mut bytes = [0; 6];
             file.read_exact(&mut bytes).unwrap();
             change(&path);
-            assert!(is_changed(before.object(0).open().unwrap_err()), "between");
+            assert!(is_changed(before.object(0).open().err().unwrap()), "between");
             assert!(is_changed(file.read_to_end(&mut Vec::new()).unwrap_err()), "while it is read");
             assert!(listing().object(0).open().unwrap().read_to_end(&mut Vec::new()).is_ok());
         }

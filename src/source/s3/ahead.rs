@@ -76,7 +76,7 @@ impl ReadAhead {
     /// file that changed, holds an [`ObjectReadError`].
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read>> {
         if !self.listing.is_in_bucket(index) {
-            return Ok(Box::new(self.listing.object(index).open()?));
+            return self.listing.object(index).open();
         }
         let mut slots = self.shared.lock();
         loop {

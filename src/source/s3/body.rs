@@ -2,9 +2,7 @@
 //! In: a key with the size and ETag of its listing. Out: [`ObjectBody`], in memory or, if large, in a temporary file.
 //! A body that breaks or crawls is resumed where it stopped, as long as the object is still the same one.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,6 +16,7 @@ use tokio::time::Instant;
 
 use super::super::aws::{AwsTrouble, TroubleClass, backoff};
 use super::super::etags;
+use super::super::spool_file::SpoolFile;
 use super::super::{FirstLook, ObjectReadError, SourceError};
 use super::Bucket;
 
@@ -97,29 +96,15 @@ impl RetryBudget {
 #[derive(Debug)]
 pub(super) enum ObjectBody {
     Memory(Arc<Vec<u8>>),
-    /// Without a name, so that nothing stays behind however the run ends.
-    Disk(Arc<File>),
+    Disk(SpoolFile),
 }
 
 impl ObjectBody {
     pub(super) fn open(&self) -> Box<dyn Read> {
         match self {
             ObjectBody::Memory(bytes) => Box::new(SharedBytes { bytes: Arc::clone(bytes), at: 0 }),
-            ObjectBody::Disk(file) => Box::new(SharedFile { file: Arc::clone(file), at: 0 }),
+            ObjectBody::Disk(file) => Box::new(file.reader()),
         }
-    }
-}
-
-struct SharedFile {
-    file: Arc<File>,
-    at: u64,
-}
-
-impl Read for SharedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read_at(buffer, self.at)?;
-        self.at += read as u64;
-        Ok(read)
     }
 }
 
@@ -157,7 +142,7 @@ struct BodyPull {
 
 enum BodyBuffer {
     Memory(Vec<u8>),
-    Disk(File),
+    Disk(SpoolFile),
 }
 
 /// The end of an attempt that did not bring the whole rest.
@@ -169,7 +154,7 @@ enum PullStop {
 impl BodyPull {
     fn new(bytes: u64, etag: &str) -> io::Result<BodyPull> {
         let hold = if bytes > MEMORY_BYTES_MAX {
-            BodyBuffer::Disk(tempfile::tempfile()?)
+            BodyBuffer::Disk(SpoolFile::new()?)
         } else {
             BodyBuffer::Memory(Vec::with_capacity(bytes as usize))
         };
@@ -181,7 +166,7 @@ impl BodyPull {
         self.digest = Md5::new();
         match &mut self.hold {
             BodyBuffer::Memory(bytes) => bytes.clear(),
-            BodyBuffer::Disk(file) => *file = tempfile::tempfile()?,
+            BodyBuffer::Disk(file) => *file = SpoolFile::new()?,
         }
         Ok(())
     }
@@ -197,13 +182,10 @@ impl BodyPull {
         Ok(())
     }
 
-    fn finish(self) -> io::Result<ObjectBody> {
+    fn finish(self) -> ObjectBody {
         match self.hold {
-            BodyBuffer::Memory(bytes) => Ok(ObjectBody::Memory(Arc::new(bytes))),
-            BodyBuffer::Disk(mut file) => {
-                file.flush()?;
-                Ok(ObjectBody::Disk(Arc::new(file)))
-            }
+            BodyBuffer::Memory(bytes) => ObjectBody::Memory(Arc::new(bytes)),
+            BodyBuffer::Disk(file) => ObjectBody::Disk(file),
         }
     }
 }
@@ -285,7 +267,7 @@ impl Bucket {
         loop {
             let before = pull.received;
             let class = match self.attempt(wanted, &mut pull).await {
-                Ok(()) => return pull.finish().map_err(on_disk),
+                Ok(()) => return Ok(pull.finish()),
                 Err(PullStop::For(unread)) => return Err(unread),
                 Err(PullStop::Again(class)) => class,
             };
@@ -465,7 +447,7 @@ mod tests {
             pull.restart().unwrap();
             pull.take(b"he").unwrap();
             pull.take(b"llo").unwrap();
-            let body = pull.finish().unwrap();
+            let body = pull.finish();
             for _ in 0..2 {
                 let mut text = String::new();
                 body.open().read_to_string(&mut text).unwrap();

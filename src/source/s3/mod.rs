@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::SourceError;
 use super::aws::{self, AwsOptions, AwsTrouble, TroubleClass};
+use super::credentials::CredentialNotes;
 use body::RetryBudget;
 
 /// The environment variable that, like the flag, names a service other than AWS's own.
@@ -76,7 +77,7 @@ impl Bucket {
         let mut region = config.region().cloned();
         let mut moved = false;
         loop {
-            let mut builder = ConfigBuilder::from(&config).force_path_style(has_endpoint);
+            let mut builder = ConfigBuilder::from(&config).force_path_style(has_endpoint).interceptor(CredentialNotes);
             builder.set_region(region.clone());
             let bucket = Bucket {
                 name: name.to_owned(),

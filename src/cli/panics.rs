@@ -1,0 +1,49 @@
+//! The panics of libraries that are ends like any other: no thread is to be had, and some would wait for ever for the
+//! threads that they have; or a column would be larger than its kind can be.
+//! In: the panics of the process. Out: the error, and where there is no thread the end of the process. Others are printed.
+
+use std::any::Any;
+use std::panic;
+
+use super::crew::Crew;
+use super::exit::Failure;
+use crate::output::Style;
+
+/// From now on a thread that cannot be started ends the process.
+pub fn end_some(style: Style) {
+    let print = panic::take_hook();
+    panic::set_hook(Box::new(move |panic| match panic.payload_as_str() {
+        // A thread that nobody waits for may panic when others are gone, which the user must not see.
+        _ if Crew::is_left_here() => {}
+        Some(told) if is_of_threads(told) => {
+            let failure = Failure::world(format!("cannot start threads: {told}"));
+            keytrail_limits::end_saying(failure.code() as i32, || failure.print(style))
+        }
+        // Whoever waits for the thread gets the failure.
+        Some(told) if is_of_size(told) => {}
+        _ => print(panic),
+    }));
+}
+
+/// The failure of work that panicked.
+pub fn failure(panic: &(dyn Any + Send)) -> Failure {
+    let told = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    match told {
+        Some(told) if is_of_size(told) => {
+            Failure::world("cannot finish: one column would take more than 2 GiB of one batch of rows")
+                .hint("repeat no large value in many rows, or take less of it")
+        }
+        Some(told) => Failure::world(format!("cannot finish: a thread failed: {told}")),
+        None => Failure::world("cannot finish: a thread failed"),
+    }
+}
+
+/// True of the words with which libraries panic where they get no thread.
+fn is_of_threads(told: &str) -> bool {
+    told.contains("spawn") && told.contains("thread")
+}
+
+/// True of the words with which libraries panic where texts pass the end of their offsets.
+fn is_of_size(told: &str) -> bool {
+    told.contains("offset overflow")
+}
