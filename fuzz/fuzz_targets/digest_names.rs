@@ -3,7 +3,7 @@
 #![no_main]
 
 use keytrail::arn::{is_account_id, is_region};
-use keytrail::source::{BucketPath, Location, without_user};
+use keytrail::source::{BucketPath, Location, without_secrets};
 use keytrail::table::{DigestFault, DigestName, DigestStatement};
 use keytrail::time::MICROS_PER_DAY;
 use libfuzzer_sys::fuzz_target;
@@ -28,8 +28,8 @@ fn check_location(text: &str) {
         assert_eq!(shown.strip_prefix("s3://").and_then(BucketPath::parse).as_ref(), Some(&path));
         assert!(path.holds(&path));
     }
-    let shown = without_user(text);
-    assert_eq!(without_user(&shown), shown, "a user is left");
+    let shown = without_secrets(text);
+    assert_eq!(without_secrets(&shown), shown, "a secret is left");
     let words = shown.split("://").skip(1).map(|rest| rest.split(char::is_whitespace).next().unwrap_or_default());
     // Behind a quotation mark a new word begins.
     let words = words.map(|word| word.split(['\'', '"', '`']).next().unwrap_or_default());

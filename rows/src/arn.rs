@@ -136,6 +136,52 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_is_of_its_kind_and_has_a_name() {
+        fn arn(resource: &str) -> Arn<'_> {
+            Arn { partition: "aws", service: "kms", region: "r", account: "a", resource }
+        }
+        for (resource, name) in [
+            ("role/x", Some("x")),
+            ("role:x", Some("x")),
+            ("role/path/x", Some("path/x")),
+            ("role/", None),
+            ("role", None),
+            ("rolex", None),
+            ("user/x", None),
+        ] {
+            assert_eq!(arn(resource).resource_of("role"), name, "{resource}");
+        }
+        for id in ["", "x/y", "x:y", "x y"] {
+            assert_eq!(arn(&format!("key/{id}")).kms_key_id(), None, "{id}");
+        }
+        assert_eq!(Arn { account: "", ..arn("key/x") }.kms_key_id(), None);
+        assert!(arn("alias/x").is_kms_alias() && !arn("key/alias/x").is_kms_alias());
+        assert!(!Arn { service: "s3", ..arn("alias/x") }.is_kms_alias());
+        for bad in ["arn::kms:r:a:key/x", "arn:aws::r:a:key/x", "arn:aws:kms:r:a:"] {
+            assert_eq!(Arn::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn each_digit_of_an_id_counts() {
+        for id in ["mrk-0123456789abcdef0123456789abcdeF", "mrk-00000000000000000000000000000000"] {
+            assert!(is_multi_region_id(id), "{id}");
+        }
+        for other in ["mrk-", "mrk-0123456789abcdef0123456789abcde", "mrk-0123456789abcdef0123456789abcdeg"] {
+            assert!(!is_multi_region_id(other), "{other}");
+        }
+        assert!(is_uuid("0f1e2d3c-0000-4000-8000-00000000000A") && is_uuid("0F1E2D3C-0000-4000-8000-000000000001"));
+        for other in [
+            "0f1e2d3c-0000-4000-8000-00000000000",
+            "0f1e2d3c-0000-4000-8000-00000000000g",
+            "0f1e2d3c00000-4000-8000-000000000001",
+            "0f1e2d3c-0000-4000-8000000-000000001",
+        ] {
+            assert!(!is_uuid(other), "{other}");
+        }
+    }
+
+    #[test]
     fn services_lose_regions_and_wrappers() {
         for (principal, service) in [
             ("dynamodb.amazonaws.com", Some("dynamodb")),

@@ -195,7 +195,66 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(text), micros, "{text}");
         }
-        assert_eq!(parse_rfc3339(&format!("2026-01-02T03:04:05.{}Z", "0".repeat(100))), None);
+    }
+
+    #[test]
+    fn each_field_of_a_time_has_its_bounds() {
+        for (text, micros) in [
+            ("2026-01-02T00:00:00.000001Z", Some(1_767_312_000_000_001)),
+            ("2026-01-02T23:59:59+23:59", Some(1_767_312_059_000_000)),
+            ("2026-01-01T18:04:05-09:00", Some(1_767_323_045_000_000)),
+            ("2026-01-02T08:34:05+05:30", Some(1_767_323_045_000_000)),
+            ("2017-01-01T08:59:60+09:00", Some(1_483_228_799_999_999)),
+            ("2026-01-02T24:04:05Z", None),
+            ("2026-01-02T03:60:05Z", None),
+            ("2026-01-02T23:59:61Z", None),
+            ("2026-01-02T03:04:05+24:00", None),
+            ("2026-01-02T03:04:05+09:60", None),
+            ("2026-01-02T03:04:05.5", None),
+            ("9999-12-31T23:59:59-00:01", None),
+        ] {
+            assert_eq!(parse_rfc3339(text), micros, "{text}");
+        }
+        // The longest text has 64 bytes, of which 21 are no digits of the fraction.
+        for (digits, micros) in [(43, Some(1_767_323_045_000_000)), (44, None)] {
+            assert_eq!(parse_rfc3339(&format!("2026-01-02T03:04:05.{}Z", "0".repeat(digits))), micros, "{digits}");
+        }
+    }
+
+    #[test]
+    fn each_day_follows_the_one_before() {
+        let mut next = day_of(parse_rfc3339("0001-01-01T00:00:00Z").unwrap());
+        for year in 1..=9999 {
+            let is_leap = if year % 100 == 0 { year % 400 == 0 } else { year % 4 == 0 };
+            let (first, february) = (next, if is_leap { 29 } else { 28 });
+            for (month, days) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+                for day in 1..=days {
+                    assert_eq!(days_from_civil(year, month, day), Some(next), "{year}-{month}-{day}");
+                    next += 1;
+                }
+                assert_eq!(days_from_civil(year, month, days + 1), None, "{year}-{month}");
+                assert_eq!(days_from_civil(year, month, 0), None, "{year}-{month}");
+            }
+            if year >= 1970 {
+                assert_eq!((year_of(first), year_of(next - 1)), (year, year));
+            }
+        }
+        assert_eq!((days_from_civil(2026, 0, 1), days_from_civil(2026, 13, 1)), (None, None));
+    }
+
+    #[test]
+    fn a_time_has_a_day_only_where_events_can_lie() {
+        let day = |text: &str| event_day(parse_rfc3339(text).unwrap());
+        assert_eq!(day("2012-12-31T23:59:59Z"), None);
+        assert_eq!(day("2013-01-01T00:00:00Z"), Some(15_706));
+        assert_eq!(day("2026-01-01T23:59:59Z"), Some(20_454));
+        assert_eq!(event_day(now_micros()).map(i64::from), Some(day_of(now_micros())));
+        assert_eq!(day("9999-12-31T23:59:59Z"), None);
+        let at = |micros| UNIX_EPOCH + std::time::Duration::from_micros(micros);
+        assert_eq!(micros_of(at(1_767_323_045_000_001)), Some(1_767_323_045_000_001));
+        assert_eq!(micros_of(UNIX_EPOCH - std::time::Duration::from_secs(1)), None);
+        let now = micros_of(SystemTime::now()).unwrap();
+        assert!((now - MICROS_PER_DAY..=now).contains(&now_micros()), "{} is not about {now}", now_micros());
     }
 
     #[test]

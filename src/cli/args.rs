@@ -427,10 +427,7 @@ fn is_input(path: &Path, inputs: &[Location]) -> bool {
         |read: io::Result<fs::Metadata>| read.is_ok_and(|read| (read.dev(), read.ino()) == (file.dev(), file.ino()));
     file.is_file()
         && inputs.iter().any(|input| match input {
-            Location::Path(input) => {
-                let is_below = || input.canonicalize().is_ok_and(|input| real.starts_with(input));
-                is_same(fs::metadata(input)) || is_below() && may_be_log(&real)
-            }
+            Location::Path(input) => is_same(fs::metadata(input)) || is_below(&real, input) && may_be_log(&real),
             Location::Stdin => is_same(about_stdin()),
             _ => false,
         })
@@ -447,9 +444,17 @@ fn is_in_store(path: &Path, inputs: &[Location]) -> bool {
     let Ok(folder) = folder.canonicalize() else { return false };
     inputs.iter().any(|input| {
         let Location::Path(input) = input else { return false };
-        let is_below = input.canonicalize().is_ok_and(|input| folder.starts_with(input));
-        is_below && StoreLocation::holds_store(input).unwrap_or(true)
+        is_below(&folder, input) && StoreLocation::holds_store(input).unwrap_or(true)
     })
+}
+
+/// True of a path that is a folder or lies below it, also where the folder has several names, as a bind mount gives it.
+fn is_below(path: &Path, folder: &Path) -> bool {
+    let Ok(folder) = fs::metadata(folder) else { return false };
+    let is_folder = |above: &Path| {
+        fs::metadata(above).is_ok_and(|above| (above.dev(), above.ino()) == (folder.dev(), folder.ino()))
+    };
+    path.ancestors().any(is_folder)
 }
 
 /// True of a file that a location's walk takes for a log by its first bytes. One that cannot be opened may be one.

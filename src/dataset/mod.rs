@@ -6,6 +6,7 @@ mod expected;
 mod intake;
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -92,6 +93,8 @@ pub enum DatasetError {
     StoreAsLogs { location: String },
     #[error("a store in a bucket has no mode")]
     ModeOfBucket,
+    #[error("`{store}` holds a store, and `{beside}` beside it: one name would stand for both")]
+    StoreBesideOthers { store: String, beside: String },
     #[error("`{named}` cannot hold a store")]
     NoStoreThere { named: String },
     #[error("cannot ingest stdin: it has no name by which a store could know it again")]
@@ -123,6 +126,7 @@ impl DatasetError {
             | DatasetError::StoreAsLogs { .. }
             | DatasetError::ModeOfBucket
             | DatasetError::NoFilesToVerify
+            | DatasetError::StoreBesideOthers { .. }
             | DatasetError::NoStoreThere { .. }
             | DatasetError::StdinIntoStore
             | DatasetError::StoreAmongDeliveries { .. }
@@ -149,6 +153,9 @@ impl DatasetError {
             ),
             DatasetError::ModeOfBucket => Some("the policy of the bucket says who may read it"),
             DatasetError::NoFilesToVerify => Some("leave it out: logs have no SHA-256 beside them"),
+            DatasetError::StoreBesideOthers { .. } => {
+                Some("name the folder of the logs, or give the store a directory of its own: who put it there?")
+            }
             DatasetError::NoStoreThere { .. } => Some("name a directory or s3://BUCKET/PREFIX"),
             DatasetError::StdinIntoStore => Some("save it to a file first"),
             DatasetError::StoreAmongDeliveries { .. } => {
@@ -290,7 +297,10 @@ impl DatasetOptions {
 
     async fn over_store(self) -> Result<Dataset, DatasetError> {
         let place = match self.locations.as_slice() {
-            [Location::Path(path)] => StoreLocation::local_with(path, self.store_access)?,
+            [Location::Path(path)] => {
+                expect_nothing_beside(path)?;
+                StoreLocation::local_with(path, self.store_access)?
+            }
             [Location::S3(path)] => store_place(&path.to_string(), &self.aws, self.store_access).await?,
             _ => return Err(DatasetError::StoreAmongLocations),
         };
@@ -332,6 +342,26 @@ impl DatasetOptions {
         let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(&self, filter))?;
         Ok(Dataset { engine, scope: self.scope })
     }
+}
+
+/// Refuses the folder of a store that holds other folders or logs too: the store would hide them.
+fn expect_nothing_beside(folder: &Path) -> Result<(), DatasetError> {
+    let unreachable = |source| SourceError::Unreachable { path: folder.display().to_string(), source };
+    for entry in fs::read_dir(folder).map_err(unreachable)? {
+        let entry = entry.map_err(unreachable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_folder = entry.path().is_dir();
+        // The root of a disk may have its folder of what was found after a crash.
+        let is_beside = if is_folder {
+            !store::is_folder_of_store(&name) && !name.starts_with('.') && name != "lost+found"
+        } else {
+            source::promises_log(&name)
+        };
+        if is_beside {
+            return Err(DatasetError::StoreBesideOthers { store: folder.display().to_string(), beside: name });
+        }
+    }
+    Ok(())
 }
 
 /// True where a listed object lies at a place with this text in it.

@@ -74,3 +74,29 @@ fn broken(error: csv::Error) -> io::Error {
         other => io::Error::other(format!("{other:?}")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sign_that_begins_a_formula_is_guarded_and_no_other() {
+        let signs = "=+-@＝＋－＠";
+        for c in '\0'..=char::MAX {
+            let is_odd = "\t\r\n\0'".contains(c);
+            for (text, is_guarded) in
+                [(format!("{c}1"), is_odd || signs.contains(c)), (format!("1{c}"), false), (format!("a{c}1"), false)]
+            {
+                assert_eq!(guarded(&text).starts_with('\''), is_guarded, "{text:?}");
+                assert!(guarded(&text).ends_with(&text), "{text:?}");
+            }
+        }
+        for blank in [" ", "\u{a0}", "\u{3000}", "\u{2028}", "\u{feff}", " \0 ", "\u{feff} \t"] {
+            for sign in signs.chars() {
+                let text = format!("{blank}{sign}1");
+                assert_eq!(guarded(&text), format!("'{text}"));
+            }
+            assert!(!guarded(&format!("{blank}1")).starts_with('\''), "{blank:?}");
+        }
+    }
+}

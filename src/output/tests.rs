@@ -303,3 +303,15 @@ fn files_are_kept_and_appear_whole() {
     drop(OutputTarget::file(&folder.path().join("dropped"), ExistingFile::Keep).unwrap());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
+
+#[test]
+fn a_file_that_came_during_the_run_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("out.csv");
+    let mut target = OutputTarget::file(&path, ExistingFile::Keep).unwrap();
+    io::Write::write_all(&mut target, b"new").unwrap();
+    std::fs::write(&path, "of another").unwrap();
+    assert!(target.commit().is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), b"of another");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

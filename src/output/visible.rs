@@ -146,6 +146,49 @@ pub mod tests {
         }
     }
 
+    /// Unicode's categories Cc, Cf, Zl and Zp, and its letters and marks that draw nothing. The selectors between
+    /// U+FE00 and U+FE0F are absent: people write them behind their emoji.
+    const ACTING: [std::ops::RangeInclusive<u32>; 26] = [
+        0x00..=0x1f,
+        0x7f..=0x9f,
+        0xad..=0xad,
+        0x34f..=0x34f,
+        0x600..=0x605,
+        0x61c..=0x61c,
+        0x6dd..=0x6dd,
+        0x70f..=0x70f,
+        0x890..=0x891,
+        0x8e2..=0x8e2,
+        0x115f..=0x1160,
+        0x17b4..=0x17b5,
+        0x180b..=0x180f,
+        0x200b..=0x200f,
+        0x2028..=0x202e,
+        0x2060..=0x206f,
+        0x3164..=0x3164,
+        0xfeff..=0xfeff,
+        0xffa0..=0xffa0,
+        0xfff9..=0xfffb,
+        0x110bd..=0x110bd,
+        0x110cd..=0x110cd,
+        0x13430..=0x1343f,
+        0x1bca0..=0x1bca3,
+        0x1d173..=0x1d17a,
+        0xe0000..=0xe0fff,
+    ];
+
+    #[test]
+    fn each_character_that_acts_is_written_out() {
+        for c in '\0'..=char::MAX {
+            let does_act = ACTING.iter().any(|range| range.contains(&u32::from(c)));
+            assert_eq!(acts(c), does_act, "U+{:04X}", u32::from(c));
+            if does_act {
+                let shown = visible(&format!("a{c}b")).into_owned();
+                assert!(shown.starts_with("a\\") && shown.ends_with('b') && !shown.contains(c), "{shown:?}");
+            }
+        }
+    }
+
     #[test]
     fn every_payload_is_harmless_and_bounded() {
         let payloads = payloads();

@@ -28,6 +28,9 @@ pub(super) enum FolderKind {
     NewTrailKind,
     /// Files that are delivered beside the trail's, by other services or by CloudTrail Lake.
     OtherService,
+    /// The log of a table, such as a store that lies beside the logs: JSON, and no record of CloudTrail unless it has the
+    /// name of such a log.
+    TableLog,
 }
 
 /// The organization that a path names.
@@ -97,9 +100,8 @@ impl KeyPosition {
                 ..KeyPosition::default()
             });
         }
-        // The log of a table, such as a store that lies beside the logs, is JSON and no record of CloudTrail.
         if name == b"_delta_log" {
-            return Some(KeyPosition { kind: FolderKind::OtherService, ..self }.off_grammar());
+            return Some(KeyPosition { kind: FolderKind::TableLog, ..self }.off_grammar());
         }
         match self.step {
             KeyStep::Outside => Some(self.enter_outside(name, wanted)),
@@ -234,7 +236,8 @@ impl KeyPosition {
         // The folders win over the file's name, so a misnamed file is read and not lost.
         let in_scope = (self.account().is_some() || wanted.has_account(facts.account))
             && self.purpose_of_name(&facts, wanted).is_some();
-        let kind = if self.kind == FolderKind::Log { facts.kind } else { self.kind };
+        let is_told_by_name = matches!(self.kind, FolderKind::Log | FolderKind::TableLog);
+        let kind = if is_told_by_name { facts.kind } else { self.kind };
         in_scope.then_some(kind)
     }
 
@@ -470,7 +473,12 @@ mod tests {
         }
         assert_eq!(place("copy/111122223333/Config", &scope).unwrap().kind, FolderKind::Log, "no AWSLogs above");
         for path in ["store/events/_delta_log", "_delta_log/_sidecars"] {
-            assert_eq!(place(path, &scope).unwrap().kind, FolderKind::OtherService, "{path}");
+            let place = place(path, &scope).unwrap();
+            assert_eq!(place.kind, FolderKind::TableLog, "{path}");
+            let wanted = ScopeFilter::new(&scope);
+            let log = b"111122223333_CloudTrail_us-east-1_20260102T0305Z_AbCdEfGhIjKlMnOp.json.gz";
+            assert_eq!(place.file_kind(log, &wanted), Some(FolderKind::Log), "{path}");
+            assert_eq!(place.file_kind(b"00000000000000000000.json", &wanted), Some(FolderKind::TableLog), "{path}");
         }
         for path in ["a/111122223333", "a/111122223333/other", "AWSLogs/11112222333/CloudTrail", "AWSLogs/x/y"] {
             assert_eq!(place(path, &scope).unwrap().account(), None, "{path}");

@@ -118,7 +118,7 @@ impl EntryCode {
             return Ok(EntryCode::NotLogName);
         }
         Ok(match (place.file_kind(name, wanted).ok_or(LeftOut::OutOfScope)?, class) {
-            (FolderKind::OtherService, _) => EntryCode::OtherLog,
+            (FolderKind::OtherService | FolderKind::TableLog, _) => EntryCode::OtherLog,
             (FolderKind::Log, NameClass::Log) => EntryCode::Log,
             (FolderKind::Log | FolderKind::NewTrailKind, _) => EntryCode::ByContent,
             (FolderKind::Digest, NameClass::Log) => EntryCode::Digest,

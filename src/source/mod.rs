@@ -140,6 +140,11 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}://{user}{place}{query}{after}"))
 }
 
+/// True of the name of a file that promises records.
+pub fn promises_log(name: &str) -> bool {
+    file_names::NameClass::of(name.as_bytes()) == file_names::NameClass::Log
+}
+
 fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))

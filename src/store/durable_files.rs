@@ -141,6 +141,19 @@ impl DurableFiles {
         location.parts().fold(self.folder.clone(), |path, part| path.join(part.as_ref()))
     }
 
+    /// Refuses what is no file: a pipe would be waited for, and a link leads out of the store.
+    fn expect_regular(&self, location: &Path) -> Result<()> {
+        let path = self.target(location);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if !found.is_file() => {
+                let cause = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+                Err(cannot("read", &path, &cause))
+            }
+            // Whoever opens it tells why it cannot be.
+            _ => Ok(()),
+        }
+    }
+
     async fn write(&self, location: &Path, payload: PutPayload, existing: IfThere) -> Result<PutResult> {
         let target = self.target(location);
         let (written, shown) = (target.clone(), location.to_string());
@@ -261,6 +274,7 @@ impl ObjectStore for DurableFiles {
 
     // Files are read by the thread that asks, since memory that one thread takes and another frees goes back late.
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.expect_regular(location)?;
         let is_read = !options.head;
         let mut got = self.files()?.get_opts(location, options).await?;
         if let (GetResultPayload::File(file, _), true) = (&got.payload, is_read) {
@@ -271,6 +285,7 @@ impl ObjectStore for DurableFiles {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.expect_regular(location)?;
         let got = self.files()?.get_opts(location, GetOptions::default()).await?;
         let GetResultPayload::File(file, _) = &got.payload else {
             return self.files()?.get_ranges(location, ranges).await;

@@ -424,31 +424,15 @@ fn output_replaces_no_evidence() {
     let commits = store.join("events/_delta_log");
     let first = commits.join(format!("{:020}.json", 0));
     let (commit, next) = (fs::read(&first).unwrap(), commits.join(format!("{:020}.json", 7)));
-    for file in [&first, &next, &commits.join("../../ids/x.json"), &store.join("objects/x.json")] {
+    for file in [&first, &next, &store.join("ids/x.json"), &store.join("objects/x.json"), &store.join("new.json")] {
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        ends(&ingest(file), 2, "it is read");
+        ends(&ingest(file), 2, "cannot write");
         let ask = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(file), "--force"];
-        ends(&keytrail(ask), 2, "it is read");
+        ends(&keytrail(ask), 2, "cannot write");
     }
     assert!(fs::read(&first).unwrap() == commit && !next.exists());
     ends(&ingest(&summary), 0, "nothing new");
-    fs::remove_dir_all(&store).unwrap();
     assert_eq!(fs::read(&log).unwrap(), before);
-    ends(&keytrail(["ingest", text(from), "--store", text(&store)]), 0, "");
-    for name in
-        ["events/_delta_log/00000000000000000000.json", "events/_delta_log/00000000000000000001.json", "new.json"]
-    {
-        let (inside, first) = (store.join(name), store.join("events/_delta_log/00000000000000000000.json"));
-        let before = fs::read(&first).unwrap();
-        ends(
-            &keytrail(["ingest", text(from), "--store", text(&store), "--summary-json", text(&inside)]),
-            2,
-            "cannot write",
-        );
-        let asked = ["query", COUNT, "--from", text(&store), "-f", "json", "-o", text(&inside), "--force"];
-        ends(&keytrail(asked), 2, "cannot write");
-        assert_eq!(fs::read(&first).unwrap(), before);
-    }
     ends(&keytrail(["store", "check", text(&store)]), 0, "");
     fs::remove_dir_all(&store).unwrap();
     // A report among the logs is none of them.

@@ -94,9 +94,7 @@ const PLACES: [Place; 13] = [
 
 /// A record with a further member.
 fn record(number: usize, request: &str, member: &[u8]) -> Vec<u8> {
-    let head = format!(
-        r#"{{"eventVersion":"1.11","userIdentity":{{"type":"AWSService","invokedBy":"kms.amazonaws.com"}},"eventTime":"2026-04-01T10:00:00Z","eventSource":"kms.amazonaws.com","eventName":"Encrypt","awsRegion":"eu-central-1","recipientAccountId":"444455556666","#
-    );
+    let head = r#"{"eventVersion":"1.11","userIdentity":{"type":"AWSService","invokedBy":"kms.amazonaws.com"},"eventTime":"2026-04-01T10:00:00Z","eventSource":"kms.amazonaws.com","eventName":"Encrypt","awsRegion":"eu-central-1","recipientAccountId":"444455556666","#;
     let tail = format!(r#","eventID":"{number:08}-{request}","requestID":"{request}"}}"#);
     [head.as_bytes(), member, tail.as_bytes()].concat()
 }

@@ -1238,6 +1238,61 @@ fn a_store_beside_the_logs_is_not_read_as_logs() {
     assert_eq!((found.code, found.text()), (Some(0), "n\n142\n"), "{}", found.story());
 }
 
+/// A store that somebody puts among the logs must not answer in their place.
+#[test]
+fn a_store_among_logs_answers_for_neither() {
+    let (store, both) = (Store::new(), tempfile::tempdir().unwrap());
+    store.ingest(&logs(), &[]);
+    copy_folder(&store.path, both.path());
+    let ask = || {
+        keytrail([
+            "query",
+            "-q",
+            "-f",
+            "csv",
+            "SELECT count(*) AS n FROM events",
+            "--from",
+            both.path().to_str().unwrap(),
+        ])
+    };
+    assert_eq!(ask().code, Some(0), "{}", ask().story());
+    fs::write(both.path().join("README"), "whose store this is").unwrap();
+    assert_eq!(ask().code, Some(0), "{}", ask().story());
+    for beside in ["AWSLogs", "of.json.gz"] {
+        let path = both.path().join(beside);
+        copy_folder(&logs(), &path);
+        let ended = ask();
+        assert_eq!(ended.code, Some(2), "{beside}: {}", ended.story());
+        assert!(ended.stderr.contains(beside), "{}", ended.stderr);
+        fs::remove_dir_all(path).unwrap();
+    }
+    fs::write(both.path().join("of.json.gz"), "").unwrap();
+    assert_eq!(ask().code, Some(2), "{}", ask().story());
+}
+
+/// Nobody writes into the pipe, so whoever opens it waits for ever.
+#[test]
+fn a_pipe_or_a_link_in_place_of_a_file_is_told() {
+    for is_pipe in [true, false] {
+        let store = Store::new();
+        store.ingest(&logs(), &[]);
+        let (file, apart) = (store.files()[0].clone(), store.path.with_extension("apart"));
+        fs::rename(&file, &apart).unwrap();
+        match is_pipe {
+            true => assert!(Command::new("mkfifo").args(["-m", "600"]).arg(&file).status().unwrap().success()),
+            false => std::os::unix::fs::symlink(&apart, &file).unwrap(),
+        }
+        for args in
+            [&["store", "check", store.text()][..], &["query", "SELECT max(raw) FROM events", "--from", store.text()]]
+        {
+            let ended = keytrail(args);
+            assert!(!ended.timed_out && matches!(ended.code, Some(4 | 5)), "{args:?}: {}", ended.story());
+            assert!(ended.stderr.contains("it is no regular file") || ended.text().contains("it is no regular file"));
+        }
+        fs::remove_file(apart).unwrap();
+    }
+}
+
 #[test]
 fn a_check_finds_damage() {
     type Damage = fn(&Path);

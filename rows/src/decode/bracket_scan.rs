@@ -217,3 +217,103 @@ fn prefix_xor(mut bits: u64) -> u64 {
     }
     bits
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The same search byte by byte: the length, the deepest nesting, and the colons of the value's own members.
+    fn plainly(bytes: &[u8]) -> Option<(usize, u32, Vec<u32>)> {
+        let (mut depth, mut deepest, mut colons) = (0, 0, Vec::new());
+        let (mut in_string, mut is_escaped) = (false, false);
+        for (at, byte) in bytes.iter().enumerate() {
+            let escaped = std::mem::take(&mut is_escaped);
+            match byte {
+                b'\\' => is_escaped = !escaped,
+                b'"' if escaped => {}
+                b'"' if in_string && depth == 0 => return Some((at + 1, deepest, colons)),
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b':' if depth == 1 => colons.push(at as u32),
+                b'{' | b'[' => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b'}' | b']' if depth == 1 => return Some((at + 1, deepest, colons)),
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// A value that may end anywhere, of bytes that differ with the number and are the same in every run.
+    fn value(number: u64) -> Vec<u8> {
+        let mut state = number;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            (mixed ^ mixed >> 31) as usize
+        };
+        let any: Vec<u8> = (0..=255).chain(*b"{{[[{{[[{{[[").collect();
+        let kinds =
+            [&b"{[{[}]\":\\,a "[..], b"{[{}:::,: \"\"", b"aaaaaaaaaaaaaaaaaaaaaaa\"\\{[}:", b"\\\\\\\\\\\"{{}a", &any];
+        let (kind, length, begin) = (kinds[next() % kinds.len()], next() % 400, b"{{[\""[next() % 4]);
+        std::iter::once(begin).chain((0..length).map(|_| kind[next() % kind.len()])).collect()
+    }
+
+    #[test]
+    fn blocks_and_pieces_end_where_single_bytes_do() {
+        let (mut scan, mut ended) = (BracketScan::default(), 0);
+        for bytes in (0..20_000).map(value) {
+            let (expected, shown) = (plainly(&bytes), String::from_utf8_lossy(&bytes).into_owned());
+            scan.begin();
+            let end = scan.find_end(&bytes);
+            assert_eq!(end.map(|end| (end, scan.depth_seen(), scan.colons.clone())), expected, "{shown}");
+            let has_backslash = |bytes: &[u8]| bytes.contains(&b'\\');
+            assert!(scan.backslashes == Backslashes::Present || !has_backslash(&bytes[..end.unwrap_or(0)]), "{shown}");
+            assert!(scan.backslashes == Backslashes::Absent || has_backslash(&bytes), "{shown}");
+            let is_object = bytes[0] == b'{' && !has_backslash(&bytes);
+            assert!(scan.outline(&bytes).is_some() == is_object || end.is_none() || has_backslash(&bytes), "{shown}");
+            ended += usize::from(end.is_some());
+            for size in [1, 7, 63, 64, 65, 130] {
+                scan.begin();
+                let mut pieces = bytes.chunks(size).enumerate();
+                let end = pieces.find_map(|(piece, bytes)| Some(piece * size + scan.find_end(bytes)?));
+                assert_eq!(end, expected.as_ref().map(|(end, ..)| *end), "{shown} by {size}");
+                assert!(expected.as_ref().is_none_or(|(_, depth, _)| *depth == scan.depth_seen()), "{shown} by {size}");
+                assert!(scan.outline(&bytes).is_none() || end.is_some_and(|end| end <= size), "{shown} by {size}");
+            }
+        }
+        assert!((5_000..19_000).contains(&ended), "{ended}");
+    }
+
+    #[test]
+    fn numbers_and_literals_end_before_a_separator() {
+        use BytesAhead::{More, Nothing};
+        for (pieces, end) in [
+            (&[("12,3", Nothing)][..], Some(2)),
+            (&[("true]", More)], Some(4)),
+            (&[("null}", More)], Some(4)),
+            (&[("1 ", More)], Some(1)),
+            (&[("1\n", More)], Some(1)),
+            (&[("1\r", More)], Some(1)),
+            (&[("1\t", More)], Some(1)),
+            (&[("12", Nothing)], Some(2)),
+            (&[("12", More)], None),
+            (&[("12", More), ("3,", More)], Some(1)),
+            (&[("12", More), ("", Nothing)], Some(0)),
+            (&[("1", More), ("[2,", More)], Some(2)),
+            (&[("", Nothing)], None),
+            (&[("", More), ("7", Nothing)], Some(1)),
+            (&[("{\"a,\":[1,2]},", More)], Some(12)),
+            (&[("[1", More), (",2", More), ("],", More)], Some(1)),
+            (&[("\"a,", More), ("b\",", More)], Some(2)),
+        ] {
+            let mut scan = BracketScan::default();
+            let ends = pieces.iter().map(|(bytes, follows)| scan.find_end_or_scalar(bytes.as_bytes(), *follows));
+            assert_eq!(ends.collect::<Vec<_>>().last(), Some(&end), "{pieces:?}");
+        }
+    }
+}

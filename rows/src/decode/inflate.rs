@@ -425,4 +425,95 @@ mod tests {
         assert_eq!(stream(&torn), Err(InflateFault::Crc));
         assert_eq!(stream(&one[..one.len() - 1]), Err(InflateFault::Truncated));
     }
+
+    #[test]
+    fn a_header_may_have_all_its_fields_and_no_others() {
+        let text = b"{\"Records\":[]}";
+        let plain = gzip(text);
+        let (extra, name, comment, hash) = (4, 8, 16, 2);
+        for wanted in 0..32u8 {
+            let mut header = plain[..10].to_vec();
+            header[3] = wanted;
+            for (field, bytes) in [(extra, &b"\x03\0a\0b"[..]), (name, b"events.json\0"), (comment, b"none\0")] {
+                header.extend(bytes.iter().filter(|_| wanted & field != 0));
+            }
+            let mut crc = libdeflater::Crc::new();
+            crc.update(&header);
+            let crc = (wanted & hash != 0).then(|| (crc.sum() as u16).to_le_bytes());
+            let whole = [&header[..], crc.as_ref().map_or(&[][..], |crc| &crc[..]), &plain[10..]].concat();
+            assert_eq!(stream(&whole).unwrap(), (text.to_vec(), InflateFlags::default()), "{wanted:05b}");
+            if crc.is_some() {
+                let mut other = whole.clone();
+                other[header.len()] ^= 1;
+                assert_eq!(stream(&other), Err(InflateFault::Header), "{wanted:05b}");
+            }
+            assert_eq!(one_shot(&whole, 1 << 20, &mut Vec::new()).is_some(), wanted == 0, "{wanted:05b}");
+        }
+        for (at, byte) in [(2, 7), (3, 0x20), (3, 0x40), (3, 0x80)] {
+            let mut odd = plain.clone();
+            odd[at] = byte;
+            assert_eq!(stream(&odd), Err(InflateFault::Header), "{byte} at {at}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_proved_and_never_believed() {
+        let plain = gzip(b"{\"Records\":[]}");
+        let size = plain.len() - 4;
+        for claim in [0, 13, 15, 1 << 20, 1032 * 1000, u32::MAX] {
+            let whole = [&plain[..size], &claim.to_le_bytes()].concat();
+            assert_eq!(stream(&whole), Err(InflateFault::Isize), "{claim}");
+            let mut out = Vec::new();
+            assert_eq!(one_shot(&whole, usize::MAX, &mut out), None, "{claim}");
+            assert!(out.len() <= 1032 * whole.len() + 1031, "{} bytes are made room for", out.len());
+        }
+        let mut out = vec![0xff; 20];
+        assert_eq!(one_shot(&plain, 14, &mut out), Some(&b"{\"Records\":[]}"[..]));
+        assert_eq!(one_shot(&plain, 13, &mut out), None);
+        for (bytes_max, fault) in [(14, None), (13, Some(InflateFault::TooLarge))] {
+            let mut inflate = InflateStream::new(&plain[..], NamedEncoding::Gzip);
+            inflate.total_max = bytes_max;
+            let mut all = Vec::new();
+            let end = loop {
+                match inflate.read_chunk(&mut all) {
+                    Ok(true) => {}
+                    end => break end.err(),
+                }
+            };
+            assert_eq!(end, fault, "{bytes_max}");
+        }
+    }
+
+    #[test]
+    fn a_name_promises_a_format_and_content_decides() {
+        let (plain, text) = (gzip(b"[]"), &b"[]"[..]);
+        for (name, encoding) in [
+            ("x.json.gz", NamedEncoding::Gzip),
+            ("X.GZ", NamedEncoding::Gzip),
+            ("x.json", NamedEncoding::Plain),
+            ("x.ndjson", NamedEncoding::Plain),
+            ("x.jsonl", NamedEncoding::Plain),
+            ("x.gz.txt", NamedEncoding::Unnamed),
+        ] {
+            assert_eq!(NamedEncoding::from_path(name), encoding, "{name}");
+            for (bytes, is_gzip) in [(&plain[..], true), (text, false)] {
+                let mut inflate = InflateStream::new(bytes, encoding);
+                let mut all = Vec::new();
+                while inflate.read_chunk(&mut all).unwrap() {}
+                assert_eq!(all, text);
+                let (not_compressed, mismatch) = (inflate.flags.not_compressed, inflate.flags.extension_mismatch);
+                assert_eq!(not_compressed, encoding == NamedEncoding::Gzip && !is_gzip, "{name} {is_gzip}");
+                assert_eq!(mismatch, encoding == NamedEncoding::Plain && is_gzip, "{name} {is_gzip}");
+            }
+        }
+        for start in [b"{", b"[", b"<", b" ", b"\n", b"\r", b"\t", b"\xef"] {
+            let text = [&start[..], b"1234"].concat();
+            assert_eq!(stream(&text).unwrap().0, text);
+        }
+        assert_eq!(stream(b"PAR1").unwrap().0, b"PAR1");
+        for other in [&b"PAR2"[..], b"x", b"\x1f\x8c"] {
+            assert_eq!(stream(other), Err(InflateFault::NotGzip), "{other:?}");
+        }
+        assert_eq!(stream(b""), Err(InflateFault::EmptyObject));
+    }
 }

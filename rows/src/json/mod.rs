@@ -266,17 +266,21 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The bytes that a scalar is hashed by: its text if that is exact, else its bytes as written.
+    /// The bytes that a scalar is hashed and compared by: its text if that is exact, else its bytes as written behind a byte
+    /// that no text has, since a text may look as another one is written.
     fn hashed_bytes(self) -> Cow<'a, [u8]> {
         if !self.node().escaped {
             return Cow::Borrowed(self.inner());
         }
         match self.decoded() {
             (text, false) => Cow::Owned(text.into_owned().into_bytes()),
-            (_, true) => Cow::Borrowed(self.inner()),
+            (_, true) => Cow::Owned([&[INEXACT], self.inner()].concat()),
         }
     }
 }
+
+/// Stands before what is no exact text; UTF-8 has no such byte.
+const INEXACT: u8 = 0xff;
 
 /// The hashes of a member of an object.
 fn pair_hashes<const N: usize>((key, value): (Value, Value), seeds: [u64; N]) -> [u64; N] {
@@ -410,6 +414,8 @@ mod tests {
         assert!(JsonTree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
         assert_eq!(JsonTree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(JsonFault::Depth));
         assert!(JsonTree::new().parse(b"{\"a\":1,\"A\":2}").is_ok());
+        // Half a pair, and a text that looks as it is written.
+        assert!(JsonTree::new().parse(b"{\"\\ud800\":1,\"\\\\ud800\":2}").is_ok());
     }
 
     #[test]
@@ -452,5 +458,211 @@ mod tests {
         ] {
             assert_ne!(hash("{\"a\":1,\"b\":[1,2]}"), hash(other), "{other}");
         }
+    }
+
+    /// All texts of at most so many of these parts.
+    fn texts(parts: &[&str], parts_max: usize) -> Vec<String> {
+        let (mut all, mut begins) = (vec![String::new()], 0);
+        for _ in 0..parts_max {
+            let end = all.len();
+            for at in begins..end {
+                all.extend(parts.iter().map(|part| format!("{}{part}", all[at])).collect::<Vec<_>>());
+            }
+            begins = end;
+        }
+        all
+    }
+
+    fn is_same(value: Value, expected: &serde_json::Value) -> bool {
+        use serde_json::Value as Json;
+        let is_scalar = |kind| {
+            value.kind() == kind && serde_json::from_slice::<Json>(value.raw()).is_ok_and(|found| found == *expected)
+        };
+        match expected {
+            Json::Null => is_scalar(JsonKind::Null) && value.is_null(),
+            Json::Bool(_) => is_scalar(JsonKind::Bool) && !value.is_null(),
+            Json::Number(_) => is_scalar(JsonKind::Number) && value.text().is_none(),
+            Json::String(text) => is_scalar(JsonKind::String) && value.text().unwrap() == *text && !value.is_lossy(),
+            Json::Array(items) => {
+                let found: Vec<Value> = value.items().collect();
+                let are_same = found.iter().zip(items).all(|(found, item)| is_same(*found, item));
+                value.kind() == JsonKind::Array && found.len() == items.len() && are_same
+            }
+            Json::Object(members) => {
+                let found: Vec<_> = value.members().collect();
+                let are_same = members.iter().all(|(name, member)| {
+                    let is_there = found.iter().any(|(key, value)| key == name && is_same(*value, member));
+                    is_there && value.get(name).is_some_and(|value| is_same(value, member))
+                });
+                value.kind() == JsonKind::Object && found.len() == members.len() && are_same
+            }
+        }
+    }
+
+    #[test]
+    fn all_short_texts_are_what_serde_json_says() {
+        let names = ["\"a\"", "\"\\u0061\""];
+        let brackets = ["{", "}", "[", "]", ",", ":", names[0], names[1], "0", " "];
+        let words = ["t", "true", "fals", "e", "null", "\r\n\t", "[", ",", "]", "\u{b}", "x"];
+        let escapes = [
+            "\"",
+            "\\",
+            "u",
+            "0",
+            "00e9",
+            "\\ud83d",
+            "\\uDE00",
+            "\\udbff",
+            "\\udfff",
+            "\\ud7ff",
+            "\\ue000",
+            "\\n\\t\\r",
+            "\\b\\f\\/",
+            "é",
+            "\t",
+            "0123456789abcdef",
+        ];
+        let quoted = texts(&escapes, 4).into_iter().map(|inner| format!("\"{inner}\""));
+        let all = texts(&brackets, 5).into_iter().chain(texts(&words, 4)).chain(quoted);
+        let (mut tree, mut valid, mut lossy, mut repeated) = (JsonTree::new(), 0, 0, 0);
+        for text in all.chain(texts(&["0", "1", "-", "+", ".", "e", "E"], 5)) {
+            let expected = serde_json::from_str::<serde_json::Value>(&text);
+            match (tree.parse(text.as_bytes()), expected) {
+                (Ok(value), Ok(expected)) => {
+                    assert!(is_same(value, &expected), "{text}");
+                    valid += 1;
+                }
+                // Half a surrogate pair stays.
+                (Ok(value), Err(_)) => {
+                    assert!(value.is_lossy() && text.to_lowercase().contains("\\ud"), "{text}");
+                    lossy += 1;
+                }
+                (Err(JsonFault::DuplicateKey), Ok(_)) => {
+                    assert!(names.iter().map(|name| text.matches(name).count()).sum::<usize>() > 1, "{text}");
+                    repeated += 1;
+                }
+                (Err(fault), Ok(_)) => panic!("{fault:?} of {text}"),
+                (Err(_), Err(_)) => {}
+            }
+        }
+        assert!(valid > 1000 && lossy > 100, "{valid} {lossy} {repeated}");
+    }
+
+    #[test]
+    fn each_end_of_a_text_has_its_fault() {
+        use JsonFault::{ControlChar, DuplicateKey, Syntax, Truncated};
+        for (fault, texts) in [
+            (
+                Truncated,
+                &["", " ", "{", "[", "[1", "[1,", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "\"", "\"\\"][..],
+            ),
+            (Truncated, &["\"\\u", "\"\\u00e", "\"\\u00e9"]),
+            (Syntax, &["{]", "{1:2}", "tru", "-", "1.", "1e", "\"\\x\"", "\"\\u00g0\"", "[1 2]", "{\"a\" 1}", "1 2"]),
+            (Syntax, &["{\"a\":1 \"b\":2}", "{\"a\":1]", "[1}", "{,}", "[,]", "00", "-00", "trux", "nul", "falsy"]),
+            (ControlChar, &["\"\n\"", "{\"\u{1f}\":1}", "\"0123456789abcdef\u{0}0123456789abcdef\""]),
+            (DuplicateKey, &["{\"b\":{\"a\":1,\"a\":2}}", "[{\"\":1,\"\":1}]", "{\"\\u0061\":1,\"\\u0061\":1}"]),
+        ] {
+            for text in texts {
+                assert_eq!(JsonTree::new().parse(text.as_bytes()).err(), Some(fault), "{text:?}");
+            }
+        }
+        let deep = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+        assert!(JsonTree::new().parse(deep(DEPTH_MAX).as_bytes()).is_ok());
+        assert_eq!(JsonTree::new().parse(deep(DEPTH_MAX + 1).as_bytes()).err(), Some(JsonFault::Depth));
+    }
+
+    #[test]
+    fn strings_of_any_length_end_at_their_quote() {
+        let mut tree = JsonTree::new();
+        for length in 0..40 {
+            let plain = "a".repeat(length);
+            for byte in 0..0x80u8 {
+                let text = format!("[\"{plain}{}{plain}\"]", char::from(byte));
+                let found = tree.parse(text.as_bytes()).map(|value| value.items().next().unwrap().text().unwrap());
+                match byte {
+                    0..0x20 => assert_eq!(found.err(), Some(JsonFault::ControlChar), "{byte} at {length}"),
+                    b'"' | b'\\' => assert_ne!(found.ok().as_deref(), Some(&text[2..text.len() - 2]), "{length}"),
+                    _ => assert_eq!(found.unwrap(), text[2..text.len() - 2], "{byte} at {length}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_text_is_lossy_alone() {
+        let mut tree = JsonTree::new();
+        let value =
+            tree.parse(b"[\"caf\xe9\",\"caf\xe9 \\u0041\",\"\\u0041 caf\xe9\",\"caf\\u00e9\",\"caf\",{\"\xe9\":1}]");
+        let items: Vec<Value> = value.unwrap().items().collect();
+        let found = items.iter().map(|item| (item.text(), item.is_lossy()));
+        let expected =
+            [("caf\u{fffd}", true), ("caf\u{fffd} A", true), ("A caf\u{fffd}", true), ("café", false), ("caf", false)];
+        let expected = expected.map(|(text, is_lossy)| (Some(Cow::Borrowed(text)), is_lossy));
+        assert_eq!(found.collect::<Vec<_>>(), [&expected[..], &[(None, false)]].concat());
+        assert_eq!(items[0].raw_text(), "\"caf\u{fffd}\"");
+        assert_eq!(items[4].raw_text(), "\"caf\"");
+        assert_eq!(items[5].raw_text(), "{\"\u{fffd}\":1}");
+        assert_eq!(items[5].raw(), b"{\"\xe9\":1}");
+        assert_eq!(tree.parse(b"{\"a\":{\"b\":[7]}}").unwrap().path(&["a", "b"]).unwrap().raw(), b"[7]");
+        let value = tree.parse(b"{\"a\":{\"b\":7}}").unwrap();
+        assert!(value.path(&["a", "c"]).is_none() && value.path(&["b"]).is_none() && value.items().next().is_none());
+    }
+
+    #[test]
+    fn a_content_has_one_hash_however_it_is_written() {
+        let contents = [
+            &[
+                "{\"a\":\"x\"}",
+                "{ \"a\" : \"x\" }",
+                "{\"\\u0061\":\"x\"}",
+                "{\"a\":\"\\u0078\"}",
+                "{\"\\u0061\" :\"\\u0078\"}",
+            ][..],
+            &["{\"a\":\"x\\\"y\"}", "{\"a\": \"x\\u0022y\"}", "{\"\\u0061\":\"x\\\"y\"}"],
+            &["{\"a\":\"b\\\":\\\"c\"}", "{\"a\":\"b\\u0022:\\\"c\"}"],
+            &["{\"a\\\":\\\"b\":\"c\"}", "{\"a\\u0022:\\\"b\": \"c\"}"],
+            &["{\"a\":\"\\\\\"}", "{\"a\":\"\\u005c\"}"],
+            &["{\"a\":\"\\ud800\"}"],
+            &["{\"a\":\"\\\\ud800\"}", "{\"a\":\"\\u005cud800\"}"],
+            &["{\"a\":\"\"}", "{\"a\" :\"\"}"],
+            &["{\"a\":1}", "{\"a\": 1}", "{\"\\u0061\":1}"],
+            &["{\"a\":\"1\"}"],
+            &["{\"a\":10}"],
+            &["{\"a1\":0}"],
+            &["{\"a\":true}"],
+            &["{\"a\":null}"],
+            &["{\"a\":{}}", "{\"a\": { }}", "{\"\\u0061\":{}}"],
+            &["{\"a\":[]}", "{\"\\u0061\" : [ ]}"],
+            &["{\"a\":[1]}"],
+            &["{\"a\":[[1]]}"],
+            &["{\"a\":{\"b\":1}}"],
+            &["{\"b\":{\"a\":1}}"],
+            &["{\"a\":1,\"b\":2}", "{\"b\":2,\"a\":1}"],
+            &["{\"a\":2,\"b\":1}"],
+            &["{}", " { } "],
+            &["[]"],
+            &["[{}]"],
+            &["[1,2]", "[1 , 2]"],
+            &["[2,1]"],
+            &["[1,[2]]"],
+            &["[\"1\"]"],
+            &["\"a\"", "\"\\u0061\""],
+            &["\"\\ud800\""],
+            &["\"\\ufffd\"", "\"\u{fffd}\""],
+            &["null"],
+            &["\"null\""],
+        ];
+        let hash = |text: &str, seed| JsonTree::new().parse(text.as_bytes()).unwrap().canonical_hash(seed);
+        let mut seen = std::collections::HashMap::new();
+        for (content, texts) in contents.iter().enumerate() {
+            for (text, seed) in texts.iter().flat_map(|text| [(text, 0), (text, 7)]) {
+                assert_eq!(hash(text, seed), hash(texts[0], seed), "{text}");
+                let before = seen.insert(hash(text, seed), (content, seed));
+                assert!(before.is_none_or(|before| before == (content, seed)), "{text} {before:?}");
+            }
+        }
+        let mut tree = JsonTree::new();
+        let value = tree.parse(b"{\"a\":[1,{\"b\":\"c\"}]}").unwrap();
+        assert_eq!(value.canonical_hashes([1, 2]), [1, 2].map(|seed| value.canonical_hash(seed)));
     }
 }

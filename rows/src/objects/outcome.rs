@@ -142,4 +142,22 @@ mod tests {
             assert!(ObjectOutcome::parse(status, error).is_err(), "{status:?} {error:?}");
         }
     }
+
+    #[test]
+    fn an_outcome_tells_the_kind_and_has_its_own_flags() {
+        for (outcome, kind) in [
+            (ObjectOutcome::Skipped(SkipReason::Digest), ObjectKind::Digest),
+            (ObjectOutcome::Skipped(SkipReason::Insight), ObjectKind::Insight),
+            (ObjectOutcome::Skipped(SkipReason::Aggregated), ObjectKind::Aggregated),
+            (ObjectOutcome::Skipped(SkipReason::NotALog), ObjectKind::Other),
+            (ObjectOutcome::Salvaged(FaultReason::GzipCrc), ObjectKind::Log),
+            (ObjectOutcome::Missing, ObjectKind::Log),
+            (ObjectOutcome::Read, ObjectKind::Log),
+        ] {
+            assert_eq!(outcome.kind(), kind, "{outcome:?}");
+            assert!(!outcome.has_flag(ObjectFlag::Ndjson), "{outcome:?}");
+        }
+        let flagged = ObjectOutcome::Flagged([ObjectFlag::Ndjson].into());
+        assert!(flagged.has_flag(ObjectFlag::Ndjson) && !flagged.has_flag(ObjectFlag::TrailingData));
+    }
 }
