@@ -77,7 +77,8 @@ fn detection(finding: FindingRow<'_>, rule: Option<&FindingRule>) -> Value {
 
 fn finding_info(finding: FindingRow<'_>, rule: Option<&FindingRule>) -> Value {
     let millis = |name: &str| finding.time(name).map(|micros| micros / 1000);
-    let attacks: Vec<Value> = rule.map(|rule| rule.attack.iter().map(|text| attack(text)).collect()).unwrap_or_default();
+    let attacks: Vec<Value> =
+        rule.map(|rule| rule.attack.iter().map(|text| attack(text)).collect()).unwrap_or_default();
     json!({
         "uid": finding.text("fingerprint"),
         "title": finding.text("title"),

@@ -26,8 +26,7 @@ impl Audit {
         let results: Vec<Value> =
             FindingRow::each(self.finding_rows()).map(|finding| self.result(finding, &places)).collect();
         let notes = self.findings.sentences().into_iter().chain(self.missing.clone());
-        let notes: Vec<Value> =
-            notes.map(|text| json!({"level": "note", "message": {"text": text}})).collect();
+        let notes: Vec<Value> = notes.map(|text| json!({"level": "note", "message": {"text": text}})).collect();
         let run = json!({
             "tool": {"driver": {
                 "name": "keytrail",
@@ -81,8 +80,10 @@ impl Audit {
 
 /// A rule, as SARIF describes one.
 fn descriptor(rule: &FindingRule) -> Value {
-    let help = format!("{}\n\nWhat gives the same: {}\n\nWhat to do next: {}", rule.why, rule.false_positives, rule.next);
-    let tags: Vec<&str> = ["security"].into_iter().chain(rule.controls.iter().copied()).chain(rule.attack.iter().copied()).collect();
+    let help =
+        format!("{}\n\nWhat gives the same: {}\n\nWhat to do next: {}", rule.why, rule.false_positives, rule.next);
+    let tags: Vec<&str> =
+        ["security"].into_iter().chain(rule.controls.iter().copied()).chain(rule.attack.iter().copied()).collect();
     json!({
         "id": rule.name,
         "shortDescription": {"text": rule.title},

@@ -86,7 +86,8 @@ impl FindingArgs {
         let names: Vec<&str> = rules::all().iter().chain(&own).map(|rule| rule.name).collect();
         let (mut said, mut notes) = (FindingsSaid::default(), Vec::new());
         if let Some(path) = &self.suppress {
-            let hint = "an entry is [[suppress]] with rule, principal, key or table (patterns), reason, owner and expires";
+            let hint =
+                "an entry is [[suppress]] with rule, principal, key or table (patterns), reason, owner and expires";
             let read = toml_file::read(path, hint, |text| suppressions(text, now_micros, &names))?;
             (said.suppressed, notes) = read;
         }

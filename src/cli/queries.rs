@@ -15,9 +15,9 @@ use super::exit::{Failure, RunExitCode, say};
 use super::finding_args::user_rules;
 use super::query::{Asker, unknown_query};
 use crate::output::screen::ScreenLook;
+use crate::output::visible::visible;
 use crate::output::words::wrapped;
 use crate::output::{self, Format, OutputTarget, Style};
-use crate::output::visible::visible;
 use crate::sql::named::{self, NamedQuery};
 use crate::sql::{SqlError, check_rule, rules};
 

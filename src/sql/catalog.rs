@@ -22,9 +22,9 @@ use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::DerivedView;
+use super::findings_said::{self, FindingsSaid};
 use super::hidden::HiddenTables;
 use super::interval::InInterval;
-use super::findings_said::{self, FindingsSaid};
 use super::read_once::COMPANIONS;
 use super::rules::{self, FindingRule, RULE_ROWS};
 use super::state_answers::{self, STATE_ANSWERS};
@@ -420,7 +420,8 @@ mod tests {
         let rows = |columns: &str| {
             let (state, statement) = (state.clone(), format!("SELECT {columns} FROM key_calls"));
             async move {
-                let text: &'static str = Box::leak(format!("-- title: x\n-- severity: low\n{statement}").into_boxed_str());
+                let text: &'static str =
+                    Box::leak(format!("-- title: x\n-- severity: low\n{statement}").into_boxed_str());
                 let rule = FindingRule::of(&cards::Card::read(cards::CardKind::Finding, "x", text).unwrap()).unwrap();
                 let plan = planned(&state, rule.statement).await.unwrap();
                 rules::rows_of(&rule, plan, AskedInterval::default()).map_err(|error| error.strip_backtrace())

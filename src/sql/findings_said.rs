@@ -9,7 +9,9 @@ use arrow::datatypes::DataType;
 use datafusion::common::cast::as_string_array;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit};
+use datafusion::logical_expr::{
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
 
 use crate::glob;
 
@@ -207,7 +209,11 @@ mod tests {
         let uses = [
             ([Some(KEY), app, Some("dynamodb"), Some("orders"), Some("eu-west-1")], None, None),
             ([Some(KEY), app, Some("dynamodb"), None, Some("eu-west-1")], None, None),
-            ([Some(KEY), Some("arn:aws:iam::1:user/ana"), Some("dynamodb"), None, None], Some("principal"), Some("principal")),
+            (
+                [Some(KEY), Some("arn:aws:iam::1:user/ana"), Some("dynamodb"), None, None],
+                Some("principal"),
+                Some("principal"),
+            ),
             ([Some(KEY), app, None, Some("orders"), Some("eu-west-1")], Some("service"), None),
             ([Some(KEY), app, Some("dynamodb"), Some("users"), None], Some("table"), Some("table")),
             ([Some(KEY), app, Some("dynamodb"), Some("orders"), Some("us-east-1")], Some("region"), Some("region")),

@@ -204,9 +204,14 @@ pub(super) fn rows_of(rule: &FindingRule, plan: LogicalPlan, interval: AskedInte
     if names.iter().zip(FIRST_COLUMNS).filter(|(name, (expected, _))| *name == expected).count() != FIRST_COLUMNS.len()
     {
         let expected = FIRST_COLUMNS.map(|(name, _)| name).join(", ");
-        return plan_err!("the rule `{}` has the columns {}, and a rule begins with {expected}", rule.name, names.join(", "));
+        return plan_err!(
+            "the rule `{}` has the columns {}, and a rule begins with {expected}",
+            rule.name,
+            names.join(", ")
+        );
     }
-    if let Some(unknown) = names[FIRST_COLUMNS.len()..].iter().find(|n| FURTHER_COLUMNS.iter().all(|(name, _)| name != *n))
+    if let Some(unknown) =
+        names[FIRST_COLUMNS.len()..].iter().find(|n| FURTHER_COLUMNS.iter().all(|(name, _)| name != *n))
     {
         let known = FURTHER_COLUMNS.map(|(name, _)| name).join(", ");
         return plan_err!("the rule `{}` has a column `{unknown}`; it may have {known}", rule.name);
@@ -281,9 +286,7 @@ mod tests {
         let rule = read("-- set: baseline\n-- needs: iam\n-- needs: kms_reads\n").unwrap();
         assert_eq!((rule.set, rule.needs.as_slice()), (RuleSet::Baseline, &["iam", "kms_reads"][..]));
         assert_eq!(read("").unwrap().set, RuleSet::Default);
-        for (more, says) in
-            [("-- set: all\n", "not one of default, baseline: `all`"), ("-- needs: luck\n", "`luck`")]
-        {
+        for (more, says) in [("-- set: all\n", "not one of default, baseline: `all`"), ("-- needs: luck\n", "`luck`")] {
             let error = read(more).unwrap_err().to_string();
             assert!(error.contains(says), "{error}");
         }

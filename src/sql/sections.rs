@@ -131,7 +131,11 @@ mod tests {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
         assert!(shown.iter().all(|section| !section.none.is_empty() && section.sentence.is_some()));
-        assert!([aliases(), seen(), coverage(), missing_logs(), rules(), finding_objects()].iter().all(|section| section.place.is_none()));
+        assert!(
+            [aliases(), seen(), coverage(), missing_logs(), rules(), finding_objects()]
+                .iter()
+                .all(|section| section.place.is_none())
+        );
         assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }
 }

@@ -57,7 +57,8 @@ fn rules_page() {
          | rule | severity | set | title |\n|---|---|---|---|\n"
     );
     for rule in rules::all() {
-        writeln!(page, "| [`{0}`](#{0}) | {1} | {2} | {3} |", rule.name, rule.severity, rule.set.name(), rule.title).unwrap();
+        writeln!(page, "| [`{0}`](#{0}) | {1} | {2} | {3} |", rule.name, rule.severity, rule.set.name(), rule.title)
+            .unwrap();
     }
     rules::all().iter().for_each(|rule| page.push_str(&rule_card(rule)));
     check("docs/rules.md", &page);

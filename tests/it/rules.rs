@@ -65,7 +65,8 @@ fn merged(base: Option<Value>, change: &Value) -> Value {
 
 /// Puts names in the place of `{name}`.
 fn filled(value: &Value, names: &BTreeMap<&'static str, String>) -> Value {
-    let text = |text: &str| names.iter().fold(text.to_owned(), |text, (name, is)| text.replace(&format!("{{{name}}}"), is));
+    let text =
+        |text: &str| names.iter().fold(text.to_owned(), |text, (name, is)| text.replace(&format!("{{{name}}}"), is));
     match value {
         Value::String(given) => Value::String(text(given)),
         Value::Array(items) => items.iter().map(|item| filled(item, names)).collect(),
@@ -131,14 +132,16 @@ fn cases() -> Vec<RuleCase> {
                 ]
                 .into();
                 let records = case["records"].as_array().unwrap();
-                let records = records.iter().enumerate().map(|(place, given)| {
-                    filled(&record(&bases, given, &format!("{name} {place}")), &names)
-                });
+                let records = records
+                    .iter()
+                    .enumerate()
+                    .map(|(place, given)| filled(&record(&bases, given, &format!("{name} {place}")), &names))
+                    .collect();
                 let one = || if side == "matches" { vec![Value::Object(Map::new())] } else { Vec::new() };
                 let finds = case["finds"].as_array().cloned().unwrap_or_else(one);
                 assert_eq!(finds.is_empty(), side == "near_misses", "{name}");
                 let finds = finds.iter().map(|find| filled(find, &names)).collect();
-                cases.push(RuleCase { rule: rule.clone(), name, records: records.collect(), finds, names });
+                cases.push(RuleCase { rule: rule.clone(), name, records, finds, names });
             }
         }
     }
@@ -191,7 +194,16 @@ fn rules_find_what_they_must_and_nothing_else() {
     assert_eq!(ended.code, Some(0), "{}", ended.story());
     let expected = root().join("tests/rules/expect-use.toml");
     let ended = keytrail([
-        "audit", "-q", store, "--since", SINCE, "--rules-set", "baseline", "-f", "json", "--expect-use",
+        "audit",
+        "-q",
+        store,
+        "--since",
+        SINCE,
+        "--rules-set",
+        "baseline",
+        "-f",
+        "json",
+        "--expect-use",
         expected.to_str().unwrap(),
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.story());
@@ -210,7 +222,8 @@ fn rules_find_what_they_must_and_nothing_else() {
             None => faults.push(format!("a finding of no case: {finding:#}")),
         }
     }
-    faults.extend(cases.iter().filter_map(|case| fault(case, found.get(case.name.as_str()).map_or(&[], Vec::as_slice))));
+    faults
+        .extend(cases.iter().filter_map(|case| fault(case, found.get(case.name.as_str()).map_or(&[], Vec::as_slice))));
     assert!(faults.is_empty(), "{} of {} cases:\n{}", faults.len(), cases.len(), faults.join("\n"));
 }
 
