@@ -679,6 +679,17 @@ fn a_check_sees_edits_of_checkpoints_and_of_the_index() {
                 }),
             ));
             all.push((
+                format!("checkpoint {at} of {table} says another maker, whom no reader asks for"),
+                Box::new(move |edited| {
+                    let path = &checkpoints(edited, table)[at];
+                    let mut bytes = fs::read(path).unwrap();
+                    let maker = b"parquet-rs";
+                    let place = bytes.windows(maker.len()).rposition(|window| window == maker).unwrap();
+                    bytes[place] ^= 1;
+                    fs::write(path, bytes).unwrap();
+                }),
+            ));
+            all.push((
                 format!("checkpoint {at} of {table} is of another table"),
                 Box::new(move |edited| {
                     let other = if table == "events" { "objects" } else { "events" };
