@@ -773,6 +773,8 @@ mod tests {
                 4,
             ),
             (&log(600), FaultReason::GzipCrc, 600),
+            // Nothing is around the records that would be waited for.
+            (log(600).trim_start_matches("{\"Records\":["), FaultReason::GzipCrc, 600),
         ] {
             let mut bytes = gzip(text.as_bytes());
             let crc = bytes.len() - 8;
