@@ -267,7 +267,7 @@ mod tests {
             " }],\n<x y {\"z\":[]}>,[ \n (A)",
             "(A) ]}, <e>",
             "<q> [ (A)",
-            "(A) <[ , \t Record> (A) <Recordss> (A) Records (A) <logEvent> (A)",
+            "(A) <[ , \t Record> (A) <Recordss> (A) Records (A) <logEvent> (A) logEvents (A) <logEventsx> (A)",
             r#"(A) <{"x":5}> (B) <{"eventName":"a"> (B) <{"eventName">"#,
             r#"({"eventName":"a","Records":5,"eventID":"4"})(A)"#,
             r#"<{"x":1}>({"message":"{\"eventSource\":\"b\",\"eventName\":\"b\",\"eventID\":\"2\"}"})"#,

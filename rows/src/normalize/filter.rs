@@ -303,6 +303,11 @@ mod tests {
             (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":[{"y":["\u006bms:Decrypt"]}]}}"#, true),
             (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":{"\u006bms:Decrypt":5}}}"#, true),
             (r#"{"eventSource":"s3.amazonaws.com","resources":["\u006bms:Decrypt"]}"#, true),
+            // A member of JSON within a text is no parameter.
+            (
+                r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"{\"kmsKeyId\":\"alias/orders\"}"}}"#,
+                false,
+            ),
             (
                 r#"{"eventSource":"lambda.amazonaws.com","eventName":"Invoke","errorCode":"KMSAccessDeniedException"}"#,
                 true,
