@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::crew::Crew;
 use super::exit::Failure;
 use crate::output::Style;
+use crate::store::words_of_panic;
 
 /// True once Arrow or Parquet panicked.
 static ARRAYS_FAILED: AtomicBool = AtomicBool::new(false);
@@ -35,8 +36,7 @@ pub fn end_some(style: Style) {
 
 /// The failure of work that panicked.
 pub fn failure(panic: &(dyn Any + Send)) -> Failure {
-    let told = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    match told {
+    match words_of_panic(panic) {
         Some(told) if is_of_size(told) => {
             Failure::world("cannot finish: one column would take more than 2 GiB of one batch of rows")
                 .hint("repeat no large value in many rows, or take less of it")
