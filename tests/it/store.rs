@@ -1350,6 +1350,18 @@ fn garbage_is_removed_when_it_is_old_enough() {
     assert_eq!(store.hash(), undisturbed().0);
 }
 
+/// The changes that only one Region logs are there, whatever Region is asked about.
+#[test]
+fn a_store_of_all_regions_lacks_no_changes() {
+    let (store, from) = (Store::new(), root().join("sample-logs"));
+    store.ingest(&from, &["--events", "all"]);
+    for place in [from.to_str().unwrap(), store.text()] {
+        let ended = keytrail(["audit", "-q", "-f", "json", "--region", "eu-west-1", place]);
+        let audit: Value = serde_json::from_slice(&ended.stdout).unwrap();
+        assert_eq!(audit["summary"]["changes_not_read"], false, "{place}");
+    }
+}
+
 #[test]
 fn stores_of_every_format_open() {
     for (format, number) in [("v1", 1), ("v2", 2)] {
