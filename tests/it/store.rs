@@ -1362,6 +1362,46 @@ fn a_store_of_all_regions_lacks_no_changes() {
     }
 }
 
+/// A correction from before the interval stands for its original there as well.
+#[test]
+fn a_correction_from_before_the_interval_stands() {
+    let key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let record = |id: &str, time: &str, sid: &str| {
+        let policy = json!({ "Version": "2012-10-17", "Statement": [
+            { "Sid": sid, "Effect": "Allow", "Principal": "*", "Action": "kms:*", "Resource": "*" },
+        ] });
+        json!({
+            "eventTime": time, "eventSource": "kms.amazonaws.com", "eventName": "PutKeyPolicy", "eventID": id,
+            "awsRegion": "eu-west-1", "recipientAccountId": "111122223333", "eventType": "AwsApiCall",
+            "readOnly": false, "managementEvent": true,
+            "requestParameters": { "keyId": key, "policyName": "default", "policy": policy.to_string() },
+            "resources": [{ "accountId": "111122223333", "type": "AWS::KMS::Key", "ARN": key }],
+        })
+    };
+    let original = "10000000-0000-4000-8000-000000000001";
+    let mut correction = record("20000000-0000-4000-8000-000000000002", "2026-03-01T09:00:00Z", "b");
+    correction["addendum"] = json!({
+        "reason": "UPDATED_DATA", "updatedFields": "requestParameters", "originalEventID": original,
+    });
+    let records = [
+        record(original, "2026-03-01T09:00:00Z", "a"),
+        correction,
+        record("30000000-0000-4000-8000-000000000003", "2026-03-10T09:00:00Z", "c"),
+    ];
+    let (store, folder) = (Store::new(), tempfile::tempdir().unwrap());
+    fs::write(folder.path().join("a.json"), json!({ "Records": records }).to_string()).unwrap();
+    store.ingest(folder.path(), &["--events", "all"]);
+    let sql = "SELECT version, set_event_id FROM key_policies ORDER BY set_event_id";
+    let always: &[&str] = &[];
+    for interval in [always, &["--since", "2026-03-05"]] {
+        let asked = ["query", sql, "-q", "-f", "csv", "--events", "all", "--from", store.text()];
+        let ended = keytrail(asked.iter().chain(interval));
+        let expected =
+            "version,set_event_id\n1,20000000-0000-4000-8000-000000000002\n2,30000000-0000-4000-8000-000000000003\n";
+        assert_eq!(ended.text(), expected, "{interval:?}: {}", ended.story());
+    }
+}
+
 #[test]
 fn stores_of_every_format_open() {
     for (format, number) in [("v1", 1), ("v2", 2)] {
