@@ -196,6 +196,14 @@ mod tests {
         assert_eq!(rows, [100]);
     }
 
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn tables_views_columns_and_functions_are_words_to_complete() {
+        let words = engine().identifiers();
+        for word in ["events", "key_use", "principal_arn"] {
+            assert_eq!(words.iter().filter(|found| *found == word).count(), 1, "{word}");
+        }
+    }
+
     /// A question that is answered meanwhile does not change the accounts of one under way.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn an_answer_that_waits_keeps_its_accounts() {

@@ -394,7 +394,7 @@ mod tests {
             (Growth::Groups, vec![text("aaaa"), text("((((a*))))")], 16, 100),
             (Growth::Nothing, vec![text("abc"), text("de")], 0, 8),
             (Growth::Joined, vec![text(", "), text("a"), text("b")], 4, 20),
-            (Growth::ListText, vec![list.clone(), text(", ")], 4, 300),
+            (Growth::ListText, vec![list.clone(), text(", ")], 4 * ITEM_TEXT, 300),
             (Growth::Resize, vec![list.clone(), number(100), number(7)], 800, 2000),
             (Growth::Series, vec![number(1), number(1000)], 8000, 17_000),
         ] {

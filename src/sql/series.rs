@@ -102,6 +102,8 @@ mod tests {
     #[test]
     fn rows_are_counted_without_being_made() {
         let numbers = |numbers: &[i64]| numbers.iter().map(|number| lit(*number)).collect::<Vec<_>>();
+        let step = lit(ScalarValue::new_interval_mdn(0, 0, 1_000_000_000));
+        let times = |time: fn(i64) -> ScalarValue| vec![lit(time(0)), lit(time(10)), step.clone()];
         for (series, expected) in [
             (numbers(&[5]), Some(6)),
             (numbers(&[1, 10]), Some(10)),
@@ -110,6 +112,10 @@ mod tests {
             (numbers(&[10, 1]), Some(1)),
             (numbers(&[1, 10, 0]), Some(u128::MAX)),
             (numbers(&[i64::MIN, i64::MAX]), Some(1 << 64)),
+            (times(|ticks| ScalarValue::TimestampSecond(Some(ticks), None)), Some(11)),
+            (times(|ticks| ScalarValue::TimestampMillisecond(Some(ticks * 1_000), None)), Some(11)),
+            (times(|ticks| ScalarValue::TimestampMicrosecond(Some(ticks * 1_000_000), None)), Some(11)),
+            (times(|ticks| ScalarValue::TimestampNanosecond(Some(ticks * 1_000_000_000), None)), Some(11)),
             (vec![lit("a")], None),
         ] {
             assert_eq!(rows(&series), expected, "{series:?}");

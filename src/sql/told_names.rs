@@ -200,6 +200,10 @@ impl NamesOfAnswer {
 }
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, StringArray};
+
     use super::*;
 
     fn known(kind: NameKind, rows: &[&[Option<&str>]]) -> BorneNames {
@@ -265,5 +269,26 @@ mod tests {
         let asked = AskedName::new(NameKind::Principal, "user/app");
         let said = NamesOfAnswer::new([]).sentence_of_unanswered(&asked, &known).unwrap();
         assert!(said.starts_with("records name the principal user/app (arn:aws:iam::444455556666:user/app)"), "{said}");
+        let mut answer = NamesOfAnswer::new([]);
+        answer.see(&row("principal", None));
+        assert_eq!(answer.sentence_of_unanswered(&asked, &known), None, "the row may be about it");
+    }
+
+    fn row(column: &str, cell: Option<&str>) -> RecordBatch {
+        let cells: ArrayRef = Arc::new(StringArray::from(vec![cell]));
+        RecordBatch::try_from_iter([(column, cells)]).unwrap()
+    }
+
+    #[test]
+    fn a_name_is_unanswered_without_rows_or_where_its_column_tells_nothing() {
+        let unanswered = |rows: &[RecordBatch]| {
+            let mut answer = NamesOfAnswer::new([AskedName::new(NameKind::Principal, "app")]);
+            rows.iter().for_each(|rows| answer.see(rows));
+            answer.unanswered().count()
+        };
+        assert_eq!(unanswered(&[]), 1);
+        assert_eq!(unanswered(&[row("principal", None)]), 1);
+        assert_eq!(unanswered(&[row("principal", Some("arn:aws:iam::111122223333:role/app"))]), 0);
+        assert_eq!(unanswered(&[row("events", Some("7"))]), 0, "no column tells of it");
     }
 }

@@ -514,7 +514,7 @@ async fn footer_hash(mut file: StoredFile) -> Result<Option<LogicalHash>, StoreE
 mod tests {
     use std::collections::HashMap;
 
-    use arrow::array::TimestampMicrosecondArray;
+    use arrow::array::{ArrayRef, BinaryArray, StringArray, TimestampMicrosecondArray};
 
     use super::*;
     use crate::time::parse_rfc3339;
@@ -535,5 +535,29 @@ mod tests {
             let rows = RecordBatch::try_from_iter([(Column::EventTime.name(), Arc::new(times) as _)]).unwrap();
             assert_eq!(PartitionDay::of(&add, first..end).count_elsewhere(&rows), elsewhere, "{made} {time}");
         }
+    }
+
+    /// By these a check finds an event that two files have, or one twice.
+    #[test]
+    fn rows_have_one_identity_if_id_account_and_content_are_equal() {
+        let rows = |id: &str, account: Option<&str>, content: &[u8]| {
+            let ids: ArrayRef = Arc::new(StringArray::from(vec![id]));
+            let accounts: ArrayRef = Arc::new(StringArray::from(vec![account]));
+            let contents: ArrayRef = Arc::new(BinaryArray::from(vec![content]));
+            let columns = [("event_id", ids), ("recipient_account_id", accounts), (CONTENT_HASH, contents)];
+            RecordBatch::try_from_iter(columns).unwrap()
+        };
+        let mut identities = Vec::new();
+        for (id, account, content) in [
+            ("a", Some("111122223333"), b"1"),
+            ("a", Some("111122223333"), b"1"),
+            ("b", Some("111122223333"), b"1"),
+            ("a", Some("444455556666"), b"1"),
+            ("a", None, b"1"),
+            ("a", Some("111122223333"), b"2"),
+        ] {
+            add_identities(&rows(id, account, content), &mut identities);
+        }
+        assert_eq!((identities.len(), identities.iter().collect::<HashSet<_>>().len()), (6, 5));
     }
 }

@@ -229,3 +229,22 @@ impl RunReach {
         !(self.accounts.as_ref().is_none_or(apart) && (!self.has_no_account || no_account_there))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Date32Array};
+
+    use super::*;
+
+    #[test]
+    fn a_run_reaches_from_its_least_account_to_its_greatest() {
+        let accounts: ArrayRef = Arc::new(StringArray::from(vec![Some("2"), Some("3"), None, Some("1"), Some("2")]));
+        let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(7), None, Some(7), Some(7), Some(8)]));
+        let rows = RecordBatch::try_from_iter([(Column::EventDate.name(), days), (ACCOUNT, accounts)]).unwrap();
+        let reach = RunReach::of(&[rows]);
+        assert_eq!(reach.accounts, Some(("1".to_owned(), "3".to_owned())));
+        assert_eq!((reach.days, reach.has_no_account), (HashSet::from([Some(7), None, Some(8)]), true));
+    }
+}

@@ -536,3 +536,22 @@ impl ColumnSource for IndexRows<'_> {
         notes.map(|(key, value)| KeyValue::new(key.to_owned(), value)).to_vec()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_the_index_has_so_many_entries_and_files_and_no_more() {
+        let file = Path::from("events/a.parquet");
+        let mut making = IndexBuilder::with_capacity(0);
+        assert!(!making.is_full(ENTRIES_MAX as usize + 1), "it has nothing to put");
+        making.add(&file, &[]);
+        assert!(!making.is_full(ENTRIES_MAX as usize));
+        assert!(making.is_full(ENTRIES_MAX as usize + 1));
+        (making.files.len() + 1..FILES_MAX).for_each(|_| making.add(&file, &[]));
+        assert!(!making.is_full(0));
+        making.add(&file, &[]);
+        assert!(making.is_full(0));
+    }
+}

@@ -178,6 +178,9 @@ mod tests {
         assert_eq!(location.store.get(&path).await.unwrap().bytes().await.unwrap(), "three");
         let names: Vec<_> = fs::read_dir(folder.path().join("a b/store/events")).unwrap().collect();
         assert_eq!(names.len(), 1, "{names:?}");
+        location.store.delete(&path).await.unwrap();
+        let gone = location.store.delete(&path).await.unwrap_err();
+        assert!(matches!(gone, Error::NotFound { .. }), "{gone}");
         assert_ne!(unique(), unique());
     }
 }

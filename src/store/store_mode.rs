@@ -2,7 +2,7 @@
 //! In: the folder of a store, and what its user asked for. Out: modes, or that the store is shared.
 //! Never widens the mode of a file unasked.
 
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -91,10 +91,11 @@ pub(super) fn is_shared(store: &Path) -> bool {
 
 fn is_open_within(path: &Path, depth: u32) -> bool {
     let Ok(found) = fs::metadata(path) else { return false };
-    may_others_write(&found)
+    may_others_write(found.mode(), found.uid(), found.gid())
         || found.is_dir()
             && children(path).any(|child| match depth {
-                0 => fs::metadata(child).is_ok_and(|found| found.is_file() && may_others_write(&found)),
+                0 => fs::metadata(child)
+                    .is_ok_and(|found| found.is_file() && may_others_write(found.mode(), found.uid(), found.gid())),
                 _ => is_open_within(&child, depth - 1),
             })
 }
@@ -103,9 +104,8 @@ fn children(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-fn may_others_write(found: &Metadata) -> bool {
-    let mode = found.mode();
-    mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(found.uid(), found.gid())
+fn may_others_write(mode: u32, user: u32, group: u32) -> bool {
+    mode & 0o002 != 0 || mode & 0o020 != 0 && !is_own_group(user, group)
 }
 
 /// True of the group that systems make for each user: it has the user's number or name.
@@ -158,7 +158,10 @@ mod tests {
                 assert_eq!(is_shared(top.path()), shared, "{} {mode:o}", file.display());
             }
         }
-        assert!(is_own_group(7, 7) && !is_own_group(0, 65_000));
+        assert!(is_own_group(4_000_000_000, 4_000_000_000) && !is_own_group(0, 65_000));
+        for (mode, group, shared) in [(0o750, 65_000, false), (0o770, 65_000, true), (0o770, 0, false)] {
+            assert_eq!(may_others_write(mode, 0, group), shared, "{mode:o} {group}");
+        }
     }
 
     #[test]

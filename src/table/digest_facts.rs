@@ -484,5 +484,17 @@ mod tests {
         }
         let scope = Scope { until: Some(time("2026-03-10T00:00:00Z")), late_days: 2, ..Scope::default() };
         assert_eq!(LookedFor::of(&scope).last_day, Some(day + 1));
+        let [begin, end] = ["2026-03-09T23:30:00Z", "2026-03-11T00:30:00Z"].map(time);
+        for (looked_for, expected) in [
+            (days(None, None), [begin, end]),
+            (days(Some(day), Some(day)), ["2026-03-10T00:00:00Z", "2026-03-11T00:00:00Z"].map(time)),
+        ] {
+            let mut rows = DigestFactRows::default();
+            let digest = DigestStatement { started: begin, ended: end, ..digest(LOG, None) };
+            rows.add(NAME, &Ok(digest), &looked_for);
+            let rows = rows.take().unwrap();
+            let time = |column: &str| rows[column].as_primitive::<TimestampMicrosecondType>().value(0);
+            assert_eq!(["started", "ended"].map(time), expected, "{looked_for:?}");
+        }
     }
 }

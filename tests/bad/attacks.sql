@@ -253,3 +253,5 @@ SELECT count(*) FROM («SELECT count(*) AS n FROM events GROUP BY ROLLUP (event_
 SELECT count(*) FROM events WHERE raw <> repeat(repeat('a', 10000), 1000) AND raw NOT LIKE repeat(repeat('a', 10000), 100)
 --> answer: a hash of a long text
 SELECT length(md5(repeat(repeat('a', 10000), 1000))) AS digits
+--> answer: rows of which no two make one piece
+SELECT count(x) FROM (SELECT replace(concat(repeat('a', 9999), value), '', repeat('b', 600)) AS x FROM generate_series(1, 3))
