@@ -1482,3 +1482,22 @@ fn a_store_covers_what_its_logs_do() {
         store.check();
     }
 }
+
+/// A window that began before the interval did so however short the interval is.
+#[test]
+fn a_short_interval_hides_no_open_window() {
+    let store = Store::new();
+    let logs = root().join("sample-logs");
+    let ended =
+        keytrail(["ingest", "-q", logs.to_str().unwrap(), "--store", store.path.to_str().unwrap(), "--events", "all"]);
+    assert!(matches!(ended.code, Some(0 | 3)), "{}", ended.story());
+    let sql = "SELECT principal, carried_in FROM dynamodb_access_windows WHERE started < '2026-03-11T16:26:00Z' ORDER BY 1, 2";
+    let asked = |until: &str| {
+        let place = store.path.to_str().unwrap();
+        let interval = ["--since", "2026-03-11T16:25:00Z", "--until", until];
+        keytrail([&["query", "-q", "-f", "csv", sql, "--from", place][..], &interval].concat()).stdout
+    };
+    let (short, long) = (asked("2026-03-11T16:26:00Z"), asked("2026-03-11T16:35:00Z"));
+    assert_eq!(String::from_utf8_lossy(&short), String::from_utf8_lossy(&long));
+    assert!(String::from_utf8_lossy(&short).contains(",true"), "{}", String::from_utf8_lossy(&short));
+}
