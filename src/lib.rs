@@ -13,6 +13,8 @@
 pub use keytrail_derive as derive;
 pub use keytrail_rows::{arn, batch, decode, json, normalize, objects, schema, time};
 
+pub mod glob;
+
 pub mod source;
 
 pub mod table;

@@ -10,6 +10,7 @@
 mod access_call;
 mod access_chains;
 mod access_change_facts;
+mod baseline;
 mod compact;
 mod coverage;
 mod coverage_facts;
@@ -35,6 +36,7 @@ mod parameters;
 mod period_sweep;
 mod policy;
 mod role_sessions;
+mod rule_findings;
 mod session_book;
 mod session_origins;
 mod session_persons;
@@ -146,6 +148,7 @@ pub trait Derivation: Send {
 pub const TABLES: &[DerivedTable] = &[
     access_chains::ACCESS_CHAINS,
     access_change_facts::ACCESS_CHANGE_FACTS,
+    baseline::BASELINE,
     coverage::COVERAGE,
     coverage_spans::COVERAGE_SPANS,
     denial_facts::DENIAL_FACTS,
@@ -160,6 +163,7 @@ pub const TABLES: &[DerivedTable] = &[
     keys::KEYS,
     missing_logs::MISSING_LOGS,
     role_sessions::ROLE_SESSIONS,
+    rule_findings::RULE_FINDINGS,
     session_persons::SESSION_PERSONS,
     table_access::TABLE_ACCESS,
     table_keys::TABLE_KEYS,

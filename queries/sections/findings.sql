@@ -1,11 +1,11 @@
 -- title: Needs a look
--- none: Nothing of what was read matches a finding.
+-- none: No rule that could be evaluated found anything.
 -- place: 6
--- sentence: {severity}: {principal}[ on {key_arn}]: {finding}, {calls:call}, {first_seen..last_seen}.
--- description: Findings by principal and key; a call may have several. `findings` has the rows of every rule of queries/findings, with the severity of its card.
-SELECT severity, detail AS finding, principal, key_arn, count(DISTINCT call_id) AS calls,
-       min(event_time) AS first_seen, max(event_time) AS last_seen
+-- shows: severity, detail, principal, key_arn, table_name, event_count, event_time, last_time
+-- sentence: {severity}: {principal}[ on {key_arn}][ of table {table_name}]: {detail}, {event_count:event}, {event_time..last_time}.
+-- description: The findings of all rules, the gravest first. `rules` says which could not be evaluated.
+SELECT fingerprint, rule, title, severity, status, event_time, last_time, event_count, account_id, region, principal,
+       sessions, source_ips, key_arn, table_name, subject, outcome, event_ids, detail, suppressed_by
 FROM findings
-GROUP BY severity, detail, principal, key_arn
 ORDER BY CASE severity WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'medium' THEN 2 WHEN 'low' THEN 3 ELSE 4 END,
-         calls DESC, finding, principal, key_arn
+         event_time, rule, fingerprint

@@ -19,6 +19,7 @@ impl Audit {
         let mut head = facts.summary();
         head.insert("about".to_owned(), self.subjects.json(&self.sections));
         head.insert("unattributed_refusals".to_owned(), json!(self.unattributed_refusals));
+        head.insert("findings".to_owned(), self.findings.json());
         let objects: Map<_, _> = a.by_status.each().map(|(status, n)| (status.name().to_owned(), json!(n))).collect();
         let (head, objects) = (json!(head), json!(objects));
         let mut out = String::new();

@@ -61,7 +61,7 @@ impl Trace {
     /// Fails if the data cannot be read any further, or the answer needs more memory or disk than it may have.
     pub async fn of(data: &Dataset, given: &str, expected: &ExpectedInput) -> Result<TracedName, AuditError> {
         let statements = KINDS.iter().map(|kind| sections::names(*kind)).chain([sections::aliases()]);
-        let statements: Vec<&str> = statements.map(|section| section.sql.as_str()).collect();
+        let statements: Vec<&str> = statements.map(|section| section.sql).collect();
         let prepared = data.engine.prepare(&statements).await?;
         let aliases = prepared.rows(KINDS.len()).await?;
         let (mut things, mut nearest) = (BTreeSet::new(), Vec::new());

@@ -27,6 +27,7 @@ use crate::output::visible::visible;
 use crate::output::{self, Format, OutputTarget, Style, TextReader};
 use crate::source::{AwsOptions, Location, Scope, StateReach, regions, without_secrets};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::sql::rules::{self, RuleSet};
 use crate::store::{SharedStore, StoreAccess, StoreLocation};
 use crate::time::{MICROS_PER_DAY, now_micros};
 
@@ -210,6 +211,8 @@ impl ScopeArgs {
             salvage: self.salvage,
             verify_files: false,
             state_answers: Vec::new(),
+            rules: rules::all().iter().filter(|rule| rule.set == RuleSet::Default).cloned().collect(),
+            said: Arc::default(),
             now_micros,
             threads: global.threads(),
             store_access: self.shared.access(),

@@ -61,7 +61,7 @@ impl AuditScreen<'_> {
             match look.values {
                 _ if section.rows.num_rows() == 0 => writeln!(to, "{}", visible(&section.none))?,
                 ScreenValues::Short => short(to, section, &mut shorts, look)?,
-                ScreenValues::Whole => screen::write_whole(to, &section.rows, look, 0)?,
+                ScreenValues::Whole => screen::write_whole(to, &section.for_people(), look, 0)?,
             }
             not_narrowed(section).iter().try_for_each(|line| writeln!(to, "{line}"))?;
         }
@@ -109,8 +109,9 @@ impl AuditScreen<'_> {
         if section.rows.num_rows() == 0 {
             return self.none(to, section, format).map_err(|e| Failure::write(&e));
         }
-        let mut sink = output::sink(format, to, &section.rows.schema(), self.style)?;
-        sink.write(&section.rows).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
+        let rows = section.for_people();
+        let mut sink = output::sink(format, to, &rows.schema(), self.style)?;
+        sink.write(&rows).and_then(|()| sink.finish()).map_err(|e| Failure::write(&e))
     }
 
     fn none(&self, to: &mut OutputTarget, section: &AnsweredSection, format: Format) -> io::Result<()> {
@@ -143,7 +144,7 @@ impl SharedShorts {
 
 /// The rows of a section that are its share of a screen.
 fn shown_rows(section: &AnsweredSection) -> RecordBatch {
-    section.rows.slice(0, section.rows.num_rows().min(ROWS_SHOWN))
+    section.for_people().slice(0, section.rows.num_rows().min(ROWS_SHOWN))
 }
 
 /// A table where one fits, else sentences.
@@ -162,7 +163,7 @@ fn short(
                 lines.iter().try_for_each(|line| writeln!(to, "{line}"))?;
             }
         }
-        (None, None) => screen::write_whole(to, &section.rows, look, 0)?,
+        (None, None) => screen::write_whole(to, &section.for_people(), look, 0)?,
         (Some(table), _) => {
             table.above().iter().try_for_each(|text| screen::note(to, text, look))?;
             table.write(to, look.bold())?;
@@ -179,5 +180,5 @@ fn short(
 /// One line for each flag that could not narrow a section, and for rows that may belong to it.
 fn not_narrowed(section: &AnsweredSection) -> Vec<String> {
     let flags = section.not_narrowed.iter().map(|flag| format!("not narrowed by {flag}: these rows do not name it"));
-    flags.chain(section.beside.clone()).collect()
+    flags.chain(section.beside.iter().map(|said| visible(said).into_owned())).collect()
 }

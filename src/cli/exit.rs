@@ -16,12 +16,14 @@ use crate::source::SourceError;
 use crate::sql::SqlError;
 use crate::store::{StoreError, UNLIKE_LOG};
 
-/// The end of a run, by the contract. Code 1, for findings, belongs to verbs that judge them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The end of a run, by the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum RunExitCode {
     /// All input is accounted for.
     Done = 0,
+    /// A finding is of the severity of `--fail-on` or above.
+    Findings = 1,
     Usage = 2,
     /// An object or a record could not be used; the others are printed.
     Incomplete = 3,
@@ -33,8 +35,9 @@ pub enum RunExitCode {
 }
 
 /// Every code that this version ends with, and its meaning; the help of all verbs and docs/cli.md print this list.
-const MEANINGS: [(RunExitCode, &str); 6] = [
+const MEANINGS: [(RunExitCode, &str); 7] = [
     (RunExitCode::Done, "all input is accounted for"),
+    (RunExitCode::Findings, "an open finding is as grave as --fail-on says, or graver"),
     (RunExitCode::Usage, "the command line, the SQL or a parameter is wrong"),
     (RunExitCode::Incomplete, "an object or a record could not be used, or there is no log; the results are printed"),
     (RunExitCode::Unproved, "a store is damaged: its log, its counts or its files contradict each other"),

@@ -10,6 +10,7 @@ mod completions;
 mod crew;
 mod dry_run;
 mod exit;
+mod finding_args;
 mod ingest;
 mod man;
 mod memory;
@@ -25,6 +26,7 @@ mod shell;
 mod state_files;
 mod store;
 mod summary;
+mod toml_file;
 mod trace;
 mod watch;
 
@@ -117,6 +119,9 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
         Verb::Trace(args) => watched(&global, None, trace::run(args, global.clone())),
         Verb::Ingest(args) => watched(&global, None, ingest::run(args, global.clone())),
         Verb::Store(args) => watched(&global, None, store::run(args, global.clone())),
+        Verb::Queries(queries::QueriesArgs { lint: Some(folder), .. }) => {
+            watched(&global, None, queries::lint(folder, global.clone()))
+        }
         Verb::Queries(args) => queries::run(&args, &global),
         Verb::Completions(args) => completions::run(&args),
         Verb::Man(_) => man::run(),

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
@@ -10,21 +11,28 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
 use super::args::GlobalArgs;
-use super::exit::{Failure, RunExitCode};
+use super::exit::{Failure, RunExitCode, say};
+use super::finding_args::user_rules;
 use super::query::{Asker, unknown_query};
 use crate::output::screen::ScreenLook;
+use crate::output::visible::visible;
 use crate::output::words::wrapped;
 use crate::output::{self, Format, OutputTarget, Style};
 use crate::sql::named::{self, NamedQuery};
+use crate::sql::{SqlError, check_rule, rules};
 
 #[derive(Args, Debug, Clone)]
 #[command(after_help = "Examples:
   keytrail queries
   keytrail queries denied-attempts
-  keytrail queries -f json | jq -r '.[].name'")]
+  keytrail queries -f json | jq -r '.[].name'
+  keytrail queries --lint my-rules/")]
 pub struct QueriesArgs {
     /// Show this query: its card and its SQL
     pub name: Option<String>,
+    /// Check the rules of findings, keytrail's own and those in DIR: their cards, parameters and columns
+    #[arg(long, value_name = "DIR", num_args = 0..=1, conflicts_with = "name")]
+    pub lint: Option<Option<PathBuf>>,
     /// Format of the list
     #[arg(short, long, value_name = "FORMAT", default_value = "table", help_heading = "Output")]
     pub format: ListFormat,
@@ -34,6 +42,25 @@ pub struct QueriesArgs {
 pub enum ListFormat {
     Table,
     Json,
+}
+
+/// Checks every rule; says what is wrong with each that cannot be used.
+pub async fn lint(folder: Option<PathBuf>, global: GlobalArgs) -> Result<RunExitCode, Failure> {
+    let own = folder.as_deref().map_or(Ok(Vec::new()), user_rules)?;
+    let mut faults = 0;
+    for rule in rules::all().iter().chain(&own) {
+        let missing = rule.missing().map(|key| format!("its card has no `{key}`"));
+        let planned = check_rule(rule).await.map_err(|error| SqlError::from(error).to_string());
+        for fault in missing.into_iter().chain(planned.err()) {
+            faults += 1;
+            say(format_args!("{}: {}", visible(rule.name), visible(&fault)));
+        }
+    }
+    let (count, kept) = (rules::all().len() + own.len(), faults == 0);
+    if kept && !global.quiet {
+        say(format_args!("{count} rules are as they should be"));
+    }
+    if kept { Ok(RunExitCode::Done) } else { Ok(RunExitCode::Usage) }
 }
 
 pub fn run(args: &QueriesArgs, global: &GlobalArgs) -> Result<RunExitCode, Failure> {

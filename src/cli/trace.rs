@@ -8,10 +8,9 @@ use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 
 use super::args::{ExpectArgs, FileArgs, GlobalArgs, ScopeArgs, StateArgs};
-use super::audit::AuditFormat;
 use super::exit::{Failure, RunExitCode, say, with_exit_codes};
 use super::open::{CliSession, dry_run};
-use super::page;
+use super::page::{self, PageFormat};
 use super::summary::{self, RunSummary, SummaryBlock};
 use crate::audit::{LIMITS, Trace, TracedName, UnknownName};
 use crate::dataset::DatasetOptions;
@@ -38,7 +37,7 @@ pub struct TraceArgs {
     pub from: Vec<String>,
     /// Format [default: table, or what FILE ends in]
     #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
-    pub format: Option<AuditFormat>,
+    pub format: Option<PageFormat>,
     #[command(flatten)]
     pub to: FileArgs,
     #[command(flatten)]
@@ -56,7 +55,7 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
     if args.scope.dry_run {
         return dry_run(options, &global).await;
     }
-    let format = AuditFormat::chosen(args.format, &args.to)?;
+    let format = PageFormat::chosen(args.format, &args.to)?;
     let mut target = args.to.target(&options.locations, [args.scope.files(), args.state.files()].concat())?;
     let opened = CliSession::new(options, &global).await?;
     let traced = Trace::of(&opened.data, &args.subject, &expected).await;
@@ -79,11 +78,11 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
     let summary = RunSummary { missing: trace.missing.clone(), ..opened.summary(Some(trace.accounting.clone())) };
     let page = TracePage { style: global.style(&target), summary: &summary, trace: &trace };
     match format {
-        AuditFormat::Json => target.write_all(trace.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
-        AuditFormat::Table => page.table(&mut target)?,
-        AuditFormat::Markdown => page.markdown(&mut target)?,
+        PageFormat::Json => target.write_all(trace.to_json().as_bytes()).map_err(|e| Failure::write(&e))?,
+        PageFormat::Table => page.table(&mut target)?,
+        PageFormat::Markdown => page.markdown(&mut target)?,
     }
-    let is_said = target.is_terminal() && format != AuditFormat::Json;
+    let is_said = target.is_terminal() && format != PageFormat::Json;
     target.commit()?;
     if !global.quiet {
         summary::print(&summary, if is_said { SummaryBlock::Problems } else { SummaryBlock::Whole }, &global);
@@ -95,19 +94,19 @@ pub async fn run(args: TraceArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
 fn unknown_name(
     unknown: &UnknownName,
     summary: RunSummary,
-    (format, mut target): (AuditFormat, OutputTarget),
+    (format, mut target): (PageFormat, OutputTarget),
     global: &GlobalArgs,
 ) -> Result<RunExitCode, Failure> {
     let near =
         if unknown.nearest.is_empty() { String::new() } else { format!("; nearest: {}", unknown.nearest.join(", ")) };
     let said = format!("no record names a key, a table or a principal {}{near}", unknown.name);
     let answer = match format {
-        AuditFormat::Json => {
+        PageFormat::Json => {
             say(format_args!("note: {}", visible(&said)));
             unknown.to_json()
         }
-        AuditFormat::Table => format!("{}\n", visible(&said)),
-        AuditFormat::Markdown => format!("{}\n", markdown::escaped(&visible(&said))),
+        PageFormat::Table => format!("{}\n", visible(&said)),
+        PageFormat::Markdown => format!("{}\n", markdown::escaped(&visible(&said))),
     };
     target.write_all(answer.as_bytes()).map_err(|e| Failure::write(&e))?;
     target.commit()?;

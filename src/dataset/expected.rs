@@ -49,7 +49,7 @@ impl ExpectedInput {
     /// Fails if the data cannot be read any further.
     pub async fn coverage_in(&self, data: &Engine, seen: &SeenInput) -> Result<Option<RecordBatch>, SqlError> {
         match self.until.is_some() || self.places.iter().any(|place| !seen.has(&place.account, &place.region)) {
-            true => Ok(Some(data.query(&sections::coverage().sql, &[]).await?.rows().await?)),
+            true => Ok(Some(data.query(sections::coverage().sql, &[]).await?.rows().await?)),
             false => Ok(None),
         }
     }
@@ -59,7 +59,7 @@ impl ExpectedInput {
     /// # Errors
     /// Fails if the data cannot be read any further.
     pub async fn missing_logs_in(&self, data: &Engine) -> Result<Vec<String>, SqlError> {
-        Ok(self.missing_logs(&data.query(&sections::missing_logs().sql, &[]).await?.rows().await?))
+        Ok(self.missing_logs(&data.query(sections::missing_logs().sql, &[]).await?.rows().await?))
     }
 
     /// Names the accounts and Regions of which digests name logs that are not whole here, or say nothing: rows of the

@@ -17,6 +17,8 @@ use tokio::task::JoinError;
 use crate::normalize::EventFilter;
 use crate::source::{self, AwsOptions, Listing, Location, Regions, RemoteAccess, Scope, SourceError, regions};
 use crate::sql::did_you_mean::did_you_mean;
+use crate::sql::findings_said::FindingsSaid;
+use crate::sql::rules::FindingRule;
 use crate::sql::state_answers::StateAnswer;
 use crate::sql::{Engine, EngineOptions, SqlError, StoreContents};
 use crate::store::{self, Store, StoreAccess, StoreError, StoreLocation};
@@ -41,6 +43,10 @@ pub struct DatasetOptions {
     pub verify_files: bool,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
+    /// The rules whose findings can be asked for.
+    pub rules: Arc<[FindingRule]>,
+    /// What teams have said of findings and of the use of keys.
+    pub said: Arc<FindingsSaid>,
     pub aws: AwsOptions,
     /// The objects whose faults do not make a run incomplete.
     pub accepted: Arc<AcceptedObjects>,
@@ -325,7 +331,7 @@ impl DatasetOptions {
             unplaced_max: snapshot.files.iter().map(store::DataFile::unplaced_max).fold(0, u64::saturating_add),
             files: (store::FILES_URL, Arc::clone(&snapshot.object_store)),
         };
-        let engine = Engine::over_store(stored, engine_options(&self)).await?;
+        let engine = Engine::over_store(stored, engine_options(&self, asked)).await?;
         Ok(Dataset { engine, scope: self.scope })
     }
 
@@ -333,7 +339,7 @@ impl DatasetOptions {
         observer.listed(listing.total_bytes());
         let filter = self.events.unwrap_or(EventFilter::KeyUse);
         let options = scan_options(&self, filter, self.scope.clone(), observer);
-        let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(&self))?;
+        let engine = Engine::over_logs(LogTable::new(listing, options), engine_options(&self, filter))?;
         Ok(Dataset { engine, scope: self.scope })
     }
 }
@@ -388,7 +394,7 @@ fn scan_options(
     }
 }
 
-fn engine_options(options: &DatasetOptions) -> EngineOptions {
+fn engine_options(options: &DatasetOptions, filter: EventFilter) -> EngineOptions {
     let expected = options.expected.places.iter().map(|place| (place.account.clone(), place.region.clone())).collect();
     EngineOptions {
         threads: options.threads,
@@ -396,6 +402,9 @@ fn engine_options(options: &DatasetOptions) -> EngineOptions {
         memory_bytes_max: MEMORY_BYTES_MAX.min(keytrail_limits::allowed() / 2),
         expected,
         state_answers: options.state_answers.clone(),
+        has_all_events: filter == EventFilter::All,
+        rules: Arc::clone(&options.rules),
+        said: Arc::clone(&options.said),
     }
 }
 

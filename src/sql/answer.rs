@@ -134,8 +134,15 @@ mod tests {
                 }
             }),
         };
-        let bounds =
-            EngineOptions { threads, memory_bytes_max: 64 << 20, expected: Vec::new(), state_answers: Vec::new() };
+        let bounds = EngineOptions {
+            threads,
+            memory_bytes_max: 64 << 20,
+            expected: Vec::new(),
+            state_answers: Vec::new(),
+            has_all_events: false,
+            rules: Arc::from(crate::sql::rules::all()),
+            said: Arc::default(),
+        };
         Engine::over_logs(LogTable::new(Arc::new(listing), options), bounds).unwrap()
     }
 

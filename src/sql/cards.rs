@@ -58,6 +58,7 @@ impl CardKind {
                 ("none", AtMostOnce),
                 ("place", AtMostOnce),
                 ("sentence", AtMostOnce),
+                ("shows", AtMostOnce),
                 ("description", AnyNumber),
             ],
             CardKind::Trace => &[("title", Once), ("none", Once), ("description", AnyNumber)],
@@ -70,6 +71,7 @@ impl CardKind {
                 ("false-positives", AnyNumber),
                 ("next", AnyNumber),
                 ("set", AtMostOnce),
+                ("needs", AnyNumber),
             ],
         }
     }
@@ -219,7 +221,8 @@ pub enum Severity {
 }
 
 impl Severity {
-    const ALL: [Severity; 5] = [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+    pub const ALL: [Severity; 5] =
+        [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
 
     /// The spelling in cards and answers.
     pub fn name(self) -> &'static str {

@@ -12,22 +12,26 @@ use datafusion::catalog::{
     TableProvider,
 };
 use datafusion::common::{DataFusionError, exec_err};
-use datafusion::datasource::provider_as_source;
+use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableType, col, lit};
-use datafusion::prelude::SessionContext;
+use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::DerivedView;
+use super::findings_said::{self, FindingsSaid};
+use super::hidden::HiddenTables;
 use super::interval::InInterval;
 use super::read_once::COMPANIONS;
-use super::state_answers::STATE_ANSWERS;
+use super::rules::{self, FindingRule, RULE_ROWS};
+use super::state_answers::{self, STATE_ANSWERS};
 use super::views::{View, ViewRows};
-use super::{distinct_from, functions, views};
+use super::{allowed, distinct_from, functions, views};
 use crate::derive::AskedInterval;
+use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
 use crate::schema;
 
 /// The tables that views stand on, beside those of the user.
@@ -42,6 +46,9 @@ pub struct ViewTables {
     /// What AWS told when it was asked, which only views may name.
     pub state_answers: Arc<dyn TableProvider>,
     pub interval: AskedInterval,
+    /// The rules whose rows make up the findings.
+    pub rules: Arc<[FindingRule]>,
+    pub said: Arc<FindingsSaid>,
 }
 
 /// Events and companions from before the interval too.
@@ -64,11 +71,37 @@ fn view_plans(context: &SessionContext, beside: ViewTables) -> Result<Arc<ViewPl
     // The views' session has catalogs of its own: else it would hold itself and never be freed.
     let mut session = with_catalogs(context.state(), MemoryCatalogProviderList::new());
     session.register_udf(Arc::new(ScalarUDF::from(InInterval::of(beside.interval))))?;
+    for function in findings_said::functions(&beside.said) {
+        session.register_udf(Arc::new(function))?;
+    }
     let planned = views::all().iter().map(|view| (view.name, Default::default())).collect();
     let plans = Arc::new(ViewPlans { session, names, tables, beside, planned });
     let schema = NamedTables { plans: Arc::clone(&plans), asker: FieldAsker::User };
     catalog.register_schema(&plans.names.schema, Arc::new(schema))?;
     Ok(plans)
+}
+
+/// A session over no events at all, for plans that nobody runs.
+fn over_nothing(rules: Arc<[FindingRule]>) -> Result<(SessionContext, Arc<ViewPlans>), DataFusionError> {
+    let state = allowed::session().with_config(SessionConfig::new().with_information_schema(true)).build();
+    let context = SessionContext::new_with_state(state);
+    functions::register(&context);
+    let empty = |schema| MemTable::try_new(schema, vec![vec![]]).map(Arc::new);
+    let events = empty(schema::events_schema())?;
+    context.register_table(EVENTS, Arc::clone(&events) as _)?;
+    context.register_table("objects", empty(OBJECT_COLUMNS.schema())?)?;
+    context.register_table("quarantine", empty(QUARANTINE_COLUMNS.schema())?)?;
+    let (companions, state_answers) = (events, empty(state_answers::schema())?);
+    let (hidden, interval, said) = (HiddenTables::empty()?.named()?, AskedInterval::default(), Arc::default());
+    let tables = ViewTables { companions, hidden, earlier: None, state_answers, interval, rules, said };
+    let plans = view_plans(&context, tables)?;
+    Ok((context, plans))
+}
+
+/// Plans a rule over no events. Fails if its statement cannot be planned or has other columns than a rule has.
+pub async fn check_rule(rule: &FindingRule) -> Result<(), DataFusionError> {
+    let (_, plans) = over_nothing(Arc::from([rule.clone()]))?;
+    plans.rule_rows().await.map(|_| ())
 }
 
 fn with_catalogs(state: SessionState, catalogs: MemoryCatalogProviderList) -> SessionState {
@@ -175,6 +208,18 @@ impl ViewPlans {
         }
     }
 
+    /// The rows of all rules that run. Their state is that of the whole history, their rows are of the interval.
+    async fn rule_rows(self: &Arc<ViewPlans>) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        let state = self.state(FieldAsker::Input)?;
+        let mut rows = Vec::with_capacity(self.beside.rules.len());
+        for rule in self.beside.rules.iter() {
+            let plan = planned(&state, rule.statement).await;
+            let plan = plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
+            rows.push(rules::rows_of(rule, plan, self.beside.interval)?);
+        }
+        Ok(Arc::new(ViewTable::new(rules::together(rows)?, None)))
+    }
+
     /// A session for planning a view.
     fn state(self: &Arc<ViewPlans>, asker: FieldAsker) -> Result<SessionState, DataFusionError> {
         let (catalog, catalogs) = (MemoryCatalogProvider::new(), MemoryCatalogProviderList::new());
@@ -231,6 +276,9 @@ impl SchemaProvider for NamedTables {
         if let Some(table) = self.plans.beside(name, self.asker) {
             return Ok(Some(Arc::clone(table)));
         }
+        if name == RULE_ROWS && self.asker != FieldAsker::User {
+            return self.plans.rule_rows().await.map(Some);
+        }
         match self.plans.tables.table(name).await? {
             Some(table) => Ok(Some(table)),
             None => self.plans.view(name, self.asker).await,
@@ -264,30 +312,13 @@ impl SchemaProvider for NamedTables {
 #[cfg(test)]
 mod tests {
     use arrow::array::AsArray;
-    use datafusion::datasource::MemTable;
-    use datafusion::prelude::{DataFrame, SessionConfig};
+    use datafusion::prelude::DataFrame;
 
     use super::*;
-    use crate::objects::{OBJECT_COLUMNS, QUARANTINE_COLUMNS};
-    use crate::sql::hidden::HiddenTables;
-    use crate::sql::{sections, state_answers, traces};
+    use crate::sql::{cards, sections, traces};
 
-    /// A session over no events at all, and its views.
     fn session() -> (SessionContext, Arc<ViewPlans>) {
-        let context = SessionContext::new_with_config(SessionConfig::new().with_information_schema(true));
-        functions::register(&context);
-        let events = || Arc::new(MemTable::try_new(schema::events_schema(), vec![vec![]]).unwrap());
-        context.register_table("events", events()).unwrap();
-        for (name, columns) in [("objects", OBJECT_COLUMNS.schema()), ("quarantine", QUARANTINE_COLUMNS.schema())] {
-            context.register_table(name, Arc::new(MemTable::try_new(columns, vec![vec![]]).unwrap())).unwrap();
-        }
-        let answers = MemTable::try_new(state_answers::schema(), vec![vec![]]).unwrap();
-        let hidden = HiddenTables::empty().and_then(HiddenTables::named).unwrap();
-        let (companions, state_answers) = (events(), Arc::new(answers));
-        let interval = AskedInterval::default();
-        let tables = ViewTables { companions, hidden, earlier: None, state_answers, interval };
-        let plans = view_plans(&context, tables).unwrap();
-        (context, plans)
+        over_nothing(Arc::from(rules::all())).unwrap()
     }
 
     fn planned_names(plans: &ViewPlans) -> Vec<&'static str> {
@@ -372,7 +403,7 @@ mod tests {
             plan.unwrap_or_else(|error| panic!("`{}`: {error}", view.name));
         }
         for section in sections::shown().chain([sections::aliases()]) {
-            planned(&state, &section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
+            planned(&state, section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
         }
         for trace in traces::all() {
             let plan = planned(&state, trace.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", trace.kind));
@@ -380,10 +411,35 @@ mod tests {
             let expected = ["at", "until", "what", "who", "detail", "key_arn", "table_name", "event_id"];
             assert_eq!(columns, expected, "{}", trace.kind);
         }
-        for rule in sections::rules().unwrap() {
-            let plan = planned(&state, rule.statement).await.unwrap_or_else(|error| panic!("`{}`: {error}", rule.name));
-            let columns: Vec<&str> = plan.schema().fields().iter().map(|field| field.name().as_str()).collect();
-            assert_eq!(columns, ["event_time", "principal", "key_arn", "call_id", "detail"], "{}", rule.name);
+    }
+
+    #[tokio::test]
+    async fn a_rule_has_the_columns_of_a_rule() {
+        let (_, plans) = session();
+        let state = plans.state(FieldAsker::Input).unwrap();
+        let rows = |columns: &str| {
+            let (state, statement) = (state.clone(), format!("SELECT {columns} FROM key_calls"));
+            async move {
+                let text: &'static str =
+                    Box::leak(format!("-- title: x\n-- severity: low\n{statement}").into_boxed_str());
+                let rule = FindingRule::of(&cards::Card::read(cards::CardKind::Finding, "x", text).unwrap()).unwrap();
+                let plan = planned(&state, rule.statement).await.unwrap();
+                rules::rows_of(&rule, plan, AskedInterval::default()).map_err(|error| error.strip_backtrace())
+            }
+        };
+        const WHOLE: &str = "event_time, recipient_account_id AS account_id, aws_region AS region, principal, \
+            make_array(session_name) AS sessions, make_array(source_ip_address) AS source_ips, key_arn, NULL AS table_name, \
+            outcome, make_array(event_id) AS event_ids, event_name AS detail";
+        for columns in [WHOLE.to_owned(), format!("{WHOLE}, 'high' AS severity, 'me' AS subject")] {
+            rows(&columns).await.unwrap();
+        }
+        for (columns, says) in [
+            ("event_time, principal".to_owned(), "begins with event_time, account_id"),
+            (format!("{WHOLE}, event_id AS whatever"), "a column `whatever`"),
+            (format!("{WHOLE}, 1.5 AS event_count"), "`event_count` as Float64"),
+        ] {
+            let error = rows(&columns).await.unwrap_err();
+            assert!(error.contains(says), "{error}");
         }
     }
 }

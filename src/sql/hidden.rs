@@ -1,5 +1,5 @@
-//! The tables that only views may name: hours of objects, facts of digests, places that are expected, and the narrowness of
-//! the scope.
+//! The tables that only views may name: hours of objects, facts of digests, places that are expected, the narrowness of
+//! the scope, and what rules need.
 //! In: tables of logs or of a store. Out: the same under their names. Never shows one to a user's statement.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use datafusion::common::Result;
 use datafusion::datasource::MemTable;
 
 use super::read_once::OBJECT_HOURS;
+use super::rules::{RULE_NEEDS, needs_batch};
 use crate::objects::HOUR_COLUMNS;
 use crate::table::digest_facts_schema;
 
@@ -30,6 +31,8 @@ pub(super) struct HiddenTables {
     pub expected: Vec<(String, String)>,
     /// True where the scope leaves out accounts or Regions.
     pub is_narrowed: bool,
+    /// What each rule needs.
+    pub rule_needs: RecordBatch,
 }
 
 impl HiddenTables {
@@ -42,6 +45,7 @@ impl HiddenTables {
             digests: Arc::new(digests),
             expected: Vec::new(),
             is_narrowed: false,
+            rule_needs: needs_batch(&[], false)?,
         })
     }
 
@@ -58,7 +62,9 @@ impl HiddenTables {
         let expected = table(accounts.into(), regions.into())?;
         let nowhere = || StringArray::new_null(usize::from(self.is_narrowed));
         let narrowed = table(nowhere(), nowhere())?;
+        let needs = MemTable::try_new(self.rule_needs.schema(), vec![vec![self.rule_needs]])?;
         Ok(vec![
+            (RULE_NEEDS, Arc::new(needs)),
             (OBJECT_HOURS, self.hours),
             (DIGEST_FACTS, self.digests),
             (EXPECTED_PLACES, expected),

@@ -14,6 +14,7 @@ mod constants;
 mod derived;
 pub mod did_you_mean;
 pub mod distinct_from;
+pub mod findings_said;
 pub mod functions;
 mod growth;
 pub mod guard;
@@ -26,6 +27,7 @@ mod operators;
 mod physical;
 pub mod plan_size;
 mod read_once;
+pub mod rules;
 pub mod sections;
 mod series;
 mod spill;
@@ -62,6 +64,7 @@ use crate::table::{
 };
 
 pub use answer::{Answer, PreparedStatements};
+pub use catalog::check_rule;
 
 use answer::Evidence;
 use bounded::BoundResults;
@@ -69,10 +72,12 @@ use catalog::{EarlierTables, ViewTables};
 use constants::MeasureConstants;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
+use findings_said::FindingsSaid;
 use hidden::HiddenTables;
 use physical::physical_plan;
 pub use read_once::COMPANIONS;
 use read_once::{KeptTables, RawMentions, reporting_to};
+use rules::FindingRule;
 use spill::SpillFiles;
 use state_answers::StateAnswer;
 use told_names::{BorneNames, NamesOfAnswer};
@@ -191,6 +196,12 @@ pub struct EngineOptions {
     pub expected: Vec<(String, String)>,
     /// Answers of AWS's own, as state.
     pub state_answers: Vec<StateAnswer>,
+    /// True where the events are all records, and not those alone that concern keys.
+    pub has_all_events: bool,
+    /// The rules that run.
+    pub rules: Arc<[FindingRule]>,
+    /// What teams have said of findings and of the use of keys.
+    pub said: Arc<FindingsSaid>,
 }
 
 /// The parts of a store that answer questions.
@@ -389,12 +400,14 @@ impl Engine {
         context.register_table("quarantine", Arc::new(quarantine))?;
         // A user query must not name the companions: the scan prunes them to the days of the other tables.
         let is_narrowed = !data.scope().accounts.is_empty() || !data.scope().regions.is_empty();
-        let hidden = HiddenTables { expected: options.expected.clone(), is_narrowed, ..hidden }.named()?;
+        let rule_needs = rules::needs_batch(&options.rules, options.has_all_events)?;
+        let hidden = HiddenTables { expected: options.expected.clone(), is_narrowed, rule_needs, ..hidden }.named()?;
         let earlier = data.state_events().map(|events| EarlierTables { companions: Arc::clone(&events), events });
         let answers = state_answers::batch(&state_answers::in_scope(&options.state_answers, data.scope()));
         let state_answers = Arc::new(MemTable::try_new(state_answers::schema(), vec![vec![answers]])?);
         let (companions, interval) = (data.events(), data.interval());
-        let beside = ViewTables { companions, hidden, earlier, state_answers, interval };
+        let (rules, said) = (options.rules, options.said);
+        let beside = ViewTables { companions, hidden, earlier, state_answers, interval, rules, said };
         catalog::add_views(&context, beside)?;
         Ok(Engine { context, data })
     }
@@ -421,7 +434,7 @@ impl Engine {
     pub async fn told_names(&self, names: &NamesOfAnswer) -> Result<Vec<String>, SqlError> {
         let mut said = names.sentences();
         for asked in names.unanswered() {
-            let rows = self.query(&sections::names(asked.kind).sql, &[]).await?.rows().await?;
+            let rows = self.query(sections::names(asked.kind).sql, &[]).await?.rows().await?;
             said.extend(names.sentence_of_unanswered(asked, &BorneNames::of(asked.kind, &rows)));
         }
         Ok(said)
@@ -522,7 +535,7 @@ impl Engine {
     pub async fn seen(&self, accounting: Option<&Accounting>) -> Result<SeenInput, SqlError> {
         match (&self.data, accounting) {
             (RowSource::Store { scope, .. }, _) => {
-                let events = self.query(&sections::seen().sql, &[]).await?.rows().await?;
+                let events = self.query(sections::seen().sql, &[]).await?.rows().await?;
                 let objects = self.query(stored_seen::OBJECTS_SQL, &[]).await?.rows().await?;
                 Ok(stored_seen::seen(&events, &objects, scope)?)
             }

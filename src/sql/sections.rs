@@ -1,16 +1,12 @@
-//! The sections of an audit: files of `queries/sections`, one of which collects the rules of `queries/findings`.
+//! The sections of an audit: files of `queries/sections`.
 //! In: their cards. Out: titles, SQL and the sentence of an empty section, in the order of the screen.
 //! Never runs the SQL of a section.
 
-use std::fmt::Write;
 use std::sync::LazyLock;
 
 use super::asked_names::NameKind;
-use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
+use super::cards::{self, Card, CardError, CardKind};
 use crate::output::sentence::SentenceTemplate;
-
-/// The section that reads the rows of all rules, under its own name.
-const FINDINGS: &str = "findings";
 
 /// One section of an audit.
 #[derive(Debug, Clone)]
@@ -21,7 +17,9 @@ pub struct AuditSection {
     pub none: &'static str,
     /// A row in words; none where the section is no part of the screen.
     pub sentence: Option<SentenceTemplate>,
-    pub sql: String,
+    /// The columns that people are shown; all of them where it is empty.
+    pub shows: Vec<&'static str>,
+    pub sql: &'static str,
     place: Option<u32>,
 }
 
@@ -29,56 +27,16 @@ impl AuditSection {
     fn of(card: &Card) -> Result<AuditSection, CardError> {
         let place = card.values("place", "a number", |value| value.parse().ok())?;
         let sentence = card.values("sentence", "words with {columns} and [options]", SentenceTemplate::parse)?;
-        let sql = match card.name {
-            FINDINGS => format!("{}{}\n", together(&rules()?), card.statement()),
-            _ => card.sql.to_owned(),
-        };
         Ok(AuditSection {
             name: card.name,
             title: card.title(),
             none: card.text("none").unwrap_or_default(),
             sentence: sentence.into_iter().next(),
-            sql,
+            shows: card.text("shows").map(|list| list.split(", ").collect()).unwrap_or_default(),
+            sql: card.sql,
             place: place.first().copied(),
         })
     }
-}
-
-/// One rule: its SQL gives a row for each finding, with `event_time`, `principal`, `key_arn`, `call_id`, `detail`.
-#[derive(Debug, Clone)]
-pub struct FindingRule {
-    pub name: &'static str,
-    pub title: &'static str,
-    pub severity: Severity,
-    pub statement: &'static str,
-}
-
-impl FindingRule {
-    fn of(card: &Card) -> Result<FindingRule, CardError> {
-        let severity = card.severity()?.ok_or_else(|| card.fault(CardFault::Missing("severity")))?;
-        Ok(FindingRule { name: card.name, title: card.title(), severity, statement: card.statement() })
-    }
-}
-
-/// All rules, by name.
-pub fn rules() -> Result<Vec<FindingRule>, CardError> {
-    cards::each(CardKind::Finding, FindingRule::of)
-}
-
-/// A WITH clause that names the rows of all rules `findings`, for the statement that follows it.
-fn together(rules: &[FindingRule]) -> String {
-    let mut sql = format!("WITH {FINDINGS} AS (");
-    for (number, rule) in rules.iter().enumerate() {
-        let FindingRule { name, title, severity, statement } = rule;
-        let (union, title) = (if number == 0 { "" } else { "\nUNION ALL" }, title.replace('\'', "''"));
-        write!(
-            sql,
-            "{union}\nSELECT '{name}' AS rule, '{severity}' AS severity, '{title}' AS title, found.* FROM (\n{statement}\n) found"
-        )
-        .expect("writing to a String cannot fail");
-    }
-    sql.push_str(")\n");
-    sql
 }
 
 fn read_all() -> Result<Vec<AuditSection>, CardError> {
@@ -123,6 +81,22 @@ pub fn coverage() -> &'static AuditSection {
     all().iter().find(|section| section.name == "coverage").expect("a test asks for the coverage")
 }
 
+/// The section that tells the object of each finding: `fingerprint`, `object_uri`.
+///
+/// # Panics
+/// If its file is gone.
+pub fn finding_objects() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "finding_objects").expect("a test asks for the objects of findings")
+}
+
+/// The section that says of each rule whether it could be evaluated.
+///
+/// # Panics
+/// If its file is gone.
+pub fn rules() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "rules").expect("a test asks for the rules")
+}
+
 /// The section that names the logs of digests which are not whole: `account_id`, `region`, `log`, `presence`.
 ///
 /// # Panics
@@ -157,21 +131,11 @@ mod tests {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
         assert!(shown.iter().all(|section| !section.none.is_empty() && section.sentence.is_some()));
-        assert!([aliases(), seen(), coverage(), missing_logs()].iter().all(|section| section.place.is_none()));
-        assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
-    }
-
-    #[test]
-    fn a_rule_brings_its_severity_and_title() {
-        let severity = Severity::High;
-        let rule = FindingRule { name: "x", title: "It's x", severity, statement: "SELECT 1 -- one" };
-        assert_eq!(
-            together(&[rule.clone(), rule]),
-            "WITH findings AS (\n\
-             SELECT 'x' AS rule, 'high' AS severity, 'It''s x' AS title, found.* FROM (\nSELECT 1 -- one\n) found\n\
-             UNION ALL\n\
-             SELECT 'x' AS rule, 'high' AS severity, 'It''s x' AS title, found.* FROM (\nSELECT 1 -- one\n) found)\n"
+        assert!(
+            [aliases(), seen(), coverage(), missing_logs(), rules(), finding_objects()]
+                .iter()
+                .all(|section| section.place.is_none())
         );
-        assert!(rules().is_ok_and(|rules| rules.len() >= 6));
+        assert!(NameKind::ALL.iter().all(|kind| super::names(*kind).place.is_none()));
     }
 }

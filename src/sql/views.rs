@@ -96,7 +96,7 @@ impl ViewColumn {
 }
 
 /// The tables and views that a statement names.
-fn table_names(sql: &str) -> Result<Vec<String>, DataFusionError> {
+pub(super) fn table_names(sql: &str) -> Result<Vec<String>, DataFusionError> {
     let mut names = Vec::new();
     for statement in DFParserBuilder::new(sql).build()?.parse_statements()? {
         let (tables, _) = resolve_table_references(&statement, true)?;

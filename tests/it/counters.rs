@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use keytrail::normalize::EventFilter;
 use keytrail::source::{self, Location, Scope};
-use keytrail::sql::{Engine, EngineOptions};
+use keytrail::sql::{Engine, EngineOptions, rules};
 use keytrail::table::{IDENTITIES_MAX, LogTable, ScanOptions};
 use serde_json::Value;
 
@@ -139,8 +139,15 @@ async fn ask(folder: &str, sql: &str) -> u64 {
         accepted: Arc::default(),
         progress: Arc::new(|_| {}),
     };
-    let limits =
-        EngineOptions { threads: 1, memory_bytes_max: 256 << 20, expected: Vec::new(), state_answers: Vec::new() };
+    let limits = EngineOptions {
+        threads: 1,
+        memory_bytes_max: 256 << 20,
+        expected: Vec::new(),
+        state_answers: Vec::new(),
+        has_all_events: false,
+        rules: Arc::from(rules::all()),
+        said: Arc::default(),
+    };
     let engine = Engine::over_logs(LogTable::new(Arc::new(listing), options), limits).unwrap();
     let mut answer = engine.query(sql, &[]).await.unwrap();
     while answer.next().await.unwrap().is_some() {}

@@ -10,6 +10,7 @@ use keytrail::sql::functions::{self, FUNCTIONS, FunctionTopic, SqlFunction};
 use keytrail::sql::guard::{self, Refusal};
 use keytrail::sql::named::{self, NamedQuery};
 use keytrail::sql::plan_size::PlanTooLarge;
+use keytrail::sql::rules::{self, FindingRule};
 use keytrail::sql::views::{self, ColumnMeaning, View};
 
 use crate::child::{keytrail, root, shell_line};
@@ -41,6 +42,43 @@ fn queries_page() {
     }
     named::all().iter().for_each(|query| page.push_str(&card(query)));
     check("docs/queries.md", &page);
+}
+
+#[test]
+fn rules_page() {
+    let mut page = format!(
+        "{MADE}# Rules\n\n`keytrail audit` runs the rules of the set `default`; with `--rules-set baseline` also those that compare \
+         with what was usual before `--since`, which take history: that of a store, or of `--baseline 30d` over logs. The view \
+         [`rules`](views.md#rules) says of each whether the logs let it be evaluated, and [`findings`](views.md#findings) has what \
+         they found.\n\n\
+         A rule of your own is a file NAME.sql with such a card and one SELECT, in a directory that `--rules` names; \
+         `keytrail queries --lint DIR` checks it. `keytrail audit` takes `--suppress FILE` for findings that somebody has looked at, \
+         `--expect-use FILE` for who may use a key, and `--fail-on SEVERITY` to end with 1.\n\n\
+         | rule | severity | set | title |\n|---|---|---|---|\n"
+    );
+    for rule in rules::all() {
+        writeln!(page, "| [`{0}`](#{0}) | {1} | {2} | {3} |", rule.name, rule.severity, rule.set.name(), rule.title)
+            .unwrap();
+    }
+    rules::all().iter().for_each(|rule| page.push_str(&rule_card(rule)));
+    check("docs/rules.md", &page);
+}
+
+fn rule_card(rule: &FindingRule) -> String {
+    let mut card = format!("\n## {}\n\n{}.\n\n{}\n\n", rule.name, rule.title, rule.why);
+    let lines = [
+        ("Severity", rule.severity.to_string()),
+        ("Set", rule.set.name().to_owned()),
+        ("Needs", rule.needs.join(", ")),
+        ("Controls", rule.controls.join(", ")),
+        ("ATT&CK", rule.attack.join(", ")),
+        ("What gives the same", rule.false_positives.clone()),
+        ("Next", rule.next.clone()),
+    ];
+    for (name, text) in lines.iter().filter(|(_, text)| !text.is_empty()) {
+        writeln!(card, "- {name}: {text}").unwrap();
+    }
+    card
 }
 
 fn card(query: &NamedQuery) -> String {

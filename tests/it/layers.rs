@@ -9,7 +9,7 @@ use crate::tree::{SourceFile, source_files};
 
 /// The layers, lowest first. Modules of one layer do not know each other, except in the lowest, which is vocabulary.
 const LAYERS: [&[&str]; 9] = [
-    &["arn", "json", "objects", "schema", "time"],
+    &["arn", "glob", "json", "objects", "schema", "time"],
     &["source", "decode", "normalize", "output"],
     &["batch"],
     &["table", "derive"],

@@ -1,0 +1,11 @@
+-- title: The use of keys before the interval
+-- row: principal × key × account × VPC endpoint
+-- description: What was usual before: the successful uses of keys from before the begin of the interval that are there, in a store's history or as far as `--baseline` reads. Without an interval, or without history, it has no rows.
+-- column: account_id : the account whose logs have the uses
+-- column: first_seen : the first use before the interval
+-- column: last_seen : the last
+-- column: calls : how many
+-- column: days_covered : days before the interval on which the logs of the account have any use of a key
+SELECT principal, key_arn, coalesce(recipient_account_id, principal_account_id) AS account_id, vpc_endpoint_id, event_time
+FROM key_use
+WHERE NOT in_interval(event_time)
