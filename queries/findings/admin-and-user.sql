@@ -32,11 +32,11 @@ FROM (
       AND caller_class = 'direct'
     GROUP BY principal, key_arn) c
 JOIN (
-    SELECT principal, key_arn, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS calls,
-           first_value(event_id ORDER BY event_time, event_id) AS event_id,
-           first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
-           first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address
-    FROM key_use
+    SELECT principal, key_arn, min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(calls) AS calls,
+           first_value(first_event_id ORDER BY first_seen, first_event_id) AS event_id,
+           first_value(first_session_arn ORDER BY first_seen, first_event_id) AS session_arn,
+           first_value(first_source_ip ORDER BY first_seen, first_event_id) AS source_ip_address
+    FROM key_use_groups
     WHERE event_name IN ('Decrypt', 'ReEncrypt') AND key_role <> 'destination' AND key_arn IS NOT NULL
     GROUP BY principal, key_arn) u
     ON u.principal = c.principal AND u.key_arn = c.key_arn

@@ -17,18 +17,19 @@ SELECT first_bare AS event_time, split_part(key_arn, ':', 5) AS account_id, spli
 FROM (
     SELECT *, sum(bare) OVER (PARTITION BY key_arn) AS key_bare, sum(full_calls) OVER (PARTITION BY key_arn) AS key_full
     FROM (
-        SELECT key_arn, principal, count(*) FILTER (WHERE is_bare) AS bare, count(*) FILTER (WHERE NOT is_bare) AS full_calls,
-               min(event_time) FILTER (WHERE is_bare) AS first_bare, max(event_time) FILTER (WHERE is_bare) AS last_bare,
-               first_value(event_id ORDER BY event_time, event_id) FILTER (WHERE is_bare) AS event_id,
-               first_value(session_arn ORDER BY event_time, event_id) FILTER (WHERE is_bare) AS session_arn,
-               first_value(source_ip_address ORDER BY event_time, event_id) FILTER (WHERE is_bare) AS source_ip_address
-        FROM (
-            SELECT *, coalesce(cardinality(encryption_context), 0) = 0 AS is_bare
-            FROM key_use
-            WHERE caller_class = 'direct' AND key_arn IS NOT NULL
-              AND coalesce(encryption_algorithm, 'SYMMETRIC_DEFAULT') = 'SYMMETRIC_DEFAULT'
-              AND event_name IN ('Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext',
-                  'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext'))
+        SELECT key_arn, principal, coalesce(sum(calls) FILTER (WHERE NOT has_context), 0) AS bare,
+               coalesce(sum(calls) FILTER (WHERE has_context), 0) AS full_calls,
+               min(first_seen) FILTER (WHERE NOT has_context) AS first_bare,
+               max(last_seen) FILTER (WHERE NOT has_context) AS last_bare,
+               first_value(first_event_id ORDER BY first_seen, first_event_id) FILTER (WHERE NOT has_context) AS event_id,
+               first_value(first_session_arn ORDER BY first_seen, first_event_id) FILTER (WHERE NOT has_context) AS session_arn,
+               first_value(first_source_ip ORDER BY first_seen, first_event_id) FILTER (WHERE NOT has_context)
+                   AS source_ip_address
+        FROM key_use_groups
+        WHERE caller_class = 'direct' AND key_arn IS NOT NULL
+          AND coalesce(encryption_algorithm, 'SYMMETRIC_DEFAULT') = 'SYMMETRIC_DEFAULT'
+          AND event_name IN ('Encrypt', 'Decrypt', 'ReEncrypt', 'GenerateDataKey', 'GenerateDataKeyWithoutPlaintext',
+              'GenerateDataKeyPair', 'GenerateDataKeyPairWithoutPlaintext')
         GROUP BY key_arn, principal))
 -- Of a key's calls one in twenty at most: more, and contexts are no rule there.
 WHERE bare > 0 AND key_full >= 20 AND key_bare * 20 <= key_full

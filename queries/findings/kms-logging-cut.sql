@@ -112,4 +112,4 @@ SELECT event_time, key_account_id, coalesce(key_region, aws_region), principal, 
        concat(event_name, ' of the key that a trail''s logs are encrypted with'), arrow_cast(NULL, 'Utf8'), 'high'
 FROM key_calls
 WHERE operation_class = 'lifecycle' AND event_name IN ('DisableKey', 'ScheduleKeyDeletion') AND outcome = 'success'
-  AND key_arn IN (SELECT key_arn FROM key_use WHERE via_service = 'cloudtrail' AND caller_class = 'service')
+  AND key_arn IN (SELECT key_arn FROM key_use_groups WHERE via_service = 'cloudtrail' AND caller_class = 'service')

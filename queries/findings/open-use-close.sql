@@ -53,28 +53,34 @@ let_in AS (
                 WHEN allowed LIKE '%/%' THEN split_part(allowed, '/', -1) END AS name
     FROM (SELECT * REPLACE (split_part(allowed, ' ', 1) AS allowed) FROM opened)),
 uses AS (
-    SELECT l.*, k.key_arn AS used_key, k.principal, k.event_time, k.event_id, k.session_arn, k.source_ip_address, k.table_name
+    SELECT l.open_event_id, l.opened_at, l.opened_by, l.close_event_id, l.closed_at, l.severity, k.key_arn AS used_key,
+           k.principal, k.first_seen, k.last_seen, k.calls, k.first_event_id, k.first_session_arn, k.first_source_ip,
+           k.table_name
     FROM (SELECT * FROM let_in WHERE key_arn IS NOT NULL) l
-    JOIN key_use k ON k.key_arn = l.key_arn
+    JOIN key_use_groups k ON k.key_arn = l.key_arn
         AND (l.account = '*' OR (k.principal_account_id = l.account
                                  AND (l.name IS NULL OR split_part(k.principal, '/', -1) = l.name)))
-    UNION ALL
-    SELECT l.*, k.key_arn, k.principal, k.event_time, k.event_id, k.session_arn, k.source_ip_address, k.table_name
+    -- A statement may let somebody in twice.
+    UNION
+    SELECT l.open_event_id, l.opened_at, l.opened_by, l.close_event_id, l.closed_at, l.severity, k.key_arn,
+           k.principal, k.first_seen, k.last_seen, k.calls, k.first_event_id, k.first_session_arn, k.first_source_ip,
+           k.table_name
     FROM (SELECT * FROM let_in WHERE key_arn IS NULL) l
-    JOIN key_use k ON k.principal_account_id = l.account AND split_part(k.principal, '/', -1) = l.name
+    JOIN key_use_groups k ON k.principal_account_id = l.account AND split_part(k.principal, '/', -1) = l.name
     WHERE k.key_arn IS NOT NULL)
 SELECT opened_at AS event_time, split_part(used_key, ':', 5) AS account_id, split_part(used_key, ':', 4) AS region,
        opened_by AS principal,
-       array_compact(make_array(first_value(session_arn ORDER BY event_time, event_id))) AS sessions,
-       array_compact(make_array(first_value(source_ip_address ORDER BY event_time, event_id))) AS source_ips,
-       used_key AS key_arn, first_value(table_name ORDER BY event_time, event_id) AS table_name, 'success' AS outcome,
-       array_compact(make_array(open_event_id, first_value(event_id ORDER BY event_time, event_id), close_event_id)) AS event_ids,
+       array_compact(make_array(first_value(first_session_arn ORDER BY first_seen, first_event_id))) AS sessions,
+       array_compact(make_array(first_value(first_source_ip ORDER BY first_seen, first_event_id))) AS source_ips,
+       used_key AS key_arn, first_value(table_name ORDER BY first_seen, first_event_id) AS table_name, 'success' AS outcome,
+       array_compact(make_array(open_event_id, first_value(first_event_id ORDER BY first_seen, first_event_id), close_event_id))
+           AS event_ids,
        concat('given to ', CASE WHEN principal = opened_by THEN 'itself' ELSE principal END, ', first used after ',
-              CAST(date_part('epoch', min(event_time) - opened_at) / 60 AS BIGINT), ' min, taken away after ',
+              CAST(date_part('epoch', min(first_seen) - opened_at) / 60 AS BIGINT), ' min, taken away after ',
               CAST(date_part('epoch', closed_at - opened_at) / 60 AS BIGINT), ' min') AS detail,
-       min(severity) AS severity, count(DISTINCT event_id) + 2 AS event_count, closed_at AS last_time
+       min(severity) AS severity, sum(calls) + 2 AS event_count, closed_at AS last_time
 FROM uses
 GROUP BY opened_at, closed_at, opened_by, open_event_id, close_event_id, used_key, principal
 -- IAM and KMS may take some minutes to hear of the end.
-HAVING min(event_time) >= opened_at AND min(event_time) <= opened_at + INTERVAL '1' HOUR
-   AND max(event_time) <= closed_at + INTERVAL '15' MINUTE
+HAVING min(first_seen) >= opened_at AND min(first_seen) <= opened_at + INTERVAL '1' HOUR
+   AND max(last_seen) <= closed_at + INTERVAL '15' MINUTE

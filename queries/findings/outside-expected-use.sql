@@ -18,11 +18,11 @@ SELECT u.first_seen AS event_time, split_part(u.key_arn, ':', 5) AS account_id, 
               ', which nobody declared') AS detail,
        u.calls AS event_count, u.last_seen AS last_time
 FROM (
-    SELECT principal, key_arn, coalesce(via_service, 'direct') AS service, table_name, coalesce(key_region, aws_region) AS region,
-           min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS calls,
-           first_value(event_id ORDER BY event_time, event_id) AS event_id,
-           first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
-           first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address
-    FROM key_use
-    WHERE unexpected_use(key_arn, principal, via_service, table_name, coalesce(key_region, aws_region)) IS NOT NULL
-    GROUP BY principal, key_arn, coalesce(via_service, 'direct'), table_name, coalesce(key_region, aws_region)) u
+    SELECT principal, key_arn, coalesce(via_service, 'direct') AS service, table_name, region,
+           min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(calls) AS calls,
+           first_value(first_event_id ORDER BY first_seen, first_event_id) AS event_id,
+           first_value(first_session_arn ORDER BY first_seen, first_event_id) AS session_arn,
+           first_value(first_source_ip ORDER BY first_seen, first_event_id) AS source_ip_address
+    FROM key_use_groups
+    WHERE unexpected_use(key_arn, principal, via_service, table_name, region) IS NOT NULL
+    GROUP BY principal, key_arn, coalesce(via_service, 'direct'), table_name, region) u

@@ -36,12 +36,7 @@ SELECT h.from_hour, h.account_id, h.region, arrow_cast(NULL, 'Utf8'), array_comp
        concat('logs of ', h.account_id, ' in ', h.region, ' from ', to_char(h.from_hour, '%Y-%m-%dT%H:%MZ')),
        'high', CAST(2 AS BIGINT), h.until_hour
 FROM (SELECT * FROM coverage_spans WHERE state = 'missing') h
-JOIN (
-    SELECT recipient_account_id AS account_id, aws_region AS region, date_trunc('hour', event_time) AS hour,
-           first_value(event_id ORDER BY event_time, event_id) AS first_event_id,
-           last_value(event_id ORDER BY event_time, event_id) AS last_event_id
-    FROM key_use
-    GROUP BY recipient_account_id, aws_region, date_trunc('hour', event_time)) u
+JOIN key_use_by_hour u
     ON u.account_id = h.account_id AND u.region = h.region
        AND u.hour >= h.from_hour - INTERVAL '24' HOUR AND u.hour < h.until_hour + INTERVAL '24' HOUR
 GROUP BY h.account_id, h.region, h.from_hour, h.until_hour, h.hours

@@ -20,11 +20,12 @@ WITH tagged AS (
 used AS (
     SELECT *, min(first_use) OVER (PARTITION BY key_arn) AS key_first_use
     FROM (
-        SELECT key_arn, principal, min(event_time) AS first_use, first_value(event_id ORDER BY event_time, event_id) AS event_id,
-               first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
-               first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address,
-               first_value(table_name ORDER BY event_time, event_id) AS table_name
-        FROM key_use
+        SELECT key_arn, principal, min(first_seen) AS first_use,
+               first_value(first_event_id ORDER BY first_seen, first_event_id) AS event_id,
+               first_value(first_session_arn ORDER BY first_seen, first_event_id) AS session_arn,
+               first_value(first_source_ip ORDER BY first_seen, first_event_id) AS source_ip_address,
+               first_value(table_name ORDER BY first_seen, first_event_id) AS table_name
+        FROM key_use_groups
         WHERE caller_class <> 'service' AND key_arn IN (SELECT key_arn FROM tagged)
         GROUP BY key_arn, principal)),
 refused AS (

@@ -12,9 +12,9 @@
 -- needs: kms_writes
 -- needs: iam
 WITH last_uses AS (
-    SELECT principal, key_arn, event_name, max(event_time) AS last_success,
-           last_value(event_id ORDER BY event_time, event_id) AS event_id
-    FROM key_use
+    SELECT principal, key_arn, event_name, max(last_seen) AS last_success,
+           last_value(last_event_id ORDER BY last_seen, last_event_id) AS event_id
+    FROM key_use_groups
     WHERE caller_class <> 'service' AND key_arn IS NOT NULL
     GROUP BY principal, key_arn, event_name)
 SELECT min(r.event_time) AS event_time, split_part(r.key_arn, ':', 5) AS account_id, split_part(r.key_arn, ':', 4) AS region,

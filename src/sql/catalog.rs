@@ -21,12 +21,12 @@ use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
-use super::derived::DerivedView;
+use super::derived::{DerivedView, HeldView};
 use super::findings_said::{self, FindingsSaid};
 use super::hidden::HiddenTables;
 use super::interval::InInterval;
 use super::read_once::COMPANIONS;
-use super::rules::{self, FindingRule, RULE_ROWS};
+use super::rules::{self, FindingRule, RULE_ROWS, RuleSet};
 use super::state_answers::{self, STATE_ANSWERS};
 use super::views::{View, ViewRows};
 use super::{allowed, distinct_from, functions, views};
@@ -171,7 +171,12 @@ struct ViewPlans {
 struct PlannedView {
     of_interval: OnceCell<Arc<dyn TableProvider>>,
     with_earlier: OnceCell<Arc<dyn TableProvider>>,
+    for_rules: OnceCell<Arc<dyn TableProvider>>,
 }
+
+/// The views that several rules read: their rows are computed once for all rules, as far as any wants them. A rule that wants
+/// nearly all uses of keys asks `key_use_groups`, since the uses themselves are too many to hold.
+const SHARED_BY_RULES: [&str; 5] = ["calls", "key_calls", "key_removals", "key_use_by_hour", "key_use_groups"];
 
 impl ViewPlans {
     /// A view, planned with the views that it reads; `None` if no view has this name.
@@ -182,7 +187,8 @@ impl ViewPlans {
     ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let (Some(view), Some(planned)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
         let (cell, asker) = match asker {
-            FieldAsker::Input if self.beside.earlier.is_some() => (&planned.with_earlier, FieldAsker::Input),
+            FieldAsker::Rule if view.rows == ViewRows::Queried => (&planned.for_rules, asker),
+            FieldAsker::Input | FieldAsker::Rule if self.beside.earlier.is_some() => (&planned.with_earlier, FieldAsker::Input),
             _ => (&planned.of_interval, FieldAsker::View),
         };
         Ok(Some(Arc::clone(cell.get_or_try_init(|| self.plan(view, asker)).await?)))
@@ -193,6 +199,10 @@ impl ViewPlans {
         view: &'static View,
         asker: FieldAsker,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+        if asker == FieldAsker::Rule && SHARED_BY_RULES.contains(&view.name) {
+            let input = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
+            return Ok(Arc::new(HeldView::new(view, input)));
+        }
         if view.rows == ViewRows::Queried {
             let plan = planned(&self.state(asker)?, view.sql).await?;
             return Ok(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))));
@@ -210,10 +220,12 @@ impl ViewPlans {
 
     /// The rows of all rules that run. Their state is that of the whole history, their rows are of the interval.
     async fn rule_rows(self: &Arc<ViewPlans>) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-        let state = self.state(FieldAsker::Input)?;
+        let (shared, alone) = (self.state(FieldAsker::Rule)?, self.state(FieldAsker::Input)?);
         let mut rows = Vec::with_capacity(self.beside.rules.len());
         for rule in self.beside.rules.iter() {
-            let plan = planned(&state, rule.statement).await;
+            // Whoever compares with what was usual looks at all uses, and so may a user's rule.
+            let holds = rule.set == RuleSet::Default && rules::comes_with_keytrail(rule.name);
+            let plan = planned(if holds { &shared } else { &alone }, rule.statement).await;
             let plan = plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
             rows.push(rules::rows_of(rule, plan, self.beside.interval)?);
         }
@@ -233,8 +245,8 @@ impl ViewPlans {
     fn beside(&self, name: &str, asker: FieldAsker) -> Option<&Arc<dyn TableProvider>> {
         match (asker, &self.beside.earlier, name) {
             (FieldAsker::User, ..) => None,
-            (FieldAsker::Input, Some(earlier), EVENTS) => Some(&earlier.events),
-            (FieldAsker::Input, Some(earlier), COMPANIONS) => Some(&earlier.companions),
+            (FieldAsker::Input | FieldAsker::Rule, Some(earlier), EVENTS) => Some(&earlier.events),
+            (FieldAsker::Input | FieldAsker::Rule, Some(earlier), COMPANIONS) => Some(&earlier.companions),
             (_, _, COMPANIONS) => Some(&self.beside.companions),
             (_, _, STATE_ANSWERS) => Some(&self.beside.state_answers),
             _ => self.beside.hidden.iter().find(|(hidden, _)| *hidden == name).map(|(_, table)| table),
@@ -249,6 +261,8 @@ enum FieldAsker {
     View,
     /// A view as part of the input of a derived table.
     Input,
+    /// A rule, or a view as part of one.
+    Rule,
 }
 
 /// The schema: its tables, and the views by their names.

@@ -1,13 +1,11 @@
-//! Derived tables in plans: the SQL of such a view declares an input, and `derive` computes the rows.
-//! In: optimized plans that name derived tables. Out: the inputs to read for them, and plans in which the first use
-//! that runs computes the rows, once for a question however often it names the table.
-//! A filter on the columns by which a derivation falls apart goes to its input too; all filters stay above it. Never
-//! computes to plan: `EXPLAIN` shows the reading without doing it.
+//! Tables in plans whose rows a question computes once: derived tables, of which the SQL declares an input and `derive`
+//! computes the rows, and views that the rules share, whose rows are held.
+//! In: optimized plans that name such tables. Out: the inputs to read for them, and plans over the rows to compute.
+//! A filter on the columns by which a derivation falls apart goes to its input too; of a view that is held, the input has
+//! what any mention of a plan wants of it. All filters stay above. Never computes to plan.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -15,25 +13,15 @@ use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Constraint, Constraints, DataFusionError, Result};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::execution::context::SessionState;
-use datafusion::execution::memory_pool::MemoryConsumer;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::utils::{conjunction, disjunction};
 use datafusion::logical_expr::{
     Expr, LogicalPlan, LogicalPlanBuilder, TableProviderFilterPushDown, TableScan, TableType, col,
 };
-use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, execute_stream,
-};
-use futures::future::{BoxFuture, Shared};
-use futures::{FutureExt, TryFutureExt, TryStreamExt};
-use tokio::sync::OnceCell;
+use datafusion::physical_plan::ExecutionPlan;
 
+use super::computed::{ComputedRows, RowMaking};
 use super::interval::timestamp;
-use super::physical::{explains, physical_plan};
+use super::physical::explains;
 use super::views::View;
 use crate::derive::{self, AskedInterval, DerivedTable, RowTime};
 use crate::table::unqualified;
@@ -124,9 +112,57 @@ impl TableProvider for DerivedView {
         _filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let name = self.table.name;
-        Err(DataFusionError::Internal(format!("the input of `{name}` was not planned with its question")))
+        Err(not_planned(self.table.name))
     }
+}
+
+/// A view as the rules see it, who share its rows.
+#[derive(Debug)]
+pub(super) struct HeldView {
+    view: &'static View,
+    input: LogicalPlan,
+    schema: SchemaRef,
+}
+
+impl HeldView {
+    /// A view over its plan.
+    pub fn new(view: &'static View, input: LogicalPlan) -> HeldView {
+        let schema = Arc::clone(input.schema().inner());
+        HeldView { view, input, schema }
+    }
+}
+
+#[async_trait]
+impl TableProvider for HeldView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        Some(self.view.sql)
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Err(not_planned(self.view.name))
+    }
+}
+
+fn not_planned(name: &str) -> DataFusionError {
+    DataFusionError::Internal(format!("the input of `{name}` was not planned with its question"))
 }
 
 /// The unique columns of a table, as the planner knows them. They are a primary key to it: of a constraint that is only
@@ -138,29 +174,113 @@ fn constraints(table: &DerivedTable) -> Result<Constraints> {
     Ok(Constraints::new_unverified(key.into_iter().collect()))
 }
 
-/// One use of a derived table in the plans of a question. Two uses with the same filters have the same rows.
+/// A table whose rows are computed.
+#[derive(Debug, Clone)]
+enum ComputedTable {
+    Derived(Arc<DerivedView>),
+    Held(Arc<HeldView>),
+}
+
+impl ComputedTable {
+    /// The table that a scan reads; `None` if it is none of these.
+    fn of(scan: &TableScan) -> Option<ComputedTable> {
+        let provider = source_as_provider(&scan.source).ok()? as Arc<dyn std::any::Any + Send + Sync>;
+        match provider.downcast::<DerivedView>() {
+            Ok(derived) => Some(ComputedTable::Derived(derived)),
+            Err(provider) => provider.downcast::<HeldView>().ok().map(ComputedTable::Held),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            ComputedTable::Derived(view) => view.table.name,
+            ComputedTable::Held(held) => held.view.name,
+        }
+    }
+}
+
+/// The rows of a table that plans want. Two that are equal have the same rows.
 #[derive(Debug, Clone, PartialEq)]
-struct DerivedMention {
+struct ComputedMention {
     name: &'static str,
     filters: Vec<Expr>,
+    /// The places of the columns of a view that is held, in order; none of a derived table, which has all.
+    columns: Vec<usize>,
+}
+
+impl ComputedMention {
+    fn of(table: &ComputedTable, scan: &TableScan) -> ComputedMention {
+        let mut columns = match table {
+            ComputedTable::Derived(_) => Vec::new(),
+            ComputedTable::Held(held) => {
+                scan.projection.clone().unwrap_or_else(|| (0..held.schema.fields().len()).collect())
+            }
+        };
+        columns.sort_unstable();
+        ComputedMention { name: table.name(), filters: scan.filters.clone(), columns }
+    }
+
+    /// Takes in what another mention of the same view wants.
+    fn widen(&mut self, other: ComputedMention) {
+        let either = conjunction(std::mem::take(&mut self.filters)).zip(conjunction(other.filters));
+        self.filters = either.and_then(|(one, other)| disjunction([one, other])).into_iter().collect();
+        self.columns.extend(other.columns);
+        self.columns.sort_unstable();
+        self.columns.dedup();
+    }
+}
+
+/// The tables of one plan whose rows are computed: each mention of a derived table, and one for all mentions of a view that
+/// is held.
+struct MentionsOfPlan(Vec<(ComputedMention, ComputedTable)>);
+
+impl MentionsOfPlan {
+    fn of(plan: &LogicalPlan) -> Result<MentionsOfPlan> {
+        let mut found: Vec<(ComputedMention, ComputedTable)> = Vec::new();
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let Some(table) = ComputedTable::of(scan)
+            {
+                let mention = ComputedMention::of(&table, scan);
+                let is_held = matches!(table, ComputedTable::Held(_));
+                match found.iter_mut().find(|(known, _)| is_held && known.name == mention.name) {
+                    Some((known, _)) => known.widen(mention),
+                    None => found.push((mention, table)),
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(MentionsOfPlan(found))
+    }
+
+    /// The mention that has the rows for a scan.
+    fn of_scan(&self, table: &ComputedTable, scan: &TableScan) -> ComputedMention {
+        let own = ComputedMention::of(table, scan);
+        match table {
+            ComputedTable::Derived(_) => own,
+            ComputedTable::Held(_) => {
+                self.0.iter().find(|(held, _)| held.name == own.name).map_or(own, |(held, _)| held.clone())
+            }
+        }
+    }
 }
 
 /// Replaces the raw tables of a plan by rows that were read.
 type StandIn<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
 
-/// The derived tables that a question names, each with its input.
+/// The computed tables that a question names, each with its input.
 #[derive(Debug, Default)]
 pub(super) struct DerivedInputs {
-    mentions: Vec<DerivedMention>,
+    mentions: Vec<ComputedMention>,
     /// The input of each mention, in the order of the mentions.
     inputs: Vec<LogicalPlan>,
-    rows: Vec<Option<Arc<DerivedRows>>>,
+    rows: Vec<Option<Arc<ComputedRows>>>,
     /// True if a plan is asked for, and so the reading of the inputs.
     explains: bool,
 }
 
 impl DerivedInputs {
-    /// Finds the derived tables of some plans, and those that their inputs name in turn.
+    /// Finds the computed tables of some plans, and those that their inputs name in turn.
     pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<DerivedInputs> {
         let mut all = DerivedInputs::default();
         plans.iter().try_for_each(|plan| all.add(plan, state))?;
@@ -169,20 +289,11 @@ impl DerivedInputs {
     }
 
     fn add(&mut self, plan: &LogicalPlan, state: &SessionState) -> Result<()> {
-        let mut found = Vec::new();
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node
-                && let Some(table) = derived(scan)
-            {
-                found.push((mention(&table, scan), table));
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        for (mention, table) in found {
+        for (mention, table) in MentionsOfPlan::of(plan)?.0 {
             if self.mentions.contains(&mention) {
                 continue;
             }
-            let input = input(&table, &mention.filters, state)?;
+            let input = input(&table, &mention, state)?;
             self.mentions.push(mention);
             self.inputs.push(input.clone());
             self.rows.push(None);
@@ -196,17 +307,19 @@ impl DerivedInputs {
         &self.inputs
     }
 
-    /// Replaces the derived tables of the plans by computed rows. `read` replaces their raw tables.
+    /// Replaces the computed tables of the plans by their rows. `read` replaces their raw tables.
     pub fn stand_in(mut self, plans: Vec<LogicalPlan>, read: &StandIn) -> Result<Vec<LogicalPlan>> {
         plans.into_iter().map(|plan| self.replace(plan, read)).collect()
     }
 
     fn replace(&mut self, plan: LogicalPlan, read: &StandIn) -> Result<LogicalPlan> {
+        let mentions = MentionsOfPlan::of(&plan)?;
         let replaced = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(mut scan) => match derived(&scan) {
+            LogicalPlan::TableScan(mut scan) => match ComputedTable::of(&scan) {
                 None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
                 Some(table) => {
-                    scan.source = provider_as_source(self.rows_of(&table, &scan, read)?);
+                    let mention = mentions.of_scan(&table, &scan);
+                    scan.source = provider_as_source(self.rows_of(table, &mention, read)?);
                     // The filters apply to the input, and the plan repeats them above this scan.
                     scan.filters = Vec::new();
                     Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
@@ -217,174 +330,37 @@ impl DerivedInputs {
         read(replaced.data)
     }
 
-    fn rows_of(&mut self, table: &DerivedView, scan: &TableScan, read: &StandIn) -> Result<Arc<DerivedRows>> {
-        let mention = mention(table, scan);
-        let place = self.mentions.iter().position(|known| *known == mention);
-        let place = place.ok_or_else(|| DataFusionError::Internal("a derived table was not looked for".into()))?;
+    fn rows_of(&mut self, table: ComputedTable, mention: &ComputedMention, read: &StandIn) -> Result<Arc<ComputedRows>> {
+        let place = self.mentions.iter().position(|known| known == mention);
+        let place = place.ok_or_else(|| DataFusionError::Internal("a computed table was not looked for".into()))?;
         if let Some(rows) = &self.rows[place] {
             return Ok(Arc::clone(rows));
         }
         let input = self.replace(self.inputs[place].clone(), read)?;
-        let (table, interval, shows_input) = (table.table, table.interval, self.explains);
-        let (planned, rows) = (OnceCell::default(), Arc::default());
-        let rows = Arc::new(DerivedRows { table, input, interval, shows_input, planned, rows });
+        let making = match table {
+            ComputedTable::Derived(view) => RowMaking::Derived { table: view.table, interval: view.interval },
+            ComputedTable::Held(held) => {
+                let (view, schema) = (held.view.name, Arc::clone(&held.schema));
+                RowMaking::Held { view, schema, columns: mention.columns.clone() }
+            }
+        };
+        let rows = Arc::new(ComputedRows::new(making, input, self.explains));
         self.rows[place] = Some(Arc::clone(&rows));
         Ok(rows)
     }
 }
 
-/// The derived table that a scan reads.
-fn derived(scan: &TableScan) -> Option<Arc<DerivedView>> {
-    let provider = source_as_provider(&scan.source).ok()?;
-    (provider as Arc<dyn std::any::Any + Send + Sync>).downcast::<DerivedView>().ok()
-}
-
-fn mention(table: &DerivedView, scan: &TableScan) -> DerivedMention {
-    DerivedMention { name: table.table.name, filters: scan.filters.clone() }
-}
-
 /// The optimized plan of the input rows that pass the filters.
-fn input(table: &DerivedView, filters: &[Expr], state: &SessionState) -> Result<LogicalPlan> {
-    let mut plan = LogicalPlanBuilder::from(table.input.clone());
-    for filter in filters {
+fn input(table: &ComputedTable, mention: &ComputedMention, state: &SessionState) -> Result<LogicalPlan> {
+    let mut plan = LogicalPlanBuilder::from(match table {
+        ComputedTable::Derived(view) => view.input.clone(),
+        ComputedTable::Held(held) => held.input.clone(),
+    });
+    for filter in &mention.filters {
         plan = plan.filter(unqualified(filter.clone())?)?;
     }
+    if let ComputedTable::Held(_) = table {
+        plan = plan.select(mention.columns.iter().copied())?;
+    }
     state.optimize(&plan.build()?)
-}
-
-/// The rows of a derived table for one question.
-#[derive(Debug)]
-struct DerivedRows {
-    table: &'static DerivedTable,
-    input: LogicalPlan,
-    interval: AskedInterval,
-    shows_input: bool,
-    /// The first use of the table plans its input, for all.
-    planned: OnceCell<Arc<dyn ExecutionPlan>>,
-    /// The first use of the table that runs begins to compute these.
-    rows: Arc<OnceLock<ComputedRows>>,
-}
-
-/// The rows as they are computed. Whoever waits for them drives the work, so one that gives up does not undo it: a plan can
-/// be run only once.
-type ComputedRows = Shared<BoxFuture<'static, Result<RecordBatch, Arc<DataFusionError>>>>;
-
-#[async_trait]
-impl TableProvider for DerivedRows {
-    fn schema(&self) -> SchemaRef {
-        self.table.schema()
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::View
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        _limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let state = state.as_any().downcast_ref::<SessionState>();
-        let state = state.ok_or_else(|| DataFusionError::Internal("a question has no session of ours".into()))?;
-        let input = self.planned.get_or_try_init(|| physical_plan(state, &self.input)).await?;
-        let projection = projection.cloned().unwrap_or_else(|| (0..self.schema().fields().len()).collect());
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(Arc::new(self.schema().project(&projection)?)),
-            Partitioning::UnknownPartitioning(1),
-            EmissionType::Final,
-            Boundedness::Bounded,
-        );
-        Ok(Arc::new(DerivedExec {
-            table: self.table,
-            interval: self.interval,
-            // A derivation needs all rows in one partition.
-            input: Arc::new(CoalescePartitionsExec::new(Arc::clone(input))),
-            shows_input: self.shows_input,
-            projection,
-            rows: Arc::clone(&self.rows),
-            properties: Arc::new(properties),
-        }))
-    }
-}
-
-/// Computes a derived table from the rows of its input.
-#[derive(Debug)]
-struct DerivedExec {
-    table: &'static DerivedTable,
-    interval: AskedInterval,
-    input: Arc<dyn ExecutionPlan>,
-    /// Else this plan has no children: its input is planned to its end, and not again for each use.
-    shows_input: bool,
-    projection: Vec<usize>,
-    rows: Arc<OnceLock<ComputedRows>>,
-    properties: Arc<PlanProperties>,
-}
-
-impl DisplayAs for DerivedExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "DerivedExec: table={}", self.table.name)
-    }
-}
-
-impl ExecutionPlan for DerivedExec {
-    fn name(&self) -> &'static str {
-        "DerivedExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        self.shows_input.then_some(&self.input).into_iter().collect()
-    }
-
-    fn required_input_distribution(&self) -> Vec<Distribution> {
-        vec![Distribution::SinglePartition; self.children().len()]
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn with_new_children(self: Arc<Self>, mut children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let input = children.pop().unwrap_or_else(|| Arc::clone(&self.input));
-        let (projection, rows) = (self.projection.clone(), Arc::clone(&self.rows));
-        let (table, interval, shows_input) = (self.table, self.interval, self.shows_input);
-        let properties = Arc::clone(&self.properties);
-        Ok(Arc::new(DerivedExec { table, interval, input, shows_input, projection, rows, properties }))
-    }
-
-    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (table, interval, input) = (self.table, self.interval, Arc::clone(&self.input));
-        let (rows, projection) = (Arc::clone(&self.rows), self.projection.clone());
-        let computing =
-            rows.get_or_init(|| compute(table, interval, input, context).map_err(Arc::new).boxed().shared());
-        let computing = computing.clone();
-        let computed = async move { Ok(computing.await.map_err(DataFusionError::Shared)?.project(&projection)?) };
-        let schema = self.properties.eq_properties.schema();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(schema), futures::stream::once(computed))))
-    }
-}
-
-/// Computes the rows of a table from those of its input. Fails if the derivation holds more than a question may.
-async fn compute(
-    table: &'static DerivedTable,
-    interval: AskedInterval,
-    input: Arc<dyn ExecutionPlan>,
-    context: Arc<TaskContext>,
-) -> Result<RecordBatch> {
-    let held = MemoryConsumer::new(format!("derived table `{}`", table.name)).register(context.memory_pool());
-    let mut batches = execute_stream(input, context)?;
-    let mut derivation = (table.start)(&interval);
-    while let Some(rows) = batches.try_next().await? {
-        derivation.take(&rows)?;
-        held.try_resize(derivation.bytes_held())?;
-    }
-    Ok(derivation.finish()?)
 }

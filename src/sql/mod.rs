@@ -10,6 +10,7 @@ pub mod asked_names;
 mod bounded;
 pub mod cards;
 mod catalog;
+mod computed;
 mod constants;
 mod derived;
 pub mod did_you_mean;

@@ -128,6 +128,11 @@ pub fn all() -> &'static [FindingRule] {
     &ALL
 }
 
+/// True of a rule of keytrail's own.
+pub(super) fn comes_with_keytrail(name: &str) -> bool {
+    all().binary_search_by(|rule| rule.name.cmp(name)).is_ok()
+}
+
 fn read_all() -> Result<Vec<FindingRule>, CardError> {
     cards::each(CardKind::Finding, FindingRule::of)
 }
@@ -163,7 +168,7 @@ pub(super) const RULE_NEEDS: &str = "rule_needs";
 
 /// A row for each rule and each thing that it needs, and whether it runs. `is_met` where no record tells it.
 pub(super) fn needs_batch(run: &[FindingRule], has_all_events: bool) -> Result<RecordBatch> {
-    let of_users = run.iter().filter(|rule| all().iter().all(|known| known.name != rule.name));
+    let of_users = run.iter().filter(|rule| !comes_with_keytrail(rule.name));
     let mut rules: Vec<&FindingRule> = all().iter().chain(of_users).collect();
     rules.sort_unstable_by_key(|rule| rule.name);
     let pairs: Vec<(&FindingRule, Option<&str>)> = rules

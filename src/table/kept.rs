@@ -133,6 +133,16 @@ impl RowKeeper {
         table.spill(&batch)
     }
 
+    /// The bytes of all rows in memory.
+    pub fn bytes_held(&self) -> usize {
+        self.bytes + self.tables.iter().map(|table| table.loose_bytes).sum::<usize>()
+    }
+
+    /// The table of the first output, of rows that come from no scan of logs.
+    pub fn alone(self) -> Result<KeptTable> {
+        Ok(self.finish(KeptFrom::default())?.remove(0))
+    }
+
     /// One table for each output, in their order.
     pub(super) fn finish(mut self, from: KeptFrom) -> Result<Vec<KeptTable>> {
         (0..self.tables.len()).try_for_each(|output| self.put_together(output))?;
@@ -212,6 +222,30 @@ impl KeptTable {
     pub fn is_empty(&self) -> bool {
         self.0.count == 0
     }
+
+    /// The rows of a partition, with the columns at these places.
+    pub fn stream(&self, partition: usize, columns: Vec<usize>) -> Result<SendableRecordBatchStream> {
+        let (rows, schema) = (Arc::clone(&self.0), Arc::new(self.0.schema.project(&columns)?));
+        let in_memory = (partition..rows.batches.len()).step_by(rows.partitions);
+        let memory = {
+            let (rows, columns) = (Arc::clone(&rows), columns.clone());
+            in_memory.map(move |index| rows.batches[index].project(&columns).map_err(DataFusionError::from))
+        };
+        let spilled: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match &rows.spilled {
+            None => Box::new(std::iter::empty()),
+            Some(spilled) => {
+                let mut reader = FileReader::try_new_buffered(spilled.file.reader(), Some(columns))?;
+                let (step, count) = (rows.partitions, spilled.batches);
+                Box::new((partition..count).step_by(step).map(move |index| {
+                    reader.set_index(index)?;
+                    let batch =
+                        reader.next().ok_or_else(|| DataFusionError::Internal("a kept batch is gone".into()))?;
+                    Ok(batch?)
+                }))
+            }
+        };
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(memory.chain(spilled)))))
+    }
 }
 
 #[derive(Debug)]
@@ -268,27 +302,7 @@ impl ExecutionPlan for KeptExec {
     }
 
     fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (rows, projection) = (Arc::clone(&self.rows), self.projection.clone());
-        let in_memory = (partition..rows.batches.len()).step_by(rows.partitions);
-        let memory = {
-            let (rows, projection) = (Arc::clone(&rows), projection.clone());
-            in_memory.map(move |index| rows.batches[index].project(&projection).map_err(DataFusionError::from))
-        };
-        let spilled: Box<dyn Iterator<Item = Result<RecordBatch>> + Send> = match &rows.spilled {
-            None => Box::new(std::iter::empty()),
-            Some(spilled) => {
-                let mut reader = FileReader::try_new_buffered(spilled.file.reader(), Some(projection))?;
-                let (step, count) = (rows.partitions, spilled.batches);
-                Box::new((partition..count).step_by(step).map(move |index| {
-                    reader.set_index(index)?;
-                    let batch =
-                        reader.next().ok_or_else(|| DataFusionError::Internal("a kept batch is gone".into()))?;
-                    Ok(batch?)
-                }))
-            }
-        };
-        let schema = Arc::clone(self.properties.eq_properties.schema());
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::iter(memory.chain(spilled)))))
+        KeptTable(Arc::clone(&self.rows)).stream(partition, self.projection.clone())
     }
 }
 

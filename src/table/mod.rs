@@ -41,7 +41,7 @@ pub use digest_facts::{
 };
 pub use hand_out::HandOutScans;
 pub use hours::counted_hour;
-pub use kept::KeptTable;
+pub use kept::{KeptTable, RowKeeper};
 pub use lacking::LackingRows;
 pub use part::RowTaker;
 pub use provider::{EventsMention, EventsTable, MentionRole, ScanExtent, unqualified};

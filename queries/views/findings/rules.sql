@@ -28,6 +28,6 @@ needs AS (
 )
 SELECT rule, title, severity, rule_set, controls, attack,
        CASE WHEN NOT bool_and(is_run) THEN 'not_asked' WHEN count(lacks) = 0 THEN 'evaluated' ELSE 'not_evaluated' END AS status,
-       CAST(string_agg(lacks, ', ' ORDER BY lacks) AS VARCHAR) AS lacks
+       arrow_cast(string_agg(lacks, ', ' ORDER BY lacks), 'Utf8') AS lacks
 FROM needs
 GROUP BY rule, title, severity, rule_set, controls, attack
