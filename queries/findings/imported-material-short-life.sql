@@ -28,4 +28,4 @@ FROM (
           -- To expire is what a call asks for that says nothing but the date.
           AND coalesce(json_get_str(request_parameters, 'expirationModel'),
                        CASE WHEN valid_to IS NOT NULL THEN 'KEY_MATERIAL_EXPIRES' END) = 'KEY_MATERIAL_EXPIRES'))
-WHERE expires IS NULL OR expires <= event_date + INTERVAL '30 days'
+WHERE expires IS NULL OR expires <= date_trunc('day', event_time) + INTERVAL '30 days'

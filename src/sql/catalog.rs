@@ -11,21 +11,24 @@ use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList, SchemaProvider,
     TableProvider,
 };
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::{DataFusionError, exec_err};
 use datafusion::datasource::{MemTable, provider_as_source};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableType, col, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableType, col, ident, lit};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement as DfStatement;
 use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::{DerivedView, HeldView};
+use super::physical::joined;
 use super::findings_said::{self, FindingsSaid};
 use super::hidden::HiddenTables;
 use super::interval::InInterval;
 use super::read_once::COMPANIONS;
+use super::rows_of_rules::RowsOfRules;
 use super::rules::{self, FindingRule, RULE_ROWS, RuleSet};
 use super::state_answers::{self, STATE_ANSWERS};
 use super::views::{View, ViewRows};
@@ -200,8 +203,13 @@ impl ViewPlans {
         asker: FieldAsker,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         if asker == FieldAsker::Rule && SHARED_BY_RULES.contains(&view.name) {
-            let input = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
-            return Ok(Arc::new(HeldView::new(view, input)));
+            let mut rows = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
+            if let "calls" | "key_calls" = view.name {
+                let has = |name: &&str| rows.schema().has_column_with_unqualified_name(name);
+                let columns: Vec<Expr> = rules::CALL_COLUMNS.into_iter().filter(has).map(ident).collect();
+                rows = LogicalPlanBuilder::from(rows).project(columns)?.build()?;
+            }
+            return Ok(Arc::new(HeldView::new(view, rows)));
         }
         if view.rows == ViewRows::Queried {
             let plan = planned(&self.state(asker)?, view.sql).await?;
@@ -220,16 +228,23 @@ impl ViewPlans {
 
     /// The rows of all rules that run. Their state is that of the whole history, their rows are of the interval.
     async fn rule_rows(self: &Arc<ViewPlans>) -> Result<Arc<dyn TableProvider>, DataFusionError> {
-        let (shared, alone) = (self.state(FieldAsker::Rule)?, self.state(FieldAsker::Input)?);
-        let mut rows = Vec::with_capacity(self.beside.rules.len());
-        for rule in self.beside.rules.iter() {
+        let (shared, alone) = (Arc::new(self.state(FieldAsker::Rule)?), Arc::new(self.state(FieldAsker::Input)?));
+        let planning = self.beside.rules.iter().cloned().map(|rule| {
             // Whoever compares with what was usual looks at all uses, and so may a user's rule.
-            let holds = rule.set == RuleSet::Default && rules::comes_with_keytrail(rule.name);
-            let plan = planned(if holds { &shared } else { &alone }, rule.statement).await;
-            let plan = plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
-            rows.push(rules::rows_of(rule, plan, self.beside.interval)?);
+            let shares = rule.set == RuleSet::Default && rules::comes_with_keytrail(rule.name);
+            let (state, interval) = (Arc::clone(if shares { &shared } else { &alone }), self.beside.interval);
+            SpawnedTask::spawn(async move {
+                let plan = planned(&state, rule.statement).await;
+                let plan = plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
+                state.optimize(&rules::rows_of(&rule, plan, interval)?)
+            })
+        });
+        let planning: Vec<_> = planning.collect();
+        let mut plans = Vec::with_capacity(planning.len());
+        for plan in planning {
+            plans.push(joined(plan).await?);
         }
-        Ok(Arc::new(ViewTable::new(rules::together(rows)?, None)))
+        Ok(Arc::new(RowsOfRules::new(plans)))
     }
 
     /// A session for planning a view.

@@ -22,6 +22,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use super::computed::{ComputedRows, RowMaking};
 use super::interval::timestamp;
 use super::physical::explains;
+use super::rows_of_rules::RowsOfRules;
+use super::rules::RULE_ROWS;
 use super::views::View;
 use crate::derive::{self, AskedInterval, DerivedTable, RowTime};
 use crate::table::unqualified;
@@ -179,15 +181,21 @@ fn constraints(table: &DerivedTable) -> Result<Constraints> {
 enum ComputedTable {
     Derived(Arc<DerivedView>),
     Held(Arc<HeldView>),
+    /// Its input is one plan a rule, and its rows are theirs.
+    Rules(Arc<RowsOfRules>),
 }
 
 impl ComputedTable {
     /// The table that a scan reads; `None` if it is none of these.
     fn of(scan: &TableScan) -> Option<ComputedTable> {
         let provider = source_as_provider(&scan.source).ok()? as Arc<dyn std::any::Any + Send + Sync>;
-        match provider.downcast::<DerivedView>() {
-            Ok(derived) => Some(ComputedTable::Derived(derived)),
-            Err(provider) => provider.downcast::<HeldView>().ok().map(ComputedTable::Held),
+        let provider = match provider.downcast::<DerivedView>() {
+            Ok(derived) => return Some(ComputedTable::Derived(derived)),
+            Err(provider) => provider,
+        };
+        match provider.downcast::<HeldView>() {
+            Ok(held) => Some(ComputedTable::Held(held)),
+            Err(provider) => provider.downcast::<RowsOfRules>().ok().map(ComputedTable::Rules),
         }
     }
 
@@ -195,6 +203,7 @@ impl ComputedTable {
         match self {
             ComputedTable::Derived(view) => view.table.name,
             ComputedTable::Held(held) => held.view.name,
+            ComputedTable::Rules(_) => RULE_ROWS,
         }
     }
 }
@@ -204,14 +213,14 @@ impl ComputedTable {
 struct ComputedMention {
     name: &'static str,
     filters: Vec<Expr>,
-    /// The places of the columns of a view that is held, in order; none of a derived table, which has all.
+    /// The places of the columns of a view that is held, in order; none of another table, which has all.
     columns: Vec<usize>,
 }
 
 impl ComputedMention {
     fn of(table: &ComputedTable, scan: &TableScan) -> ComputedMention {
         let mut columns = match table {
-            ComputedTable::Derived(_) => Vec::new(),
+            ComputedTable::Derived(_) | ComputedTable::Rules(_) => Vec::new(),
             ComputedTable::Held(held) => {
                 scan.projection.clone().unwrap_or_else(|| (0..held.schema.fields().len()).collect())
             }
@@ -230,34 +239,36 @@ impl ComputedMention {
     }
 }
 
-/// The tables of one plan whose rows are computed: each mention of a derived table, and one for all mentions of a view that
+/// The tables of some plans whose rows are computed: each mention of a derived table, and one for all mentions of a view that
 /// is held.
-struct MentionsOfPlan(Vec<(ComputedMention, ComputedTable)>);
+struct MentionsOfPlans(Vec<(ComputedMention, ComputedTable)>);
 
-impl MentionsOfPlan {
-    fn of(plan: &LogicalPlan) -> Result<MentionsOfPlan> {
+impl MentionsOfPlans {
+    fn of(plans: &[LogicalPlan]) -> Result<MentionsOfPlans> {
         let mut found: Vec<(ComputedMention, ComputedTable)> = Vec::new();
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node
-                && let Some(table) = ComputedTable::of(scan)
-            {
-                let mention = ComputedMention::of(&table, scan);
-                let is_held = matches!(table, ComputedTable::Held(_));
-                match found.iter_mut().find(|(known, _)| is_held && known.name == mention.name) {
-                    Some((known, _)) => known.widen(mention),
-                    None => found.push((mention, table)),
+        for plan in plans {
+            plan.apply_with_subqueries(|node| {
+                if let LogicalPlan::TableScan(scan) = node
+                    && let Some(table) = ComputedTable::of(scan)
+                {
+                    let mention = ComputedMention::of(&table, scan);
+                    let is_held = matches!(table, ComputedTable::Held(_));
+                    match found.iter_mut().find(|(known, _)| is_held && known.name == mention.name) {
+                        Some((known, _)) => known.widen(mention),
+                        None => found.push((mention, table)),
+                    }
                 }
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(MentionsOfPlan(found))
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(MentionsOfPlans(found))
     }
 
     /// The mention that has the rows for a scan.
     fn of_scan(&self, table: &ComputedTable, scan: &TableScan) -> ComputedMention {
         let own = ComputedMention::of(table, scan);
         match table {
-            ComputedTable::Derived(_) => own,
+            ComputedTable::Derived(_) | ComputedTable::Rules(_) => own,
             ComputedTable::Held(_) => {
                 self.0.iter().find(|(held, _)| held.name == own.name).map_or(own, |(held, _)| held.clone())
             }
@@ -272,9 +283,9 @@ type StandIn<'r> = dyn Fn(LogicalPlan) -> Result<LogicalPlan> + 'r;
 #[derive(Debug, Default)]
 pub(super) struct DerivedInputs {
     mentions: Vec<ComputedMention>,
-    /// The input of each mention, in the order of the mentions.
-    inputs: Vec<LogicalPlan>,
-    rows: Vec<Option<Arc<ComputedRows>>>,
+    /// The input of each mention, in the order of the mentions: one plan, or one a rule.
+    inputs: Vec<Vec<LogicalPlan>>,
+    rows: Vec<Option<Arc<dyn TableProvider>>>,
     /// True if a plan is asked for, and so the reading of the inputs.
     explains: bool,
 }
@@ -283,17 +294,17 @@ impl DerivedInputs {
     /// Finds the computed tables of some plans, and those that their inputs name in turn.
     pub fn of(plans: &[LogicalPlan], state: &SessionState) -> Result<DerivedInputs> {
         let mut all = DerivedInputs::default();
-        plans.iter().try_for_each(|plan| all.add(plan, state))?;
+        plans.iter().try_for_each(|plan| all.add(std::slice::from_ref(plan), state))?;
         all.explains = plans.iter().any(explains);
         Ok(all)
     }
 
-    fn add(&mut self, plan: &LogicalPlan, state: &SessionState) -> Result<()> {
-        for (mention, table) in MentionsOfPlan::of(plan)?.0 {
+    fn add(&mut self, plans: &[LogicalPlan], state: &SessionState) -> Result<()> {
+        for (mention, table) in MentionsOfPlans::of(plans)?.0 {
             if self.mentions.contains(&mention) {
                 continue;
             }
-            let input = input(&table, &mention, state)?;
+            let input = inputs(&table, &mention, state)?;
             self.mentions.push(mention);
             self.inputs.push(input.clone());
             self.rows.push(None);
@@ -303,64 +314,79 @@ impl DerivedInputs {
     }
 
     /// The inputs, to be read together with the plans that need them.
-    pub fn inputs(&self) -> &[LogicalPlan] {
-        &self.inputs
+    pub fn inputs(&self) -> impl Iterator<Item = &LogicalPlan> {
+        self.inputs.iter().flatten()
     }
 
     /// Replaces the computed tables of the plans by their rows. `read` replaces their raw tables.
     pub fn stand_in(mut self, plans: Vec<LogicalPlan>, read: &StandIn) -> Result<Vec<LogicalPlan>> {
-        plans.into_iter().map(|plan| self.replace(plan, read)).collect()
+        plans.into_iter().map(|plan| Ok(self.replace(vec![plan], read)?.swap_remove(0))).collect()
     }
 
-    fn replace(&mut self, plan: LogicalPlan, read: &StandIn) -> Result<LogicalPlan> {
-        let mentions = MentionsOfPlan::of(&plan)?;
-        let replaced = plan.transform_up_with_subqueries(|node| match node {
-            LogicalPlan::TableScan(mut scan) => match ComputedTable::of(&scan) {
-                None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
-                Some(table) => {
-                    let mention = mentions.of_scan(&table, &scan);
-                    scan.source = provider_as_source(self.rows_of(table, &mention, read)?);
-                    // The filters apply to the input, and the plan repeats them above this scan.
-                    scan.filters = Vec::new();
-                    Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
-                }
-            },
-            other => Ok(Transformed::no(other)),
-        })?;
-        read(replaced.data)
+    fn replace(&mut self, plans: Vec<LogicalPlan>, read: &StandIn) -> Result<Vec<LogicalPlan>> {
+        let mentions = MentionsOfPlans::of(&plans)?;
+        let mut replaced = Vec::with_capacity(plans.len());
+        for plan in plans {
+            let plan = plan.transform_up_with_subqueries(|node| match node {
+                LogicalPlan::TableScan(mut scan) => match ComputedTable::of(&scan) {
+                    None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
+                    Some(table) => {
+                        let mention = mentions.of_scan(&table, &scan);
+                        scan.source = provider_as_source(self.rows_of(table, &mention, read)?);
+                        // The filters apply to the input, and the plan repeats them above this scan.
+                        scan.filters = Vec::new();
+                        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+                    }
+                },
+                other => Ok(Transformed::no(other)),
+            })?;
+            replaced.push(read(plan.data)?);
+        }
+        Ok(replaced)
     }
 
-    fn rows_of(&mut self, table: ComputedTable, mention: &ComputedMention, read: &StandIn) -> Result<Arc<ComputedRows>> {
+    fn rows_of(
+        &mut self,
+        table: ComputedTable,
+        mention: &ComputedMention,
+        read: &StandIn,
+    ) -> Result<Arc<dyn TableProvider>> {
         let place = self.mentions.iter().position(|known| known == mention);
         let place = place.ok_or_else(|| DataFusionError::Internal("a computed table was not looked for".into()))?;
         if let Some(rows) = &self.rows[place] {
             return Ok(Arc::clone(rows));
         }
-        let input = self.replace(self.inputs[place].clone(), read)?;
+        let mut inputs = self.replace(self.inputs[place].clone(), read)?;
         let making = match table {
-            ComputedTable::Derived(view) => RowMaking::Derived { table: view.table, interval: view.interval },
+            ComputedTable::Rules(_) => None,
+            ComputedTable::Derived(view) => Some(RowMaking::Derived { table: view.table, interval: view.interval }),
             ComputedTable::Held(held) => {
                 let (view, schema) = (held.view.name, Arc::clone(&held.schema));
-                RowMaking::Held { view, schema, columns: mention.columns.clone() }
+                Some(RowMaking::Held { view, schema, columns: mention.columns.clone() })
             }
         };
-        let rows = Arc::new(ComputedRows::new(making, input, self.explains));
+        let rows: Arc<dyn TableProvider> = match making {
+            None => Arc::new(RowsOfRules::new(inputs)),
+            Some(making) => Arc::new(ComputedRows::new(making, inputs.swap_remove(0), self.explains)),
+        };
         self.rows[place] = Some(Arc::clone(&rows));
         Ok(rows)
     }
 }
 
-/// The optimized plan of the input rows that pass the filters.
-fn input(table: &ComputedTable, mention: &ComputedMention, state: &SessionState) -> Result<LogicalPlan> {
-    let mut plan = LogicalPlanBuilder::from(match table {
-        ComputedTable::Derived(view) => view.input.clone(),
-        ComputedTable::Held(held) => held.input.clone(),
-    });
+/// The optimized plans of the input rows that pass the filters.
+fn inputs(table: &ComputedTable, mention: &ComputedMention, state: &SessionState) -> Result<Vec<LogicalPlan>> {
+    let input = match table {
+        ComputedTable::Derived(view) => &view.input,
+        ComputedTable::Held(held) => &held.input,
+        ComputedTable::Rules(rules) => return Ok(rules.plans.clone()),
+    };
+    let mut plan = LogicalPlanBuilder::from(input.clone());
     for filter in &mention.filters {
         plan = plan.filter(unqualified(filter.clone())?)?;
     }
     if let ComputedTable::Held(_) = table {
         plan = plan.select(mention.columns.iter().copied())?;
     }
-    state.optimize(&plan.build()?)
+    Ok(vec![state.optimize(&plan.build()?)?])
 }

@@ -28,6 +28,7 @@ mod operators;
 mod physical;
 pub mod plan_size;
 mod read_once;
+mod rows_of_rules;
 pub mod rules;
 pub mod sections;
 mod series;

@@ -4,7 +4,8 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::common::Result;
+use datafusion::common::runtime::SpawnedTask;
+use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::context::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Optimizer;
@@ -22,6 +23,11 @@ pub(super) async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> R
     }
     let plan = AFTER_READING.optimize(plan.clone(), state, |_, _| {})?;
     state.query_planner().create_physical_plan(&plan, state).await
+}
+
+/// The result of a task that plans a part of a question beside others.
+pub(super) async fn joined<T: Send + 'static>(task: SpawnedTask<Result<T>>) -> Result<T> {
+    task.join_unwind().await.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))?
 }
 
 /// True of a question about a plan, not about rows.

@@ -4,9 +4,10 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch, StringArray};
-use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::functions::expr_fn::coalesce;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Union, cast, col, ident, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast, col, ident, lit};
 
 use super::cards::{self, Card, CardError, CardFault, CardKind, Severity};
 use super::interval::timestamp;
@@ -160,6 +161,68 @@ const FURTHER_COLUMNS: [(&str, ColumnType); 4] = [
     ("last_time", ColumnType::Timestamp),
 ];
 
+/// The columns of `calls` and `key_calls` that the rules of keytrail see. Planning costs by the column, and the rules use half.
+pub(super) const CALL_COLUMNS: [&str; 58] = [
+    "event_id",
+    "event_time",
+    "event_source",
+    "event_name",
+    "event_category",
+    "aws_region",
+    "recipient_account_id",
+    "vpc_endpoint_id",
+    "source_ip_address",
+    "principal_type",
+    "principal_id",
+    "principal",
+    "principal_arn",
+    "principal_account_id",
+    "session_arn",
+    "session_name",
+    "session_created",
+    "access_key_id",
+    "source_identity",
+    "on_behalf_of",
+    "mfa_authenticated",
+    "invoked_by",
+    "caller_class",
+    "via_service",
+    "error_code",
+    "error_message",
+    "outcome",
+    "denial_reason",
+    "denial_effect",
+    "denied_action",
+    "denied_resource",
+    "denial_policy_arn",
+    "key_arn",
+    "key_id",
+    "key_account_id",
+    "key_region",
+    "key_family",
+    "key_source",
+    "requested_alias",
+    "source_key_arn",
+    "resource_service",
+    "resource_type",
+    "resource_arn",
+    "resource_name",
+    "resource_trust",
+    "table_name",
+    "table_arn",
+    "operation_class",
+    "grant_id",
+    "grantee_principal",
+    "request_parameters",
+    "response_elements",
+    "additional_event_data",
+    "integrity",
+    "object_uri",
+    "raw",
+    "key_role",
+    "alias_arn",
+];
+
 /// The table of the rows of all rules that run, which only views may name.
 pub(super) const RULE_ROWS: &str = "rule_rows";
 
@@ -258,14 +321,11 @@ fn column(
     }
 }
 
-/// The rows of all rules.
-pub(super) fn together(rows: Vec<LogicalPlan>) -> Result<LogicalPlan> {
-    let rows: Vec<Arc<LogicalPlan>> = rows.into_iter().map(Arc::new).collect();
-    match rows.len() {
-        0 => Err(DataFusionError::Plan("there is no rule to run".to_owned())),
-        1 => Ok(Arc::unwrap_or_clone(rows.into_iter().next().expect("there is one"))),
-        _ => Ok(LogicalPlan::Union(Union::try_new_with_loose_types(rows)?)),
-    }
+/// The columns of the rows of all rules.
+pub(super) fn rows_schema() -> SchemaRef {
+    let own = [("rule", ColumnType::Text)];
+    let columns = own.into_iter().chain(FIRST_COLUMNS).chain(FURTHER_COLUMNS);
+    Arc::new(Schema::new(columns.map(|(name, ty)| Field::new(name, ty.data_type(), true)).collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
