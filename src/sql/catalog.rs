@@ -175,6 +175,8 @@ struct PlannedView {
     of_interval: OnceCell<Arc<dyn TableProvider>>,
     with_earlier: OnceCell<Arc<dyn TableProvider>>,
     for_rules: OnceCell<Arc<dyn TableProvider>>,
+    /// The plan of what it is computed from, where it is computed.
+    input: OnceCell<LogicalPlan>,
 }
 
 /// The views that several rules read: their rows are computed once for all rules, as far as any wants them. A rule that wants
@@ -190,8 +192,8 @@ impl ViewPlans {
     ) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
         let (Some(view), Some(planned)) = (views::find(name), self.planned.get(name)) else { return Ok(None) };
         let (cell, asker) = match asker {
-            FieldAsker::Rule if view.rows == ViewRows::Queried => (&planned.for_rules, asker),
-            FieldAsker::Input | FieldAsker::Rule if self.beside.earlier.is_some() => (&planned.with_earlier, FieldAsker::Input),
+            FieldAsker::Rule => (&planned.for_rules, asker),
+            FieldAsker::Input if self.beside.earlier.is_some() => (&planned.with_earlier, FieldAsker::Input),
             _ => (&planned.of_interval, FieldAsker::View),
         };
         Ok(Some(Arc::clone(cell.get_or_try_init(|| self.plan(view, asker)).await?)))
@@ -203,7 +205,7 @@ impl ViewPlans {
         asker: FieldAsker,
     ) -> Result<Arc<dyn TableProvider>, DataFusionError> {
         if asker == FieldAsker::Rule && SHARED_BY_RULES.contains(&view.name) {
-            let mut rows = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
+            let mut rows = self.input(view).await?;
             if let "calls" | "key_calls" = view.name {
                 let has = |name: &&str| rows.schema().has_column_with_unqualified_name(name);
                 let columns: Vec<Expr> = rules::CALL_COLUMNS.into_iter().filter(has).map(ident).collect();
@@ -215,8 +217,9 @@ impl ViewPlans {
             let plan = planned(&self.state(asker)?, view.sql).await?;
             return Ok(Arc::new(ViewTable::new(plan, Some(view.sql.to_owned()))));
         }
-        let input = planned(&self.state(FieldAsker::Input)?, view.sql).await?;
+        let input = self.input(view).await?;
         let derived = DerivedView::new(view, input, self.beside.interval)?;
+        let derived = if asker == FieldAsker::Rule { derived.for_all() } else { derived };
         match derived.in_interval().filter(|_| asker == FieldAsker::View) {
             None => Ok(Arc::new(derived)),
             Some(inside) => {
@@ -224,6 +227,13 @@ impl ViewPlans {
                 Ok(Arc::new(ViewTable::new(rows.filter(inside)?.build()?, Some(view.sql.to_owned()))))
             }
         }
+    }
+
+    /// The plan of what a view is computed from, which sees earlier events too.
+    async fn input(self: &Arc<ViewPlans>, view: &'static View) -> Result<LogicalPlan, DataFusionError> {
+        let input = &self.planned.get(view.name).expect("all views are there to be planned").input;
+        let plan = async || planned(&self.state(FieldAsker::Input)?, view.sql).await;
+        Ok(input.get_or_try_init(plan).await?.clone())
     }
 
     /// The rows of all rules that run. Their state is that of the whole history, their rows are of the interval.

@@ -10,10 +10,12 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::cast::as_boolean_array;
+use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::context::SessionState;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
 use datafusion::physical_expr::{Distribution, EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -28,7 +30,7 @@ use tokio::sync::OnceCell;
 
 use super::physical::physical_plan;
 use crate::derive::{AskedInterval, DerivedTable};
-use crate::table::{KeptTable, RowKeeper};
+use crate::table::{KeptTable, RowKeeper, unqualified};
 
 /// Rows of a view that is held take this much memory at most; what is beyond goes to disk.
 const HELD_BYTES_MAX: usize = 32 << 20;
@@ -130,6 +132,38 @@ impl ComputedRows {
     pub fn new(making: RowMaking, input: LogicalPlan, shows_input: bool) -> ComputedRows {
         ComputedRows { making, input, shows_input, planned: OnceCell::default(), rows: Arc::default() }
     }
+
+    /// True if no row of a view that is held passes the filters, which name its columns. The rows are computed for that.
+    pub async fn lacks(&self, filters: &[Expr], state: &SessionState) -> Result<bool> {
+        let RowMaking::Held { schema, columns, .. } = &self.making else { return Ok(false) };
+        let input = self.planned.get_or_try_init(|| physical_plan(state, &self.input)).await?;
+        let MadeRows::Kept(rows) = under_way(&self.rows, &self.making, input, state.task_ctx()).await? else {
+            return Ok(false);
+        };
+        let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(rows.is_empty()) };
+        let held = Arc::new(schema.project(columns)?);
+        let filter = state.create_physical_expr(unqualified(filter)?, &DFSchema::try_from(Arc::clone(&held))?)?;
+        let mut batches = rows.stream(0, (0..columns.len()).collect())?;
+        while let Some(batch) = batches.try_next().await? {
+            let passes = filter.evaluate(&batch)?.into_array(batch.num_rows())?;
+            if as_boolean_array(&passes)?.true_count() > 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The rows of a table, which the first caller begins to compute.
+fn under_way(
+    rows: &OnceLock<RowsUnderWay>,
+    making: &RowMaking,
+    input: &Arc<dyn ExecutionPlan>,
+    context: Arc<TaskContext>,
+) -> impl Future<Output = Result<MadeRows>> + use<> {
+    let begin = || making.clone().make(Arc::clone(input), context).map_err(Arc::new).boxed().shared();
+    let computing = rows.get_or_init(begin).clone();
+    async move { computing.await.map_err(DataFusionError::Shared) }
 }
 
 /// The rows as they are computed. Whoever waits for them drives the work, so one that gives up does not undo it: a plan can
@@ -229,11 +263,9 @@ impl ExecutionPlan for ComputedExec {
     }
 
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (making, input, places) = (self.making.clone(), Arc::clone(&self.input), self.places.clone());
-        let computing = self.rows.get_or_init(|| making.make(input, context).map_err(Arc::new).boxed().shared());
-        let computing = computing.clone();
+        let (computing, places) = (under_way(&self.rows, &self.making, &self.input, context), self.places.clone());
         let computed = async move {
-            match computing.await.map_err(DataFusionError::Shared)? {
+            match computing.await? {
                 MadeRows::Batch(rows) => {
                     let rows = rows.project(&places)?;
                     let schema = rows.schema();

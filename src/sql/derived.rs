@@ -36,6 +36,8 @@ pub(super) struct DerivedView {
     sql: &'static str,
     input: LogicalPlan,
     interval: AskedInterval,
+    /// False where others ask for the same rows with other filters, so that the rows are computed once.
+    narrows: bool,
     /// Lets the planner drop a left join of which no column of this table is used.
     constraints: Constraints,
 }
@@ -46,7 +48,12 @@ impl DerivedView {
         let table = derive::TABLES.iter().find(|table| table.name == view.name);
         let missing = || DataFusionError::Internal(format!("nothing derives the table `{}`", view.name));
         let table = table.ok_or_else(missing)?;
-        Ok(DerivedView { table, sql: view.sql, input, interval, constraints: constraints(table)? })
+        Ok(DerivedView { table, sql: view.sql, input, interval, narrows: true, constraints: constraints(table)? })
+    }
+
+    /// The same rows for whoever asks, whatever the filters.
+    pub fn for_all(self) -> DerivedView {
+        DerivedView { narrows: false, ..self }
     }
 
     /// The condition of rows of which any part lies in the interval; `None` where all do.
@@ -76,7 +83,7 @@ impl DerivedView {
     /// True of a filter that may also apply to the input.
     fn is_of_input(&self, filter: &Expr) -> bool {
         let columns = filter.column_refs();
-        !columns.is_empty() && columns.iter().all(|column| self.table.by.contains(&column.name()))
+        self.narrows && !columns.is_empty() && columns.iter().all(|column| self.table.by.contains(&column.name()))
     }
 }
 
@@ -332,9 +339,12 @@ impl DerivedInputs {
                     None => Ok(Transformed::no(LogicalPlan::TableScan(scan))),
                     Some(table) => {
                         let mention = mentions.of_scan(&table, &scan);
+                        // The filters apply to the input, and the plan repeats them above this scan. Those of a view that is
+                        // held tell whether any of its rows is of use.
+                        if !matches!(table, ComputedTable::Held(_)) {
+                            scan.filters = Vec::new();
+                        }
                         scan.source = provider_as_source(self.rows_of(table, &mention, read)?);
-                        // The filters apply to the input, and the plan repeats them above this scan.
-                        scan.filters = Vec::new();
                         Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
                     }
                 },

@@ -21,8 +21,13 @@ pub(super) async fn physical_plan(state: &SessionState, plan: &LogicalPlan) -> R
     if explains(plan) {
         return state.create_physical_plan(plan).await;
     }
-    let plan = AFTER_READING.optimize(plan.clone(), state, |_, _| {})?;
+    let plan = without_empty(plan.clone(), state)?;
     state.query_planner().create_physical_plan(&plan, state).await
+}
+
+/// A plan without the parts that have no rows.
+pub(super) fn without_empty(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    AFTER_READING.optimize(plan, state, |_, _| {})
 }
 
 /// The result of a task that plans a part of a question beside others.

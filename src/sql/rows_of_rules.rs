@@ -1,20 +1,21 @@
-//! The rows of all rules, one after the other.
-//! In: the optimized plan of each rule. Out: a table over all, for the derivation of findings. Rules are planned each by
-//! itself and at once, since planning is most of the time that they take over few events.
-//! Never decides which rules run.
+//! The rows of all rules, one rule after the other.
+//! In: the optimized plan of each rule. Out: a table over all, for the derivation of findings.
+//! A rule runs only if what it asks of the shared views is there at all: most rules have nothing to look at in most logs,
+//! and planning them would take longer than reading a small log. Never decides which rules are asked.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::runtime::SpawnedTask;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DataFusionError, Result};
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::context::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, LogicalPlan, TableType};
+use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, TableScan, TableType};
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -23,7 +24,8 @@ use datafusion::physical_plan::{
 };
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::physical::{joined, physical_plan};
+use super::computed::ComputedRows;
+use super::physical::{physical_plan, without_empty};
 use super::rules;
 
 /// The plans of the rules, each with the columns of [`rules::rows_schema`].
@@ -58,16 +60,6 @@ impl TableProvider for RowsOfRules {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let state = state.as_any().downcast_ref::<SessionState>();
         let state = state.ok_or_else(|| DataFusionError::Internal("a question has no session of ours".into()))?;
-        let state = Arc::new(state.clone());
-        let planning = self.plans.iter().cloned().map(|plan| {
-            let state = Arc::clone(&state);
-            SpawnedTask::spawn(async move { physical_plan(&state, &plan).await })
-        });
-        let planning: Vec<_> = planning.collect();
-        let mut rows = Vec::with_capacity(planning.len());
-        for plan in planning {
-            rows.push(joined(plan).await?);
-        }
         let schema = self.schema();
         let columns = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let properties = PlanProperties::new(
@@ -76,35 +68,43 @@ impl TableProvider for RowsOfRules {
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
-        Ok(Arc::new(InTurnExec { rules: rows, columns, properties: Arc::new(properties) }))
+        let (rules, state) = (Arc::from(self.plans.as_slice()), Arc::new(state.clone()));
+        Ok(Arc::new(RulesExec { rules, state, columns, properties: Arc::new(properties) }))
     }
 }
 
-/// Runs the plans of rules in turn, so that only one holds memory.
-#[derive(Debug)]
-struct InTurnExec {
-    rules: Vec<Arc<dyn ExecutionPlan>>,
+/// Runs rules in turn, so that only one holds memory.
+struct RulesExec {
+    rules: Arc<[LogicalPlan]>,
+    state: Arc<SessionState>,
     columns: Vec<usize>,
     properties: Arc<PlanProperties>,
 }
 
-impl DisplayAs for InTurnExec {
+impl fmt::Debug for RulesExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RulesExec").field("rules", &self.rules.len()).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for RulesExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
         write!(f, "{}: rules={}", self.name(), self.rules.len())
     }
 }
 
-impl ExecutionPlan for InTurnExec {
+impl ExecutionPlan for RulesExec {
     fn name(&self) -> &'static str {
-        "InTurnExec"
+        "RulesExec"
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
         &self.properties
     }
 
+    /// None: a rule is planned when its turn comes.
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        self.rules.iter().collect()
+        Vec::new()
     }
 
     fn apply_expressions(
@@ -114,16 +114,61 @@ impl ExecutionPlan for InTurnExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, rules: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        let (columns, properties) = (self.columns.clone(), Arc::clone(&self.properties));
-        Ok(Arc::new(InTurnExec { rules, columns, properties }))
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
     }
 
     fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let columns = self.columns.clone();
-        let in_turn = stream::iter(self.rules.clone()).map(move |rule| execute_stream(rule, Arc::clone(&context)));
+        let (rules, state, columns) = (Arc::clone(&self.rules), Arc::clone(&self.state), self.columns.clone());
+        let in_turn = stream::iter(0..rules.len()).then(move |place| {
+            let (rules, state, context) = (Arc::clone(&rules), Arc::clone(&state), Arc::clone(&context));
+            async move {
+                let rows = match of_use(&rules[place], &state).await? {
+                    None => stream::empty().boxed(),
+                    Some(rule) => execute_stream(physical_plan(&state, &rule).await?, context)?.boxed(),
+                };
+                Ok::<_, DataFusionError>(rows)
+            }
+        });
         let rows = in_turn.try_flatten().map(move |rows| Ok(rows?.project(&columns)?));
         let schema = Arc::clone(self.properties.eq_properties.schema());
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
+}
+
+/// The plan of a rule without what has no rows; `None` if nothing is left.
+async fn of_use(rule: &LogicalPlan, state: &SessionState) -> Result<Option<LogicalPlan>> {
+    let mut lacking: Vec<TableScan> = Vec::new();
+    for (rows, scan) in scans(rule)? {
+        if rows.lacks(&scan.filters, state).await? {
+            lacking.push(scan);
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(Some(rule.clone()));
+    }
+    let emptied = rule.clone().transform_up_with_subqueries(|node| match node {
+        LogicalPlan::TableScan(scan) if lacking.contains(&scan) => {
+            let empty = EmptyRelation { produce_one_row: false, schema: scan.projected_schema };
+            Ok(Transformed::yes(LogicalPlan::EmptyRelation(empty)))
+        }
+        other => Ok(Transformed::no(other)),
+    })?;
+    let left = without_empty(emptied.data, state)?;
+    Ok((!matches!(left, LogicalPlan::EmptyRelation(_))).then_some(left))
+}
+
+/// The scans of a plan over computed rows.
+fn scans(plan: &LogicalPlan) -> Result<Vec<(Arc<ComputedRows>, TableScan)>> {
+    let mut found = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Ok(provider) = source_as_provider(&scan.source)
+            && let Ok(rows) = (provider as Arc<dyn Any + Send + Sync>).downcast::<ComputedRows>()
+        {
+            found.push((rows, scan.clone()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
 }

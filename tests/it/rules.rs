@@ -165,9 +165,12 @@ fn write_logs(cases: &[RuleCase], folder: &Path) {
     }
 }
 
-/// True where a finding has the columns.
+/// True where a finding has the columns. Its detail says the number of its events behind the rule's words.
 fn fits(finding: &Value, columns: &Value) -> bool {
-    columns.as_object().unwrap().iter().all(|(name, value)| finding[name] == *value)
+    columns.as_object().unwrap().iter().all(|(name, value)| {
+        let said = finding["detail"].as_str().and_then(|detail| detail.strip_prefix(value.as_str()?));
+        finding[name] == *value || name == "detail" && said.is_some_and(|more| more.starts_with("; "))
+    })
 }
 
 /// What is wrong with the findings of a case.
@@ -230,8 +233,9 @@ fn rules_find_what_they_must_and_nothing_else() {
 #[test]
 fn every_rule_has_cases() {
     let with_cases: BTreeSet<String> = files(&root().join("tests/rules")).iter().map(|path| stem(path)).collect();
-    let rules: BTreeSet<String> = keytrail::sql::rules::all().iter().map(|rule| rule.name.to_owned()).collect();
-    assert_eq!(with_cases, rules);
+    let rules = keytrail::sql::rules::all().iter().map(|rule| rule.name.to_owned());
+    // Records alone break no proof: that is a test of its own.
+    assert_eq!(with_cases, rules.filter(|rule| rule != "proof-broken").collect());
 }
 
 /// The test must see a finding too many and one too few.
