@@ -18,14 +18,14 @@ SELECT u.first_seen AS event_time, split_part(u.key_arn, ':', 5) AS account_id, 
               u.calls, CASE WHEN u.calls = 1 THEN ' call' ELSE ' calls' END, ' since') AS detail,
        u.calls AS event_count, u.last_seen AS last_time
 FROM (
-    SELECT key_arn, min(first_seen) AS first_seen, max(last_seen) AS last_seen, sum(calls) AS calls,
-           first_value(principal ORDER BY first_seen, first_event_id) AS principal,
-           first_value(first_event_id ORDER BY first_seen, first_event_id) AS event_id,
-           first_value(first_session_arn ORDER BY first_seen, first_event_id) AS session_arn,
-           first_value(first_source_ip ORDER BY first_seen, first_event_id) AS source_ip_address,
-           first_value(table_name ORDER BY first_seen, first_event_id) AS table_name
-    FROM key_use_groups
-    WHERE key_arn IS NOT NULL
+    SELECT key_arn, min(event_time) AS first_seen, max(event_time) AS last_seen, count(*) AS calls,
+           first_value(principal ORDER BY event_time, event_id) AS principal,
+           first_value(event_id ORDER BY event_time, event_id) AS event_id,
+           first_value(session_arn ORDER BY event_time, event_id) AS session_arn,
+           first_value(source_ip_address ORDER BY event_time, event_id) AS source_ip_address,
+           first_value(table_name ORDER BY event_time, event_id) AS table_name
+    FROM key_use
+    WHERE key_arn IS NOT NULL AND in_interval(event_time)
     GROUP BY key_arn) u
 JOIN (
     SELECT key_arn, max(last_seen) AS last_seen, max(days_covered) AS days_covered FROM baseline GROUP BY key_arn) b

@@ -289,13 +289,17 @@ pub(super) fn rows_of(rule: &FindingRule, plan: LogicalPlan, interval: AskedInte
         let found = fields.iter().find(|(found, _)| found == name).map(|(_, found)| found);
         columns.push(column(rule, name, &ty.data_type(), found)?.alias(name));
     }
-    let in_interval = [
-        interval.since.map(|since| col("event_time").gt_eq(timestamp(since))),
+    // A row lies in the interval if any part of it does.
+    let last = match names.contains(&"last_time") {
+        true => coalesce(vec![ident("last_time"), ident("event_time")]),
+        false => ident("event_time"),
+    };
+    let inside = [
+        interval.since.map(|since| last.gt_eq(timestamp(since))),
         interval.until.map(|until| col("event_time").lt(timestamp(until))),
     ];
     let rows = LogicalPlanBuilder::from(plan);
-    let inside = in_interval.into_iter().flatten().reduce(Expr::and);
-    let rows = match inside {
+    let rows = match inside.into_iter().flatten().reduce(Expr::and) {
         Some(inside) => rows.filter(col("event_time").is_null().or(inside))?,
         None => rows,
     };
