@@ -27,6 +27,8 @@ pub mod dataset;
 
 pub mod audit;
 
+pub mod report;
+
 pub mod output;
 
 pub mod cli;

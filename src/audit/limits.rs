@@ -17,7 +17,7 @@ pub const LIMITS: [&str; 6] = [
 const HISTORY_LIMIT: &str = "Events of cloudtrail:// locations come from the event history: the last 90 days of management events, which no digest covers.";
 
 /// All limits that apply to the logs that were read.
-pub(super) fn of(accounting: &Accounting) -> Vec<&'static str> {
+pub fn of(accounting: &Accounting) -> Vec<&'static str> {
     let has_history = accounting.history_objects > 0;
     LIMITS.into_iter().chain(has_history.then_some(HISTORY_LIMIT)).collect()
 }

@@ -33,7 +33,7 @@ use crate::table::{Accounting, Completeness, SeenInput, WithoutLogs};
 
 pub use findings::{FindingsTold, SuppressedRows};
 pub use json::seen as seen_json;
-pub use limits::LIMITS;
+pub use limits::{LIMITS, of as limits_of};
 pub use subjects::{AskedSubjects, Subject, Subjects};
 pub use trace::{Trace, TracedName, UnknownName};
 

@@ -43,12 +43,18 @@ impl AskedSubjects {
     }
 
     /// The kinds of which anything was named.
-    pub(super) fn kinds(&self) -> impl Iterator<Item = NameKind> {
+    pub fn kinds(&self) -> impl Iterator<Item = NameKind> {
         FLAGS.into_iter().map(|(_, kind)| kind).filter(|kind| !self.given(*kind).is_empty())
     }
 
+    /// Everything that was named, in words: its kind and its name.
+    pub fn words(&self) -> Vec<String> {
+        let words = |kind: NameKind| self.given(kind).iter().map(move |given| format!("{kind} {given}"));
+        FLAGS.into_iter().flat_map(|(_, kind)| words(kind)).collect()
+    }
+
     /// Everything that was named of one kind, as the records bear it.
-    pub(super) fn resolved(&self, known: &BorneNames, aliases: Option<&RecordBatch>) -> Vec<Subject> {
+    pub fn resolved(&self, known: &BorneNames, aliases: Option<&RecordBatch>) -> Vec<Subject> {
         let subject = |given: &String| {
             let asked = AskedName::new(known.kind(), given);
             Subject {
@@ -138,8 +144,13 @@ impl Subject {
 pub struct Subjects(Vec<Subject>);
 
 impl Subjects {
-    pub(super) fn new(subjects: Vec<Subject>) -> Subjects {
+    pub fn new(subjects: Vec<Subject>) -> Subjects {
         Subjects(subjects)
+    }
+
+    /// True where a row with these cells of a kind is about one of the subjects of that kind.
+    pub fn has(&self, kind: NameKind, cells: &[Option<&str>]) -> bool {
+        self.of(kind).any(|subject| subject.is_in(cells))
     }
 
     fn of(&self, kind: NameKind) -> impl Iterator<Item = &Subject> {
@@ -168,7 +179,7 @@ impl Subjects {
             for (row, keep) in keep.iter_mut().enumerate() {
                 let texts: Vec<Option<String>> = columns.iter().map(|column| cell::text((*column)?, row)).collect();
                 let cells: Vec<Option<&str>> = texts.iter().map(Option::as_deref).collect();
-                *keep &= self.of(kind).any(|subject| subject.is_in(&cells));
+                *keep &= self.has(kind, &cells);
             }
         }
         Ok((filter_record_batch(rows, &BooleanArray::from(keep))?, not_narrowed))
@@ -176,9 +187,9 @@ impl Subjects {
 
     /// Where a key or a table is asked for: the refusals that name no key, neither by ARN nor by alias, and so may be of it
     /// or not. `None` where neither is asked for.
-    pub(super) fn unattributed(&self, denials: &RecordBatch) -> Result<Option<u64>, ArrowError> {
-        let has = |kind| self.of(kind).next().is_some();
-        if !has(NameKind::Key) && !has(NameKind::Table) {
+    pub fn unattributed(&self, denials: &RecordBatch) -> Result<Option<u64>, ArrowError> {
+        let names = |kind| self.of(kind).next().is_some();
+        if !names(NameKind::Key) && !names(NameKind::Table) {
             return Ok(None);
         }
         let column = |name: &str| {
@@ -189,8 +200,7 @@ impl Subjects {
         let (principals, counts) = (column("principal")?, column("denied")?.as_primitive::<Int64Type>());
         let is_asked = |row| {
             let principal = cell::text(principals, row);
-            !has(NameKind::Principal)
-                || self.of(NameKind::Principal).any(|subject| subject.is_in(&[principal.as_deref()]))
+            !names(NameKind::Principal) || self.has(NameKind::Principal, &[principal.as_deref()])
         };
         let rows =
             (0..denials.num_rows()).filter(|row| named.iter().all(|column| column.is_null(*row)) && is_asked(*row));
@@ -198,7 +208,7 @@ impl Subjects {
     }
 
     /// The sentences on names that nothing bears, or that several things do.
-    pub(super) fn sentences(&self) -> Vec<String> {
+    pub fn sentences(&self) -> Vec<String> {
         self.0.iter().filter_map(Subject::sentence).collect()
     }
 

@@ -65,7 +65,7 @@ pub enum AuditFormat {
     Ocsf,
 }
 
-/// What the answers are narrowed to. It never narrows what is read.
+/// What the answers of `audit` and `report` are narrowed to. It never narrows what is read.
 #[derive(Args, Debug, Clone)]
 pub struct SubjectArgs {
     /// Only answers about this key: ARN, id or alias (repeatable)
@@ -134,7 +134,7 @@ pub async fn run(args: AuditArgs, global: GlobalArgs) -> Result<RunExitCode, Fai
 }
 
 /// A location as a path.
-fn named(location: &Location) -> String {
+pub fn named(location: &Location) -> String {
     match location {
         Location::Path(path) => path.to_string_lossy().into_owned(),
         Location::S3(path) => path.to_string(),
@@ -144,7 +144,7 @@ fn named(location: &Location) -> String {
 }
 
 impl SubjectArgs {
-    fn subjects(&self) -> AskedSubjects {
+    pub fn subjects(&self) -> AskedSubjects {
         AskedSubjects { keys: self.key.clone(), principals: self.principal.clone(), tables: self.table.clone() }
     }
 }

@@ -22,6 +22,7 @@ mod policy;
 mod progress;
 mod queries;
 mod query;
+mod report;
 mod shell;
 mod state_files;
 mod store;
@@ -59,6 +60,7 @@ const QUESTION_TIMEOUT: Duration = Duration::from_secs(600);
   keytrail audit logs/
   keytrail audit logs/ --since 7d --account 111122223333 -f markdown -o audit.md
   keytrail query \"SELECT principal, count(*) FROM key_use GROUP BY 1\" --from logs/
+  keytrail report logs/ -o report.html
   keytrail queries")
 )]
 pub struct Cli {
@@ -72,6 +74,8 @@ pub struct Cli {
 enum Verb {
     /// Who used which key, who was denied and why, what needs a look
     Audit(audit::AuditArgs),
+    /// Write one HTML file for people who decide
+    Report(report::ReportArgs),
     /// Run SQL or a named query; with neither, on a terminal, the shell
     Query(query::QueryArgs),
     /// Tell the life of one key, table or principal, in order of time
@@ -107,6 +111,7 @@ fn dispatch(cli: Cli) -> Result<RunExitCode, Failure> {
     let global = cli.global;
     match cli.verb {
         Verb::Audit(args) => watched(&global, None, audit::run(args, global.clone())),
+        Verb::Report(args) => watched(&global, None, report::run(args, global.clone())),
         Verb::Query(args) => match args.asked()? {
             query::QueryMode::Now(source) => {
                 watched(&global, Some(QUESTION_TIMEOUT), query::run(args, source, global.clone()))

@@ -18,10 +18,19 @@ pub enum CardKind {
     Finding,
     /// The life of a key, a table or a principal.
     Trace,
+    /// One question of the report.
+    Report,
 }
 
-const KINDS: [CardKind; 6] =
-    [CardKind::Named, CardKind::View, CardKind::Derived, CardKind::Section, CardKind::Finding, CardKind::Trace];
+const KINDS: [CardKind; 7] = [
+    CardKind::Named,
+    CardKind::View,
+    CardKind::Derived,
+    CardKind::Section,
+    CardKind::Finding,
+    CardKind::Trace,
+    CardKind::Report,
+];
 
 /// The number of times that a key may stand in a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +50,7 @@ impl CardKind {
             CardKind::Section => "sections",
             CardKind::Finding => "findings",
             CardKind::Trace => "trace",
+            CardKind::Report => "report",
         }
     }
 
@@ -62,6 +72,9 @@ impl CardKind {
                 ("description", AnyNumber),
             ],
             CardKind::Trace => &[("title", Once), ("none", Once), ("description", AnyNumber)],
+            CardKind::Report => {
+                &[("title", Once), ("none", Once), ("rest", Once), ("narrows", AtMostOnce), ("description", AnyNumber)]
+            }
             CardKind::Finding => &[
                 ("title", Once),
                 ("severity", Once),
@@ -81,7 +94,7 @@ impl CardKind {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CardError {
     #[error(
-        "`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, derived, sections, findings or trace"
+        "`queries/{folder}` has `{name}.sql`, and no such folder is read: use named, views, derived, sections, findings, trace or report"
     )]
     Folder { folder: &'static str, name: &'static str },
     #[error("two files of `queries/{folder}` are named `{name}.sql`")]

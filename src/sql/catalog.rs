@@ -23,10 +23,10 @@ use datafusion::sql::sqlparser::ast::Statement;
 use tokio::sync::OnceCell;
 
 use super::derived::{DerivedView, HeldView};
-use super::physical::joined;
 use super::findings_said::{self, FindingsSaid};
 use super::hidden::HiddenTables;
 use super::interval::InInterval;
+use super::physical::joined;
 use super::read_once::COMPANIONS;
 use super::rows_of_rules::RowsOfRules;
 use super::rules::{self, FindingRule, RULE_ROWS, RuleSet};
@@ -245,7 +245,8 @@ impl ViewPlans {
             let (state, interval) = (Arc::clone(if shares { &shared } else { &alone }), self.beside.interval);
             SpawnedTask::spawn(async move {
                 let plan = planned(&state, rule.statement).await;
-                let plan = plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
+                let plan =
+                    plan.map_err(|error| error.context(format!("the rule `{}` cannot be planned", rule.name)))?;
                 state.optimize(&rules::rows_of(&rule, plan, interval)?)
             })
         });

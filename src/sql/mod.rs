@@ -24,10 +24,12 @@ mod hints;
 mod interval;
 pub mod named;
 mod names_function;
+mod narrowing;
 mod operators;
 mod physical;
 pub mod plan_size;
 mod read_once;
+pub mod report_parts;
 mod rows_of_rules;
 pub mod rules;
 pub mod sections;
@@ -67,6 +69,7 @@ use crate::table::{
 
 pub use answer::{Answer, PreparedStatements};
 pub use catalog::check_rule;
+pub use narrowing::{NarrowedStatement, NarrowedStatements, RowNarrowing};
 
 use answer::Evidence;
 use bounded::BoundResults;
@@ -448,6 +451,28 @@ impl Engine {
         for sql in statements {
             plans.push(self.checked_plan(sql, HashMap::new()).await?);
         }
+        self.prepared(plans).await
+    }
+
+    /// The same, with the rows of some views narrowed. Who narrows them decides by what before rows are taken.
+    pub async fn prepare_narrowed(
+        &self,
+        statements: &[NarrowedStatement<'_>],
+        narrowing: &RowNarrowing,
+    ) -> Result<NarrowedStatements<'_>, SqlError> {
+        let (mut plans, mut not_narrowed) = (Vec::with_capacity(statements.len()), Vec::new());
+        let state = self.context.state();
+        for statement in statements {
+            let plan = catalog::planned(&state, statement.sql).await;
+            let plan = plan.map_err(|error| self.explain(statement.sql, error))?;
+            let (plan, open) = narrowing.narrow(plan, statement.views)?;
+            plans.push(state.optimize(&plan)?);
+            not_narrowed.push(open);
+        }
+        Ok(NarrowedStatements { prepared: self.prepared(plans).await?, not_narrowed })
+    }
+
+    async fn prepared(&self, plans: Vec<LogicalPlan>) -> Result<PreparedStatements<'_>, SqlError> {
         let derivations = DerivedInputs::of(&plans, &self.context.state())?;
         let (plans, accounting) = match &self.data {
             RowSource::Store { accounting, .. } => (derivations.stand_in(plans, &Ok)?, (**accounting).clone()),

@@ -57,6 +57,14 @@ pub fn shown() -> impl Iterator<Item = &'static AuditSection> {
     all().iter().filter(|section| section.place.is_some())
 }
 
+/// The section of refusals.
+///
+/// # Panics
+/// If its file is gone.
+pub fn denials() -> &'static AuditSection {
+    all().iter().find(|section| section.name == "denials").expect("a test asks for the refusals")
+}
+
 /// The section that maps aliases to the keys they were seen to name: columns `alias_arn` and `key_arn`.
 ///
 /// # Panics
@@ -130,6 +138,7 @@ mod tests {
         for pair in shown.windows(2) {
             assert!(pair[0].place < pair[1].place, "`{}` and `{}` have one place", pair[0].name, pair[1].name);
         }
+        assert!(denials().place.is_some());
         assert!(shown.iter().all(|section| !section.none.is_empty() && section.sentence.is_some()));
         assert!(
             [aliases(), seen(), coverage(), missing_logs(), rules(), finding_objects()]

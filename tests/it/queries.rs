@@ -7,8 +7,8 @@
 use std::fs;
 use std::path::Path;
 
-use keytrail::sql::named::NamedQuery;
 use keytrail::sql::named;
+use keytrail::sql::named::NamedQuery;
 
 use crate::child::{keytrail, on_every_core, root};
 use crate::golden::is_blessing;

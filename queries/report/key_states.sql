@@ -1,0 +1,27 @@
+-- title: States of the keys in question
+-- none: No change of the key's state is in the logs.
+-- rest: keytrail query key-history -p key=KEY
+-- narrows: findings, access_chains, denials
+WITH met AS (
+    SELECT key_arn, 1 AS findings, 0 AS chains, 0 AS refused FROM findings WHERE suppressed_by IS NULL
+    UNION ALL SELECT key_arn, 0, 1, 0 FROM access_chains
+    UNION ALL SELECT coalesce(key_arn, source_key_arn), 0, 0, 1 FROM denials WHERE noise_class IS NULL
+),
+in_question AS (
+    SELECT key_arn, findings, chains, refused, count(*) OVER () AS of_all
+    FROM (
+        SELECT key_arn, sum(findings) AS findings, sum(chains) AS chains, sum(refused) AS refused
+        FROM met
+        WHERE key_arn IS NOT NULL
+        GROUP BY key_arn)
+    ORDER BY findings DESC, chains DESC, refused DESC, key_arn
+    LIMIT 16)
+SELECT key_arn, state, valid_from, valid_to, set_by, set_event_id, of_key
+FROM (
+    SELECT s.*, count(*) OVER (PARTITION BY s.key_arn) AS of_key,
+           row_number() OVER (PARTITION BY s.key_arn
+                              ORDER BY s.valid_from DESC NULLS LAST, s.set_event_id, s.state) AS newest
+    FROM key_states s
+    JOIN in_question q ON q.key_arn = s.key_arn)
+WHERE newest <= 6
+ORDER BY key_arn, newest DESC
