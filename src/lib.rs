@@ -2,8 +2,8 @@
 //! from CloudTrail logs.
 //!
 //! ```text
-//!   source ─▶ decode ─▶ normalize ─▶ table ─┬──────────▶ sql ─▶ dataset ─▶ audit ─▶ cli ◀─ output
-//!   bytes     records    rows        Arrow └▶ store ─▶  views   engine    sections         table, json, csv …
+//!   source ─▶ decode ─▶ normalize ─▶ table ─┬──────────▶ sql ─▶ dataset ─▶ audit ─▶ report ─▶ cli ◀─ output
+//!   bytes     records    rows        Arrow └▶ store ─▶  views   engine    sections  page              table, json, csv …
 //! ```
 //!
 //! Modules stand in the order in which a log passes them. Broken input becomes a counted, named fault; it never

@@ -12,4 +12,3 @@ LEFT JOIN (
     FROM findings
     GROUP BY rule) f ON f.rule = r.rule
 ORDER BY r.rule
-LIMIT 100

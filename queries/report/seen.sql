@@ -8,4 +8,3 @@ FROM (
     FROM events)
 GROUP BY account_id, region
 ORDER BY events DESC, account_id, region
-LIMIT 200

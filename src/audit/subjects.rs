@@ -164,7 +164,7 @@ impl Subjects {
     }
 
     /// The rows about the subjects, and the flags that have no column here; those narrow nothing.
-    pub(super) fn narrow(&self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
+    pub fn narrow(&self, rows: &RecordBatch) -> Result<(RecordBatch, Vec<&'static str>), ArrowError> {
         let (mut keep, mut not_narrowed) = (vec![true; rows.num_rows()], Vec::new());
         for (flag, kind) in FLAGS {
             if self.of(kind).next().is_none() {

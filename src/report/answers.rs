@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 
 use super::facts::{Facts, RunFacts};
 use super::page;
@@ -85,6 +86,7 @@ impl Report {
         let mut missing = expected.missing(&seen, beside.coverage.as_ref());
         missing.extend(beside.missing_logs.iter().flat_map(|logs| expected.missing_logs(logs)));
         let names = beside.subjects.sentences();
+        let verdict = accounting.verdict(WithoutLogs::IsIncomplete);
         let open = parts.iter().zip(not_narrowed).filter(|(_, kinds)| !kinds.is_empty());
         let run = RunFacts {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -92,7 +94,8 @@ impl Report {
             command,
             since: data.scope.since,
             until: data.scope.until,
-            is_complete: is_accounted_for(&accounting) && missing.is_empty(),
+            is_complete: verdict == Completeness::Complete && missing.is_empty(),
+            has_no_log: verdict == Completeness::NoLog,
             beside: sentences(&accounting, &data.scope, &missing),
             about: asked.words(),
             names: names.clone(),
@@ -173,13 +176,16 @@ impl QuestionsBeside {
         }
         let subjects = Arc::new(Subjects::new(subjects));
         let denials = self.denials.and_then(|_| rows.next());
-        let unattributed = denials.map(|denials| subjects.unattributed(&denials)).transpose()?.flatten();
+        let unattributed = denials.map(|denials| not_among_rows(&subjects, &denials)).transpose()?.flatten();
         Ok(AnswersBeside { subjects, unattributed, coverage: rows.next(), missing_logs: rows.next() })
     }
 }
 
-fn is_accounted_for(accounting: &Accounting) -> bool {
-    accounting.verdict(WithoutLogs::IsIncomplete) == Completeness::Complete
+/// The refusals that name no key and may be of what was asked for, without those that the page has by their table.
+fn not_among_rows(subjects: &Subjects, denials: &RecordBatch) -> Result<Option<u64>, ArrowError> {
+    let (shown, _) = subjects.narrow(denials)?;
+    let (all, shown) = (subjects.unattributed(denials)?, subjects.unattributed(&shown)?);
+    Ok(all.zip(shown).map(|(all, shown)| all - shown))
 }
 
 fn flags(kinds: &[NameKind]) -> Vec<String> {

@@ -35,6 +35,12 @@ pub(super) fn part(page: &PageContext<'_>) -> Markup {
                 )
             })
         }
+        @if page.facts.run.about.iter().any(|about| about.starts_with("table ")) {
+            p.note {
+                "Refusals seldom name a table: these may have been for it, as the key protected it then or DynamoDB's "
+                "own record says."
+            }
+        }
         @if let Some(number) = page.facts.run.unattributed.filter(|number| *number > 0) {
             p.note {
                 (counted_as(number, "more refusal names", "more refusals name"))

@@ -19,6 +19,8 @@ pub struct RunFacts {
     pub until: Option<i64>,
     /// True if all input is accounted for and all that was expected is there.
     pub is_complete: bool,
+    /// True if there was no log at all.
+    pub has_no_log: bool,
     /// Sentences on what is not there, or on what the scope cannot judge.
     pub beside: Vec<String>,
     /// What the page is narrowed to: a kind and a name each.

@@ -88,6 +88,10 @@ pub(super) fn part(page: &PageContext<'_>) -> Markup {
 /// The page in three sentences.
 fn lede(facts: &Facts) -> Vec<String> {
     let mut said: Vec<String> = about(facts).into_iter().collect();
+    if facts.run.has_no_log {
+        said.push("Nothing was read: there is no log here, or none in this scope.".to_owned());
+        return said;
+    }
     let counts = ["critical", "high", "medium", "low"].map(|severity| (severity, facts.open(severity)));
     let open: u64 = counts.iter().map(|(_, count)| count).sum();
     let graded: Vec<String> =

@@ -13,6 +13,7 @@ use crate::output::words;
 /// Names and places that the page lists in full.
 const NAMES_MAX: usize = 400;
 const LIST_MAX: usize = 20;
+const RULES_MAX: usize = 100;
 
 pub(super) fn part(page: &PageContext<'_>) -> Markup {
     let facts = page.facts;
@@ -31,6 +32,14 @@ pub(super) fn part(page: &PageContext<'_>) -> Markup {
         (inputs(page))
         h3 #rules { "Rules" }
         (rules(facts))
+        ({
+            cut(
+                facts.rules.len().min(RULES_MAX),
+                facts.rules.len() as u64,
+                "rule",
+                "rules",
+            )
+        })
         (source(page, "rules", Ground::Counted))
         h3 { "Accounts and Regions" }
         (places(page))
@@ -225,7 +234,7 @@ fn rules(facts: &Facts) -> Markup {
         "Rules",
         &["Rule", "Looks for", "Severity", "Result", "The logs lack"],
         html! {
-            @for rule in &facts.rules {
+            @for rule in facts.rules.iter().take(RULES_MAX) {
                 tr {
                     th scope="row" {
                         code { (shown(&rule.rule)) }

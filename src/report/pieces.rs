@@ -123,7 +123,7 @@ pub(super) fn nothing(page: &PageContext<'_>, part: &str) -> Markup {
         p.nothing {
             (part.none)
             @if !page.facts.run.about.is_empty() && !part.narrows.is_empty() {
-                " So it is of what this report is narrowed to."
+                " This is said only of what the report is narrowed to."
             }
         }
     }

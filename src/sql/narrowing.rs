@@ -6,9 +6,9 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, BooleanArray};
+use arrow::array::{Array, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
-use datafusion::common::cast::as_string_array;
+use datafusion::common::cast::{as_list_array, as_string_array};
 use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, Result, ScalarValue, TableReference, exec_err};
 use datafusion::logical_expr::utils::conjunction;
@@ -34,6 +34,9 @@ pub struct NarrowedStatements<'e> {
 
 /// True of the cells of a row that is about what was named of a kind.
 type RowRule = dyn Fn(NameKind, &[Option<&str>]) -> bool + Send + Sync;
+
+/// The column with the ARNs of the tables that a call may have been for, where its own record names none.
+const CANDIDATES: &str = "candidate_tables";
 
 /// The narrowing of one answer.
 pub struct RowNarrowing {
@@ -85,11 +88,12 @@ impl RowNarrowing {
             found.map(|name| Expr::Column(Column::new(Some(view.clone()), *name)))
         };
         let cells: Vec<Option<Expr>> = kind.columns().iter().map(column).collect();
-        if cells.iter().all(Option::is_none) {
+        let candidates = if kind == NameKind::Table { column(&&[CANDIDATES][..]) } else { None };
+        if cells.iter().all(Option::is_none) && candidates.is_none() {
             return None;
         }
         let nothing = || lit(ScalarValue::Utf8(None));
-        let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(nothing)).collect();
+        let cells = cells.into_iter().map(|cell| cell.unwrap_or_else(nothing)).chain(candidates).collect();
         let signature = Signature::variadic_any(Volatility::Volatile);
         let function = IsAskedFor { kind, rule: Arc::clone(&self.rule), signature };
         Some(ScalarUDF::from(function).call(cells))
@@ -135,12 +139,24 @@ impl ScalarUDFImpl for IsAskedFor {
         let Some(rule) = self.rule.get() else {
             return exec_err!("rows were asked for before anybody said which stay");
         };
+        let (own, lists) = given.args.split_at(self.kind.columns().len());
         let text = |value: &ColumnarValue| value.cast_to(&DataType::Utf8, None)?.into_array(given.number_rows);
-        let arrays = given.args.iter().map(text).collect::<Result<Vec<_>>>()?;
+        let arrays = own.iter().map(text).collect::<Result<Vec<_>>>()?;
         let texts = arrays.iter().map(|array| as_string_array(array)).collect::<Result<Vec<_>>>()?;
+        let lists = lists.iter().map(|list| list.to_array(given.number_rows)).collect::<Result<Vec<_>>>()?;
+        let lists = lists.iter().map(|list| as_list_array(list)).collect::<Result<Vec<_>>>()?;
         let stays = |row: usize| {
             let cells = texts.iter().map(|cells| cells.is_valid(row).then(|| cells.value(row)));
+            let is_candidate = |arn: &str| {
+                let name = arn.split_once(":table/").map(|(_, name)| name);
+                rule(self.kind, &[name, Some(arn)])
+            };
             rule(self.kind, &cells.collect::<Vec<_>>())
+                || lists.iter().filter(|list| list.is_valid(row)).any(|list| {
+                    let items = list.value(row);
+                    let arns = items.as_string_opt::<i32>();
+                    arns.is_some_and(|arns| arns.iter().flatten().any(is_candidate))
+                })
         };
         let answers: Vec<bool> = (0..given.number_rows).map(stays).collect();
         Ok(ColumnarValue::Array(Arc::new(BooleanArray::from(answers))))

@@ -37,6 +37,7 @@ mod realdata;
 mod records;
 mod remote;
 mod renormalize;
+mod report;
 mod rules;
 mod s3;
 mod s3_faults;
