@@ -10,7 +10,7 @@ WITH met AS (
     UNION ALL SELECT principal, coalesce(key_arn, source_key_arn, 'no key'), 0, 1 FROM denials WHERE noise_class IS NULL
 ),
 pairs AS (SELECT principal, key_arn, sum(used) AS used, sum(refused) AS refused FROM met GROUP BY principal, key_arn),
-principals AS (
+principals_met AS (
     SELECT principal, row_number() OVER (ORDER BY sum(refused) > 0 DESC, sum(used + refused) DESC, principal) AS place
     FROM pairs GROUP BY principal),
 keys_met AS (
@@ -22,9 +22,9 @@ placed AS (
            CASE WHEN p.place <= 40 THEN x.principal END AS row_name,
            CASE WHEN k.place <= 12 THEN x.key_arn END AS column_name,
            x.used, x.refused
-    FROM pairs x JOIN principals p ON p.principal = x.principal JOIN keys_met k ON k.key_arn = x.key_arn)
+    FROM pairs x JOIN principals_met p ON p.principal = x.principal JOIN keys_met k ON k.key_arn = x.key_arn)
 SELECT row_place, row_name, column_place, column_name, sum(used) AS used, sum(refused) AS refused,
-       (SELECT count(*) FROM principals) AS rows_in_all, (SELECT count(*) FROM keys_met) AS columns_in_all
+       (SELECT count(*) FROM principals_met) AS rows_in_all, (SELECT count(*) FROM keys_met) AS columns_in_all
 FROM placed
 GROUP BY row_place, row_name, column_place, column_name
 ORDER BY row_place, column_place

@@ -9,7 +9,7 @@ WITH pairs AS (
     WHERE coalesce(table_arn, table_name) IS NOT NULL
     GROUP BY principal, coalesce(table_arn, table_name)
 ),
-principals AS (
+principals_met AS (
     SELECT principal, row_number() OVER (ORDER BY sum(refused) > 0 DESC, sum(used + refused) DESC, principal) AS place
     FROM pairs GROUP BY principal),
 tables_met AS (
@@ -21,9 +21,9 @@ placed AS (
            CASE WHEN p.place <= 40 THEN x.principal END AS row_name,
            CASE WHEN k.place <= 12 THEN x.table_arn END AS column_name,
            x.used, x.refused
-    FROM pairs x JOIN principals p ON p.principal = x.principal JOIN tables_met k ON k.table_arn = x.table_arn)
+    FROM pairs x JOIN principals_met p ON p.principal = x.principal JOIN tables_met k ON k.table_arn = x.table_arn)
 SELECT row_place, row_name, column_place, column_name, sum(used) AS used, sum(refused) AS refused,
-       (SELECT count(*) FROM principals) AS rows_in_all, (SELECT count(*) FROM tables_met) AS columns_in_all
+       (SELECT count(*) FROM principals_met) AS rows_in_all, (SELECT count(*) FROM tables_met) AS columns_in_all
 FROM placed
 GROUP BY row_place, row_name, column_place, column_name
 ORDER BY row_place, column_place

@@ -355,7 +355,7 @@ mod tests {
     use datafusion::prelude::DataFrame;
 
     use super::*;
-    use crate::sql::{cards, sections, traces};
+    use crate::sql::{cards, report_parts, sections, traces};
 
     fn session() -> (SessionContext, Arc<ViewPlans>) {
         over_nothing(Arc::from(rules::all())).unwrap()
@@ -444,6 +444,9 @@ mod tests {
         }
         for section in sections::shown().chain([sections::aliases()]) {
             planned(&state, section.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", section.name));
+        }
+        for part in report_parts::all() {
+            planned(&state, part.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", part.name));
         }
         for trace in traces::all() {
             let plan = planned(&state, trace.sql).await.unwrap_or_else(|error| panic!("`{}`: {error}", trace.kind));

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 
 use super::answer::PreparedStatements;
 use super::asked_names::NameKind;
+use super::views;
 
 /// A statement that comes with keytrail, and the views that it names whose rows are narrowed.
 #[derive(Debug, Clone, Copy)]
@@ -57,19 +58,22 @@ impl RowNarrowing {
 
     /// The plan with a filter over each mention of these views, and the kinds that narrow some of them not, since they have
     /// no column of it.
-    pub(super) fn narrow(&self, plan: LogicalPlan, views: &[&str]) -> Result<(LogicalPlan, Vec<NameKind>)> {
-        if self.kinds.is_empty() || views.is_empty() {
+    pub(super) fn narrow(&self, plan: LogicalPlan, narrowed_views: &[&str]) -> Result<(LogicalPlan, Vec<NameKind>)> {
+        if self.kinds.is_empty() || narrowed_views.is_empty() {
             return Ok((plan, self.kinds.clone()));
         }
         let mut open = Vec::new();
         let narrowed = plan.transform_down_with_subqueries(|node| {
-            let Some(name) = name_of(&node).filter(|name| views.contains(&name.table())) else {
+            let Some(name) = name_of(&node).filter(|name| views::find(name.table()).is_some()) else {
                 return Ok(Transformed::no(node));
             };
+            // Views that a view reads keep their rows.
+            if !narrowed_views.contains(&name.table()) {
+                return Ok(Transformed::new(node, false, TreeNodeRecursion::Jump));
+            }
             let tests: Vec<(NameKind, Option<Expr>)> =
                 self.kinds.iter().map(|kind| (*kind, self.test(*kind, &name, node.schema()))).collect();
             open.extend(tests.iter().filter(|(_, test)| test.is_none()).map(|(kind, _)| *kind));
-            // Views that a view reads keep their rows.
             match conjunction(tests.into_iter().filter_map(|(_, test)| test)) {
                 None => Ok(Transformed::new(node, false, TreeNodeRecursion::Jump)),
                 Some(test) => {
@@ -201,7 +205,7 @@ mod tests {
         ];
         context.register_batch("raw", RecordBatch::try_from_iter(rows).unwrap()).unwrap();
         for view in
-            ["uses AS SELECT * FROM raw", "keys_used AS SELECT key_arn, count(*) AS n FROM uses GROUP BY key_arn"]
+            ["key_use AS SELECT * FROM raw", "keys AS SELECT key_arn, count(*) AS n FROM key_use GROUP BY key_arn"]
         {
             context.sql(&format!("CREATE VIEW {view}")).await.unwrap();
         }
@@ -212,12 +216,12 @@ mod tests {
     async fn the_views_that_a_statement_names_are_narrowed_and_no_others() {
         let context = session().await;
         for (sql, views, open, count) in [
-            ("SELECT count(*) FROM uses u", &["uses"][..], &[][..], 1),
-            ("SELECT count(*) FROM uses WHERE key_arn IN (SELECT key_arn FROM uses)", &["uses"], &[], 1),
+            ("SELECT count(*) FROM key_use u", &["key_use"][..], &[][..], 1),
+            ("SELECT count(*) FROM key_use WHERE key_arn IN (SELECT key_arn FROM key_use)", &["key_use"], &[], 1),
             // The rows that another view reads stay.
-            ("SELECT sum(n) FROM keys_used", &["uses"], &[], 3),
-            ("SELECT sum(n) FROM keys_used", &["keys_used"], &[NameKind::Principal], 3),
-            ("SELECT count(*) FROM uses", &[], &[NameKind::Principal], 3),
+            ("SELECT sum(n) FROM keys", &["key_use"], &[], 3),
+            ("SELECT sum(n) FROM keys", &["keys"], &[NameKind::Principal], 3),
+            ("SELECT count(*) FROM key_use", &[], &[NameKind::Principal], 3),
         ] {
             let narrowing = RowNarrowing::to(vec![NameKind::Principal]);
             let plan = context.state().create_logical_plan(sql).await.unwrap();

@@ -280,7 +280,7 @@ fn hostile_values_stay_text() {
         assert!(acting.is_empty(), "{acting:?}");
         let shown =
             (0..records.len()).filter(|number| texts.iter().any(|text| text.starts_with(&format!("{number}-"))));
-        assert!(shown.count() >= 40, "hardly a value is on the page");
+        assert!(shown.count() >= 30, "hardly a value is on the page");
     }
 }
 
