@@ -27,7 +27,7 @@ use crate::table::{Accounting, Completeness, WithoutLogs};
 /// The largest page. Every list and every value of it has a limit, which together stay below.
 const BYTES_MAX: usize = 5 << 20;
 
-/// What a report is asked for.
+/// The question that a report answers.
 pub struct ReportRequest<'a> {
     pub subjects: &'a AskedSubjects,
     pub expected: &'a ExpectedInput,
@@ -122,7 +122,7 @@ impl Report {
 struct QuestionsBeside {
     /// The kinds of which anything was named.
     kinds: Vec<NameKind>,
-    /// What aliases name, where a key was named.
+    /// The keys of aliases, where a key was named.
     aliases: Option<&'static AuditSection>,
     /// All refusals, where a key or a table was named: some name neither.
     denials: Option<&'static AuditSection>,
@@ -200,7 +200,7 @@ fn gravest(facts: &Facts) -> Option<Severity> {
     Severity::ALL.into_iter().filter(|severity| facts.open(severity.name()) > 0).max()
 }
 
-/// What a reader must know of the input, beside its counts.
+/// The sentences on the input that a reader must know, beside its counts.
 fn sentences(accounting: &Accounting, scope: &Scope, missing: &[String]) -> Vec<String> {
     let a = accounting;
     let has_interval = scope.since.is_some() || scope.until.is_some();

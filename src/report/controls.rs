@@ -63,7 +63,7 @@ fn at_work(page: &PageContext<'_>) -> Markup {
     }
 }
 
-/// What the rules of one control say.
+/// One control, by the rules that stand for it.
 #[derive(Default)]
 struct Control<'f> {
     rules: Vec<&'f Rule>,

@@ -1,4 +1,4 @@
-//! What the logs can prove: hours by account and Region, as strips.
+//! The proof that the logs can give: hours by account and Region, as strips.
 //! In: spans of coverage. Out: a part of the page, and its summary. Never calls an hour with a log alone complete.
 
 use maud::{Markup, html};

@@ -168,7 +168,7 @@ fn service(noise: &str) -> String {
     }
 }
 
-/// How many of all refusals are known to be harmless.
+/// The number of refusals that are known to be harmless.
 fn harmless(page: &PageContext<'_>) -> Markup {
     let number = page.facts.harmless_in_all;
     html! {

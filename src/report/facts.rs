@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::rows::{FactRow, FactRows, each};
 
-/// What no query tells: the run, its scope and its rules.
+/// Facts that no query tells: the run, its scope and its rules.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct RunFacts {
     pub version: String,
@@ -23,7 +23,7 @@ pub struct RunFacts {
     pub has_no_log: bool,
     /// Sentences on what is not there, or on what the scope cannot judge.
     pub beside: Vec<String>,
-    /// What the page is narrowed to: a kind and a name each.
+    /// The things that the page is narrowed to: a kind and a name each.
     pub about: Vec<String>,
     /// Sentences on names that no record bears, or that several things do.
     pub names: Vec<String>,
@@ -31,7 +31,7 @@ pub struct RunFacts {
     pub not_narrowed: Vec<(String, Vec<String>)>,
     /// Refusals that name no key, and may be of what the page is narrowed to; `None` where that names no key or table.
     pub unattributed: Option<u64>,
-    /// What logs cannot show.
+    /// The limits of logs.
     pub limits: Vec<String>,
     /// Of each rule the words of what must be in the logs for it.
     pub needs: Vec<(String, Vec<String>)>,

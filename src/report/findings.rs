@@ -1,4 +1,4 @@
-//! What needs a look: the findings, the gravest first.
+//! The part "What needs a look": the findings, the gravest first.
 //! In: findings and rules. Out: a part of the page, and the mark of a severity.
 //! Never says "no finding" of a rule that could not be evaluated.
 
@@ -45,7 +45,7 @@ pub(super) fn anchor(finding: &Finding) -> String {
     format!("finding-{digits}")
 }
 
-/// Who, on what.
+/// The principal of a finding, its key and its table.
 pub(super) fn subject(page: &PageContext<'_>, finding: &Finding) -> Markup {
     html! {
         @if let Some(principal) = &finding.principal { (page.names.short(principal)) }

@@ -249,7 +249,7 @@ fn rules(facts: &Facts) -> Markup {
     )
 }
 
-/// What a rule needs and the logs lack.
+/// The things that a rule needs and the logs lack.
 fn lacks(rule: &Rule) -> String {
     let words = |need: &str| match need {
         "baseline" => "history to compare with".to_owned(),

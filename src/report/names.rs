@@ -138,7 +138,7 @@ impl Names {
 
     /// The name with its place below, for a cell of a table.
     pub(super) fn cell(&self, whole: &str) -> Markup {
-        // What was shown stands in the legend.
+        // A name that was shown stands in the legend.
         let short = self.short(whole);
         let (bare, place) = match self.given.get(whole) {
             Some(name) => (name.bare.as_str(), name.place.as_str()),

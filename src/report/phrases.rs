@@ -123,7 +123,7 @@ pub(super) fn reason(reason: Option<&str>) -> String {
     words.to_owned()
 }
 
-/// What a refusal of this reason says, as a clause.
+/// The meaning of a refusal of this reason, as a clause.
 pub(super) fn reason_clause(reason: Option<&str>, effect: Option<&str>) -> String {
     match (reason, effect) {
         (Some("identity_policy"), Some("explicit")) => "an identity policy of its own denied the action".to_owned(),

@@ -82,7 +82,7 @@ fn one_lane(lane: &TimeLane, moments: &[Moment], axis: Axis, step: i64) -> Marku
                 " "
                 b { (words::count(sum)) }
             }
-            (svg::bars(words, axis, step * MICROS, &bars, &ticks(axis)))
+            (svg::bars(words, (axis, step * MICROS), &bars, &ticks(axis)))
             p.place { (says) }
         }
     }
@@ -131,7 +131,7 @@ struct CrossingGrid<'c> {
     /// Names by place; of all others together there is none.
     rows: BTreeMap<u64, Option<&'c str>>,
     columns: BTreeMap<u64, Option<&'c str>>,
-    /// What succeeded, and what was refused.
+    /// The number that succeeded, and the number that was refused.
     cells: BTreeMap<(u64, u64), (u64, u64)>,
 }
 

@@ -1,4 +1,4 @@
-//! What every part of the page is made of: where numbers are from, what is left out, tables, ids.
+//! The pieces that every part of the page is made of: where numbers are from, what is left out, tables, ids.
 //! In: all facts, and the name of a part. Out: pieces of the page. Never shows a value that [`shown`] did not make harmless.
 
 use maud::{Markup, html};
@@ -36,7 +36,7 @@ pub(super) fn title(facts: &Facts) -> String {
     }
 }
 
-/// Where the numbers of a part are from, and how sure they are.
+/// The query that a part's numbers are from, and how sure they are.
 pub(super) fn source(page: &PageContext<'_>, part: &str, ground: Ground) -> Markup {
     let part = report_parts::named(part);
     html! {
@@ -90,7 +90,7 @@ fn not_narrowed(page: &PageContext<'_>, parts: &[&str]) -> Markup {
     }
 }
 
-/// What stands for the hours of all that was asked for.
+/// The strength of all hours that were asked for, in a word.
 pub(super) fn strength(facts: &Facts) -> &'static str {
     let hours = &facts.hours;
     match hours.all {

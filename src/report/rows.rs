@@ -56,7 +56,7 @@ impl FactRow<'_> {
     }
 }
 
-/// What each row says.
+/// Reads each row.
 pub(super) fn each<T>(rows: &dyn FactRows, read: impl Fn(FactRow<'_>) -> T) -> Vec<T> {
     (0..rows.count()).map(|row| read(FactRow { rows, row })).collect()
 }

@@ -51,7 +51,7 @@ impl Axis {
 }
 
 /// A lane of bars whose heights grow with the root of their values, so that one refusal beside a thousand is seen.
-pub(super) fn bars(words: Words<'_>, axis: Axis, step: i64, bars: &[Bar], ticks: &[i64]) -> Markup {
+pub(super) fn bars(words: Words<'_>, (axis, step): (Axis, i64), bars: &[Bar], ticks: &[i64]) -> Markup {
     const HEIGHT: f64 = 100.0;
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     picture(
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn words_are_text_and_numbers_are_short() {
         let bar = Bar { at: 5, value: 4, says: "\"<script>\"".to_owned() };
-        let svg = bars(WORDS, Axis::new(0, 10, 1), 1, &[bar], &[5]).into_string();
+        let svg = bars(WORDS, (Axis::new(0, 10, 1), 1), &[bar], &[5]).into_string();
         assert!(svg.contains("Use &lt;b&gt;") && svg.contains("1 &amp; 2") && svg.contains("&lt;script&gt;"), "{svg}");
         assert!(svg.contains("<rect class=\"bar\" x=\"500\" y=\"4\" width=\"99\" height=\"96\">"), "{svg}");
         assert!(!svg.contains("style=") && !svg.contains("foreignObject"));
@@ -215,7 +215,7 @@ mod tests {
     #[test]
     fn every_bar_is_seen() {
         let few = [(0, 1), (1, 1_000_000)].map(|(at, value)| Bar { at, value, says: String::new() });
-        let svg = bars(WORDS, Axis::new(0, 100_000, 1), 1, &few, &[]).into_string();
+        let svg = bars(WORDS, (Axis::new(0, 100_000, 1), 1), &few, &[]).into_string();
         assert!(svg.contains("width=\"2\" height=\"6\""), "{svg}");
     }
 

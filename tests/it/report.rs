@@ -48,7 +48,7 @@ fn report(args: &[&str]) -> (String, Ended) {
     (ended.text().to_owned(), ended)
 }
 
-/// What a reader sees, one line of text after the other, and whatever is in the page that no page may have.
+/// The texts that a reader sees, in their order, and whatever is in the page that no page may have.
 fn read(page: &str) -> (Vec<String>, Vec<String>) {
     let dom = html5ever::parse_document(RcDom::default(), Default::default()).one(page);
     let (mut texts, mut wrong, mut left) = (Vec::new(), Vec::new(), vec![dom.document.clone()]);
@@ -284,8 +284,7 @@ fn hostile_values_stay_text() {
     }
 }
 
-/// What only a browser can say: no request, no message, nothing wider than the screen, nothing that hides from those who do not
-/// see, and paper.
+/// Only a browser can say that a page asks for nothing, fits its screen and paper, and hides nothing from those who do not see.
 #[test]
 fn a_browser_finds_no_fault() {
     let Some(pages) = fetched("KEYTRAIL_PAGES") else { return };
