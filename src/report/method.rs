@@ -134,11 +134,7 @@ fn inputs(page: &PageContext<'_>) -> Markup {
             })
             p.note {
                 "Records are kept, duplicate, filtered or quarantined, and nothing else. "
-                @if hashed == 0 {
-                    "No hash of an object is known: "
-                    code { "--verify" }
-                    ", or a store, would give them."
-                } @else { (counted_as(hashed, "object has", "objects have")) " a known SHA-256." }
+                @if hashed == 0 { "No hash of an object is known; a store has them." } @else { (counted_as(hashed, "object has", "objects have")) " a known SHA-256." }
             }
         }
         (source(page, "inputs", Ground::Counted))
