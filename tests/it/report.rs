@@ -156,7 +156,6 @@ fn a_store_says_what_its_logs_say() {
 fn a_report_is_narrowed_as_an_audit_is() {
     for narrowed in [
         ["--key", "alias/orders"],
-        ["--principal", "test-analyst"],
         ["--principal", "user/test-analyst"],
         ["--principal", "no-such-principal"],
     ] {
