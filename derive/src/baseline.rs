@@ -1,6 +1,6 @@
 //! The use of keys before the interval, as what was usual.
-//! In: the uses from before the interval, in any order. Out: one row a principal, key, account and VPC endpoint.
-//! Never holds a use: only first, last and number.
+//! In: the calls of KMS from before the interval, in any order. Out: one row a principal, key, account and VPC endpoint that
+//! used a key; the other calls tell on which days there are logs at all. Never holds a call: only first, last and number.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -62,10 +62,15 @@ impl Derivation for UsualUse {
         let columns = ["principal", "key_arn", "account_id", "vpc_endpoint_id"];
         let [principals, keys, accounts, endpoints] = columns.map(|name| batch.texts(name));
         let (principals, keys, accounts, endpoints) = (principals?, keys?, accounts?, endpoints?);
-        let times = batch.times("event_time")?;
+        let (times, is_use) = (batch.times("event_time")?, batch.flags("is_use")?);
         for row in 0..batch.len() {
             let (account, at) = (accounts.owned(row), times.get(row));
-            let key = [principals.owned(row), keys.owned(row), account.clone(), endpoints.owned(row)];
+            let is_new = at.is_some_and(|at| self.days.entry(account.clone()).or_default().insert(day_of(at)));
+            self.bytes += if is_new { size_of::<i64>() } else { 0 };
+            if !is_use.is_set(row) {
+                continue;
+            }
+            let key = [principals.owned(row), keys.owned(row), account, endpoints.owned(row)];
             if !self.uses.contains_key(&key) {
                 self.bytes += ENTRY_BYTES + key.iter().flatten().map(String::len).sum::<usize>();
             }
@@ -73,8 +78,6 @@ impl Derivation for UsualUse {
             uses.first = [uses.first, at].into_iter().flatten().min();
             uses.last = uses.last.max(at);
             uses.calls += 1;
-            let is_new = at.is_some_and(|at| self.days.entry(account).or_default().insert(day_of(at)));
-            self.bytes += if is_new { size_of::<i64>() } else { 0 };
         }
         Ok(())
     }
@@ -104,25 +107,40 @@ impl Derivation for UsualUse {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::BooleanArray;
+    use arrow::datatypes::{DataType, Field, Schema};
+
     use super::*;
     use crate::input::tests::{batch, lines};
     use crate::testing::assert_order_free;
+
+    /// A batch of one row, and whether it is a use of a key.
+    fn of(row: RecordBatch, is_use: bool) -> RecordBatch {
+        let (mut fields, mut columns) = (row.schema().fields().to_vec(), row.columns().to_vec());
+        fields.push(Arc::new(Field::new("is_use", DataType::Boolean, true)));
+        columns.push(Arc::new(BooleanArray::from(vec![is_use])));
+        RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    }
 
     #[test]
     fn uses_are_counted_and_their_days_by_account() {
         let columns = ["principal", "key_arn", "account_id", "vpc_endpoint_id", "event_time"];
         let rows = [
-            ["p", "k", "1", "vpce-1", "90000"],
-            ["p", "k", "1", "vpce-1", "10"],
-            ["p", "k", "1", "-", "20"],
-            ["q", "k", "1", "-", "200000"],
-            ["q", "k", "2", "-", "-"],
+            (["p", "k", "1", "vpce-1", "90000"], true),
+            (["p", "k", "1", "vpce-1", "10"], true),
+            (["p", "k", "1", "-", "20"], true),
+            (["q", "k", "1", "-", "200000"], true),
+            (["q", "k", "2", "-", "-"], true),
+            // A day with logs in which the principal used nothing.
+            (["r", "-", "1", "-", "400000"], false),
         ];
-        let batches: Vec<RecordBatch> = rows.iter().map(|row| batch(columns, &[*row])).collect();
+        let batches: Vec<RecordBatch> = rows.iter().map(|(row, is_use)| of(batch(columns, &[*row]), *is_use)).collect();
         let usual = assert_order_free(&BASELINE, AskedInterval::default(), &batches);
         assert_eq!(
             lines(&usual),
-            ["p k 1 - 20 20 1 3", "p k 1 vpce-1 10 90000 2 3", "q k 1 - 200000 200000 1 3", "q k 2 - - - 1 0"]
+            ["p k 1 - 20 20 1 4", "p k 1 vpce-1 10 90000 2 4", "q k 1 - 200000 200000 1 4", "q k 2 - - - 1 0"]
         );
     }
 }

@@ -5,7 +5,8 @@
 -- column: first_seen : the first use before the interval
 -- column: last_seen : the last
 -- column: calls : how many
--- column: days_covered : days before the interval on which the logs of the account have any use of a key
-SELECT principal, key_arn, coalesce(recipient_account_id, principal_account_id) AS account_id, vpc_endpoint_id, event_time
-FROM key_use
-WHERE NOT in_interval(event_time)
+-- column: days_covered : days before the interval on which the logs of the account have a call of KMS, used or refused
+SELECT principal, key_arn, coalesce(recipient_account_id, principal_account_id) AS account_id, vpc_endpoint_id, event_time,
+       operation_class = 'crypto' AND outcome = 'success' AS is_use
+FROM key_calls
+WHERE operation_class IS NOT NULL AND NOT in_interval(event_time)

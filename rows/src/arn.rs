@@ -136,6 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn a_region_ends_in_a_number() {
+        for region in ["us-east-1", "us-gov-west-1", "eusc-de-east-1", "xx-y-10"] {
+            assert!(is_region(region), "{region}");
+        }
+        for other in ["", "1", "-1", "us1", "us-east-", "us-east", "us--east-1", "-us-east-1", "us-East-1", "us-east1"]
+        {
+            assert!(!is_region(other), "{other}");
+        }
+    }
+
+    #[test]
     fn a_resource_is_of_its_kind_and_has_a_name() {
         fn arn(resource: &str) -> Arn<'_> {
             Arn { partition: "aws", service: "kms", region: "r", account: "a", resource }

@@ -217,6 +217,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_of_columns_tells_members_of_records_from_derived_columns() {
+        let page = columns_markdown();
+        assert!(page.contains("\n| `event_name` | text | `eventName` | "), "{page}");
+        assert!(page.contains("\n| `outcome` | text | derived | "), "{page}");
+        assert_eq!(page.lines().count(), COLUMNS.len() + 2);
+    }
+
+    #[test]
     fn columns_stand_at_their_index_under_unique_names() {
         let mut names: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
         for index in 0..COLUMNS.len() {

@@ -104,10 +104,9 @@ impl FindingsTold {
             ));
         }
         if self.not_asked > 0 {
-            said.push(format!(
-                "{} rules compare with what was usual and were not asked: --rules-set baseline",
-                self.not_asked
-            ));
+            let words = if self.not_asked == 1 { "rule compares" } else { "rules compare" };
+            let number = self.not_asked;
+            said.push(format!("{number} {words} with what was usual, and nobody asked: --rules-set baseline"));
         }
         said
     }
@@ -168,7 +167,7 @@ mod tests {
             told.sentences(),
             [
                 "2 of 3 rules could not be evaluated, so their silence says nothing: b, c for want of iam",
-                "1 rules compare with what was usual and were not asked: --rules-set baseline"
+                "1 rule compares with what was usual, and nobody asked: --rules-set baseline"
             ]
         );
         assert_eq!(told.json()["rules_not_evaluated"]["c"], "iam");

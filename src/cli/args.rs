@@ -408,14 +408,18 @@ impl ValueEnum for Format {
 pub fn file_beside(path: &Path, existing: output::ExistingFile, inputs: &[Location]) -> Result<OutputTarget, Failure> {
     let refused = |why: &str| {
         let shown = path.to_string_lossy();
-        Err(Failure::usage(format!("cannot write `{}`: {why}", visible(&shown)))
-            .hint("logs and stores are evidence: name another file"))
+        Failure::usage(format!("cannot write `{}`: {why}", visible(&without_secrets(&shown))))
     };
+    let evidence = |failure: Failure| Err(failure.hint("logs and stores are evidence: name another file"));
+    // A folder `s3:` may exist, but nobody who writes this means it.
+    if path.to_str().is_some_and(|text| text.contains(":/")) {
+        return Err(refused("it is a URL").hint("name a file of this machine, and copy it from there"));
+    }
     if is_input(path, inputs) {
-        return refused("it is read");
+        return evidence(refused("it is read"));
     }
     if is_in_store(path, inputs) {
-        return refused("it would stand in a store");
+        return evidence(refused("it would stand in a store"));
     }
     Ok(OutputTarget::file(path, existing)?)
 }

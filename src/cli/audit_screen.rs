@@ -63,7 +63,9 @@ impl AuditScreen<'_> {
                 ScreenValues::Short => short(to, section, &mut shorts, look)?,
                 ScreenValues::Whole => screen::write_whole(to, &section.for_people(), look, 0)?,
             }
-            not_narrowed(section).iter().try_for_each(|line| writeln!(to, "{line}"))?;
+            for line in not_narrowed(section) {
+                wrapped(&line, look.width, "  ").iter().try_for_each(|line| writeln!(to, "{line}"))?;
+            }
         }
         let mut limits = LIMITS.to_vec();
         if look.values == ScreenValues::Short {

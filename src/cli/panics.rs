@@ -1,13 +1,19 @@
 //! The panics of libraries that are ends like any other: no thread is to be had, and some would wait for ever for the
-//! threads that they have; or a column would be larger than its kind can be.
+//! threads that they have; or a column would be larger than its kind can be; or a damaged data file, whose pages carry no
+//! checksum, makes arrays that contradict themselves.
 //! In: the panics of the process. Out: the error, and where there is no thread the end of the process. Others are printed.
 
 use std::any::Any;
 use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::crew::Crew;
 use super::exit::Failure;
 use crate::output::Style;
+use crate::store::words_of_panic;
+
+/// True once Arrow or Parquet panicked.
+static ARRAYS_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// From now on a thread that cannot be started ends the process.
 pub fn end_some(style: Style) {
@@ -21,17 +27,23 @@ pub fn end_some(style: Style) {
         }
         // Whoever waits for the thread gets the failure.
         Some(told) if is_of_size(told) => {}
+        _ if panic.location().is_some_and(|place| is_of_arrays(place.file())) => {
+            ARRAYS_FAILED.store(true, Ordering::SeqCst);
+        }
         _ => print(panic),
     }));
 }
 
 /// The failure of work that panicked.
 pub fn failure(panic: &(dyn Any + Send)) -> Failure {
-    let told = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    match told {
+    match words_of_panic(panic) {
         Some(told) if is_of_size(told) => {
             Failure::world("cannot finish: one column would take more than 2 GiB of one batch of rows")
                 .hint("repeat no large value in many rows, or take less of it")
+        }
+        Some(told) if ARRAYS_FAILED.load(Ordering::SeqCst) => {
+            Failure::world(format!("cannot finish: rows contradict themselves: {told}"))
+                .hint("a damaged data file does this: `keytrail store check` names it")
         }
         Some(told) => Failure::world(format!("cannot finish: a thread failed: {told}")),
         None => Failure::world("cannot finish: a thread failed"),
@@ -46,4 +58,9 @@ fn is_of_threads(told: &str) -> bool {
 /// True of the words with which libraries panic where texts pass the end of their offsets.
 fn is_of_size(told: &str) -> bool {
     told.contains("offset overflow")
+}
+
+/// True of the files of Arrow's and Parquet's crates.
+fn is_of_arrays(file: &str) -> bool {
+    file.contains("/arrow-") || file.contains("/parquet-")
 }

@@ -127,9 +127,10 @@ impl Regions {
 }
 
 /// The text without what no message may repeat of its URLs: a user and a password, and a query, in which a signature may be.
-/// A password may have any character in it, so all up to the last `@` of a word goes.
+/// A password may have any character in it, so all up to the last `@` of a word goes. One slash may be missing.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
-    let Some((before, rest)) = text.split_once("://") else { return Cow::Borrowed(text) };
+    let Some((before, rest)) = text.split_once(":/") else { return Cow::Borrowed(text) };
+    let (slash, rest) = rest.strip_prefix('/').map_or(("", rest), |rest| ("/", rest));
     let word = &rest[..rest.find(|c: char| c.is_whitespace() || matches!(c, '\'' | '"' | '`')).unwrap_or(rest.len())];
     let (user, place) = word.rsplit_once('@').map_or(("", word), |(_, place)| ("…@", place));
     let (place, query) = place.split_once('?').map_or((place, ""), |(place, _)| (place, "?…"));
@@ -137,7 +138,7 @@ pub fn without_secrets(text: &str) -> Cow<'_, str> {
     if user.is_empty() && query.is_empty() && matches!(after, Cow::Borrowed(_)) {
         return Cow::Borrowed(text);
     }
-    Cow::Owned(format!("{before}://{user}{place}{query}{after}"))
+    Cow::Owned(format!("{before}:/{slash}{user}{place}{query}{after}"))
 }
 
 /// True of the name of a file that promises records.
@@ -392,6 +393,7 @@ mod tests {
             ("https://host/x?X-Amz-Signature=S y", "https://host/x?… y"),
             ("https://U:P?x@host/x?X-Amz-Signature=S", "https://…@host/x?…"),
             ("https://host/x", "https://host/x"),
+            ("https:/U:P@host/x", "https:/…@host/x"),
             ("logs/a@b?c", "logs/a@b?c"),
         ] {
             assert_eq!(without_secrets(text), shown);

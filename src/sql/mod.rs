@@ -12,6 +12,7 @@ pub mod cards;
 mod catalog;
 mod computed;
 mod constants;
+mod dealing_pool;
 mod derived;
 pub mod did_you_mean;
 pub mod distinct_from;
@@ -51,7 +52,7 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::common::{DataFusionError, ScalarValue};
 use datafusion::datasource::MemTable;
 use datafusion::execution::disk_manager::DiskManagerBuilder;
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::TrackConsumersPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
@@ -75,6 +76,7 @@ use answer::Evidence;
 use bounded::BoundResults;
 use catalog::{EarlierTables, ViewTables};
 use constants::MeasureConstants;
+use dealing_pool::DealingPool;
 use derived::DerivedInputs;
 use did_you_mean::did_you_mean;
 use findings_said::FindingsSaid;
@@ -371,7 +373,7 @@ impl Engine {
         options: EngineOptions,
     ) -> Result<Engine, SqlError> {
         let pool = TrackConsumersPool::new(
-            FairSpillPool::new(options.memory_bytes_max),
+            DealingPool::new(options.memory_bytes_max),
             std::num::NonZeroUsize::new(3).expect("three is not zero"),
         );
         let spilled = DiskManagerBuilder::default().with_temp_file_factory(Arc::new(SpillFiles::default()));

@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 
 use super::chain::MADE;
 use super::delta::APP;
+use super::panicking::reading;
 
 /// The actions that have a column.
 const ACTIONS: [&str; 7] = ["add", "remove", "metaData", "protocol", "txn", "domainMetadata", "sidecar"];
@@ -45,6 +46,10 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     /// Fails if it is no checkpoint, or not as keytrail's writer makes one.
     pub fn read(bytes: Bytes) -> Result<Checkpoint> {
+        reading(|| Checkpoint::of(bytes))
+    }
+
+    fn of(bytes: Bytes) -> Result<Checkpoint> {
         let (mut read, mut removed, mut has_protocol) = (Checkpoint::default(), HashSet::new(), false);
         for rows in ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()? {
             let rows = rows?;

@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::data_file::DataFile;
 use super::hash::{finished, sha256_hex};
 use super::location::StoreLocation;
+use super::panicking::reading_later;
 use super::parquet_reader::{RowStream, StoredFile};
 use super::parquet_writer::{ColumnParts, ColumnSource, FileLayout, GROUP_ROWS_MAX, encode, name_of};
 use super::rows::PART_ROWS;
@@ -215,7 +216,8 @@ impl IdIndex {
 
     async fn part(&self, meta: ObjectMeta) -> Result<IndexFile, StoreError> {
         let what = || meta.location.to_string();
-        let metadata = self.stored(&meta).metadata().await;
+        let mut stored = self.stored(&meta);
+        let metadata = reading_later(stored.metadata(), |error| error).await;
         let metadata = metadata.map_err(|source| StoreError::Index { what: what(), source })?;
         let (files, groups) = notes_of(&metadata).ok_or_else(|| StoreError::Index {
             what: what(),
@@ -252,6 +254,16 @@ impl IdIndex {
     /// Gives the entries of some row groups, or of all, in order: the hash of an id and the number of its file. Fails, at
     /// the latest at the end, if they are not those that were written.
     pub async fn each_entry(
+        &self,
+        part: &IndexFile,
+        groups: Option<Vec<usize>>,
+        take: impl FnMut(u64, usize),
+    ) -> Result<(), StoreError> {
+        let cannot = |source| StoreError::Index { what: part.meta.location.to_string(), source };
+        reading_later(self.read_entries(part, groups, take), cannot).await
+    }
+
+    async fn read_entries(
         &self,
         part: &IndexFile,
         groups: Option<Vec<usize>>,

@@ -26,6 +26,7 @@ mod key_use_filter;
 mod ledger;
 mod location;
 mod log_tap;
+mod panicking;
 mod parquet_reader;
 mod parquet_writer;
 mod proved_file;
@@ -59,6 +60,7 @@ pub use hash::sha256_hex;
 pub use ingest::{IngestOptions, IngestOutcome, IngestPlan, ends_of_history, ingest, plan};
 pub use input_tables::{digest_facts, hours};
 pub use location::StoreLocation;
+pub use panicking::words_of as words_of_panic;
 pub use proved_tail::{FileTail, UNLIKE_LOG};
 pub use provider::{FILES_URL, events, state_events};
 pub use snapshot::Snapshot;
@@ -180,6 +182,12 @@ pub struct Store {
 impl Store {
     /// Opens a store. Fails if there is none, or none that this version can read.
     pub async fn open(location: StoreLocation) -> Result<Store, StoreError> {
+        let shown = location.shown.clone();
+        let damaged = |error: ParquetError| StoreError::Damaged { path: shown, what: error.to_string() };
+        panicking::reading_later(Store::opened(location), damaged).await
+    }
+
+    async fn opened(location: StoreLocation) -> Result<Store, StoreError> {
         let tables = StoreTables::open(&location).await?;
         let filter = checked(&location, &tables[TableId::Events])?;
         let format = format_of(&location, &tables[TableId::Events])?;

@@ -10,6 +10,9 @@ use crate::child::{is_exhaustive, keytrail, on_every_core};
 use crate::store::{Dice, Store, Tally, files, logs};
 use crate::tamper::{Edited, long, short};
 
+/// Flips whose outcome is looked at together, so that a fault among thousands shows early.
+const FLIPS_TOGETHER: usize = 250;
+
 /// The kinds of files, by what a flip in them may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FlipKind {
@@ -157,22 +160,24 @@ fn flipped_bits_are_seen_and_change_no_answer_in_silence() {
         assert_eq!(answer(&base.path, &["--verify-files"]), expected);
         let whole = Edited::of(base);
         let (drawn, tails, tally) = (flips(&whole, &mut Dice(seed), count), tails(&whole), Tally::of(count as usize));
-        let done = on_every_core(&drawn, |(inside, bit)| {
-            let mut flip = Flip::of(base, inside, *bit, &expected);
-            if tails.get(inside).is_some_and(|start| bit / 8 >= *start) {
-                flip.kind = FlipKind::Footer;
-            }
-            tally.one_more();
-            flip
-        });
         let mut hits: BTreeMap<FlipKind, [usize; 4]> = BTreeMap::new();
-        for flip in &done {
-            let found = [true, flip.is_unseen, flip.is_silent, flip.is_silent_if_verified];
-            hits.entry(flip.kind).or_default().iter_mut().zip(found).for_each(|(sum, is)| *sum += usize::from(is));
+        for some in drawn.chunks(FLIPS_TOGETHER) {
+            let done = on_every_core(some, |(inside, bit)| {
+                let mut flip = Flip::of(base, inside, *bit, &expected);
+                if tails.get(inside).is_some_and(|start| bit / 8 >= *start) {
+                    flip.kind = FlipKind::Footer;
+                }
+                tally.one_more();
+                flip
+            });
+            for flip in &done {
+                let found = [true, flip.is_unseen, flip.is_silent, flip.is_silent_if_verified];
+                hits.entry(flip.kind).or_default().iter_mut().zip(found).for_each(|(sum, is)| *sum += usize::from(is));
+            }
+            eprintln!("flips, unseen, silent, silent though verified: {hits:?}");
+            let wrong: Vec<&String> = done.iter().filter(|flip| flip.is_wrong()).map(|flip| &flip.what).collect();
+            assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), done.len());
         }
-        eprintln!("flips, unseen, silent, silent though verified: {hits:?}");
-        let wrong: Vec<&String> = done.iter().filter(|flip| flip.is_wrong()).map(|flip| &flip.what).collect();
-        assert!(wrong.is_empty(), "{} of {}: {wrong:#?}", wrong.len(), done.len());
     }
 }
 

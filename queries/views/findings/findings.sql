@@ -13,7 +13,7 @@ SELECT f.fingerprint, f.rule, t.title, f.severity,
        CASE WHEN f.suppressed_by IS NULL THEN 'open' ELSE 'suppressed' END AS status,
        f.event_time, f.last_time, f.event_count, f.account_id, f.region, f.principal, f.sessions, f.source_ips, f.key_arn,
        f.table_name, f.subject, f.outcome, f.event_ids,
-       concat(f.detail, CASE WHEN f.event_count > 1 THEN concat('; ', CAST(f.event_count AS VARCHAR), ' events, the last ',
+       concat(f.detail, CASE WHEN f.event_count > 1 THEN concat('; ', f.event_count, ' events, the last ',
                                                                to_char(f.last_time, '%Y-%m-%dT%H:%M:%SZ')) END) AS detail,
        f.suppressed_by
 FROM found f

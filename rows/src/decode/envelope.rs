@@ -145,7 +145,7 @@ impl EnvelopeOpener {
                 if others(value, Some("awslogs")).chain(inside).any(unwrap::holds_record) {
                     sink(item_fault(&item, FaultReason::EnvelopeUnknown));
                 }
-                match logs_payload(&payload) {
+                match logs_payload(&payload, inflate::NESTED_BYTES_MAX) {
                     Some(document) => logs_events(&item, &document, &mut self.inner, sink),
                     None => sink(item_fault(&item, FaultReason::EnvelopeUnknown)),
                 }
@@ -335,13 +335,13 @@ fn give_pieces(
     }
 }
 
-/// The document that a CloudWatch Logs subscription hands over as base64 of gzip.
-fn logs_payload(payload: &str) -> Option<Vec<u8>> {
+/// The document that a CloudWatch Logs subscription hands over as base64 of gzip; none where it is larger than a bound.
+fn logs_payload(payload: &str, bytes_max: u64) -> Option<Vec<u8>> {
     let stored = base64::engine::general_purpose::STANDARD.decode(payload).ok()?;
     let mut inflate = inflate::InflateStream::new(stored.as_slice(), inflate::NamedEncoding::Gzip);
     let mut document = Vec::new();
     while inflate.read_chunk(&mut document).ok()? {
-        if document.len() as u64 > inflate::NESTED_BYTES_MAX {
+        if document.len() as u64 > bytes_max {
             return None;
         }
     }
@@ -372,5 +372,237 @@ fn logs_events(item: &DocumentItem, document: &[u8], tree: &mut JsonTree, sink: 
             Some(text) => text_records(tree, item, &Carried { text: &text, account: owner.as_deref() }, sink),
             None => sink(item_fault(item, FaultReason::RecordNotCloudtrail)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Read, Write};
+
+    use super::super::{DamagePolicy, Decoder, ObjectSource, TakenBy};
+    use super::*;
+
+    /// Stand-ins in the documents below: a record with what no wrapper copies, one that names its event whole, one with a
+    /// name and a time, one with a name alone, and a count of calls. In quotes, its text.
+    const RECORDS: [(&str, &str); 5] = [
+        ("WHOLE", r#"{"eventVersion":"1.11","eventName":"w"}"#),
+        ("COMPLETE", r#"{"eventSource":"c","eventName":"c","eventID":"3"}"#),
+        ("DATED", r#"{"eventName":"d","eventTime":"4"}"#),
+        ("NAMED", r#"{"eventName":"n"}"#),
+        ("COUNT", r#"{"eventVersion":"1.11","eventName":"x","eventType":"AwsAggregatedEvent"}"#),
+    ];
+
+    fn filled(text: &str) -> String {
+        RECORDS.iter().fold(text.to_owned(), |text, (name, record)| {
+            text.replace(&format!("\"{name}\""), &format!("{record:?}")).replace(name, record)
+        })
+    }
+
+    /// The status of an object with its flags or its reason, and its pieces in order: a record as written, with the
+    /// account that its wrapping names, or the reason of a fault. A document that is streamed gives the same.
+    fn opened(document: &str) -> (String, Vec<String>) {
+        let decoded = |held_max| {
+            let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(document.as_bytes().to_vec()))) };
+            let bytes = document.len() as u64;
+            let object = ObjectSource { name: "x.json", bytes, taken_by: TakenBy::Name, open: &open };
+            let mut pieces = Vec::new();
+            let summary =
+                Decoder::new(held_max, DamagePolicy::GivesNothing, None).decode(&object, &mut |piece| match piece {
+                    DecodedPiece::Record { value, account: None, .. } => pieces.push(value.raw_text().into_owned()),
+                    DecodedPiece::Record { value, account: Some(account), .. } => {
+                        pieces.push(format!("{} of {account}", value.raw_text()));
+                    }
+                    DecodedPiece::Fault(fault) => pieces.push(fault.reason.name().to_owned()),
+                    DecodedPiece::Irrelevant => unreachable!("there is no screen"),
+                });
+            let error = summary.outcome.error().unwrap_or_default();
+            (format!("{} {error}", summary.outcome.status().name()).trim_end().to_owned(), pieces)
+        };
+        let held = decoded(1 << 20);
+        assert_eq!(decoded(0), held, "{document}");
+        held
+    }
+
+    #[test]
+    fn a_document_is_opened_as_its_wrappings_say() {
+        for (document, status, pieces) in [
+            ("WHOLE", "flagged bare_event", &["WHOLE"][..]),
+            ("NAMED", "flagged bare_event", &["NAMED"]),
+            ("WHOLE\nNAMED", "flagged ndjson", &["WHOLE", "NAMED"]),
+            ("[WHOLE]", "flagged bare_array", &["WHOLE"]),
+            ("[WHOLE] [NAMED]", "flagged bare_array,multi_document", &["WHOLE", "NAMED"]),
+            (r#"{"Records":[WHOLE,NAMED]}"#, "read", &["WHOLE", "NAMED"]),
+            (r#"{"Records":[WHOLE]}{"Records":[NAMED]}"#, "flagged multi_document", &["WHOLE", "NAMED"]),
+            (r#"{"Records":[WHOLE]} NAMED"#, "flagged multi_document", &["WHOLE", "NAMED"]),
+            // A count of calls is no call, where it is all that there is.
+            ("COUNT", "skipped is_aggregated", &[]),
+            ("COUNT\nCOUNT", "flagged ndjson", &["COUNT", "COUNT"]),
+            ("[COUNT]", "flagged bare_array", &["COUNT"]),
+            // A record's members are its own, also where one looks as a record. Names alone may be a wrapper's copies.
+            (r#"{"eventVersion":"1","eventName":"a","event":COMPLETE}"#, "flagged bare_event", &["OUTER"]),
+            (r#"{"Records":[{"eventVersion":"1","eventName":"a","event":COMPLETE}]}"#, "read", &["OUTER"]),
+            (r#"{"eventName":"a","event":COMPLETE}"#, "flagged wrapped", &["COMPLETE"]),
+            (
+                r#"{"eventName":"a","account":"111122223333","detail":DATED}"#,
+                "flagged wrapped",
+                &["DATED of 111122223333"],
+            ),
+            // No log.
+            ("{}", "quarantined envelope_unknown", &[]),
+            (r#"{"digestS3Object":"a","logFiles":[]}"#, "skipped is_digest", &[]),
+            (r#"{"digestS3Object":"a"}"#, "quarantined envelope_unknown", &[]),
+            (r#"{"logFiles":[]}"#, "quarantined envelope_unknown", &[]),
+            (r#"{"configurationItems":[]}"#, "skipped is_other_log", &[]),
+            (r#"{"configSnapshotId":"a"}"#, "skipped is_other_log", &[]),
+            (r#"{"eventVersion":"1","a":1}"#, "quarantined envelope_unknown", &[]),
+            // No records among records.
+            (
+                r#"[{"a":[1]},{"a":{}},{"a":1},[1],5]"#,
+                "flagged bare_array",
+                &[
+                    "envelope_unknown",
+                    "envelope_unknown",
+                    "record_not_cloudtrail",
+                    "record_not_object",
+                    "record_not_object",
+                ],
+            ),
+            (
+                r#"{"Records":[{"a":[1]},[1],"x",{"eventVersion":"1","a":1}]}"#,
+                "read",
+                &["record_not_cloudtrail", "record_not_object", "record_not_object", "record_not_cloudtrail"],
+            ),
+            (
+                "{\"a\":[1]}\n{\"a\":1}\nWHOLE",
+                "flagged ndjson",
+                &["envelope_unknown", "record_not_cloudtrail", "WHOLE"],
+            ),
+            // EventBridge.
+            (r#"{"account":"111122223333","detail":DATED}"#, "flagged eventbridge", &["DATED of 111122223333"]),
+            (r#"{"account":"111122223333","detail":COMPLETE}"#, "flagged eventbridge", &["COMPLETE of 111122223333"]),
+            (r#"{"account":"111122223333","detail":NAMED}"#, "quarantined envelope_unknown", &[]),
+            (r#"{"detail":{"eventID":"1"}}"#, "quarantined envelope_unknown", &[]),
+            ("{\"detail\":DATED}\n{\"detail\":WHOLE}", "flagged eventbridge,ndjson", &["DATED", "WHOLE"]),
+            // Shippers.
+            (r#"{"message":"WHOLE"}"#, "flagged wrapped", &["WHOLE"]),
+            (r#"{"message":"[1]"}"#, "flagged wrapped", &["record_not_object"]),
+            (r#"{"message":"hello"}"#, "quarantined envelope_unknown", &[]),
+            (r#"{"message":"{hello"}"#, "flagged wrapped", &["json_syntax"]),
+            (r#"{"message":COMPLETE}"#, "flagged wrapped", &["COMPLETE"]),
+            (r#"{"result":{"_raw":"COMPLETE"}}"#, "flagged wrapped", &["COMPLETE"]),
+            (
+                r#"[{"message":"COMPLETE"},{"message":"COMPLETE"}]"#,
+                "flagged wrapped,bare_array",
+                &["COMPLETE", "COMPLETE"],
+            ),
+            (
+                r#"{"message":"{\"detail\":{\"eventSource\":\"c\",\"eventName\":\"c\",\"eventID\":\"3\"}}"}"#,
+                "flagged wrapped",
+                &["COMPLETE"],
+            ),
+            (
+                r#"{"message":"{\"eventSource\":\"c\",\"eventName\":\"c\",\"eventID\":\"3\"}\n{\"a\":1}"}"#,
+                "flagged wrapped",
+                &["COMPLETE", "record_not_cloudtrail"],
+            ),
+            (r#""WHOLE""#, "flagged wrapped", &["WHOLE"]),
+            (
+                r#"["WHOLE","[]","x"]"#,
+                "flagged wrapped,bare_array",
+                &["WHOLE", "record_not_object", "record_not_object"],
+            ),
+            // LookupEvents.
+            (
+                r#"{"Events":[{"EventId":"1","CloudTrailEvent":"WHOLE","Resources":[]}]}"#,
+                "flagged lookup_events",
+                &["WHOLE"],
+            ),
+            (r#"{"EventId":"1","CloudTrailEvent":"WHOLE"}"#, "flagged lookup_events", &["WHOLE"]),
+            (
+                r#"{"Events":[{"eventVersion":"1","eventName":"a","CloudTrailEvent":"WHOLE"}]}"#,
+                "flagged lookup_events",
+                &["WHOLE"],
+            ),
+            (
+                r#"{"Events":[WHOLE,NAMED,{"EventId":"1"},{"CloudTrailEvent":7}]}"#,
+                "flagged lookup_events",
+                &["WHOLE", "NAMED", "record_not_cloudtrail", "record_not_cloudtrail"],
+            ),
+            (r#"{"Events":[{"CloudTrailEvent":"COMPLETE","Record":COMPLETE}]}"#, "flagged wrapped", &["COMPLETE"]),
+            (
+                r#"{"Events":[{"CloudTrailEvent":"{\"eventSource\":\"o\",\"eventName\":\"o\",\"eventID\":\"4\"}","Record":COMPLETE}]}"#,
+                "read",
+                &["envelope_unknown"],
+            ),
+            (
+                r#"{"Events":[{"CloudTrailEvent":"WHOLE","Other":{"x":NAMED}}]}"#,
+                "flagged lookup_events",
+                &["envelope_unknown", "WHOLE"],
+            ),
+            (r#"{"Events":[{"Other":{"x":NAMED}}]}"#, "flagged lookup_events", &["record_not_cloudtrail"]),
+            // CloudWatch Logs.
+            (
+                r#"{"logEvents":[{"id":"1","message":"WHOLE"},{"message":"NAMED"}]}"#,
+                "flagged cloudwatch_logs",
+                &["WHOLE", "NAMED"],
+            ),
+            (
+                r#"{"logEvents":[{"message":"WHOLE","x":["NAMED"]},{"message":"CWL CONTROL MESSAGE:"}]}"#,
+                "flagged cloudwatch_logs",
+                &["envelope_unknown", "WHOLE"],
+            ),
+            (
+                r#"{"logEvents":[{"eventVersion":"1","eventName":"a","message":"WHOLE"}]}"#,
+                "flagged cloudwatch_logs",
+                &["WHOLE"],
+            ),
+            (r#"{"logEvents":[{"message":"COMPLETE","x":COMPLETE}]}"#, "flagged wrapped", &["COMPLETE"]),
+            // Members beside the records.
+            (r#"{"Records":[WHOLE],"More":[NAMED]}"#, "flagged unknown_member", &["WHOLE", "envelope_unknown"]),
+            (r#"{"More":[NAMED],"Records":[WHOLE]}"#, "flagged unknown_member", &["envelope_unknown", "WHOLE"]),
+            (r#"{"Records":[WHOLE],"More":"eventName"}"#, "read", &["WHOLE"]),
+            (r#"{"Records":[WHOLE],"More":{"x":"eventName"}}"#, "flagged unknown_member", &["WHOLE"]),
+            (r#"{"Records":[WHOLE],"More":{"eventName"}}"#, "flagged unknown_member", &["WHOLE", "envelope_unknown"]),
+            (r#"{"Records":[WHOLE],"awslogs":{"data":"x"}}"#, "flagged unknown_member", &["WHOLE", "envelope_unknown"]),
+            (r#"{"Records":[WHOLE],"other":{"awslogs":"x"}}"#, "flagged unknown_member", &["WHOLE"]),
+        ] {
+            let outer = filled(r#"{"eventVersion":"1","eventName":"a","event":COMPLETE}"#);
+            let pieces = pieces.iter().map(|piece| filled(piece).replace("OUTER", &outer)).collect();
+            assert_eq!(opened(&filled(document)), (status.to_owned(), pieces), "{document}");
+        }
+    }
+
+    #[test]
+    fn a_payload_of_logs_is_opened_and_bounded() {
+        let event = |more: &str, document: &str| {
+            format!(r#"{{{more}"awslogs":{{"data":"{}"}}}}"#, payload(filled(document).as_bytes()))
+        };
+        for (more, document, pieces) in [
+            ("", r#"{"owner":"111122223333","logEvents":[{"message":"WHOLE"}]}"#, &["WHOLE of 111122223333"][..]),
+            (
+                "",
+                r#"{"logEvents":[{"message":"WHOLE"},{"message":7},{}]}"#,
+                &["WHOLE", "record_not_cloudtrail", "record_not_cloudtrail"],
+            ),
+            ("", r#"{"logEvents":[{"message":"NAMED","x":[NAMED]}],"x":1}"#, &["envelope_unknown", "NAMED"]),
+            ("", r#"{"logEvents":[{"message":"NAMED"}],"x":"NAMED"}"#, &["envelope_unknown", "NAMED"]),
+            (r#""x":[NAMED],"#, r#"{"logEvents":[{"message":"NAMED"}]}"#, &["envelope_unknown", "NAMED"]),
+            ("", "{", &["envelope_unknown"]),
+        ] {
+            let pieces = pieces.iter().map(|piece| filled(piece)).collect();
+            let expected = ("flagged cloudwatch_logs".to_owned(), pieces);
+            assert_eq!(opened(&event(&filled(more), document)), expected, "{document}");
+        }
+        let text = "x".repeat(100);
+        for (bytes_max, found) in [(99, None), (100, Some(text.clone().into_bytes())), (0, None)] {
+            assert_eq!(logs_payload(&payload(text.as_bytes()), bytes_max), found, "{bytes_max}");
+        }
+        assert_eq!(logs_payload("x", 100), None);
+    }
+
+    fn payload(document: &[u8]) -> String {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(document).unwrap();
+        base64::engine::general_purpose::STANDARD.encode(encoder.finish().unwrap())
     }
 }

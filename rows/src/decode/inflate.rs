@@ -116,6 +116,7 @@ pub struct InflateStream<R> {
     members: u64,
     total: u64,
     total_max: u64,
+    nested_max: u64,
     pub flags: InflateFlags,
 }
 
@@ -140,6 +141,7 @@ impl<R: Read> InflateStream<R> {
             members: 0,
             total: 0,
             total_max: OBJECT_BYTES_MAX,
+            nested_max: NESTED_BYTES_MAX,
             flags: InflateFlags::default(),
         }
     }
@@ -302,13 +304,13 @@ impl<R: Read> InflateStream<R> {
     fn enter_nested(&mut self, out: &mut Vec<u8>) -> Result<bool, InflateFault> {
         let mut inner = std::mem::take(out);
         while self.step(&mut inner)? {
-            if inner.len() as u64 > NESTED_BYTES_MAX {
+            if inner.len() as u64 > self.nested_max {
                 return Err(InflateFault::TooLarge);
             }
         }
         self.flags.double_gzip = true;
         let mut inner = InflateStream::new(std::io::Cursor::new(inner), NamedEncoding::Unnamed);
-        inner.total_max = NESTED_BYTES_MAX;
+        inner.total_max = self.nested_max;
         self.state = InflateState::Inner(Box::new(inner));
         Ok(true)
     }
@@ -424,6 +426,58 @@ mod tests {
         torn[crc] ^= 1;
         assert_eq!(stream(&torn), Err(InflateFault::Crc));
         assert_eq!(stream(&one[..one.len() - 1]), Err(InflateFault::Truncated));
+        for length in 0..one.len() {
+            assert_eq!(one_shot(&one[..length], 1 << 20, &mut out), None, "{length} bytes");
+        }
+    }
+
+    /// Bytes that no encoder makes smaller, the same in every run.
+    fn noise(length: usize) -> Vec<u8> {
+        let next = |state: &u64| Some(state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1));
+        std::iter::successors(Some(7), next).map(|state| (state >> 56) as u8).take(length).collect()
+    }
+
+    #[test]
+    fn a_large_object_comes_in_bounded_pieces() {
+        let pairs = |before: &[u8]| [before, &[0x1f, 0x8b].repeat(CHUNK_BYTES * 2)].concat();
+        // A piece that begins as a gzip does is none, if it is not the first.
+        for content in [noise(CHUNK_BYTES + 50_000), vec![b' '; 16 * CHUNK_BYTES], pairs(b"x"), pairs(b"xx")] {
+            let content = [&b"["[..], &content].concat();
+            for stored in [gzip(&content), content.clone()] {
+                let mut inflate = InflateStream::new(&stored[..], NamedEncoding::Unnamed);
+                let (mut all, mut chunk) = (Vec::new(), Vec::new());
+                while inflate.read_chunk(&mut chunk).unwrap() {
+                    assert!(chunk.len() <= 4 * CHUNK_BYTES, "{} bytes at once", chunk.len());
+                    all.append(&mut chunk);
+                }
+                assert!(all == content && !inflate.flags.double_gzip);
+            }
+        }
+        let large = noise(CHUNK_BYTES + 50_000);
+        assert!(stream(&gzip(&large)).unwrap().0 == large);
+    }
+
+    /// Fails once, and has ended after that.
+    struct FailsOnce(Option<std::io::ErrorKind>);
+
+    impl Read for FailsOnce {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            self.0.take().map_or(Ok(0), |kind| Err(kind.into()))
+        }
+    }
+
+    #[test]
+    fn what_comes_before_a_fault_of_the_reader_is_given() {
+        use std::io::ErrorKind::{BrokenPipe, Interrupted};
+        for (kind, end) in [(BrokenPipe, Err(InflateFault::Unreadable)), (Interrupted, Ok(false))] {
+            for text in [&b"[12]"[..], b"[123]"] {
+                let mut inflate = InflateStream::new(text.chain(FailsOnce(Some(kind))), NamedEncoding::Plain);
+                let mut all = Vec::new();
+                assert_eq!(inflate.read_chunk(&mut all), Ok(true));
+                assert_eq!((inflate.read_chunk(&mut all), &all[..]), (Ok(true), text));
+                assert_eq!((inflate.read_chunk(&mut all), &all[..]), (end, text));
+            }
+        }
     }
 
     #[test]
@@ -481,6 +535,16 @@ mod tests {
                 }
             };
             assert_eq!(end, fault, "{bytes_max}");
+        }
+        // The bound of a gzip in a gzip holds from its second piece on.
+        let halves = [gzip(&plain[..5]), gzip(&plain[5..])].concat();
+        for (bytes_max, end) in
+            [(plain.len(), Ok(true)), (plain.len() - 1, Err(InflateFault::TooLarge)), (6, Err(InflateFault::TooLarge))]
+        {
+            let mut inflate = InflateStream::new(&halves[..], NamedEncoding::Gzip);
+            inflate.nested_max = bytes_max as u64;
+            assert_eq!(inflate.read_chunk(&mut Vec::new()), Ok(true));
+            assert_eq!(inflate.read_chunk(&mut Vec::new()), end, "{bytes_max}");
         }
     }
 

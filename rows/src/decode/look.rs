@@ -137,7 +137,10 @@ mod tests {
         assert!(may_be_log("x", &whole[..10]), "a gzip that ends behind its header");
         assert!(may_be_log("x", &[0x1f, 0x8b, 9, 0, 0, 0, 0, 0, 0, 0]), "a gzip of an unknown method");
         assert!(may_be_log("x", &gzip(b"")), "a gzip of nothing");
-        assert!(may_be_log("x", &[b' '; HEAD_BYTES]), "white space that may go on");
+        let space = [b' '; HEAD_BYTES];
+        assert!(may_be_log("x", &space), "white space that may go on");
+        assert!(!may_be_log("x", &space[1..]), "white space that is all");
+        assert!(may_be_log("x", &[gzip(&space), gzip(b"Dear reader")].concat()), "a gzip of white space that goes on");
         assert!(may_be_log("x", &gzip(&gzip(b"{\"Records\":[]}"))), "a gzip in a gzip");
     }
 

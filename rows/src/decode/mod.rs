@@ -113,6 +113,7 @@ pub struct Decoder {
     stored: StoredBytes,
     inflated: Vec<u8>,
     places: Vec<ItemPlace>,
+    places_max: usize,
     opener: envelope::EnvelopeOpener,
     screen: Option<RecordScreen>,
     digest: ObjectDigest,
@@ -163,6 +164,7 @@ impl Decoder {
             stored: StoredBytes::default(),
             inflated: Vec::new(),
             places: Vec::new(),
+            places_max: PLACES_MAX,
             opener: envelope::EnvelopeOpener::default(),
             screen,
             digest: ObjectDigest::None,
@@ -248,13 +250,13 @@ impl Decoder {
         sink: &mut dyn FnMut(DecodedPiece<'_>),
     ) -> DecodeSummary {
         let document = &self.inflated[..length];
-        let places = &mut self.places;
+        let (places, places_max) = (&mut self.places, self.places_max);
         places.clear();
         let mut items = 0usize;
         let mut splitter = Splitter::new(self.screen);
         let mut remember = |item: DocumentItem<'_>| {
             items += 1;
-            if places.len() < PLACES_MAX {
+            if places.len() < places_max {
                 let (offset, length) = (item.offset as u32, item.length as u32);
                 places.push(ItemPlace { offset, length, item: DocumentItem { bytes: &[], ..item } });
             }
@@ -494,6 +496,9 @@ fn stream(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use super::*;
 
     type Pieces = (ObjectOutcome, Vec<(u64, Vec<u8>)>);
@@ -552,6 +557,167 @@ mod tests {
         let mut stored = StoredBytes::default();
         assert_eq!(stored.fill(&mut Slow { bytes: &bytes, step: 7, calls: 0 }, 0, 5000).unwrap(), 5001);
         assert_eq!(stored.0, bytes[..5001]);
+        let broken = (&b"ab"[..]).chain(FailsOnce(Some(io::ErrorKind::BrokenPipe))).chain(&b"c"[..]);
+        assert_eq!(stored.fill(broken, 0, 5000).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    /// Fails once, and has ended after that.
+    struct FailsOnce(Option<io::ErrorKind>);
+
+    impl Read for FailsOnce {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            self.0.take().map_or(Ok(0), |kind| Err(kind.into()))
+        }
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_says_why() {
+        use io::ErrorKind::{NotFound, Other, PermissionDenied};
+        for (kind, outcome) in [
+            (NotFound, ObjectOutcome::Missing),
+            (PermissionDenied, ObjectOutcome::Quarantined(FaultReason::PermissionDenied)),
+            (Other, ObjectOutcome::Quarantined(FaultReason::Unreadable)),
+        ] {
+            for (held_max, taken_by) in [(100, TakenBy::Name), (0, TakenBy::Name), (100, TakenBy::Content)] {
+                let open = || -> io::Result<Box<dyn Read>> { Err(kind.into()) };
+                let object = ObjectSource { name: "x.json", bytes: 7, taken_by, open: &open };
+                let mut decoder = Decoder::new(held_max, DamagePolicy::GivesNothing, None);
+                assert_eq!(decoder.decode(&object, &mut |_| {}).outcome, outcome, "{kind} {held_max} {taken_by:?}");
+            }
+        }
+    }
+
+    /// Counts the bytes that are read.
+    struct Counting(io::Cursor<Vec<u8>>, Rc<Cell<usize>>);
+
+    impl Read for Counting {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let read = self.0.read(buffer)?;
+            self.1.set(self.1.get() + read);
+            Ok(read)
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut stored = Vec::new();
+        flate2::read::GzEncoder::new(bytes, flate2::Compression::fast()).read_to_end(&mut stored).unwrap();
+        stored
+    }
+
+    /// A log of different records, of a thousand bytes each that gzip makes few of.
+    fn log(records: usize) -> String {
+        let pad = "x".repeat(950);
+        let record = |at| format!(r#"{{"eventName":"{at}","eventID":"{at:08x}","pad":"{pad}"}}"#);
+        let records: Vec<String> = (0..records).map(record).collect();
+        format!(r#"{{"Records":[{}]}}"#, records.join(","))
+    }
+
+    #[test]
+    fn an_object_that_fits_is_read_once_and_another_twice() {
+        let text = log(4);
+        let (plain, stored) = (text.as_bytes(), gzip(text.as_bytes()));
+        let (all, few) = (plain.len(), stored.len());
+        for (name, bytes, said, held_max, read, outcome) in [
+            ("x.json", plain, all, 2 * all, all, ObjectOutcome::Read),
+            ("x.json", plain, all, all, all, ObjectOutcome::Read),
+            ("x.json", plain, all, all - 1, 2 * all, ObjectOutcome::Read),
+            ("x.json", plain, all, 0, 2 * all, ObjectOutcome::Read),
+            ("x.json.gz", &stored, few, all, few, ObjectOutcome::Read),
+            ("x.json.gz", &stored, few, all - 1, 3 * few, ObjectOutcome::Read),
+            ("x.json.gz", &stored, few, few - 1, 2 * few, ObjectOutcome::Read),
+            // It is larger than was said.
+            ("x.json", plain, 1, all - 1, 3 * all, ObjectOutcome::Read),
+            ("x.json.gz", &stored, 1, few - 2, few - 1 + 2 * few, ObjectOutcome::Read),
+            ("x.json", &stored, few, all, few, ObjectOutcome::Flagged([ObjectFlag::ExtensionMismatch].into())),
+            ("x.json", &stored, few, all - 1, 3 * few, ObjectOutcome::Flagged([ObjectFlag::ExtensionMismatch].into())),
+        ] {
+            let counted = Rc::new(Cell::new(0));
+            let open = || -> io::Result<Box<dyn Read>> {
+                Ok(Box::new(Counting(io::Cursor::new(bytes.to_vec()), Rc::clone(&counted))))
+            };
+            let object = ObjectSource { name, bytes: said as u64, taken_by: TakenBy::Name, open: &open };
+            for digest in [ObjectDigest::None, ObjectDigest::Sha256] {
+                counted.set(0);
+                let mut records = 0;
+                let mut decoder = Decoder::new(held_max, DamagePolicy::GivesNothing, None).with_digest(digest);
+                let summary = decoder.decode(&object, &mut |_| records += 1);
+                let hash = (digest == ObjectDigest::Sha256).then(|| Box::new(Sha256::digest(plain).into()));
+                assert_eq!(
+                    (summary.outcome, summary.inflated_bytes, summary.sha256, records, counted.get()),
+                    (outcome.clone(), all as u64, hash, 4, read),
+                    "{name} of {} bytes, said {said}, {held_max} held",
+                    bytes.len()
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_object_that_differs_when_it_is_read_again_has_changed() {
+        let text = log(3);
+        let changed = ObjectOutcome::Changed(ObjectChange::WhileRead);
+        for (again, outcome) in [
+            (text.clone(), ObjectOutcome::Read),
+            (text.replace(":\"1\"", ":\"2\""), ObjectOutcome::Read),
+            (format!("{text}\n"), changed.clone()),
+            (text.replace("]}", "]]"), changed.clone()),
+            (String::new(), changed),
+        ] {
+            let opened = Cell::new(0);
+            let open = || -> io::Result<Box<dyn Read>> {
+                opened.set(opened.get() + 1);
+                let text = if opened.get() < 3 { &text } else { &again };
+                Ok(Box::new(io::Cursor::new(text.clone().into_bytes())))
+            };
+            let object = ObjectSource { name: "x.json", bytes: 1, taken_by: TakenBy::Name, open: &open };
+            let mut decoder = Decoder::new(0, DamagePolicy::GivesNothing, None);
+            assert_eq!(decoder.decode(&object, &mut |_| {}).outcome, outcome, "{again}");
+        }
+    }
+
+    #[test]
+    fn a_large_object_gives_the_same_however_much_of_it_is_held() {
+        let text = log(600);
+        let whole = decoded(text.as_bytes(), 1 << 24, DamagePolicy::GivesNothing);
+        assert_eq!(whole.1.len(), 600);
+        let is_same = |(outcome, pieces): Pieces| outcome == whole.0 && pieces == whole.1;
+        assert!(is_same(decoded(text.as_bytes(), 0, DamagePolicy::GivesNothing)));
+        let stored = gzip(text.as_bytes());
+        let named = |held_max| decoded(&stored, held_max, DamagePolicy::GivesNothing).1;
+        assert!(named(1 << 24) == whole.1 && named(0) == whole.1);
+        // A document with more items than places are remembered for.
+        let open = || -> io::Result<Box<dyn Read>> { Ok(Box::new(io::Cursor::new(log(9).into_bytes()))) };
+        let object = ObjectSource { name: "x.json", bytes: 1, taken_by: TakenBy::Name, open: &open };
+        for places_max in [0, 1, 8, 9, 10] {
+            let mut records: Vec<usize> = Vec::new();
+            let mut decoder = Decoder { places_max, ..Decoder::new(1 << 20, DamagePolicy::GivesNothing, None) };
+            decoder.decode(&object, &mut |piece| match piece {
+                DecodedPiece::Record { value, .. } => {
+                    records.push(value.get("eventName").unwrap().text().unwrap().parse().unwrap())
+                }
+                _ => unreachable!("all are records"),
+            });
+            assert_eq!(records, [0, 1, 2, 3, 4, 5, 6, 7, 8], "{places_max}");
+        }
+    }
+
+    #[test]
+    fn what_stands_behind_a_log_is_flagged() {
+        use ObjectFlag::{MultiMember, NotCompressed, TrailingData};
+        let log = gzip(br#"{"Records":[]}"#);
+        for (bytes, flags) in [
+            (log.clone(), &[][..]),
+            ([&log[..], b"\n"].concat(), &[TrailingData]),
+            (gzip(b"{\"Records\":[]} x"), &[TrailingData]),
+            ([&log[..], b" x"].concat(), &[TrailingData]),
+            ([&log[..], &gzip(b"\n")].concat(), &[MultiMember]),
+            (b"{\"Records\":[]} x".to_vec(), &[TrailingData, NotCompressed]),
+        ] {
+            let expected = if flags.is_empty() { ObjectOutcome::Read } else { ObjectOutcome::Flagged(flags.into()) };
+            for held_max in [1 << 20, 0] {
+                assert_eq!(decoded(&bytes, held_max, DamagePolicy::GivesNothing).0, expected, "{bytes:?}");
+            }
+        }
     }
 
     #[test]
@@ -606,16 +772,19 @@ mod tests {
                 FaultReason::GzipCrc,
                 4,
             ),
+            (&log(600), FaultReason::GzipCrc, 600),
+            // Nothing is around the records that would be waited for.
+            (log(600).trim_start_matches("{\"Records\":["), FaultReason::GzipCrc, 600),
         ] {
-            let mut bytes = Vec::new();
-            flate2::read::GzEncoder::new(text.as_bytes(), flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();
+            let mut bytes = gzip(text.as_bytes());
             let crc = bytes.len() - 8;
             bytes[crc] ^= 1;
             let whole = decoded(&bytes, 1 << 20, DamagePolicy::GivesNothing);
             assert_eq!(whole, (ObjectOutcome::Quarantined(fault), Vec::new()), "{text}");
             assert_eq!(decoded(&bytes, 0, DamagePolicy::GivesNothing), whole, "{text}");
             let whole = decoded(&bytes, 1 << 20, DamagePolicy::Salvage);
-            assert_eq!(whole.1.len(), salvaged, "{text}");
+            let outcome = if salvaged > 0 { ObjectOutcome::Salvaged(fault) } else { ObjectOutcome::Quarantined(fault) };
+            assert_eq!((&whole.0, whole.1.len()), (&outcome, salvaged), "{text}");
             assert_eq!(decoded(&bytes, 0, DamagePolicy::Salvage), whole, "{text}");
         }
     }

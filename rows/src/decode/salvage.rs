@@ -32,7 +32,6 @@ pub(super) struct Stretch {
 }
 
 /// The resumable search: call [`Salvager::advance`] with the unconsumed bytes and more, until nothing follows.
-#[derive(Default)]
 pub(super) struct Salvager {
     /// The next byte to look at, outside an attempt.
     at: u64,
@@ -41,7 +40,22 @@ pub(super) struct Salvager {
     tree: JsonTree,
     between: Between,
     vain_bytes: u64,
+    vain_bytes_min: u64,
     records: u64,
+}
+
+impl Default for Salvager {
+    fn default() -> Salvager {
+        Salvager {
+            at: 0,
+            attempt: None,
+            tree: JsonTree::new(),
+            between: Between::default(),
+            vain_bytes: 0,
+            vain_bytes_min: VAIN_BYTES_MIN,
+            records: 0,
+        }
+    }
 }
 
 struct Attempt {
@@ -113,7 +127,7 @@ impl Salvager {
     /// Begins with the next bracket, if one is here and any more are to be tried.
     fn begin_next(&mut self, bytes: &[u8], base: u64) -> bool {
         let rest = &bytes[(self.at - base) as usize..];
-        let is_worn_out = self.vain_bytes > VAIN_BYTES_MIN.max(self.at.saturating_mul(VAIN_BYTES_PER_BYTE));
+        let is_worn_out = self.vain_bytes > self.vain_bytes_min.max(self.at.saturating_mul(VAIN_BYTES_PER_BYTE));
         let next = memchr::memchr(b'{', rest).filter(|_| !is_worn_out);
         let skipped = &rest[..next.unwrap_or(rest.len())];
         self.between.take(skipped, self.at);
@@ -184,5 +198,125 @@ impl Between {
             }
             sink(Salvaged::Stretch(stretch));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = r#"{"eventName":"a","eventID":"1"}"#;
+    const B: &str = r#"{"eventSource":"b","eventName":"b","eventID":"2"}"#;
+
+    /// The records and the stretches between them, each by its place, its length and its first bytes.
+    fn salvaged(mut salvager: Salvager, bytes: &[u8], step: usize) -> Vec<(&'static str, u64, u64, String)> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (mut found, mut from, mut to) = (Vec::new(), 0, 0);
+        let mut records = 0;
+        loop {
+            to = bytes.len().min(to + step);
+            let follows = if to == bytes.len() { BytesAhead::Nothing } else { BytesAhead::More };
+            let mut sink = |piece: Salvaged<'_>| match piece {
+                Salvaged::Record(item) => {
+                    records += 1;
+                    found.push(("record", item.offset, item.length, text(item.bytes)));
+                }
+                Salvaged::Stretch(stretch) => {
+                    found.push(("stretch", stretch.offset, stretch.length, text(&stretch.head)));
+                }
+            };
+            from = salvager.advance(&bytes[from..to], from as u64, follows, &mut sink) as usize;
+            if to == bytes.len() {
+                assert_eq!(salvager.records(), records);
+                return found;
+            }
+        }
+    }
+
+    /// The document of a text in which `A` and `B` stand for records, and what is found in it: the records in round
+    /// brackets, and in pointed ones the stretches.
+    fn marked(text: &str) -> (String, Vec<(&'static str, u64, u64, String)>) {
+        let (mut document, mut found, mut start) = (String::new(), Vec::new(), 0);
+        for character in text.chars() {
+            let length = document.len() - start;
+            match character {
+                '(' | '<' => start = document.len(),
+                ')' => found.push(("record", start as u64, length as u64, document[start..].to_owned())),
+                '>' => {
+                    let head = &document[start..][..length.min(STRETCH_HEAD_BYTES)];
+                    found.push(("stretch", start as u64, length as u64, head.to_owned()));
+                }
+                'A' => document.push_str(A),
+                'B' => document.push_str(B),
+                other => document.push(other),
+            }
+        }
+        (document, found)
+    }
+
+    #[test]
+    fn records_are_found_wherever_they_stand() {
+        let long = "x".repeat(STRETCH_HEAD_BYTES + 10);
+        for text in [
+            "(A)",
+            "(A),(B)",
+            r#"{"Records":[(A),(B)]}"#,
+            r#"{"Records" : [ (A) , (B)"#,
+            r#"{"Events":[(A)],"logEvents":[(B)]}"#,
+            "(A) <x> (B)",
+            " }],\n<x y {\"z\":[]}>,[ \n (A)",
+            "(A) ]}, <e>",
+            "<q> [ (A)",
+            "(A) <[ , \t Record> (A) <Recordss> (A) Records (A) <logEvent> (A) logEvents (A) <logEventsx> (A)",
+            r#"(A) <{"x":5}> (B) <{"eventName":"a"> (B) <{"eventName">"#,
+            r#"({"eventName":"a","Records":5,"eventID":"4"})(A)"#,
+            r#"<{"x":1}>({"message":"{\"eventSource\":\"b\",\"eventName\":\"b\",\"eventID\":\"2\"}"})"#,
+            // The end of a stretch is told only of one that is shown whole.
+            &format!("(A) <{long}, >(B)"),
+            &format!("(A) <{long}[ ,\n>(B)"),
+            &format!("(A) <{}>, (B)", &long[..STRETCH_HEAD_BYTES - 2]),
+            "none",
+        ] {
+            let (document, expected) = marked(text);
+            for step in (1..90).chain([usize::MAX / 2]) {
+                let found = salvaged(Salvager::default(), document.as_bytes(), step);
+                assert_eq!(found, expected, "{document} by {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_search_in_vain_ends() {
+        let text = format!("{{{{{{{A}");
+        let vain = 3 * text.len() as u64 - 3;
+        for (vain_bytes_min, records) in [(vain, 1), (vain - 1, 0), (0, 0)] {
+            let salvager = Salvager { vain_bytes_min, ..Salvager::default() };
+            let found = salvaged(salvager, text.as_bytes(), 1000);
+            assert_eq!(found.iter().filter(|(kind, ..)| *kind == "record").count(), records, "{vain_bytes_min}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_as_long_as_a_record_may_be() {
+        let record = |length: usize| format!(r#"{{"eventName":"{}","eventID":"1"}}"#, "x".repeat(length - 30));
+        for (length, is_found) in [(RECORD_BYTES_MAX, true), (RECORD_BYTES_MAX + 1, false)] {
+            let text = format!("{}, {A}", record(length));
+            assert_eq!(text.len(), length + 2 + A.len());
+            for step in [5 << 20, usize::MAX / 2] {
+                let found = salvaged(Salvager::default(), text.as_bytes(), step);
+                let lengths: Vec<_> = found.iter().map(|(kind, _, length, _)| (*kind, *length)).collect();
+                let first = if is_found { ("record", length as u64) } else { ("stretch", length as u64 + 2) };
+                assert_eq!(lengths, [first, ("record", A.len() as u64)], "{length} by {step}");
+            }
+        }
+        // What is too long is not asked for again.
+        let mut salvager = Salvager::default();
+        let begun = format!(r#"{{"a":"{}"#, "x".repeat(RECORD_BYTES_MAX - 5));
+        assert_eq!(begun.len(), RECORD_BYTES_MAX + 1);
+        let mut advance = |length: usize| {
+            salvager.advance(&begun.as_bytes()[..length], 0, BytesAhead::More, &mut |_| panic!("there is no record"))
+        };
+        assert_eq!(advance(RECORD_BYTES_MAX), 0);
+        assert_eq!(advance(RECORD_BYTES_MAX + 1), begun.len() as u64);
     }
 }

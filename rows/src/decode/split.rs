@@ -769,8 +769,106 @@ mod tests {
             "{\"Records\":[1[,2]}".to_owned(),
         ] {
             let whole = split(document.as_bytes(), usize::MAX / 2).unwrap();
-            for chunk in 5..90 {
+            for chunk in 1..90 {
                 assert_eq!(split(document.as_bytes(), chunk).unwrap(), whole, "{document} by {chunk}");
+            }
+        }
+    }
+
+    /// A piece of a document, more of which follows: the number of items in it, and behind `^` the bytes that are needed
+    /// again.
+    #[test]
+    fn a_piece_gives_what_is_whole_in_it() {
+        let stamp = "2026-03-10T09:00:00.000Z";
+        for (text, given) in [
+            ("^{", 0),
+            ("^{\"a\":1,\"b", 0),
+            ("^{\"a\":1", 0),
+            ("^{\"a\":[1,", 0),
+            ("{\"Records\":[^", 0),
+            ("{\"Records\":[{\"a\":1},^{\"b\"", 1),
+            ("{\"Records\":[{\"a\":1},{\"b\":2} ^", 2),
+            ("{\"Records\":[{\"a\":1}],^\"more", 1),
+            ("{\"Records\":[{\"a\":1}],^\"more\":[1,", 1),
+            ("{\"Records\":[{\"a\":1}],\"more\":[1]^", 1),
+            ("{\"Records\":[{\"a\":1}]}^", 1),
+            ("[{\"a\":1},^[5", 1),
+            ("{\"a\":1}\n{\"b\":2}\n^{\"c\"", 2),
+            ("{\"a\":1}\n\u{feff}{\"b\":2}\n^", 2),
+            ("{\"a\":1}\n^text", 1),
+            ("{\"a\":1}\n^2026-03-10T09:00:00.000Z", 1),
+            ("{\"a\":1}\n[{\"b\":2}]\n^[  ", 2),
+            ("^<html>", 0),
+            ("^1234567890123456789012345", 0),
+            (&format!("{stamp} {{\"a\":1}}\n{stamp} {{\"b\":2}}\n^"), 2),
+            (&format!("{stamp} {{\"a\":1}}\n{stamp} ^{{\"b\":"), 1),
+        ] {
+            let (before, after) = text.split_once('^').unwrap();
+            let bytes = [before, after].concat();
+            let (mut splitter, mut items) = (Splitter::default(), 0);
+            let piece = DocumentPiece::new(bytes.as_bytes(), 0, BytesAhead::More);
+            let needed_from = splitter.advance(&piece, &mut |_| items += 1);
+            assert_eq!((needed_from, items), (Ok(before.len() as u64), given), "{text}");
+        }
+    }
+
+    /// No more than the longest record is held of anything that has not ended.
+    #[test]
+    fn the_bytes_of_a_record_are_held_and_no_more() {
+        use SplitState::{AfterItem, AfterMember, Between, InItem, Key, Skip, Start};
+        let (document_start, item_start, max) = (1u64 << 40, 2u64 << 40, RECORD_BYTES_MAX as u64);
+        for (state, document_known, keep) in [
+            (InItem, true, item_start),
+            (InItem, false, item_start),
+            (Between(StrayText::Plain), false, item_start),
+            (Skip, true, item_start),
+            (Skip, false, document_start),
+            (Key, false, document_start),
+            (AfterMember, false, document_start),
+        ] {
+            for (at, expected) in [(keep + 1, keep), (keep + max, keep), (keep + max + 1, keep + max + 1)] {
+                let splitter =
+                    Splitter { state, document_known, document_start, item_start, at, ..Splitter::default() };
+                assert_eq!(splitter.needed_from(), expected, "{state:?} {document_known}");
+            }
+        }
+        for (state, document_known) in [(Key, true), (AfterMember, true), (Start, false), (AfterItem, true)] {
+            let splitter = Splitter { state, document_known, at: item_start, ..Splitter::default() };
+            assert_eq!(splitter.needed_from(), item_start, "{state:?} {document_known}");
+        }
+        let bytes = vec![b' '; RECORD_BYTES_MAX + 1];
+        assert!(matches!(Splitter::default().wait(&bytes[1..]), Ok(SplitStep::More)));
+        assert_eq!(Splitter::default().wait(&bytes).err(), Some(SYNTAX));
+        let piece = DocumentPiece::new(&bytes, item_start, BytesAhead::Nothing);
+        for (start, length, held, fault) in [
+            (item_start, max, RECORD_BYTES_MAX, None),
+            (item_start + 1, max, RECORD_BYTES_MAX, None),
+            (item_start, max + 1, 0, Some(ItemFault::TooLarge)),
+            (item_start - 1, 5, 0, None),
+        ] {
+            let item = piece.item(start, length, ItemContainer::Records);
+            assert_eq!((item.bytes.len(), item.offset, item.length, item.fault), (held, start, length, fault));
+        }
+    }
+
+    #[test]
+    fn a_screen_judges_the_items_of_records_alone() {
+        for (text, screened) in [
+            (r#"{"Records":[{"a":1},{"b":2}]}"#, &[true, true][..]),
+            (r#"{"Records":[{"a":1},7,[1]]}"#, &[true, false, false]),
+            (r#"[{"a":1}]"#, &[false]),
+            (r#"{"Events":[{"a":1}]}"#, &[false]),
+            (r#"{"logEvents":[{"a":1}]}"#, &[false]),
+            (r#"{"a":1}"#, &[false]),
+        ] {
+            for (screen, is_used) in
+                [(Some((|_| true) as RecordScreen), true), (Some((|_| false) as RecordScreen), false), (None, false)]
+            {
+                let mut found = Vec::new();
+                let sink = &mut |item: DocumentItem<'_>| found.push(item.is_screened_out);
+                Splitter::new(screen).advance(&DocumentPiece::whole(text.as_bytes()), sink).unwrap();
+                let expected: Vec<bool> = screened.iter().map(|is_screened| *is_screened && is_used).collect();
+                assert_eq!(found, expected, "{text}");
             }
         }
     }
@@ -798,17 +896,44 @@ mod tests {
             ("{\"a\":1}\n\0\0\n{\"b\":2}", &[None, None]),
             ("{\"a\":1}\nx\u{1f}\u{8b}\n{\"b\":2}", &[None, LINE, None]),
             ("{\"a\":1}garbage", &[None]),
+            ("{\"a\":1}\n[", &[None]),
+            ("{\"a\":1}\n[ 7", &[None]),
+            ("{\"a\":1}\0\0{\"b\":2}", &[None, None]),
+            ("{\"a\":1} {} {\"b\":2} x", &[None, None, None]),
             ("{\"a\":1}\0\0\0", &[None]),
         ] {
             let (items, shape) = split(text.as_bytes(), 1000).unwrap();
             assert_eq!(items.iter().map(|(_, fault)| *fault).collect::<Vec<_>>(), faults, "{text}");
             assert_eq!(shape.trailing_data, !text.contains('\u{1e}'), "{text}");
+            let is_records = |text: &str| text.contains("Records");
+            assert!(shape.documents == faults.len() as u64 || is_records(text) && shape.documents > 1, "{text}");
         }
         for line in ["null", "5", "[1,2]", "\"x\"", " true "] {
             let text = format!("{{\"a\":1}}\n{line}\n{{\"b\":2}}");
             let (items, shape) = split(text.as_bytes(), 1000).unwrap();
             assert_eq!((items.len(), &*items[1].0), (3, line.trim_start()), "{line}");
             assert_eq!((shape.documents, shape.trailing_data), (3, false), "{line}");
+        }
+        for (text, expected) in [
+            ("{}", &["{}"][..]),
+            ("[]", &[]),
+            ("[5]", &["5"]),
+            ("[ 5 , true,\"x\"]", &["5", "true", "\"x\""]),
+            ("\"{\\\"a\\\":1}\"", &["\"{\\\"a\\\":1}\""]),
+            ("\"[1]\"", &["\"[1]\""]),
+            ("{\"Records\" : [{}]}", &["{}"]),
+            ("{\"Records\"\n:\t[{}]}", &["{}"]),
+            ("{\"a\" \n : 1 , \"b\" :{}}", &["{\"a\" \n : 1 , \"b\" :{}}"]),
+            // Nothing but its names and brackets is looked at of a document around records.
+            ("{\"a\tb\":-,\"Records\":[{}]}", &["{}"]),
+        ] {
+            let (items, shape) = split(text.as_bytes(), 1000).unwrap();
+            assert_eq!(items.iter().map(|(item, _)| &**item).collect::<Vec<_>>(), expected, "{text}");
+            assert_eq!((shape.documents, shape.trailing_data, shape.bom), (1, false, false), "{text}");
+        }
+        for end in ["\u{feff}".as_bytes(), b"\xef\xbb", b"\xef"] {
+            let (items, shape) = split(&[b"{\"a\":1}", end].concat(), 1000).unwrap();
+            assert_eq!((items.len(), shape.bom, shape.trailing_data), (1, true, false));
         }
         let (items, shape) = split("{\"a\":1}\u{feff}{\"b\":2}\n\u{feff}[{\"c\":3}]".as_bytes(), 1000).unwrap();
         assert_eq!((items.len(), shape.bom, shape.trailing_data), (3, true, false));
@@ -871,12 +996,37 @@ mod tests {
             (b"{\"Records\":[{}}},{}]}", SYNTAX),
             (b"{'Records':[]}", SYNTAX),
             (b"7", SplitFault::EnvelopeUnknown),
+            (b"\"x\"", SplitFault::EnvelopeUnknown),
+            (&[b'7'; 511], SplitFault::EnvelopeUnknown),
+            (&[b'7'; 512], SplitFault::NotJson),
+            (b"}", SYNTAX),
+            (b"// {}", SYNTAX),
+            (b"{\"a\":1,}", SYNTAX),
+            (b"{\"a\":1,\0}", SYNTAX),
+            (b"{\"a\"}", SYNTAX),
+            (b"{\"a\"", TRUNCATED),
+            (b"{\0\"\0", SplitFault::Encoding),
+            (b"\0{\0\"", SplitFault::Encoding),
+            (b"\0\0\0{", SplitFault::Encoding),
+            (b"\xfe\xff\0{", SplitFault::Encoding),
+            (b"\0\0 {", SplitFault::NotJson),
+            (b"\x1e{}", SplitFault::NotJson),
+            ("\u{feff}\u{feff}{}".as_bytes(), SplitFault::NotJson),
+            (&[&b"{\"Records\":["[..], &[b'['; json::DEPTH_MAX]].concat(), TRUNCATED),
+            (
+                &[&b"{\"Records\":["[..], &[b'['; json::DEPTH_MAX + 1]].concat(),
+                SplitFault::Json(json::JsonFault::Depth),
+            ),
+            (&[&b"{\"a\":"[..], &[b'['; json::DEPTH_MAX]].concat(), TRUNCATED),
+            (&[&b"{\"a\":"[..], &[b'['; json::DEPTH_MAX + 1]].concat(), SplitFault::Json(json::JsonFault::Depth)),
             (b"a,b\n1,2\n", SplitFault::NotJson),
             (b"<html>", SplitFault::Html),
             (b"<?xml?><Error><Code>", SplitFault::S3Error),
             (b"\xff\xfe{\0", SplitFault::Encoding),
         ] {
-            assert_eq!(split(bytes, 1000).err(), Some(fault), "{}", String::from_utf8_lossy(bytes));
+            for chunk in (1..90).chain([1000]) {
+                assert_eq!(split(bytes, chunk).err(), Some(fault), "{} by {chunk}", String::from_utf8_lossy(bytes));
+            }
         }
     }
 }

@@ -277,6 +277,104 @@ mod tests {
         assert!(CARRIERS.is_sorted());
     }
 
+    /// The value as text of JSON, so many times.
+    fn nested(value: &str, times: usize) -> String {
+        (0..times).fold(value.to_owned(), |text, _| format!("{text:?}"))
+    }
+
+    #[test]
+    fn a_value_holds_a_record_wherever_one_is() {
+        for (text, is_held) in [
+            (r#"{"eventName":"a"}"#.to_owned(), true),
+            (r#"{"x":{"y":{"eventName":"a"}}}"#.to_owned(), true),
+            (r#"{"x":1,"y":[1,[{"eventTime":"a"}]]}"#.to_owned(), true),
+            (r#"{"x":"{\"eventName\":\"a\"}"}"#.to_owned(), true),
+            (r#"{"x":{"eventName":["a"]}}"#.to_owned(), false),
+            (r#"["eventName","{}",5,null]"#.to_owned(), false),
+            (r#""the eventName""#.to_owned(), false),
+            (r#""{the eventName""#.to_owned(), true),
+            (r#""{the name""#.to_owned(), false),
+            (r#""[\"eventName\"]""#.to_owned(), false),
+            (nested(r#"{"eventName":"a"}"#, TEXTS_MAX), true),
+            (nested(r#"["eventName"]"#, TEXTS_MAX), false),
+            // No deeper text is looked at, so it may hold one.
+            (nested(r#"["eventName"]"#, TEXTS_MAX + 1), true),
+            (nested(r#"["name"]"#, TEXTS_MAX + 1), false),
+        ] {
+            let mut tree = JsonTree::new();
+            assert_eq!(holds_record(tree.parse(text.as_bytes()).unwrap()), is_held, "{text}");
+        }
+    }
+
+    #[test]
+    fn texts_in_texts_and_lines_are_read_as_far_as_is_said() {
+        let one = Some(vec![(A.to_owned(), None)]);
+        let two = Some(vec![(A.to_owned(), None), (B.to_owned(), None)]);
+        let none = Some(Vec::new());
+        for (text, expected) in [
+            (nested(A, 1), &one),
+            (nested(A, TEXTS_MAX), &one),
+            (nested(A, TEXTS_MAX + 1), &none),
+            (nested(&format!("{A}\n{B}"), 1), &two),
+            (nested(&format!("\n{A}\n \n{B}\n"), 1), &two),
+            (nested(&format!("{A}\n{B}"), TEXTS_MAX), &two),
+            (nested(&format!("{A}\n{B}"), TEXTS_MAX + 1), &none),
+            (nested(&format!("{}\n{}", nested(A, TEXTS_MAX - 1), nested(B, TEXTS_MAX - 1)), 1), &two),
+            (nested(&format!("{}\n{}", nested(A, TEXTS_MAX), nested(B, TEXTS_MAX)), 1), &none),
+            // One line that is not all of the text, and lines of which one is no JSON.
+            (nested(&format!("SPACE\n{A}"), 1).replace("SPACE", "\\u00a0"), &none),
+            (nested(&format!("{A}\nx\n{B}"), 1), &none),
+            (nested(&format!("5\n{A}"), 1), &none),
+            (nested("{\"a\":1}\n{\"b\":2}", 1), &none),
+        ] {
+            assert_eq!(found(&text), *expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_item_beside_records_is_a_fault_of_its_kind() {
+        for (item, reason) in [
+            ("{\"a\":1}", "record_not_cloudtrail"),
+            ("\"{\\\"a\\\":1}\"", "record_not_cloudtrail"),
+            ("\"{\\\"a\\\":\"", "json_truncated"),
+            ("\"text\"", "json_syntax"),
+            ("5", "record_not_object"),
+            ("[5]", "record_not_object"),
+            ("null", "record_not_object"),
+        ] {
+            let expected = Some(vec![(A.to_owned(), None), (reason.to_owned(), None)]);
+            assert_eq!(found(&format!("[{A},{item}]")), expected, "{item}");
+            if !item.starts_with('"') {
+                assert_eq!(found(&format!("{:?}", format!("{A}\n{item}"))), expected, "line of {item}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_has_names_and_more() {
+        for (text, is) in [
+            (r#"{"eventVersion":"1","eventName":"a"}"#, [true, true, false]),
+            (r#"{"userIdentity":{},"eventSource":"a"}"#, [true, true, false]),
+            (r#"{"eventVersion":null,"eventName":"a"}"#, [false, false, false]),
+            (r#"{"eventVersion":"1"}"#, [false, false, false]),
+            (r#"{"eventVersion":"1","eventName":["a"]}"#, [false, false, false]),
+            (r#"{"eventID":"1"}"#, [false, false, false]),
+            (r#"{"eventName":"a","eventID":"1"}"#, [false, true, false]),
+            (r#"{"eventTime":"1"}"#, [false, true, false]),
+            (r#"{"eventName":"a"}"#, [false, false, false]),
+            (r#"{"eventSource":"a","eventName":"a"}"#, [false, false, false]),
+            (r#"{"eventSource":"a","eventName":"a","eventID":"1"}"#, [false, true, true]),
+            (r#"{"eventSource":"a","eventName":"a","eventVersion":"1"}"#, [true, true, true]),
+            (r#"{"eventSource":"a","eventTime":"1","eventID":"1"}"#, [false, true, false]),
+            (r#"{"eventName":"a","eventTime":"1","eventID":"1"}"#, [false, true, false]),
+            (r#"{"eventSource":7,"eventName":"a","eventID":"1"}"#, [false, true, false]),
+        ] {
+            let mut tree = JsonTree::new();
+            let value = tree.parse(text.as_bytes()).unwrap();
+            assert_eq!([is_whole(value), is_dated(value), is_complete(value)], is, "{text}");
+        }
+    }
+
     #[test]
     fn members_with_different_records_give_none() {
         for text in [

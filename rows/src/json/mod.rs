@@ -548,6 +548,23 @@ mod tests {
         assert!(valid > 1000 && lossy > 100, "{valid} {lossy} {repeated}");
     }
 
+    /// Names are looked for by a tag, which names that are alike can share.
+    #[test]
+    fn names_with_one_tag_are_different_names() {
+        let long = ["aaaaaaaaaaaaaaaa", "aaa`aaaaaaaaaaai"];
+        assert_eq!(parser::tag(long[0].as_bytes()), parser::tag(long[1].as_bytes()));
+        let short = ["aName", "bName"];
+        assert_eq!(parser::tag(short[0].as_bytes()) as u32, parser::tag(short[1].as_bytes()) as u32);
+        for [one, other] in [long, short, ["xy", "z"]] {
+            let text = format!("{{\"{one}\":1,\"{other}\":2}}");
+            let mut tree = JsonTree::new();
+            let value = tree.parse(text.as_bytes()).unwrap();
+            assert_eq!([one, other].map(|name| value.get(name).unwrap().raw()), [b"1", b"2"]);
+            let text = format!("{{\"{other}\":2}}");
+            assert!(tree.parse(text.as_bytes()).unwrap().get(one).is_none());
+        }
+    }
+
     #[test]
     fn each_end_of_a_text_has_its_fault() {
         use JsonFault::{ControlChar, DuplicateKey, Syntax, Truncated};

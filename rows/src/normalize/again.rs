@@ -100,19 +100,40 @@ mod tests {
         let from_path = AccountHints { account: Some("111122223333"), envelope_account: None };
         let from_envelope = AccountHints { account: None, envelope_account: Some("444455556666") };
         let both = AccountHints { account: Some("111122223333"), envelope_account: Some("444455556666") };
-        let records: [&[u8]; 6] = [
+        let records: [&[u8]; 7] = [
             br#"{"eventID":"A1B2C3D4-0000-4000-8000-000000000001","recipientAccountId":"777788889999"}"#,
             br#"{"eventName":"Decrypt","eventSource":"kms.amazonaws.com","eventTime":"2026-03-10T12:00:00Z"}"#,
             b"{\"eventName\":\"Decrypt\",\"userAgent\":\"x\xff\",\"eventTime\":7}",
             b"{\"eventID\":5,\"requestParameters\":{\"a\":\"\xff\"},\"sharedEventID\":\"b\"}",
             b"{\"eventID\":\"x\xff\",\"userAgent\":\"\\ud800\",\"readOnly\":\"maybe\"}",
             br#"{"recipientAccountId":"x","userAgent":"\ud800"}"#,
+            b"{\"eventSource\":\"\xff\",\"eventTime\":7,\"userAgent\":8}",
         ];
         for record in records {
             for origin in [AccountHints::default(), from_path, from_envelope, both] {
                 let (first, second) = twice(record, &origin);
                 assert_eq!(first, second, "{} {origin:?}", String::from_utf8_lossy(record));
             }
+        }
+    }
+
+    #[test]
+    fn issues_of_lost_bytes_stay_in_their_order_if_all_others_do() {
+        for (found, stored, expected) in [
+            (&["b: y"][..], &["a: not UTF-8", "b: y"][..], &["a: not UTF-8", "b: y"][..]),
+            (&["b: y"], &["b: y"], &["b: y"]),
+            (&["b: y", "c: z"], &["c: z", "b: y"], &["b: y", "c: z"]),
+            (&["b: y"], &["a: not UTF-8"], &["b: y", "a: not UTF-8"]),
+            (&[], &["a: not UTF-8", "b: y"], &["a: not UTF-8"]),
+            (&["b: new"], &["a: not UTF-8", "b: old"], &["b: new", "a: not UTF-8"]),
+            (
+                &["a: not UTF-8", "c: z"],
+                &["b: not UTF-8", "a: not UTF-8", "c: z"],
+                &["b: not UTF-8", "a: not UTF-8", "c: z"],
+            ),
+        ] {
+            let found = found.iter().map(|issue| (*issue).to_owned()).collect();
+            assert_eq!(with_issues_of_bytes(found, stored), expected, "{stored:?}");
         }
     }
 

@@ -507,3 +507,141 @@ fn compose_table_arn<'a>(name: &str, account: &str, region: &str) -> Option<Text
         Cow::Owned(["arn:", partition_of(region), ":dynamodb:", region, ":", account, ":table/", name].concat())
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonTree;
+    use crate::normalize::{AccountHints, ColumnSet, Record, normalize};
+
+    /// The service, the kind, the ARN, the name and the trust of the resource, then the table's name and its ARN. `more` are
+    /// members of the record.
+    fn found(event: &str, parameters: &str, more: &str) -> ([Option<String>; 7], Vec<String>) {
+        let (service, event) = event.split_once(':').unwrap();
+        let record = format!(
+            r#"{{{more}"eventID":"0f1e2d3c-0000-4000-8000-000000000001","eventTime":"2026-03-10T12:00:00Z",
+                "eventSource":"{service}.amazonaws.com","eventName":"{event}","requestParameters":{parameters}}}"#
+        );
+        let mut tree = JsonTree::new();
+        let record = Record::of(tree.parse(record.as_bytes()).unwrap());
+        let row = normalize(&record, &AccountHints::default(), ColumnSet::all());
+        let resource =
+            [row.resource_service, row.resource_type, row.resource_arn, row.resource_name, row.resource_trust];
+        let [service, kind, arn, name, trust] = resource.map(|text| text.map(Cow::into_owned));
+        let [table, table_arn] = [row.table_name, row.table_arn].map(|text| text.map(Cow::into_owned));
+        ([service, kind, arn, name, trust, table, table_arn], row.issues)
+    }
+
+    const PLACE: &str = r#""awsRegion":"us-east-1","recipientAccountId":"111122223333","#;
+
+    #[track_caller]
+    fn compare(event: &str, parameters: &str, more: &str, expected: [&str; 7]) {
+        let (found, _) = found(event, parameters, &format!("{PLACE}{more}"));
+        let expected = expected.map(|text| (!text.is_empty()).then(|| text.to_owned()));
+        assert_eq!(found, expected, "{parameters} {more}");
+    }
+
+    #[test]
+    fn a_context_may_name_any_resource_by_its_arn() {
+        const BY_KENDRA: &str = r#""userIdentity":{"type":"IAMUser","invokedBy":"kendra.amazonaws.com"},"#;
+        let index = "arn:aws:kendra:us-east-1:111122223333:index/ab";
+        let kendra = ["kendra", "index", index, "ab", "claimed", "", ""];
+        for (key, arn, expected) in [
+            ("aws:kendra:indexArn", index, kendra),
+            ("aws:kendra:INDEXARN", index, kendra),
+            ("aws-crypto-ec:aws:kendra:arn", index, kendra),
+            (
+                "aws:x:arn",
+                "arn:aws:x:r:a:kind:name",
+                ["x", "kind", "arn:aws:x:r:a:kind:name", "name", "claimed", "", ""],
+            ),
+            ("aws:x:arn", "arn:aws:x:r:a:name", ["x", "resource", "arn:aws:x:r:a:name", "name", "claimed", "", ""]),
+            ("aws:x:arn", "arn:aws:x:r:a:/k/n", ["x", "resource", "arn:aws:x:r:a:/k/n", "/k/n", "claimed", "", ""]),
+            ("aws:x:arn", "arn:aws:x:r:a:k/", ["x", "k", "arn:aws:x:r:a:k/", "", "claimed", "", ""]),
+            ("aws:kendra:index", index, [""; 7]),
+            ("my:kendra:arn", index, [""; 7]),
+            ("arn", index, [""; 7]),
+            ("aws:x:éab", index, [""; 7]),
+            ("aws:x:arn", "index/ab", [""; 7]),
+        ] {
+            compare("kms:Decrypt", &format!(r#"{{"encryptionContext":{{"{key}":"{arn}"}}}}"#), "", expected);
+        }
+        // Beside an object, only of a service that made the call.
+        let beside =
+            format!(r#"{{"encryptionContext":{{"aws:s3:arn":"arn:aws:s3:::b/k","aws:kendra:arn":"{index}"}}}}"#);
+        compare("kms:Decrypt", &beside, "", ["s3", "object", "arn:aws:s3:::b/k", "b/k", "claimed", "", ""]);
+        compare("kms:Decrypt", &beside, BY_KENDRA, ["kendra", "index", index, "ab", "service", "", ""]);
+    }
+
+    #[test]
+    fn a_context_names_no_more_than_it_says() {
+        let emr = ["elasticmapreduce", "cluster", "", "", "service", "", ""];
+        let by = |service: &str, source: &str| {
+            format!(r#""sourceIPAddress":"{source}","userIdentity":{{"type":"IAMUser","invokedBy":"{service}"}},"#)
+        };
+        let role = |name: &str| {
+            format!(
+                r#""userIdentity":{{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/{name}/i"}},"#
+            )
+        };
+        let keyspaces = "arn:aws:cassandra:us-east-1:111122223333:/keyspace/k/table/t";
+        for (context, more, expected) in [
+            (r#"{"kms_cmk_id":"a"}"#, by("elasticmapreduce.amazonaws.com", "192.0.2.1"), emr),
+            (r#"{"kms_cmk_id":"a"}"#, by("signin.amazonaws.com", "elasticmapreduce.amazonaws.com"), emr),
+            (r#"{"kms_cmk_id":"a"}"#, by("signin.amazonaws.com", "192.0.2.1"), [""; 7]),
+            (r#"{"kms_cmk_id":"a"}"#, by("ec2.amazonaws.com", "elasticmapreduce.amazonaws.com"), [""; 7]),
+            (
+                r#"{"aws:cassandra:tableName":"t","aws:cassandra:keyspaceName":"k","aws:cassandra:subscriberId":"111122223333"}"#,
+                String::new(),
+                ["keyspaces", "table", keyspaces, "k.t", "claimed", "", ""],
+            ),
+            (
+                r#"{"aws:dynamodb:tableName":"t","aws:dynamodb:subscriberId":"1"}"#,
+                String::new(),
+                ["dynamodb", "table", "", "t", "claimed", "t", ""],
+            ),
+            (
+                r#"{"aws:ebs:id":"vol-1"}"#,
+                role("aws:ec2-infrastructure"),
+                ["ec2", "volume", "", "vol-1", "service", "", ""],
+            ),
+            (r#"{"aws:ebs:id":"vol-1"}"#, role("mine"), ["ec2", "volume", "", "vol-1", "claimed", "", ""]),
+            (
+                r#"{"aws:s3:arn":"arn:aws:s3:::b"}"#,
+                role("aws:ec2-infrastructure"),
+                ["s3", "bucket", "arn:aws:s3:::b", "b", "claimed", "", ""],
+            ),
+        ] {
+            compare("kms:Decrypt", &format!(r#"{{"encryptionContext":{context}}}"#), &more, expected);
+        }
+    }
+
+    #[test]
+    fn an_escape_in_a_context_is_no_issue() {
+        for (value, issues) in [
+            (r#""a\u0041\"""#, &[][..]),
+            (r#""\ud800""#, &["requestParameters.encryptionContext.k: not UTF-8"]),
+            ("5", &["requestParameters.encryptionContext.k: not text"]),
+        ] {
+            let parameters = format!(r#"{{"encryptionContext":{{"k":{value}}}}}"#);
+            assert_eq!(found("kms:Decrypt", &parameters, PLACE).1, issues, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_call_of_dynamodb_names_its_table_by_name_or_arn() {
+        let arn = "arn:aws:dynamodb:us-east-1:111122223333:table/t";
+        for (name, place, table) in [
+            ("t", PLACE, ["t", arn]),
+            (arn, PLACE, ["t", arn]),
+            ("arn:aws:s3:::t", PLACE, ["", ""]),
+            ("t", r#""awsRegion":"nowhere","recipientAccountId":"111122223333","#, ["t", ""]),
+            ("t", r#""awsRegion":"us-east-1","recipientAccountId":"1","#, ["t", ""]),
+        ] {
+            let ([.., table_name, table_arn], _) =
+                found("dynamodb:GetItem", &format!(r#"{{"tableName":"{name}"}}"#), place);
+            let expected = table.map(|text| (!text.is_empty()).then(|| text.to_owned()));
+            assert_eq!([table_name, table_arn], expected, "{name} {place}");
+        }
+    }
+}

@@ -289,6 +289,25 @@ mod tests {
                 r#"{"eventSource":"s3.amazonaws.com","eventName":"PutBucketPolicy","requestParameters":{"p":"{\"Action\":\"KMS:Decrypt\"}"}}"#,
                 true,
             ),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","readOnly":true}"#, false),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"PutRolePolicy","readOnly":"true"}"#, false),
+            (r#"{"eventSource":"iam.amazonaws.com","eventName":"GetRole","readOnly":"false"}"#, true),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"kms:*"}}"#, true),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"kms:ViaService":1}}"#, true),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"kms:1"}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"akms:Decrypt"}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"-kms:Decrypt"}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"_kms:Decrypt"}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"\u0041 text"}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"a\/text","y":[{"z":null}]}}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":[{"y":["\u006bms:Decrypt"]}]}}"#, true),
+            (r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":{"\u006bms:Decrypt":5}}}"#, true),
+            (r#"{"eventSource":"s3.amazonaws.com","resources":["\u006bms:Decrypt"]}"#, true),
+            // A member of JSON within a text is no parameter.
+            (
+                r#"{"eventSource":"s3.amazonaws.com","requestParameters":{"x":"{\"kmsKeyId\":\"alias/orders\"}"}}"#,
+                false,
+            ),
             (
                 r#"{"eventSource":"lambda.amazonaws.com","eventName":"Invoke","errorCode":"KMSAccessDeniedException"}"#,
                 true,
@@ -307,10 +326,24 @@ mod tests {
             assert_eq!(passes(EventFilter::KeyUse, &value), kept, "{record}");
             assert!(!kept || !screened_out(record), "{record}");
             let versioned = record.replacen('{', r#"{"eventVersion":"1.08","#, 1);
+            assert!(!kept || !screened_out(&versioned), "{record}");
             let is_screened =
                 if record.contains("eventVersion") { screened_out(record) } else { screened_out(&versioned) };
             assert!(kept || record.contains('\\') || is_screened, "{record}");
             assert!(passes(EventFilter::All, &value));
+        }
+    }
+
+    #[test]
+    fn a_count_of_calls_is_told_by_its_type() {
+        for (record, expected) in [
+            (r#"{"eventName":"a","eventType":"AwsAggregatedEvent"}"#, true),
+            (r#"{"eventName":"a","eventType":"AwsApiCall"}"#, false),
+            (r#"{"eventName":"a","eventType":7}"#, false),
+            (r#"{"eventName":"AwsAggregatedEvent"}"#, false),
+        ] {
+            let mut tree = JsonTree::new();
+            assert_eq!(is_aggregated(&Record::of(tree.parse(record.as_bytes()).unwrap())), expected, "{record}");
         }
     }
 

@@ -385,3 +385,168 @@ fn set_caller<'a>(
     row.via_service = via.map(lower);
     row.via_source = source.map(Cow::Borrowed);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonTree;
+    use crate::normalize::{AccountHints, ColumnSet, Record, normalize};
+
+    const USER: &str = "arn:aws:iam::111122223333:user/a";
+    const ROLE: &str = "arn:aws:iam::111122223333:role/r";
+
+    /// The caller, its ARN, its account, its session, its class and the service between, with the issues.
+    fn called(identity: &str) -> ([Option<String>; 6], Vec<String>) {
+        let record = format!(
+            r#"{{"eventID":"0f1e2d3c-0000-4000-8000-000000000001","eventTime":"2026-03-10T12:00:00Z",
+                "recipientAccountId":"111122223333","userIdentity":{identity}}}"#
+        );
+        let mut tree = JsonTree::new();
+        let record = Record::of(tree.parse(record.as_bytes()).unwrap());
+        let row = normalize(&record, &AccountHints::default(), ColumnSet::all());
+        let texts = [row.principal_arn, row.principal_account_id, row.session_name, row.caller_class, row.via_service];
+        let [arn, account, session, class, via] = texts.map(|text| text.map(Cow::into_owned));
+        ([Some(row.principal.into_owned()), arn, account, session, class, via], row.issues)
+    }
+
+    #[test]
+    fn a_caller_is_told_by_what_the_record_has() {
+        let session = |name: &str| format!("arn:aws:sts::111122223333:{name}");
+        let issued = |kind: &str, arn: &str, issuer: &str| {
+            format!(r#"{{"type":"{kind}","arn":"{arn}","sessionContext":{{"sessionIssuer":{{"arn":"{issuer}"}}}}}}"#)
+        };
+        let no_role = "userIdentity.sessionContext.sessionIssuer.arn: missing, path of the role unknown";
+        let no_user = "userIdentity.arn: missing, path of the user unknown";
+        let account = "111122223333";
+        for (identity, expected, issues) in [
+            // An unknown type is the one that the ARN tells.
+            (
+                r#"{"type":"Unknown","arn":"arn:aws:iam::111122223333:root"}"#.to_owned(),
+                ["arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root", account, "", "direct", ""],
+                &[][..],
+            ),
+            (issued("Unknown", USER, ROLE), [USER, USER, account, "", "direct", ""], &[]),
+            (
+                issued("Unknown", "arn:aws:iam::111122223333:role/other", ROLE),
+                [ROLE, ROLE, account, "", "direct", ""],
+                &[],
+            ),
+            (
+                format!(r#"{{"type":"Unknown","arn":"{}"}}"#, session("assumed-role/r/s")),
+                [ROLE, ROLE, account, "s", "direct", ""],
+                &[no_role],
+            ),
+            (
+                format!(r#"{{"type":"Unknown","arn":"{}"}}"#, session("federated-user/f")),
+                ["federated:111122223333/f", "", account, "f", "direct", ""],
+                &[],
+            ),
+            (
+                format!(r#"{{"type":"Unknown","arn":"{}"}}"#, session("other/o")),
+                ["unknown:arn:aws:sts::111122223333:other/o", "", account, "", "direct", ""],
+                &[],
+            ),
+            (
+                format!(r#"{{"type":"New","arn":"{}"}}"#, session("federated-user/f")),
+                ["unknown:arn:aws:sts::111122223333:federated-user/f", "", account, "", "direct", ""],
+                &[],
+            ),
+            // Without a type, a service is one that stands alone.
+            (
+                r#"{"invokedBy":"ec2.amazonaws.com"}"#.to_owned(),
+                ["service:ec2.amazonaws.com", "", "", "", "service", "ec2"],
+                &[],
+            ),
+            (
+                r#"{"invokedBy":"ec2.amazonaws.com","principalId":"A"}"#.to_owned(),
+                ["unknown:A", "", "", "", "forwarded", "ec2"],
+                &[],
+            ),
+            (
+                r#"{"accountId":"111122223333"}"#.to_owned(),
+                ["unknown:111122223333", "", account, "", "direct", ""],
+                &[],
+            ),
+            ("{}".to_owned(), ["unknown:none", "", "", "", "unknown", ""], &[]),
+            (
+                r#"{"type":"New","invokedBy":"ec2.amazonaws.com"}"#.to_owned(),
+                ["unknown:none", "", "", "", "forwarded", "ec2"],
+                &[],
+            ),
+            // The console is no service between.
+            (
+                format!(r#"{{"type":"IAMUser","arn":"{USER}","invokedBy":"signin.amazonaws.com"}}"#),
+                [USER, USER, account, "", "direct", ""],
+                &[],
+            ),
+            // Callers without an ARN.
+            (
+                r#"{"type":"IdentityCenterUser","principalId":"p"}"#.to_owned(),
+                ["unknown:p", "", "", "", "direct", ""],
+                &[],
+            ),
+            (r#"{"type":"SAMLUser","userName":"u"}"#.to_owned(), ["saml:u", "", "", "", "unknown", ""], &[]),
+            (r#"{"type":"SAMLUser"}"#.to_owned(), ["unknown:none", "", "", "", "unknown", ""], &[]),
+            (r#"{"type":"WebIdentityUser","userName":"u"}"#.to_owned(), ["web:u", "", "", "", "unknown", ""], &[]),
+            (r#"{"type":"WebIdentityUser"}"#.to_owned(), ["unknown:none", "", "", "", "unknown", ""], &[]),
+            (
+                r#"{"type":"AWSAccount","accountId":"111122223333"}"#.to_owned(),
+                ["account:111122223333", "", account, "", "direct", ""],
+                &[],
+            ),
+            // Root has the ARN of root, whatever its record has.
+            (
+                r#"{"type":"Root","arn":"arn:aws-cn:iam::111122223333:root"}"#.to_owned(),
+                ["arn:aws-cn:iam::111122223333:root", "arn:aws-cn:iam::111122223333:root", account, "", "direct", ""],
+                &[],
+            ),
+            (
+                format!(r#"{{"type":"Root","arn":"{USER}"}}"#),
+                ["arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root", account, "", "direct", ""],
+                &[],
+            ),
+            (
+                format!(r#"{{"type":"Root","arn":"{}"}}"#, session("root")),
+                ["arn:aws:iam::111122223333:root", "arn:aws:iam::111122223333:root", account, "", "direct", ""],
+                &[],
+            ),
+            // An ARN that is of no role and of no user.
+            (
+                r#"{"type":"IAMUser","arn":"arn:aws:iam::111122223333:group/g"}"#.to_owned(),
+                ["unknown:arn:aws:iam::111122223333:group/g", "", account, "", "direct", ""],
+                &[],
+            ),
+            (
+                issued("AssumedRole", &session("assumed-role/r/s"), USER),
+                [ROLE, ROLE, account, "s", "direct", ""],
+                &[no_role],
+            ),
+            (
+                issued("AssumedRole", &session("assumed-role/r/s"), &session("role/x")),
+                [ROLE, ROLE, account, "s", "direct", ""],
+                &[no_role],
+            ),
+            // A name is one of a user if a user can have it.
+            (
+                r#"{"type":"IAMUser","accountId":"111122223333","userName":"a"}"#.to_owned(),
+                [USER, USER, account, "", "direct", ""],
+                &[no_user],
+            ),
+            (
+                r#"{"type":"IAMUser","accountId":"111122223333","userName":"a b"}"#.to_owned(),
+                ["unknown:111122223333", "", account, "", "direct", ""],
+                &[],
+            ),
+            (
+                r#"{"type":"IAMUser","accountId":"111122223333","userName":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#
+                    .to_owned(),
+                ["unknown:111122223333", "", account, "", "direct", ""],
+                &[],
+            ),
+        ] {
+            let (found, found_issues) = called(&identity);
+            assert_eq!(found, expected.map(|text| (!text.is_empty()).then(|| text.to_owned())), "{identity}");
+            assert_eq!(found_issues, issues, "{identity}");
+        }
+    }
+}

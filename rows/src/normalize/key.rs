@@ -211,3 +211,118 @@ fn copy_details<'a>(row: &mut Row<'a>, members: &Members<'a>, event_name: &str, 
         (request, "granteeServicePrincipal", "requestParameters.granteeServicePrincipal"),
     ]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonTree;
+    use crate::normalize::{AccountHints, ColumnSet, Record, normalize};
+
+    /// `A`, `B` and `C` stand for keys, the last in another account.
+    fn filled(text: &str) -> String {
+        let key = |account: &str, end: &str| {
+            format!("arn:aws:kms:us-east-1:{account}:key/0f1e2d3c-1111-4222-8333-44445555000{end}")
+        };
+        let keys =
+            [("<A>", key("111122223333", "a")), ("<B>", key("111122223333", "b")), ("<C>", key("444455556666", "c"))];
+        keys.iter().fold(text.to_owned(), |text, (name, key)| text.replace(name, key))
+    }
+
+    /// The key, the step that found it, the key that data came from, the alias, and whose copy of the call it is.
+    fn decided(event: &str, members: &str) -> [Option<String>; 5] {
+        let (service, event) = event.split_once(':').unwrap();
+        let record = filled(&format!(
+            r#"{{"eventSource":"{service}.amazonaws.com","eventName":"{event}","awsRegion":"us-east-1",
+                "recipientAccountId":"111122223333","userIdentity":{{"type":"AWSAccount","principalId":"A",
+                "accountId":"111122223333"}},{members}}}"#
+        ));
+        let mut tree = JsonTree::new();
+        let record = Record::of(tree.parse(record.as_bytes()).unwrap());
+        let row = normalize(&record, &AccountHints::default(), ColumnSet::all());
+        [row.key_arn, row.key_source, row.source_key_arn, row.requested_alias, row.account_side]
+            .map(|text| text.map(Cow::into_owned))
+    }
+
+    #[test]
+    fn a_record_names_its_keys_and_its_side() {
+        for (event, members, expected) in [
+            // The owner of a key gets a copy, unless another service was only asked to use it.
+            ("kms:Decrypt", r#""requestParameters":{"keyId":"<A>"}"#, ["<A>", "request", "", "", "same"]),
+            ("kms:Decrypt", r#""requestParameters":{"keyId":"<C>"}"#, ["<C>", "request", "", "", "caller"]),
+            ("s3:PutObject", r#""requestParameters":{"kmsKeyId":"<C>"}"#, ["<C>", "request", "", "", "same"]),
+            ("s3:PutObject", r#""resources":[{"ARN":"<C>"}]"#, ["<C>", "resources", "", "", "caller"]),
+            // Of two keys, or of one, the source and the destination.
+            ("kms:ReEncrypt", r#""resources":[{"ARN":"<A>"},{"ARN":"<B>"}]"#, ["<B>", "resources", "<A>", "", "same"]),
+            ("kms:ReEncrypt", r#""resources":[{"ARN":"<A>"}]"#, ["<A>", "resources", "", "", "same"]),
+            (
+                "kms:ReEncrypt",
+                r#""resources":[{"ARN":"<A>"}],"requestParameters":{"sourceKeyId":"<A>"}"#,
+                ["", "", "<A>", "", "same"],
+            ),
+            (
+                "kms:ReEncrypt",
+                r#""resources":[{"ARN":"<A>"}],"requestParameters":{"sourceKeyId":"<B>"}"#,
+                ["<A>", "resources", "<B>", "", "same"],
+            ),
+            (
+                "kms:ReEncrypt",
+                r#""resources":[{"ARN":"<A>"}],"requestParameters":{"destinationKeyId":"<B>"}"#,
+                ["<B>", "request", "<A>", "", "same"],
+            ),
+            (
+                "kms:ReEncrypt",
+                r#""errorCode":"DisabledException","errorMessage":"<A> is disabled","requestParameters":{"sourceKeyId":"<A>"}"#,
+                ["", "", "<A>", "", "same"],
+            ),
+            (
+                "kms:ReEncrypt",
+                r#""errorCode":"DisabledException","errorMessage":"<B> is disabled","requestParameters":{"sourceKeyId":"<A>"}"#,
+                ["<B>", "error_message", "<A>", "", "same"],
+            ),
+            (
+                "kms:ReEncrypt",
+                r#""errorCode":"AccessDenied","errorMessage":"User: x is not authorized to perform: kms:ReEncryptFrom on resource: <B>","requestParameters":{"sourceKeyId":"<A>"}"#,
+                ["", "", "<A>", "", "same"],
+            ),
+            // Aliases.
+            (
+                "kms:CreateAlias",
+                r#""requestParameters":{"aliasName":"alias/a","targetKeyId":"<A>"}"#,
+                ["<A>", "request", "", "alias/a", "same"],
+            ),
+            (
+                "kms:UpdateAlias",
+                r#""requestParameters":{"aliasName":"a","targetKeyId":"alias/b"}"#,
+                ["", "", "", "alias/b", "same"],
+            ),
+            (
+                "kms:Encrypt",
+                r#""requestParameters":{"aliasName":"a","targetKeyId":"alias/b"}"#,
+                ["", "", "", "", "same"],
+            ),
+            ("kms:Encrypt", r#""requestParameters":{"keyId":"alias/b"}"#, ["", "", "", "alias/b", "same"]),
+        ] {
+            let expected = expected.map(|text| (!text.is_empty()).then(|| filled(text)));
+            assert_eq!(decided(event, members), expected, "{event} {members}");
+        }
+    }
+
+    #[test]
+    fn an_alias_in_a_message_is_whole() {
+        let alias = "arn:aws:kms:us-east-1:111122223333:alias/a";
+        let far = "x".repeat(1100);
+        for (message, expected) in [
+            (alias.to_owned(), Some(alias)),
+            (format!("Alias {alias} is not found."), Some(alias)),
+            (format!("{far} {alias} is not found."), Some(alias)),
+            (format!("{far} {alias}"), None),
+            ("arn:aws:kms:us-east-1:111122223333:alias/ is none".to_owned(), None),
+            ("arn:aws:kms:us-east-1:1111:alias/a".to_owned(), None),
+            ("arn:aws:kms:nowhere:111122223333:alias/a".to_owned(), None),
+            ("arn:aws:kms:us-east-1:111122223333:key/a".to_owned(), None),
+            (format!("arn:aws:kms:us-east-1:1111:alias/b {alias}"), Some(alias)),
+        ] {
+            assert_eq!(named_alias(&message), expected, "{message}");
+        }
+    }
+}

@@ -40,3 +40,26 @@ pub(super) fn key_arns_in(text: &str) -> impl Iterator<Item = &str> {
         (is_uuid(id) || is_multi_region_id(id)).then_some(arn)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_a_key_is_in_lower_case_and_nothing_else_of_its_name() {
+        for (arn, expected) in [
+            (
+                "arn:aws:kms:us-east-1:111122223333:key/0F1E2D3C-1111-4222-8333-44445555AAAA",
+                Some("arn:aws:kms:us-east-1:111122223333:key/0f1e2d3c-1111-4222-8333-44445555aaaa"),
+            ),
+            (
+                "arn:aws:kms:US-East-1:X:key/0F1E2D3C-1111-4222-8333-44445555AAAA",
+                Some("arn:aws:kms:US-East-1:X:key/0f1e2d3c-1111-4222-8333-44445555aaaa"),
+            ),
+            ("arn:aws:kms:us-east-1:111122223333:key/MyKey", Some("arn:aws:kms:us-east-1:111122223333:key/MyKey")),
+            ("arn:aws:kms:us-east-1:111122223333:alias/x", None),
+        ] {
+            assert_eq!(canonical(Cow::Borrowed(arn)).as_deref(), expected, "{arn}");
+        }
+    }
+}

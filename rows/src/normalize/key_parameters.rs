@@ -331,6 +331,10 @@ mod tests {
         let id = r#"{"kmsKeyId":"0F1E2D3C-1111-4222-8333-44445555AAAA"}"#;
         assert_eq!(named("logs", id), [Some(ARN.to_owned()), None]);
         assert_eq!(named("ssm", r#"{"keyId":"alias/orders"}"#), [None, alias.clone()]);
+        let plain = r#"{"keyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}"#;
+        assert_eq!(named("ssm", plain), [Some(ARN.to_owned()), None]);
+        assert_eq!(named("backup", r#"{"keyId":"alias/orders"}"#), [None, alias.clone()]);
+        assert_eq!(named("backup", r#"{"encryption":{"id":"alias/orders"}}"#), [None, alias.clone()]);
         assert_eq!(named("secretsmanager", r#"{"kmsKeyId":"alias/orders"}"#), [None, alias]);
     }
 
@@ -356,6 +360,17 @@ mod tests {
                 r#"{"addReplicaRegions":[{"kmsKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}]}"#.to_owned(),
             ),
             ("kafka", format!(r#"{{"kmsEncryptionContext":"{ARN}"}}"#)),
+            ("backup", r#"{"other":{"id":"alias/orders"}}"#.to_owned()),
+            ("backup", r#"{"encryption":{"name":"alias/orders"}}"#.to_owned()),
+            ("backup", r#"{"encryption":{"id":"kms"}}"#.to_owned()),
+            ("ssm", r#"{"name":"0f1e2d3c-1111-4222-8333-44445555aaaa"}"#.to_owned()),
+            ("ssm", format!(r#"{{"name":"{ARN}"}}"#)),
+            ("ssm", r#"{"keyId":"kms"}"#.to_owned()),
+            ("rds", r#"{"replica":{"kmsKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}"#.to_owned()),
+            ("rds", r#"{"regions":{"kmsKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}"#.to_owned()),
+            ("rds", r#"{"regions":{"x":{"kmsKeyId":"0f1e2d3c-1111-4222-8333-44445555aaaa"}}}"#.to_owned()),
+            ("rds", r#"{"regions":{"x":{"kmsKeyId":"alias/orders"}}}"#.to_owned()),
+            ("rds", format!(r#"{{"{}KmsKeyId":"{ARN}"}}"#, "x".repeat(57))),
         ] {
             assert_eq!(named(service, &parameters), [None, None], "{service} {parameters}");
         }
@@ -368,6 +383,16 @@ mod tests {
             ),
             (format!(r#"{{"x-amz-server-side-encryption-aws-kms-key-id":["{ARN}"]}}"#), Some(ARN)),
             (format!(r#"{{"tags":{{"kmsKeyId":"{ARN}"}}}}"#), None),
+            (format!(r#"{{"{}KmsKeyId":"{ARN}"}}"#, "x".repeat(56)), Some(ARN)),
+            (format!(r#"{{"region":{{"kmsKeyId":"{ARN}"}}}}"#), Some(ARN)),
+            // The plainest place counts: near the top first, and there a plain name.
+            (format!(r#"{{"dataKmsKeyId":"{ARN}","x":{{"kmsKeyId":"{other}"}}}}"#), Some(ARN)),
+            (format!(r#"{{"x":{{"securityConfiguration":"{{\"k\":\"{other}\"}}"}},"kmsKeyId":"{ARN}"}}"#), Some(ARN)),
+            (
+                format!(r#"{{"x":{{"securityConfiguration":"{{\"k\":\"{other}\"}}","dataKmsKeyId":"{ARN}"}}}}"#),
+                Some(&other),
+            ),
+            (format!(r#"{{"kmsKeyId":"kms","x":{{"kmsKeyId":"{ARN}"}}}}"#), Some(ARN)),
             (format!(r#"{{"key":{{"kmsKeyId":"{ARN}"}}}}"#), None),
         ] {
             assert_eq!(named("rds", &parameters)[0].as_deref(), key, "{parameters}");

@@ -200,3 +200,43 @@ impl EventService {
         self == EventService::Kms
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::JsonTree;
+
+    #[test]
+    fn a_read_of_kms_says_so() {
+        for (record, expected) in [
+            (r#"{"eventSource":"kms.amazonaws.com","readOnly":true}"#, true),
+            (r#"{"eventSource":"KMS.amazonaws.com","readOnly":"true"}"#, true),
+            (r#"{"eventSource":"kms.amazonaws.com","readOnly":false}"#, false),
+            (r#"{"eventSource":"kms.amazonaws.com"}"#, false),
+            (r#"{"eventSource":"s3.amazonaws.com","readOnly":true}"#, false),
+            (r#"{"readOnly":true}"#, false),
+        ] {
+            let mut tree = JsonTree::new();
+            assert_eq!(Record::of(tree.parse(record.as_bytes()).unwrap()).is_key_read(), expected, "{record}");
+        }
+    }
+
+    #[test]
+    fn a_boolean_may_be_text_or_nothing() {
+        for (text, expected, issue) in [
+            ("true", Some(true), None),
+            ("\"true\"", Some(true), None),
+            ("false", Some(false), None),
+            ("\"false\"", Some(false), None),
+            ("null", None, None),
+            ("\"\"", None, None),
+            ("\"no\"", None, Some("x: not a boolean")),
+            ("1", None, Some("x: not a boolean")),
+        ] {
+            let (mut tree, mut issues) = (JsonTree::new(), Issues::new(&ColumnSet::all()));
+            let value = tree.parse(text.as_bytes()).unwrap();
+            assert_eq!(issues.boolean(Some(value), "x"), expected, "{text}");
+            assert_eq!(issues.into_found(), Vec::from_iter(issue), "{text}");
+        }
+    }
+}

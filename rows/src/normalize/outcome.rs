@@ -529,6 +529,91 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_of_kms_is_found_in_the_words_of_others() {
+        let refusal = "User: x is not authorized to perform: kms:Decrypt on resource: y";
+        for (message, expected) in [
+            (
+                "Lambda failed. KMS Exception: DisabledExceptionKMS Message: It is disabled",
+                Some(("key_unavailable", "It is disabled")),
+            ),
+            ("Lambda failed. KMS Exception: NotFoundException KMS Message: no key", Some(("not_found", "no key"))),
+            (&format!("KMS Exception: UnknownException KMS Message: {refusal}"), Some(("denied", refusal))),
+            ("KMS Exception: DisabledException", None),
+            (
+                "com.amazonaws.AWSKMSException: It is disabled (Service: AWSKMS; Status Code: 400; Error Code: DisabledException; Request ID: z)",
+                Some(("key_unavailable", "It is disabled")),
+            ),
+            (
+                "It is disabled (Service: Kms, Status Code: 400, Error Code: DisabledException)",
+                Some(("key_unavailable", "It is disabled")),
+            ),
+            ("a.NotFoundException: no key (Service: Kms, Status Code: 400)", Some(("not_found", "no key"))),
+            ("a.NotFoundException: no key (Service: AmazonS3; Error Code: NotFoundException)", None),
+            ("a.NotFoundException: no key", None),
+            (
+                "KMS key access denied error: a.KMSException: no (Service: AWSKMS; Error Code: NotFoundException; Request ID: z)",
+                Some(("denied", "no")),
+            ),
+            (
+                &format!(
+                    "KMS validation error: a.KMSException: {refusal} (Service: AWSKMS; Error Code: ValidationException)"
+                ),
+                Some(("denied", refusal)),
+            ),
+            (
+                "KMS validation error: a.KMSException: no (Service: AWSKMS; Error Code: ValidationException)",
+                Some(("invalid", "no")),
+            ),
+            ("Access to KMS is not allowed", Some(("denied", "Access to KMS is not allowed"))),
+            (refusal, Some(("denied", refusal))),
+            ("User: x is not authorized to perform: s3:GetObject on resource: y", None),
+            ("It is disabled", None),
+        ] {
+            let found = WrappedError::of(message).map(|error| (error.outcome.name(), error.message.text));
+            assert_eq!(found, expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_it_names() {
+        let key = "arn:aws:kms:us-east-1:111122223333:key/1";
+        for (after, reason, effect, resource) in [
+            ("* because no identity-based policy allows it", "identity_policy", Some("implicit"), "*"),
+            ("* (all of them) because no identity-based policy allows it", "identity_policy", Some("implicit"), "*"),
+            (
+                &format!("{key} (alias x) because no identity-based policy allows it"),
+                "identity_policy",
+                Some("implicit"),
+                key,
+            ),
+            ("a b because no identity-based policy allows it", "identity_policy", Some("implicit"), "a b"),
+            (
+                "arn:aws:s3:::a b because no identity-based policy allows it",
+                "identity_policy",
+                Some("implicit"),
+                "arn:aws:s3:::a b",
+            ),
+            ("kms:a b because no identity-based policy allows it", "identity_policy", Some("implicit"), "kms:a b"),
+            ("* because nobody allows it", "unparsed", None, "*"),
+            ("* because the resource does not exist", "resource_policy_or_missing", None, "*"),
+            ("* Encoded authorization failure message: abc", "unspecified", None, "*"),
+            ("* Troubleshoot it", "unspecified", None, "*"),
+            ("* See authorization ID 7", "unspecified", None, "*"),
+            ("* See there", "unparsed", None, "*"),
+            ("*", "unspecified", None, "*"),
+        ] {
+            let message = format!("User: x is not authorized to perform: kms:Decrypt on resource: {after}");
+            let denial = Denial::of(None, Some(ErrorText::of(&message)));
+            let action = Some("kms:Decrypt");
+            assert_eq!(
+                (denial.reason, denial.effect, denial.action, denial.resource),
+                (reason, effect, action, Some(resource)),
+                "{after}"
+            );
+        }
+    }
+
+    #[test]
     fn half_a_policy_type_decides_only_where_one_is_left() {
         let start =
             "User: arn:aws:iam::111122223333:user/ana is not authorized to perform: kms:Decrypt on resource: * ";

@@ -44,6 +44,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn access_is_decided_in_every_region() {
+        for (source, expected) in [
+            (Some("iam.amazonaws.com"), true),
+            (Some("sts.amazonaws.com"), true),
+            (Some("kms.amazonaws.com"), false),
+            (Some(""), false),
+            (None, false),
+        ] {
+            let row = Row { event_source: source.map(Cow::Borrowed), ..Row::default() };
+            assert_eq!(is_global(&row), expected, "{source:?}");
+        }
+    }
+
+    #[test]
     fn caller_and_key_place_a_row_only_where_it_names_nothing_itself() {
         let text = |value: &'static str| (!value.is_empty()).then_some(Cow::Borrowed(value));
         for (recipient, principal, key, account) in [
