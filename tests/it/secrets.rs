@@ -235,7 +235,7 @@ fn runs_of_profiles(scene: &Scene) -> Vec<SecretRun> {
 fn runs_of_urls(scene: &Scene) -> Vec<SecretRun> {
     let store = "out/store";
     let mut runs = Vec::new();
-    for url in ["https://u:CANARY@host/x", "https:/u:CANARY@host/x", "s3://K:CANARY@bucket/x", PRESIGNED] {
+    for url in ["https://u:CANARY@host/x", "s3://K:CANARY@bucket/x", PRESIGNED] {
         for line in [
             format!("audit {url} -v"),
             format!("query SELECT_1 --from {url}"),
