@@ -12,7 +12,7 @@ use super::exit::Failure;
 use crate::output::Style;
 use crate::store::words_of_panic;
 
-/// True once Arrow or Parquet panicked.
+/// True from a panic of Arrow or Parquet until its failure is told.
 static ARRAYS_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// From now on a thread that cannot be started ends the process.
@@ -41,9 +41,9 @@ pub fn failure(panic: &(dyn Any + Send)) -> Failure {
             Failure::world("cannot finish: one column would take more than 2 GiB of one batch of rows")
                 .hint("repeat no large value in many rows, or take less of it")
         }
-        Some(told) if ARRAYS_FAILED.load(Ordering::SeqCst) => {
+        Some(told) if ARRAYS_FAILED.swap(false, Ordering::SeqCst) => {
             Failure::world(format!("cannot finish: rows contradict themselves: {told}"))
-                .hint("a damaged data file does this: `keytrail store check` names it")
+                .hint("a damaged data file of a store does this: see `keytrail store check`")
         }
         Some(told) => Failure::world(format!("cannot finish: a thread failed: {told}")),
         None => Failure::world("cannot finish: a thread failed"),
@@ -63,4 +63,16 @@ fn is_of_size(told: &str) -> bool {
 /// True of the files of Arrow's and Parquet's crates.
 fn is_of_arrays(file: &str) -> bool {
     file.contains("/arrow-") || file.contains("/parquet-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_are_told_by_their_crate() {
+        assert!(is_of_arrays("/registry/arrow-buffer-59.3.2/src/util/bit_chunk_iterator.rs"));
+        assert!(is_of_arrays("/registry/parquet-59.3.2/src/file/reader.rs"));
+        assert!(!is_of_arrays("src/sql/mod.rs") && !is_of_arrays("/registry/tokio-1.48.0/src/task.rs"));
+    }
 }
